@@ -1,0 +1,171 @@
+"""What a recovery will cost before it runs: seconds on a device, and bytes on the disk.
+
+An iteration over n images takes ``fixed_s + per_image_s * n``: the first part is what a step costs whatever is in it,
+the second grows with the images. Both are measured (:mod:`delt_engine.runs.measuring`), or taken from a finished run
+as its mean, with no fixed part. Nothing here needs torch or reads a file.
+
+Source: the counts are those of DELT Eq. 7 by :mod:`delt_engine.recovery.schedule`; the rest is ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from delt_engine.config import RecoverConfig
+
+PNG_SHARE = 0.73
+"""Bytes of a strip's PNG for one byte of pixels. Ours, measured on the shipped example."""
+
+FILE_BYTES = 1000
+"""What an image's PNG holds besides its pixels, mostly its settings. Ours, measured on the shipped example."""
+
+PREDICTION_BYTES = 64
+"""What is kept of the teacher's words on one image after one round. Ours, measured on the shipped example."""
+
+EVENTS_BYTES = 600 * 400
+"""Events of a run, which are thinned out in time. Ours, measured on the shipped example."""
+
+
+@dataclass(frozen=True)
+class RateKey:
+    """What a rate depends on.
+
+    Attributes:
+        device: "cpu", "cuda" or "mps".
+        teacher: fingerprint of the teacher's weights.
+        image_size: side of the images in pixels.
+        batch_size: images in the largest batch.
+    """
+
+    device: str
+    teacher: str
+    image_size: int
+    batch_size: int
+
+
+@dataclass(frozen=True)
+class Rate:
+    """How long an iteration takes: ``fixed_s + per_image_s * images``.
+
+    Attributes:
+        key: what it was measured for.
+        fixed_s: seconds of an iteration whatever is in it.
+        per_image_s: seconds an image adds.
+        device_name: the device's own name.
+        source: "measured" for a calibration, "run" for a finished run's mean.
+        name: when it was measured, or the run's id.
+        is_here: whether that was on this machine.
+    """
+
+    key: RateKey
+    fixed_s: float
+    per_image_s: float
+    device_name: str = ""
+    source: Literal["measured", "run"] = "measured"
+    name: str = ""
+    is_here: bool = True
+
+    def per_second(self, images: int) -> float:
+        """Return image-iterations a second with ``images`` in the batch.
+
+        >>> Rate(RateKey("cpu", "", 32, 100), 0.1, 0.004).per_second(100)
+        200.0
+        """
+        return images / (self.fixed_s + self.per_image_s * images)
+
+
+def fitted(points: Sequence[tuple[int, float]]) -> tuple[float, float]:
+    """Return (fixed_s, per_image_s) of measured (images, seconds an iteration), least squares, neither below 0.
+
+    >>> fitted([(10, 0.2), (100, 0.65)])
+    (0.15, 0.005)
+    """
+    mean_n = sum(n for n, _ in points) / len(points)
+    mean_s = sum(s for _, s in points) / len(points)
+    spread = sum((n - mean_n) ** 2 for n, _ in points)
+    slope = sum((n - mean_n) * (s - mean_s) for n, s in points) / spread if spread else mean_s / mean_n
+    if slope <= 0:  # the device was not yet busy with so few images
+        return mean_s, 0.0
+    fixed = mean_s - slope * mean_n
+    return (round(fixed, 9), round(slope, 9)) if fixed > 0 else (0.0, mean_s / mean_n)
+
+
+def largest_batch(config: RecoverConfig, num_classes: int) -> int:
+    """Return how many images the largest batch holds.
+
+    >>> largest_batch(RecoverConfig(ipc=30), 10), largest_batch(RecoverConfig(ipc=4), 3)
+    (90, 12)
+    """
+    total = config.ipc * num_classes
+    if config.batching == "images":
+        return min(total, config.batch_size)
+    return min(total, max(1, config.batch_size // config.ipc) * config.ipc)
+
+
+def steps(config: RecoverConfig, num_classes: int) -> int:
+    """Return how many iterations all batches take together; a batch begins when its first image joins.
+
+    >>> steps(RecoverConfig(ipc=50), 10)
+    20000
+    """
+    if config.batching == "classes":
+        return -(-num_classes // max(1, config.batch_size // config.ipc)) * config.iterations
+    starts = config.schedule.start_rounds
+    firsts = (starts[first // num_classes] for first in range(0, config.ipc * num_classes, config.batch_size))
+    return sum(config.iterations - (start - 1) * config.round_iterations for start in firsts)
+
+
+def predicted_seconds(config: RecoverConfig, num_classes: int, rate: Rate) -> float:
+    """Return how long the optimisation of all images will take, without ranking and loading."""
+    work = config.schedule.image_iterations(num_classes)
+    return rate.fixed_s * steps(config, num_classes) + rate.per_image_s * work
+
+
+def best_rate(rates: Iterable[Rate], key: RateKey) -> tuple[Rate | None, bool]:
+    """Return the rate to predict with, and whether it is for the very same question.
+
+    One from this machine goes before one from another, one of the same batch before another, then the first given.
+    Another image size is taken in proportion to the pixels; another teacher or device not at all.
+    """
+    fitting = [rate for rate in rates if (rate.key.device, rate.key.teacher) == (key.device, key.teacher)]
+    if not fitting:
+        return None, False
+    chosen = min(
+        fitting,
+        key=lambda r: (r.key.image_size != key.image_size, not r.is_here, abs(r.key.batch_size - key.batch_size)),
+    )
+    is_exact = chosen.key == key and chosen.is_here
+    return _at_size(chosen, key.image_size), is_exact
+
+
+def _at_size(rate: Rate, image_size: int) -> Rate:
+    factor = (image_size / rate.key.image_size) ** 2
+    return rate if factor == 1 else replace(rate, per_image_s=rate.per_image_s * factor)
+
+
+def predicted_bytes(
+    config: RecoverConfig, num_classes: int, image_size: int, snapshot_classes: int | None = None
+) -> int:
+    """Return about how many bytes the finished run takes.
+
+    Counted are images, a strip a class and round, what the teacher says of them, and events.
+
+    Args:
+        config: IPC and rounds.
+        num_classes: classes recovered.
+        image_size: side in pixels.
+        snapshot_classes: how many classes have strips; all when None.
+    """
+    image = 3 * image_size**2 * PNG_SHARE
+    pictured = num_classes if snapshot_classes is None else min(num_classes, snapshot_classes)
+    strips = pictured * config.ipc * (image + PREDICTION_BYTES) * (config.schedule.num_rounds + 1)
+    return round(num_classes * config.ipc * (image + FILE_BYTES) + strips + EVENTS_BYTES)
+
+
+def checkpoint_bytes(config: RecoverConfig, num_classes: int, image_size: int) -> int:
+    """Return the bytes of what resume needs while the run is on: images and Adam's moments of one batch."""
+    if not config.is_optimised:
+        return 0
+    return 3 * 4 * 3 * image_size**2 * largest_batch(config, num_classes)

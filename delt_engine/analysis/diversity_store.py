@@ -1,0 +1,266 @@
+"""How alike the images of a class are, as it is kept: one result a run, network and space, readable without torch.
+
+C classes, R draws, n images a class at once. A cosine to a centroid depends on n, since an image is a part of its own
+centroid: of n unrelated unit vectors it is about ``1 / sqrt(n)``. So two results are only compared at the same n
+(:func:`comparable`); a source with more images a class is measured on several seeded draws of n, and the mean is told.
+
+Source: DELT Fig. 2, left; ours is the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from delt_engine.errors import DataError, ShapeError
+from delt_engine.paths import assets_dir, cache_dir
+from delt_engine.ranking import write_whole
+
+FORMAT = 1
+SPACES = ("teacher", "second", "pixels")
+SPACE_TITLES = {
+    "teacher": "Features of the teacher",
+    "second": "Features of a second network",
+    "pixels": "Pixels",
+}
+REAL, RANDOM = "real", "random"
+REFERENCE_TITLES = {REAL: "Real images (mean of draws)", RANDOM: "Random real images (one draw)"}
+ALONE = "One image a class has nothing to be alike to, so IPC 1 has no similarity."
+
+_ARRAYS = {"cosine": np.float32, "index": np.int32, "pairwise": np.float32, "halves": np.float32}
+
+
+@dataclass(frozen=True, eq=False)
+class DiversityResult:
+    """How alike the images of each class are.
+
+    Attributes:
+        source: id of a run, path of a folder, ``real`` or ``random``.
+        title: what a reader calls it.
+        method: of the run; ``folder`` for a foreign folder, ``real`` or ``random`` for a reference.
+        dataset: name of the dataset.
+        dataset_fingerprint: which real images it has.
+        class_names: names of the C classes that were measured.
+        classes: their numbers in the dataset.
+        ipc: images a class that there are; of an uneven folder the smallest class's.
+        space: one of :data:`SPACES`.
+        network: name of the network whose features these are; "" for pixels.
+        network_title: such as "resnet18, width 0.25"; "" for pixels.
+        network_fingerprint: of its weights; "" for pixels.
+        seed: of the draws.
+        rounds: number of the round in which the image of each index joined; empty where all join at once.
+        cosine: (C, R, n), cosine of each image to the centroid of its class's n images.
+        index: (C, R, n), which image of the class that is.
+        pairwise: (C, R), mean cosine of all pairs of a class.
+        halves: (C, 2, 2), for the early and the late half of a class: mean cosine to the half's own centroid, and of
+            all pairs in it; (0, 2, 2) where all join at once or a half has fewer than two images.
+
+    Raises:
+        ShapeError: the arrays do not fit each other.
+    """
+
+    source: str
+    title: str
+    method: str
+    dataset: str
+    dataset_fingerprint: str
+    class_names: tuple[str, ...]
+    classes: tuple[int, ...]
+    ipc: int
+    space: str
+    network: str
+    network_title: str
+    network_fingerprint: str
+    seed: int
+    rounds: tuple[int, ...]
+    cosine: np.ndarray
+    index: np.ndarray
+    pairwise: np.ndarray
+    halves: np.ndarray
+
+    def __post_init__(self) -> None:
+        for name, dtype in _ARRAYS.items():
+            object.__setattr__(self, name, np.asarray(getattr(self, name), dtype))
+        shape = self.cosine.shape
+        fits = len(shape) == 3 and shape[0] == len(self.class_names) == len(self.classes)
+        if not fits or self.index.shape != shape or self.pairwise.shape != shape[:2]:
+            raise ShapeError(
+                f"cosine: shape {shape} given, but (classes, draws, images) of {len(self.class_names)} classes is "
+                "needed, index alike and pairwise without the last."
+            )
+        if self.halves.shape not in ((0, 2, 2), (shape[0], 2, 2)):
+            raise ShapeError(f"halves: shape {self.halves.shape} given, but ({shape[0]}, 2, 2) or (0, 2, 2) is needed.")
+
+    @property
+    def images(self) -> int:
+        """Images a class that were measured at once, n."""
+        return self.cosine.shape[2]
+
+    @property
+    def draws(self) -> int:
+        """How many times n images were drawn; 1 when all of them were taken."""
+        return self.cosine.shape[1]
+
+    @property
+    def per_class(self) -> np.ndarray:
+        """Mean cosine to the class centroid, float64 (C,)."""
+        return self.cosine.mean(axis=(1, 2), dtype=np.float64)
+
+    @property
+    def per_class_pairwise(self) -> np.ndarray:
+        """Mean cosine of all pairs, float64 (C,)."""
+        return self.pairwise.mean(axis=1, dtype=np.float64)
+
+    @property
+    def mean(self) -> float:
+        """Mean cosine to the class centroid over all classes: the published measure."""
+        return float(self.per_class.mean())
+
+    @property
+    def mean_pairwise(self) -> float:
+        """Mean cosine of all pairs over all classes."""
+        return float(self.per_class_pairwise.mean())
+
+    @property
+    def spread(self) -> float | None:
+        """Sample standard deviation of the mean over the draws; None for a single one."""
+        means = self.cosine.mean(axis=(0, 2), dtype=np.float64)
+        return float(means.std(ddof=1)) if self.draws > 1 else None
+
+    def sorted_curve(self) -> tuple[tuple[str, float], ...]:
+        """Return class and mean cosine, most alike first, as DELT's Fig. 2 draws them by class."""
+        order = np.argsort(-self.per_class, kind="stable")
+        return tuple((self.class_names[row], float(self.per_class[row])) for row in order)
+
+    def values(self, class_name: str | None = None) -> np.ndarray:
+        """Return the cosine of every single image, (k,), of all classes or of one.
+
+        Raises:
+            DataError: there is no such class.
+        """
+        if class_name is None:
+            return self.cosine.reshape(-1)
+        if class_name not in self.class_names:
+            raise DataError(f"class: {class_name!r} given, but measured were {', '.join(self.class_names[:12])}.")
+        return self.cosine[self.class_names.index(class_name)].reshape(-1)
+
+    @property
+    def early_late(self) -> tuple[float, float] | None:
+        """Mean cosine to the own centroid within the early and within the late half of a class, or None."""
+        return self._halves(0)
+
+    @property
+    def early_late_pairwise(self) -> tuple[float, float] | None:
+        """Mean cosine of all pairs within the early and within the late half of a class, or None."""
+        return self._halves(1)
+
+    def by_round(self) -> dict[int, float]:
+        """Return the mean cosine to the class centroid of the images that joined in each round; empty without."""
+        if not self.rounds:
+            return {}
+        joined = np.asarray(self.rounds)[self.index]
+        return {int(number): float(self.cosine[joined == number].mean()) for number in np.unique(joined)}
+
+    def _halves(self, measure: int) -> tuple[float, float] | None:
+        if not len(self.halves):
+            return None
+        early, late = self.halves[:, :, measure].mean(axis=0, dtype=np.float64)
+        return float(early), float(late)
+
+    def summary(self) -> dict[str, Any]:
+        """Return what a table or a JSON reader needs, as plain values."""
+        names = ("source", "title", "method", "dataset", "ipc", "images", "draws", "space", "network", "network_title")
+        halves, pairs = self.early_late, self.early_late_pairwise
+        return {
+            **{name: getattr(self, name) for name in names},
+            "cosine_similarity": self.mean, "pairwise_similarity": self.mean_pairwise, "spread": self.spread,
+            "early": halves and halves[0], "late": halves and halves[1],
+            "early_pairwise": pairs and pairs[0], "late_pairwise": pairs and pairs[1],
+            "per_class": dict(zip(self.class_names, self.per_class.round(6).tolist(), strict=True)),
+            "per_class_pairwise": dict(zip(self.class_names, self.per_class_pairwise.round(6).tolist(), strict=True)),
+        }  # fmt: skip
+
+    def save(self, path: str | Path) -> None:
+        """Write the result as .npz, whole or not at all.
+
+        Raises:
+            DataError: the file cannot be written.
+        """
+        about = {name.name: getattr(self, name.name) for name in fields(self) if name.name not in _ARRAYS}
+        buffer = io.BytesIO()
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        np.savez_compressed(buffer, about=np.array(json.dumps({"format": FORMAT, **about})), **arrays)
+        write_whole("diversity", Path(path), buffer.getvalue())
+
+    @classmethod
+    def load(cls, path: str | Path) -> DiversityResult:
+        """Read a result; nothing that is stored in it is run.
+
+        Raises:
+            DataError: no such file, or not a result of this version.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                about = json.loads(str(stored["about"]))
+                arrays = {name: stored[name] for name in _ARRAYS}
+            if about.pop("format") != FORMAT:
+                raise DataError(f"diversity: {path} was written by another version; measure again.")
+            about |= {name: tuple(about[name]) for name in ("class_names", "classes", "rounds")}
+            return cls(**about, **arrays)
+        except OSError as error:
+            raise DataError(f"diversity: {path} cannot be read ({error.strerror or error}).") from None
+        except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error):
+            raise DataError(f"diversity: {path} is no diversity result, or is damaged.") from None
+
+
+def comparable(results: Sequence[DiversityResult]) -> bool:
+    """Return whether results may stand side by side: the same data, space, network and n."""
+    about = {(r.dataset_fingerprint, r.classes, r.space, r.network_fingerprint, r.images) for r in results}
+    return len(about) <= 1
+
+
+def result_key(
+    source_key: str, network_fingerprint: str, images: int, *, classes: Sequence[int], draws: int, seed: int
+) -> str:
+    """Return the name under which a result is kept.
+
+    Args:
+        source_key: what the images are: id and finishing time of a run, names and sizes of a folder's files, ...
+        network_fingerprint: of the weights; for pixels what they are normalised with.
+        images: n.
+        classes: numbers of the classes.
+        draws: R; where all images are taken it has no part.
+        seed: of the draws; likewise.
+    """
+    parts = json.dumps([FORMAT, source_key, network_fingerprint, images, list(classes), draws, seed])
+    return hashlib.sha256(parts.encode()).hexdigest()[:24]
+
+
+def kept_path(key: str) -> Path:
+    """Return where this user's result of a key is or will be."""
+    return cache_dir() / "diversity" / f"{key}.npz"
+
+
+def shipped_path(path: Path) -> Path:
+    """Return where a result of this name ships with the project, if it does."""
+    return assets_dir() / "diversity" / path.name
+
+
+def kept(key: str) -> DiversityResult | None:
+    """Return a result that was measured earlier or ships with the project, or None; a damaged file counts as none."""
+    for path in (kept_path(key), shipped_path(kept_path(key))):
+        if path.is_file():
+            try:
+                return DiversityResult.load(path)
+            except DataError:
+                continue
+    return None

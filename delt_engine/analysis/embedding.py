@@ -1,0 +1,189 @@
+"""A map of real and synthetic images: their features laid out in two dimensions, by PCA and by t-SNE.
+
+Near each other on a map means alike to the network; distances between far groups of a t-SNE map, and the sizes of its
+groups, mean nothing. A map shows a limited number of images and says of how many.
+
+N points, d features each; x and y are scaled to [0, 1] by one factor for both, so that shapes are kept.
+
+Source: van der Maaten and Hinton, "Visualizing Data using t-SNE" (scikit-learn's, after PCA to 50 dimensions as there).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from delt_engine.errors import DataError, ShapeError
+from delt_engine.ranking import write_whole
+
+FORMAT = 1
+POINTS = 1500
+"""Points on a map unless another number is asked for."""
+
+_FIRST_DIMENSIONS = 50
+_PERPLEXITY = 30.0
+_ARRAYS = {"pca": np.float32, "tsne": np.float32, "set_number": np.int32, "class_index": np.int32, "index": np.int32}
+
+
+@dataclass(frozen=True, eq=False)
+class Embedding:
+    """A map.
+
+    Attributes:
+        sources: of each set: id of a run, path of a folder, or ``real``.
+        titles: what each set is called.
+        methods: method of each set; ``real`` and ``folder`` as well.
+        shown: images of each set that are on the map.
+        totals: images of each set that there are.
+        class_names: all classes of the dataset, by class number.
+        space: ``teacher``, ``second`` or ``pixels``.
+        network_title: which network's features these are; "" for pixels.
+        seed: of the choice of images and of t-SNE.
+        explained: shares of the variance along the two axes of the PCA.
+        pca: (N, 2) in [0, 1].
+        tsne: (N, 2) in [0, 1].
+        set_number: (N,), position in ``sources``.
+        class_index: (N,), class of the image.
+        index: (N,), which image: its number within the class, of real ones its number among the training images.
+
+    Raises:
+        ShapeError: the arrays do not fit each other.
+    """
+
+    sources: tuple[str, ...]
+    titles: tuple[str, ...]
+    methods: tuple[str, ...]
+    shown: tuple[int, ...]
+    totals: tuple[int, ...]
+    class_names: tuple[str, ...]
+    space: str
+    network_title: str
+    seed: int
+    explained: tuple[float, ...]
+    pca: np.ndarray
+    tsne: np.ndarray
+    set_number: np.ndarray
+    class_index: np.ndarray
+    index: np.ndarray
+
+    def __post_init__(self) -> None:
+        for name, dtype in _ARRAYS.items():
+            array = np.asarray(getattr(self, name), dtype)
+            expected = (sum(self.shown), 2) if name in ("pca", "tsne") else (sum(self.shown),)
+            if array.shape != expected:
+                raise ShapeError(f"{name}: shape {array.shape} given, but {sum(self.shown)} points need {expected}.")
+            object.__setattr__(self, name, array)
+
+    def __len__(self) -> int:
+        return len(self.pca)
+
+    @property
+    def told(self) -> str:
+        """How many of how many images are shown, as words."""
+        total = sum(self.totals)
+        return f"all {total:,} images" if len(self) == total else f"{len(self):,} of {total:,} images"
+
+    def save(self, path: str | Path) -> None:
+        """Write the map as .npz, whole or not at all.
+
+        Raises:
+            DataError: the file cannot be written.
+        """
+        about = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in _ARRAYS}
+        buffer = io.BytesIO()
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        np.savez_compressed(buffer, about=np.array(json.dumps({"format": FORMAT, **about})), **arrays)
+        write_whole("map", Path(path), buffer.getvalue())
+
+    @classmethod
+    def load(cls, path: str | Path) -> Embedding:
+        """Read a map; nothing that is stored in it is run.
+
+        Raises:
+            DataError: no such file, or not a map of this version.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                about = json.loads(str(stored["about"]))
+                arrays = {name: stored[name] for name in _ARRAYS}
+            if about.pop("format") != FORMAT:
+                raise DataError(f"map: {path} was written by another version; draw it again.")
+            about = {name: tuple(value) if isinstance(value, list) else value for name, value in about.items()}
+            return cls(**about, **arrays)
+        except OSError as error:
+            raise DataError(f"map: {path} cannot be read ({error.strerror or error}).") from None
+        except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error):
+            raise DataError(f"map: {path} is no map, or is damaged.") from None
+
+
+def shares(totals: Sequence[int], points: int) -> list[int]:
+    """Return how many of each set are shown: as many of each, and what a small set leaves over goes to the others.
+
+    >>> shares([5000, 100, 100], 1500), shares([10, 20], 100)
+    ([1300, 100, 100], [10, 20])
+    """
+    given = [0] * len(totals)
+    left, open_sets = min(points, sum(totals)), set(range(len(totals)))
+    while left and open_sets:
+        each = max(1, left // len(open_sets))
+        for number in sorted(open_sets, key=lambda number: totals[number]):
+            more = min(each, totals[number] - given[number], left)
+            given[number] += more
+            left -= more
+            if given[number] == totals[number]:
+                open_sets.discard(number)
+    return given
+
+
+def spread_choice(counts: Sequence[int], wanted: int, *keys: int) -> list[np.ndarray]:
+    """Return which images of each class are shown, ascending: as many of each class, chosen at random.
+
+    Args:
+        counts: images of each class.
+        wanted: images in all.
+        keys: seed and the like; the same keys give the same choice.
+    """
+    given = shares(counts, wanted)
+    generator = np.random.default_rng(list(keys))
+    return [np.sort(generator.permutation(count)[:take]) for count, take in zip(counts, given, strict=True)]
+
+
+def lay_out(vectors: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray, tuple[float, float]]:
+    """Return the places of points by PCA and by t-SNE, and what the PCA's axes explain.
+
+    Args:
+        vectors: (N, d) with N at least 4.
+        seed: the same seed gives the same map on the same machine.
+
+    Returns:
+        Two float32 (N, 2) in [0, 1], and two shares of the variance.
+
+    Raises:
+        ShapeError: fewer than four points.
+    """
+    from sklearn.decomposition import PCA
+    from sklearn.manifold import TSNE
+
+    vectors = np.asarray(vectors, np.float32)
+    if vectors.ndim != 2 or len(vectors) < 4 or vectors.shape[1] < 2:
+        raise ShapeError(f"vectors: shape {vectors.shape} given, but a map needs at least 4 points of 2 numbers.")
+    reduction = PCA(min(_FIRST_DIMENSIONS, *vectors.shape), random_state=seed)
+    reduced = reduction.fit_transform(vectors)
+    perplexity = min(_PERPLEXITY, (len(vectors) - 1) / 3)
+    tsne = TSNE(init="pca", perplexity=perplexity, random_state=seed, n_jobs=1).fit_transform(reduced)
+    first, second = reduction.explained_variance_ratio_[:2].tolist()
+    return _to_unit(reduced[:, :2]), _to_unit(tsne), (first, second)
+
+
+def _to_unit(places: np.ndarray) -> np.ndarray:
+    """Return places (N, 2) moved and scaled into [0, 1] by one factor, centred along the shorter side."""
+    low, high = places.min(axis=0), places.max(axis=0)
+    extent = float((high - low).max()) or 1.0
+    return ((places - (low + high) / 2) / extent + 0.5).astype(np.float32)

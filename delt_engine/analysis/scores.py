@@ -1,0 +1,257 @@
+"""DD-Ranking's two scores: how much of a set's accuracy is its own, and not that of its labels or the augmentation.
+
+With accuracies as shares of 1, HLR (hard label recovery) is what a set lacks to the whole real set when both are
+trained with hard labels; IOR (improvement over random) is what it gains over as many random real images under the same
+training. Then::
+
+    LRS = score(w * IOR - (1 - w) * HLR)            score(a) = (e**a - e**-1) / (e - e**-1)
+    ARS = score(w * IOR with augmentation + (1 - w) * IOR without)
+
+so both are in [0, 1] and a set that is no better than random images has an ARS of score(0) = 0.269.
+
+Source: NUS-HPC-AI-Lab/DD-Ranking, README (HLR, IOR, score) and ddranking/metrics/{soft_label,aug_robust}.py (w = 0.5);
+"DD-Ranking: Rethinking the Evaluation of Dataset Distillation" (arXiv 2505.13300).
+Differs: the scores are of mean accuracies where theirs are means of each seed's score; learning rates are the recipe's
+where theirs are searched for random and hard-label training; the recipe's last epoch where theirs is the best tested
+one; "without augmentation" turns off mixing, RandAugment, crops, flips and shuffled tiles, theirs only what a method
+names as its augmentation. So these values are not those of their leaderboard, but may be compared with each other.
+"""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from delt_engine.analysis.published import here_config
+from delt_engine.data.catalogue import CATALOGUE
+from delt_engine.settings import field_specs
+from delt_engine.student_config import EvaluateConfig
+
+WEIGHT = 0.5
+PLAIN = {"mix": "none", "rand_augment": "none", "min_crop": 1.0, "flip": False, "shuffle_patches": False}
+"""Settings of a training without augmentation."""
+
+Summary = Mapping[str, Any]
+_FREE = ("precision", "validate_every", "validate_from", "label_store")
+"""Settings that may differ between two trainings which are held against each other."""
+
+
+def score(advantage: float) -> float:
+    """Return where an advantage from -1 to 1 lies between 0 and 1.
+
+    >>> score(-1.0), round(score(0.0), 4), score(1.0)
+    (0.0, 0.2689, 1.0)
+    """
+    return (math.exp(advantage) - math.exp(-1)) / (math.e - math.exp(-1))
+
+
+def label_robust(
+    real_hard: float, synthetic_hard: float, synthetic: float, random: float, weight: float = WEIGHT
+) -> float:
+    """Return LRS of four accuracies in percent.
+
+    Args:
+        real_hard: the whole real set, hard labels.
+        synthetic_hard: the set, hard labels.
+        synthetic: the set, trained as its method wants.
+        random: as many random real images, trained likewise.
+        weight: of IOR; the rest is HLR's.
+
+    >>> round(label_robust(90, 50, 60, 40), 4)
+    0.2285
+    """
+    recovery, improvement = (real_hard - synthetic_hard) / 100, (synthetic - random) / 100
+    return score(weight * improvement - (1 - weight) * recovery)
+
+
+def augmentation_robust(
+    synthetic: float, random: float, synthetic_plain: float, random_plain: float, weight: float = WEIGHT
+) -> float:
+    """Return ARS of four accuracies in percent: with augmentation, then without it.
+
+    >>> round(augmentation_robust(60, 40, 50, 45), 4)
+    0.3256
+    """
+    return score((weight * (synthetic - random) + (1 - weight) * (synthetic_plain - random_plain)) / 100)
+
+
+@dataclass(frozen=True)
+class Input:
+    """One of the evaluations a score needs.
+
+    Attributes:
+        name: what it is for the score.
+        title: in words.
+        found: the evaluation's summary, or None.
+        command: what makes it.
+    """
+
+    name: str
+    title: str
+    found: Summary | None
+    command: str
+
+
+@dataclass(frozen=True)
+class RobustScore:
+    """A score, or what is missing for it.
+
+    Attributes:
+        name: LRS or ARS.
+        value: in [0, 1]; None while something is missing.
+        parts: HLR and IOR, or IOR with and without augmentation, as shares of 1; those that are known.
+        inputs: the evaluations it is made of.
+    """
+
+    name: str
+    value: float | None
+    parts: dict[str, float]
+    inputs: tuple[Input, ...]
+
+    @property
+    def missing(self) -> tuple[Input, ...]:
+        """The evaluations that are not there."""
+        return tuple(each for each in self.inputs if each.found is None)
+
+
+def label_robust_score(base: Summary, others: Sequence[Summary], accuracy: str = "top1_last") -> RobustScore:
+    """Return LRS of an evaluated set.
+
+    Args:
+        base: the set, trained with soft labels as its method wants.
+        others: evaluations to look for the other three in.
+        accuracy: ``top1_last`` or ``top1_best``.
+    """
+    hard = _hard(base)
+    inputs = (
+        Input("synthetic", "This set as evaluated", base, _evaluate(base, base["source"], _own(base))),
+        Input("synthetic_hard", "This set, hard labels", _find(others, base, hard, source=base["source"]),
+              _evaluate(base, base["source"], hard)),
+        Input("random", "Random real images, as evaluated", _find(others, base, _own(base), method="random"),
+              _compare(base, _own(base))),
+        Input("real_hard", "All real images, hard labels", _find(others, base, hard, method="real", any_epochs=True),
+              _evaluate(base, "real", hard)),
+    )  # fmt: skip
+    got = {each.name: each.found[accuracy] for each in inputs if each.found is not None}
+    parts = {}
+    if {"real_hard", "synthetic_hard"} <= set(got):
+        parts["HLR"] = (got["real_hard"] - got["synthetic_hard"]) / 100
+    if "random" in got:
+        parts["IOR"] = (got["synthetic"] - got["random"]) / 100
+    value = label_robust(**got) if len(got) == len(inputs) else None
+    return RobustScore("LRS", value, parts, inputs)
+
+
+def augmentation_robust_score(base: Summary, others: Sequence[Summary], accuracy: str = "top1_last") -> RobustScore:
+    """Return ARS of an evaluated set.
+
+    Args:
+        base: the set, trained with augmentation.
+        others: evaluations to look for the other three in.
+        accuracy: ``top1_last`` or ``top1_best``.
+    """
+    config = _own(base)
+    plain = config.replace(**PLAIN)
+    inputs = (
+        Input("synthetic", "This set, with augmentation", base, _evaluate(base, base["source"], config)),
+        Input("random", "Random real images, with augmentation", _find(others, base, config, method="random"),
+              _compare(base, config)),
+        Input("synthetic_plain", "This set, without augmentation", _find(others, base, plain, source=base["source"]),
+              _evaluate(base, base["source"], plain)),
+        Input("random_plain", "Random real images, without augmentation",
+              _find(others, base, plain, method="random"), _compare(base, plain)),
+    )  # fmt: skip
+    got = {each.name: each.found[accuracy] for each in inputs if each.found is not None}
+    pairs = {"IOR with augmentation": ("synthetic", "random"), "IOR without": ("synthetic_plain", "random_plain")}
+    parts = {
+        name: (got[first] - got[second]) / 100 for name, (first, second) in pairs.items() if {first, second} <= set(got)
+    }
+    value = augmentation_robust(**got) if len(got) == len(inputs) else None
+    return RobustScore("ARS", value, parts, inputs)
+
+
+def _own(base: Summary) -> EvaluateConfig:
+    """Return the base's training; stored labels are a replay of those on the fly."""
+    config = here_config(base)
+    return config.replace(labels="on-the-fly", label_store="") if config.labels == "stored" else config
+
+
+def _hard(base: Summary) -> EvaluateConfig:
+    """Return the base's training with the class itself as the label."""
+    return _own(base).replace(labels="hard", loss="ce")
+
+
+def _find(
+    others: Sequence[Summary],
+    base: Summary,
+    config: EvaluateConfig,
+    *,
+    source: str | None = None,
+    method: str | None = None,
+    any_epochs: bool = False,
+) -> Summary | None:
+    """Return the evaluation that was trained with ``config`` on a source or a method's images, on equal terms."""
+    alike = ["dataset_fingerprint", "class_names", "student", "student_width", "student_stem", "image_size"]
+    alike += ["ipc"] if method != "real" else []
+    alike += ["teacher_fingerprint"] if config.labels != "hard" else []
+    wanted = _settings(config, any_epochs)
+    fits = [
+        other
+        for other in others
+        if all(other[name] == base[name] for name in alike)
+        and (source is None or other["source"] == source)
+        and (method is None or other["method"] == method)
+        and _settings(here_config(other), any_epochs) == wanted
+    ]
+    return max(fits, key=lambda other: (other["epochs"] == config.epochs, len(other["seeds"])), default=None)
+
+
+def _settings(config: EvaluateConfig, any_epochs: bool) -> dict[str, Any]:
+    """Return what must be equal: the settings whatever recipe they came from."""
+    aside = {"recipe", "student", "student_width", "student_stem", "seeds", *_FREE}
+    aside |= {"epochs"} if any_epochs else set()
+    values = {name: value for name, value in config.model_dump().items() if name not in aside}
+    if config.labels == "hard":  # temperature and the like have no effect
+        values = {n: v for n, v in values.items() if n not in ("temperature", "cross_entropy_weight")}
+    elif config.labels == "stored":
+        values["labels"] = "on-the-fly"  # a replay of the same
+    return values
+
+
+def _evaluate(base: Summary, source: str, config: EvaluateConfig) -> str:
+    data = _data(base) if source == "real" else []
+    return shlex.join(["delt", "evaluate", source, *data, *_flags(base, config)])
+
+
+def _compare(base: Summary, config: EvaluateConfig) -> str:
+    words = ["delt", "compare", *_data(base), "--methods", "random", "--ipc", str(base["ipc"])]
+    return shlex.join([*words, *_flags(base, config)])
+
+
+def _data(base: Summary) -> list[str]:
+    """Return the options that name the data; the size only where it is not the dataset's usual one."""
+    usual = CATALOGUE.get(base["dataset"])
+    is_usual = usual is not None and usual.image_size == base["image_size"]
+    return ["--dataset", base["dataset"], *([] if is_usual else ["--image-size", str(base["image_size"])])]
+
+
+def _flags(base: Summary, config: EvaluateConfig) -> list[str]:
+    """Return the options that set a training: recipe, what differs from it, student and seeds."""
+    recipe = "hard" if config.labels == "hard" and base["recipe"] in ("delt", "hard") else base["recipe"]
+    plain = EvaluateConfig.for_recipe(recipe).at_size(base["image_size"])
+    words = ["--recipe", recipe, "--epochs", str(config.epochs), "--student", base["student"]]
+    words += ["--student-width", f"{base['student_width']:g}"] if base["student_width"] not in (None, 1.0) else []
+    words += ["--student-stem", base["student_stem"]] if base["student_stem"] not in (None, "auto") else []
+    for spec in field_specs(EvaluateConfig):
+        value = getattr(config, spec.name)
+        is_aside = spec.name in ("recipe", "student", "student_width", "student_stem", "seeds", "epochs")
+        if is_aside or value == getattr(plain, spec.name) or value is None:
+            continue
+        if spec.kind == "bool":
+            words += [spec.flag if value else spec.flag.replace("--", "--no-", 1)]
+        else:
+            words += [spec.flag, f"{value:g}" if isinstance(value, float) else str(value)]
+    return [*words, *(["--seeds", str(len(base["seeds"]))] if len(base["seeds"]) > 1 else [])]

@@ -1,0 +1,85 @@
+"""A finished run of many images to measure the app with: random pictures, made in seconds, without torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from delt_engine.config import Experiment, RecoverConfig
+from delt_engine.runs import files
+from delt_engine.runs.processes import this_process
+from delt_engine.runs.records import DatasetRecord, TeacherRecord, now
+from delt_engine.runs.store import Run
+from delt_engine.selection import Patch, SelectedImage, write_selection
+
+SIZE, ROUNDS, ROUND_ITERATIONS = 32, 8, 100
+
+
+def make_large_run(path: Path, *, num_classes: int = 1000, ipc: int = 50) -> Run:
+    """Make the run; all classes show the pictures of the first, by links.
+
+    Args:
+        path: its folder.
+        num_classes: classes.
+        ipc: images of each.
+    """
+    config = RecoverConfig(ipc=ipc, iterations=ROUNDS * ROUND_ITERATIONS, round_iterations=ROUND_ITERATIONS)
+    run = Run.create(path, Experiment(dataset="large", device="cpu", recover=config), command=["delt", "recover"])
+    names = tuple(f"class {number:04d}" for number in range(num_classes))
+    run.update(
+        dataset=DatasetRecord(name="large", title="Large", fingerprint="large", image_size=SIZE, class_names=names,
+                              mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25)),
+        teacher=TeacherRecord(name="large", network="resnet18", fingerprint="large", accuracy=70.0),
+        classes=tuple(range(num_classes)), device="cpu", device_name="CPU", threads=2,
+    )  # fmt: skip
+    write_selection(run.path / "selection.csv", _selection(run), names)
+    _write_strips(run)
+    run.set_status("running", started=now(), process=this_process())
+    _write_events(run)
+    run.set_status("finished", finished=now(), seconds=100.0, process=None)
+    return run
+
+
+def _selection(run: Run) -> tuple[SelectedImage, ...]:
+    schedule, draw = run.experiment.recover.schedule, np.random.default_rng(0)
+    starts = list(zip(schedule.start_rounds, schedule.image_iterations_each, strict=True))
+    return tuple(
+        SelectedImage(
+            class_index, index,
+            (Patch(class_index * 100 + index, f"train/{class_index:04d}/{index:05d}", (0, 0, SIZE, SIZE), class_index,
+                   round(float(draw.uniform()), 6), index),),
+            start, iterations,
+        )
+        for class_index in run.classes for index, (start, iterations) in enumerate(starts)
+    )  # fmt: skip
+
+
+def _write_strips(run: Run) -> None:
+    """Write the pictures of the first class, and link them for the others."""
+    schedule, draw = run.experiment.recover.schedule, np.random.default_rng(0)
+    images = draw.integers(0, 256, (schedule.ipc, SIZE, SIZE, 3), dtype=np.uint8)
+    for number in range(ROUNDS + 1):
+        joined = schedule.joined(number) if number else 0
+        images[:joined] = draw.integers(0, 256, images[:joined].shape, dtype=np.uint8)
+        files.write_bytes(run.snapshot_path(0, number), files.png_bytes(files.join_strip(images), level=1))
+    strips = [run.snapshot_path(0, number) for number in range(ROUNDS + 1)]
+    for class_index in run.classes[1:]:
+        folder = run.snapshot_path(class_index, 0).parent
+        folder.mkdir(parents=True)
+        for strip in strips:
+            (folder / strip.name).hardlink_to(strip)
+
+
+def _write_events(run: Run) -> None:
+    schedule, classes = run.experiment.recover.schedule, len(run.classes)
+    total, iterations = schedule.image_iterations(classes), run.experiment.recover.iterations
+    for number in range(1, ROUNDS + 1):
+        iteration, joined = number * ROUND_ITERATIONS, classes * schedule.joined(number)
+        place = {"t": float(number), "batch": 0, "batches": 1, "round": number, "rounds": ROUNDS}
+        run.event({
+            "kind": "step", **place, "iteration": iteration - 1, "iterations": iterations, "joined": joined,
+            "ce_loss": 2 / number, "bn_loss": 30 / number, "total_loss": 2.3 / number, "learning_rate": 0.25,
+            "crop_min": 0.5, "image_iterations": total * number // ROUNDS, "image_iterations_total": total,
+        })  # fmt: skip
+        run.event({"kind": "round", **place, "classes": list(run.classes), "iteration": iteration, "partial": False})

@@ -1,0 +1,124 @@
+"""``delt bench``: how fast this machine is, against plain PyTorch code that does the same."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import click
+
+from delt_engine.bench.cases import CASES, find_cases
+from delt_engine.cli import benching
+from delt_engine.cli.output import progress_option, reporter, say, say_json, say_table
+
+ROUNDS = 3
+_NAMES = ", ".join(case.name for case in CASES)
+
+
+@click.group()
+def bench() -> None:
+    """Measure speed against plain code, side by side."""
+
+
+@bench.command()
+@click.option("--quick", is_flag=True, help="Fewer cases, a shorter schedule, one round.")
+@click.option("--case", "names", multiple=True, metavar="NAME",
+              help=f"Measure this case only; may be given again. [{_NAMES}]")  # fmt: skip
+@click.option("--rounds", type=click.IntRange(min=1), metavar="N",
+              help=f"How often each is measured; medians are told. [default: {ROUNDS}, 1 with --quick]")  # fmt: skip
+@click.option("--device", default="auto", show_default=True, metavar="TEXT", help="auto, cpu, cuda, cuda:1, ...")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON list on stdout.")
+@progress_option
+def recover(
+    quick: bool, names: tuple[str, ...], rounds: int | None, device: str, as_json: bool, progress_json: bool
+) -> None:
+    """Measure recovery: image-iterations a second of the loop as published, and of the engine's.
+
+    Both take the same images and crops in turns; beside each ratio stands by how much their images differ.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as runs have it; read when torch is loaded
+    cases = find_cases(names, quick=quick)
+    from delt_engine.bench.recovery import bench_recovery
+    from delt_engine.models.devices import pick_device
+
+    report = reporter(progress_json)
+    results = bench_recovery(
+        cases, quick=quick, rounds=rounds or (1 if quick else ROUNDS), device=pick_device(device), report=report
+    )
+    records = [result.to_record() for result in results]
+    if as_json:
+        say_json(records)
+        return
+    first = records[0]
+    say(f"Image-iterations a second on {first['device']}, {first['threads']} threads.")
+    columns = [
+        "case",
+        "plain",
+        "fast",
+        "ratio",
+        "largest gap",
+        "changed %",
+        "gradient error",
+        "loss gap %",
+        "of peak %",
+        "kept MiB",
+    ]
+    say_table(columns, [_row(record) for record in records if "saved_percent" not in record])
+    for record in records:
+        if "saved_percent" in record:
+            say(
+                f"{record['title']}: {record['saved_percent']:.1f} % of wall time saved, where the schedule has "
+                f"{record['scheduled_percent']:.1f} % fewer image-iterations."
+            )
+
+
+def _row(record: dict) -> list[str]:
+    return [
+        record["title"],
+        f"{record['plain_rate']:.1f}",
+        f"{record['fast_rate']:.1f}",
+        f"{record['ratio']:.2f}",
+        f"{record['max_abs_diff']:.1e}",
+        f"{record['changed_percent']:.2f}",
+        f"{record['plain_error']:.0e} / {record['fast_error']:.0e}",
+        f"{record['loss_difference_percent']:.3f}",
+        f"{record['peak_percent']:.0f}",
+        f"{record['plain_mb']:.0f} -> {record['fast_mb']:.0f}",
+    ]
+
+
+@bench.command()
+@click.option("--ranks", "number", type=click.IntRange(min=2, max=10), default=2, show_default=True, metavar="N",
+              help="How many ranks are compared with one.")  # fmt: skip
+@click.option("--quick", is_flag=True, help="Fewer iterations, one round.")
+@click.option("--rounds", type=click.IntRange(min=1), metavar="N",
+              help=f"How often each is measured; medians are told. [default: {ROUNDS}, 1 with --quick]")  # fmt: skip
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON list on stdout.")
+@progress_option
+def ranks(number: int, quick: bool, rounds: int | None, device: str, as_json: bool, progress_json: bool) -> None:
+    """Measure what several ranks gain: the same run by one process and by N, one thread each.
+
+    Real runs of the built-in photographs in a temporary folder; beside the ratio stands whether the images are the
+    same to the byte.
+    """
+    from delt_engine.bench.ranks import bench_ranks
+
+    rounds = rounds or (1 if quick else ROUNDS)
+    with tempfile.TemporaryDirectory(prefix="delt-bench-") as folder:
+        result = bench_ranks(
+            number, Path(folder), device=device, rounds=rounds, quick=quick, report=reporter(progress_json)
+        )
+    if as_json:
+        say_json([result.to_record()])
+        return
+    same = "the same to the byte" if result.same_images else "NOT the same"
+    say(
+        f"{number} ranks: {result.rate:,.0f} image-iterations/s, one: {result.one_rate:,.0f}, ratio "
+        f"{result.ratio:.2f}; the images are {same}. Load before: {result.load:g} on {result.cores} cores."
+    )
+
+
+for command in (benching.rank, benching.evaluate, benching.app):
+    bench.add_command(command)

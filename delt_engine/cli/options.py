@@ -1,0 +1,185 @@
+"""Options of the commands, drawn from the settings: one a field, with its limits, its default and where that is from.
+
+An option that was not typed stays out of the way, so the defaults of the chosen method hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+import click
+
+from delt_engine.config import EvaluateConfig, Experiment, FieldSpec, Settings, field_specs
+from delt_engine.methods import METHOD_STAGES
+from delt_engine.runs.commands import RUN_OPTIONS, STAGE_RECORDS, TEACHER_SETTINGS, image_size_of, split_names
+from delt_engine.runs.records import RunOptions
+
+
+class _Numbers(click.ParamType):
+    """Whole numbers with commas between them."""
+
+    name = "numbers"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """Return the numbers, or refuse what is none."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(int(part) for part in value.split(",") if part.strip())
+        except ValueError:
+            self.fail(f"{value!r} given, but whole numbers with commas between them are needed.", param, ctx)
+
+
+_TYPES: dict[str, Any] = {
+    "int": click.INT, "float": click.FLOAT, "text": click.STRING, "texts": click.STRING, "ints": _Numbers(),
+}  # fmt: skip
+_JOINT = "__"
+"""Between the stage and the setting in a parameter's name, as in ``rank__min_crop``."""
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def setting_options(stages: Sequence[str], only: Mapping[str, Collection[str]] | None = None) -> Decorator:
+    """Add an option for each setting of the stages; the ones people use come first.
+
+    Args:
+        stages: names of stages; ``experiment`` for dataset, teacher, seed and the like.
+        only: restricts a stage to some of its settings.
+    """
+    pairs = []
+    for stage in stages:
+        record: type[Settings] = Experiment if stage == "experiment" else STAGE_RECORDS[stage]
+        wanted = (only or {}).get(stage)
+        pairs += [(stage, spec) for spec in field_specs(record) if wanted is None or spec.name in wanted]
+    pairs.sort(key=lambda pair: pair[1].more)
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for stage, spec in reversed(pairs):
+            function = _option(stage, spec)(function)
+        return function
+
+    return decorate
+
+
+def _option(stage: str, spec: FieldSpec) -> Decorator:
+    name = f"{stage}{_JOINT}{spec.name}"
+    if spec.kind == "bool":
+        flag = spec.flag.removeprefix("--")
+        return click.option(f"--{flag}/--no-{flag}", name, default=None, help=_help(spec))
+    kind = click.Choice(spec.choices) if spec.kind == "choice" else _TYPES[spec.kind]
+    is_list = spec.kind == "texts"
+    return click.option(
+        spec.flag, name, type=kind, default=None, multiple=is_list, help=_help(spec), metavar=_metavar(spec)
+    )
+
+
+def _metavar(spec: FieldSpec) -> str | None:
+    return {"int": "N", "float": "X", "text": "TEXT", "texts": "NAME,...", "ints": "N,..."}.get(spec.kind)
+
+
+def _help(spec: FieldSpec) -> str:
+    notes = []
+    if spec.default is not None and spec.default not in ((), ""):
+        value = {True: "on", False: "off"}.get(spec.default, spec.default) if spec.kind == "bool" else spec.default
+        notes.append(f"default: {value:g}" if isinstance(value, float) else f"default: {value}")
+    if spec.source:
+        notes.append(spec.source)
+    return f"{spec.help} [{'; '.join(notes)}]" if notes else spec.help
+
+
+def read_experiment(values: Mapping[str, Any]) -> Experiment:
+    """Make the experiment of the options that were typed.
+
+    Args:
+        values: parameters of a command by name; others than those of :func:`setting_options` are left aside.
+
+    Raises:
+        ConfigError: a value that is not allowed.
+    """
+    typed = typed_settings(values)
+    overall, recover = typed.pop("experiment", {}), typed.pop("recover", {})
+    method = recover.pop("method", "delt")
+    if "evaluate" in typed:
+        typed["evaluate"] = EvaluateConfig.for_recipe(**{"recipe": "delt", **typed["evaluate"]})
+    size = overall.get("image_size")
+    if method in METHOD_STAGES:
+        size = size_of(str(overall.get("dataset", "photos")), size)
+    return Experiment.for_method(method, size=size, recover=recover, **overall, **typed)
+
+
+def typed_settings(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the settings that were typed: stage to name to value; ``experiment`` for those of no stage."""
+    typed: dict[str, dict[str, Any]] = {}
+    for name, value in values.items():
+        stage, joint, setting = name.partition(_JOINT)
+        if joint and stage != "option" and value is not None and value != ():
+            typed.setdefault(stage, {})[setting] = value
+    overall = typed.get("experiment", {})
+    if "classes" in overall:
+        overall["classes"] = tuple(part for text in overall["classes"] for part in split_names(text))
+    return typed
+
+
+def size_of(dataset: str, image_size: int | None = None) -> int:
+    """Return the side of a dataset's images in pixels; a folder is read for it.
+
+    Raises:
+        DataError: no such dataset, or nothing in it.
+    """
+    known = image_size_of(dataset, image_size)
+    if known is None:
+        from delt_engine.data.catalogue import load_dataset
+
+        known = load_dataset(dataset).spec.image_size
+    return known
+
+
+def run_options(kind: str) -> Decorator:
+    """Add the options that say how such a run is worked on."""
+    plain = RunOptions()
+    options = {
+        "ranks": click.option(
+            "--ranks", "option__ranks", type=click.IntRange(min=0, max=1024), metavar="N",
+            help="Processes on this machine that share the work; 1 for one. [default: one a GPU]"),
+        "teacher_check": click.option(
+            "--teacher-check/--no-teacher-check", "option__teacher_check", default=None,
+            help="Measure the teacher on a sample first and refuse one near chance. [default: on]"),
+        "keep_teacher": click.option(
+            "--keep-teacher/--no-keep-teacher", "option__keep_teacher", default=None,
+            help="Put the teacher where `--teacher auto` finds it. [default: on, off with --out FILE]"),
+        "snapshot_classes": click.option(
+            "--snapshot-classes", "option__snapshot_classes", type=click.IntRange(min=0), metavar="N",
+            help="Keep pictures of every round for the first N classes only. [default: all]"),
+        "live_seconds": click.option(
+            "--live-seconds", "option__live_seconds", type=click.FloatRange(min=0), metavar="X",
+            help=f"Shortest time between two live pictures; 0 for none. [default: {plain.live_seconds:g}]"),
+        "checkpoint_seconds": click.option(
+            "--checkpoint-seconds", "option__checkpoint_seconds", metavar="X",
+            type=click.FloatRange(min=0, min_open=True),
+            help=f"Longest time without a checkpoint. [default: {plain.checkpoint_seconds:g}]"),
+    }  # fmt: skip
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for name in reversed(RUN_OPTIONS[kind]):
+            function = options[name](function)
+        return function
+
+    return decorate
+
+
+def read_run_options(values: Mapping[str, Any]) -> RunOptions:
+    """Make the run options of what was typed."""
+    prefix = f"option{_JOINT}"
+    typed = {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}
+    return RunOptions(**{name: value for name, value in typed.items() if value is not None})
+
+
+def output_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--json`` and ``--quiet``."""
+    function = click.option("--quiet", "-q", is_flag=True, help="Say nothing while working.")(function)
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")(function)
+
+
+teacher_options = setting_options(["squeeze"], {"squeeze": TEACHER_SETTINGS})
+"""Options for checkpoints that do not say what network they are."""

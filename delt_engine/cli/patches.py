@@ -1,0 +1,167 @@
+"""``delt rank`` and ``delt select``: what the teacher thinks of the real patches, and which of them would be taken."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy as np
+
+from delt_engine.cli.options import (
+    output_options,
+    read_experiment,
+    read_run_options,
+    run_options,
+    setting_options,
+    teacher_options,
+)
+from delt_engine.cli.output import say, say_json, say_table
+from delt_engine.cli.recovery import follow
+from delt_engine.config import Experiment
+from delt_engine.errors import RunCancelled
+from delt_engine.paths import home
+from delt_engine.ranking_stream import timing_words
+from delt_engine.runs.commands import STAGES, command_for
+from delt_engine.runs.ranks import this_rank
+from delt_engine.runs.records import RunOptions
+from delt_engine.runs.store import Run, check_free
+
+if TYPE_CHECKING:
+    from delt_engine.ranking import Ranking
+    from delt_engine.runs.inputs import Inputs
+
+QUANTILES = {"min": 0.0, "q25": 0.25, "median": 0.5, "q75": 0.75, "max": 1.0}
+
+
+@click.command()
+@setting_options(["experiment", *STAGES["rank"]])
+@teacher_options
+@run_options("rank")
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="PATH",
+    help="FILE.npz for the ranking alone, or a folder for the run. [default: the cache, where later runs find it]",
+)  # fmt: skip
+@output_options
+def rank(out: Path | None, as_json: bool, quiet: bool, **values: Any) -> None:
+    """Score real patches by the teacher's probability of their class."""
+    experiment, options = read_experiment(values), read_run_options(values)
+    folder = out if out is not None and out.suffix != ".npz" else None
+    ranking, _, timing = timed_ranking(experiment, options, folder, quiet=quiet)
+    if out is not None and out.suffix == ".npz":
+        ranking.save(out)
+    rows = [_quantiles(ranking, class_index) for class_index in np.unique(ranking.label).tolist()]
+    if as_json:
+        say_json({
+            "out": str(out.absolute()) if out else None, "dataset": ranking.dataset, "teacher": ranking.teacher,
+            "patches": len(ranking), "key": ranking.key, "timing": timing, "classes": rows,
+        })  # fmt: skip
+        return
+    title = f"{ranking.dataset}: probability of the true class by {ranking.teacher}, {len(ranking):,} patches"
+    say_table(list(rows[0]), [list(row.values()) for row in rows], title)
+    say(timing_words(timing) if timing else "This ranking was made before.")
+
+
+@click.command()
+@setting_options(
+    ["experiment", *STAGES["select"]], {"recover": ("ipc", "iterations", "round_iterations", "early_late")}
+)
+@teacher_options
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE.csv", help="Write the selection as a table.")
+@output_options
+def select(out: Path | None, as_json: bool, quiet: bool, **values: Any) -> None:
+    """Show which patches would be taken, and in which round each joins.
+
+    Patches are ranked first where that was not done yet.
+    """
+    from delt_engine.selection import select as select_patches
+    from delt_engine.selection import write_selection
+
+    experiment = read_experiment(values)
+    ranking, inputs = ranked(experiment, RunOptions(), None, quiet=quiet)
+    names = inputs.dataset.train.names
+    chosen = select_patches(
+        ranking, names, experiment.recover.schedule, experiment.select, seed=experiment.seed, classes=inputs.classes
+    )
+    class_names = inputs.dataset.spec.class_names
+    if out is not None:
+        write_selection(out, chosen, class_names)
+    rows = [
+        {
+            "class": class_names[image.class_index], "index": image.index, "tile": tile, "source": patch.source,
+            "crop_box": list(patch.crop_box), "true_class_prob": float(f"{patch.true_class_prob:.6g}"),
+            "rank": patch.rank, "start_round": image.start_round, "iterations": image.iterations,
+        }
+        for image in chosen for tile, patch in enumerate(image.patches)
+    ]  # fmt: skip
+    if as_json:
+        say_json({
+            "out": str(out.absolute()) if out else None, "dataset": ranking.dataset, "teacher": ranking.teacher,
+            "criterion": experiment.select.criterion, "order": experiment.select.order, "patches": rows,
+        })  # fmt: skip
+    elif out is not None:
+        say(f"{len(rows):,} patches of {len(inputs.classes)} classes: {out.absolute()}")
+    else:
+        shown = [name for name in rows[0] if name not in ("crop_box", "tile")]
+        say_table(shown, [[row[name] for name in shown] for row in rows])
+
+
+def ranked(experiment: Experiment, options: RunOptions, out: Path | None, *, quiet: bool) -> tuple[Ranking, Inputs]:
+    """Return what :func:`timed_ranking` does, without the timing."""
+    ranking, inputs, _ = timed_ranking(experiment, options, out, quiet=quiet)
+    return ranking, inputs
+
+
+def timed_ranking(
+    experiment: Experiment, options: RunOptions, out: Path | None, *, quiet: bool
+) -> tuple[Ranking, Inputs, dict[str, Any] | None]:
+    """Return the ranking these settings ask for, made now where it was not made before, and what it is of.
+
+    The third is where the time went, None of a ranking made before.
+
+    Args:
+        experiment: dataset, teacher, classes and the rank settings are looked at.
+        options: how the run is worked on.
+        out: a folder for the run; none is kept when not given.
+        quiet: show no progress.
+
+    Raises:
+        RunCancelled: it was stopped.
+    """
+    from delt_engine.ranking import Ranking
+    from delt_engine.runs.inputs import load_inputs
+    from delt_engine.runs.pipeline import run_experiment
+
+    if out is not None and not (out / "run.json").is_file():
+        check_free(out)
+    inputs = load_inputs(experiment)
+    with _folder(out) as path:
+        run = Run.create(path, experiment, "rank", command_for(experiment, path, "rank", options), options)
+        stopped = follow(run_experiment(run, inputs), quiet=quiet)
+        if stopped is not None and out is None:
+            raise RunCancelled("the ranking; what is scored is kept, and the same command goes on.")
+        if stopped is not None:
+            raise stopped
+        last = next((event for event in reversed(run.events("stage")) if event["stage"] == "rank"), {})
+        return Ranking.load(run.path / "ranking.npz"), inputs, last.get("timing")
+
+
+@contextmanager
+def _folder(out: Path | None) -> Iterator[Path]:
+    if out is not None:
+        yield out
+        return
+    several = this_rank().size > 1  # ranks of other machines have to see the folder
+    if several:
+        home().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="delt-rank-", dir=home() if several else None) as folder:
+        yield Path(folder) / "run"
+
+
+def _quantiles(ranking: Ranking, class_index: int) -> dict[str, Any]:
+    probs = ranking.true_class_prob[ranking.of_class(class_index)]
+    values = {name: round(float(np.quantile(probs, share)), 4) for name, share in QUANTILES.items()}
+    return {"class": ranking.class_name(class_index), "patches": len(probs), **values}

@@ -1,0 +1,114 @@
+"""``delt relabel``: write the soft labels of a student training, to be replayed as often as wanted."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from delt_engine.cli.evaluate import read_evaluation
+from delt_engine.cli.options import output_options, setting_options, teacher_options, typed_settings
+from delt_engine.cli.output import say, say_json, say_table
+from delt_engine.cli.progress import display
+from delt_engine.config import Experiment, RelabelConfig
+from delt_engine.errors import ConfigError
+from delt_engine.runs.commands import command_for
+from delt_engine.runs.sources import Source, find_source
+
+if TYPE_CHECKING:
+    from delt_engine.runs.relabeling import RelabelJob
+
+SETTINGS = (
+    "recipe", "epochs", "batch_size", "temperature", "mix", "mix_alpha", "rand_augment", "min_crop", "flip",
+    "shuffle_patches",
+)  # fmt: skip
+"""Settings of the training that stored labels depend on."""
+
+
+@click.command()
+@click.argument("source", metavar="SOURCE")
+@setting_options(["relabel", "evaluate", "experiment"], {"evaluate": SETTINGS})
+@teacher_options
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the labels.")
+@click.option("--predict", is_flag=True, help="Say what they would take, and write nothing.")
+@output_options
+def relabel(source: str, out: Path | None, predict: bool, as_json: bool, quiet: bool, **values: Any) -> None:
+    """Write the teacher's labels of every image, epoch by epoch, as students will be shown them.
+
+    SOURCE is a run (its folder or id), a folder with one folder of images a class, or `real` for the whole training
+    set of --dataset. Stop with Ctrl-C and run the same command again to go on.
+    """
+    if out is None and not predict:
+        raise ConfigError("out: nothing given, but labels need a folder; or ask for their size with --predict.")
+    found = find_source(source)
+    experiment = read_evaluation(found, values)
+    experiment = experiment.replace(relabel=RelabelConfig(**typed_settings(values).get("relabel", {})))
+    from delt_engine.runs.relabeling import relabel_job
+
+    job = relabel_job(experiment, found)
+    facts = _facts(job)
+    if not predict:
+        facts |= {"labels": str(out.absolute()), "seconds": _written(job, out, quiet=quiet)}
+        facts["evaluate"] = _next_command(experiment, found, facts["labels"])
+    if as_json:
+        say_json(facts)
+    else:
+        _tell(facts)
+
+
+def _written(job: RelabelJob, out: Path, *, quiet: bool) -> float:
+    from delt_engine.relabel import RelabelProgress
+    from delt_engine.relabel import relabel as write
+
+    began = time.monotonic()
+    steps = write(job.train, job.teacher, job.config, job.settings, seed=job.seed, device=job.device, out=out)
+    with display(quiet=quiet) as shown:
+        for each in steps:
+            if isinstance(each, RelabelProgress):
+                done = (each.epoch - 1) * each.steps + each.step
+                shown.show({"kind": "stage", "stage": "relabel", "done": done, "total": each.epochs * each.steps})
+    return round(time.monotonic() - began, 3)
+
+
+def _facts(job: RelabelJob) -> dict[str, Any]:
+    size, dense = job.size, job.size_as(RelabelConfig(form="float16"))
+    return {
+        "images": len(job.train),
+        "classes": len(job.train.class_names),
+        "epochs": job.config.epochs,
+        "batch_size": job.config.batch_size,
+        "seed": job.seed,
+        "form": job.settings.form,
+        "top_k": job.settings.top_k,
+        "directions": job.settings.directions,
+        "bytes": {**asdict(size), "total": size.total},
+        "float16_bytes": {**asdict(dense), "total": dense.total},
+        "times_smaller": {
+            "labels": round(dense.labels / size.labels, 3),
+            "total": round(dense.total / size.total, 3),
+        },
+    }
+
+
+def _tell(facts: dict[str, Any]) -> None:
+    kept = f"{facts['top_k']} classes" if facts["top_k"] else "all classes"
+    kept = f"{facts['directions']} directions" if facts["directions"] else kept
+    say(
+        f"{facts['images']:,} images, {facts['epochs']:,} epochs, {facts['form']}, {kept}: "
+        f"{facts['bytes']['total']:,} bytes, where float16 of all classes takes {facts['float16_bytes']['total']:,}."
+    )
+    rows = [[part, facts["bytes"][part], facts["float16_bytes"][part]] for part in facts["bytes"]]
+    say_table(("part", "bytes", "as float16 of all classes"), rows)
+    if "labels" in facts:
+        say(f"{facts['seconds']:.1f} s: {facts['labels']}")
+        say(f"Train on them with: {facts['evaluate']}")
+
+
+def _next_command(experiment: Experiment, source: Source, labels: str) -> str:
+    """Return the command that trains a student on the labels."""
+    config = experiment.evaluate.replace(labels="stored", label_store=labels)
+    return shlex.join(command_for(experiment.replace(evaluate=config), kind="evaluate", source=source.ref))

@@ -1,0 +1,40 @@
+"""``delt app``: open the studio in the browser."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from delt_engine.errors import RunError
+from delt_engine.paths import PROJECT
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.option("--port", type=click.IntRange(min=1, max=65535), metavar="N", help="Port of the server. [default: 8501]")
+@click.option(
+    "--headless/--browser", default=None, help="Leave the browser shut. [default: open it where there is one]"
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def app(port: int | None, headless: bool | None, arguments: tuple[str, ...]) -> None:
+    """Start the app; ARGUMENTS go to Streamlit as they are."""
+    script = PROJECT / "app.py"
+    if not script.is_file():
+        raise RunError(f"app: {script} is not there; start the app from a copy of the project's repository.")
+    command = [sys.executable, "-m", "streamlit", "run", str(script), *_flags(port, headless, arguments), *arguments]
+    os.chdir(PROJECT)  # where Streamlit looks for .streamlit/config.toml
+    os.execv(sys.executable, command)  # noqa: S606 (the server takes this process over, and its signals)
+
+
+def _flags(port: int | None, headless: bool | None, arguments: tuple[str, ...]) -> list[str]:
+    flags = [f"--server.port={port}"] if port is not None else []
+    if headless is None and not any(argument.startswith("--server.headless") for argument in arguments):
+        headless = not _has_screen()
+    return flags + ([f"--server.headless={str(headless).lower()}"] if headless is not None else [])
+
+
+def _has_screen() -> bool:
+    if sys.platform in ("win32", "darwin"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

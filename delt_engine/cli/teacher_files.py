@@ -1,0 +1,140 @@
+"""``delt teachers``: which teachers there are, whether one knows a dataset, and taking in checkpoints of others."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from delt_engine.cli.options import output_options, read_experiment, setting_options, teacher_options
+from delt_engine.cli.output import progress_option, reporter, say, say_json, say_table
+from delt_engine.config import Experiment
+from delt_engine.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from delt_engine.data.dataset import Dataset
+    from delt_engine.models.checks import CheckRecord
+    from delt_engine.models.teachers import Teacher
+
+Report = Callable[[str, int, int], None]
+DATA_SETTINGS = {"experiment": ("dataset", "image_size", "device", "seed")}
+SAMPLE = click.option(
+    "--sample", type=click.IntRange(min=1), default=2000, show_default=True, metavar="N",
+    help="Test images to look at, at most.",
+)  # fmt: skip
+
+
+@click.group(invoke_without_command=True)
+@output_options
+@click.pass_context
+def teachers(context: click.Context, as_json: bool, quiet: bool) -> None:  # noqa: ARG001
+    """List the teachers, check one, or add a checkpoint from elsewhere."""
+    if context.invoked_subcommand is not None:
+        return
+    from delt_engine.models.card import read_card, teacher_files
+
+    cards = []
+    for _, path in teacher_files():
+        try:
+            cards.append((path, read_card(path)))
+        except CheckpointError as error:
+            say(f"left out: {error}") if not as_json else None
+    if as_json:
+        say_json({"teachers": [{**asdict(card), "path": str(path)} for path, card in cards]})
+        return
+    columns = ("name", "network", "width", "stem", "image_size", "num_classes", "dataset", "accuracy")
+    rows = [[getattr(card, column) for column in columns] for _, card in cards]
+    say_table(columns, [[value if value is not None else "-" for value in row] for row in rows])
+
+
+@teachers.command()
+@click.argument("ref", default="auto")
+@setting_options(["experiment"], DATA_SETTINGS)
+@teacher_options
+@SAMPLE
+@progress_option
+@output_options
+def check(ref: str, sample: int, progress_json: bool, as_json: bool, quiet: bool, **values: Any) -> None:  # noqa: ARG001
+    """Measure a teacher (a name, a file, or auto) on test images of a dataset and keep the result."""
+    report = reporter(progress_json)
+    dataset, teacher = _loaded(ref, read_experiment(values), report)
+    record = _measured(teacher, dataset, sample, report)
+    _tell({"teacher": teacher.card.name, **asdict(record)}, record.message, as_json=as_json)
+
+
+@teachers.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--name", metavar="TEXT", help="Name of the teacher. [default: of the file]")
+@click.option("--force", is_flag=True, help="Add it although it does not know the dataset.")
+@setting_options(["experiment"], DATA_SETTINGS)
+@teacher_options
+@SAMPLE
+@progress_option
+@output_options
+def add(
+    file: Path, name: str | None, force: bool, sample: int, progress_json: bool, as_json: bool, quiet: bool,  # noqa: ARG001
+    **values: Any,
+) -> None:  # fmt: skip
+    """Take in a checkpoint: read it safely, check it on the dataset, and keep it where `--teacher` finds it."""
+    from delt_engine.models.checkpoints import save_teacher
+
+    report = reporter(progress_json)
+    dataset, teacher = _loaded(str(file), read_experiment(values), report)
+    record = _measured(teacher, dataset, sample, report)
+    if record.verdict == "class order?" and not force:
+        raise CheckpointError(f"teacher: {record.message} It was not added; --force adds it all the same.")
+    path = _free_path(name or file.name.split(".")[0], teacher.card.fingerprint)
+    card = replace(teacher.card, name=path.stem, source=f"added from {file.name}")
+    if card.accuracy is None and record.sample >= record.test_size:
+        card = replace(card, accuracy=record.accuracy)
+    save_teacher(path, teacher.network, card)
+    _tell({"teacher": card.name, "path": str(path), **asdict(record)}, f"{record.message} Added as {card.name}: {path}",
+          as_json=as_json)  # fmt: skip
+
+
+def _loaded(ref: str, experiment: Experiment, report: Report) -> tuple[Dataset, Teacher]:
+    """Read the dataset and load the teacher for it."""
+    from delt_engine.data.catalogue import load_dataset
+    from delt_engine.models.devices import pick_device
+    from delt_engine.models.teachers import load_teacher
+
+    dataset = load_dataset(experiment.dataset, experiment.image_size, report=report)
+    report("teacher", 0, 1)
+    squeeze = experiment.squeeze
+    stem = None if squeeze.stem == "auto" else squeeze.stem
+    device = pick_device(experiment.device)
+    teacher = load_teacher(ref, dataset=dataset, network=squeeze.network, width=squeeze.width, stem=stem, device=device)
+    return dataset, teacher
+
+
+def _measured(teacher: Teacher, dataset: Dataset, sample: int, report: Report) -> CheckRecord:
+    from delt_engine.models.checks import keep_check
+    from delt_engine.models.teachers import check_record, check_teacher
+
+    checked = check_teacher(teacher, dataset, sample, report=lambda done, total: report("check", done, total))
+    record = check_record(teacher, dataset, checked)
+    keep_check(record)
+    return record
+
+
+def _free_path(name: str, fingerprint: str) -> Path:
+    """Return where to put a teacher; the place of the same weights is taken again, that of others is refused."""
+    from delt_engine.models.card import SUFFIX, read_card
+    from delt_engine.paths import teachers_dir
+
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "teacher"
+    path = teachers_dir() / f"{plain}{SUFFIX}"
+    if path.exists() and read_card(path).fingerprint != fingerprint:
+        raise CheckpointError(f"teacher: there is another teacher named {plain}; give this one another name (--name).")
+    return path
+
+
+def _tell(result: dict[str, Any], text: str, *, as_json: bool) -> None:
+    if as_json:
+        say_json(result)
+    else:
+        say(text)

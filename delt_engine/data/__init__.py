@@ -1,0 +1,1 @@
+"""Real data: what a dataset is, where each comes from, and its pixels."""

@@ -1,0 +1,101 @@
+"""Where decoded images are kept, so that a dataset is decoded once: folders of .npy files that are mapped, not read.
+
+A folder is written under a temporary name and renamed when it is whole, so a reader never sees half of one, and of
+two processes that write the same folder one wins and both read the same. Whoever cannot write works from memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from delt_engine.paths import cache_dir
+
+_ABANDONED_AFTER_S = 24 * 3600
+"""Age at which a temporary folder is taken to be left by a process that was killed."""
+
+
+def datasets_dir() -> Path:
+    """Return the folder of everything kept about datasets: downloads, decoded images, scans."""
+    return cache_dir() / "datasets"
+
+
+def open_arrays(key: str, names: tuple[str, ...]) -> dict[str, np.ndarray] | None:
+    """Map the arrays kept under ``key``; None when they are not there, or not whole."""
+    folder = datasets_dir() / key
+    try:
+        return {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in names}
+    except (OSError, ValueError, EOFError):
+        return None
+
+
+def store_arrays(key: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Write the arrays under ``key`` and return them mapped from there, or as they came when that cannot be done."""
+    kept = {name: np.asarray(array) for name, array in arrays.items()}
+    folder = datasets_dir() / key
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(folder.parent)
+        made = Path(tempfile.mkdtemp(prefix=f".{key}-", dir=folder.parent))
+    except OSError:
+        return kept
+    try:
+        for name, array in kept.items():
+            np.save(made / f"{name}.npy", array, allow_pickle=False)
+        _move_into_place(made, folder, tuple(kept))
+    except OSError:  # disk full, folder read-only: the arrays in memory do as well
+        return kept
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+    return open_arrays(key, tuple(kept)) or kept
+
+
+def cached_arrays(
+    key: str, names: tuple[str, ...], build: Callable[[], Mapping[str, np.ndarray]]
+) -> dict[str, np.ndarray]:
+    """Return the arrays kept under ``key``, building and keeping them when they are not there."""
+    return open_arrays(key, names) or store_arrays(key, build())
+
+
+def write_file(path: Path, content: bytes) -> bool:
+    """Write a file by a temporary name and a rename; False when the disk refuses."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, made = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    except OSError:
+        return False
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        Path(made).replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            Path(made).unlink()
+        return False
+    return True
+
+
+def _move_into_place(made: Path, folder: Path, names: tuple[str, ...]) -> None:
+    """Rename a whole folder; where one stands already, keep it if it is whole and replace it if not."""
+    try:
+        made.rename(folder)
+    except OSError:
+        if open_arrays(folder.name, names) is None:
+            shutil.rmtree(folder, ignore_errors=True)
+            made.rename(folder)
+
+
+def _remove_abandoned(parent: Path) -> None:
+    """Delete temporary folders of processes that were killed long ago."""
+    oldest = time.time() - _ABANDONED_AFTER_S
+    for path in parent.glob(".*-*"):
+        with contextlib.suppress(OSError):
+            if path.is_dir() and path.stat().st_mtime < oldest:
+                shutil.rmtree(path, ignore_errors=True)

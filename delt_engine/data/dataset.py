@@ -1,0 +1,200 @@
+"""What is a dataset here: two sets of labelled images, the table row that describes them, and what was left out.
+
+Shapes: n images asked for, N images in a set, S side of the square images in pixels, H x W native size.
+Everything is uint8 numpy; ``data/tensors.py`` makes torch tensors of it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from delt_engine.data.images import resize_box, square_box
+from delt_engine.errors import DataError
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """One row about a dataset; ranking, recovery and evaluation read the same one.
+
+    ``mean`` and ``std`` are per channel (red, green, blue) of pixels in [0, 1].
+    """
+
+    name: str
+    title: str
+    kind: str
+    num_classes: int
+    class_names: tuple[str, ...]
+    image_size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    train_size: int
+    test_size: int
+    description: str
+
+
+@dataclass(frozen=True)
+class SkippedFile:
+    """A file that could not be used: its path relative to the dataset's folder, and why."""
+
+    path: str
+    reason: str
+
+
+class ImageSet(ABC):
+    """Labelled images of one split, read by index.
+
+    Attributes:
+        labels: int64 (N,), the class index of each image.
+        names: N names: a path relative to the dataset's folder, or "train/astronaut/00012" for built-in sets.
+        image_size: S, the side that :meth:`pixels` and :meth:`crops` return.
+    """
+
+    def __init__(self, labels: np.ndarray, names: Sequence[str], image_size: int) -> None:
+        self.labels = np.asarray(labels, dtype=np.int64)
+        self.names = names
+        self.image_size = image_size
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @abstractmethod
+    def original(self, index: int) -> np.ndarray:
+        """Return one image at its native size, uint8 (H, W, 3)."""
+
+    @abstractmethod
+    def size(self, index: int) -> tuple[int, int]:
+        """Return the native (height, width) of one image in pixels."""
+
+    def of_class(self, class_index: int) -> np.ndarray:
+        """Return the indices of one class's images, ascending, int64 (n,)."""
+        return np.flatnonzero(self.labels == class_index)
+
+    def pixels(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Return images with the short side resized to S (bicubic, antialiased) and cropped to the centre.
+
+        Returns:
+            uint8 (n, S, S, 3).
+
+        Raises:
+            DataError: an index out of range.
+        """
+        indices = self._checked(indices)
+        out = np.empty((len(indices), self.image_size, self.image_size, 3), dtype=np.uint8)
+        for row, index in enumerate(indices.tolist()):
+            image = self.original(index)
+            out[row] = resize_box(image, square_box(image.shape[0], image.shape[1]), self.image_size)
+        return out
+
+    def crops(self, indices: Sequence[int] | np.ndarray, boxes: np.ndarray) -> np.ndarray:
+        """Cut one box out of each image and resize it to S (bicubic, antialiased).
+
+        Args:
+            indices: n image indices; an image may come several times.
+            boxes: int (n, 4): top, left, height, width in native pixels.
+
+        Returns:
+            uint8 (n, S, S, 3).
+
+        Raises:
+            DataError: an index out of range, or a box that leaves its image.
+        """
+        indices = self._checked(indices)
+        boxes = self._checked_boxes(indices, boxes)
+        out = np.empty((len(indices), self.image_size, self.image_size, 3), dtype=np.uint8)
+        last, image = None, None
+        for row, index in enumerate(indices.tolist()):
+            if image is None or index != last:
+                last, image = index, self.original(index)
+            out[row] = resize_box(image, tuple(boxes[row]), self.image_size)
+        return out
+
+    def _checked(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Return the indices as int64 (n,), all within the set."""
+        chosen = np.asarray(indices, dtype=np.int64).reshape(-1)
+        outside = chosen[(chosen < 0) | (chosen >= len(self))]
+        if len(outside):
+            raise DataError(f"index: {outside[0]} given, but this set has images 0 to {len(self) - 1}.")
+        return chosen
+
+    def _checked_boxes(self, indices: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+        """Return the boxes as int64 (n, 4), each inside its image."""
+        boxes = np.asarray(boxes, dtype=np.int64)
+        if boxes.shape != (len(indices), 4):
+            raise DataError(f"boxes: shape {boxes.shape} given, but {len(indices)} images need ({len(indices)}, 4).")
+        for index, (top, left, height, width) in zip(indices.tolist(), boxes.tolist(), strict=True):
+            tall, wide = self.size(index)
+            if min(top, left) < 0 or min(height, width) < 1 or top + height > tall or left + width > wide:
+                raise DataError(
+                    f"boxes: top, left, height, width = {top}, {left}, {height}, {width} given, "
+                    f"but {self.names[index]} is {tall} x {wide} pixels."
+                )
+        return boxes
+
+
+class ArrayImages(ImageSet):
+    """Images that lie in one array, all of the same native size.
+
+    Args:
+        images: uint8 (N, H, W, 3), in memory or mapped from a file.
+        labels: (N,) class indices.
+        names: N names.
+        image_size: S.
+    """
+
+    def __init__(self, images: np.ndarray, labels: np.ndarray, names: Sequence[str], image_size: int) -> None:
+        super().__init__(labels, names, image_size)
+        self._images = images
+
+    def original(self, index: int) -> np.ndarray:
+        """Return one image as it is stored, uint8 (H, W, 3)."""
+        return np.array(self._images[int(self._checked([index])[0])])
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Return the (height, width) that all images share."""
+        self._checked([index])
+        return self._images.shape[1], self._images.shape[2]
+
+    def pixels(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Return images at S; those stored at S are only copied. See :meth:`ImageSet.pixels`."""
+        if self._images.shape[1:3] == (self.image_size, self.image_size):
+            return np.asarray(self._images[self._checked(indices)])
+        return super().pixels(indices)
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A dataset that is ready to be read.
+
+    Attributes:
+        spec: the table row.
+        train: images that teachers learn from and that are ranked.
+        test: images that accuracy is measured on.
+        skipped: files that could not be used.
+        counts: how many files were used, skipped, ignored, grey, cmyk, palette, ...
+        fingerprint: changes when the images change; the same on every machine for built-in sets.
+        root: the folder, or None for sets without one.
+    """
+
+    spec: DatasetSpec
+    train: ImageSet
+    test: ImageSet
+    fingerprint: str
+    skipped: tuple[SkippedFile, ...] = ()
+    counts: dict[str, int] = field(default_factory=dict)
+    root: str | None = None
+
+    def class_index(self, name: str) -> int:
+        """Return the index of a class.
+
+        Raises:
+            DataError: there is no class of that name.
+        """
+        names = self.spec.class_names
+        if name in names:
+            return names.index(name)
+        shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+        raise DataError(f"classes: {name!r} given, but {self.spec.name} has {shown}.")

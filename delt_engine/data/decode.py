@@ -1,0 +1,184 @@
+"""Reading one image file, however odd: what comes out is always uint8 RGB, or one reason why not.
+
+Grey, 16-bit, palette, CMYK, alpha and EXIF-rotated pictures are all turned into what a person would see; alpha lies
+on white. What cannot be read raises :class:`UnreadableImage` with a short reason and nothing else.
+"""
+
+from __future__ import annotations
+
+import enum
+import errno
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+EXTENSIONS = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
+    | {".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".avif"}
+)
+"""Endings, lower case, of the files that are taken for images."""
+
+_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM", "JPEG2000", "AVIF", "MPO")
+"""What a file's content may be; PIL's other readers (PostScript, ...) are more than a folder of images needs."""
+
+MAX_MEGAPIXELS = 170
+"""Larger pictures are left out; just under the size that PIL itself refuses as a decompression bomb."""
+
+_DRAFT_FACTOR = 3
+"""JPEG may be decoded at a lower scale as long as the short side stays this many times S; ours."""
+
+
+class UnreadableImage(Exception):
+    """A file that cannot be used; the text is the reason."""
+
+
+class Trait(enum.IntFlag):
+    """What was odd about a picture that was used all the same."""
+
+    GREY = 1
+    GREY16 = 2
+    PALETTE = 4
+    CMYK = 8
+    ALPHA = 16
+    EXIF_ROTATED = 32
+    ANIMATED = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """One picture as RGB, its native height and width in pixels as a person sees it, and what was odd about it.
+
+    ``picture`` may be smaller than native when a lower scale was asked for.
+    """
+
+    picture: Image.Image
+    height: int
+    width: int
+    traits: Trait
+
+
+def decode(path: str | Path, enough: int | None = None) -> Decoded:
+    """Read one image file wholly.
+
+    Args:
+        path: the file.
+        enough: S when the picture will be resized to S anyway: large JPEGs are then decoded at a lower scale, at
+            least three times S, which is several times faster.
+
+    Raises:
+        UnreadableImage: the file cannot be used; the text says why.
+    """
+    try:
+        if Path(path).stat().st_size == 0:
+            raise UnreadableImage("the file is empty")
+        with Image.open(path, formats=formats()) as opened:
+            return _convert(opened, enough)
+    except UnreadableImage:
+        raise
+    except Exception as error:  # PIL's decoders raise nearly anything on damaged bytes
+        raise UnreadableImage(_reason(error)) from None
+
+
+@functools.cache
+def formats() -> tuple[str, ...]:
+    """Return the formats that are read, as far as this PIL has them."""
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
+
+
+def read_rgb(path: str | Path) -> np.ndarray:
+    """Return one image file at native size, uint8 (H, W, 3).
+
+    Raises:
+        UnreadableImage: the file cannot be used; the text says why.
+    """
+    return np.asarray(decode(path).picture)
+
+
+def _convert(opened: Image.Image, enough: int | None) -> Decoded:
+    """Decode the pixels of an opened file and turn them into RGB."""
+    width, height = opened.size
+    if width * height > MAX_MEGAPIXELS * 1_000_000:
+        raise UnreadableImage(f"{width} x {height} pixels is more than {MAX_MEGAPIXELS} megapixels")
+    traits = Trait(0)
+    if getattr(opened, "is_animated", False):
+        traits |= Trait.ANIMATED
+    if enough is not None and opened.format == "JPEG":
+        opened.draft(None, (_DRAFT_FACTOR * enough, _DRAFT_FACTOR * enough))
+    opened.load()
+    upright, orientation = _upright(opened)
+    if orientation != 1:
+        traits |= Trait.EXIF_ROTATED
+    if orientation >= 5:  # 5 to 8 exchange the sides
+        width, height = height, width
+    picture, more = _to_rgb(upright)
+    return Decoded(picture, height, width, traits | more)
+
+
+def _upright(picture: Image.Image) -> tuple[Image.Image, int]:
+    """Return the picture turned as its EXIF orientation says, and that orientation: 1 when it was not turned."""
+    try:
+        orientation = picture.getexif().get(0x0112, 1)
+        if orientation in range(2, 9):
+            return ImageOps.exif_transpose(picture), orientation
+    except Exception:  # damaged EXIF: the pixels are good, so take them as they lie
+        return picture, 1
+    return picture, 1
+
+
+def _to_rgb(picture: Image.Image) -> tuple[Image.Image, Trait]:
+    """Return the picture as RGB, and what it was."""
+    mode = picture.mode
+    if mode == "RGB" and "transparency" not in picture.info:
+        return picture, Trait(0)
+    if mode.startswith(("I", "F")):
+        grey = _eight_bits(np.asarray(picture), is_sixteen=mode.startswith("I;16"))
+        return Image.fromarray(grey).convert("RGB"), Trait.GREY | Trait.GREY16
+    traits = Trait(0)
+    if mode in ("1", "L", "LA", "La"):
+        traits |= Trait.GREY
+    if mode in ("P", "PA"):
+        traits |= Trait.PALETTE
+    if mode == "CMYK":
+        traits |= Trait.CMYK
+    if mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in picture.info:
+        return _on_white(picture), traits | Trait.ALPHA
+    return picture.convert("RGB"), traits
+
+
+def _on_white(picture: Image.Image) -> Image.Image:
+    """Return the picture laid on white."""
+    layer = picture.convert("RGBA")
+    white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
+    return Image.alpha_composite(white, layer).convert("RGB")
+
+
+def _eight_bits(values: np.ndarray, is_sixteen: bool) -> np.ndarray:
+    """Bring grey of more than 8 bits to uint8.
+
+    Files marked as 16-bit run to 65535; of the others (32-bit, float) the largest value says whether they run to 1,
+    255 or 65535.
+    """
+    values = np.nan_to_num(values.astype(np.float64))
+    largest = values.max(initial=0.0)
+    top = 65535.0 if is_sixteen or largest > 255 else 255.0 if largest > 1 else 1.0
+    return np.clip(np.rint(values * (255.0 / top)), 0, 255).astype(np.uint8)
+
+
+def _reason(error: Exception) -> str:
+    """Say in a few words why a file cannot be used."""
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image that can be read"
+    if isinstance(error, Image.DecompressionBombError):
+        return f"more than {MAX_MEGAPIXELS} megapixels"
+    if isinstance(error, MemoryError):
+        return "too large for the memory"
+    if isinstance(error, OSError) and error.errno:
+        return "no permission to read it" if error.errno == errno.EACCES else (error.strerror or str(error))
+    text = str(error)
+    if "truncated" in text.lower():
+        return "truncated"
+    return f"damaged ({text.splitlines()[0]})" if text else "damaged"

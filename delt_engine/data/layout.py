@@ -1,0 +1,241 @@
+"""Which image files a folder holds, of which class and split; no file is opened here.
+
+Understood are ``train/<class>/...`` with ``test``, ``val`` or ``valid`` beside it, ``<class>/...`` without a split,
+and Tiny-ImageNet as it is distributed (``val/images`` with ``val_annotations.txt``). Files may lie deeper in a class's
+folder. Hidden files are passed over; files without an image's ending are counted as ignored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from delt_engine.data.decode import EXTENSIONS
+from delt_engine.errors import DataError
+
+TRAIN_NAMES = ("train", "training")
+TEST_NAMES = ("test", "testing", "val", "valid", "validation")
+_SYSTEM_FOLDERS = frozenset({"__macosx", "@eadir", "lost+found"})
+
+
+@dataclass(frozen=True, eq=False)
+class Listing:
+    """The image files of a folder, sorted by split, class and name; M files.
+
+    Attributes:
+        class_names: in sorted order.
+        names: M paths relative to the folder, with forward slashes.
+        labels: int64 (M,).
+        is_test: bool (M,); all False when the folder has no split.
+        has_split: whether there is a folder of test images.
+        sizes: int64 (M,), bytes.
+        mtimes: int64 (M,), nanoseconds.
+        refused: (path, reason) of files that cannot be listed.
+        ignored: number of files that are not images by their name.
+    """
+
+    class_names: tuple[str, ...]
+    names: list[str]
+    labels: np.ndarray
+    is_test: np.ndarray
+    has_split: bool
+    sizes: np.ndarray
+    mtimes: np.ndarray
+    refused: tuple[tuple[str, str], ...]
+    ignored: int
+
+    def fingerprint(self, image_size: int) -> str:
+        """Return a name that changes with the files' names, labels, sizes and times, and with S."""
+        state = hashlib.sha256(f"folder 1 {image_size} {self.has_split}".encode())
+        state.update("\0".join(self.names).encode("utf-8"))
+        for array in (self.labels, self.is_test, self.sizes, self.mtimes):
+            state.update(np.ascontiguousarray(array).tobytes())
+        return state.hexdigest()[:16]
+
+
+@dataclass
+class _Found:
+    """What the walk gathers."""
+
+    rows: list[tuple[bool, str, str, int, int]] = field(default_factory=list)  # is test, class, name, size, mtime
+    refused: list[tuple[str, str]] = field(default_factory=list)
+    ignored: int = 0
+
+
+def list_files(root: str | Path) -> Listing:
+    """List the image files of a folder.
+
+    Raises:
+        DataError: not a folder, no class folders, fewer than two classes, or a class that only test has.
+    """
+    root = Path(root)
+    train, tests = _split_folders(root)
+    if train is None:
+        _refuse_nested(root)
+    found = _Found()
+    _walk_classes(found, train or root, f"{train.name}/" if train else "", is_test=False)
+    if not found.rows:
+        raise DataError(_nothing_found(train or root))
+    has_split = train is not None and _walk_tests(found, tests)
+    class_names = tuple(sorted({row[1] for row in found.rows}))
+    if len(class_names) < 2:
+        raise DataError(f"dataset: {root} has one class folder, {class_names[0]!r}, but at least two are needed.")
+    index = {name: number for number, name in enumerate(class_names)}
+    rows = sorted(found.rows)
+    return Listing(
+        class_names=class_names,
+        names=[row[2] for row in rows],
+        labels=np.array([index[row[1]] for row in rows], dtype=np.int64),
+        is_test=np.array([row[0] for row in rows], dtype=bool),
+        has_split=has_split,
+        sizes=np.array([row[3] for row in rows], dtype=np.int64),
+        mtimes=np.array([row[4] for row in rows], dtype=np.int64),
+        refused=tuple(found.refused),
+        ignored=found.ignored,
+    )
+
+
+def _split_folders(root: Path) -> tuple[Path | None, list[Path]]:
+    """Return the folder of train images, if the root has splits, and the candidates for test in order."""
+    if root.is_file():
+        raise DataError(f"dataset: {root} is a file, but a folder of images is needed; unpack it first.")
+    if not root.is_dir():
+        raise DataError(f"dataset: the folder {root} does not exist.")
+    folders = {path.name.lower(): path for path in _folders(root)}
+    train = next((folders[name] for name in TRAIN_NAMES if name in folders), None)
+    tests = [folders[name] for name in TEST_NAMES if name in folders]
+    if train is None and tests and len(folders) == len(tests):
+        raise DataError(f"dataset: {root} has {tests[0].name!r} but no 'train' folder.")
+    return train, tests
+
+
+def _folders(parent: Path) -> list[Path]:
+    """Return the visible folders in a folder, sorted."""
+    try:
+        entries = sorted(parent.iterdir())
+    except OSError as error:
+        raise DataError(f"dataset: {parent} cannot be read ({error.strerror}).") from None
+    return [path for path in entries if not _is_hidden(path.name) and path.is_dir()]
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name.lower() in _SYSTEM_FOLDERS
+
+
+def _walk_classes(found: _Found, parent: Path, prefix: str, is_test: bool) -> None:
+    """Gather the files of every class folder in ``parent``; files beside the class folders are ignored.
+
+    Args:
+        found: what is added to.
+        parent: the folder of class folders.
+        prefix: the parent's path relative to the dataset's folder, with a slash at its end, or empty.
+        is_test: which split it is.
+    """
+    for path in _folders(parent):
+        before = len(found.rows)
+        for name, size, mtime in _walk(found, path, f"{prefix}{path.name}", set()):
+            found.rows.append((is_test, path.name, name, size, mtime))
+        if len(found.rows) == before and not is_test:
+            raise DataError(f"classes: {path.name!r} has no image file in {parent}; remove the folder or fill it.")
+    with os.scandir(parent) as entries:
+        found.ignored += sum(1 for entry in entries if not _is_hidden(entry.name) and entry.is_file())
+
+
+def _walk(found: _Found, folder: str | Path, prefix: str, seen: set[tuple[int, int]]) -> Iterator[tuple[str, int, int]]:
+    """Yield (path relative to the root, bytes, mtime in ns) of the image files below a folder."""
+    try:
+        status = Path(folder).stat()
+        with os.scandir(folder) as scan:
+            entries = [entry for entry in scan if not _is_hidden(entry.name)]
+    except OSError as error:
+        found.refused.append((prefix, error.strerror or "cannot be read"))
+        return
+    if (status.st_dev, status.st_ino) in seen:  # a link that leads back up
+        return
+    seen.add((status.st_dev, status.st_ino))
+    for entry in entries:
+        name = f"{prefix}/{entry.name}"
+        try:
+            if entry.is_dir():
+                yield from _walk(found, entry.path, name, seen)
+            elif entry.name[entry.name.rfind(".") :].lower() not in EXTENSIONS:
+                found.ignored += 1
+            else:
+                name.encode("utf-8")  # run folders and caches keep names as UTF-8
+                status = entry.stat()
+                yield name, status.st_size, status.st_mtime_ns
+        except UnicodeEncodeError:
+            found.refused.append((ascii(name)[1:-1], "its name is not UTF-8"))
+        except OSError as error:
+            found.refused.append((name, error.strerror or "cannot be read"))
+
+
+def _walk_tests(found: _Found, tests: list[Path]) -> bool:
+    """Gather test images from the first candidate with a class of train; True when there is one.
+
+    Raises:
+        DataError: candidates hold classes, but none that train has, or one has classes beyond train's.
+    """
+    known = {row[1] for row in found.rows}
+    strangers: tuple[str, Path] | None = None
+    for path in tests:
+        if _read_annotations(found, path, known):
+            return True
+        classes = [folder.name for folder in _folders(path)]
+        extra = [name for name in classes if name not in known]
+        if len(extra) < len(classes):
+            if extra:
+                raise DataError(f"classes: {extra[0]!r} is in {path} but not in train; every class needs train images.")
+            _walk_classes(found, path, f"{path.name}/", is_test=True)
+            return any(row[0] for row in found.rows)
+        if extra and not _is_unlabelled(classes):
+            strangers = strangers or (extra[0], path)
+    if strangers:
+        raise DataError(
+            f"classes: {strangers[0]!r} is in {strangers[1]} but not in train; every class needs train images."
+        )
+    return False
+
+
+def _is_unlabelled(classes: list[str]) -> bool:
+    """Tell whether a test folder just holds a heap of images, as Tiny-ImageNet's ``test/images`` does."""
+    return [name.lower() for name in classes] == ["images"]
+
+
+def _read_annotations(found: _Found, path: Path, known: set[str]) -> bool:
+    """Gather ``images/*`` labelled by ``val_annotations.txt`` (file, class, ...); True when there were any.
+
+    Source: the layout of tiny-imagenet-200.zip.
+    """
+    try:
+        text = (path / "val_annotations.txt").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+    label_of = dict(line.split("\t")[:2] for line in text.splitlines() if "\t" in line)
+    before = len(found.rows)
+    for name, size, mtime in _walk(found, path / "images", f"{path.name}/images", set()):
+        label = label_of.get(name.rsplit("/", 1)[-1])
+        if label in known:
+            found.rows.append((True, label, name, size, mtime))
+    return len(found.rows) > before
+
+
+def _refuse_nested(root: Path) -> None:
+    """Refuse a folder whose folders are datasets themselves: its classes would be datasets."""
+    for path in _folders(root):
+        if any(inner.name.lower() in TRAIN_NAMES and _folders(inner) for inner in _folders(path)):
+            raise DataError(f"dataset: {root} holds another dataset, not class folders; did you mean {path}?")
+
+
+def _nothing_found(parent: Path) -> str:
+    """Say why a folder without a single image in a class folder is of no use."""
+    with os.scandir(parent) as entries:
+        has_images = any(Path(entry.name).suffix.lower() in EXTENSIONS for entry in entries)
+    if has_images:
+        return f"dataset: {parent} has images but no class folders; put each class's images in a folder of its own."
+    return f"dataset: {parent} is empty; it should hold one folder of images a class."

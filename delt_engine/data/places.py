@@ -1,0 +1,122 @@
+"""Which datasets are at hand: those of the catalogue and the folders this user added; and what to put where for others.
+
+Nothing is read or downloaded here: a place says whether reading a dataset is quick, long, or not possible yet.
+
+Source: ours; the folders are kept as a list of paths in ``folders.json`` in the user's home.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from filelock import FileLock
+
+from delt_engine.data.cache import write_file
+from delt_engine.data.catalogue import CATALOGUE, CatalogueEntry, find_entry, image_folder, where_it_goes
+from delt_engine.data.downloads import DOWNLOADS, is_fetched, what_to_put_where
+from delt_engine.data.scan import is_scanned
+from delt_engine.errors import DataError
+from delt_engine.paths import home
+
+State = Literal["ready", "unread", "download", "missing"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """One dataset and whether it can be read.
+
+    Attributes:
+        name: of the catalogue, or the folder's path; what a run takes as its dataset.
+        title: for people.
+        state: ``ready`` reads at once; ``unread`` is there, but its files were never checked, which may take long;
+            ``download`` can be fetched from here; ``missing`` needs its files put somewhere first.
+        note: what to do or to put where, "" when ready.
+    """
+
+    name: str
+    title: str
+    state: State
+    note: str = ""
+
+
+def places() -> tuple[Place, ...]:
+    """Return every dataset: the catalogue in its order, then this user's folders."""
+    return tuple(place_of(name) for name in (*CATALOGUE, *known_folders()))
+
+
+def place_of(name: str) -> Place:
+    """Return where a dataset stands: a name of the catalogue, or a folder's path."""
+    entry = find_entry(name)
+    if entry is not None:
+        return _place_of_entry(entry)
+    path = Path(name).expanduser()
+    if not path.is_dir():
+        what = "is a file, but a folder of images is needed" if path.exists() else "does not exist"
+        return Place(name, path.name or name, "missing", f"dataset: the folder {path.absolute()} {what}.")
+    return _place_of_folder(name, path.name, path)
+
+
+def known_folders() -> tuple[str, ...]:
+    """Return the folders this user added, in the order they were added; a damaged list counts as empty."""
+    try:
+        listed = json.loads(_list_path().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ()
+    return tuple(path for path in listed if isinstance(path, str)) if isinstance(listed, list) else ()
+
+
+def add_folder(path: str | Path) -> str:
+    """Keep a folder in the list and return its full path; adding it twice does no harm.
+
+    Raises:
+        DataError: it is no folder, or the list cannot be written.
+    """
+    folder = Path(str(path).strip()).expanduser().absolute()
+    if not str(path).strip() or not folder.is_dir():
+        what = "is a file; unpack it and give the folder" if folder.is_file() else "does not exist"
+        raise DataError(f"dataset: the folder {folder if str(path).strip() else 'with no name'} {what}.")
+    _change(lambda listed: listed if str(folder) in listed else (*listed, str(folder)))
+    return str(folder)
+
+
+def forget_folder(path: str | Path) -> None:
+    """Take a folder off the list; the folder itself stays as it is.
+
+    Raises:
+        DataError: the list cannot be written.
+    """
+    _change(lambda listed: tuple(one for one in listed if one != str(path)))
+
+
+def _change(change: Callable[[tuple[str, ...]], tuple[str, ...]]) -> None:
+    home().mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{_list_path()}.lock"):
+        listed = change(known_folders())
+        if not write_file(_list_path(), json.dumps(list(listed), indent=1).encode("utf-8")):
+            raise DataError(f"folders: {_list_path()} cannot be written; the disk is full or may not be written.")
+
+
+def _list_path() -> Path:
+    return home() / "folders.json"
+
+
+def _place_of_entry(entry: CatalogueEntry) -> Place:
+    if entry.kind == "built-in" or (entry.name in DOWNLOADS and is_fetched(entry.name)):
+        return Place(entry.name, entry.title, "ready")
+    folder = image_folder(entry)
+    if folder is not None:
+        return _place_of_folder(entry.name, entry.title, folder)
+    if entry.download:
+        note = f"It can be downloaded. Without a network: {what_to_put_where(entry.name)}."
+        return Place(entry.name, entry.title, "download", note)
+    return Place(entry.name, entry.title, "missing", f"P{where_it_goes(entry)[1:]}.")
+
+
+def _place_of_folder(name: str, title: str, folder: Path) -> Place:
+    if is_scanned(folder):
+        return Place(name, title, "ready")
+    return Place(name, title, "unread", f"Its files in {folder} have not been read yet.")

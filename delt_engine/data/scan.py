@@ -1,0 +1,215 @@
+"""Decoding every listed file once: which can be used, how large each is, and (for small sets) its pixels.
+
+Files are decoded in threads. What was learnt about a file is kept by (path, size, mtime), so a second look at an
+unchanged folder opens no file.
+
+Shapes: M listed files, S side of the kept pixels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from delt_engine.data.cache import datasets_dir, write_file
+from delt_engine.data.decode import Trait, UnreadableImage, decode
+from delt_engine.data.images import resize_box, square_box
+from delt_engine.data.layout import Listing
+
+Report = Callable[[str, int, int], None]
+
+_CHUNK = 64
+"""Files a thread takes at a time."""
+
+_FORMAT = 1
+"""Number of the scan file's format."""
+
+
+@dataclass(eq=False)
+class Scan:
+    """What is known about the M listed files.
+
+    Attributes:
+        heights, widths: int32 (M,), native size in pixels as a person sees the picture; 0 where unusable.
+        traits: uint16 (M,), :class:`Trait` flags.
+        reasons: row to reason, for the files that cannot be used.
+        is_known: bool (M,), which rows are filled in.
+    """
+
+    heights: np.ndarray
+    widths: np.ndarray
+    traits: np.ndarray
+    reasons: dict[int, str]
+    is_known: np.ndarray
+
+    @classmethod
+    def empty(cls, count: int) -> Scan:
+        """Return a scan of ``count`` files that knows nothing yet."""
+        numbers = [np.zeros(count, dtype=kind) for kind in (np.int32, np.int32, np.uint16)]
+        return cls(*numbers, reasons={}, is_known=np.zeros(count, dtype=bool))
+
+    @property
+    def is_usable(self) -> np.ndarray:
+        """Bool (M,): which files can be used."""
+        return self.heights > 0
+
+
+def worker_count() -> int:
+    """Return how many threads decode at a time: one a core that this process may use, at most 16."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(16, allowed)
+
+
+def scan_files(root: str | Path, listing: Listing, report: Report | None = None) -> Scan:
+    """Check every listed file that is not known from an earlier scan; nothing of the pixels is kept.
+
+    Args:
+        root: the folder.
+        listing: its files.
+        report: told ("scan", done, total) now and then.
+    """
+    scan = _read_scan(root, listing)
+    unknown = np.flatnonzero(~scan.is_known)
+    if len(unknown):
+        _look_at(root, listing, scan, unknown, None, report)
+        _write_scan(root, listing, scan)
+    return scan
+
+
+def scan_pixels(
+    root: str | Path, listing: Listing, image_size: int, report: Report | None = None
+) -> tuple[Scan, np.ndarray]:
+    """Decode every listed file and keep its pixels.
+
+    Returns:
+        the scan, and uint8 (M, S, S, 3): short side resized to S, centre crop; zero where a file is unusable.
+    """
+    scan = Scan.empty(len(listing.names))
+    pixels = np.zeros((len(listing.names), image_size, image_size, 3), dtype=np.uint8)
+    _look_at(root, listing, scan, np.arange(len(listing.names)), pixels, report)
+    _write_scan(root, listing, scan)
+    return scan, pixels
+
+
+def decode_square(path: str | Path, image_size: int) -> tuple[np.ndarray, int, int, Trait]:
+    """Return one file's pixels at S, its native height and width, and its traits.
+
+    Raises:
+        UnreadableImage: the file cannot be used.
+    """
+    decoded = decode(path, enough=image_size)
+    picture = decoded.picture
+    square = resize_box(picture, square_box(picture.height, picture.width), image_size)
+    return square, decoded.height, decoded.width, decoded.traits
+
+
+def in_threads(work: Callable[[np.ndarray], None], rows: np.ndarray) -> Iterator[int]:
+    """Run ``work`` on chunks of ``rows`` in threads and yield how many rows are done, in order.
+
+    Leaving the loop early drops the chunks that have not begun.
+    """
+    chunks = [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]
+    pool = ThreadPoolExecutor(max_workers=min(worker_count(), max(1, len(chunks))))
+    done = 0
+    try:
+        for chunk, _ in zip(chunks, pool.map(work, chunks), strict=True):
+            done += len(chunk)
+            yield done
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _look_at(
+    root: str | Path, listing: Listing, scan: Scan, rows: np.ndarray, pixels: np.ndarray | None, report: Report | None
+) -> None:
+    """Decode the files of ``rows`` and fill in the scan, and the pixels when asked for."""
+    folder = str(root)
+
+    def look(chunk: np.ndarray) -> None:
+        for row in chunk.tolist():
+            path = os.path.join(folder, listing.names[row])  # noqa: PTH118 - a Path a file costs more than its stat
+            try:
+                if pixels is None:
+                    decoded = decode(path, enough=1)
+                    known = decoded.height, decoded.width, decoded.traits
+                else:
+                    pixels[row], *known = decode_square(path, pixels.shape[1])
+                scan.heights[row], scan.widths[row], scan.traits[row] = known
+            except UnreadableImage as error:
+                scan.reasons[row] = str(error)
+            scan.is_known[row] = True
+
+    for done in in_threads(look, rows):
+        if report:
+            report("scan", done, len(rows))
+
+
+def is_scanned(root: str | Path) -> bool:
+    """Return whether the files of a folder were checked before, so that reading it is quick."""
+    return _scan_path(root).is_file()
+
+
+def _scan_path(root: str | Path) -> Path:
+    """Return the file that keeps what is known about a folder's files."""
+    name = hashlib.sha256(str(Path(root).absolute()).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return datasets_dir() / "scans" / f"{name}.npz"
+
+
+def _write_scan(root: str | Path, listing: Listing, scan: Scan) -> None:
+    """Keep a scan; a disk that refuses costs only a slower second load."""
+    buffer = io.BytesIO()
+    about = {"format": _FORMAT, "reasons": {str(row): reason for row, reason in scan.reasons.items()}}
+    np.savez(
+        buffer,
+        names=np.frombuffer("\0".join(listing.names).encode(), dtype=np.uint8),
+        about=np.frombuffer(json.dumps(about).encode(), dtype=np.uint8),
+        stamps=np.stack([listing.sizes, listing.mtimes]),
+        heights=scan.heights,
+        widths=scan.widths,
+        traits=scan.traits,
+    )
+    write_file(_scan_path(root), buffer.getvalue())
+
+
+def _read_scan(root: str | Path, listing: Listing) -> Scan:
+    """Return what an earlier scan knows about the listed files that have not changed since."""
+    scan = Scan.empty(len(listing.names))
+    try:
+        with np.load(_scan_path(root), allow_pickle=False) as kept:
+            names = kept["names"].tobytes().decode().split("\0")
+            about = json.loads(kept["about"].tobytes().decode())
+            stamps, heights, widths, traits = (kept[name] for name in ("stamps", "heights", "widths", "traits"))
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error):
+        return scan
+    if about.get("format") != _FORMAT:
+        return scan
+    old = _old_rows(names, stamps, listing)
+    found = np.flatnonzero(old >= 0)
+    scan.heights[found], scan.widths[found] = heights[old[found]], widths[old[found]]
+    scan.traits[found] = traits[old[found]]
+    scan.is_known[found] = True
+    reasons = {int(row): reason for row, reason in about["reasons"].items()}
+    if reasons:
+        scan.reasons = {int(new): reasons[int(old[new])] for new in found if int(old[new]) in reasons}
+    return scan
+
+
+def _old_rows(names: list[str], stamps: np.ndarray, listing: Listing) -> np.ndarray:
+    """Return for each listed file its row in an earlier scan, or -1 when it is new or has changed."""
+    if names == listing.names:
+        old = np.arange(len(names))
+    else:
+        row_of = {name: row for row, name in enumerate(names)}
+        old = np.array([row_of.get(name, -1) for name in listing.names], dtype=np.int64)
+    same = (stamps[0][old] == listing.sizes) & (stamps[1][old] == listing.mtimes)
+    return np.where(same & (old >= 0), old, -1)

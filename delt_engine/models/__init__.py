@@ -1,0 +1,1 @@
+"""Networks by name, and teachers: the files they are kept in, how they are loaded, and how they are checked."""

@@ -1,0 +1,196 @@
+"""What a teacher file says of itself, and where teacher files are: readable without torch.
+
+The card stands as JSON in the header of the safetensors file, so that a list of teachers opens no weights. A
+safetensors file is eight bytes with the header's length, the header, and the numbers.
+
+Source: the safetensors format description (header with ``__metadata__``); the fields are ours.
+"""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from delt_engine.errors import CheckpointError
+from delt_engine.paths import assets_dir, teachers_dir
+
+CARD_KEY = "delt.teacher"
+SUFFIX = ".safetensors"
+_LARGEST_HEADER = 100_000_000  # the format's own limit in bytes
+
+
+@dataclass(frozen=True)
+class TeacherCard:
+    """What is known of a teacher: the network, the classes in order, the data, and how good it is."""
+
+    name: str
+    network: str
+    width: float
+    stem: str  # "small" or "stock"
+    num_classes: int
+    class_names: tuple[str, ...]
+    image_size: int  # pixels
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    dataset: str
+    dataset_fingerprint: str
+    accuracy: float | None  # percent on the test split
+    epochs: int | None
+    source: str  # how the weights came to be
+    fingerprint: str  # of the weights
+
+    def to_json(self) -> str:
+        """Return the card as JSON."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> TeacherCard:
+        """Read a card from the JSON of :meth:`to_json`; unknown names are left out.
+
+        Raises:
+            CheckpointError: not JSON, or a name is missing.
+        """
+        names = [field.name for field in fields(cls)]
+        try:
+            values = json.loads(text)
+            values = {name: values[name] for name in names}
+            for name, kind in (("class_names", str), ("mean", float), ("std", float)):
+                values[name] = tuple(kind(value) for value in values[name])
+        except KeyError as error:
+            raise CheckpointError(f"teacher: the card has no {error.args[0]!r}.") from None
+        except (TypeError, ValueError):
+            raise CheckpointError("teacher: the card cannot be read.") from None
+        if values["num_classes"] != len(values["class_names"]):
+            raise CheckpointError(
+                f"teacher: the card names {len(values['class_names'])} classes but counts {values['num_classes']}."
+            )
+        return cls(**values)
+
+
+def has_card(path: str | Path) -> bool:
+    """Return whether ``path`` is a safetensors file with a teacher card."""
+    try:
+        return CARD_KEY in _metadata(Path(path))
+    except CheckpointError:
+        return False
+
+
+def read_card(path: str | Path) -> TeacherCard:
+    """Read the card of a teacher file; its name is the file's.
+
+    Raises:
+        CheckpointError: no such file, no safetensors file, or no card in it.
+    """
+    path = Path(path)
+    metadata = _metadata(path)
+    if CARD_KEY not in metadata:
+        raise CheckpointError(f"teacher: {path} holds weights without a teacher card.")
+    return replace(TeacherCard.from_json(metadata[CARD_KEY]), name=path.name.removesuffix(SUFFIX))
+
+
+def _metadata(path: Path) -> dict[str, Any]:
+    """Return the texts in the header of a safetensors file."""
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(length)) if 0 < length <= _LARGEST_HEADER else None
+    except OSError as error:
+        raise CheckpointError(f"teacher: {path} cannot be read ({error.strerror}).") from None
+    except ValueError:
+        header = None
+    if not isinstance(header, dict):
+        raise CheckpointError(f"teacher: {path} is truncated or no safetensors file.")
+    metadata = header.get("__metadata__", {})
+    return metadata if isinstance(metadata, dict) else {}
+
+
+def teacher_files() -> tuple[tuple[str, Path], ...]:
+    """Return name and path of every teacher: this user's, newest first, then the shipped ones.
+
+    A teacher of the user hides a shipped one of the same name.
+    """
+    own = sorted(teachers_dir().glob(f"*{SUFFIX}"), key=lambda path: (-path.stat().st_mtime, path.name))
+    shipped = sorted((assets_dir() / "teachers").glob(f"*{SUFFIX}"))
+    files: dict[str, Path] = {}
+    for path in (*own, *shipped):
+        files.setdefault(path.name.removesuffix(SUFFIX), path)
+    return tuple(files.items())
+
+
+def free_teacher_path(name: str, fingerprint: str) -> Path:
+    """Return where a new teacher of the user goes: its name, with a number behind it while that is another's.
+
+    Args:
+        name: of the teacher.
+        fingerprint: of its weights; the place of the same weights is taken again.
+    """
+    endings = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
+    places = (teachers_dir() / f"{name}{ending}{SUFFIX}" for ending in endings)
+    return next(path for path in places if not path.exists() or _holds(path, fingerprint))
+
+
+def _holds(path: Path, fingerprint: str) -> bool:
+    """Return whether a file is a teacher with these weights."""
+    return has_card(path) and read_card(path).fingerprint == fingerprint
+
+
+def find_teacher(
+    ref: str,
+    dataset_name: str | None = None,
+    image_size: int | None = None,
+    class_names: Sequence[str] | None = None,
+) -> Path:
+    """Return the file of a teacher.
+
+    Args:
+        ref: a file, a name of :func:`teacher_files`, or ``auto`` for the newest teacher of the user for the dataset,
+            else the shipped one.
+        dataset_name: the dataset ``auto`` looks for.
+        image_size: side in pixels that ``auto`` asks for; any when not given.
+        class_names: classes that ``auto`` prefers, for two folders may have one name.
+
+    Raises:
+        CheckpointError: there is no such teacher; the sentence says how to get one.
+    """
+    if ref == "auto":
+        return _automatic(dataset_name, image_size, class_names)
+    known = dict(teacher_files())
+    if ref in known:
+        return known[ref]
+    path = Path(ref).expanduser()
+    if path.is_file():
+        return path
+    if path.suffix or len(path.parts) > 1:
+        what = "is a folder" if path.is_dir() else "is no file"
+        raise CheckpointError(f"teacher: {ref!r} given, but it {what}.")
+    near = difflib.get_close_matches(ref, known, n=1)
+    names = ", ".join(known) or "none"
+    hint = f"did you mean {near[0]!r}?" if near else f"known are {names}."
+    raise CheckpointError(f"teacher: {ref!r} given, but no teacher has that name; {hint}")
+
+
+def _automatic(dataset_name: str | None, image_size: int | None, class_names: Sequence[str] | None) -> Path:
+    if dataset_name is None:
+        raise CheckpointError("teacher: 'auto' given, but it needs a dataset to look for.")
+    found = []
+    for _, path in teacher_files():
+        try:
+            card = read_card(path)
+        except CheckpointError:  # a foreign or broken file among the user's teachers hides no other one
+            continue
+        if card.dataset == dataset_name and image_size in (None, card.image_size):
+            found.append((path, card))
+    fitting = [path for path, card in found if class_names is None or card.class_names == tuple(class_names)]
+    if found:  # one with other classes is named as such when it is loaded
+        return fitting[0] if fitting else found[0][0]
+    size = f" at {image_size} px" if image_size else ""
+    flag = f" --image-size {image_size}" if image_size else ""
+    raise CheckpointError(
+        f"teacher: there is none for {dataset_name}{size}; train one with "
+        f"`delt squeeze --dataset {dataset_name}{flag}`, or give a checkpoint with --teacher."
+    )

@@ -1,0 +1,198 @@
+"""Weights on disk: written whole or not at all, and read without running any code of the file.
+
+safetensors files hold numbers only. A .pt or .pth file is a pickle, which can run code when it is opened, so it is
+read with torch's restricted reader: anything but tensors, containers and plain values is refused.
+
+Source: torch.load's ``weights_only``; the wrappers unpacked are those of torchvision's and timm's training scripts,
+the published teachers of RDED and DELT (key "model"), DataParallel ("module.") and torch.compile ("_orig_mod.").
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import pickle
+import uuid
+import warnings
+import zipfile
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from delt_engine.errors import CheckpointError
+from delt_engine.models.card import CARD_KEY, SUFFIX, TeacherCard
+
+State = dict[str, Tensor]
+_WRAPPERS = ("model", "state_dict", "net", "model_state_dict", "network", "teacher")
+_PREFIXES = ("module.", "_orig_mod.", *(f"{name}." for name in _WRAPPERS))
+_PICKLE_STARTS = (b"PK\x03\x04", b"\x80")
+_DEEPEST = 8  # wrappers inside one another; two are usual
+_NAMED = 3  # differing weights named in a message
+
+
+def save_teacher(path: str | Path, network: nn.Module, card: TeacherCard) -> Path:
+    """Write a teacher as safetensors with its card; the file appears complete or not at all.
+
+    Args:
+        path: file to write; its folder is made when missing.
+        network: the teacher, on any device.
+        card: goes into the header, with the file's name and the fingerprint of these weights.
+
+    Raises:
+        CheckpointError: the place cannot be written, or has no room.
+    """
+    path = Path(path).expanduser()
+    state = {key: value.detach().cpu().contiguous().clone() for key, value in network.state_dict().items()}
+    card = replace(card, name=path.name.removesuffix(SUFFIX), fingerprint=weights_fingerprint(state))
+    data = safetensors.torch.save(state, metadata={CARD_KEY: card.to_json()})
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise CheckpointError(f"teacher: {path} cannot be written ({error.strerror}).") from None
+    finally:
+        _remove(part)
+    return path
+
+
+def load_state(path: str | Path) -> State:
+    """Read the weights of a checkpoint onto the CPU.
+
+    Args:
+        path: safetensors, or a .pt or .pth file with tensors; told apart by content, not by name.
+
+    Returns:
+        Name to tensor, without wrappers and common prefixes.
+
+    Raises:
+        CheckpointError: missing, empty, truncated, holding objects that could run code, or no finite weights.
+    """
+    path = Path(path).expanduser()
+    try:
+        with path.open("rb") as file:
+            start = file.read(9)
+    except OSError as error:
+        raise CheckpointError(f"teacher: {path} cannot be read ({error.strerror}).") from None
+    if not start:
+        raise CheckpointError(f"teacher: {path} is empty.")
+    # a safetensors header opens its braces after eight bytes of length, which may look like the start of a pickle
+    is_pickle = start.startswith(_PICKLE_STARTS) and not start.endswith(b"{")
+    content = _read_pickle(path) if is_pickle else _read_safetensors(path)
+    state = _unwrap(content)
+    if not state:
+        raise CheckpointError(f"teacher: {path} holds no weights.")
+    for key, value in state.items():
+        if value.is_floating_point() and not value.isfinite().all():
+            raise CheckpointError(f"teacher: {path} holds values that are not finite, first in {key}.")
+    return state
+
+
+def fit_state(network: nn.Module, state: Mapping[str, Tensor], name: str = "the network") -> None:
+    """Put ``state`` into ``network``.
+
+    Args:
+        network: takes the weights, in its own number format.
+        state: name to tensor.
+        name: what the messages call the network.
+
+    Raises:
+        CheckpointError: names or shapes differ; the sentence has the first three.
+    """
+    found = differences(network, state)
+    if found:
+        more = f", and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+        raise CheckpointError(
+            f"teacher: the weights do not fit {name}: {', '.join(found[:_NAMED])}{more}; network, width, stem and "
+            f"number of classes must be those of the checkpoint."
+        )
+    state = OrderedDict(state)
+    state._metadata = network.state_dict()._metadata  # files keep no layer versions, and MNASNets ask for theirs
+    network.load_state_dict(state, strict=False)
+
+
+def differences(network: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
+    """Return how ``state`` differs from what ``network`` takes, one phrase a weight, in the network's order."""
+    own = network.state_dict()
+    found = []
+    for key, value in own.items():
+        if key not in state:
+            if not key.endswith("num_batches_tracked"):  # old files lack it, and nothing here reads it
+                found.append(f"{key} is missing")
+        elif state[key].shape != value.shape:
+            found.append(f"{key} is {_shape(state[key])} in the file but {_shape(value)} in the network")
+    return found + [f"{key} is unknown" for key in state if key not in own]
+
+
+def weights_fingerprint(state: Mapping[str, Tensor]) -> str:
+    """Return 16 hexadecimal digits that change with any weight, name, shape or number format."""
+    digest = hashlib.sha256()
+    for key in sorted(state):
+        value = state[key].detach().cpu().contiguous()
+        digest.update(f"{key} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()[:16]
+
+
+def _read_safetensors(path: Path) -> Mapping[str, Any]:
+    try:
+        return safetensors.torch.load(path.read_bytes())
+    except (SafetensorError, KeyError, ValueError):
+        raise CheckpointError(f"teacher: {path} is truncated or no checkpoint.") from None
+
+
+def _read_pickle(path: Path) -> Any:
+    """Read a .pt or .pth file with tensors and plain values only."""
+    try:
+        # a Namespace of settings is plain data, and torchvision's own training script stores one
+        with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it remarks on the pickle protocol before it refuses
+            with path.open("rb") as file:  # by content: torch judges a path by its name
+                return torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if "unsupported" not in str(error).lower():  # what the reader says of a class or function it will not call
+            raise CheckpointError(f"teacher: {path} is truncated or no checkpoint.") from None
+        raise CheckpointError(
+            f"teacher: {path} holds Python objects besides tensors, and opening those can run code, so it was refused; "
+            f"save the network's state_dict() alone, best as safetensors."
+        ) from None
+    except (RuntimeError, EOFError, OSError, KeyError, ValueError, IndexError, AttributeError, zipfile.BadZipFile):
+        raise CheckpointError(f"teacher: {path} is truncated or no checkpoint.") from None
+
+
+def _unwrap(content: Any) -> State:
+    """Return the tensors inside the usual wrappers, with prefixes that all names share taken off."""
+    for _ in range(_DEEPEST):  # bounded: a pickle may hold a dict that wraps itself
+        if not isinstance(content, Mapping):
+            break
+        content = next((content[key] for key in _WRAPPERS if isinstance(content.get(key), Mapping)), content)
+    if not isinstance(content, Mapping):
+        return {}
+    state = {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
+    while prefix := next((p for p in _PREFIXES if state and all(key.startswith(p) for key in state)), None):
+        state = {key.removeprefix(prefix): value for key, value in state.items()}
+    return state
+
+
+def _shape(value: Tensor) -> str:
+    return "x".join(map(str, value.shape)) or "one number"
+
+
+def _remove(path: Path) -> None:
+    """Remove a file if it is there; a disk that refuses even that has been named already."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        return

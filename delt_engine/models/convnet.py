@@ -1,0 +1,51 @@
+"""ConvNet-D: the small network most distillation papers train on, with BatchNorm.
+
+D blocks of 3x3 convolution, BatchNorm, ReLU and 2x2 average pooling, then one linear layer on what is left. Layers
+are named ``features`` and ``classifier`` in forward order, so checkpoints of the field's own ConvNets fit.
+
+Source: Gidaris and Komodakis, "Dynamic Few-Shot Visual Learning without Forgetting", as used by Zhao et al.,
+"Dataset Condensation with Gradient Matching" (width 128, D = 3 at 32 px); DELT Table 1 lists Conv4 to Conv6.
+Differs: BatchNorm where gradient matching uses InstanceNorm, since recovery matches BatchNorm statistics.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from delt_engine.errors import ConfigError
+
+
+class ConvNet(nn.Module):
+    """ConvNet-D for square images of one fixed size.
+
+    Args:
+        depth: number of blocks D; each halves the image, rounding down.
+        num_classes: K.
+        image_size: side of the images in pixels, at least 2 ** depth.
+        channels: width of every block.
+
+    Raises:
+        ConfigError: the image is too small for ``depth`` halvings.
+    """
+
+    def __init__(self, depth: int, num_classes: int, image_size: int, channels: int = 128) -> None:
+        super().__init__()
+        left = image_size // 2**depth
+        if left < 1:
+            raise ConfigError(
+                f"network: convnet-{depth} given, but it needs images of at least {2**depth} px, not {image_size} px."
+            )
+        layers: list[nn.Module] = []
+        for block in range(depth):
+            layers += [
+                nn.Conv2d(3 if block == 0 else channels, channels, kernel_size=3, padding=1),
+                nn.BatchNorm2d(channels),
+                nn.ReLU(inplace=True),
+                nn.AvgPool2d(2),
+            ]
+        self.features = nn.Sequential(*layers)
+        self.classifier = nn.Linear(channels * left * left, num_classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits ``(N, K)`` of images ``(N, 3, S, S)``."""
+        return self.classifier(self.features(images).flatten(1))

@@ -1,0 +1,76 @@
+"""The second network: one that took no part in making the images, so that they can be judged by somebody else.
+
+Images are optimised against the teacher's statistics, so what the teacher sees of them is no neutral witness. Second
+networks lie in a folder of their own, where ``--teacher auto`` never finds them. Readable without torch.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from delt_engine.errors import CheckpointError
+from delt_engine.models.card import SUFFIX, TeacherCard, read_card, teacher_files
+from delt_engine.paths import assets_dir, home
+
+NETWORK = "convnet-3"
+"""What a second network is unless the teacher is one: small, and of another family than the usual teachers."""
+
+_OTHER = "resnet18"
+
+
+def second_dir() -> Path:
+    """Return the folder of the second networks this user trained."""
+    return home() / "second"
+
+
+def find_second(
+    dataset: str,
+    image_size: int,
+    class_names: Sequence[str],
+    teacher_network: str = "",
+    teacher_fingerprint: str = "",
+) -> Path:
+    """Return the file of a network for the dataset that is not the teacher, nor one of the same kind.
+
+    The user's second networks come first, newest first, then the shipped ones, then teachers of another kind.
+
+    Args:
+        dataset: name of the dataset.
+        image_size: side in pixels it must have been trained at.
+        class_names: its classes in order.
+        teacher_network: kind of network that made the images.
+        teacher_fingerprint: of its weights.
+
+    Raises:
+        CheckpointError: there is none; the sentence has the command that makes one.
+    """
+    wanted = (dataset, image_size, tuple(class_names))
+    for path, card in _cards():
+        is_other = card.network != teacher_network and card.fingerprint != teacher_fingerprint
+        if is_other and (card.dataset, card.image_size, card.class_names) == wanted:
+            return path
+    raise CheckpointError(
+        f"second: there is no network for {dataset} at {image_size} px besides the teacher; train one with "
+        f"`{command(dataset, image_size, teacher_network)}`."
+    )
+
+
+def command(dataset: str, image_size: int, teacher_network: str = "") -> str:
+    """Return the command that trains a second network and puts it where it is found."""
+    network = _OTHER if teacher_network == NETWORK else NETWORK
+    out = second_dir() / f"{Path(dataset).name}-{network}-{image_size}px{SUFFIX}"
+    words = ["delt", "squeeze", "--dataset", dataset, "--image-size", str(image_size), "--network", network]
+    return shlex.join([*words, "--out", str(out)])
+
+
+def _cards() -> Iterator[tuple[Path, TeacherCard]]:
+    """Yield files and cards in the order of preference; a damaged file hides no other one."""
+    own = sorted(second_dir().glob(f"*{SUFFIX}"), key=lambda path: (-path.stat().st_mtime, path.name))
+    shipped = sorted((assets_dir() / "second").glob(f"*{SUFFIX}"))
+    for path in (*own, *shipped, *(path for _, path in teacher_files())):
+        try:
+            yield path, read_card(path)
+        except CheckpointError:
+            continue

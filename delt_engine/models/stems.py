@@ -1,0 +1,137 @@
+"""First layers for small images: less down-sampling, so that a 32 px image keeps a feature map.
+
+A stock network halves the image five times and leaves one value a channel at 32 px. The small stems take the first
+halvings away: for residual networks that is the 3x3 stride-1 stem without max-pool that DELT's and RDED's CIFAR
+teachers have; for most others the two first strided layers. A vision transformer gets patches of an eighth of the side,
+so that it sees 64 of them and not 4; a ConvNeXt patches of 2 px in place of 4.
+
+Source: DELT recover/models.py (resnet stem); He et al., "Deep Residual Learning" Sec. 4.2 (3x3 stem on CIFAR).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import nn
+
+
+def _strided(module: nn.Module) -> Iterator[nn.Conv2d]:
+    """Yield the convolutions with a stride, in order of registration."""
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d) and max(part.stride) > 1:
+            yield part
+
+
+def _unstride(module: nn.Module, count: int) -> None:
+    """Give the first ``count`` strided convolutions stride 1."""
+    for conv in list(_strided(module))[:count]:
+        conv.stride = (1, 1)
+
+
+def _three_by_three(conv: nn.Conv2d) -> nn.Conv2d:
+    """Return a 3x3 convolution of stride 1 with the channels of ``conv``."""
+    small = nn.Conv2d(conv.in_channels, conv.out_channels, 3, stride=1, padding=1, bias=conv.bias is not None)
+    nn.init.kaiming_normal_(small.weight, mode="fan_out", nonlinearity="relu")
+    return small
+
+
+def _residual(network: nn.Module) -> None:
+    """ResNets and ShuffleNets: ``conv1`` without stride, no max-pool."""
+    if isinstance(network.conv1, nn.Conv2d):
+        network.conv1 = _three_by_three(network.conv1)
+    else:
+        _unstride(network.conv1, 1)
+    network.maxpool = nn.Identity()
+
+
+def _dense(network: nn.Module) -> None:
+    """DenseNets: 3x3 ``conv0`` without stride, no ``pool0``."""
+    network.features.conv0 = _three_by_three(network.features.conv0)
+    network.features.pool0 = nn.Identity()
+
+
+def _vgg(network: nn.Module) -> None:
+    """VGG: pool to one value a channel and classify it by one linear layer, in place of 7x7 values and 4096 units."""
+    network.avgpool = nn.AdaptiveAvgPool2d(1)
+    network.classifier = nn.Linear(512, network.classifier[-1].out_features)
+
+
+def _convnext(network: nn.Module) -> None:
+    """ConvNeXts: patches of 2x2 px in place of 4x4."""
+    stem = network.features[0] if hasattr(network, "features") else network.stem
+    old = stem[0]
+    stem[0] = nn.Conv2d(old.in_channels, old.out_channels, kernel_size=2, stride=2, bias=old.bias is not None)
+    nn.init.trunc_normal_(stem[0].weight, std=0.02)
+    if stem[0].bias is not None:
+        nn.init.zeros_(stem[0].bias)
+
+
+def _patch_size(image_size: int, stock: int) -> int:
+    """Return the largest patch that divides the image into at least 8 x 8, and is not above the stock one.
+
+    >>> _patch_size(32, 16), _patch_size(64, 16), _patch_size(224, 16), _patch_size(44, 16)
+    (4, 8, 16, 4)
+    """
+    most = max(1, min(stock, image_size // 8))
+    return next(size for size in range(most, 0, -1) if image_size % size == 0)
+
+
+def _transformer(network: nn.Module) -> None:
+    """Torchvision's vision transformers: smaller patches, and a place for each."""
+    old, size = network.conv_proj, network.image_size
+    patch = _patch_size(size, network.patch_size)
+    network.conv_proj = nn.Conv2d(old.in_channels, old.out_channels, kernel_size=patch, stride=patch)
+    nn.init.trunc_normal_(network.conv_proj.weight, std=(old.in_channels * patch**2) ** -0.5)
+    nn.init.zeros_(network.conv_proj.bias)
+    network.patch_size, network.seq_length = patch, (size // patch) ** 2 + 1
+    places = torch.empty(1, network.seq_length, network.hidden_dim).normal_(std=0.02)
+    network.encoder.pos_embedding = nn.Parameter(places)
+
+
+def _timm_transformer(network: nn.Module) -> None:
+    """Timm's vision transformers, DeiT among them: smaller patches, and a place for each, drawn anew."""
+    embed = network.patch_embed
+    network.set_input_size(patch_size=(_patch_size(embed.img_size[0], embed.patch_size[0]),) * 2)
+    embed.proj.reset_parameters()  # what was resampled from random weights is no start
+    if network.pos_embed is not None:
+        nn.init.trunc_normal_(network.pos_embed, std=0.02)
+
+
+_SMALL: dict[tuple[str, str], Callable[[nn.Module], None]] = {
+    ("torchvision", "ResNet"): _residual,
+    ("torchvision", "ShuffleNetV2"): _residual,
+    ("torchvision", "DenseNet"): _dense,
+    ("torchvision", "VGG"): _vgg,
+    ("torchvision", "RegNet"): lambda network: _unstride(network, 1),
+    ("torchvision", "MobileNetV2"): lambda network: _unstride(network, 2),
+    ("torchvision", "MobileNetV3"): lambda network: _unstride(network, 2),
+    ("torchvision", "EfficientNet"): lambda network: _unstride(network, 2),
+    ("torchvision", "MNASNet"): lambda network: _unstride(network, 2),
+    ("torchvision", "ConvNeXt"): _convnext,
+    ("torchvision", "VisionTransformer"): _transformer,
+    ("timm", "ResNet"): _residual,
+    ("timm", "DenseNet"): _dense,
+    ("timm", "RegNet"): lambda network: _unstride(network, 1),
+    ("timm", "MobileNetV3"): lambda network: _unstride(network, 2),
+    ("timm", "EfficientNet"): lambda network: _unstride(network, 2),
+    ("timm", "ConvNeXt"): _convnext,
+    ("timm", "VisionTransformer"): _timm_transformer,
+    ("timm", "VisionTransformerDistilled"): _timm_transformer,
+}
+"""What makes a family small, by library and class. In a RegNet the second strided layer has a strided shortcut."""
+
+
+def has_small_stem(network: nn.Module) -> bool:
+    """Return whether there is a small stem for this network's family."""
+    return _family(network) in _SMALL
+
+
+def make_small(network: nn.Module) -> None:
+    """Exchange the first layers of ``network`` for the small stem of its family, in place."""
+    _SMALL[_family(network)](network)
+
+
+def _family(network: nn.Module) -> tuple[str, str]:
+    """Return the library and the class of a network."""
+    return type(network).__module__.partition(".")[0], type(network).__name__

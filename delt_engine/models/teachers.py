@@ -1,0 +1,293 @@
+"""Teachers: loading one for a dataset, and measuring whether it knows that dataset.
+
+A teacher of ours carries a card, so its network, classes and statistics are known. A checkpoint from elsewhere is
+weights alone: the network is named by the caller, and classes, image size and statistics are taken from the dataset.
+
+Source: RDED's and DELT's published teachers are such checkpoints (recover/models.py ``load_model``); measuring before
+use is ours, since published code takes any file and a wrong class order shows only in the final accuracy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from delt_engine.data.tensors import normalise, to_pixels
+from delt_engine.errors import CheckpointError, DataError
+from delt_engine.models.card import TeacherCard, find_teacher, has_card, read_card
+from delt_engine.models.catalogue import build_network, resolve_stem, stem_of
+from delt_engine.models.checkpoints import State, differences, fit_state, load_state, weights_fingerprint
+from delt_engine.models.checks import CheckRecord
+from delt_engine.models.stems import has_small_stem
+
+if TYPE_CHECKING:
+    from delt_engine.data.dataset import Dataset, DatasetSpec, ImageSet
+
+Verdict = Literal["good", "weak", "class order?"]
+_WEAK_BELOW = 40.0  # percent; ours: the weakest teacher in DELT's tables is right on more
+_WEAK_DROP = 10.0  # points below the accuracy on the card; ours: four standard errors of 512 samples
+_ORDER_GAIN = 30.0  # points another class order must gain; ours: a random teacher gains less at 20 images a class
+_PREDICT_BATCH = 256
+_ORDER_IMAGES = 20  # sampled images a class below which no other class order is tried
+
+
+@dataclass(frozen=True, eq=False)
+class Teacher:
+    """A frozen network in eval mode, and what is known of it."""
+
+    network: nn.Module
+    card: TeacherCard
+
+
+@dataclass(frozen=True)
+class TeacherCheck:
+    """What a teacher got right on a sample of test images; accuracy and chance in percent."""
+
+    accuracy: float
+    sample: int
+    chance: float
+    verdict: Verdict
+    message: str
+
+
+def load_teacher(
+    ref: str,
+    *,
+    dataset: Dataset | None = None,
+    network: str | None = None,
+    width: float | None = None,
+    stem: str | None = None,
+    device: str | torch.device = "cpu",
+) -> Teacher:
+    """Load a teacher, frozen and in eval mode.
+
+    Args:
+        ref: name, file or ``auto``; see :func:`delt_engine.models.card.find_teacher`.
+        dataset: what the teacher must fit; needed for ``auto`` and for a checkpoint without a card.
+        network: network of a checkpoint without a card. A card knows its own network, width and stem.
+        width: width of such a checkpoint; 1 when not given.
+        stem: stem of such a checkpoint; whichever fits when not given.
+        device: where the network goes.
+
+    Raises:
+        CheckpointError: no such teacher, an unreadable file, weights that do not fit, or other classes.
+    """
+    spec = dataset.spec if dataset is not None else None
+    path = find_teacher(ref, spec and spec.name, spec and spec.image_size, spec and spec.class_names)
+    state = load_state(path)
+    if has_card(path):
+        card = read_card(path)
+        if spec is not None:
+            _match(card, spec)
+        if card.fingerprint != weights_fingerprint(state):
+            raise CheckpointError(f"teacher: {path} is damaged: its weights are not those its card was written for.")
+        model = _build(card, card.stem)
+        fit_state(model, state, card.network)
+    else:
+        card = _card_of(path, dataset, network, width, stem)
+        model, card = _fit_foreign(card, state, stem)
+    card = replace(card, fingerprint=weights_fingerprint(state))
+    model = model.to(device).eval().requires_grad_(requires_grad=False)
+    return Teacher(model, card)
+
+
+def check_teacher(
+    teacher: Teacher,
+    dataset: Dataset,
+    sample: int = 512,
+    seed: int = 0,
+    report: Callable[[int, int], None] | None = None,
+) -> TeacherCheck:
+    """Measure a teacher on test images before it is used.
+
+    Args:
+        teacher: on any device.
+        dataset: the data it shall teach.
+        sample: test images, at most.
+        seed: which ones.
+        report: told (done, total) after every batch.
+
+    Raises:
+        DataError: the dataset has no test images.
+    """
+    total = len(dataset.test)
+    if total == 0:
+        raise DataError(f"dataset: {dataset.spec.name} has no test images, so the teacher cannot be checked.")
+    chosen = np.sort(np.random.default_rng(seed).permutation(total)[:sample])
+    labels = dataset.test.labels[chosen]
+    predicted = predict(teacher.network, dataset.test, chosen, teacher.card.mean, teacher.card.std, report).numpy()
+    accuracy = 100.0 * int((predicted == labels).sum()) / len(chosen)
+    chance = 100.0 / dataset.spec.num_classes
+    verdict, remark = _judge(teacher.card, dataset, labels, predicted, accuracy, chance)
+    message = (
+        f"{teacher.card.name} is right on {accuracy:.1f} % of {len(chosen)} test images of {dataset.spec.name} "
+        f"(chance {chance:.3g} %){remark}."
+    )
+    return TeacherCheck(accuracy, len(chosen), chance, verdict, message)
+
+
+def check_record(teacher: Teacher, dataset: Dataset, check: TeacherCheck) -> CheckRecord:
+    """Return what :func:`delt_engine.models.checks.keep_check` keeps of a check."""
+    return CheckRecord(
+        teacher=teacher.card.name,
+        teacher_fingerprint=teacher.card.fingerprint,
+        dataset=dataset.spec.name,
+        dataset_fingerprint=dataset.fingerprint,
+        accuracy=check.accuracy,
+        sample=check.sample,
+        test_size=len(dataset.test),
+        chance=check.chance,
+        verdict=check.verdict,
+        message=check.message,
+        measured=datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z"),
+    )
+
+
+def predict(
+    network: nn.Module,
+    images: ImageSet,
+    indices: Sequence[int] | np.ndarray,
+    mean: Sequence[float],
+    std: Sequence[float],
+    report: Callable[[int, int], None] | None = None,
+) -> Tensor:
+    """Return the classes a network predicts.
+
+    Args:
+        network: run in eval mode on the device it is on; it goes back to the mode it was in.
+        images: the set that is read.
+        indices: which n images of it.
+        mean: per channel of pixels in [0, 1], what the network was trained with.
+        std: likewise.
+        report: told (done, total) after every batch.
+
+    Returns:
+        int64 ``(n,)`` on the CPU.
+    """
+    device = next(network.parameters()).device
+    was_training = network.training
+    network.eval()
+    predicted = []
+    try:
+        with torch.inference_mode():
+            for start in range(0, len(indices), _PREDICT_BATCH):
+                pixels = to_pixels(images.pixels(indices[start : start + _PREDICT_BATCH]), device)
+                predicted.append(network(normalise(pixels, mean, std)).argmax(1).cpu())
+                if report:
+                    report(min(start + _PREDICT_BATCH, len(indices)), len(indices))
+    finally:
+        network.train(was_training)
+    return torch.cat(predicted)
+
+
+def _judge(
+    card: TeacherCard, dataset: Dataset, labels: np.ndarray, predicted: np.ndarray, accuracy: float, chance: float
+) -> tuple[Verdict, str]:
+    """Return the verdict and what the message adds for it."""
+    names, count = dataset.spec.class_names, len(labels)
+    confusion = np.zeros((len(names), len(names)), dtype=np.int64)
+    np.add.at(confusion, (predicted, labels), 1)
+    reordered = 100.0 * confusion.max(axis=1).sum() / count
+    if count >= _ORDER_IMAGES * len(names) and reordered - accuracy > _ORDER_GAIN:
+        wrong = [index for index in range(len(names)) if confusion[index].any() and confusion[index].argmax() != index]
+        first, meant = names[wrong[0]], names[int(confusion[wrong[0]].argmax())]
+        return "class order?", (
+            f", but would be on {reordered:.1f} % with its classes in another order: class order? Where the dataset "
+            f"has {first!r}, the teacher means {meant!r}"
+        )
+    noise = 3 * (chance * (100 - chance) / count) ** 0.5
+    if accuracy <= chance + noise:
+        return "class order?", ", which is near chance: class order? Or other weights, or other mean and std"
+    if card.accuracy is not None and accuracy < card.accuracy - _WEAK_DROP:
+        return "weak", f", far from the {card.accuracy:.1f} % on its card"
+    if accuracy < max(_WEAK_BELOW, 2 * chance if chance < 25 else 0):
+        return "weak", ", which is weak: its patches and images will be poor"
+    return "good", ""
+
+
+def _match(card: TeacherCard, spec: DatasetSpec) -> None:
+    """Raise CheckpointError unless the teacher's classes and image size are the dataset's, in the same order."""
+    if card.num_classes != spec.num_classes:
+        raise CheckpointError(
+            f"teacher: {card.name} has {card.num_classes} classes, but {spec.name} has {spec.num_classes}."
+        )
+    for index, (own, given) in enumerate(zip(card.class_names, spec.class_names, strict=True)):
+        if own != given:
+            same = sorted(card.class_names) == sorted(spec.class_names)
+            what = "the same classes in another order" if same else "other classes"
+            raise CheckpointError(
+                f"teacher: {card.name} was trained on {what} than {spec.name} has: class {index} is {own!r} in the "
+                f"teacher and {given!r} in the dataset."
+            )
+    if card.image_size != spec.image_size:  # BatchNorm statistics hold for the size they were measured at
+        raise CheckpointError(
+            f"teacher: {card.name} was trained at {card.image_size} px, but {spec.name} is read at {spec.image_size} "
+            f"px; train one with `delt squeeze --dataset {spec.name} --image-size {spec.image_size}`."
+        )
+
+
+def _build(card: TeacherCard, stem: str) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):  # the random weights are overwritten; the caller's generator stays
+        return build_network(card.network, card.num_classes, width=card.width, stem=stem, image_size=card.image_size)
+
+
+def _card_of(
+    path: Path, dataset: Dataset | None, network: str | None, width: float | None, stem: str | None
+) -> TeacherCard:
+    """Return the card of a checkpoint that has none: the caller's network on the dataset's classes."""
+    if network is None:
+        raise CheckpointError(
+            f"teacher: {path} does not say what network it is; give its name, such as resnet18, with --network."
+        )
+    if dataset is None:
+        raise CheckpointError(f"teacher: {path} does not say what its classes are; give the dataset it was trained on.")
+    spec = dataset.spec
+    return TeacherCard(
+        name=path.stem,
+        network=network,
+        width=1.0 if width is None else width,
+        stem=resolve_stem(stem or "auto", spec.image_size),
+        num_classes=spec.num_classes,
+        class_names=spec.class_names,
+        image_size=spec.image_size,
+        mean=spec.mean,
+        std=spec.std,
+        dataset=spec.name,
+        dataset_fingerprint=dataset.fingerprint,
+        accuracy=None,
+        epochs=None,
+        source=f"checkpoint {path.name}",
+        fingerprint="",
+    )
+
+
+def _fit_foreign(card: TeacherCard, state: State, stem: str | None) -> tuple[nn.Module, TeacherCard]:
+    """Build the network of a checkpoint without a card, with the stem that fits, and fill it."""
+    model = _build(card, stem or "auto")
+    card = replace(card, stem=stem_of(model, card.stem, card.image_size))
+    if stem is None and differences(model, state) and has_small_stem(model):
+        other_stem = "stock" if card.stem == "small" else "small"
+        other = _build(card, other_stem)
+        if len(differences(other, state)) < len(differences(model, state)):
+            model, card = other, replace(card, stem=other_stem)
+    found = _classes_in(model, state, card.num_classes)
+    if found is not None:
+        raise CheckpointError(f"teacher: {card.name} has {found} classes, but {card.dataset} has {card.num_classes}.")
+    fit_state(model, state, card.network)
+    return model, card
+
+
+def _classes_in(network: nn.Module, state: State, num_classes: int) -> int | None:
+    """Return the checkpoint's number of classes if that is all it differs in."""
+    own = network.state_dict()
+    differing = [key for key in own if key in state and own[key].shape != state[key].shape]
+    heads = {state[key].shape[0] for key in differing if own[key].dim() and own[key].shape[0] == num_classes}
+    alike = all(own[key].shape[1:] == state[key].shape[1:] for key in differing)
+    return heads.pop() if alike and len(heads) == 1 and len(differences(network, state)) == len(differing) else None

@@ -1,0 +1,74 @@
+"""In what order patches of a class are taken, and in what order the taken ones join; ranks in, ranks out.
+
+A *rank* is a patch's place among its class's patches sorted by true-class probability, 0 the hardest.
+
+Source: DELT Sec. 3 "Selection Criteria", Appendix D, Tables 4b, 10 and 11; data_selection.py.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def median_order(n: int) -> list[int]:
+    """Return 0 .. n-1 from the median outwards: ceil(n/2), then +1, -1, +2, -2, ..., leaving out what is not there.
+
+    Of an odd number that start is the one above the middle, as published. One patch has only index 0.
+
+    Source: DELT Appendix D ("back and forth expanding the window around the median"); data_selection.py
+    ``store_medium``.
+
+    >>> median_order(10)
+    [5, 6, 4, 7, 3, 8, 2, 9, 1, 0]
+    >>> median_order(1)
+    [0]
+    """
+    middle = math.ceil(n / 2)
+    steps = [0] + [sign * step for step in range(1, n + 1) for sign in (1, -1)]
+    return [middle + step for step in steps if 0 <= middle + step < n]
+
+
+def criterion_order(n: int, criterion: str, rng: np.random.Generator) -> list[int]:
+    """Return the ranks 0 .. n-1 in the order in which a criterion takes them.
+
+    >>> criterion_order(4, "top", np.random.default_rng(0))
+    [3, 2, 1, 0]
+    """
+    if criterion == "medium":
+        return median_order(n)
+    if criterion == "random":
+        return rng.permutation(n).tolist()
+    return list(range(n)) if criterion == "min" else list(range(n - 1, -1, -1))
+
+
+def joining_order(taken: Sequence[int], order: str, rng: np.random.Generator) -> list[int]:
+    """Return the taken ranks in the order in which they join.
+
+    Args:
+        taken: ranks in the order in which the criterion took them.
+        order: ``delt`` keeps that, ``ascending`` and ``descending`` go by rank, ``random`` shuffles.
+        rng: used by ``random``.
+    """
+    if order == "delt":
+        return list(taken)
+    if order == "random":
+        return rng.permutation(np.asarray(taken, dtype=np.int64)).tolist()
+    return sorted(taken, reverse=order == "descending")
+
+
+def repeated(image_index: np.ndarray) -> set[int]:
+    """Return the ranks whose training image stands again at a higher rank: all its crops but the most probable.
+
+    Args:
+        image_index: (n,) training image of each rank, ascending by probability.
+
+    Source: RDED keeps one of the crops of an image.
+
+    >>> repeated(np.array([4, 7, 4, 9, 7]))
+    {0, 1}
+    """
+    last = {int(image): rank for rank, image in enumerate(image_index)}
+    return {rank for rank, image in enumerate(image_index) if last[int(image)] != rank}

@@ -1,0 +1,47 @@
+"""Where things are kept: runs, teachers, caches and locks of this user, and the files that ship with the project.
+
+``DELT_HOME`` moves everything of the user to one folder; ``DELT_RUNS`` moves the runs alone.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from platformdirs import user_cache_path, user_data_path
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+def home() -> Path:
+    """Return the folder that keeps runs, teachers and locks."""
+    chosen = os.environ.get("DELT_HOME")
+    return Path(chosen).expanduser().absolute() if chosen else user_data_path("delt-studio", appauthor=False)
+
+
+def runs_dir() -> Path:
+    """Return the folder that holds one folder a run."""
+    chosen = os.environ.get("DELT_RUNS")
+    return Path(chosen).expanduser().absolute() if chosen else home() / "runs"
+
+
+def teachers_dir() -> Path:
+    """Return the folder of the teachers this user trained or added."""
+    return home() / "teachers"
+
+
+def locks_dir() -> Path:
+    """Return the folder of the locks, one a device."""
+    return home() / "locks"
+
+
+def cache_dir() -> Path:
+    """Return the folder of everything that can be made again: decoded datasets and rankings."""
+    if os.environ.get("DELT_HOME"):
+        return home() / "cache"
+    return user_cache_path("delt-studio", appauthor=False)
+
+
+def assets_dir() -> Path:
+    """Return the folder of shipped files: teachers, rankings, example runs."""
+    return PROJECT / "assets"

@@ -1,0 +1,1 @@
+"""Recovery: the EarlyLate schedule, the crop curriculum, the objective, and the loop that optimises images."""

@@ -1,0 +1,161 @@
+"""Which images are optimised together, in what order, and where each iteration stands on the schedules.
+
+Images of one batch share their BatchNorm statistics, so the grouping is part of the method. ``"classes"`` keeps whole
+classes together (DELT); ``"images"`` takes the first image of every class, then the second, and so on (CDA, SRe2L).
+Slots stand in the order in which they join, so the joined images are always the first ones of the batch. Nothing here
+needs torch.
+
+Source: DELT recover/recover.py (batch of 100 filled class by class), CDA recover_cda_in1k.py and SRe2L
+data_synthesis.py (outer loop over the index in the class, batches of 100 classes).
+Differs: DELT lets a class straddle two batches when 100 / ipc is not whole, here classes stay whole. CDA never puts
+two images of a class into a batch, so ten classes make batches of ten; here the batch is filled up to its size.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from delt_engine.config import RecoverConfig
+from delt_engine.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One synthetic image: its class, its index in the class, and the round (from 1) in which it joins."""
+
+    class_index: int
+    index: int
+    start_round: int
+
+
+@dataclass(frozen=True)
+class BatchPlan:
+    """Images that are optimised together, in the order in which they join.
+
+    A batch without an image of round 1 (late images with ``batching="images"``) starts when its first image joins;
+    its iterations keep their number, so learning rate and curriculum are those of the whole run.
+
+    Batches may be packed into one that takes their steps together: ``groups`` then says which batch each slot is of,
+    and every group keeps its own statistics, crops and losses.
+    """
+
+    batch_index: int
+    slots: tuple[Slot, ...]
+    groups: tuple[int, ...] = ()
+
+    @cached_property
+    def members(self) -> tuple[int, ...]:
+        """Indices of the batches in it, in order: its own unless it is packed."""
+        return tuple(sorted(set(self.groups))) or (self.batch_index,)
+
+    def group_order(self, joined: int) -> list[int]:
+        """Return the places of the first ``joined`` slots, group after group.
+
+        >>> BatchPlan(0, (Slot(0, 0, 1), Slot(1, 0, 1), Slot(0, 1, 2), Slot(1, 1, 2)), (0, 1, 0, 1)).group_order(4)
+        [0, 2, 1, 3]
+        """
+        return sorted(range(joined), key=lambda place: self.groups[place] if self.groups else 0)
+
+    @cached_property
+    def start_rounds(self) -> tuple[int, ...]:
+        """Round (from 1) in which each slot joins, never falling."""
+        return tuple(slot.start_round for slot in self.slots)
+
+    def joined(self, round_number: int) -> int:
+        """Return how many images have joined in round ``round_number`` (from 1): the first ones of the batch."""
+        return bisect_right(self.start_rounds, round_number)
+
+    def first_iterations(self, round_iterations: int) -> tuple[int, ...]:
+        """Return the iteration (from 0) in which each slot takes its first step, for rounds of RI iterations."""
+        return tuple((start_round - 1) * round_iterations for start_round in self.start_rounds)
+
+
+def plan_batches(classes: int | Sequence[int], config: RecoverConfig) -> tuple[BatchPlan, ...]:
+    """Group all images of some classes into batches.
+
+    Args:
+        classes: class indices, or their number.
+        config: ``ipc``, ``batching``, ``batch_size`` and the EarlyLate schedule.
+
+    Returns:
+        The batches; the last one may be smaller, and a class larger than ``batch_size`` is a batch of its own.
+
+    Raises:
+        ConfigError: no class given, or one of them twice.
+
+    >>> [len(plan.slots) for plan in plan_batches(5, RecoverConfig(ipc=50))]
+    [100, 100, 50]
+    """
+    class_indices = tuple(range(classes)) if isinstance(classes, int) else tuple(classes)
+    if not class_indices:
+        raise ConfigError("classes: none given, but at least one class is needed.")
+    if len(set(class_indices)) < len(class_indices):
+        raise ConfigError(f"classes: {list(class_indices)} given, but each class may be named once only.")
+    groups = (_whole_classes if config.batching == "classes" else _index_by_index)(class_indices, config)
+    return tuple(
+        BatchPlan(batch_index, tuple(sorted(slots, key=lambda slot: slot.start_round)))
+        for batch_index, slots in enumerate(groups)
+    )
+
+
+def pack_batches(plans: Sequence[BatchPlan], number: int) -> tuple[BatchPlan, ...]:
+    """Pack neighbouring batches of the same schedule, so that all groups of a batch always are equally large.
+
+    Args:
+        plans: batches of :func:`plan_batches`.
+        number: how many become one, at most.
+
+    Returns:
+        Batches numbered anew; ``plans`` as they are where nothing is packed.
+
+    >>> [plan.members for plan in pack_batches(plan_batches(5, RecoverConfig(ipc=50, batch_size=50)), 2)]
+    [(0, 1), (2, 3), (4,)]
+    """
+    if number <= 1:
+        return tuple(plans)
+    runs: list[list[BatchPlan]] = []
+    for plan in plans:
+        if runs and len(runs[-1]) < number and runs[-1][0].start_rounds == plan.start_rounds:
+            runs[-1].append(plan)
+        else:
+            runs.append([plan])
+    return tuple(_packed(index, run) for index, run in enumerate(runs))
+
+
+def _packed(batch_index: int, plans: Sequence[BatchPlan]) -> BatchPlan:
+    pairs = [(slot, plan.batch_index) for plan in plans for slot in plan.slots]
+    pairs.sort(key=lambda pair: pair[0].start_round)
+    slots, groups = zip(*pairs, strict=True)
+    return BatchPlan(batch_index, slots, groups)
+
+
+def clock(iteration: int, config: RecoverConfig) -> tuple[int, int]:
+    """Return (s, MI) as the learning rate and the crop curriculum read them at one iteration.
+
+    They are the iteration and MI, or with ``restart_rounds`` the iteration within its round and RI.
+
+    >>> clock(1250, RecoverConfig()), clock(1250, RecoverConfig(restart_rounds=True))
+    ((1250, 4000), (250, 500))
+    """
+    if config.restart_rounds:
+        return iteration % config.round_iterations, config.round_iterations
+    return iteration, config.iterations
+
+
+def _whole_classes(class_indices: Sequence[int], config: RecoverConfig) -> list[list[Slot]]:
+    per_batch = max(1, config.batch_size // config.ipc)
+    groups = (class_indices[start : start + per_batch] for start in range(0, len(class_indices), per_batch))
+    return [[slot for class_index in group for slot in _slots_of(class_index, config)] for group in groups]
+
+
+def _index_by_index(class_indices: Sequence[int], config: RecoverConfig) -> list[list[Slot]]:
+    by_class = [_slots_of(class_index, config) for class_index in class_indices]
+    slots = [slots[index] for index in range(config.ipc) for slots in by_class]
+    return [slots[start : start + config.batch_size] for start in range(0, len(slots), config.batch_size)]
+
+
+def _slots_of(class_index: int, config: RecoverConfig) -> list[Slot]:
+    return [Slot(class_index, index, start_round) for index, start_round in enumerate(config.schedule.start_rounds)]

@@ -1,0 +1,265 @@
+"""A frozen teacher rewritten for speed: BatchNorm inside the convolutions, its statistics measured on their output.
+
+The teacher's graph is traced by torch.fx; the teacher itself is not changed. A BatchNorm goes into the convolution
+before it where the convolution feeds nothing else; a ReLU behind it becomes part of the same operator. Elsewhere, as
+in DenseNet's pre-activation, behind a sum, or where a channel's scale is so small that the statistics of the folded
+output would lose digits, the layer stays and is measured on its input.
+
+Source: :mod:`delt_engine.recovery.operators` has the formulas.
+"""
+
+from __future__ import annotations
+
+import copy
+import operator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, fx, nn
+from torch.nn import functional as F
+
+from delt_engine.models.statistics import bn_layers
+from delt_engine.recovery.operators import FoldedStatistics, StatisticsDistance
+
+LEAST_SCALE = 1e-2
+"""Least standard deviation of a folded channel against its mean; below, float32 would lose over two of its digits."""
+
+_RELUS = (F.relu, F.relu_, torch.relu, torch.relu_)
+_OUT_OF_PLACE = {
+    operator.iadd: operator.add,
+    operator.isub: operator.sub,
+    operator.imul: operator.mul,
+    torch.relu_: torch.relu,
+    F.relu_: F.relu,
+}
+
+
+class FoldedNorm(nn.Module):
+    """Stands where a folded BatchNorm stood: gives its output, and the distances of its statistics ``(G,)``."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        scale, shift = _scale_and_shift(layer)
+        self.register_buffer("shift", shift)
+        self.register_buffer("inverse", 1 / scale)
+        self.register_buffer("target", layer.running_var * scale.square())
+        self.rectifies = False
+        self.groups = 1
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Measure y ``(G * n, C, H, W)`` and pass it, or its ReLU, on."""
+        return FoldedStatistics.apply(features, self.shift, self.inverse, self.target, self.groups, self.rectifies)
+
+
+class MeasuredNorm(nn.Module):
+    """A BatchNorm that stays: gives its output, and the distances of its statistics ``(G,)``."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+        self.groups = 1
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Measure x ``(G * n, C, H, W)`` and normalise it."""
+        layer = self.layer
+        distances = StatisticsDistance.apply(features, layer.running_mean, layer.running_var, self.groups)
+        return layer(features), distances
+
+
+@dataclass(frozen=True, eq=False)
+class Folding:
+    """A rewritten teacher.
+
+    Attributes:
+        network: in eval mode, sharing what is not replaced with the teacher; maps images to (logits, distances
+            ``(L, G)`` of the L layers in forward order).
+        folded: how many BatchNorm layers went into convolutions.
+        layers: how many there are.
+    """
+
+    network: nn.Module
+    folded: int
+    layers: int
+
+    def prepare(self, groups: int, precision: str) -> None:
+        """Set the number of groups, and bring the convolutions' weights into the order and format they are used in.
+
+        Args:
+            groups: G, groups of equal size that a batch is made of.
+            precision: ``float32`` leaves the format as it is.
+        """
+        for module in self.network.modules():
+            if isinstance(module, (FoldedNorm, MeasuredNorm)):
+                module.groups = groups
+            if isinstance(module, nn.Conv2d):
+                weight, bias = module.weight.detach(), None if module.bias is None else module.bias.detach()
+                if precision == "bfloat16":
+                    weight, bias = weight.bfloat16(), None if bias is None else bias.bfloat16()
+                if weight.device.type == "cpu":
+                    weight = weight.contiguous(memory_format=torch.channels_last)
+                module.weight = nn.Parameter(weight, requires_grad=False)
+                module.bias = None if bias is None else nn.Parameter(bias, requires_grad=False)
+
+
+class _Tracer(fx.Tracer):
+    def is_leaf_module(self, module: nn.Module, name: str) -> bool:
+        return isinstance(module, (nn.BatchNorm2d, nn.SyncBatchNorm)) or super().is_leaf_module(module, name)
+
+
+def fold(network: nn.Module) -> Folding | None:
+    """Rewrite a teacher; None where its graph cannot be traced or no layer can be folded.
+
+    Args:
+        network: any; not changed.
+
+    Raises:
+        CheckpointError: no BatchNorm layers.
+    """
+    bn_layers(network)
+    network = _twin(network, {}).eval()
+    try:
+        traced = fx.GraphModule(network, _Tracer().trace(network))
+    except Exception:  # noqa: BLE001  any code may stand in a network, and tracing runs it with stand-ins
+        return None
+    return _rewritten(traced)
+
+
+def _twin(module: nn.Module, known: dict[nn.Module, nn.Module]) -> nn.Module:
+    """Return a module of the same parts and parameters without the hooks: what is replaced in it stays as it was."""
+    if module in known:
+        return known[module]
+    twin = known[module] = copy.copy(module)
+    for name, value in vars(module).items():
+        if isinstance(value, dict):
+            vars(twin)[name] = type(value)() if name.endswith("_hooks") else copy.copy(value)
+    for name, part in module._modules.items():
+        twin._modules[name] = part if part is None else _twin(part, known)
+    return twin
+
+
+def _rewritten(traced: fx.GraphModule) -> Folding | None:
+    modules, layers = dict(traced.named_modules()), set(bn_layers(traced))
+    nodes = [node for node in traced.graph.nodes if node.op == "call_module" and modules[node.target] in layers]
+    if len({node.target for node in nodes}) < len(nodes):
+        return None  # a layer used twice has statistics that fit neither use
+    folded, distances = 0, []
+    for node in nodes:
+        convolution = _foldable(node, modules)
+        if convolution is not None:
+            _fold_into(convolution, modules[node.target])
+            folded += 1
+        distances.append(_replace(traced, node, modules[node.target], is_folded=convolution is not None))
+    if not folded:
+        return None
+    _keep_outputs(traced)
+    output = next(node for node in traced.graph.nodes if node.op == "output")
+    with traced.graph.inserting_before(output):
+        stacked = traced.graph.call_function(torch.stack, (distances,))
+    output.args = ((output.args[0], stacked),)
+    traced.graph.lint()
+    traced.recompile()
+    return Folding(traced, folded, len(nodes))
+
+
+def _foldable(node: fx.Node, modules: dict[str, nn.Module]) -> nn.Conv2d | None:
+    """Return the convolution that a BatchNorm can go into."""
+    source, layer = node.args[0], modules[node.target]
+    if source.op != "call_module" or len(source.users) > 1 or type(modules[source.target]) is not nn.Conv2d:
+        return None
+    is_shared = sum(other.target == source.target for other in node.graph.nodes if other.op == "call_module") > 1
+    is_plain = type(layer) in (nn.BatchNorm2d, nn.SyncBatchNorm) or _has_activation(layer)
+    if is_shared or not is_plain:
+        return None
+    scale, shift = _scale_and_shift(layer)
+    spread = scale.abs() * layer.running_var.sqrt()
+    is_safe = (spread > LEAST_SCALE * shift.abs()) & (scale.abs() > torch.finfo(scale.dtype).tiny ** 0.25)
+    return modules[source.target] if bool(is_safe.all()) else None
+
+
+def _has_activation(layer: nn.Module) -> bool:
+    """Whether it is timm's BatchNorm with an activation behind it."""
+    return type(layer).__name__ == "BatchNormAct2d" and hasattr(layer, "drop") and hasattr(layer, "act")
+
+
+def _scale_and_shift(layer: nn.Module) -> tuple[Tensor, Tensor]:
+    """Return a and beta of ``y = a (x - RM) + beta``."""
+    scale = (layer.running_var + layer.eps).rsqrt()
+    if layer.weight is None:
+        return scale, torch.zeros_like(scale)
+    return scale * layer.weight.detach(), layer.bias.detach().clone()
+
+
+def _fold_into(convolution: nn.Conv2d, layer: nn.Module) -> None:
+    scale, shift = _scale_and_shift(layer)
+    bias = -layer.running_mean if convolution.bias is None else convolution.bias.detach() - layer.running_mean
+    convolution.weight = nn.Parameter(convolution.weight.detach() * scale.view(-1, 1, 1, 1), requires_grad=False)
+    convolution.bias = nn.Parameter(bias * scale + shift, requires_grad=False)
+
+
+def _replace(traced: fx.GraphModule, node: fx.Node, layer: nn.Module, *, is_folded: bool) -> fx.Node:
+    """Put the measuring layer in place of a BatchNorm; return the node of its distances."""
+    graph, modules = traced.graph, dict(traced.named_modules())
+    norm = FoldedNorm(layer) if is_folded else MeasuredNorm(layer)
+    name = node.target.replace(".", "_") + "_measured"
+    traced.add_submodule(name, norm)
+    with graph.inserting_before(node):
+        both = graph.call_module(name, node.args)
+        features, distances = (
+            graph.call_function(operator.getitem, (both, 0)),
+            graph.call_function(operator.getitem, (both, 1)),
+        )
+    if is_folded and _has_activation(layer):
+        traced.add_submodule(name + "_activation", nn.Sequential(layer.drop, _not_in_place(layer.act)))
+        with graph.inserting_before(node):
+            features = graph.call_module(name + "_activation", (features,))
+    node.replace_all_uses_with(features)
+    graph.erase_node(node)
+    if isinstance(norm, FoldedNorm) and not _has_activation(layer):
+        norm.rectifies = _take_relu(features, modules)
+    return distances
+
+
+def _take_relu(features: fx.Node, modules: dict[str, nn.Module]) -> bool:
+    """Remove the ReLU behind a folded layer, if that is all that follows it."""
+    users = list(features.users)
+    if len(users) != 1 or not _is_relu(users[0], modules):
+        return False
+    users[0].replace_all_uses_with(features)
+    features.graph.erase_node(users[0])
+    return True
+
+
+def _is_relu(node: fx.Node, modules: dict[str, nn.Module]) -> bool:
+    if node.op == "call_module":
+        return type(modules.get(node.target)) is nn.ReLU
+    return (node.op == "call_function" and node.target in _RELUS) or (
+        node.op == "call_method" and node.target in ("relu", "relu_")
+    )
+
+
+def _keep_outputs(traced: fx.GraphModule) -> None:
+    """Let nothing change a tensor in place but the fresh result of a sum: gradients need what the layers gave."""
+    modules = dict(traced.named_modules())
+    for node in traced.graph.nodes:
+        if node.op == "call_function" and node.target in _OUT_OF_PLACE:
+            node.target = _OUT_OF_PLACE[node.target]
+    for node in traced.graph.nodes:
+        if not node.args or _is_sum(node.args[0]):
+            continue
+        if node.op == "call_module":
+            _not_in_place(modules[node.target])
+        elif node.op == "call_function" and node.kwargs.get("inplace"):
+            node.kwargs = {**node.kwargs, "inplace": False}
+        elif node.op == "call_method" and node.target.endswith("_"):
+            node.target = node.target.removesuffix("_")
+
+
+def _is_sum(node: object) -> bool:
+    return isinstance(node, fx.Node) and node.op == "call_function" and node.target in (operator.add, torch.add)
+
+
+def _not_in_place(module: nn.Module) -> nn.Module:
+    for part in module.modules():
+        if getattr(part, "inplace", False):
+            part.inplace = False
+    return module

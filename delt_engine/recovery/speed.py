@@ -1,0 +1,89 @@
+"""How an iteration is computed: what ``auto`` in the settings means on a device; torch-free.
+
+Decided by rules, not by measuring, so the same machine always decides the same; what a run decided is kept in its
+record and used again when it goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from delt_engine.config import RecoverConfig
+
+PACK_PIXELS = 2**20
+"""Pixels of all images in a step up to which batches are packed on a GPU: ten batches of 100 images of 32 px.
+
+Ours, from arithmetic: at 224 px one batch of 100 has five times as many, and a GPU is busy with it.
+"""
+
+MOST_PACKED = 16
+
+
+@dataclass(frozen=True)
+class FastPath:
+    """What is done for speed; the default is nothing.
+
+    Args:
+        precision: ``float32`` (the images' own format) or ``bfloat16`` for what the teacher computes; statistics,
+            losses and images are in float32 either way.
+        fold: whether BatchNorm is folded into convolutions where that is exact to rounding.
+        pack: how many batches with the same schedule take a step together, each with statistics of its own.
+        compile: whether torch.compile is used.
+        spare: whether a step is computed in less memory, see :mod:`delt_engine.recovery.sparing`.
+    """
+
+    precision: str = "float32"
+    fold: bool = False
+    pack: int = 1
+    compile: bool = False
+    spare: bool = False
+
+    def to_record(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_record(cls, values: Mapping[str, Any]) -> FastPath:
+        """Return what :meth:`to_record` gave."""
+        spare = bool(values.get("spare", False))
+        return cls(str(values["precision"]), bool(values["fold"]), int(values["pack"]), bool(values["compile"]), spare)
+
+    def __str__(self) -> str:
+        """Return it in words.
+
+        >>> str(FastPath("bfloat16", fold=True, pack=4))
+        'bfloat16, BatchNorm folded, 4 batches a step'
+        """
+        words = [self.precision, "BatchNorm folded" if self.fold else "BatchNorm as it is"]
+        words += [f"{self.pack} batches a step"] if self.pack > 1 else []
+        words += ["compiled"] if self.compile else []
+        return ", ".join(words + (["memory spared"] if self.spare else []))
+
+
+def choose(config: RecoverConfig, device_type: str, image_size: int) -> FastPath:
+    """Return what the settings mean on a device.
+
+    On a CPU ``auto`` stays exact: float32, one batch a step. On CUDA devices it is bfloat16, and as many batches as
+    fill the device. BatchNorm is folded on both. torch.compile is for those who ask: on a CPU it is not quicker.
+
+    Args:
+        config: the settings.
+        device_type: ``cpu``, ``cuda`` or ``mps``.
+        image_size: S, side of the images in pixels.
+
+    >>> str(choose(RecoverConfig(), "cpu", 32)), str(choose(RecoverConfig(), "cuda", 32))
+    ('float32, BatchNorm folded', 'bfloat16, BatchNorm folded, 10 batches a step')
+    """
+    is_cuda = device_type == "cuda"
+    precision = config.precision
+    if precision == "auto":
+        precision = "bfloat16" if is_cuda else "float32"
+    filled = PACK_PIXELS // (max(config.batch_size, config.ipc) * image_size**2) if is_cuda else 1
+    return FastPath(
+        precision=precision,
+        fold=config.fold != "off",
+        pack=config.pack or min(max(filled, 1), MOST_PACKED),
+        compile=config.compile == "on",
+    )

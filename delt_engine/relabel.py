@@ -1,0 +1,254 @@
+"""Soft labels for the images of student training: asked of the teacher in every step, or read from a store.
+
+A store is written by the very steps of the training (draw an epoch, augment a batch, ask the teacher), and its replay
+takes the recorded draws, so training from labels stored as float32 equals training with labels on the fly bit for bit
+on a CPU.
+
+Shapes: N images, B in a batch, S side in pixels, K classes.
+
+Source: SRe2L Sec. 3.3 and FKD (labels of the augmented, mixed image, kept with its crop and flip); DELT and RDED ask
+the teacher in every step.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from delt_engine.errors import ConfigError, DataError
+from delt_engine.label_codec import Basis, LabelCodec
+from delt_engine.label_store import AUGMENTATION, LabelStore, StoreFacts, check_fits
+from delt_engine.models.checkpoints import weights_fingerprint
+from delt_engine.models.devices import pick_device
+from delt_engine.student_config import EvaluateConfig, RelabelConfig
+from delt_engine.students.augment import augmented
+from delt_engine.students.device_images import DeviceImages
+from delt_engine.students.draws import BatchDraws, EpochDraws, batch_bounds, draw_epoch
+from delt_engine.students.training_set import ImageTable
+
+_LABELS_FOR_DIRECTIONS = 20_000
+"""Labels in which directions are looked for; that many say where 1,000 classes differ."""
+
+
+class LabelSource(Protocol):
+    """Where the soft labels of a batch come from."""
+
+    def draws(self, epoch: int) -> EpochDraws | None:
+        """Return what happens to the images of an epoch (from 1) as it was recorded; None where it is to be drawn."""
+        ...
+
+    def soft_logits(self, epoch: int, batch_number: int, images: Tensor, draws: BatchDraws) -> Tensor:
+        """Return logits (B, K) of a batch.
+
+        Args:
+            epoch: from 1.
+            batch_number: from 0.
+            images: float (B, 3, S, S), augmented, normalised and mixed.
+            draws: what was done to them.
+        """
+        ...
+
+
+class TeacherLabels:
+    """Labels on the fly: the teacher's logits of the images as they are shown.
+
+    Args:
+        teacher: put into eval mode for the question and back into its own afterwards; no gradient reaches it.
+    """
+
+    def __init__(self, teacher: nn.Module) -> None:
+        self.teacher = teacher
+
+    def draws(self, epoch: int) -> EpochDraws | None:  # noqa: ARG002
+        """Return None: every epoch is drawn."""
+        return None
+
+    def soft_logits(self, epoch: int, batch_number: int, images: Tensor, draws: BatchDraws) -> Tensor:  # noqa: ARG002
+        """Return the teacher's logits (B, K)."""
+        was_training = self.teacher.training
+        self.teacher.eval()
+        try:
+            with torch.no_grad():
+                return self.teacher(images)
+        finally:
+            self.teacher.train(was_training)
+
+
+class StoredLabels:
+    """Labels of a store, replayed with the draws they were made with.
+
+    Args:
+        store: complete at least up to the last epoch that is asked for.
+    """
+
+    def __init__(self, store: LabelStore) -> None:
+        self.store = store
+        self._codec, self._epoch = store.codec(), 0
+        self._bounds = batch_bounds(store.facts.images, store.facts.config.batch_size)
+        self._read: tuple[EpochDraws, dict[str, np.ndarray]] | None = None
+
+    @classmethod
+    def open(cls, path: str | Path, train: ImageTable, config: EvaluateConfig, *, seed: int) -> StoredLabels:
+        """Open stored labels for a training.
+
+        Args:
+            path: what :func:`relabel` wrote.
+            train: the images.
+            config: resolved.
+            seed: of the training.
+
+        Raises:
+            DataError: no store, not all epochs in it, or labels of something else.
+        """
+        store = LabelStore.open(path)
+        check_fits(store.facts, _facts(train, config, RelabelConfig(), seed, ""), store.path)
+        missing = next((epoch for epoch in range(1, config.epochs + 1) if not store.has_epoch(epoch)), None)
+        if missing:
+            raise DataError(
+                f"label_store: epoch {missing} is not in {store.path}; run the same `delt relabel` again to go on."
+            )
+        return cls(store)
+
+    def draws(self, epoch: int) -> EpochDraws:
+        """Return the recorded draws of an epoch."""
+        return self._of(epoch)[0]
+
+    def soft_logits(self, epoch: int, batch_number: int, images: Tensor, draws: BatchDraws) -> Tensor:  # noqa: ARG002
+        """Return the stored logits float32 (B, K), on the device of the images."""
+        begin, end = self._bounds[batch_number]
+        rows = {name: array[begin:end] for name, array in self._of(epoch)[1].items()}
+        return self._codec.decode(rows).to(images.device, non_blocking=True)
+
+    def _of(self, epoch: int) -> tuple[EpochDraws, dict[str, np.ndarray]]:
+        if self._read is None or self._epoch != epoch:
+            self._read, self._epoch = self.store.read_epoch(epoch), epoch
+        return self._read
+
+
+@dataclass(frozen=True)
+class RelabelProgress:
+    """After a batch: epochs and steps count from 1, and the bytes are those on the disk."""
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    bytes_written: int
+    bytes_total: int
+
+
+def relabel(
+    train: ImageTable,
+    teacher: nn.Module,
+    config: EvaluateConfig,
+    settings: RelabelConfig,
+    *,
+    seed: int,
+    device: str | torch.device,
+    out: str | Path,
+) -> Iterator[RelabelProgress | LabelStore]:
+    """Write the labels of a whole training; epochs that are there already are kept.
+
+    Args:
+        train: the images.
+        teacher: its logits are the classes of ``train``.
+        config: resolved; its epochs, batch size, augmentation and temperature.
+        settings: form of a label.
+        seed: of the training.
+        device: name as in the settings, or a torch device.
+        out: the folder.
+
+    Yields:
+        RelabelProgress after every batch, and the store at the end.
+
+    Raises:
+        ConfigError: settings that are not resolved.
+        DataError: the folder holds something else, the disk refuses, or there is no room.
+    """
+    if config.batch_size is None or config.rand_augment == "auto":
+        raise ConfigError("batch_size: it is left open, but labels are written with resolved settings.")
+    device = pick_device(str(device))
+    store = LabelStore.create(out, _facts(train, config, settings, seed, weights_fingerprint(teacher.state_dict())))
+    total, images = store.facts.size.total, DeviceImages(train, device)
+    codec = _codec(store, teacher, images, config)
+    for epoch in range(1, config.epochs + 1):
+        if store.has_epoch(epoch):
+            continue
+        draws = draw_epoch(config, len(train), train.image_size, mosaic=train.mosaic, seed=seed, epoch=epoch)
+        parts, steps = [], len(draws.share)
+        for step, labels in enumerate(_asked(teacher, images, draws, config, epoch), start=1):
+            parts.append(codec.encode(labels))
+            if step < steps:
+                yield _progress(epoch, step, steps, epoch - 1, config.epochs, total)
+        store.write_epoch(epoch, draws, {name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+        yield _progress(epoch, steps, steps, epoch, config.epochs, total)
+    yield store
+
+
+def table_fingerprint(train: ImageTable) -> str:
+    """Return 16 hexadecimal digits that change with any pixel, label, class name, order or statistic."""
+    digest = hashlib.sha256(repr((train.class_names, train.mean, train.std, train.mosaic)).encode())
+    for array in (train.image_u8, train.labels):
+        digest.update(f"{array.dtype} {array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(array))
+    return digest.hexdigest()[:16]
+
+
+def _codec(store: LabelStore, teacher: nn.Module, images: DeviceImages, config: EvaluateConfig) -> LabelCodec:
+    """Return what writes the labels; directions are found on the first labels of the first epoch."""
+    facts = store.facts
+    if not facts.directions or store.basis_path.is_file():
+        return store.codec()
+    first = draw_epoch(config, facts.images, facts.image_size, mosaic=facts.mosaic, seed=facts.seed, epoch=1)
+    labels, count = [], 0
+    for each in _asked(teacher, images, first, config, 1):
+        labels.append(each.float().cpu())
+        count += len(each)
+        if count >= _LABELS_FOR_DIRECTIONS:
+            break
+    return store.write_basis(Basis.of(torch.cat(labels), facts.codec.directions))
+
+
+def _asked(
+    teacher: nn.Module, images: DeviceImages, draws: EpochDraws, config: EvaluateConfig, epoch: int
+) -> Iterator[Tensor]:
+    """Yield the teacher's logits of every batch, computed as the training computes them."""
+    source, table = TeacherLabels(teacher), images.table
+    layout = torch.contiguous_format if images.labels.device.type == "mps" else torch.channels_last
+    for number, batch in enumerate(draws.batches(config.batch_size)):
+        image_u8, _ = images.batch(batch.order)
+        mixed = augmented(image_u8, batch, config, table.mean, table.std).contiguous(memory_format=layout)
+        yield source.soft_logits(epoch, number, mixed, batch)
+
+
+def _progress(epoch: int, step: int, steps: int, written: int, epochs: int, total: int) -> RelabelProgress:
+    return RelabelProgress(epoch, epochs, step, steps, total * written // epochs, total)
+
+
+def _facts(
+    train: ImageTable, config: EvaluateConfig, settings: RelabelConfig, seed: int, teacher_fingerprint: str
+) -> StoreFacts:
+    augmentation: dict[str, Any] = {name: getattr(config, name) for name in AUGMENTATION}
+    return StoreFacts(
+        images=len(train),
+        num_classes=len(train.class_names),
+        image_size=train.image_size,
+        mosaic=train.mosaic,
+        epochs=config.epochs,
+        seed=seed,
+        form=settings.form,
+        top_k=settings.top_k,
+        directions=settings.directions,
+        temperature=config.temperature,
+        augmentation=augmentation,
+        image_fingerprint=table_fingerprint(train),
+        teacher_fingerprint=teacher_fingerprint,
+        title=train.title,
+    )

@@ -1,0 +1,298 @@
+"""The evaluate stage of a run: students trained one after the other, leaving events, results and checkpoints behind.
+
+Each student's result is a file of its own once it is trained, and the one at work has a checkpoint of its last epoch;
+what is drawn at random is keyed by seed and epoch, so an evaluation that was stopped anywhere ends in the numbers of
+one that never was. Student n is trained from the experiment's seed + n.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from delt_engine.config import EvaluateConfig
+from delt_engine.errors import RunCancelled, RunError
+from delt_engine.methods import METHOD_TITLES
+from delt_engine.models.card import find_teacher, has_card, read_card
+from delt_engine.models.teachers import Teacher
+from delt_engine.runs import files
+from delt_engine.runs.checkpoint import FOLDER, remove_checkpoint
+from delt_engine.runs.helping import share_inputs
+from delt_engine.runs.inputs import Inputs
+from delt_engine.runs.sharing import Shared
+from delt_engine.runs.sources import Source, find_source, needs_teacher
+from delt_engine.runs.stages import loaded_teacher
+from delt_engine.runs.store import Run
+from delt_engine.runs.training_images import training_images
+from delt_engine.runs.worker import Wishes
+from delt_engine.students import records
+from delt_engine.students.records import EvaluationResult, StudentEpoch, StudentResult, StudentStep
+from delt_engine.students.resolve import recipe_changes, resolve
+from delt_engine.students.state import StudentState
+from delt_engine.students.teacher_classes import teacher_for
+from delt_engine.students.training import TrainedEpoch, evaluate
+from delt_engine.students.training_set import ImageTable, test_table
+
+Event = dict[str, Any]
+EVENT_SECONDS = 0.25
+"""Shortest time between two step events."""
+
+CHECKPOINT_GAP = 1.0
+"""Seconds below which the end of an epoch writes no further checkpoint: epochs may be shorter than a disk's sync."""
+
+EPOCH_PATIENCE = 1.0
+"""Seconds that an asked-for stop may wait for the end of an epoch, where nothing is lost."""
+
+
+def evaluate_stage(run: Run, inputs: Inputs, wishes: Wishes) -> Iterator[Event]:
+    """Train the students of a run and keep what they reached.
+
+    Raises:
+        DataError: the source is not finished, or its classes are not those of the test images.
+        RunError: the source's teacher has changed.
+        RunCancelled: asked to stop; what resume needs is written.
+    """
+    source = find_source(run.record().source)
+    job = yield from _job(run, inputs, source, wishes)
+    train, test, teacher, config = job.train, job.test, job.teacher, job.config
+    known = {"card": teacher.card if teacher else None, "train": train, "dataset_name": inputs.dataset.spec.name}
+    results = yield from _students(job)
+    result = EvaluationResult(
+        students=tuple(results), source=_described(source, train), config=config,
+        changes=recipe_changes(run.experiment.evaluate, **known), dataset=inputs.dataset.spec.name,
+        dataset_title=inputs.dataset.spec.title, dataset_fingerprint=inputs.dataset.fingerprint,
+        class_names=train.class_names, teacher=teacher.card.name if teacher else None,
+        teacher_fingerprint=teacher.card.fingerprint if teacher else None, image_size=train.image_size,
+        test_images=len(test), seconds=round(sum(each.seconds for each in results), 3),
+    )  # fmt: skip
+    run.update(seconds=result.seconds, result=result.summary())
+    remove_checkpoint(run)
+
+
+def evaluate_share(run: Run, numbers: Sequence[int], wishes: Wishes) -> Iterator[Event]:
+    """Train some of the students of a run that another rank owns."""
+    threads = run.record().threads
+    if threads is not None:
+        torch.set_num_threads(threads)
+    with wishes.at_once():
+        inputs = share_inputs(run)
+    job = yield from _job(run, inputs, find_source(run.record().source), wishes)
+    for number in numbers:
+        yield from _trained(job, number, 0.0)
+
+
+def _job(run: Run, inputs: Inputs, source: Source, wishes: Wishes) -> Generator[Event, None, _Job]:
+    """Look up what the students of a run are trained with."""
+    source.check_ready()
+    with wishes.at_once():
+        train = inputs.train if inputs.train is not None else training_images(source, inputs)
+        test = test_table(inputs.dataset, train)
+    if source.run is not None:
+        _note_other_data(run, source.run, inputs)
+    teacher = yield from _teacher(run, inputs, source, wishes)
+    config = resolve(
+        run.experiment.evaluate, card=teacher.card if teacher else None, train=train,
+        dataset_name=inputs.dataset.spec.name,
+    )  # fmt: skip
+    return _Job(run, train, test, teacher, config, wishes)
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """What the students are trained with."""
+
+    run: Run
+    train: ImageTable
+    test: ImageTable
+    teacher: Teacher | None
+    config: EvaluateConfig
+    wishes: Wishes
+
+
+def _teacher(run: Run, inputs: Inputs, source: Source, wishes: Wishes) -> Iterator[Event]:
+    """Return the teacher: of a run the one its images were made with, by its fingerprint."""
+    if not needs_teacher(run.experiment.evaluate):
+        return None
+    made_with = source.run.record().teacher if source.run else None
+    if made_with is None:
+        return (yield from loaded_teacher(run, inputs, wishes))
+    spec = inputs.dataset.spec
+    path = find_teacher(made_with.ref, spec.name, spec.image_size, spec.class_names)
+    inputs = replace(inputs, teacher_path=path, card=read_card(path) if has_card(path) else None)
+    if inputs.card is not None and inputs.card.fingerprint != made_with.fingerprint:
+        raise RunError(f"teacher: {made_with.name} is not the one any more that run {source.ref} was made with.")
+    if run.record().teacher is None:
+        run.update(teacher=made_with)  # measured there already
+    return (yield from loaded_teacher(run, inputs, wishes))
+
+
+def _note_other_data(run: Run, source: Run, inputs: Inputs) -> None:
+    made_with = source.record().dataset
+    text = f"{inputs.dataset.spec.title} has changed since run {source.id} was made from it."
+    if made_with and made_with.fingerprint != inputs.dataset.fingerprint and text not in run.record().notes:
+        list(run.note(text))
+
+
+def _students(job: _Job) -> Iterator[Event]:
+    """Train the students that are not trained yet; return the results of all."""
+    run, seeds = job.run, job.config.seeds
+    shared = Shared(run, "evaluate", [number for number in range(seeds) if _result(run, number) is None], dict)
+    try:
+        for number in shared.mine:
+            before = sum(each.seconds for each in map(partial(_result, run), range(seeds)) if each)
+            for event in _trained(job, number, before):
+                yield event
+                yield from shared.news()
+        yield from shared.rest(job.wishes)
+    except RunCancelled:
+        shared.settle()
+        raise
+    results = [_result(run, number) for number in range(seeds)]
+    assert None not in results  # each was written whole
+    return results
+
+
+def _trained(job: _Job, number: int, before: float) -> Iterator[Event]:
+    """Train a student, from its checkpoint where it has one, and keep its result."""
+    run = job.run
+    result = yield from _Training(job, number, before).go(_read_checkpoint(run, number))
+    files.write_bytes(_result_path(run, number), _json(asdict(result)), durable=True)
+    _checkpoint_path(run, number).unlink(missing_ok=True)
+    yield _emit(run, {"kind": "student", "student": number, "students": job.config.seeds, **asdict(result)})
+
+
+class _Training:
+    """One student on its way."""
+
+    def __init__(self, job: _Job, number: int, before: float) -> None:
+        self.job, self.number, self._before = job, number, before
+        self._next_event, self._asked = 0.0, None
+        self._checkpointed = time.monotonic()
+
+    def go(self, state: StudentState | None) -> Iterator[Event]:
+        """Take the student from its start, or from ``state``, to its result."""
+        job, began = self.job, time.monotonic()
+        self._began = began - (self._before + (state.facts["seconds"] if state else 0.0))
+        teacher = job.teacher and teacher_for(job.teacher.network, job.teacher.card.class_names, job.train.class_names)
+        steps = evaluate(
+            job.train, job.test, teacher, job.config, seed=job.run.experiment.seed + self.number,
+            device=job.run.record().device or "cpu", labels=_stored_labels(job), state=state,
+            number=self.number,
+        )  # fmt: skip
+        for record in steps:
+            if isinstance(record, StudentResult):
+                return record
+            if isinstance(record, StudentStep):
+                yield from self._after_step(record)
+            else:
+                yield from self._after_epoch(record)
+        raise AssertionError("the last record of evaluate is its result")
+
+    def _after_step(self, step: StudentStep) -> Iterator[Event]:
+        now = time.monotonic()
+        if now >= self._next_event:
+            self._next_event = now + EVENT_SECONDS
+            yield _emit(self.job.run, self._event("step", step))
+        if self.job.wishes.asked():
+            self._asked = self._asked or now
+            if now - self._asked >= EPOCH_PATIENCE:
+                self._stop()
+
+    def _after_epoch(self, epoch: TrainedEpoch) -> Iterator[Event]:
+        yield _emit(self.job.run, self._event("epoch", epoch))
+        gap = min(CHECKPOINT_GAP, self.job.run.record().options.checkpoint_seconds)
+        is_asked = self.job.wishes.asked() is not None
+        if is_asked or (time.monotonic() - self._checkpointed >= gap and epoch.epoch < epoch.epochs):
+            _write_checkpoint(self.job.run, self.number, epoch.state)
+            self._checkpointed = time.monotonic()
+        if is_asked:
+            self._stop()
+
+    def _stop(self) -> None:
+        self.job.run.update(seconds=round(time.monotonic() - self._began, 3))
+        raise RunCancelled(self.job.wishes.asked() or "cancel")
+
+    def _event(self, kind: str, record: StudentStep | StudentEpoch) -> Event:
+        plain = {name: round(value, 6) if isinstance(value, float) else value for name, value in asdict(record).items()}
+        return {"kind": kind, "t": round(time.monotonic() - self._began, 3), **plain}
+
+
+def _stored_labels(job: _Job) -> Any:
+    """Return what replays stored labels, or None where labels are not stored.
+
+    All students are shown what was recorded for the first one's seed; they differ in their weights.
+    """
+    if job.config.labels != "stored":
+        return None
+    from delt_engine.relabel import StoredLabels
+
+    return StoredLabels.open(job.config.label_store, job.train, job.config, seed=job.run.experiment.seed)
+
+
+def _described(source: Source, train: ImageTable) -> records.Source:
+    """Return what the students were trained on, in words and numbers."""
+    run = source.run
+    method = "real" if source.is_real else "folder"
+    if run is None:
+        return records.Source(source.ref, train.title, method, METHOD_TITLES[method], train.ipc, len(train))
+    recover, record = run.experiment.recover, run.record()
+    rounds = f", MI {recover.iterations:,}, RI {recover.round_iterations:,}" if recover.is_optimised else ""
+    title = f"{METHOD_TITLES[recover.method]}, IPC {recover.ipc}{rounds}"
+    return records.Source(
+        source.ref, title, recover.method, METHOD_TITLES[recover.method], recover.ipc, len(train), record.seconds,
+        record.image_iterations,
+    )  # fmt: skip
+
+
+def _result_path(run: Run, number: int) -> Path:
+    return run.path / "students" / f"{number}.json"
+
+
+def _result(run: Run, number: int) -> StudentResult | None:
+    """Return what a student reached; None when it is not trained yet."""
+    try:
+        return StudentResult.from_mapping(json.loads(_result_path(run, number).read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _checkpoint_path(run: Run, number: int) -> Path:
+    return run.path / FOLDER / f"student-{number}.safetensors"
+
+
+def _write_checkpoint(run: Run, number: int, state: StudentState) -> None:
+    facts = json.dumps({"student": number, "facts": state.facts})
+    data = save(state.tensors, metadata={"position": facts})
+    files.write_bytes(_checkpoint_path(run, number), data, durable=True)
+
+
+def _read_checkpoint(run: Run, number: int) -> StudentState | None:
+    """Return the state of a student at its last checkpoint; None when there is none that can be read."""
+    path = _checkpoint_path(run, number)
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="pt") as stored:
+            told = json.loads(stored.metadata()["position"])
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+            return StudentState(tensors, told["facts"])
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError):
+        return None
+
+
+def _json(values: dict[str, Any]) -> bytes:
+    return (json.dumps(values) + "\n").encode()
+
+
+def _emit(run: Run, event: Event) -> Event:
+    run.event(event)
+    return event

@@ -1,0 +1,135 @@
+"""What happened in a run, one JSON object a line: appended by one writer, read by anybody at any time.
+
+A writer may be killed in the middle of a line; readers leave such a line out, and the next writer begins a new one.
+
+Every event has ``kind`` and ``time`` (ISO 8601, UTC). The kinds:
+
+- ``status``: ``status``, one of the run's statuses.
+- ``stage``: ``stage`` (rank, select, or what is read), ``done``, ``total``.
+- ``step``: of a recovery ``t`` (seconds of work since the loop began), ``batch`` (from 0), ``batches``, ``iteration``
+  (index), ``iterations``, ``round`` (from 1), ``rounds``, ``joined``, ``ce_loss``, ``bn_loss``, ``total_loss``,
+  ``learning_rate``, ``crop_min``, ``image_iterations`` so far and ``image_iterations_total``, ``start_rounds`` with
+  the mean cross-entropy of the images that joined in each as ``start_ce_losses``, and ``memory_mb``, the most memory
+  of the process (of the device, on a GPU) so far; of a squeeze ``t``,
+  ``epoch``, ``epochs``, ``step``, ``steps``, ``loss``, ``train_accuracy``, ``learning_rate``. Thinned out in time.
+- ``round``: a snapshot is written: ``t``, ``batch``, ``batches``, ``round``, ``rounds``, ``iteration`` (completed),
+  ``classes``, ``partial`` (stopped before the round's end).
+- ``epoch``: of a squeeze ``epoch``, ``epochs``, ``loss``, ``train_accuracy``, ``test_accuracy``, ``seconds``.
+- of an evaluation ``step`` has ``t``, ``student`` (from 0), ``students``, ``epoch`` (from 1), ``epochs``, ``step``,
+  ``steps``, ``loss``, ``learning_rate``; ``epoch`` the same without the steps, with ``top1``, ``top5`` and ``top1_ema``
+  in percent, none where the epoch was not tested; ``student`` what one student reached once it is trained.
+- ``note``: ``text``, a sentence.
+
+Of several ranks at one run, the events of all but the first also have ``rank``; ``image_iterations`` and ``t`` are
+those of the whole run, and steps of different batches may follow each other.
+
+A run that goes on after it was killed repeats the steps since its last checkpoint; the later ones count.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from delt_engine.runs.files import as_run_error
+from delt_engine.runs.records import now
+
+
+def append(path: Path, event: dict[str, Any]) -> None:
+    """Append one event; the time is added as ``time``.
+
+    Raises:
+        RunError: the system refused.
+    """
+    line = json.dumps({**event, "time": now()}, separators=(",", ":")).encode() + b"\n"
+    with as_run_error(path), path.open("ab+") as file:
+        if file.seek(0, os.SEEK_END):
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                line = b"\n" + line
+        file.write(line)
+
+
+def read(path: Path, kind: str | None = None) -> list[dict[str, Any]]:
+    """Return all events of a kind, or all, in order; none when there is no file.
+
+    A file that is read again and again is read on from where it ended before; events are shared, so leave them as
+    they are.
+    """
+    return [event for event in _followed(path).all() if kind is None or event.get("kind") == kind]
+
+
+class _Followed:
+    """What was read of a file, and up to where."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._lock = path, threading.Lock()
+        self._inode, self._end, self._events = 0, 0, []
+
+    def all(self) -> list[dict[str, Any]]:
+        with self._lock:
+            try:
+                with self._path.open("rb") as file:
+                    now = os.fstat(file.fileno())
+                    if now.st_ino != self._inode or now.st_size < self._end:
+                        self._inode, self._end, self._events = now.st_ino, 0, []
+                    file.seek(self._end)
+                    added = file.read()
+            except OSError:
+                self._inode, self._end, self._events = 0, 0, []
+                return []
+            whole = added.rfind(b"\n") + 1
+            self._events.extend(_events_in(added[:whole].split(b"\n")[:-1]))
+            self._end += whole
+            return list(self._events)
+
+
+@lru_cache(maxsize=8)
+def _followed(path: Path) -> _Followed:
+    return _Followed(path)
+
+
+def latest(path: Path, kind: str | None = None) -> dict[str, Any] | None:
+    """Return the last event of a kind, or of all; only the end of a long file is read."""
+    try:
+        size = path.stat().st_size
+    except OSError:
+        return None
+    block = 65536
+    while True:
+        start = max(0, size - block)
+        found = [event for event in _parsed(path, start) if kind is None or event.get("kind") == kind]
+        if found or start == 0:
+            return found[-1] if found else None
+        block *= 8
+
+
+def _parsed(path: Path, start: int) -> Iterator[dict[str, Any]]:
+    try:
+        with path.open("rb") as file:
+            file.seek(start)
+            lines = file.read().split(b"\n")
+    except OSError:
+        return
+    yield from _events_in(lines[1 if start else 0 : -1])
+
+
+def _with_shared_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make a dict whose names are those of all other events: what is followed for hours stays half as large."""
+    return {sys.intern(name): value for name, value in pairs}
+
+
+def _events_in(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    for line in lines:
+        try:
+            event = json.loads(line, object_pairs_hook=_with_shared_names)
+        except ValueError:
+            continue
+        if isinstance(event, dict):
+            yield event

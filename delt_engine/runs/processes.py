@@ -1,0 +1,83 @@
+"""Is the process that works on a run still there? Told by number, start time and machine."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import socket
+
+import psutil
+
+from delt_engine.runs.records import ProcessRecord
+
+_CLOCK_SLACK = 5.0
+"""Seconds by which two readings of one process's start time may differ, for the clock may be set in between."""
+
+
+def this_process() -> ProcessRecord:
+    """Return the identity of the calling process."""
+    return identity(os.getpid())
+
+
+@functools.lru_cache(maxsize=1)
+def _hostname() -> str:
+    return socket.gethostname()
+
+
+def identity(pid: int) -> ProcessRecord:
+    """Return the identity of process ``pid``; its start time is 0 when it is already gone."""
+    try:
+        created = psutil.Process(pid).create_time()
+    except psutil.Error:
+        created = 0.0
+    return ProcessRecord(pid=pid, created=created, hostname=_hostname())
+
+
+def is_running(process: ProcessRecord) -> bool:
+    """Return whether that very process still runs.
+
+    A process of another machine cannot be asked; it is taken to run.
+    """
+    if process.hostname != _hostname():
+        return True
+    try:
+        found = psutil.Process(process.pid)
+        if found.status() == psutil.STATUS_ZOMBIE:
+            return False
+        return abs(found.create_time() - process.created) <= _CLOCK_SLACK
+    except psutil.Error:
+        return False
+
+
+def memory_bytes(process: ProcessRecord) -> int | None:
+    """Return the main memory a process holds, in bytes; None when it is gone or elsewhere."""
+    if process.hostname != _hostname() or not is_running(process):
+        return None
+    try:
+        return psutil.Process(process.pid).memory_info().rss
+    except psutil.Error:
+        return None
+
+
+def end(process: ProcessRecord, patience: float = 1.5) -> None:
+    """End a process and its children: they are asked to, and those left after ``patience`` seconds are killed."""
+    if process.hostname != _hostname() or not is_running(process):
+        return
+    family = _family(process.pid)
+    for member in family:
+        with contextlib.suppress(psutil.Error):
+            member.terminate()
+    _, left = psutil.wait_procs(family, timeout=patience)
+    for member in left:
+        with contextlib.suppress(psutil.Error):
+            member.kill()
+    psutil.wait_procs(left, timeout=5)
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    try:
+        parent = psutil.Process(pid)
+        return [parent, *parent.children(recursive=True)]
+    except psutil.Error:
+        return []

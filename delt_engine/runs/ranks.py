@@ -1,0 +1,241 @@
+"""Several processes at one run: which of them is this one, and what does the first tell the others?
+
+``torchrun``, or any launcher that sets RANK and WORLD_SIZE, starts the processes, brings them together and starts
+them again. Those variables are read here and nowhere else. The first rank (0) owns a run; to the others it says what
+to do through the store that the launcher's rendezvous made, one order after the other. What they make, they write
+into the run's folder, which therefore has to be on a disk that all of them see.
+
+Nothing here needs torch until the ranks talk. Only orders go through the store, a few bytes each; no tensor does, for
+batches are independent. So no process group is made, and a device's own library (NCCL) has nothing to carry.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from filelock import FileLock
+
+from delt_engine.config import Experiment
+from delt_engine.errors import ConfigError, RunError
+from delt_engine.runs.store import Run
+
+FOLDER = "ranks"
+"""Where in a run's folder the others say what they do; there only while several ranks are at work."""
+
+POLL_SECONDS = 0.05
+FAREWELL_SECONDS = 10.0
+"""How long the first rank stays for the others where the store would go with it."""
+
+RESTARTS = 2
+"""How often ranks that were started from here are started again."""
+
+
+@dataclass(frozen=True)
+class Rank:
+    """One of several processes at the same work.
+
+    Args:
+        number: from 0; the first one owns the run.
+        size: how many there are.
+        local: number on its machine, which is the number of its card.
+        restarts: how often the launcher has started all of them again.
+    """
+
+    number: int = 0
+    size: int = 1
+    local: int = 0
+    restarts: int = 0
+
+    def device(self, device: str) -> str:
+        """Return the device of this rank: the card of its number, or what all share.
+
+        >>> Rank(9, 16, local=1).device("cuda"), Rank(1, 2, local=1).device("cpu")
+        ('cuda:1', 'cpu')
+        """
+        return f"cuda:{self.local}" if device.partition(":")[0] == "cuda" else device
+
+    def check_device(self, device: str) -> None:
+        """Refuse one card for several ranks.
+
+        Raises:
+            ConfigError: a card is named.
+        """
+        if self.size > 1 and device.startswith("cuda:"):
+            raise ConfigError(
+                f"device: {device!r} given, but {self.size} ranks take one card each; give cuda, and name the cards in "
+                "CUDA_VISIBLE_DEVICES."
+            )
+
+
+def this_rank(environment: Mapping[str, str] | None = None) -> Rank:
+    """Return which rank this process is; the only one where no launcher says anything.
+
+    Raises:
+        ConfigError: what the launcher says makes no sense.
+
+    >>> this_rank({"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1"})
+    Rank(number=3, size=4, local=1, restarts=0)
+    """
+    told = os.environ if environment is None else environment
+    if "RANK" not in told or "WORLD_SIZE" not in told:
+        return Rank()
+    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "TORCHELASTIC_RESTART_COUNT")
+    try:
+        found = Rank(*(int(told.get(name, "0")) for name in names))
+    except ValueError:
+        found = Rank(-1)
+    if not 0 <= found.number < found.size:
+        raise ConfigError(
+            f"RANK: {told['RANK']!r} of WORLD_SIZE {told['WORLD_SIZE']!r} given, but a rank is a number from 0 to one "
+            "below the number of ranks."
+        )
+    return found
+
+
+class Channel:
+    """Orders of the first rank, read by all others in the order in which they were given."""
+
+    def __init__(self) -> None:
+        import torch.distributed
+
+        self._rank = this_rank()
+        self._store = next(torch.distributed.rendezvous("env://"))[0]
+        self._count = 0
+
+    def say(self, order: dict[str, Any]) -> None:
+        """Give an order to all others."""
+        self._store.set(f"delt-{self._count}", json.dumps(order))
+        self._count += 1
+
+    def hear(self, check: Callable[[], None]) -> dict[str, Any]:
+        """Wait for the next order.
+
+        Args:
+            check: called while there is none; what it raises ends the wait.
+
+        Raises:
+            RunError: the first rank is gone.
+        """
+        key = f"delt-{self._count}"
+        try:
+            while not self._store.check([key]):
+                check()
+                time.sleep(POLL_SECONDS)
+            self._count += 1
+            return json.loads(self._store.get(key))
+        except RuntimeError as error:  # what torch raises of any broken connection
+            raise RunError(f"rank {self._rank.number}: the first rank cannot be reached ({error}).") from None
+
+    def end(self) -> None:
+        """Tell the others that nothing more comes, and stay until they know where the store would go with us."""
+        self.say({"do": "end"})
+        if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+            return
+        others = [f"delt-bye-{number}" for number in range(1, self._rank.size)]
+        until = time.monotonic() + FAREWELL_SECONDS
+        while not self._store.check(others) and time.monotonic() < until:
+            time.sleep(POLL_SECONDS)
+
+    def leave(self) -> None:
+        """Say that the end was heard."""
+        self._store.set(f"delt-bye-{self._rank.number}", "")
+
+
+@functools.lru_cache(maxsize=1)
+def channel() -> Channel:
+    """Return this process's way to the other ranks; waits until all of them are there."""
+    return Channel()
+
+
+@contextlib.contextmanager
+def leading() -> Iterator[None]:
+    """Send the other ranks home at the end, whatever happens inside; nothing where there are none."""
+    try:
+        yield
+    finally:
+        if this_rank().size > 1:
+            channel().end()
+
+
+@contextlib.contextmanager
+def alone(run: Run, name: str) -> Iterator[None]:
+    """Let one rank at a time change what batches of several ranks share; free where there is one rank."""
+    folder = run.path / FOLDER
+    if not folder.is_dir():
+        yield
+        return
+    with FileLock(folder / f"{name}.lock"):
+        yield
+
+
+def wanted(ranks: int, experiment: Experiment, batches: Callable[[], int]) -> int:
+    """Return how many ranks a run is to be started with.
+
+    Args:
+        ranks: as asked for; 0 for one a card of this machine, but no more than there are batches.
+        experiment: its device says whether all cards are meant.
+        batches: tells the number of batches, asked only where there are several cards.
+
+    >>> wanted(3, Experiment(), lambda: 1), wanted(0, Experiment(device="cpu"), lambda: 5)
+    (3, 1)
+    """
+    if this_rank().size > 1:
+        return 1
+    if ranks:
+        return ranks
+    if experiment.device not in ("auto", "cuda") or _cards_guessed() < 2:
+        return 1
+    most = batches()
+    if most < 2:
+        return 1
+    import torch
+
+    return max(1, min(torch.cuda.device_count(), most))
+
+
+def _cards_guessed() -> int:
+    """Return how many cards there may be, without torch."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return len([part for part in visible.split(",") if part.strip() not in ("", "-1")])
+    with contextlib.suppress(OSError):
+        return len([name for name in os.listdir("/proc/driver/nvidia/gpus") if name])  # noqa: PTH208
+    return 0
+
+
+def launch(ranks: int, words: Sequence[str]) -> int:
+    """Run ``delt <words>`` in several ranks on this machine by torch's launcher, and return when all have ended.
+
+    Args:
+        ranks: how many.
+        words: the command line after ``delt``.
+
+    Returns:
+        0 when all ended well, else 1; what went wrong was said by the rank.
+    """
+    # Ranks of one CPU would otherwise each take all its cores.
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, len(_cores()) // ranks)))
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.run import parse_args, run
+
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    options = ["--standalone", "--nproc-per-node", ranks, "--max-restarts", RESTARTS, "--monitor-interval", 0.2]
+    arguments = parse_args([str(word) for word in [*options, "-m", "delt_engine", *words]])
+    try:
+        run(arguments)
+    except (ChildFailedError, SignalException):
+        return 1
+    return 0
+
+
+def _cores() -> Sequence[int]:
+    return list(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)

@@ -1,0 +1,98 @@
+"""What stored labels are made from: the images of a source, its teacher, and the settings of the training to come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from delt_engine.config import Experiment
+from delt_engine.errors import ConfigError, RunError
+from delt_engine.label_store import StoreSize, predicted_bytes
+from delt_engine.models.card import find_teacher
+from delt_engine.models.devices import pick_device
+from delt_engine.models.teachers import load_teacher
+from delt_engine.runs.inputs import Report
+from delt_engine.runs.sources import Source
+from delt_engine.runs.training_images import evaluation_inputs
+from delt_engine.student_config import EvaluateConfig, RelabelConfig
+from delt_engine.students.resolve import resolve
+from delt_engine.students.teacher_classes import teacher_for
+from delt_engine.students.training_set import ImageTable
+
+
+@dataclass(frozen=True, eq=False)
+class RelabelJob:
+    """Everything that relabelling needs.
+
+    Attributes:
+        train: the images.
+        teacher: its logits are the classes of ``train``.
+        config: of the training, resolved.
+        settings: form of a label.
+        seed: of the training.
+        device: where the teacher is.
+    """
+
+    train: ImageTable
+    teacher: nn.Module
+    config: EvaluateConfig
+    settings: RelabelConfig
+    seed: int
+    device: str
+
+    @property
+    def size(self) -> StoreSize:
+        """What the labels will take."""
+        return self.size_as(self.settings)
+
+    def size_as(self, settings: RelabelConfig) -> StoreSize:
+        """Return what the labels would take in another form."""
+        train, config = self.train, self.config
+        classes = len(train.class_names)
+        return predicted_bytes(
+            len(train), classes, config.epochs, settings, config, image_size=train.image_size, mosaic=train.mosaic
+        )
+
+
+def relabel_job(experiment: Experiment, source: Source, report: Report | None = None) -> RelabelJob:
+    """Look up everything, and refuse what does not fit together.
+
+    Args:
+        experiment: ``evaluate`` says what is trained with the labels, ``relabel`` their form.
+        source: what is labelled.
+        report: told how far reading is.
+
+    Raises:
+        ConfigError: hard labels, of which there is nothing to store.
+        DataError: a source that cannot be used, or that is not finished.
+        CheckpointError: no teacher.
+        RunError: the run's teacher has changed.
+    """
+    config = experiment.evaluate
+    if config.labels == "hard":
+        raise ConfigError("labels: 'hard' given, but a hard label is the class itself; there is nothing to store.")
+    source.check_ready()
+    inputs = evaluation_inputs(experiment, source, report)
+    device = str(pick_device(experiment.device))
+    made_with = source.run.record().teacher if source.run else None
+    path, spec = inputs.teacher_path, inputs.dataset.spec
+    if path is None:
+        wanted = made_with.ref if made_with else experiment.teacher
+        path = find_teacher(wanted, spec.name, spec.image_size, spec.class_names)
+    squeezed = experiment.squeeze
+    teacher = load_teacher(
+        str(path), dataset=inputs.dataset, network=squeezed.network, width=squeezed.width,
+        stem=None if squeezed.stem == "auto" else squeezed.stem, device=device,
+    )  # fmt: skip
+    if made_with is not None and teacher.card.fingerprint != made_with.fingerprint:
+        raise RunError(f"teacher: {made_with.name} is not the one any more that run {source.ref} was made with.")
+    train = inputs.train
+    return RelabelJob(
+        train=train,
+        teacher=teacher_for(teacher.network, teacher.card.class_names, train.class_names),
+        config=resolve(config, card=teacher.card, train=train, dataset_name=spec.name),
+        settings=experiment.relabel,
+        seed=experiment.seed,
+        device=device,
+    )

@@ -1,0 +1,136 @@
+"""Work that several ranks share, as the first one sees it: who does what, how far they are, whether all are there.
+
+The others say what they do in event files of their own, ``ranks/<number>.jsonl``; the first rank reads them and puts
+what it reads into the run's events, so that a reader of the run sees one run. With one process there is nobody to
+read, and all work is its own.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from delt_engine.errors import RunError
+from delt_engine.runs import ranks
+from delt_engine.runs.processes import is_running
+from delt_engine.runs.records import ProcessRecord
+from delt_engine.runs.store import Run
+from delt_engine.runs.worker import POLL_SECONDS, Wishes
+
+Event = dict[str, Any]
+
+SETTLE_SECONDS = 5.0
+"""How long the first rank waits for the others when the run is stopped."""
+
+LOOK_SECONDS = 1.0
+"""Seconds between two looks at whether the others' processes are there."""
+
+
+class Shared:
+    """One piece of work in the hands of all ranks.
+
+    Args:
+        run: what is worked on.
+        work: what is done: ``rank``, ``recover`` or ``evaluate``.
+        pieces: what is to be done, by number.
+        adapt: makes of another rank's event what is put into the run's events.
+    """
+
+    def __init__(self, run: Run, work: str, pieces: Sequence[int], adapt: Callable[[Event], Event]) -> None:
+        rank = ranks.this_rank()
+        self._run, self._adapt, self._looked = run, adapt, 0.0
+        self.mine = list(pieces[:: rank.size])
+        self._others = {number: _Other(run, number) for number in range(1, rank.size)}
+        if not self._others:
+            return
+        shutil.rmtree(run.path / ranks.FOLDER, ignore_errors=True)
+        (run.path / ranks.FOLDER).mkdir()
+        shares = [list(pieces[number :: rank.size]) for number in range(rank.size)]
+        ranks.channel().say({"do": work, "run": str(run.path), "shares": shares})
+
+    def news(self) -> Iterator[Event]:
+        """Put what the others have done since into the run's events, and yield that.
+
+        Raises:
+            RunError: one of them failed, or its process is gone.
+        """
+        yield from self._told()
+        if time.monotonic() - self._looked >= LOOK_SECONDS:
+            self._looked = time.monotonic()
+            for number, other in self._others.items():
+                if other.is_lost:
+                    yield from self._told()  # its last words
+                    raise RunError(f"run {self._run.id}: the process of rank {number} is gone; `delt resume` goes on.")
+
+    def rest(self, wishes: Wishes) -> Iterator[Event]:
+        """Wait until the others are done as well, and clear away what they wrote for us.
+
+        Raises:
+            RunCancelled: asked to stop while waiting.
+            RunError: as :meth:`news`.
+        """
+        while not all(other.state == "done" for other in self._others.values()):
+            wishes.check()
+            time.sleep(POLL_SECONDS / 2)
+            yield from self.news()
+        if self._others:
+            shutil.rmtree(self._run.path / ranks.FOLDER, ignore_errors=True)
+
+    def settle(self) -> None:
+        """Wait until the others have stopped too, where the run is asked to stop; a rank that cannot is left.
+
+        Raises:
+            RunError: as :meth:`news`.
+        """
+        until = time.monotonic() + SETTLE_SECONDS
+        while any(other.state == "working" for other in self._others.values()) and time.monotonic() < until:
+            time.sleep(POLL_SECONDS / 2)
+            list(self.news())
+
+    def _told(self) -> Iterator[Event]:
+        for number, other in self._others.items():
+            for event in other.read():
+                if event.get("state") == "failed":
+                    raise RunError(event["error"])
+                if event["kind"] == "note":
+                    yield from self._run.note(event["text"])
+                elif event["kind"] != "rank":
+                    told = self._adapt({**event, "rank": number})
+                    self._run.event(told)
+                    yield told
+
+
+class _Other:
+    """One of the other ranks, by its event file."""
+
+    def __init__(self, run: Run, number: int) -> None:
+        self._path: Path = run.path / ranks.FOLDER / f"{number}.jsonl"
+        self._end = 0
+        self._process: ProcessRecord | None = None
+        self.state: str | None = None
+
+    def read(self) -> list[Event]:
+        """Return the events since the last call; a line that is being written waits for the next."""
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._end)
+                added = file.read()
+        except OSError:
+            return []
+        whole = added[: added.rfind(b"\n") + 1]
+        self._end += len(whole)
+        events = [json.loads(line) for line in whole.splitlines() if line.strip()]
+        for event in events:
+            if event["kind"] == "rank":
+                self.state = event["state"]
+                self._process = ProcessRecord(**event["process"]) if "process" in event else self._process
+        return events
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it began and its process is gone before it said how it ended."""
+        return self.state == "working" and self._process is not None and not is_running(self._process)

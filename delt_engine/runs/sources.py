@@ -1,0 +1,84 @@
+"""What students are trained on: the images of a run, of any folder, or all real ones; found by a word."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from delt_engine.config import EvaluateConfig, Experiment
+from delt_engine.errors import DataError, RunError
+from delt_engine.paths import assets_dir, runs_dir
+from delt_engine.runs.store import Run
+
+REAL = "real"
+"""The word for the whole training set of a dataset; a folder of that name is given as ``./real``."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What students are trained on.
+
+    Attributes:
+        ref: what finds it again from anywhere: a run's id or folder, a folder of images, or ``real``.
+        run: the run it is, if it is one.
+        folder: the folder of images it is, if it is one.
+    """
+
+    ref: str
+    run: Run | None = None
+    folder: Path | None = None
+
+    @property
+    def is_real(self) -> bool:
+        """Whether it is the whole training set."""
+        return self.ref == REAL
+
+    def check_ready(self) -> None:
+        """Refuse a run that has no finished images.
+
+        Raises:
+            DataError: it is no recovery, or not finished.
+        """
+        if self.run is None:
+            return
+        record = self.run.record()
+        if record.kind != "recover":
+            raise DataError(
+                f"source: run {self.run.id} is a {record.kind} run, but students learn from recovered images."
+            )
+        if record.status != "finished":
+            raise DataError(f"source: run {self.run.id} is {self.run.status}, but students learn from a finished one.")
+
+
+def find_source(text: str | Path) -> Source:
+    """Find what students are to be trained on.
+
+    Args:
+        text: ``real``, the id or the folder of a run, or a folder of images.
+
+    Raises:
+        DataError: it is none of these.
+    """
+    if str(text) == REAL:
+        return Source(REAL)
+    try:
+        run = Run.open(text) if str(text) else None
+    except RunError:
+        run = None
+    if run is not None:
+        is_known = run.path.parent in (runs_dir().absolute(), (assets_dir() / "examples").absolute())
+        return Source(run.id if is_known else str(run.path), run=run)
+    folder = Path(text).expanduser().absolute()
+    if not str(text) or not folder.is_dir():
+        raise DataError(f"source: {str(text)!r} given, but it must be a run, a folder of images, or {REAL!r}.")
+    return Source(str(folder), folder=folder)
+
+
+def needs_teacher(config: EvaluateConfig) -> bool:
+    """Return whether students need a teacher: for soft labels, or for the network they are to have."""
+    return config.labels != "hard" or config.student == "auto"
+
+
+def asks_for_teacher(experiment: Experiment, source: Source) -> bool:
+    """Return whether an evaluation looks for a teacher of its own; the images of a run bring theirs."""
+    return source.run is None and needs_teacher(experiment.evaluate)

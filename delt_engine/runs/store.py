@@ -1,0 +1,396 @@
+"""A run is a folder: create it, open it, read what is in it, and ask its process for something.
+
+The process that works on a run is the only writer of run.json and events.jsonl; everybody else reads, and asks
+through the control file. Class numbers are those of the dataset, so a run of three classes of ten keeps their
+numbers; image numbers count within the class in the order in which images join.
+
+Source: DESIGN section 4, "A run is a folder".
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from delt_engine.config import Experiment
+from delt_engine.errors import RunError
+from delt_engine.paths import assets_dir, runs_dir
+from delt_engine.runs import events, files
+from delt_engine.runs.naming import class_folders, new_run_path, relevant_settings, with_absolute_paths
+from delt_engine.runs.processes import is_running
+from delt_engine.runs.records import STATUSES, Kind, ProcessRecord, RunOptions, RunRecord, now, read_record, versions
+
+if TYPE_CHECKING:
+    from delt_engine.selection import SelectedImage
+
+__all__ = ["STATUSES", "Run", "check_free", "class_folders", "example_runs", "list_runs", "new_run_path"]
+
+_PREPARED = {"run.json", "job.json", "log.txt", "control", "queue", "labels.json", "parent.json"}
+"""What a folder may hold while its run is queued and nothing has been made yet."""
+
+_START_PATIENCE = 60.0
+"""Seconds a queued run may be without a process before it counts as interrupted."""
+
+
+class Run:
+    """One run folder. Nothing is held open; run.json is read again when it has changed."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path).expanduser().absolute()
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Run) and other.path == self.path
+
+    def __hash__(self) -> int:
+        return hash(self.path)
+
+    # Creating and opening
+
+    @classmethod
+    def create(
+        cls,
+        path: str | Path,
+        experiment: Experiment,
+        kind: Kind = "recover",
+        command: Sequence[str] = (),
+        options: RunOptions | None = None,
+        source: str = "",
+    ) -> Run:
+        """Make a queued run in a new or empty folder, or take over one that is queued with the same settings.
+
+        Args:
+            path: the run's folder.
+            experiment: all settings.
+            kind: what the run makes.
+            command: the command line that makes it again.
+            options: how it is worked on; the defaults when not given, what was prepared when it is taken over.
+            source: what an evaluation trains on.
+
+        Raises:
+            RunError: the folder holds something else, or cannot be written; nothing in it is touched.
+        """
+        run = cls(path)
+        experiment = relevant_settings(with_absolute_paths(experiment), kind)
+        if (run.path / "run.json").is_file():
+            return run._taken_over(experiment, kind, source)
+        check_free(run.path)
+        record = RunRecord(
+            id=run.id, kind=kind, source=source, experiment=experiment, options=options or RunOptions(),
+            command=tuple(command), seed=experiment.seed, versions=versions(), created=now(),
+        )  # fmt: skip
+        if not files.create_bytes(run.path / "run.json", record.to_json().encode()):
+            raise run._taken()  # another command was quicker by a moment
+        return run
+
+    def _taken_over(self, experiment: Experiment, kind: Kind, source: str) -> Run:
+        record = self.record()
+        is_new = all(_is_prepared(entry.name) or entry.name == "events.jsonl" for entry in self.path.iterdir())
+        is_free = record.status == "queued" and record.process is None and is_new
+        if not is_free or record.kind != kind:
+            raise self._taken()
+        if (record.experiment, record.source) != (experiment, source):
+            raise RunError(f"out: {self.path} is queued with other settings, so this run needs another folder.")
+        return self
+
+    def _taken(self) -> RunError:
+        return RunError(
+            f"out: {self.path} holds a {self.record().kind} run that is {self.status}, but the run needs a new or an "
+            "empty folder; `delt resume` goes on with an unfinished run."
+        )
+
+    @classmethod
+    def open(cls, ref: str | Path) -> Run:
+        """Open a run by its folder or by its id among this user's runs and the examples.
+
+        Raises:
+            RunError: there is no such run.
+        """
+        places = [Path(ref).expanduser()]
+        if str(ref) and Path(ref).name == str(ref):
+            places += [runs_dir() / ref, assets_dir() / "examples" / ref]
+        for place in places:
+            if (place / "run.json").is_file():
+                return cls(place)
+        raise RunError(f"run: {ref} is neither a run folder (with a run.json in it) nor the id of a run.")
+
+    # The record
+
+    @property
+    def id(self) -> str:
+        """Name of the folder."""
+        return self.path.name
+
+    def record(self) -> RunRecord:
+        """Return what run.json says now.
+
+        Raises:
+            RunError: it is missing, damaged, or of a later version.
+        """
+        path = self.path / "run.json"
+        try:
+            stat = path.stat()
+            return _read_once(path, (stat.st_ino, stat.st_mtime_ns, stat.st_size))
+        except OSError as error:
+            raise RunError(f"run {self.id}: run.json cannot be read ({files.reason(error)}).") from None
+
+    @property
+    def unreadable(self) -> str | None:
+        """Why run.json cannot be read, as a sentence, or None."""
+        try:
+            self.record()
+        except RunError as error:
+            return str(error)
+        return None
+
+    @property
+    def status(self) -> str:
+        """Status as written, or ``interrupted`` (process gone), or ``unreadable``; see :data:`STATUSES`.
+
+        A queued run whose process died before it wrote anything is ``failed``.
+        """
+        if self.unreadable:
+            return "unreadable"
+        record = self.record()
+        if record.status not in ("queued", "running"):
+            return record.status
+        worker = record.process or self.job_process()
+        if worker is None:
+            age = time.time() - (self.path / "run.json").stat().st_mtime
+            return "queued" if age < _START_PATIENCE else "interrupted"
+        if is_running(worker):
+            return record.status
+        return "interrupted" if record.process else "failed"
+
+    @property
+    def is_active(self) -> bool:
+        """Whether a process works on the run or waits for the device."""
+        return self.status in ("queued", "running")
+
+    @property
+    def error(self) -> str | None:
+        """What went wrong, as a sentence: as recorded, or the last words of the process, or None."""
+        if self.unreadable:
+            return self.unreadable
+        if self.record().error:
+            return self.record().error
+        words = self.last_words()
+        if self.status == "failed":
+            return words or "The process ended without a word."
+        if self.status == "interrupted":
+            return f"The process is gone; its last words: {words}" if words else "The process is gone."
+        return None
+
+    @property
+    def experiment(self) -> Experiment:
+        """All settings of the run."""
+        return self.record().experiment
+
+    def update(self, **changes: Any) -> RunRecord:
+        """Change entries of run.json, whole or not at all.
+
+        Raises:
+            RunError: the run is finished, an entry is not allowed, or the file cannot be written.
+        """
+        record = self.record()
+        if record.status == "finished":
+            raise RunError(f"run {self.id}: it is finished, and a finished run is never altered.")
+        record = record.changed(**changes)
+        files.write_bytes(self.path / "run.json", record.to_json().encode(), durable="status" in changes)
+        return record
+
+    def set_status(self, status: str, **changes: Any) -> None:
+        """Write the status to the events and to run.json, with other ``changes``."""
+        self.event({"kind": "status", "status": status})
+        self.update(status=status, **changes)
+
+    # Events
+
+    def event(self, event: dict[str, Any]) -> None:
+        """Append one line to events.jsonl; the time is added as ``time``.
+
+        Raises:
+            RunError: the run is finished, or the file cannot be written.
+        """
+        if self.record().status == "finished":
+            raise RunError(f"run {self.id}: it is finished, and a finished run is never altered.")
+        events.append(self.path / "events.jsonl", event)
+
+    def note(self, text: str) -> list[dict[str, Any]]:
+        """Keep something worth knowing, once, in the record and the events; return the events that this made."""
+        if text in self.record().notes:
+            return []
+        self.update(notes=(*self.record().notes, text))
+        self.event({"kind": "note", "text": text})
+        return [{"kind": "note", "text": text}]
+
+    def events(self, kind: str | None = None, since: int = 0) -> list[dict[str, Any]]:
+        """Return the events in order; torn lines are left out.
+
+        Args:
+            kind: only events of this kind.
+            since: leave out the first ``since`` events of that kind, which were read before.
+        """
+        return events.read(self.path / "events.jsonl", kind)[since:]
+
+    def latest_event(self, kind: str | None = None) -> dict[str, Any] | None:
+        """Return the last event of a kind without reading the whole file, or None."""
+        return events.latest(self.path / "events.jsonl", kind)
+
+    # What was made
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of all classes of the dataset; empty while the run has not read it yet."""
+        dataset = self.record().dataset
+        return dataset.class_names if dataset else ()
+
+    @property
+    def classes(self) -> tuple[int, ...]:
+        """Numbers of the classes this run recovers; empty while the dataset is not read yet."""
+        return self.record().classes
+
+    @property
+    def image_size(self) -> int | None:
+        """Side of the images in pixels; None while the dataset is not read yet."""
+        dataset = self.record().dataset
+        return dataset.image_size if dataset else self.experiment.image_size
+
+    def class_folder(self, class_index: int) -> str:
+        """Return the folder name of a class.
+
+        Raises:
+            RunError: there is no such class, or the dataset is not read yet.
+        """
+        folders = class_folders(self.class_names)
+        if not 0 <= class_index < len(folders):
+            raise RunError(f"run {self.id}: class {class_index} given, but it has {len(folders)} classes.")
+        return folders[class_index]
+
+    def image_path(self, class_index: int, index: int) -> Path:
+        """Return where the finished image ``index`` of a class is or will be."""
+        return self.path / "images" / self.class_folder(class_index) / f"{index:04d}.png"
+
+    def snapshot_path(self, class_index: int, round_number: int) -> Path:
+        """Return the strip of a class after round ``round_number``; 0 is the start images."""
+        return self.path / "snapshots" / self.class_folder(class_index) / f"round-{round_number:02d}.png"
+
+    def live_path(self, class_index: int) -> Path:
+        """Return the strip of a class as it was a moment ago; there only while its batch is worked on."""
+        return self.path / "live" / f"{self.class_folder(class_index)}.png"
+
+    def snapshot_images(self, class_index: int, round_number: int) -> np.ndarray:
+        """Return the images of a class after a round: uint8 (n, S, S, 3), waiting ones as they start.
+
+        Raises:
+            RunError: that round is not written.
+        """
+        return files.split_strip(files.read_png(self.snapshot_path(class_index, round_number)))
+
+    def rounds_written(self, class_index: int) -> list[int]:
+        """Return the rounds of a class that have a snapshot, in order; 0 is the start images."""
+        folder = self.path / "snapshots" / self.class_folder(class_index)
+        names = (re.fullmatch(r"round-(\d+)\.png", path.name) for path in folder.glob("round-*.png"))
+        return sorted(int(name.group(1)) for name in names if name)
+
+    def selection(self) -> tuple[SelectedImage, ...]:
+        """Return where each image came from: patches, probabilities, ranks, start round.
+
+        Raises:
+            RunError: the run has not selected yet.
+        """
+        from delt_engine.selection import read_selection
+
+        path = self.path / "selection.csv"
+        if not path.is_file():
+            raise RunError(f"run {self.id}: there is no selection.csv yet.")
+        return read_selection(path)
+
+    # The process
+
+    def request(self, wish: Literal["cancel", "pause"] | None) -> None:
+        """Ask the process of the run to stop, or take the wish back with None."""
+        path = self.path / "control"
+        if wish is None:
+            with files.as_run_error(path, "removed"):
+                path.unlink(missing_ok=True)
+        else:
+            files.write_bytes(path, wish.encode())
+
+    def requested(self) -> str | None:
+        """Return ``cancel``, ``pause`` or None."""
+        try:
+            wish = (self.path / "control").read_text(encoding="ascii", errors="replace").strip()
+        except OSError:
+            return None
+        return wish if wish in ("cancel", "pause") else None
+
+    def job_process(self) -> ProcessRecord | None:
+        """Return the process that was started for the run, which may not have reached run.json yet."""
+        try:
+            return ProcessRecord.model_validate_json((self.path / "job.json").read_bytes())
+        except (OSError, ValueError):
+            return None
+
+    def last_words(self) -> str:
+        """Return the last line of log.txt, where a detached process writes, or an empty text."""
+        try:
+            with (self.path / "log.txt").open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - 4096))
+                lines = file.read().decode("utf-8", "replace").split("\n")
+        except OSError:
+            return ""
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+@lru_cache(maxsize=2048)
+def _read_once(path: Path, _stamp: tuple[int, int, int]) -> RunRecord:
+    """Read a run.json once a version of it, told by inode, time and size: a list of runs is drawn again and again."""
+    return read_record(path.read_bytes(), path.parent.name)
+
+
+def _is_prepared(name: str) -> bool:
+    """Return whether a file may be there before the run: the app's own ones, also while one is being written."""
+    return name in _PREPARED or files.is_unfinished(name, _PREPARED)
+
+
+def check_free(path: Path) -> None:
+    """Refuse a folder that cannot take a new run.
+
+    Raises:
+        RunError: it is a file, or something is in it.
+    """
+    if path.exists() and not path.is_dir():
+        raise RunError(f"out: {path} is a file, but the run needs a new or an empty folder.")
+    with files.as_run_error(path, "read"):
+        is_used = path.exists() and any(not _is_prepared(entry.name) for entry in path.iterdir())
+    if is_used or (path / "run.json").exists():
+        raise RunError(f"out: {path} is not empty, but the run needs a new or an empty folder.")
+
+
+def list_runs(folder: str | Path | None = None) -> list[Run]:
+    """Return the runs in a folder, newest first, those with an unreadable run.json included.
+
+    Args:
+        folder: where to look; this user's runs when not given.
+    """
+    folder = Path(folder) if folder is not None else runs_dir()
+    try:
+        runs = [Run(entry) for entry in folder.iterdir() if (entry / "run.json").is_file()]
+    except OSError:
+        return []
+    return sorted(runs, key=lambda run: (run.record().created if not run.unreadable else "", run.id), reverse=True)
+
+
+def example_runs() -> list[Run]:
+    """Return the finished runs that ship with the project, in order of name."""
+    return sorted(list_runs(assets_dir() / "examples"), key=lambda run: run.id)
