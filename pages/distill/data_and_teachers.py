@@ -1,0 +1,97 @@
+"""Data and teachers: what the images are, whether the teacher knows them, and how to get one that does."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from delt_engine.data.dataset import Dataset
+from delt_engine.errors import CheckpointError
+from delt_engine.runs.store import Run
+from delt_engine.runs.tasks import Task
+from pages.shared import (
+    cached,
+    dataset_choice,
+    dataset_view,
+    errors,
+    live,
+    nav,
+    teacher_card,
+    teacher_checkpoint,
+    teacher_training,
+)
+from pages.shared.session import session
+from pages.shared.wording import plain
+
+
+def at_work(tasks: list[Task], run: Run | None) -> None:
+    """Draw what goes on in processes now: reading, checking, adding, training."""
+
+    def draw() -> None:
+        for work in tasks:
+            if work.is_running:
+                dataset_choice.progress_bar(work)
+        if run is not None:
+            teacher_training.watch(run)
+
+    live.follow(lambda: any(work.is_running for work in tasks) or bool(run and run.is_active), draw)
+
+
+def data_side(data: Dataset) -> None:
+    """Draw the dataset."""
+    draft = session().draft
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader(plain(data.spec.title), width="content")
+        st.space("stretch")
+        if data.root:
+            st.button("Read again", icon=":material/refresh:", key="data/again", on_click=dataset_choice.read,
+                      args=(draft.dataset,), help="After files were added or changed.")  # fmt: skip
+    dataset_view.numbers(data)
+    dataset_view.samples(draft.dataset, draft.image_size, data)
+    dataset_view.per_class(data)
+    dataset_view.left_out(data)
+
+
+def teacher_side(data: Dataset) -> None:
+    """Draw the teacher's card, or how to get a teacher; then training and checkpoints."""
+    st.subheader("Teacher")
+    run, works = teacher_training.newest(session().draft.dataset), [teacher_checkpoint.adding()]
+    chosen = teacher_card.choose(data)
+    try:
+        card = cached.teacher(chosen, data.spec.name, data.spec.image_size, data.spec.class_names)
+    except CheckpointError as error:
+        st.info(plain(teacher_card.none_yet(data) if chosen == "auto" else str(error)), icon=":material/school:")
+        if run is None or not run.is_active:
+            teacher_training.small_button()
+    else:
+        teacher_card.draw(card, data)
+        works.append(teacher_card.checking(card, data))
+        nav.link("distill/patches", "See the patches it ranks")
+    at_work(works, run)
+    with st.expander("Train a teacher", icon=":material/model_training:", key="data/training"):
+        teacher_training.form(data)
+    with st.expander("Use a checkpoint", icon=":material/upload_file:", key="data/checkpoint_box"):
+        teacher_checkpoint.draw()
+
+
+def show() -> None:
+    """Draw the page."""
+    place = dataset_choice.control()
+    reading = dataset_choice.reading(place.name)
+    if reading.is_running or place.state != "ready":
+        dataset_choice.absent(place)
+        at_work([reading], None)
+    else:
+        data = cached.dataset(session().draft.dataset, session().draft.image_size)
+        left, right = st.columns([6, 5], gap="large")
+        with left:
+            data_side(data)
+        with right:
+            teacher_side(data)
+    st.subheader("All datasets")
+    dataset_view.overview()
+
+
+st.title("Data and teachers")
+st.write("The images, and the teacher that ranks them and guides the recovery. Check the teacher before anything else.")
+with errors.shown():
+    show()

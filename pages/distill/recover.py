@@ -1,0 +1,110 @@
+"""Recover: plan a run, start it, watch its images change round by round."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from delt_engine.config import Experiment
+from delt_engine.errors import RunError
+from delt_engine.runs import jobs
+from delt_engine.runs.lineage import keep_parent, parent_of
+from delt_engine.runs.store import Run
+from pages.shared import errors, live, nav, planner, recover_changes, recover_compare, recover_form, run_view
+from pages.shared.session import session
+from pages.shared.wording import plain
+
+
+def watched_run() -> Run | None:
+    """Return the run that the address names, or the one this session started while it is active."""
+    named = st.query_params.get("run")
+    try:
+        if named:
+            return Run.open(named)
+        kept = Run.open(session().watched) if session().watched else None
+        return kept if kept and kept.is_active else None
+    except RunError as error:
+        if named:
+            errors.show(error)
+        return None
+
+
+def leave() -> None:
+    """Go back to planning, on a run of its own."""
+    session().watched = session().parent = ""
+    st.query_params.clear()
+
+
+def repeat(run: Run) -> None:
+    """Plan another run from this one's settings; both will stand side by side."""
+    leave()
+    recover_changes.take(run)
+
+
+def watch(run: Run) -> None:
+    """Show one run, live while it is active."""
+    session().watched = run.id
+    st.query_params["run"] = run.id
+    with st.container(horizontal=True):
+        st.button("Plan another run", icon=":material/arrow_back:", key="recover/back", on_click=leave)
+        if not run.unreadable:
+            st.button("Rerun with changes", icon=":material/tune:", key="recover/reuse", on_click=repeat, args=(run,),
+                      help="Opens the form with this run's settings; it stays as it is.")  # fmt: skip
+    if run.unreadable:
+        errors.show(run.unreadable)
+        return
+    parent = parent_of(run)
+    if parent is not None and parent.unreadable:
+        parent = None
+    if parent is not None:
+        recover_compare.draw_changes(run, parent)
+
+    def is_active() -> bool:
+        return run.is_active or (parent is not None and parent.is_active)
+
+    live.follow(is_active, lambda: run_view.draw(run, parent))
+    live.follow(is_active, lambda: run_view.draw_curves(run, parent), run_view.CURVES_S)
+    run_view.settings(run)
+
+
+def plan() -> None:
+    """Let the reader set a run up and start it."""
+    st.write("Images start from real patches, join round by round and are optimised against the frozen teacher.")
+    top = st.container()
+    left, right = st.columns([5, 7], gap="large")
+    with left, errors.shown():
+        recover_form.draw_main()
+        recover_form.draw_more()
+    with top:  # says what the form has changed, so it is drawn after it
+        recover_changes.draw()
+    experiment = session().draft
+    with right:
+        lacking = recover_form.missing(experiment)
+        is_started = st.button("Start this run", type="primary", icon=":material/play_arrow:", key="recover/start",
+                               disabled=bool(lacking))  # fmt: skip
+        if lacking:
+            st.info(plain(lacking), icon=":material/info:")
+            nav.link("distill/data_and_teachers", "Go to Data and teachers")
+        planner.draw(experiment)
+    if is_started:
+        with errors.shown():
+            start(experiment)
+        st.rerun()
+    jobs.prepare()  # the run that is being planned will begin at once
+
+
+def start(experiment: Experiment) -> None:
+    """Start the planned run and watch it."""
+    repeated = recover_changes.parent()
+    run = jobs.start(experiment)
+    if repeated is not None:
+        keep_parent(run, repeated.id)
+    session().watched, session().parent = run.id, ""
+    st.query_params["run"] = run.id
+
+
+st.title("Recover")
+opened = watched_run()
+if opened is None:
+    plan()
+else:
+    watch(opened)

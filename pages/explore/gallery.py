@@ -1,0 +1,81 @@
+"""Gallery: any class of any run under one round slider, runs beside each other, and one image in detail."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from delt_engine.runs.store import Run
+from pages.shared import cached, errors, gallery_choices, gallery_settings, gallery_view, image_detail, live, nav
+from pages.shared.gallery_filter import choose_filter
+from pages.shared.gallery_parts import View
+from pages.shared.run_actions import badge
+
+
+def choose(runs: Sequence[Run]) -> View:
+    """Draw the choices above the images and return what to show."""
+    left, middle, right = st.columns([7, 6, 9])
+    with left:
+        main = gallery_choices.choose_run(runs)
+    with middle:
+        shown = (main, *gallery_choices.choose_beside(runs, main))
+    with right:
+        class_name = gallery_choices.choose_class(shown)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        sort, descending = gallery_choices.choose_order()
+        arrangement = gallery_choices.choose_arrangement(shown)
+        size = gallery_choices.choose_size()
+        facts = cached.image_facts(main, main.class_names.index(class_name))
+        conditions = choose_filter(main.experiment.recover.schedule, facts)
+    if conditions.number:
+        st.caption(f"{len(conditions.of(facts))} of {len(facts)} images of this class fit the filter.")
+    return View(shown, class_name, sort, descending, arrangement, size, conditions)
+
+
+def show(runs: Sequence[Run]) -> None:
+    """Draw the gallery of one of the runs."""
+    view = choose(runs)
+    unfinished = [run for run in view.runs if run.status != "finished"]
+    for run in unfinished:
+        badge(run)
+    position, image = gallery_view.draw(view)
+    if len(view.runs) > 1:
+        gallery_settings.draw_differences(view.runs)
+    if image is None:
+        st.caption("Click an image to see its patch, all its rounds, the teacher's view of it and its settings.")
+    else:
+        run = view.runs[image[0]]
+        image_detail.draw(run, view.class_of(run), image[1], position, image[0])
+    watch([run for run in unfinished if run.is_active], view)
+
+
+def watch(active: Sequence[Run], view: View) -> None:
+    """Draw the page again whenever a run that is at work has written another round, and when it ends."""
+    if not active:
+        return
+    before = _state(active, view)
+
+    @st.fragment(run_every=live.POLL_S)
+    def look() -> None:
+        if _state(active, view) != before:
+            st.rerun()
+
+    look()
+
+
+def _state(active: Sequence[Run], view: View) -> list[tuple[str, int]]:
+    return [(run.status, len(run.rounds_written(view.class_of(run) or 0))) for run in active]
+
+
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    st.title("Gallery", width="content")
+    st.space("stretch")
+    gallery_settings.drop_image()
+with errors.shown():
+    found = gallery_choices.runs_with_images()
+    if found:
+        show(found)
+    else:
+        st.info("There are no images yet. Start a run, and its images can be browsed here round by round.")
+        nav.link("start/home", "Start a run")

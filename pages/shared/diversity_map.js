@@ -1,0 +1,188 @@
+// A map of images as points, drawn on a canvas: the point under the pointer, or the one the arrow keys are on, shows its
+// image. Images are tiles of sheets; a sheet is fetched when one of its images is asked for.
+
+const RADIUS = 4;
+const REACH = 14;
+const PAD = 16;
+
+class Plane {
+  constructor(host) {
+    this.root = document.createElement("div");
+    this.root.className = "map";
+    this.root.innerHTML =
+      `<div class="legend"></div><canvas class="plane" tabindex="0" role="img"></canvas>
+       <div class="tip" role="status" hidden><canvas width="96" height="96"></canvas><b></b><span></span></div>`;
+    host.appendChild(this.root);
+    this.legend = this.root.querySelector(".legend");
+    this.canvas = this.root.querySelector(".plane");
+    this.tip = this.root.querySelector(".tip");
+    this.sheets = new Map();
+    this.hidden = new Set();
+    this.canvas.addEventListener("pointermove", (event) => this.point(this.nearest(event.offsetX, event.offsetY)));
+    this.canvas.addEventListener("pointerleave", () => this.point(-1));
+    this.canvas.addEventListener("blur", () => this.point(-1));
+    this.canvas.addEventListener("keydown", (event) => this.keys(event));
+    this.watcher = new ResizeObserver(() => this.draw());
+    this.watcher.observe(this.canvas);
+  }
+
+  update(data) {
+    if (this.version === data.version) return;
+    this.version = data.version;
+    this.data = data;
+    this.at = -1;
+    this.tip.hidden = true;
+    this.canvas.setAttribute("aria-label", data.alt);
+    this.drawLegend();
+    this.draw();
+    this.root.dataset.ready = "true";
+  }
+
+  drawLegend() {
+    this.legend.replaceChildren();
+    this.data.groups.forEach((group, number) => {
+      const label = document.createElement("label");
+      const box = document.createElement("input");
+      box.type = "checkbox";
+      box.checked = !this.hidden.has(group.title);
+      box.addEventListener("change", () => {
+        if (box.checked) this.hidden.delete(group.title); else this.hidden.add(group.title);
+        this.point(-1);
+        this.draw();
+      });
+      const mark = document.createElement("i");
+      mark.style.setProperty("--mark", group.colour);
+      if (group.open) mark.className = "open";
+      const count = this.data.g.filter((each) => each === number).length;
+      label.append(box, mark, `${group.title} (${count.toLocaleString("en")})`);
+      this.legend.append(label);
+    });
+    const gap = document.createElement("span");
+    gap.className = "gap";
+    this.legend.append(gap);
+    for (const format of ["PNG", "SVG"]) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = format;
+      button.setAttribute("aria-label", `Save the map as ${format}`);
+      button.addEventListener("click", () => this.save(format));
+      this.legend.append(button);
+    }
+  }
+
+  // Places of the points on the canvas, in CSS pixels; x and y come scaled to 0..1.
+  place(number) {
+    const width = this.canvas.clientWidth - 2 * PAD, height = this.canvas.clientHeight - 2 * PAD;
+    return [PAD + this.data.x[number] * width, PAD + (1 - this.data.y[number]) * height];
+  }
+
+  visible(number) { return !this.hidden.has(this.data.groups[this.data.g[number]].title); }
+
+  draw() {
+    if (!this.data || !this.canvas.clientWidth) return;
+    const ratio = window.devicePixelRatio || 1;
+    this.canvas.width = this.canvas.clientWidth * ratio;
+    this.canvas.height = this.canvas.clientHeight * ratio;
+    const pen = this.canvas.getContext("2d");
+    pen.scale(ratio, ratio);
+    for (let number = 0; number < this.data.x.length; number += 1) {
+      if (!this.visible(number)) continue;
+      const group = this.data.groups[this.data.g[number]], [x, y] = this.place(number);
+      pen.beginPath();
+      pen.arc(x, y, group.open ? RADIUS - 1 : RADIUS, 0, 2 * Math.PI);
+      pen.globalAlpha = group.open ? 0.7 : 0.9;
+      if (group.open) { pen.strokeStyle = group.colour; pen.lineWidth = 1.2; pen.stroke(); }
+      else { pen.fillStyle = group.colour; pen.fill(); }
+    }
+    pen.globalAlpha = 1;
+    if (this.at >= 0) {
+      const [x, y] = this.place(this.at);
+      pen.strokeStyle = getComputedStyle(this.root).color;
+      pen.lineWidth = 2;
+      pen.beginPath();
+      pen.arc(x, y, RADIUS + 4, 0, 2 * Math.PI);
+      pen.stroke();
+    }
+  }
+
+  nearest(x, y) {
+    let best = -1, least = REACH * REACH;
+    for (let number = 0; number < (this.data?.x.length ?? 0); number += 1) {
+      if (!this.visible(number)) continue;
+      const [px, py] = this.place(number), gap = (px - x) ** 2 + (py - y) ** 2;
+      if (gap <= least) { least = gap; best = number; }
+    }
+    return best;
+  }
+
+  keys(event) {
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (event.key === "Escape") this.point(-1);
+    if (!step) return;
+    event.preventDefault();
+    const total = this.data.x.length;
+    for (let tries = 0, next = this.at; tries < total; tries += 1) {
+      next = (next + step + total) % total;
+      if (this.visible(next)) { this.point(next); return; }
+    }
+  }
+
+  point(number) {
+    if (number === this.at) return;
+    this.at = number;
+    this.draw();
+    this.tip.hidden = number < 0;
+    if (number < 0) return;
+    const [x, y] = this.place(number), wide = this.canvas.clientWidth;
+    this.tip.style.left = `${Math.min(x + 14, wide - 130)}px`;
+    this.tip.style.top = `${this.canvas.offsetTop + Math.min(y + 14, this.canvas.clientHeight - 160)}px`;
+    const group = this.data.groups[this.data.g[number]];
+    this.tip.querySelector("b").textContent = this.data.names[number];
+    this.tip.querySelector("span").textContent = group.title;
+    this.picture(number);
+  }
+
+  async picture(number) {
+    const face = this.tip.querySelector("canvas"), pen = face.getContext("2d");
+    pen.clearRect(0, 0, face.width, face.height);
+    const sheet = this.data.sheets[this.data.s[number]];
+    if (!sheet) { face.hidden = true; return; }
+    face.hidden = false;
+    if (!this.sheets.has(sheet.url)) {
+      this.sheets.set(sheet.url, fetch(sheet.url).then((answer) => answer.blob()).then(createImageBitmap));
+    }
+    const bitmap = await this.sheets.get(sheet.url).catch(() => null);
+    if (!bitmap || this.at !== number) return;
+    const side = bitmap.width / sheet.columns, tile = this.data.t[number];
+    face.width = face.height = side;
+    const left = (tile % sheet.columns) * side, top = Math.floor(tile / sheet.columns) * side;
+    pen.drawImage(bitmap, left, top, side, side, 0, 0, side, side);
+    this.tip.dataset.shown = String(number);
+  }
+
+  save(format) {
+    const link = document.createElement("a");
+    link.download = `${this.data.filename}.${format.toLowerCase()}`;
+    if (format === "PNG") link.href = this.canvas.toDataURL("image/png");
+    else link.href = URL.createObjectURL(new Blob([this.svg()], { type: "image/svg+xml" }));
+    link.click();
+  }
+
+  svg() {
+    const width = this.canvas.clientWidth, height = this.canvas.clientHeight;
+    const marks = this.data.x.map((_, number) => {
+      if (!this.visible(number)) return "";
+      const group = this.data.groups[this.data.g[number]], [x, y] = this.place(number);
+      const look = group.open ? `fill="none" stroke="${group.colour}"` : `fill="${group.colour}"`;
+      return `<circle cx="${x.toFixed(1)}" cy="${y.toFixed(1)}" r="${group.open ? RADIUS - 1 : RADIUS}" ${look}/>`;
+    });
+    return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}">${marks.join("")}</svg>`;
+  }
+}
+
+const planes = new WeakMap();
+
+export default function ({ data, parentElement }) {
+  if (!planes.has(parentElement)) planes.set(parentElement, new Plane(parentElement));
+  planes.get(parentElement).update(data);
+}

@@ -1,0 +1,42 @@
+"""The one place that shows an error of the engine: a sentence, never a stack trace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import streamlit as st
+
+from delt_engine.errors import DeltError
+from pages.shared.wording import plain
+
+
+def show(error: DeltError | str) -> None:
+    """Show the error's sentence."""
+    st.error(plain(str(error)), icon=":material/error:")
+
+
+def attempt(place: str, deed: Callable[..., None], *arguments: Any) -> None:
+    """Do what a button's callback does; a DeltError is kept until :func:`show_kept` of the same place."""
+    try:
+        deed(*arguments)
+    except DeltError as error:
+        st.session_state[f"errors/{place}"] = str(error)
+
+
+def show_kept(place: str) -> None:
+    """Show, once, what went wrong in a callback of this place."""
+    kept = st.session_state.pop(f"errors/{place}", None)
+    if kept:
+        show(kept)
+
+
+@contextmanager
+def shown() -> Iterator[None]:
+    """Show a DeltError raised inside and end the page there; every other error is a mistake of ours and passes."""
+    try:
+        yield
+    except DeltError as error:
+        show(error)
+        st.stop()

@@ -1,0 +1,301 @@
+// Draws image tiles cut out of sheets (one PNG strip a class and round) and moves all of them with one slider.
+// All sheets come at once, so scrubbing and playing need no answer from the server; the chosen frame is
+// reported when the slider comes to rest.
+
+const PLAY = '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M4 2.5v11l9-5.5z"/></svg>';
+const PAUSE = '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M4 2.5h3v11H4zM9 2.5h3v11H9z"/></svg>';
+const STEP_MS = 550;
+const views = new WeakMap();
+
+function element(tag, className, text) {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+async function decode(url) {
+  const answer = await fetch(url);
+  if (!answer.ok) throw new Error(`${answer.status}: ${url}`);
+  return createImageBitmap(await answer.blob());
+}
+
+// What must be equal for the cells on screen to be kept and only filled anew, so that nothing flickers.
+function outline({ rows, layout, clickable, tile, columns, head }) {
+  const shape = (cell) => [cell.id, cell.lines.length, !cell.counts, !cell.pick, !cell.over.length];
+  const cells = rows.map((row) => [row.title, row.note, row.tile, row.cells.map(shape)]);
+  return JSON.stringify([cells, layout, clickable, tile, columns, head]);
+}
+
+class View {
+  constructor(host) {
+    this.root = element("div", "delt");
+    this.root.innerHTML =
+      `<div class="bar" hidden><button class="play" type="button"></button><div class="track">
+       <div class="now"><span></span><small></small></div>
+       <input type="range" min="0" step="1" aria-label="Round"><div class="ticks" aria-hidden="true"></div></div></div>
+       <div class="swipe" hidden><b></b><input type="range" min="0" max="100" value="50" aria-label="Swipe"><b></b>
+       <button class="tool" type="button" title="Key S">Swap</button></div>
+       <div class="body"></div>`;
+    host.appendChild(this.root);
+    this.bar = this.root.querySelector(".bar");
+    this.range = this.bar.querySelector("input");
+    this.playButton = this.root.querySelector(".play");
+    this.body = this.root.querySelector(".body");
+    this.tools = new Tools(this);
+    this.body.before(this.tools.root);
+    this.swipe = this.root.querySelector(".swipe");
+    this.split = this.swipe.querySelector("input");
+    this.bitmaps = new Map();
+    this.frame = 0;
+    this.split.addEventListener("input", () => this.divide(Number(this.split.value)));
+    this.swipe.querySelector("button").addEventListener("click", () => this.swap());
+    this.body.addEventListener("pointermove", (event) => this.sweep(event));
+    this.onKey = (event) => { if (event.target === document.body) this.keys(event); };
+    document.addEventListener("keydown", this.onKey);
+    this.range.addEventListener("input", () => { this.stop(); this.show(Number(this.range.value)); });
+    this.range.addEventListener("change", () => this.report());
+    this.playButton.addEventListener("click", () => (this.timer ? this.rest() : this.play()));
+    this.body.addEventListener("keydown", (event) => this.keys(event));
+    this.face();
+  }
+
+  update(component) {
+    this.component = component;
+    const data = component.data;
+    const before = this.data;
+    this.data = data;
+    this.place(before);
+    if (before && before.version === data.version) {
+      this.select();
+      this.draw();
+      return;
+    }
+    this.controls();
+    if (before && outline(before) === outline(data)) this.refill();
+    else this.build();
+    this.load();
+  }
+
+  scale() {
+    const { layout, shown, pixelated } = this.data;
+    this.body.className = `body rows ${layout} ${pixelated ? "pixelated" : ""} ${shown < 80 ? "small" : ""}`;
+    this.body.style.setProperty("--shown", `${shown}px`);
+  }
+
+  refill() {
+    this.scale();
+    const cells = this.data.rows.flatMap((row) => row.cells);
+    this.tiles.forEach((tile, place) => {
+      tile.cell = cells[place];
+      tile.canvas.setAttribute("aria-label", tile.cell.alt);
+      tile.missing.textContent = tile.cell.missing;
+      tile.mark.style.setProperty("--mark", tile.cell.colour || "transparent");
+      tile.lines.forEach((line, at) => { line.textContent = tile.cell.lines[at]; });
+    });
+    this.select();
+    this.tools.draw();
+  }
+
+  // A frame set by the page counts only when it is news, not the echo of what was reported from here.
+  place(before) {
+    const { frame, frames, follow } = this.data;
+    const last = Math.max(0, frames.length - 1);
+    const wasAtEnd = before && this.frame >= before.frames.length - 1;
+    if (!before || (frame !== before.frame && frame !== this.reported)) this.frame = frame;
+    if (before && follow && wasAtEnd && !this.timer) this.frame = last;
+    this.frame = Math.min(this.frame, last);
+  }
+
+  controls() {
+    const { frames, slider, swipe } = this.data;
+    this.swipe.hidden = !swipe.length;
+    this.swipe.querySelectorAll("b").forEach((name, side) => { name.textContent = swipe[side] ?? ""; });
+    this.divide(Number(this.split.value));
+    this.bar.hidden = !slider || frames.length < 2;
+    this.range.max = frames.length - 1;
+    const ticks = this.bar.querySelector(".ticks");
+    ticks.replaceChildren(...frames.map((frame) => element("span", "", frame.tick)));
+  }
+
+  build() {
+    const { rows } = this.data;
+    this.tiles = [];
+    this.scale();
+    this.body.style.setProperty("--sides", rows.length);
+    const focused = this.root.getRootNode().activeElement?.dataset?.id;
+    this.body.replaceChildren(...this.head(), ...rows.map((row) => this.row(row)));
+    this.select();
+    this.tools.draw();
+    if (focused) this.tiles.find(({ cell }) => cell.id === focused)?.made.focus({ preventScroll: true });
+  }
+
+  select() {
+    this.tiles.forEach(({ cell, made }) => {
+      const chosen = cell.id === this.data.selected;
+      made.classList.toggle("selected", chosen);
+      if (this.data.clickable) made.setAttribute("aria-pressed", chosen);
+    });
+  }
+
+  head() {
+    const { head, rows, layout, columns } = this.data;
+    const wide = rows.length ? rows[0].cells.length : 0;
+    if (!head.length || layout !== "rows" || wide > columns) return [];
+    const made = element("div", rows[0].title ? "row head" : "row head untitled");
+    if (rows[0].title) made.appendChild(element("div"));
+    const cells = made.appendChild(element("div", "cells"));
+    cells.style.setProperty("--columns", wide);
+    head.forEach(({ span, title, note, colour }) => {
+      const group = cells.appendChild(element("div", "group"));
+      group.style.gridColumn = `span ${span}`;
+      group.style.setProperty("--mark", colour || "var(--st-border-color)");
+      group.append(element("b", "", title), element("span", "", note));
+    });
+    return [made];
+  }
+
+  row(row) {
+    const made = element("div", row.title ? "row" : "row untitled");
+    if (row.title) {
+      const head = element("div");
+      head.appendChild(element("h4", "", row.title));
+      if (row.note) head.appendChild(element("p", "", row.note));
+      made.appendChild(head);
+    }
+    const cells = element("div", "cells");
+    cells.style.setProperty("--columns", Math.min(row.cells.length, this.data.columns));
+    cells.append(...row.cells.map((cell) => this.cell(cell, row.tile || this.data.tile)));
+    if (!row.cells.length) cells.append(element("p", "", row.empty));
+    made.appendChild(cells);
+    return made;
+  }
+
+  cell(cell, tile) {
+    const { clickable } = this.data;
+    const made = element(clickable ? "button" : "div", "cell");
+    if (clickable) {
+      made.type = "button";
+      made.title = "Open this image";
+      made.addEventListener("click", () => this.component.setTriggerValue("picked", cell.id));
+    }
+    made.dataset.id = cell.id;
+    const frame = made.appendChild(element("span", "frame"));
+    const canvas = frame.appendChild(element("canvas"));
+    canvas.width = canvas.height = tile;
+    canvas.setAttribute("role", "img");
+    canvas.setAttribute("aria-label", cell.alt);
+    const over = cell.over.length ? frame.appendChild(element("canvas", "over")) : null;
+    if (over) over.width = over.height = tile;
+    const missing = frame.appendChild(element("em", "", cell.missing));
+    const mark = frame.appendChild(element("i"));
+    mark.style.setProperty("--mark", cell.colour || "transparent");
+    const counts = cell.counts ? made.appendChild(element("span", "text first")) : null;
+    const lines = cell.lines.map((line) => made.appendChild(element("span", "text", line)));
+    const box = cell.pick ? this.tools.box(cell) : null;
+    this.tiles.push({ cell, tile, made, frame, canvas, over, missing, mark, counts, lines, box });
+    if (!box) return made;
+    const holder = element("div", "holder");
+    holder.append(made, box);
+    return holder;
+  }
+
+  // The frame on screen comes first; the others follow, so that moving the slider finds them ready.
+  async load() {
+    const { sheets } = this.data;
+    for (const url of this.bitmaps.keys()) if (!sheets.includes(url)) this.bitmaps.delete(url);
+    this.draw();
+    const now = new Set(this.tiles.flatMap(({ cell }) => [cell.sheets, cell.over].map((line) => sheets[line[this.frame]])));
+    await this.fetch(sheets.filter((url) => now.has(url)));
+    await this.fetch(sheets);
+  }
+
+  async fetch(urls) {
+    await Promise.all(urls.map(async (url) => {
+      if (this.bitmaps.has(url)) return;
+      this.bitmaps.set(url, null);
+      try { this.bitmaps.set(url, await decode(url)); } catch { this.bitmaps.delete(url); }
+    }));
+    this.draw();
+  }
+
+  draw() {
+    const { sheets, frames } = this.data;
+    const at = this.frame;
+    this.tiles.forEach(({ cell, tile, frame, canvas, over, counts }) => {
+      const bitmap = this.bitmaps.get(sheets[cell.sheets[at]]);
+      const other = over && this.bitmaps.get(sheets[cell.over[at]]);
+      frame.classList.toggle("empty", cell.sheets[at] === null || cell.sheets[at] === undefined);
+      frame.classList.toggle("waiting", at > 0 && cell.joins > at);
+      if (bitmap) canvas.getContext("2d").drawImage(bitmap, cell.x * tile, 0, tile, tile, 0, 0, tile, tile);
+      if (over) over.classList.toggle("none", cell.over[at] === null);
+      if (over) over.classList.toggle("waits", at > 0 && cell.over_joins > at);
+      if (other) over.getContext("2d").drawImage(other, cell.over_x * other.height, 0, other.height, other.height, 0, 0, tile, tile);
+      if (counts) counts.textContent = cell.counts[at] ?? "";
+    });
+    this.root.dataset.frame = at;
+    this.tools.draw();
+    const now = frames[at];
+    if (!now) return;
+    this.range.value = at;
+    this.range.setAttribute("aria-valuetext", now.label);
+    this.bar.querySelector(".now span").textContent = now.label;
+    this.bar.querySelector(".now small").textContent = now.note || "";
+  }
+
+  show(frame) { this.frame = Math.max(0, Math.min(frame, this.data.frames.length - 1)); this.draw(); }
+
+  report() {
+    this.reported = this.frame;
+    if (this.data.report) this.component.setStateValue("frame", this.frame);
+  }
+
+  rest() { this.stop(); this.report(); }
+  stop() { clearInterval(this.timer); this.timer = null; this.face(); }
+
+  play() {
+    const last = () => this.frame >= this.data.frames.length - 1;
+    if (last()) this.show(0);
+    this.timer = setInterval(() => { this.show(this.frame + 1); if (last()) this.rest(); }, STEP_MS);
+    this.face();
+  }
+
+  face() {
+    this.playButton.innerHTML = this.timer ? PAUSE : PLAY;
+    this.playButton.setAttribute("aria-label", this.timer ? "Pause" : "Play all rounds");
+  }
+
+  // Left of the divider is the first of the two, right of it the second.
+  divide(percent) {
+    this.split.value = percent;
+    this.body.style.setProperty("--split", `${percent}%`);
+  }
+
+  swap() { this.divide(Number(this.split.value) >= 50 ? 0 : 100); }
+
+  sweep(event) {
+    const frame = this.data.swipe.length && event.pointerType === "mouse" ? event.target.closest(".frame") : null;
+    if (!frame) return;
+    const box = frame.getBoundingClientRect();
+    this.divide(Math.round(100 * Math.max(0, Math.min(1, (event.clientX - box.left) / box.width))));
+  }
+
+  keys(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "s" && this.data.swipe.length) this.swap();
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (!step || this.bar.hidden) return;
+    event.preventDefault();
+    this.stop();
+    this.show(this.frame + step);
+    this.report();
+  }
+}
+
+export default function (component) {
+  const host = component.parentElement;
+  if (!views.has(host)) views.set(host, new View(host));
+  const view = views.get(host);
+  view.update(component);
+  return () => { view.stop(); view.root.remove(); document.removeEventListener("keydown", view.onKey); views.delete(host); };
+}

@@ -1,0 +1,248 @@
+// Images over the iterations on one timeline. All frames come at once as sheets of tiles, so every move of the slider
+// is drawn here; where the slider comes to rest is reported.
+
+const PLAY = '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M4 2.5v11l9-5.5z"/></svg>';
+const PAUSE = '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M4 2.5h3v11H4zM9 2.5h3v11H9z"/></svg>';
+const REST_MS = 250, MOST_COLUMNS = 5;
+const SVG = "http://www.w3.org/2000/svg";
+const WIDE = 320, HIGH = 150, LEFT = 34, RIGHT = 8, TOP = 10, BOTTOM = 20;
+const views = new WeakMap();
+
+function element(tag, className, text) {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+function shape(parent, tag, attributes, text) {
+  const made = parent.appendChild(document.createElementNS(SVG, tag));
+  Object.entries(attributes).forEach(([name, value]) => made.setAttribute(name, value));
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+async function decode(url) {
+  const answer = await fetch(url);
+  if (!answer.ok) throw new Error(`${answer.status}: sheet`);
+  return createImageBitmap(await answer.blob());
+}
+
+const number = (value) => value.toLocaleString("en-US");
+
+class Chart {
+  constructor(data, lanes) {
+    this.data = data;
+    this.root = element("div", "chart");
+    const title = this.root.appendChild(element("h5", "", data.title));
+    title.append(" ", element("small", "", data.unit));
+    const svg = shape(this.root, "svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, role: "img", "aria-label": data.alt, preserveAspectRatio: "xMidYMid meet" });
+    const [x0, x1] = data.reach, top = data.top;
+    this.x = (value) => LEFT + ((value - x0) / Math.max(1e-9, x1 - x0)) * (WIDE - LEFT - RIGHT);
+    this.y = (value) => HIGH - BOTTOM - (value / Math.max(1e-9, top)) * (HIGH - TOP - BOTTOM);
+    [0, top / 2, top].forEach((value) => {
+      shape(svg, "line", { class: "axis", x1: LEFT, x2: WIDE - RIGHT, y1: this.y(value), y2: this.y(value) });
+      shape(svg, "text", { x: LEFT - 5, y: this.y(value) + 3.5, "text-anchor": "end" }, value.toPrecision(2).replace(/\.?0+$/, ""));
+    });
+    [x0, (x0 + x1) / 2, x1].forEach((value, at) =>
+      shape(svg, "text", { x: this.x(value), y: HIGH - 5, "text-anchor": ["start", "middle", "end"][at] }, number(Math.round(value))));
+    this.dots = data.series.map(({ lane, xs, ys }) => {
+      const path = xs.map((x, at) => `${at ? "L" : "M"}${this.x(x).toFixed(1)} ${this.y(ys[at]).toFixed(1)}`).join("");
+      shape(svg, "path", { d: path, stroke: lanes[lane].colour });
+      return shape(svg, "circle", { r: 4.5, fill: lanes[lane].colour });
+    });
+  }
+
+  // ``done``: iterations each lane has had; ``now``: iterations of the run.
+  show(now, done) {
+    this.data.series.forEach(({ lane, xs, ys }, at) => {
+      const goal = this.data.own ? done[lane] : now;
+      let near = 0;
+      xs.forEach((x, place) => { if (Math.abs(x - goal) < Math.abs(xs[near] - goal)) near = place; });
+      const dot = this.dots[at];
+      dot.setAttribute("cx", this.x(xs[near]));
+      dot.setAttribute("cy", this.y(ys[near]));
+      dot.setAttribute("visibility", goal >= xs[0] && (done[lane] > 0 || !this.data.own) ? "visible" : "hidden");
+    });
+  }
+}
+
+class Film {
+  constructor(host) {
+    this.root = element("div", "lab film");
+    this.root.innerHTML =
+      `<div class="lanes"></div><div class="time"><button class="play" type="button"></button><div>
+       <div class="now"><span></span><small></small></div><input type="range" min="0" step="1" aria-label="Iteration">
+       <div class="track" aria-hidden="true"></div><div class="ticks" aria-hidden="true"></div></div></div>
+       <div class="charts"></div>`;
+    host.appendChild(this.root);
+    [this.lanesBox, this.range, this.playButton, this.track, this.ticks, this.chartsBox] =
+      [".lanes", "input", ".play", ".track", ".ticks", ".charts"].map((name) => this.root.querySelector(name));
+    this.bitmaps = new Map();
+    this.at = 0;
+    this.sent = [];
+    this.range.addEventListener("input", () => { this.stop(); this.show(this.nearest(Number(this.range.value))); });
+    this.range.addEventListener("change", () => this.report());
+    this.range.addEventListener("keydown", (event) => this.keys(event));
+    this.playButton.addEventListener("click", () => (this.timer ? this.rest() : this.play()));
+    this.face();
+  }
+
+  update(component) {
+    this.component = component;
+    const { data } = component;
+    const before = this.data;
+    this.data = data;
+    if (!before || (data.at !== before.at && !this.isEcho(data.at))) this.at = this.nearest(data.at);
+    this.at = Math.min(this.at, data.moments.length - 1);
+    if (before && before.version === data.version) { this.draw(); return; }
+    this.stop();
+    this.build();
+    this.load();
+  }
+
+  build() {
+    const { lanes, charts, shown, tile, moments, borders } = this.data;
+    const total = moments[moments.length - 1];
+    this.root.style.setProperty("--shown", `${shown}px`);
+    this.root.style.setProperty("--columns", lanes.length <= MOST_COLUMNS ? lanes.length : Math.ceil(lanes.length / 2));
+    this.root.classList.toggle("pixelated", tile < 2 * shown);
+    this.lanes = lanes.map((lane) => this.lane(lane, tile));
+    this.lanesBox.replaceChildren(...this.lanes.map(({ box }) => box));
+    this.range.max = total;
+    this.track.replaceChildren(...lanes.filter((lane) => lane.bar).map((lane) => {
+      const line = element("i");
+      line.style.setProperty("--mark", lane.colour);
+      line.appendChild(element("b")).style.left = `${Math.min(100, (100 * lane.first) / total)}%`;
+      return line;
+    }));
+    this.cursor = this.track.appendChild(element("em"));
+    const few = Math.ceil(borders.length / 9);
+    this.ticks.replaceChildren(...borders.filter((_, at) => at % few === 0).map((border) => {
+      const tick = element("span", "", number(border));
+      tick.style.left = `${(100 * border) / total}%`;
+      return tick;
+    }));
+    this.charts = charts.map((chart) => new Chart(chart, lanes));
+    this.chartsBox.replaceChildren(...this.charts.map(({ root }) => root));
+    this.chartsBox.hidden = !charts.length;
+  }
+
+  lane(lane, tile) {
+    const box = element("div", "lane");
+    box.style.setProperty("--mark", lane.colour || "var(--st-border-color)");
+    box.appendChild(element("h4", "", lane.title));
+    const canvas = box.appendChild(element("span", "frame")).appendChild(element("canvas"));
+    canvas.width = canvas.height = tile;
+    canvas.setAttribute("role", "img");
+    const lines = lane.lines.map((_, at) => box.appendChild(element("p", at ? "" : "first")));
+    return { box, canvas, lines };
+  }
+
+  async load() {
+    const { sheets } = this.data;
+    for (const url of this.bitmaps.keys()) if (!sheets.includes(url)) this.bitmaps.delete(url);
+    this.draw();
+    await Promise.all(sheets.map(async (url) => {
+      if (this.bitmaps.has(url)) return;
+      try { this.bitmaps.set(url, await decode(url)); } catch { this.bitmaps.delete(url); }
+    }));
+    this.root.dataset.ready = sheets.every((url) => this.bitmaps.has(url));
+    this.draw();
+  }
+
+  draw() {
+    const { lanes, moments, tile, sheets, rounds } = this.data;
+    const now = moments[this.at], total = moments[moments.length - 1];
+    lanes.forEach((lane, place) => {
+      const { box, canvas, lines } = this.lanes[place];
+      const pen = canvas.getContext("2d", { willReadFrequently: true });
+      if (lane.change) this.change(pen, ...lane.change.map((other) => this.lanes[other].canvas));
+      else {
+        const [sheet, column, row] = lane.tiles[this.at];
+        const bitmap = this.bitmaps.get(sheets[sheet]);
+        if (bitmap) pen.drawImage(bitmap, column * tile, row * tile, tile, tile, 0, 0, tile, tile);
+      }
+      lines.forEach((line, at) => { line.textContent = lane.lines[at][this.at]; });
+      box.classList.toggle("waiting", now < lane.first);
+      canvas.setAttribute("aria-label", `${lane.alt}: ${lane.lines.map((line) => line[this.at]).join(", ")}`);
+    });
+    this.range.value = now;
+    const label = now ? `After ${number(now)} of ${number(rounds.iterations)} iterations` : "Before the first iteration";
+    const round = Math.min(rounds.count, Math.floor(Math.max(0, now - 1) / rounds.length) + 1);
+    this.range.setAttribute("aria-valuetext", label);
+    this.root.querySelector(".now span").textContent = label;
+    this.root.querySelector(".now small").textContent = now ? `round ${round} of ${rounds.count}` : "the real patch";
+    this.cursor.style.left = `${(100 * now) / total}%`;
+    const done = lanes.map((lane) => Math.max(0, now - lane.first));
+    this.charts.forEach((chart) => chart.show(now, done));
+    this.root.dataset.now = now;
+  }
+
+  // The absolute difference of two images that are drawn already.
+  change(pen, from, to) {
+    const { tile } = this.data;
+    const [a, b] = [from, to].map((canvas) => canvas.getContext("2d", { willReadFrequently: true }).getImageData(0, 0, tile, tile));
+    for (let i = 0; i < a.data.length; i += 1) b.data[i] = i % 4 === 3 ? 255 : Math.abs(a.data[i] - b.data[i]);
+    pen.putImageData(b, 0, 0);
+  }
+
+  nearest(iteration) {
+    let near = 0;
+    this.data.moments.forEach((moment, at) => {
+      if (Math.abs(moment - iteration) < Math.abs(this.data.moments[near] - iteration)) near = at;
+    });
+    return near;
+  }
+
+  show(at) { this.at = Math.max(0, Math.min(at, this.data.moments.length - 1)); this.draw(); }
+
+  // Answers to reports come late, when the reader may have moved on: only what was never reported from here is news.
+  isEcho(at) {
+    const place = this.sent.indexOf(at);
+    this.sent = this.sent.slice(place + 1);
+    return place >= 0;
+  }
+
+  report() {
+    clearTimeout(this.resting);
+    const at = this.data.moments[this.at];
+    if (at === this.sent[this.sent.length - 1]) return;
+    this.sent.push(at);
+    this.component.setStateValue("at", at);
+  }
+
+  rest() { this.stop(); this.report(); }
+  stop() { clearInterval(this.timer); this.timer = null; this.face(); }
+
+  play() {
+    const last = () => this.at >= this.data.moments.length - 1;
+    if (last()) this.show(0);
+    const pause = Math.min(600, Math.max(90, 6000 / this.data.moments.length));
+    this.timer = setInterval(() => { this.show(this.at + 1); if (last()) this.rest(); }, pause);
+    this.face();
+  }
+
+  face() {
+    this.playButton.innerHTML = this.timer ? PAUSE : PLAY;
+    this.playButton.setAttribute("aria-label", this.timer ? "Pause" : "Play all iterations");
+  }
+
+  keys(event) {
+    const step = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageUp: 5, PageDown: -5 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    this.stop();
+    this.show(this.at + step);
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => this.report(), REST_MS);
+  }
+}
+
+export default function (component) {
+  const host = component.parentElement;
+  if (!views.has(host)) views.set(host, new Film(host));
+  const view = views.get(host);
+  view.update(component);
+  return () => { view.stop(); clearTimeout(view.resting); view.root.remove(); views.delete(host); };
+}

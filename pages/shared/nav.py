@@ -1,0 +1,77 @@
+"""Which pages there are, in which section, and how one page leads to another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+from streamlit.runtime.pages_manager import PagesManager
+
+ROOT = Path(__file__).resolve().parents[2]
+_HERE = Path(__file__).resolve().parent
+LOGO = (_HERE / "logo.svg").read_text(encoding="utf-8")
+ICON = (_HERE / "icon.svg").read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class PageEntry:
+    """One page: its file under ``pages/``, its section in the menu, its title and icon."""
+
+    name: str
+    section: str
+    title: str
+    icon: str
+
+    @property
+    def path(self) -> str:
+        """The page's file, relative to app.py."""
+        return f"pages/{self.name}.py"
+
+
+PAGES = (
+    PageEntry("start/home", "Start", "Home", ":material/home:"),
+    PageEntry("distill/data_and_teachers", "Distill", "Data and teachers", ":material/dataset:"),
+    PageEntry("distill/patches", "Distill", "Patches", ":material/grid_view:"),
+    PageEntry("distill/recover", "Distill", "Recover", ":material/auto_awesome_motion:"),
+    PageEntry("explore/gallery", "Explore", "Gallery", ":material/photo_library:"),
+    PageEntry("explore/early_late", "Explore", "Early vs late", ":material/compare:"),
+    PageEntry("explore/diversity", "Explore", "Diversity", ":material/scatter_plot:"),
+    PageEntry("explore/accuracy", "Explore", "Accuracy", ":material/leaderboard:"),
+    PageEntry("manage/runs", "Manage", "Runs", ":material/list_alt:"),
+)
+_BY_NAME = {entry.name: entry for entry in PAGES}
+
+
+def claim_pages_folder() -> None:
+    """Keep Streamlit from reading the folder ``pages/`` as its own list of pages.
+
+    It does so until a first script run has called ``st.navigation``; a link to a page that is opened on a fresh server
+    would be answered with "Page not found". There is no public setting for it in 1.67.
+    """
+    PagesManager.uses_pages_directory = False
+
+
+def navigation() -> Any:
+    """Return the page the reader asked for, with the menu drawn; the first entry is the default."""
+    sections: dict[str, list[Any]] = {}
+    for entry in PAGES:
+        page = st.Page(ROOT / entry.path, title=entry.title, icon=entry.icon, default=entry is PAGES[0])
+        sections.setdefault(entry.section, []).append(page)
+    return st.navigation(sections, expanded=True)
+
+
+def go(name: str, **query: str | int) -> None:
+    """Leave this page for another one, for instance ``go("explore/gallery", run=run.id)``."""
+    st.switch_page(_BY_NAME[name].path, query_params=_query(query))
+
+
+def link(name: str, label: str, *, icon: str | None = None, width: Any = "content", **query: str | int) -> None:
+    """Draw a link to another page."""
+    entry = _BY_NAME[name]
+    st.page_link(entry.path, label=label, icon=icon or entry.icon, width=width, query_params=_query(query))
+
+
+def _query(query: dict[str, str | int]) -> dict[str, str]:
+    return {name: str(value) for name, value in query.items() if value != ""}

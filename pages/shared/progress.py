@@ -1,0 +1,126 @@
+"""How far a run is, in the numbers a reader wants: round, iteration, rate, time left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from delt_engine.runs.store import Run
+from pages.shared.wording import count, duration
+
+_RATE_WINDOW = 20
+_RATE_SECONDS = 30.0
+"""The rate is taken over the last steps, at least 20 and half a minute of them: short enough that waiting and resuming
+do not blur it, long enough that the time left does not jump."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is.
+
+    Args:
+        fraction: share of the image-iterations done, 0 to 1.
+        text: one line for a progress bar.
+        round_text: "2 of 4".
+        iteration_text: "100 of 200".
+        rate: image-iterations per second over the last steps, None before there are two.
+        left_s: seconds left at that rate.
+        memory_mb: most memory the run's process, or its GPU, has needed.
+    """
+
+    fraction: float
+    text: str
+    round_text: str = "–"
+    iteration_text: str = "–"
+    rate: float | None = None
+    left_s: float | None = None
+    memory_mb: float | None = None
+
+
+def progress(run: Run) -> Progress:
+    """Read how far the run is from its events."""
+    step = run.latest_event("step")
+    if step is None:
+        return _before_the_first_step(run)
+    kinds = {"squeeze": _of_training, "evaluate": _of_students}
+    return kinds.get(run.record().kind, _of_recovery)(run, step)
+
+
+def _of_recovery(run: Run, step: dict[str, Any]) -> Progress:
+    total = step["image_iterations_total"]
+    rate = _rate(run.events("step"))
+    left_s = (total - step["image_iterations"]) / rate if rate and run.status == "running" else None
+    batch = f"batch {step['batch'] + 1} of {step['batches']}, " if step["batches"] > 1 else ""
+    iteration = min(step["iterations"], step["iteration"] + 1)
+    return Progress(
+        fraction=_share(run, step["image_iterations"], total),
+        text=f"{batch}round {step['round']} of {step['rounds']}{_left(left_s)}",
+        round_text=f"{step['round']} of {step['rounds']}",
+        iteration_text=f"{count(iteration)} of {count(step['iterations'])}",
+        rate=rate,
+        left_s=left_s,
+        memory_mb=step.get("memory_mb"),
+    )
+
+
+def _of_training(run: Run, step: dict[str, Any]) -> Progress:
+    done, total = (step["epoch"] - 1) * step["steps"] + step["step"], step["epochs"] * step["steps"]
+    left_s = step["t"] * (total - done) / done if done and run.status == "running" else None
+    accuracy = f"training accuracy {step['train_accuracy']:.0f} %"
+    text = f"epoch {step['epoch']} of {step['epochs']}, {accuracy}{_left(left_s)}"
+    return Progress(fraction=_share(run, done, total), text=text, left_s=left_s)
+
+
+def _of_students(run: Run, step: dict[str, Any]) -> Progress:
+    steps = run.events("step")[-_RATE_WINDOW:]
+    shares = [_trained(one) for one in steps]
+    passed, moved = steps[-1]["t"] - steps[0]["t"], shares[-1] - shares[0]
+    left_s = passed * (1 - shares[-1]) / moved if passed > 0 and moved > 0 and run.status == "running" else None
+    student = f"training student {step['student'] + 1} of {step['students']}, " if step["students"] > 1 else ""
+    text = f"{student}epoch {step['epoch']} of {step['epochs']}{_left(left_s)}"
+    return Progress(fraction=1.0 if run.status == "finished" else min(1.0, shares[-1]), text=text, left_s=left_s)
+
+
+def _trained(step: dict[str, Any]) -> float:
+    """Return the share of all students' epochs that is done after a step."""
+    of_student = (step["epoch"] - 1 + step["step"] / max(1, step["steps"])) / max(1, step["epochs"])
+    return (step["student"] + of_student) / max(1, step["students"])
+
+
+def _share(run: Run, done: int, total: int) -> float:
+    return 1.0 if run.status == "finished" else min(1.0, done / max(1, total))
+
+
+def _left(seconds: float | None) -> str:
+    return "" if seconds is None else f", {duration(seconds)} left"
+
+
+def _rate(steps: list[dict[str, Any]]) -> float | None:
+    recent = [step for step in steps if step["t"] >= steps[-1]["t"] - _RATE_SECONDS]
+    steps = steps[-max(_RATE_WINDOW, len(recent)) :]
+    if len(steps) < 2 or steps[-1]["t"] <= steps[0]["t"]:
+        return None
+    return (steps[-1]["image_iterations"] - steps[0]["image_iterations"]) / (steps[-1]["t"] - steps[0]["t"])
+
+
+_STAGES = {
+    "data": "reading the dataset",
+    "rank": "ranking patches by the teacher's probability",
+    "select": "selecting patches",
+    "images": "writing images",
+    "recover": "starting the optimisation",
+    "evaluate": "training students",
+}
+
+
+def _before_the_first_step(run: Run) -> Progress:
+    if run.status == "queued":
+        return Progress(0.0, "waiting for its turn on the device" if run.record().process else "starting")
+    stage = run.latest_event("stage")
+    if stage is None:
+        return Progress(_share(run, 0, 1), "done" if run.status == "finished" else "starting")
+    words = _STAGES.get(stage["stage"], stage["stage"])
+    done, total = stage.get("done", 0), stage.get("total", 0)
+    whole = run.record().kind == stage["stage"]  # the stage is all that this run does
+    fraction = _share(run, done if whole else 0, total)
+    return Progress(fraction, f"{words}, {count(done)} of {count(total)}" if total else words)

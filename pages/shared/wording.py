@@ -1,0 +1,193 @@
+"""Numbers and settings in words, the same on every page."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timezone
+
+from delt_engine.config import Experiment
+from delt_engine.methods import METHOD_TITLES
+from delt_engine.recovery.schedule import EarlyLateSchedule
+from delt_engine.student_config import RECIPE_TITLES
+
+STATUS_LOOKS = {
+    "queued": (":material/schedule:", "gray"),
+    "running": (":material/play_circle:", "blue"),
+    "paused": (":material/pause_circle:", "orange"),
+    "finished": (":material/check_circle:", "green"),
+    "cancelled": (":material/cancel:", "gray"),
+    "interrupted": (":material/power_off:", "orange"),
+    "failed": (":material/error:", "red"),
+    "unreadable": (":material/broken_image:", "red"),
+}
+"""Icon and colour of each status."""
+
+_COMMAND = re.compile(r"(`delt [^`\n]*`)")
+_OWN_ID = re.compile(r"\d{8}-\d{6}-.*-[0-9a-f]{4}")
+_MARKDOWN = re.compile(r"[\\`*_\[\]<>#$~|!]|:(?=[a-zA-Z_/+-])|(?<!\d):(?=\d)|&(?=#?\w+;)")
+"""Letters that Markdown takes for its own; colons only where an icon, a colour or an address could begin."""
+
+
+def count(number: float) -> str:
+    """Return a number with thin thousands separators.
+
+    >>> count(14500)
+    '14,500'
+    """
+    return f"{number:,.0f}"
+
+
+def plural(number: int, noun: str) -> str:
+    """Return a count with its noun.
+
+    >>> plural(1, "round"), plural(4, "round")
+    ('1 round', '4 rounds')
+    """
+    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
+
+
+def sentence(text: str) -> str:
+    """Return the text with a capital at its beginning and all else as it is."""
+    return text[:1].upper() + text[1:]
+
+
+def plain(text: str) -> str:
+    r"""Return words that are not ours, such as names, notes and errors, so that no letter is taken for Markdown.
+
+    Only a command of ours between backticks stays code.
+
+    >>> print(plain("a_b*c$d: use `delt resume a_b`."))
+    a\_b\*c\$d: use `delt resume a_b`.
+    """
+    parts = _COMMAND.split(text)
+    return "".join(part if at % 2 else _MARKDOWN.sub(r"\\\g<0>", part) for at, part in enumerate(parts))
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time with at most two units.
+
+    >>> duration(8.4), duration(75), duration(7260)
+    ('8 s', '1 min 15 s', '2 h 1 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def size(num_bytes: float) -> str:
+    """Return a size in memory or on the disk, in units of 1,000.
+
+    >>> size(900), size(1_250_000), size(12_500_000_000)
+    ('900 B', '1.2 MB', '12 GB')
+    """
+    number, units = float(num_bytes), ["TB", "GB", "MB", "kB", "B"]
+    while number >= 1000 and len(units) > 1:
+        number, _ = number / 1000, units.pop()
+    return f"{number:.{int(number < 10 and units[-1] != 'B')}f} {units[-1]}"
+
+
+def ordinal(number: int) -> str:
+    """Return a place in a row.
+
+    >>> ordinal(1), ordinal(2), ordinal(11), ordinal(23)
+    ('1st', '2nd', '11th', '23rd')
+    """
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
+def ago(moment: str | None, now: datetime | None = None) -> str:
+    """Return how long an ISO 8601 moment lies back, "" when there is none."""
+    if not moment:
+        return ""
+    then = datetime.fromisoformat(moment.replace("Z", "+00:00"))
+    seconds = ((now or datetime.now(timezone.utc)) - then).total_seconds()
+    for limit, unit, name in ((60, 1, "s"), (3600, 60, "min"), (86400, 3600, "h")):
+        if seconds < limit:
+            return f"{max(0, int(seconds // unit))} {name} ago"
+    days = int(seconds // 86400)
+    return f"{plural(days, 'day')} ago" if days < 30 else then.strftime("%d %b %Y")
+
+
+def short_name(dataset: str) -> str:
+    """Return a dataset's name, of a folder its last part."""
+    return dataset.rstrip("/").rsplit("/", 1)[-1]
+
+
+def id_end(run_id: str) -> str:
+    """Return what tells a run from others of its kind: the last letters of an id made here, else the id.
+
+    >>> id_end("20261120-144849-photos-random-ipc10-8a2c"), id_end("photos-random")
+    ('8a2c', 'photos-random')
+    """
+    return run_id.rsplit("-", 1)[1] if _OWN_ID.fullmatch(run_id) else run_id
+
+
+def run_title(experiment: Experiment, kind: str = "recover") -> str:
+    """Return what tells one run from another in a line.
+
+    >>> run_title(Experiment())
+    'photos · DELT · IPC 10 · MI 4,000 / RI 500'
+    >>> run_title(Experiment(), "squeeze")
+    'photos · teacher resnet18'
+    >>> run_title(Experiment(), "evaluate")
+    'photos · students, DELT recipe'
+    """
+    recover = experiment.recover
+    name = short_name(experiment.dataset)
+    if kind == "evaluate":
+        return f"{name} · students, {RECIPE_TITLES[experiment.evaluate.recipe]} recipe"
+    if kind != "recover":
+        return f"{name} · " + ("ranking" if kind == "rank" else f"teacher {experiment.squeeze.network}")
+    rounds = f"MI {count(recover.iterations)} / RI {count(recover.round_iterations)}"
+    rounds = rounds if recover.is_optimised else "not optimised"
+    return f"{name} · {METHOD_TITLES[recover.method]} · IPC {recover.ipc} · {rounds}"
+
+
+def frame_label(schedule: EarlyLateSchedule, round_number: int) -> str:
+    """Return where in the run a snapshot stands; round 0 is the start.
+
+    >>> frame_label(EarlyLateSchedule(10, 200, 50), 2)
+    'After 100 of 200 iterations'
+    """
+    if schedule.is_still:
+        return "Not optimised"
+    if round_number == 0:
+        return "Before the first iteration"
+    return f"After {count(round_number * schedule.round_iterations)} of {count(schedule.iterations)} iterations"
+
+
+def round_note(schedule: EarlyLateSchedule, round_number: int) -> str:
+    """Return the round and how many images of a class take part in it."""
+    if schedule.is_still:
+        return "real patches as they are"
+    if round_number == 0:
+        return "round 0"
+    if not schedule.has_rounds:
+        return f"round {round_number} of {schedule.num_rounds}"
+    joined = f"{schedule.joined(round_number)} of {schedule.ipc} images have joined"
+    return f"round {round_number} of {schedule.num_rounds}, {joined}"
+
+
+def iterations_at(schedule: EarlyLateSchedule, start_round: int, round_number: int) -> int:
+    """Return how many iterations an image that joins in ``start_round`` has had after ``round_number``.
+
+    >>> iterations_at(EarlyLateSchedule(10, 200, 50), 3, 4)
+    100
+    """
+    return max(0, round_number - start_round + 1) * schedule.round_iterations
+
+
+def fate(schedule: EarlyLateSchedule, index: int) -> str:
+    """Return what happens to the n-th image of a class in a run.
+
+    >>> fate(EarlyLateSchedule(4, 40, 10), 3), fate(EarlyLateSchedule(4, 0, 1, False), 3)
+    ('joins in round 4 and gets 10 iterations', 'a real patch, not optimised')
+    """
+    if schedule.is_still:
+        return "a real patch, not optimised"
+    total = count(schedule.image_iterations_each[index])
+    return f"joins in round {schedule.start_rounds[index]} and gets {total} iterations"

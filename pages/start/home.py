@@ -1,0 +1,95 @@
+"""Home: what this is, a finished run on screen, and one button that starts one."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from delt_engine import plots
+from delt_engine.runs import jobs
+from delt_engine.runs.store import Run
+from pages.shared import cached, class_rows, errors, nav, planner
+from pages.shared.gallery_grid import Look, gallery_grid
+from pages.shared.presets import HOME
+from pages.shared.session import session
+from pages.shared.wording import METHOD_TITLES, count, duration, plain
+
+ROWS_SHOWN = 5
+
+
+def shown_run() -> Run | None:
+    """Return the run on screen: the shipped example in rounds, else the newest finished run in rounds, else any."""
+    runs = [run for run in [*cached.examples(), *cached.runs()] if run.status == "finished"]
+    runs = [run for run in runs if run.record().kind == "recover"]
+    return next((run for run in runs if run.experiment.recover.schedule.has_rounds), runs[0] if runs else None)
+
+
+def start_button() -> None:
+    """Draw the choice of size and the button that starts a run and shows it."""
+    titles = [preset.title for preset in HOME]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        title = st.segmented_control("Size of the run", titles, default=titles[0], key="home/preset", required=True)
+        is_started = st.button("Start a run", type="primary", icon=":material/play_arrow:", key="home/start")
+    preset = next(preset for preset in HOME if preset.title == title)
+    experiment = preset.experiment()
+    expected = planner.expected(experiment)
+    time = f" About {duration(expected.seconds)} {expected.where}." if expected.seconds else ""
+    st.caption(
+        f"DELT on ten photographs: {preset.ipc} images per class, MI {preset.iterations}, RI {preset.round_iterations}."
+        f"{time}",
+        help=expected.origin,
+    )
+    if is_started:
+        with errors.shown():
+            run = jobs.start(experiment)
+        session().watched = run.id
+        nav.go("distill/recover", run=run.id)
+
+
+def numbers(run: Run) -> None:
+    """Draw the run's key numbers."""
+    record, recover = run.record(), run.experiment.recover
+    with st.grid(4, min_column_width=132):
+        st.metric("Images per class (IPC)", recover.ipc)
+        rounds = f"{count(recover.iterations)} / {count(recover.round_iterations)}"
+        st.metric("MI / RI", rounds if recover.is_optimised else "not optimised",
+                  help="Iterations of the first images, and iterations between two rounds.")  # fmt: skip
+        st.metric("Saved by EarlyLate", f"{recover.schedule.saved_percent:.1f} %",
+                  help="Image-iterations against giving every image MI iterations; from the schedule.")  # fmt: skip
+        st.metric("Took", duration(record.seconds), help=f"Measured on {record.device_name or record.device}.")
+
+
+def example(run: Run) -> None:
+    """Draw a finished run under one slider."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader("A finished run", width="content")
+        st.space("stretch")
+        nav.link("explore/gallery", "Open in gallery", run=run.id)
+    numbers(run)
+    made = class_rows.film(run, run.classes[:ROWS_SHOWN])
+    look = Look(tile=class_rows.tile_side(run), shown=80, slider=True)
+    gallery_grid(made.rows, made.sheets, key="home/grid", look=look, frames=made.frames, head=made.head,
+                 frame=len(made.frames) - 1)  # fmt: skip
+    st.caption(
+        f"{METHOD_TITLES[run.experiment.recover.method]} on {plain(run.record().dataset.title)}, teacher "
+        f"{plain(run.record().teacher.network)}, run {plain(run.id)}. Move the slider or press play: early images keep "
+        "changing, late ones stay close to their photographs."
+    )
+
+
+st.title("DELT Studio")
+st.markdown(
+    "Distil a dataset of images into a few synthetic ones per class: start from real patches, then optimise their "
+    "pixels against a trained network. **Early** images get all iterations (MI), **later** ones join every RI "
+    "iterations and get fewer, which keeps them diverse and saves work."
+)
+start_button()
+found = shown_run()
+if found:
+    example(found)
+else:
+    st.subheader("How EarlyLate works")
+    st.plotly_chart(
+        plots.schedule_lanes(HOME[0].experiment().recover.schedule), key="home/lanes", config={"displayModeBar": False}
+    )
+    st.caption("Each lane is an image of a class. There is no finished run yet: start one and it will stand here.")
+jobs.prepare()
