@@ -1,0 +1,76 @@
+"""What a person sees while a run is worked on."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from delt_engine.cli.progress import Bars, Lines, Silence, display
+
+STEP = {"kind": "step", "t": 2.0, "batch": 0, "batches": 2, "iteration": 9, "iterations": 40, "round": 1, "rounds": 4,
+        "image_iterations": 100, "image_iterations_total": 400}  # fmt: skip
+ROUND = {"kind": "round", "batch": 0, "batches": 2, "round": 1, "rounds": 4, "iteration": 10, "partial": False}
+EPOCH = {"kind": "epoch", "epoch": 2, "epochs": 3, "loss": 0.5, "train_accuracy": 90.0, "test_accuracy": 88.5}
+SQUEEZE_STEP = {"kind": "step", "epoch": 1, "epochs": 2, "step": 5, "steps": 10, "train_accuracy": 50.0}
+STAGE = {"kind": "stage", "stage": "rank", "done": 1000, "total": 5000}
+NOTE = {"kind": "note", "text": "a [word]"}
+
+
+def said(*events, seconds_each: float = 0.0) -> list[str]:
+    lines, now = [], [0.0]
+    shown = Lines(lines.append, clock=lambda: now[0])
+    for event in events:
+        now[0] += seconds_each
+        shown.show(event)
+    return lines
+
+
+def test_rounds_epochs_and_notes_are_said_at_once() -> None:
+    assert said(STEP, ROUND, EPOCH, NOTE) == [
+        "batch 1 of 2, round 1 of 4, 50 image-iterations/s",
+        "epoch 2 of 3: loss 0.500, train 90.0 %, test 88.5 %",
+        "a [word]",
+    ]
+    assert said({**EPOCH, "test_accuracy": None}) == ["epoch 2 of 3: loss 0.500, train 90.0 %"]
+    assert said({**ROUND, "batches": 1, "partial": True}) == ["round 1 of 4 (stopped in it)"]
+
+
+def test_steps_and_stages_are_said_only_when_they_take_long() -> None:
+    assert said(STEP, STAGE, SQUEEZE_STEP) == []
+    assert said(STAGE, STEP, SQUEEZE_STEP, seconds_each=11) == [
+        "rank patches: 1,000 of 5,000",
+        "iteration 10 of 40, 50 image-iterations/s",
+        "epoch 1 of 2, step 5 of 10",
+    ]
+    assert said({"kind": "status", "status": "running"}, seconds_each=11) == []
+
+
+def test_bars_show_share_rate_and_time_left() -> None:
+    text = io.StringIO()
+    with Bars(Console(file=text, force_terminal=True, width=140)) as bars:
+        for event in (STAGE, STEP, ROUND, SQUEEZE_STEP, EPOCH, NOTE, {"kind": "status", "status": "finished"}):
+            bars.show(event)
+    shown = text.getvalue()
+    for words in (
+        "rank patches",
+        "20 %",
+        "25 %",
+        "round 1/4, 50 image-iterations/s",
+        "epoch 1/2",
+        "88.5 %",
+        "a [word]",
+    ):
+        assert words in shown
+
+
+def test_without_a_terminal_there_are_lines_and_quiet_is_silent(capsys) -> None:
+    with display() as shown:
+        assert isinstance(shown, Lines)
+        shown.show(ROUND)
+    with display(quiet=True) as silent:
+        assert isinstance(silent, Silence)
+        silent.show(ROUND)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == "batch 1 of 2, round 1 of 4\n"

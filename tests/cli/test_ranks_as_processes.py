@@ -1,0 +1,102 @@
+"""Several ranks at one run, as real processes under torch's launcher: the images are those of one process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+from waiting import wait_for
+
+from delt_engine.runs.store import Run
+
+pytest_plugins = ["colour_folder"]
+THREE_BATCHES = ["--batch-size", "4", "--checkpoint-seconds", "0.05", "--quiet"]
+LAUNCHER = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--max-restarts", "1"]
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """What runs in this process computes as each rank does: sums of several threads may differ in their last bits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def started(home, monkeypatch):
+    """Start Python with these words; whatever is left of it at the end is killed."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    processes = []
+
+    def start(*words) -> subprocess.Popen:
+        environment = {**os.environ, "DELT_HOME": str(home)}
+        command = [sys.executable, *map(str, words)]
+        processes.append(subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        if process.poll() is None:
+            for member in psutil.Process(process.pid).children(recursive=True):
+                member.kill()
+            process.kill()
+        process.communicate()
+
+
+def pictures(path: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(path)): file.read_bytes() for file in sorted(path.rglob("*.png"))}
+
+
+def steps_of_other(run: Run) -> bool:
+    path = run.path / "ranks" / "1.jsonl"
+    return path.is_file() and '"step"' in path.read_text()
+
+
+def test_a_killed_rank_is_started_again_and_the_images_are_those_of_one_process(delt, small, started, tmp_path):
+    words = [*small, "--mi", "160", "--ri", "40", *THREE_BATCHES]
+    assert delt("recover", *words, "--out", tmp_path / "one").exit_code == 0
+    run = Run(tmp_path / "two")
+    launcher = started(
+        *LAUNCHER, "--monitor-interval", "0.1", "-m", "delt_engine", "recover", *words, "--out", run.path
+    )
+    wait_for(lambda: steps_of_other(run))
+    ranks = psutil.Process(launcher.pid).children(recursive=True)
+    other = next(process for process in ranks if process.environ().get("RANK") == "1")
+    other.kill()
+    said = launcher.communicate(timeout=60)[1].decode()
+    assert launcher.returncode == 0, said
+    assert run.status == "finished"
+    assert [event["status"] for event in run.events("status")].count("running") == 2
+    assert pictures(run.path) == pictures(tmp_path / "one")
+    steps = run.events("step")
+    assert {step.get("rank", 0) for step in steps} == {0, 1}
+    assert steps[-1]["image_iterations"] == run.record().image_iterations == steps[-1]["image_iterations_total"]
+    assert not (run.path / "ranks").exists()
+    assert not (run.path / "checkpoint").exists()
+
+
+def test_a_pause_reaches_all_ranks_and_one_process_goes_on(delt, small, started, tmp_path):
+    # Batches of the n-th images of all classes: every strip is written by both ranks.
+    words = [*small, "--method", "cda", "--mi", "160", "--ri", "40", *THREE_BATCHES]
+    assert delt("recover", *words, "--out", tmp_path / "one").exit_code == 0
+    run = Run(tmp_path / "two")
+    launcher = started("-m", "delt_engine", "recover", *words, "--ranks", "2", "--out", run.path)
+    wait_for(lambda: steps_of_other(run))
+    ranks = [process for process in psutil.Process(launcher.pid).children(recursive=True)]
+    run.request("pause")
+    asked = time.monotonic()
+    wait_for(lambda: run.status == "paused")
+    assert time.monotonic() - asked < 2
+    assert launcher.wait(60) == 128 + signal.SIGINT
+    assert not psutil.wait_procs(ranks, timeout=5)[1]
+    assert 0 < run.record().image_iterations < 12 * 160
+    assert delt("resume", run.path, "--ranks", "1", "--quiet").exit_code == 0
+    assert pictures(run.path) == pictures(tmp_path / "one")

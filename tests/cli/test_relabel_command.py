@@ -1,0 +1,70 @@
+"""``delt relabel``: what is written, what is told, and that students are trained on it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["colour_folder"]
+
+
+@pytest.fixture
+def folder(colours) -> list[str]:
+    return ["real", "--dataset", str(colours), "--image-size", "8", "--device", "cpu"]
+
+
+@pytest.fixture
+def training() -> list[str]:
+    return ["--epochs", "2", "--student-batch-size", "16", "--rand-augment", "m5-n2-mstd1"]
+
+
+def on_disk(path: Path) -> int:
+    return sum(file.stat().st_size for file in path.glob("*.safetensors"))
+
+
+def test_labels_are_written_as_large_as_predicted_and_students_train_on_them(delt, folder, training, tmp_path):
+    form = ["--form", "float32", "--json"]
+    predicted = json.loads(delt("relabel", *folder, *training, *form, "--predict").stdout)
+    assert not list(tmp_path.glob("labels*"))
+    done = delt("relabel", *folder, *training, *form, "--out", tmp_path / "labels")
+    assert done.exit_code == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert on_disk(tmp_path / "labels") == told["bytes"]["total"] == predicted["bytes"]["total"]
+    assert told["float16_bytes"]["labels"] * 2 == told["bytes"]["labels"]
+    students = ["--student", "convnet-3", "--student-width", "0.0625", "--student-stem", "stock", "--quiet", "--json"]
+    words = shlex.split(told["evaluate"])[1:]
+    stored = delt(*words, *students, "--device", "cpu")
+    assert stored.exit_code == 0, stored.stderr
+    live = delt("evaluate", *folder, *training, *students)
+    first, second = json.loads(stored.stdout), json.loads(live.stdout)
+    assert first["labels"] == "stored"
+    assert [first[name] for name in ("top1_last", "per_class")] == [second[name] for name in ("top1_last", "per_class")]
+
+
+def test_going_on_says_the_same(delt, folder, training, tmp_path):
+    words = ["relabel", *folder, *training, "--form", "uint8", "--top-k", "2", "--out", tmp_path / "labels"]
+    assert "uint8, 2 classes" in delt(*words).stdout
+    kept = {path.name: path.read_bytes() for path in (tmp_path / "labels").iterdir()}
+    (tmp_path / "labels" / "epoch-0002.safetensors").unlink()
+    assert delt(*words).exit_code == 0
+    assert {path.name: path.read_bytes() for path in (tmp_path / "labels").iterdir()} == kept
+    other = delt(*words, "--seed", "3")
+    assert other.exit_code == 2
+    assert "holds labels of seed 0, but 3 is asked for" in other.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--recipe", "hard", "--predict"], "there is nothing to store"),
+        ([], "out: nothing given, but labels need a folder"),
+        (["--form", "int4", "--predict"], "'int4' is not one of"),
+    ],
+)
+def test_what_cannot_be_is_told(delt, folder, words, said):
+    done = delt("relabel", *folder, *words)
+    assert done.exit_code == 2
+    assert said in done.stderr

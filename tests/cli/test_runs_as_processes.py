@@ -1,0 +1,208 @@
+"""Runs as real processes: killed, resumed, queued, paused, cancelled, interrupted.
+
+One run is made whole first; all others must end in its images.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import psutil
+import pytest
+from waiting import wait_for
+
+from delt_engine.cli.options import read_experiment
+from delt_engine.cli.recovery import recover
+from delt_engine.runs import jobs, queue
+from delt_engine.runs.records import RunOptions
+from delt_engine.runs.store import Run
+
+pytest_plugins = ["colour_folder"]
+
+ROUNDS = ["--ipc", "4", "--mi", "2400", "--ri", "600", "--seed", "0"]
+
+
+@pytest.fixture(scope="module")
+def words(colours) -> list[str]:
+    return ["--dataset", str(colours), "--image-size", "8", "--device", "cpu", *ROUNDS]
+
+
+@pytest.fixture(scope="module")
+def environment(home) -> dict[str, str]:
+    """One thread: a second one has nothing to do on such small images."""
+    return {**os.environ, "DELT_HOME": str(home), "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(autouse=True)
+def same_environment(environment, monkeypatch) -> None:
+    for name in ("DELT_HOME", "OMP_NUM_THREADS"):
+        monkeypatch.setenv(name, environment[name])
+
+
+def launch(environment, *words) -> subprocess.Popen:
+    command = [sys.executable, "-m", "delt_engine", *map(str, words)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+@pytest.fixture(scope="module")
+def whole(environment, words, tmp_path_factory) -> dict[str, bytes]:
+    """The pictures of a run that nobody disturbed; the command is tested on the way."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    process = launch(environment, "recover", *words, "--method", "delt", "--out", out, "--json")
+    stdout, stderr = process.communicate(timeout=120)
+    assert process.returncode == 0, stderr
+    found = json.loads(stdout)
+    assert (found["run"], found["images"], found["num_rounds"]) == (str(out), 12, 4)
+    assert found["image_iterations"] == 3 * (2400 + 1800 + 1200 + 600)
+    assert found["seconds"] > 0
+    assert "round 4 of 4" in stderr
+    return pictures(Run(out))
+
+
+def pictures(run: Run) -> dict[str, bytes]:
+    return {str(path.relative_to(run.path)): path.read_bytes() for path in sorted(run.path.rglob("*.png"))}
+
+
+def opened(path: Path) -> Run:
+    wait_for(lambda: (path / "run.json").is_file())
+    return Run(path)
+
+
+def resumed(environment, run: Run) -> dict:
+    process = launch(environment, "resume", run.path, "--json")
+    stdout, stderr = process.communicate(timeout=120)
+    assert process.returncode == 0, stderr
+    return json.loads(stdout)
+
+
+def test_a_run_killed_at_any_moment_ends_in_the_same_images(environment, words, whole, tmp_path) -> None:
+    process = launch(environment, "recover", *words, "--checkpoint-seconds", "0.05", "--out", tmp_path / "run", "-q")
+    run = opened(tmp_path / "run")
+    wait_for(lambda: (run.latest_event("step") or {}).get("round", 0) >= 2 and (run.path / "checkpoint").is_dir())
+    process.kill()
+    process.wait()
+    assert process.returncode == -signal.SIGKILL
+    assert run.record().status == "running"
+    assert run.status == "interrupted"
+    before = len(run.events("step"))
+    assert resumed(environment, run)["status"] == "finished"
+    assert run.events("step")[before]["iteration"] > 0  # it went on, and did not begin again
+    assert pictures(run) == whole
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "code"), [(signal.SIGINT, "cancelled", 130), (signal.SIGTERM, "paused", 130)]
+)
+def test_signals_stop_within_two_seconds(environment, words, tmp_path, number, status, code) -> None:
+    process = launch(environment, "recover", *words, "--mi", 24000, "--out", tmp_path / "run", "--json")
+    run = opened(tmp_path / "run")
+    wait_for(lambda: run.latest_event("step"))
+    asked = time.monotonic()
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=20)
+    assert time.monotonic() - asked < 2
+    assert process.returncode == code
+    assert json.loads(stdout)["status"] == run.status == status
+    assert stderr.splitlines()[-1].startswith("Stopped: run run: it was")
+    assert run.rounds_written(0)[-1] >= 1
+    assert not list(run.path.rglob("*.tmp"))
+
+
+def test_jobs_queue_for_the_device_pause_cancel_and_go_on(words, whole, tmp_path) -> None:
+    experiment = read_experiment(recover.make_context("recover", list(words)).params)
+    first = jobs.start(experiment, tmp_path / "first", options=RunOptions(live_seconds=0.05))
+    wait_for(lambda: first.latest_event("step"))
+    second = jobs.start(experiment, tmp_path / "second")
+    wait_for(lambda: second.latest_event("note"))
+    assert "Waiting for the device" in second.latest_event("note")["text"]
+    assert (second.status, second.record().started) == ("queued", None)
+    assert second.rounds_written(0) == [0]  # it already shows what it starts from
+    waiting = psutil.Process(second.record().process.pid)
+    assert not any("libtorch" in part.path for part in waiting.memory_maps())
+
+    asked = time.monotonic()
+    jobs.pause(first)
+    wait_for(lambda: first.status == "paused", 20)
+    assert time.monotonic() - asked < 2
+    wait_for(lambda: second.status == "running")
+    assert not jobs.is_alive(first)
+
+    jobs.resume(first)
+    wait_for(lambda: first.events("note") and first.status == "queued")
+    wait_for(lambda: second.latest_event("step"))
+    asked = time.monotonic()
+    jobs.cancel(second)
+    wait_for(lambda: second.status == "cancelled", 20)
+    assert time.monotonic() - asked < 2
+
+    wait_for(lambda: first.status == "finished", 120)
+    assert pictures(first) == whole
+    assert (first.record().threads, first.record().process) == (1, None)
+    finished = [event["status"] for event in first.events("status")]
+    assert finished == ["running", "paused", "queued", "running", "finished"]
+
+
+def span(run: Run) -> tuple[str, str]:
+    """When a run had the device; ISO 8601 sorts as it is."""
+    return run.record().started, run.record().finished
+
+
+def test_three_runs_take_the_device_one_by_one_in_the_order_of_the_queue(words, tmp_path) -> None:
+    experiment = read_experiment(recover.make_context("recover", list(words)).params)
+    short = experiment.replace(recover=experiment.recover.replace(iterations=40, round_iterations=10))
+    settings = {"first": experiment, "second": short, "third": short}
+    first, second, third = (jobs.start(each, tmp_path / name) for name, each in settings.items())
+    wait_for(lambda: first.status == "running" and queue.place(third) == 2)
+    assert [queue.place(run) for run in (first, second, third)] == [None, 1, 2]
+    queue.move_up(third)
+    assert [queue.place(run) for run in (first, second, third)] == [None, 2, 1]
+    wait_for(lambda: all(run.status == "finished" for run in (first, second, third)), 120)
+    spans = [span(run) for run in (first, third, second)]
+    assert all(before[1] <= after[0] for before, after in pairwise(spans))
+    assert queue.waiting() == []
+
+
+def test_a_run_is_cancelled_within_two_seconds_while_it_loads(words, tmp_path) -> None:
+    experiment = read_experiment(recover.make_context("recover", list(words)).params)
+    run = jobs.start(experiment, tmp_path / "run")
+    wait_for(lambda: run.status == "running")  # torch is being loaded
+    asked = time.monotonic()
+    jobs.cancel(run)
+    wait_for(lambda: run.status == "cancelled", 20)
+    assert time.monotonic() - asked < 2
+    wait_for(lambda: not jobs.is_alive(run))
+    assert (run.error, run.requested()) == (None, None)
+
+
+def test_a_process_that_does_not_react_is_ended_and_its_run_goes_on_later(words, whole, tmp_path) -> None:
+    experiment = read_experiment(recover.make_context("recover", list(words)).params)
+    run = jobs.start(experiment, tmp_path / "run", options=RunOptions(checkpoint_seconds=0.05))
+    wait_for(lambda: (run.path / "checkpoint").is_dir() and (run.latest_event("step") or {}).get("round", 0) >= 2)
+    hung = psutil.Process(run.record().process.pid)
+    hung.suspend()
+    jobs.cancel(run)
+    assert not jobs.is_overdue(run)
+    os.utime(run.path / "control", (0, time.time() - 3))
+    assert jobs.is_overdue(run)
+    jobs.stop_hard(run)
+    assert (run.status, run.requested(), run.record().process) == ("cancelled", None, None)
+    assert not hung.is_running() or hung.status() == psutil.STATUS_ZOMBIE
+    assert run.rounds_written(0)[-1] >= 1
+    jobs.resume(run)
+    wait_for(lambda: run.status == "finished", 120)
+    assert pictures(run) == whole
+
+
+def test_help_answers_without_torch(environment) -> None:
+    script = "import sys\nfrom delt_engine.cli import main\ntry:\n    main(['recover', '--help'])\nfinally:\n"
+    script += "    print(sorted({'torch', 'numpy', 'streamlit'} & set(sys.modules)), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout.startswith("Usage: ")
+    assert "torch" not in done.stderr

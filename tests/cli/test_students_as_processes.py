@@ -1,0 +1,139 @@
+"""Student training as real processes: killed and resumed, queued behind its images, paused and cancelled in time."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from waiting import wait_for
+
+from delt_engine.config import EvaluateConfig, Experiment
+from delt_engine.runs import jobs
+from delt_engine.runs.evaluations import evaluations_of, start_evaluation
+from delt_engine.runs.store import Run
+
+pytest_plugins = ["colour_folder"]
+
+QUICK = ["--epochs", "40", "--validate-every", "20", "--rand-augment", "none", "--seeds", "3"]
+LONG = EvaluateConfig(epochs=5000, rand_augment="none")
+
+
+@pytest.fixture(scope="module")
+def environment(home) -> dict[str, str]:
+    """One thread: a second one has nothing to do on such small images."""
+    return {**os.environ, "DELT_HOME": str(home), "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(autouse=True)
+def same_environment(environment, monkeypatch) -> None:
+    for name in ("DELT_HOME", "OMP_NUM_THREADS"):
+        monkeypatch.setenv(name, environment[name])
+
+
+@pytest.fixture(scope="module")
+def images(colours) -> Experiment:
+    """Settings of random real images of the colours."""
+    return Experiment.for_method(
+        "random", size=8, recover={"ipc": 4}, dataset=str(colours), image_size=8, device="cpu"
+    )  # fmt: skip
+
+
+def called(environment, *words) -> tuple[int, str, str]:
+    command = [sys.executable, "-m", "delt_engine", *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def launch(environment, *words) -> subprocess.Popen:
+    command = [sys.executable, "-m", "delt_engine", *map(str, words)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def opened(path: Path) -> Run:
+    wait_for(lambda: (path / "run.json").is_file())
+    return Run(path)
+
+
+def reached(result: dict) -> list[tuple]:
+    """Everything of the students but the time they took."""
+    return [(each["seed"], each["top1_last"], each["curve"], each["per_class"]) for each in result["students"]]
+
+
+def test_images_then_students_in_the_queue_and_killed_students_end_in_the_same_numbers(
+    environment, images, tmp_path
+) -> None:
+    source = jobs.start(images, tmp_path / "source")
+    config = EvaluateConfig(epochs=40, validate_every=20, rand_augment="none", seeds=3)
+    whole = start_evaluation(source, config)  # its images are not there yet
+    wait_for(lambda: whole.status in ("finished", "failed"))
+    assert whole.error is None
+    assert source.record().finished <= whole.record().started
+    expected = whole.record().result
+    assert [each["seed"] for each in expected["students"]] == [0, 1, 2]
+    assert [found.run for found in evaluations_of(str(source.path))] == [whole]
+
+    process = launch(environment, "evaluate", source.path, *QUICK, "--checkpoint-seconds", "0.05", "--out",
+                     tmp_path / "run", "-q")  # fmt: skip
+    run = opened(tmp_path / "run")
+    wait_for(lambda: (run.latest_event("epoch") or {}).get("student") == 1 and run.events("epoch")[-1]["epoch"] >= 10)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert (run.record().status, run.status) == ("running", "interrupted")
+    before = len(run.events("epoch"))
+    code, stdout, stderr = called(environment, "resume", run.path, "--json")
+    assert code == 0, stderr
+    assert reached(json.loads(stdout)) == reached(expected)
+    went_on = run.events("epoch")[before]
+    assert went_on["student"] > 1 or went_on["epoch"] > 1  # it went on, and did not begin again
+    assert [event["student"] for event in run.events("student")][-1] == 2
+
+
+def test_students_pause_and_cancel_within_two_seconds_and_go_on(images, tmp_path) -> None:
+    source = jobs.start(images, tmp_path / "source")
+    run = start_evaluation(source, LONG)
+    for wish, status in ((jobs.pause, "paused"), (jobs.cancel, "cancelled")):
+        before = len(run.events("epoch"))
+        wait_for(lambda before=before: len(run.events("epoch")) > before)
+        asked = time.monotonic()
+        wish(run)
+        wait_for(lambda status=status: run.status == status, 20)
+        assert time.monotonic() - asked < 2
+        wait_for(lambda: not jobs.is_alive(run))
+        last = run.events("epoch")[-1]["epoch"]
+        if status == "paused":
+            jobs.resume(run)
+            wait_for(lambda last=last: run.events("epoch")[-1]["epoch"] > last)
+            assert run.events("epoch")[before + last]["epoch"] == last + 1  # nothing was lost
+    assert run.record().seconds > 0
+
+
+def test_a_source_that_was_stopped_fails_its_students_with_a_sentence(images, tmp_path) -> None:
+    optimised = images.replace(recover={"ipc": 4, "iterations": 24000, "round_iterations": 600}, select={})
+    source = jobs.start(optimised, tmp_path / "source")
+    run = start_evaluation(source, LONG)
+    wait_for(lambda: source.latest_event("step"))
+    jobs.cancel(source)
+    wait_for(lambda: run.status == "failed")
+    assert run.error == "source: run source is cancelled, but students learn from a finished one."
+
+
+def test_names_that_do_not_match_are_refused_before_a_folder_is_made(environment, images, tmp_path, colours) -> None:
+    folder = tmp_path / "pictures"
+    for number, name in enumerate(("blue", "green", "violet")):
+        (folder / name).mkdir(parents=True)
+        picture = next((colours / "train" / ("blue", "green", "red")[number]).iterdir())
+        (folder / name / "0.png").write_bytes(picture.read_bytes())
+    words = ["evaluate", folder, "--dataset", colours, "--image-size", 8, "--out", tmp_path / "run", *QUICK]
+    code, stdout, stderr = called(environment, *words)
+    assert (code, stdout) == (2, "")
+    assert stderr.count("\n") == 1
+    assert "source: the class names do not match" in stderr
+    assert "'violet'" in stderr
+    assert "'red'" in stderr
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,113 @@
+"""A real server with a home of its own, and a real browser that looks at it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+from waiting import wait_for
+
+ROOT = Path(__file__).resolve().parents[2]
+BROWSER_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+START_S = 60
+
+
+def browser_path() -> str:
+    """Return the browser to drive: DELT_CHROMIUM, or one on the path."""
+    named = os.environ.get("DELT_CHROMIUM")
+    found = named or next(filter(None, map(shutil.which, BROWSER_NAMES)), None)
+    if not found or not Path(found).exists():
+        pytest.fail(
+            f"No browser: {named or 'none of ' + ', '.join(BROWSER_NAMES)} is there. Install chromium, or name one in "
+            "the environment variable DELT_CHROMIUM."
+        )
+    return found
+
+
+@dataclass
+class Studio:
+    """A running server: its address, its user's home, and how to stop and start it again."""
+
+    home: Path
+    port: int
+    process: subprocess.Popen | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://localhost:{self.port}"
+
+    @property
+    def runs(self) -> list[Path]:
+        return sorted((self.home / "runs").glob("*/run.json"))
+
+    def start(self) -> None:
+        log = (self.home / "server.log").open("ab")
+        command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true",
+                   f"--server.port={self.port}", "--server.address=localhost"]  # fmt: skip
+        environment = {**os.environ, "DELT_HOME": str(self.home)}
+        environment.pop("DELT_RUNS", None)
+        self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+        wait_for(self._answers, START_S)
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(timeout=10)
+
+    def _answers(self) -> bool:
+        assert self.process.poll() is None, (self.home / "server.log").read_text()[-2000:]
+        try:
+            with urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=2) as answer:
+                return answer.status == 200
+        except (urllib.error.URLError, OSError):
+            return False
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("localhost", 0))
+        return found.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory) -> Iterator[Studio]:
+    made = Studio(tmp_path_factory.mktemp("home"), free_port())
+    made.start()
+    yield made
+    made.stop()
+    for process in psutil.process_iter(["cmdline"]):  # runs outlive the server; those of this home end here
+        if any(str(made.home) in word for word in process.info["cmdline"] or ()):
+            process.kill()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=browser_path(), args=arguments)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A window whose page must raise no error of its own."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    opened = context.new_page()
+    opened.set_default_timeout(20_000)
+    errors: list[str] = []
+    opened.on("pageerror", lambda error: errors.append(str(error)))
+    yield opened
+    context.close()
+    assert not errors

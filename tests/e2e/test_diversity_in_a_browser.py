@@ -1,0 +1,44 @@
+"""Diversity in a real browser: the map answers the pointer and the keys, and is saved as it is seen."""
+
+from __future__ import annotations
+
+import io
+
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+SOON = 20_000
+"""Milliseconds that an answer of the server may take on a busy machine."""
+
+BLANK = """() => {
+    const host = [...document.querySelectorAll('*')].find(e => e.shadowRoot?.querySelector('.tip canvas'));
+    const face = host.shadowRoot.querySelector('.tip canvas');
+    return face.getContext('2d').getImageData(0, 0, face.width, face.height).data.every(value => value === 0);
+}"""
+
+
+def test_the_map_shows_the_image_under_the_pointer_and_the_keys(page: Page, studio) -> None:
+    page.goto(f"{studio.url}/diversity")
+    plane, tip = page.locator(".plane"), page.locator(".tip")
+    expect(page.locator(".map[data-ready=true]")).to_be_visible(timeout=SOON)
+    plane.focus()
+    plane.press("ArrowLeft")  # the last point is of a run, the first a real image
+    expect(tip).to_be_visible()
+    expect(tip.locator("b")).to_contain_text(", image ")
+    for key in ("ArrowRight", "ArrowLeft"):
+        before = tip.locator("b").text_content()
+        plane.press(key)
+        expect(tip.locator("b")).not_to_have_text(before or "")
+        page.wait_for_function("() => !(" + BLANK + ")()")
+    plane.press("Escape")
+    expect(tip).to_be_hidden()
+    with page.expect_download() as started:
+        page.get_by_role("button", name="Save the map as PNG").click()
+    assert Image.open(io.BytesIO(started.value.path().read_bytes())).height >= 400
+    with page.expect_download() as started:
+        page.get_by_role("button", name="Save the map as SVG").click()
+    whole = started.value.path().read_text().count("<circle")
+    page.get_by_role("checkbox", name="Real images").uncheck()
+    with page.expect_download() as started:
+        page.get_by_role("button", name="Save the map as SVG").click()
+    assert 0 < started.value.path().read_text().count("<circle") < whole

@@ -1,0 +1,110 @@
+"""Early vs late in a real browser: the slider answers at once, keys and play work, links lock, files come down."""
+
+from __future__ import annotations
+
+import io
+import re
+from statistics import median
+
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+MOVE = """async (iteration) => {
+    const host = [...document.querySelectorAll('*')].find(e => e.shadowRoot?.querySelector('.film'));
+    const film = host.shadowRoot.querySelector('.film'), slider = film.querySelector('input');
+    const shown = () => [...film.querySelectorAll('canvas')].map(canvas => canvas.toDataURL());
+    const before = shown(), began = performance.now();
+    slider.value = iteration;
+    slider.dispatchEvent(new Event('input', {bubbles: true}));
+    const took = performance.now() - began;
+    await new Promise(requestAnimationFrame);
+    const shownAfter = performance.now() - began, after = shown();
+    return {took, shownAfter, now: film.dataset.now, changed: after.map((picture, at) => picture !== before[at])};
+}"""
+"""Move the slider as a hand would; measure until all is drawn, and until the screen's next frame."""
+
+SOON = 20_000
+"""Milliseconds that an answer of the server may take on a busy machine."""
+
+
+def open_lab(page: Page, studio, query: str) -> None:
+    page.goto(f"{studio.url}/early_late?{query}")
+    expect(page.locator(".lab[data-ready=true]")).to_be_visible(timeout=SOON)
+
+
+def test_every_move_is_answered_at_once_and_without_the_server(page: Page, studio) -> None:
+    open_lab(page, studio, "step=2&cls=cat")
+    expect(page.locator(".film canvas")).to_have_count(4)
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.evaluate(MOVE, 10)  # the first one also warms the pictures up
+    moves = [page.evaluate(MOVE, iteration) for iteration in (0, 30, 120, 202, 355, 400, 90, 250)]
+    assert max(move["took"] for move in moves) < 200, [move["took"] for move in moves]
+    assert median(move["shownAfter"] for move in moves) < 200, [move["shownAfter"] for move in moves]
+    assert [move["now"] for move in moves] == ["0", "30", "120", "202", "355", "400", "90", "250"]
+    # From 0 to 30 only the twin of round 1 moves; from 30 to 120 that of round 3 as well.
+    assert moves[1]["changed"] == [True, False, False, False]
+    assert moves[2]["changed"] == [True, True, False, False]
+    assert moves[4]["changed"] == [True, True, True, True]
+    assert not requests
+
+
+def test_keys_play_and_the_address(page: Page, studio) -> None:
+    open_lab(page, studio, "step=1&cls=rocket&it=0")
+    film = page.locator(".film")
+    expect(film.locator(".now span")).to_have_text("Before the first iteration")
+    slider = page.get_by_role("slider", name="Iteration")
+    slider.focus()
+    for _ in range(3):
+        slider.press("ArrowRight")
+    expect(film).to_have_attribute("data-now", "10")
+    expect(page).to_have_url(re.compile("it=10"), timeout=SOON)
+    page.reload()
+    expect(page.locator(".film[data-ready=true]")).to_have_attribute("data-now", "10", timeout=SOON)
+    open_lab(page, studio, "step=1&cls=rocket&it=370")
+    page.get_by_role("button", name="Play all iterations").click()
+    expect(film).to_have_attribute("data-now", "400", timeout=SOON)
+    expect(film.locator("canvas").nth(1)).to_have_attribute("aria-label", re.compile("400 of 400 iterations"))
+
+
+def test_predict_then_reveal(page: Page, studio) -> None:
+    page.goto(f"{studio.url}/early_late?step=4&cls=cat")
+    expect(page.locator(".delt canvas")).to_have_count(8, timeout=SOON)
+    expect(page.get_by_text("Early half, images 1 to 4")).to_have_count(0)
+    page.get_by_role("radio", name="The early half").click()
+    expect(page.get_by_text("Not this time: the late half is more alike")).to_be_visible(timeout=SOON)
+    expect(page.get_by_text("Early half, images 1 to 4")).to_be_visible()
+    expect(page.locator(".js-plotly-plot")).to_have_count(2, timeout=SOON)
+
+
+def test_one_iteration_is_stepped_through_by_keys(page: Page, studio) -> None:
+    open_lab(page, studio, "step=5&cls=cat")
+    steps = page.locator(".steps")
+    expect(steps.locator(".stage h4")).to_have_text("Crop")
+    steps.get_by_role("button", name="201 of 400").click()
+    steps.get_by_role("button", name="1 Crop").focus()
+    for title in ("Forward", "Two loss terms", "Gradient", "Adam's update", "Clip"):
+        page.keyboard.press("ArrowRight")
+        expect(steps.locator(".stage h4")).to_have_text(title)
+    expect(steps.get_by_role("button", name="201 of 400")).to_have_attribute("aria-pressed", "true")
+    expect(steps.get_by_role("button", name="Next stage")).to_be_disabled()
+    expect(steps.locator("canvas")).to_have_count(3)
+
+
+def test_a_locked_link_is_locked(page: Page, studio) -> None:
+    open_lab(page, studio, "step=3&lock=1&cls=flower&upto=200")
+    expect(page.get_by_text("Locked by the link").first).to_be_visible()
+    expect(page.get_by_role("radio", name="1 One patch")).to_be_disabled()
+    expect(page.get_by_role("combobox", name=re.compile("Class"))).to_be_disabled()
+    assert page.evaluate(MOVE, 400)["now"] == "200"
+    expect(page.locator(".film .chart")).to_have_count(3)
+
+
+def test_the_animation_comes_down_when_asked_for(page: Page, studio) -> None:
+    page.goto(f"{studio.url}/early_late?step=6&cls=rocket")
+    with page.expect_download() as started:
+        page.get_by_role("button", name="Animation (GIF)").click()
+    path = started.value.path()
+    picture = Image.open(io.BytesIO(path.read_bytes()))
+    assert started.value.suggested_filename == "early-late-rocket-1-twins.gif"
+    assert (picture.format, picture.n_frames) == ("GIF", 49)

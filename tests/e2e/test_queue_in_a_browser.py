@@ -1,0 +1,74 @@
+"""Two runs on one device, seen in a real browser: one works, one waits; a reload and a second tab change nothing."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import psutil
+from playwright.sync_api import Page, expect
+from waiting import wait_for
+
+from delt_engine.runs import jobs
+from delt_engine.runs.store import Run
+from pages.shared.presets import GLANCE
+
+expect.set_options(timeout=40_000)
+WISH_S = 2.0
+"""Seconds within which a wish is met."""
+
+VIEW_CPU_S = 2.0
+"""Seconds of work that a view may cost the server; time on the clock says more about what else the machine does."""
+
+
+def server_work(studio) -> float:
+    spent = psutil.Process(studio.process.pid).cpu_times()
+    return spent.user + spent.system
+
+
+def test_one_works_and_one_waits_in_every_tab(page: Page, studio, monkeypatch) -> None:
+    monkeypatch.setenv("DELT_HOME", str(studio.home))
+    monkeypatch.delenv("DELT_RUNS", raising=False)
+    experiment = GLANCE.experiment()
+    long = experiment.replace(recover=experiment.recover.replace(iterations=5000, round_iterations=1000))
+    first, second = (jobs.start(long.replace(seed=seed)) for seed in (0, 1))
+
+    page.goto(f"{studio.url}/recover?run={first.id}")
+    strip = page.get_by_test_id("stSidebar")
+    expect(strip.get_by_text("1st in the queue")).to_be_visible(timeout=60_000)
+    expect(strip.get_by_text("Round 1 of 5, iteration")).to_be_visible(timeout=60_000)
+    expect(strip.get_by_text("of memory").first).to_be_visible()
+    expect(page.locator(".delt canvas").first).to_be_visible()
+    assert second.record().started is None
+
+    # A reload brings the view and the strip back; so does a second tab.
+    for opened in (page, page.context.new_page()):
+        before = server_work(studio)
+        opened.goto(f"{studio.url}/recover?run={first.id}")
+        expect(opened.locator(".delt canvas").first).to_be_visible()
+        expect(opened.get_by_test_id("stSidebar").get_by_text("1st in the queue")).to_be_visible()
+        assert server_work(studio) - before < VIEW_CPU_S
+
+    # Pending and running are stopped from the strip, each within two seconds, and leave what they made.
+    for run in (second, first):
+        page.locator(f".st-key-strip-stop-{run.id} button").click()
+        wait_for(lambda run=run: run.requested() or not run.is_active)  # the press has come through
+        asked = time.monotonic()
+        wait_for(lambda run=run: run.status == "cancelled")
+        assert time.monotonic() - asked < WISH_S
+    expect(strip.get_by_text("Running and queued")).to_have_count(0)
+    assert max(first.rounds_written(0)) >= 1
+    assert second.rounds_written(0) == [0]
+    assert Path(first.path / "checkpoint").is_dir()
+
+
+def test_deleting_in_the_list_is_undone_by_one_press(page: Page, studio, monkeypatch) -> None:
+    monkeypatch.setenv("DELT_HOME", str(studio.home))
+    run = next(Run(path.parent) for path in studio.runs)
+    page.goto(f"{studio.url}/runs?run={run.id}")
+    page.locator(f".st-key-runs-delete-{run.id} button").click()
+    expect(page.get_by_text(f"Deleted {run.id}.")).to_be_visible()
+    assert not run.path.exists()
+    page.locator(".st-key-runs-undo button").click()
+    expect(page.get_by_text(f"Deleted {run.id}.")).to_have_count(0)
+    wait_for(run.path.exists)

@@ -1,0 +1,73 @@
+"""Predicted time and disk use, against counts by hand and against the real batches."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from delt_engine.analysis.cost import (
+    Rate,
+    RateKey,
+    best_rate,
+    checkpoint_bytes,
+    fitted,
+    largest_batch,
+    predicted_bytes,
+    predicted_seconds,
+    steps,
+)
+from delt_engine.config import RecoverConfig
+from delt_engine.paths import assets_dir
+from delt_engine.recovery.batches import plan_batches
+
+KEY = RateKey("cpu", "beef", 32, 100)
+RATE = Rate(KEY, 0.1, 0.004)
+
+
+@pytest.mark.parametrize("method", ["delt", "cda"])
+@pytest.mark.parametrize(("ipc", "num_classes", "batch_size"), [(10, 10, 100), (7, 5, 20), (50, 3, 100), (3, 40, 7)])
+def test_the_time_is_the_sum_over_every_iteration_of_every_batch(method, ipc, num_classes, batch_size) -> None:
+    config = RecoverConfig.for_method(method, ipc=ipc, iterations=40, round_iterations=10, batch_size=batch_size)
+    config = config.replace(early_late=True)
+    total = count = 0.0
+    for plan in plan_batches(num_classes, config):
+        for iteration in range(min(plan.first_iterations(10)), 40):
+            total += RATE.fixed_s + RATE.per_image_s * plan.joined(iteration // 10 + 1)
+            count += 1
+    assert steps(config, num_classes) == count
+    assert predicted_seconds(config, num_classes, RATE) == pytest.approx(total)
+    assert largest_batch(config, num_classes) == max(len(plan.slots) for plan in plan_batches(num_classes, config))
+
+
+def test_a_line_through_measured_points_never_has_a_negative_part() -> None:
+    assert fitted([(10, 0.14), (100, 0.5)]) == (0.1, 0.004)
+    assert fitted([(100, 0.5)]) == (0.0, 0.005)
+    assert fitted([(10, 0.01), (100, 0.5)]) == (0.0, pytest.approx(0.255 / 55))  # a line would begin below 0
+    assert fitted([(10, 0.5), (100, 0.5)]) == (0.5, 0.0)
+
+
+def test_a_rate_is_taken_for_the_same_teacher_and_device_only() -> None:
+    assert best_rate([RATE], replace(KEY, teacher="other")) == (None, False)
+    assert best_rate([RATE], replace(KEY, device="cuda")) == (None, False)
+    assert best_rate([RATE], KEY) == (RATE, True)
+    assert best_rate([RATE], replace(KEY, batch_size=40)) == (RATE, False)
+    assert best_rate([replace(RATE, is_here=False)], KEY)[1] is False
+
+
+def test_the_nearest_question_goes_first() -> None:
+    example = replace(RATE, is_here=False, name="example")
+    other = replace(RATE, key=replace(KEY, batch_size=40), name="other batch")
+    assert best_rate([example, other], KEY)[0].name == "other batch"
+    assert best_rate([example, other, RATE], KEY)[0] is RATE
+    scaled, is_exact = best_rate([RATE], replace(KEY, image_size=64))
+    assert (scaled.per_image_s, scaled.fixed_s, is_exact) == (0.016, 0.1, False)
+
+
+def test_disk_use_is_near_the_shipped_example() -> None:
+    folder = assets_dir() / "examples" / "photos-delt"
+    used = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    config = RecoverConfig(ipc=10, iterations=1000, round_iterations=125)
+    assert predicted_bytes(config, 10, 32) == pytest.approx(used, rel=0.1)
+    assert predicted_bytes(config, 10, 32, snapshot_classes=0) < used / 3
+    assert checkpoint_bytes(config, 10, 32) == 3 * 4 * 3 * 32 * 32 * 100

@@ -1,0 +1,117 @@
+"""Cosines by hand, draws that repeat, and measuring class by class against a plain loop over everything."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from delt_engine.analysis import diversity
+from delt_engine.analysis.diversity import (
+    ClassImages,
+    DiversityProgress,
+    Measures,
+    centroid_cosine,
+    draw_images,
+    measure,
+    network_vectors,
+    plain_vectors,
+)
+from delt_engine.errors import ShapeError
+
+
+def test_the_centroid_is_the_plain_mean_so_long_vectors_weigh_more() -> None:
+    # centroid (1.5, 2): cosines 1.5 / 2.5 and 2 / 2.5; of unit vectors both would be 0.7071
+    assert centroid_cosine(np.array([[3.0, 0.0], [0.0, 4.0]])) == pytest.approx([0.6, 0.8])
+
+
+def test_alike_is_one_and_nothing_is_zero() -> None:
+    assert centroid_cosine(np.array([[1.0, 2.0], [2.0, 4.0]])) == pytest.approx([1, 1])
+    assert centroid_cosine(np.array([[1.0, 0.0], [-1.0, 0.0]])).tolist() == [0, 0]
+    assert centroid_cosine(np.array([[0.0, 0.0], [1.0, 0.0]])) == pytest.approx([0, 1])
+
+
+def test_unrelated_images_seem_more_alike_when_there_are_fewer() -> None:
+    for count in (4, 25):
+        assert centroid_cosine(np.eye(100)[:count]) == pytest.approx([count**-0.5] * count)
+
+
+def test_one_image_has_no_centroid_but_itself() -> None:
+    with pytest.raises(ShapeError, match=r"shape \(1, 3\) given, but \(n, d\) with n of at least 2"):
+        centroid_cosine(np.ones((1, 3)))
+
+
+def test_draws_repeat_and_differ() -> None:
+    first = draw_images(20, 5, 3, 0, 7)
+    assert first.shape == (3, 5)
+    assert all(len(set(row)) == 5 and list(row) == sorted(row) and min(row) >= 0 and max(row) < 20 for row in first)
+    assert np.array_equal(first, draw_images(20, 5, 3, 0, 7))
+    assert not np.array_equal(first, draw_images(20, 5, 3, 0, 8))
+    assert not np.array_equal(first[0], first[1])
+    assert draw_images(4, 4, 3, 0).tolist() == [[0, 1, 2, 3]]
+
+
+@pytest.mark.parametrize("images", [1, 6])
+def test_too_few_or_too_many_images_are_refused(images: int) -> None:
+    with pytest.raises(ShapeError, match=f"images: {images} given, but 2 to 5"):
+        draw_images(5, images, 1, 0)
+
+
+def _classes(pictures: np.ndarray) -> list[ClassImages]:
+    return [ClassImages(number, len(each), each.__getitem__) for number, each in enumerate(pictures)]
+
+
+@pytest.fixture
+def pictures() -> np.ndarray:
+    """Four classes of six images."""
+    return np.random.default_rng(0).integers(0, 256, (4, 6, 4, 4, 3), dtype=np.uint8)
+
+
+def _plain(image_u8: np.ndarray) -> np.ndarray:
+    return image_u8.reshape(len(image_u8), -1) / 255 - 0.5
+
+
+@pytest.mark.parametrize("at_once", [1, 14, 512])
+def test_every_class_is_measured_by_itself_however_many_are_held(pictures, monkeypatch, at_once: int) -> None:
+    monkeypatch.setattr(diversity, "_IMAGES_AT_ONCE", at_once)
+    *progress, found = measure(_classes(pictures), plain_vectors((0.5,) * 3, (1,) * 3), images=6, is_early_late=True)
+    assert isinstance(found, Measures)
+    assert progress[0] == DiversityProgress(0, 24)
+    assert progress[-1] == DiversityProgress(24, 24)
+    for number, each in enumerate(pictures):
+        vectors = _plain(each).astype(np.float64)
+        unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        mean = vectors.mean(axis=0)
+        assert found.cosine[number, 0] == pytest.approx(unit @ mean / np.linalg.norm(mean), abs=1e-5)
+        pairs = [unit[i] @ unit[j] for i in range(6) for j in range(i)]
+        assert found.pairwise[number, 0] == pytest.approx(np.mean(pairs), abs=1e-5)
+        late = vectors[3:]
+        own = late @ late.mean(axis=0) / np.linalg.norm(late, axis=1) / np.linalg.norm(late.mean(axis=0))
+        late_pairs = [unit[i] @ unit[j] for i, j in ((3, 4), (3, 5), (4, 5))]
+        assert found.halves[number, 1] == pytest.approx([own.mean(), np.mean(late_pairs)], abs=1e-5)
+
+
+def test_draws_are_averages_of_what_single_ones_give(pictures) -> None:
+    *_, found = measure(_classes(pictures), _plain, images=3, draws=4, seed=5)
+    assert found.cosine.shape == found.index.shape == (4, 4, 3)
+    for number, each in enumerate(pictures):
+        for draw in range(4):
+            chosen = each[found.index[number, draw]]
+            assert found.cosine[number, draw] == pytest.approx(centroid_cosine(_plain(chosen)))
+    assert found.halves.shape == (0, 2, 2)
+
+
+def test_a_class_with_no_more_than_the_others_take_is_drawn_whole(pictures) -> None:
+    classes = [ClassImages(0, 3, pictures[0].__getitem__), ClassImages(1, 6, pictures[1].__getitem__)]
+    *_, found = measure(classes, _plain, images=3, draws=2)
+    assert found.index[0].tolist() == [[0, 1, 2]] * 2
+    assert found.cosine[0, 0].tolist() == found.cosine[0, 1].tolist()
+
+
+def test_features_are_what_the_last_layer_is_given(pictures) -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(48, 5), nn.ReLU(), nn.Linear(5, 2)).eval()
+    vectors = network_vectors(network, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+    images = (torch.from_numpy(pictures[0]).permute(0, 3, 1, 2).float() / 255 - 0.5) / 0.25
+    with torch.no_grad():
+        assert np.allclose(vectors(pictures[0]), network[:3](images).numpy(), atol=1e-5)

@@ -1,0 +1,42 @@
+"""The benchmark of students: both trainings compute the same from the same draws."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from delt_engine.bench.evaluate import CASES, EvaluateResult, _side_by_side, find_cases
+from delt_engine.config import EvaluateConfig
+from delt_engine.errors import ConfigError
+from delt_engine.students.training_set import ImageTable
+
+NAMES = ("a", "b", "c")
+
+
+@pytest.mark.parametrize("has_teacher", [True, False])
+def test_both_trainings_have_the_same_loss(has_teacher):
+    rng = np.random.default_rng(0)
+    table = ImageTable(
+        rng.integers(0, 256, (12, 8, 8, 3), dtype=np.uint8), np.arange(12) % 3, NAMES, (0.5,) * 3, (0.25,) * 3
+    )
+    torch.manual_seed(0)
+    teacher = nn.Sequential(nn.Flatten(), nn.Linear(192, 3)).eval() if has_teacher else None
+    kind = {} if has_teacher else {"labels": "hard", "loss": "ce"}
+    config = EvaluateConfig.for_recipe(
+        "delt", epochs=1, student="convnet-3", student_width=0.0625, student_stem="small", batch_size=4,
+        learning_rate=1e-3, rand_augment="none", ema_decay=0.0, precision="float32", min_crop=0.25, **kind,
+    )  # fmt: skip
+    plain, fast, gap = _side_by_side(table, teacher, config, 0, torch.device("cpu"))
+    assert plain > 0
+    assert fast > 0
+    assert gap < 1e-3
+
+
+def test_cases_and_records():
+    assert find_cases(()) == CASES
+    with pytest.raises(ConfigError, match="it must be one of photos-soft, photos-hard"):
+        find_cases(["none"])
+    record = EvaluateResult("c", "C", "cpu", 1, 1.0, 2.0, 2.0, 0.0).to_record()
+    assert {"case", "plain_rate", "fast_rate", "ratio", "max_abs_diff"} <= record.keys()

@@ -1,0 +1,54 @@
+"""The measurement of ranks: taken in turns, told as medians of ratios, with the images compared."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from fake_runs import fake_experiment
+
+from delt_engine.bench import ranks
+from delt_engine.errors import RunError
+from delt_engine.runs.store import Run
+
+
+def test_rates_are_medians_of_turns_and_images_are_compared(tmp_path, monkeypatch) -> None:
+    rates = {"0-1": 100.0, "0-2": 190.0, "1-1": 50.0, "1-2": 110.0, "2-1": 100.0, "2-2": 150.0}
+    taken = []
+
+    def run(out, size, of, device, quick) -> Run:
+        taken.append(out.name)
+        made = Run.create(out, fake_experiment())
+        made.update(image_iterations_per_second=rates[out.name])
+        (out / "images" / "cat").mkdir(parents=True)
+        (out / "images" / "cat" / "0000.png").write_bytes(b"odd" if out.name == odd else b"same")
+        return made
+
+    monkeypatch.setattr(ranks, "_run", run)
+    told = []
+    for folder, odd in (("a", ""), ("b", "1-2")):
+        result = ranks.bench_ranks(
+            2, tmp_path / folder, device="cpu", rounds=3, quick=True, report=lambda *done: told.append(done)
+        )
+        assert result.same_images is not bool(odd)
+    assert taken[:6] == list(rates)
+    assert (result.one_rate, result.rate, result.ratio) == (100.0, 150.0, 1.9)
+    assert result.to_record()["case"] == "ranks-2"
+    assert told[3] == ("measure", 3, 3)
+
+
+def test_each_rank_has_one_thread_and_a_run_that_fails_is_told(tmp_path, monkeypatch) -> None:
+    def run(command, env, **options) -> SimpleNamespace:
+        assert env["OMP_NUM_THREADS"] == "1"
+        assert command[1:4] == ["-m", "delt_engine", "recover"]
+        return SimpleNamespace(returncode=2, stderr="first\nError: out: it is a file.\n")
+
+    monkeypatch.setattr(ranks.subprocess, "run", run)
+    with pytest.raises(RunError, match="the run with 2 ranks failed: Error: out: it is a file."):
+        ranks._run(tmp_path / "a", 2, 2, "cpu", quick=True)
+
+
+def test_batches_can_be_shared_evenly() -> None:
+    for count in (2, 3, 4, 10):
+        words = ranks.command(count, count, "a", "cpu", quick=True)
+        assert len(words[words.index("--classes") + 1].split(",")) % count == 0

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from delt_engine.data.dataset import ArrayImages, Dataset, DatasetSpec
+from delt_engine.errors import DataError
+
+GREY = (0.5, 0.5, 0.5)
+
+
+def images(height: int = 6, width: int = 8, size: int = 4) -> ArrayImages:
+    pixels = np.random.default_rng(0).integers(0, 256, (5, height, width, 3), dtype=np.uint8)
+    return ArrayImages(pixels, [0, 1, 0, 1, 1], [f"train/x/{i}" for i in range(5)], size)
+
+
+def dataset(names: tuple[str, ...]) -> Dataset:
+    spec = DatasetSpec("pets", "Pets", "folder", len(names), names, 4, GREY, GREY, 5, 5, "")
+    return Dataset(spec, images(), images(), "f")
+
+
+def test_pixels_are_resized_by_the_short_side_and_cut_to_the_centre() -> None:
+    source = images(height=6, width=9, size=4)
+    whole = Image.fromarray(source.original(3)).resize((6, 4), Image.Resampling.BICUBIC)
+    assert source.pixels([3]).dtype == np.uint8
+    np.testing.assert_array_equal(source.pixels([0, 3])[1], np.asarray(whole)[:, 1:5])
+
+
+def test_pixels_at_native_size_are_the_stored_ones_and_a_copy() -> None:
+    source = images(4, 4, 4)
+    got = source.pixels(np.array([2, 0]))
+    np.testing.assert_array_equal(got[0], source.original(2))
+    got[:] = 0
+    assert source.original(2).any()
+
+
+def test_crop_of_the_target_size_is_cut_exactly() -> None:
+    source = images()
+    got = source.crops([4, 4], np.array([[1, 2, 4, 4], [2, 4, 4, 4]]))
+    np.testing.assert_array_equal(got[0], source.original(4)[1:5, 2:6])
+    np.testing.assert_array_equal(got[1], source.original(4)[2:6, 4:8])
+
+
+def test_length_size_and_rows_of_a_class() -> None:
+    source = images()
+    assert len(source) == 5
+    assert source.labels.dtype == np.int64
+    assert source.size(1) == (6, 8)
+    assert source.of_class(1).tolist() == [1, 3, 4]
+
+
+@pytest.mark.parametrize("index", [-1, 5])
+def test_index_out_of_range(index: int) -> None:
+    for read in (images().original, images().size, lambda i: images().pixels([i])):
+        with pytest.raises(DataError, match=rf"index: {index} given, but this set has images 0 to 4"):
+            read(index)
+
+
+@pytest.mark.parametrize("box", [[-1, 0, 2, 2], [0, 0, 0, 2], [3, 0, 4, 2], [0, 5, 2, 4]])
+def test_box_outside_its_image(box: list[int]) -> None:
+    with pytest.raises(DataError, match=r"boxes: .* given, but train/x/2 is 6 x 8 pixels"):
+        images().crops([2], np.array([box]))
+
+
+def test_boxes_of_another_shape() -> None:
+    with pytest.raises(DataError, match=r"boxes: shape \(1, 4\) given, but 2 images need \(2, 4\)"):
+        images().crops([0, 1], np.zeros((1, 4)))
+
+
+def test_class_index_and_its_error() -> None:
+    pets = dataset(("cat", "cow"))
+    assert pets.class_index("cow") == 1
+    with pytest.raises(DataError, match=r"classes: 'dog' given, but pets has cat, cow\."):
+        pets.class_index("dog")
+
+
+def test_error_names_the_first_twelve_of_many_classes() -> None:
+    many = dataset(tuple(f"c{i}" for i in range(100)))
+    with pytest.raises(DataError, match=r"pets has c0, .*, c11 and 88 more\."):
+        many.class_index("dog")

@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from small_pictures import flat
+
+from delt_engine.data.layout import list_files
+from delt_engine.errors import DataError
+
+RED, BLUE = (255, 0, 0), (0, 0, 255)
+
+
+def two_classes(root: Path) -> Path:
+    flat(root / "b" / "1.png", RED)
+    flat(root / "a" / "2.png", BLUE)
+    return root
+
+
+def test_train_and_test_are_listed_in_order(pets: Path) -> None:
+    listing = list_files(pets)
+    assert listing.class_names == ("cat", "dog")
+    assert listing.has_split
+    assert listing.names[:4] == ["train/cat/c0.png", "train/cat/c1.png", "train/cat/c2.png", "train/dog/d0.png"]
+    assert listing.names[5:] == ["test/cat/c0.png", "test/dog/d0.png"]
+    assert listing.labels.tolist() == [0, 0, 0, 1, 1, 0, 1]
+    assert listing.is_test.tolist() == [False] * 5 + [True] * 2
+    assert listing.sizes[0] == (pets / "train/cat/c0.png").stat().st_size
+    assert listing.mtimes[0] == (pets / "train/cat/c0.png").stat().st_mtime_ns
+
+
+def test_without_a_split_all_is_train(tmp_path: Path) -> None:
+    listing = list_files(two_classes(tmp_path / "x"))
+    assert not listing.has_split
+    assert listing.names == ["a/2.png", "b/1.png"]
+    assert not listing.is_test.any()
+
+
+@pytest.mark.parametrize("name", ["test", "val", "valid", "Validation", "TEST"])
+def test_names_of_the_test_folder(tmp_path: Path, name: str) -> None:
+    two_classes(tmp_path / "x" / "Train")
+    flat(tmp_path / "x" / name / "a" / "3.png", RED)
+    assert list_files(tmp_path / "x").names[2:] == [f"{name}/a/3.png"]
+
+
+def test_a_test_folder_without_labels_gives_way_to_val(tmp_path: Path) -> None:
+    two_classes(tmp_path / "x" / "train")
+    flat(tmp_path / "x" / "test" / "images" / "3.png", RED)
+    flat(tmp_path / "x" / "val" / "a" / "4.png", RED)
+    assert list_files(tmp_path / "x").names[2:] == ["val/a/4.png"]
+
+
+def test_tiny_imagenet_as_it_is_distributed(tmp_path: Path) -> None:
+    root = tmp_path / "tiny"
+    for name in ("n01", "n02"):
+        flat(root / "train" / name / "images" / f"{name}_0.JPEG", RED)
+    for number in range(3):
+        flat(root / "val" / "images" / f"val_{number}.JPEG", RED)
+    flat(root / "test" / "images" / "test_0.JPEG", RED)
+    (root / "val" / "val_annotations.txt").write_text("val_0.JPEG\tn02\t0\t0\t9\t9\nval_1.JPEG\tn01\t0\t0\t9\t9\n")
+    listing = list_files(root)
+    assert listing.names[2:] == ["val/images/val_1.JPEG", "val/images/val_0.JPEG"]
+    assert listing.labels.tolist() == [0, 1, 0, 1]
+
+
+def test_deep_hidden_and_other_files(tmp_path: Path) -> None:
+    root = two_classes(tmp_path / "x")
+    flat(root / "a" / "deep" / "er" / "3.PNG", RED)
+    flat(root / "a" / ".hidden.png", RED)
+    flat(root / ".git" / "4.png", RED)
+    flat(root / "__MACOSX" / "5.png", RED)
+    (root / "a" / "notes.txt").write_text("x")
+    (root / "README").write_text("x")
+    listing = list_files(root)
+    assert listing.names == ["a/2.png", "a/deep/er/3.PNG", "b/1.png"]
+    assert listing.ignored == 2
+
+
+def test_links_that_lead_nowhere_or_in_a_circle(tmp_path: Path) -> None:
+    root = two_classes(tmp_path / "x")
+    (root / "a" / "gone.png").symlink_to(tmp_path / "nothing.png")
+    (root / "a" / "up").symlink_to(root / "a", target_is_directory=True)
+    listing = list_files(root)
+    assert listing.names == ["a/2.png", "b/1.png"]
+    assert listing.refused == (("a/gone.png", "No such file or directory"),)
+
+
+def test_a_name_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    root = two_classes(tmp_path / "x")
+    try:
+        Path(os.fsdecode(os.fsencode(root) + b"/a/\xff.png")).write_bytes(b"x")
+    except OSError:  # this file system allows no such name, so there is nothing to refuse
+        return
+    listing = list_files(root)
+    assert listing.names == ["a/2.png", "b/1.png"]
+    assert listing.refused == ((r"a/\udcff.png", "its name is not UTF-8"),)
+
+
+def test_a_folder_that_cannot_be_read_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = two_classes(tmp_path / "x")
+    flat(root / "a" / "locked" / "3.png", RED)
+    scandir = os.scandir
+
+    def guarded(path: str | Path):
+        if Path(path).name == "locked":
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    assert list_files(root).refused == (("a/locked", "Permission denied"),)
+
+
+def test_fingerprint_follows_names_bytes_times_and_size(tmp_path: Path) -> None:
+    root = two_classes(tmp_path / "x")
+    first = list_files(root)
+    assert first.fingerprint(32) == list_files(root).fingerprint(32)
+    assert first.fingerprint(32) != first.fingerprint(64)
+    os.utime(root / "a" / "2.png", ns=(5, 5))
+    second = list_files(root).fingerprint(32)
+    (root / "a" / "2.png").rename(root / "a" / "3.png")
+    third = list_files(root).fingerprint(32)
+    assert len({first.fingerprint(32), second, third}) == 3
+
+
+def nothing(root: Path) -> None:
+    pass
+
+
+def empty(root: Path) -> None:
+    root.mkdir()
+
+
+def a_file(root: Path) -> None:
+    root.write_bytes(b"PK")
+
+
+def only_images(root: Path) -> None:
+    flat(root / "1.png", RED)
+
+
+def one_class(root: Path) -> None:
+    flat(root / "train" / "a" / "1.png", RED)
+
+
+def empty_class(root: Path) -> None:
+    two_classes(root / "train")
+    (root / "train" / "c").mkdir()
+
+
+def class_of_notes(root: Path) -> None:
+    two_classes(root)
+    (root / "docs").mkdir()
+    (root / "docs" / "a.txt").write_text("x")
+
+
+def only_test(root: Path) -> None:
+    flat(root / "test" / "a" / "1.png", RED)
+
+
+def stranger_in_test(root: Path) -> None:
+    two_classes(root / "train")
+    two_classes(root / "val")
+    flat(root / "val" / "zebra" / "1.png", RED)
+
+
+def other_classes_in_test(root: Path) -> None:
+    two_classes(root / "train")
+    flat(root / "test" / "zebra" / "1.png", RED)
+
+
+def nested(root: Path) -> None:
+    two_classes(root / "pets" / "train")
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (nothing, r"dataset: the folder .*x does not exist\."),
+        (empty, r"dataset: .*x is empty; it should hold one folder of images a class\."),
+        (a_file, r"dataset: .*x is a file, but a folder of images is needed; unpack it first\."),
+        (
+            only_images,
+            r"dataset: .*x has images but no class folders; put each class's images in a folder of its own\.",
+        ),
+        (one_class, r"dataset: .*x has one class folder, 'a', but at least two are needed\."),
+        (empty_class, r"classes: 'c' has no image file in .*train; remove the folder or fill it\."),
+        (class_of_notes, r"classes: 'docs' has no image file in .*x; remove the folder or fill it\."),
+        (only_test, r"dataset: .*x has 'test' but no 'train' folder\."),
+        (stranger_in_test, r"classes: 'zebra' is in .*val but not in train; every class needs train images\."),
+        (other_classes_in_test, r"classes: 'zebra' is in .*test but not in train; every class needs train images\."),
+        (nested, r"dataset: .*x holds another dataset, not class folders; did you mean .*pets\?"),
+    ],
+)
+def test_folders_that_are_no_dataset(tmp_path: Path, make, text: str) -> None:
+    make(tmp_path / "x")
+    with pytest.raises(DataError, match=text) as caught:
+        list_files(tmp_path / "x")
+    assert "\n" not in str(caught.value)

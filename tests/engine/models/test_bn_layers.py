@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from delt_engine.errors import CheckpointError
+from delt_engine.models.catalogue import build_network
+from delt_engine.models.statistics import bn_layers
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["resnet18", "resnet50", "convnet-3", "mobilenet_v2", "shufflenet_v2_x0_5", "densenet121", "regnet_x_400mf",
+     "efficientnet_b0", "googlenet", "resnet10t"],
+)  # fmt: skip
+def test_layers_come_as_the_forward_pass_meets_them(name):
+    network = build_network(name, 4, image_size=32).eval()
+    layers, met = bn_layers(network), []
+    for layer in layers:
+        layer.register_forward_hook(lambda module, inputs, output: met.append(module))
+    with torch.no_grad():
+        network(torch.zeros(1, 3, 32, 32))
+    assert met == list(layers)
+
+
+def test_resnet18_has_twenty_layers():
+    layers = bn_layers(build_network("resnet18", 4, width=0.25))
+    assert [layer.num_features for layer in layers[:3]] == [16, 16, 16]
+    assert len(layers) == 20  # stem, 8 blocks of 2, 3 shortcuts
+
+
+def test_layers_without_running_statistics_are_left_out():
+    network = nn.Sequential(nn.BatchNorm2d(2, track_running_stats=False), nn.BatchNorm2d(3), nn.BatchNorm1d(4))
+    assert [layer.num_features for layer in bn_layers(network)] == [3]
+
+
+def test_network_without_batchnorm_is_one_sentence():
+    with pytest.raises(
+        CheckpointError, match="Sequential has no BatchNorm layers, so there are no statistics to match"
+    ):
+        bn_layers(nn.Sequential(nn.Conv2d(3, 4, 3)))

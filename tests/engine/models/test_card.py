@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from delt_engine.errors import CheckpointError
+from delt_engine.models import card as cards
+from delt_engine.models.card import (
+    TeacherCard,
+    find_teacher,
+    free_teacher_path,
+    has_card,
+    read_card,
+    teacher_files,
+)
+
+CARD = TeacherCard(
+    name="made", network="resnet18", width=0.25, stem="small", num_classes=2, class_names=("cat", "été"), image_size=32,
+    mean=(0.5, 0.4, 0.3), std=(0.2, 0.2, 0.1), dataset="photos", dataset_fingerprint="d1", accuracy=94.5, epochs=3,
+    source="delt squeeze, seed 0", fingerprint="f1",
+)  # fmt: skip
+
+
+def write(path, card=CARD, **changes):
+    """Write a safetensors file of no weights by the format's own rules."""
+    values = json.loads(card.to_json()) | changes
+    header = json.dumps({"__metadata__": {cards.CARD_KEY: json.dumps(values)}}).encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    return path
+
+
+@pytest.fixture
+def folders(tmp_path, monkeypatch):
+    """Own and shipped teachers in folders of the test."""
+    monkeypatch.setattr(cards, "teachers_dir", lambda: tmp_path / "own")
+    monkeypatch.setattr(cards, "assets_dir", lambda: tmp_path / "assets")
+    return tmp_path / "own", tmp_path / "assets" / "teachers"
+
+
+def test_card_survives_json():
+    assert TeacherCard.from_json(CARD.to_json()) == CARD
+
+
+def test_card_is_named_after_its_file(tmp_path):
+    found = read_card(write(tmp_path / "photos-w0.25.safetensors"))
+    assert found.name == "photos-w0.25"
+    assert found.class_names == ("cat", "été")
+
+
+def test_reading_needs_no_torch(tmp_path):
+    path = write(tmp_path / "a.safetensors")
+    code = (
+        "import sys; from delt_engine.models.card import read_card; "
+        "assert read_card(sys.argv[1]).accuracy == 94.5; assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code, str(path)], check=True)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is truncated or no safetensors file"),
+        (b"\x00\x01", "is truncated or no safetensors file"),
+        (b"\xff" * 40, "is truncated or no safetensors file"),
+        ((9).to_bytes(8, "little") + b'{"__meta', "is truncated or no safetensors file"),
+        ((2).to_bytes(8, "little") + b"[]", "is truncated or no safetensors file"),
+        ((2).to_bytes(8, "little") + b"{}", "holds weights without a teacher card"),
+    ],
+)
+def test_broken_files_are_one_sentence(tmp_path, content, message):
+    path = tmp_path / "broken.safetensors"
+    path.write_bytes(content)
+    assert not has_card(path)
+    with pytest.raises(CheckpointError, match=message):
+        read_card(path)
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(CheckpointError, match=r"none\.safetensors cannot be read \(No such file or directory\)"):
+        read_card(tmp_path / "none.safetensors")
+
+
+def test_incomplete_card_names_what_is_missing():
+    values = json.loads(CARD.to_json())
+    del values["mean"]
+    with pytest.raises(CheckpointError, match="the card has no 'mean'"):
+        TeacherCard.from_json(json.dumps(values))
+    for text in ("[1]", "{", json.dumps(values | {"mean": 3})):
+        with pytest.raises(CheckpointError, match="the card cannot be read"):
+            TeacherCard.from_json(text)
+    with pytest.raises(CheckpointError, match="the card names 2 classes but counts 3"):
+        TeacherCard.from_json(CARD.to_json().replace('"num_classes": 2', '"num_classes": 3'))
+
+
+def test_own_teachers_come_first_newest_first_and_hide_shipped_ones(folders):
+    own, shipped = folders
+    os.utime(write(own / "old.safetensors"), (1, 1))
+    os.utime(write(own / "new.safetensors"), (9, 9))
+    os.utime(write(own / "photos.safetensors"), (5, 5))
+    write(shipped / "photos.safetensors")
+    write(shipped / "digits.safetensors")
+    assert [name for name, _ in teacher_files()] == ["new", "photos", "old", "digits"]
+    assert find_teacher("photos") == own / "photos.safetensors"
+    assert find_teacher("digits") == shipped / "digits.safetensors"
+
+
+def test_auto_takes_the_datasets_own_then_the_shipped(folders):
+    own, shipped = folders
+    write(shipped / "photos.safetensors")
+    write(own / "other.safetensors", dataset="digits")
+    (own / "broken.safetensors").write_bytes(b"no")
+    write(own / "odd.safetensors", mean=None)
+    assert find_teacher("auto", "photos") == shipped / "photos.safetensors"
+    large = write(own / "large.safetensors", image_size=64)
+    assert find_teacher("auto", "photos") == large
+    assert find_teacher("auto", "photos", 32) == shipped / "photos.safetensors"
+
+
+def test_auto_prefers_a_teacher_of_the_same_classes(folders):
+    """Two folders may have one name."""
+    own, _ = folders
+    os.utime(write(own / "pets.safetensors", dataset="images"), (1, 1))
+    os.utime(write(own / "cars.safetensors", dataset="images", class_names=["bus", "van"]), (9, 9))
+    assert find_teacher("auto", "images", 32, ("cat", "été")) == own / "pets.safetensors"
+    assert find_teacher("auto", "images", 32, ("bus", "van")) == own / "cars.safetensors"
+    assert find_teacher("auto", "images", 32, ("oak", "elm")) == own / "cars.safetensors"  # refused when it is loaded
+    assert find_teacher("auto", "images") == own / "cars.safetensors"
+
+
+def test_a_new_teacher_takes_no_other_ones_place(folders):
+    own, _ = folders
+    assert free_teacher_path("a", "f1") == own / "a.safetensors"
+    write(own / "a.safetensors")
+    assert free_teacher_path("a", "f1") == own / "a.safetensors"
+    assert free_teacher_path("a", "f2") == own / "a-2.safetensors"
+    (own / "a-2.safetensors").write_bytes(b"of somebody")
+    assert free_teacher_path("a", "f2") == own / "a-3.safetensors"
+
+
+def test_auto_without_a_teacher_says_how_to_get_one(folders):
+    with pytest.raises(CheckpointError) as caught:
+        find_teacher("auto", "cifar10", 32)
+    assert str(caught.value) == (
+        "teacher: there is none for cifar10 at 32 px; train one with "
+        "`delt squeeze --dataset cifar10 --image-size 32`, or give a checkpoint with --teacher."
+    )
+    with pytest.raises(CheckpointError, match="'auto' given, but it needs a dataset"):
+        find_teacher("auto")
+
+
+def test_unknown_names_and_paths_are_one_sentence(folders, tmp_path):
+    write(folders[1] / "photos.safetensors")
+    with pytest.raises(CheckpointError, match=r"'fotos' given, but no teacher has that name; did you mean 'photos'\?"):
+        find_teacher("fotos")
+    with pytest.raises(CheckpointError, match="'zzz' given, but no teacher has that name; known are photos"):
+        find_teacher("zzz")
+    with pytest.raises(CheckpointError, match=r"a\.pth' given, but it is no file"):
+        find_teacher(str(tmp_path / "a.pth"))
+    with pytest.raises(CheckpointError, match="given, but it is a folder"):
+        find_teacher(str(tmp_path))
+    plain = tmp_path / "a.pth"
+    plain.write_bytes(b"x")
+    assert find_teacher(str(plain)) == plain

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import pytest
+import timm
+import torch
+from torch import nn
+from torchvision.models import VGG, get_model
+
+from delt_engine.models.stems import has_small_stem, make_small
+
+
+def down_sampling(network: nn.Module, features: str) -> int:
+    """Return the factor by which a 32 px image shrinks up to the named part."""
+    sizes = []
+    handle = network.get_submodule(features).register_forward_hook(lambda m, i, out: sizes.append(out.shape[-1]))
+    with torch.no_grad():
+        network.eval()(torch.zeros(1, 3, 32, 32))
+    handle.remove()
+    return 32 // sizes[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "features", "stock", "small"),
+    [
+        ("resnet18", "layer4", 32, 8),
+        ("shufflenet_v2_x0_5", "conv5", 32, 8),
+        ("densenet121", "features", 32, 8),
+        ("mobilenet_v2", "features", 32, 8),
+        ("mobilenet_v3_small", "features", 32, 8),
+        ("efficientnet_b0", "features", 32, 8),
+        ("mnasnet0_5", "layers", 32, 8),
+        ("regnet_x_400mf", "trunk_output", 32, 16),
+    ],
+)
+def test_torchvision_families_shrink_less(name, features, stock, small):
+    network = get_model(name, weights=None, num_classes=4)
+    assert down_sampling(network, features) == stock
+    make_small(network)
+    assert down_sampling(network, features) == small
+    assert network(torch.zeros(2, 3, 32, 32)).shape == (2, 4)
+
+
+def test_vgg_classifies_one_value_a_channel():
+    network = VGG(nn.Sequential(nn.Conv2d(3, 512, 3)), num_classes=4, init_weights=False)
+    make_small(network)
+    assert network.classifier.weight.shape == (4, 512)
+    assert network(torch.zeros(2, 3, 32, 32)).shape == (2, 4)
+
+
+@pytest.mark.parametrize("name", ["resnet10t", "mobilenetv3_small_050", "efficientnet_lite0", "regnetx_002"])
+def test_timm_families_shrink_less(name):
+    network = timm.create_model(name, num_classes=4).eval()
+    before = network.forward_features(torch.zeros(1, 3, 64, 64)).shape[-1]
+    make_small(network)
+    assert network.forward_features(torch.zeros(1, 3, 64, 64)).shape[-1] in (2 * before, 4 * before)
+
+
+def test_resnet_stem_is_three_by_three_without_pool():
+    network = get_model("resnet18", weights=None)
+    make_small(network)
+    conv = network.conv1
+    assert (conv.kernel_size, conv.stride, conv.padding, conv.bias) == ((3, 3), (1, 1), (1, 1), None)
+    assert isinstance(network.maxpool, nn.Identity)
+
+
+def test_other_networks_have_none():
+    assert not has_small_stem(nn.Sequential(nn.Conv2d(3, 4, 3)))
+    assert not has_small_stem(get_model("squeezenet1_1", weights=None))
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "tokens"),
+    [("deit_tiny_patch16_224", 32, 65), ("deit_tiny_patch16_224", 64, 65), ("deit_tiny_distilled_patch16_224", 32, 66)],
+)
+def test_transformers_of_timm_see_64_patches(name, size, tokens):
+    with torch.device("meta"):
+        network = timm.create_model(name, num_classes=4, img_size=size)
+        make_small(network)
+        assert network.pos_embed.shape == (1, tokens, 192)
+        assert network.patch_embed.proj.stride == (size // 8, size // 8)
+        assert network(torch.zeros(2, 3, size, size)).shape == (2, 4)
+
+
+def test_a_new_patch_layer_is_drawn_like_any_other():
+    network = timm.create_model("deit_tiny_patch16_224", num_classes=4, img_size=32, depth=1)
+    make_small(network)
+    bound = (3 * 4 * 4) ** -0.5  # torch's own start of a convolution: uniform within 1 / sqrt(inputs)
+    weight = network.patch_embed.proj.weight
+    assert 0.95 * bound < weight.abs().max() <= bound
+    assert network.pos_embed.std().item() == pytest.approx(0.02, rel=0.1)
+
+
+def test_transformers_of_torchvision_see_64_patches():
+    with torch.device("meta"):
+        network = get_model("vit_b_16", weights=None, num_classes=4, image_size=32)
+        make_small(network)
+        assert network.encoder.pos_embedding.shape == (1, 65, 768)
+        assert network(torch.zeros(2, 3, 32, 32)).shape == (2, 4)
+
+
+@pytest.mark.parametrize("build", [lambda: get_model("convnext_tiny"), lambda: timm.create_model("convnext_tiny")])
+def test_convnext_shrinks_half_as_much(build):
+    with torch.device("meta"):
+        network = build()
+        make_small(network)
+    strides = [max(part.stride) for part in network.modules() if isinstance(part, nn.Conv2d) and max(part.stride) > 1]
+    assert strides == [2, 2, 2, 2]  # 16 in all, 32 as published

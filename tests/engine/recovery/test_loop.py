@@ -1,0 +1,254 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from safetensors.torch import load, save
+from tiny_networks import MEAN, STD, ResidualNet, batch, conv_net, teacher
+from torch import nn
+
+from delt_engine.config import RecoverConfig
+from delt_engine.data.tensors import value_bounds
+from delt_engine.errors import CheckpointError, ShapeError
+from delt_engine.recovery.batches import plan_batches
+from delt_engine.recovery.curriculum import crop_scale_at, learning_rate_at
+from delt_engine.recovery.loop import BatchState, recover, start_noise
+
+CONFIG = RecoverConfig(ipc=4, iterations=12, round_iterations=3)  # each class: one image a round, batch of 12
+
+
+def steps_of(config=CONFIG, network=None, *, images=None, state=None, seed=0):
+    plan, start, labels, rows = batch(config, seed)
+    images = start if images is None else images
+    network = teacher(conv_net()) if network is None else network
+    return recover(images, labels, network, plan, config, rows, mean=MEAN, std=STD, state=state)
+
+
+def final(config=CONFIG, **values):
+    *_, last = steps_of(config, **values)
+    return last.state.images
+
+
+def test_records_follow_the_schedule():
+    steps = list(steps_of())
+    assert [step.iteration for step in steps] == list(range(12))
+    assert [step.round_number for step in steps] == [1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4]
+    assert [step.joined for step in steps] == [3, 3, 3, 6, 6, 6, 9, 9, 9, 12, 12, 12]
+    assert [step.iteration for step in steps if step.ends_round] == [2, 5, 8, 11]
+    assert [step.learning_rate for step in steps] == [learning_rate_at(s, 12, 0.25) for s in range(12)]
+    assert [step.crop_scale for step in steps] == [crop_scale_at(s, 12) for s in range(12)]
+
+
+def test_losses_are_the_objective_of_the_joined_images():
+    step = next(steps_of())
+    ce_loss, bn_loss, total_loss = step.losses()
+    assert total_loss == pytest.approx(ce_loss + 0.01 * bn_loss)
+    assert not step.total_loss.requires_grad
+    plan, images, labels, _ = batch(CONFIG)
+    logits = teacher(conv_net())(images[:3].flip(-1) if batch(CONFIG)[3][0, 4] else images[:3])
+    assert ce_loss == pytest.approx(nn.functional.cross_entropy(logits, labels[:3]).item(), rel=1e-5)
+
+
+def test_each_image_s_cross_entropy_is_told_and_its_mean_is_the_loss():
+    network, rows = teacher(conv_net()), batch(CONFIG)[3]
+    start, labels = batch(CONFIG)[1:3]
+    for step in steps_of(network=network):
+        each = step.ce_losses()
+        assert each.shape == (step.joined,)
+        assert not each.requires_grad
+        assert each.mean().item() == pytest.approx(step.ce_loss.item(), rel=1e-5)
+        if step.iteration == 0:
+            crops = start[:3].flip(-1) if rows[0, 4] else start[:3]
+            expected = [nn.functional.cross_entropy(network(crops)[i], labels[i]).item() for i in range(3)]
+            assert each.tolist() == pytest.approx(expected, rel=1e-5)
+
+
+def test_late_images_do_not_move_before_their_round_and_joined_ones_do():
+    start, seen = 3 * batch(CONFIG)[1], []  # noise may lie outside the valid range, and waits there unclipped
+    for step in steps_of(images=start):
+        assert torch.equal(step.state.images[step.joined :], start[step.joined :])
+        assert step.state.exp_avg_sq[step.joined :].abs().sum() == 0
+        seen.append((step.state.images[: step.joined] != start[: step.joined]).flatten(1).any(1).all().item())
+    assert all(seen)
+
+
+def test_waiting_images_do_not_count():
+    images = batch(CONFIG)[1].clone()
+    images[3:] = 1e6  # whatever waits in rounds 2 to 4
+    for mine, theirs in zip(steps_of(), steps_of(images=images), strict=True):
+        if mine.round_number > 1:
+            break
+        assert mine.losses() == theirs.losses()
+        assert torch.equal(mine.state.images[:3], theirs.state.images[:3])
+
+
+def test_the_start_images_are_not_changed():
+    images = batch(CONFIG)[1]
+    before = images.clone()
+    list(steps_of(images=images))
+    assert torch.equal(images, before)
+
+
+def test_total_loss_falls():
+    config = CONFIG.replace(early_late=False, iterations=30, round_iterations=30, min_crop=1.0)
+    losses = [step.losses()[2] for step in steps_of(config, teacher(ResidualNet()))]
+    assert losses[-1] < 0.6 * losses[0]
+
+
+def test_pixels_stay_valid():
+    low, high = value_bounds(MEAN, STD)
+    images = final(CONFIG.replace(learning_rate=5.0))
+    assert (images >= low).all()
+    assert (images <= high).all()
+    assert ((images == low) | (images == high)).any()
+
+
+@pytest.mark.parametrize("network", [conv_net, ResidualNet])
+def test_same_seed_same_images(network):
+    network = teacher(network())
+    assert torch.equal(final(network=network), final(network=network))
+    assert not torch.equal(final(network=network), final(network=network, seed=1))
+
+
+@pytest.mark.parametrize("changes", [{}, {"adam_counters": "per-image"}, {"restart_rounds": True, "jitter": 2}])
+@pytest.mark.parametrize("stop", range(13))
+def test_resuming_at_any_iteration_gives_the_same_bits(changes, stop):
+    config, network = CONFIG.replace(**changes), teacher(ResidualNet())
+    whole = final(config, network=network)
+    state = BatchState.start(batch(config)[1])
+    steps = steps_of(config, network)
+    for _ in range(stop):
+        state = next(steps).state
+    steps.close()
+    assert state.iteration == stop
+    kept = BatchState.from_tensors(load(save(state.to_tensors())))
+    before = kept.images.clone()
+    again = [step.state.images for step in steps_of(config, network, images=torch.zeros_like(before), state=kept)]
+    assert torch.equal(again[-1] if again else kept.images, whole)
+    assert torch.equal(kept.images, before)
+    assert len(again) == 12 - stop
+
+
+def test_a_live_state_that_is_given_is_copied():
+    steps = steps_of()
+    live = next(steps).state
+    before = live.to_tensors()
+    next(steps_of(state=live))
+    assert all(torch.equal(tensor, before[name]) for name, tensor in live.to_tensors().items())
+
+
+def test_a_state_that_is_kept_does_not_change_with_the_next_steps():
+    steps = steps_of()
+    kept = next(steps).state.to_tensors()
+    before = {name: tensor.clone() for name, tensor in kept.items()}
+    next(steps)
+    assert all(torch.equal(kept[name], before[name]) for name in kept)
+    assert all(tensor.is_contiguous() for tensor in kept.values())
+
+
+def test_a_batch_that_starts_late_keeps_the_numbers_of_the_run():
+    config = CONFIG.replace(batching="images", batch_size=6)
+    early, late = plan_batches(3, config)
+    _, images, labels, rows = batch(config)
+    steps = list(recover(images, labels, teacher(conv_net()), late, config, rows, mean=MEAN, std=STD))
+    assert [step.iteration for step in steps] == list(range(6, 12))
+    assert [step.joined for step in steps] == [3, 3, 3, 6, 6, 6]
+    assert steps[0].round_number == 3
+    assert steps[0].learning_rate == learning_rate_at(6, 12, 0.25)
+
+
+def first_move(config: RecoverConfig, image: int) -> float:
+    """Return how far an image goes in its first step, in units of that step's learning rate (median pixel)."""
+    start = batch(config)[1]
+    for step in steps_of(config):
+        if step.joined > image:
+            moved = (step.state.images[image] - start[image]).abs()
+            return (moved[moved > 0] / step.learning_rate).median().item()
+    raise AssertionError
+
+
+def test_late_images_start_with_larger_steps_as_published_or_with_their_own_counter():
+    published, own = CONFIG, CONFIG.replace(adam_counters="per-image")
+    # Without bias correction a first step is (1 - beta1) / sqrt(1 - beta2) = 1.58 times lr, less what t = 4 corrects.
+    late = (1 - 0.5) / (1 - 0.5**4) / ((1 - 0.9) / (1 - 0.9**4)) ** 0.5
+    assert first_move(published, 0) == pytest.approx(1.0, abs=0.01)
+    assert first_move(published, 3) == pytest.approx(late, abs=0.01)
+    assert first_move(own, 3) == pytest.approx(1.0, abs=0.01)
+
+
+def test_restart_rounds_restarts_the_learning_rate_and_the_curriculum():
+    steps = list(steps_of(CONFIG.replace(restart_rounds=True)))
+    assert [step.learning_rate for step in steps] == [learning_rate_at(s, 3, 0.25) for s in (0, 1, 2)] * 4
+    assert [step.crop_scale for step in steps] == [crop_scale_at(s, 3) for s in (0, 1, 2)] * 4
+
+
+def test_a_record_that_holds_a_network_is_taken_as_teacher():
+    class Holder:
+        network = teacher(conv_net())
+
+    plan, images, labels, rows = batch(CONFIG)
+    step = next(recover(images, labels, Holder(), plan, CONFIG, rows, mean=MEAN, std=STD))
+    assert step.losses() == next(steps_of()).losses()
+
+
+def test_closing_the_loop_puts_the_teacher_back():
+    network = teacher(conv_net()).train().requires_grad_()
+    steps = steps_of(network=network)
+    next(steps)
+    assert not network.training
+    steps.close()
+    assert network.training
+    assert all(parameter.requires_grad and parameter.grad is None for parameter in network.parameters())
+    assert not any(module._forward_pre_hooks for module in network.modules())
+
+
+def test_a_teacher_that_fails_is_put_back_too():
+    class Failing(nn.Module):
+        def forward(self, features):
+            raise ValueError("failing")
+
+    network = nn.Sequential(nn.BatchNorm2d(3), Failing()).train()
+    with pytest.raises(ValueError, match="failing"):
+        next(steps_of(network=network))
+    assert network.training
+    assert not network[0]._forward_pre_hooks
+
+
+def test_a_teacher_without_batch_norm_is_refused():
+    with pytest.raises(CheckpointError, match="no BatchNorm layers"):
+        next(steps_of(network=nn.Sequential(nn.Flatten(), nn.Linear(192, 3))))
+
+
+def test_wrong_shapes_are_named():
+    plan, images, labels, rows = batch(CONFIG)
+    network, statistics = teacher(conv_net()), {"mean": MEAN, "std": STD}
+    with pytest.raises(ShapeError, match=r"images: shape \(11, 3, 8, 8\) given, but the batch needs \(12, 3, H, W\)"):
+        next(recover(images[1:], labels, network, plan, CONFIG, rows, **statistics))
+    with pytest.raises(ShapeError, match=r"labels: shape \(11,\) given"):
+        next(recover(images, labels[1:], network, plan, CONFIG, rows, **statistics))
+    with pytest.raises(ShapeError, match=r"crop_rows: shape \(11, 7\) given, but MI = 12"):
+        next(recover(images, labels, network, plan, CONFIG, rows[1:], **statistics))
+    with pytest.raises(ShapeError, match=r"state: images of shape \(6, 3, 8, 8\) given"):
+        next(recover(images, labels, network, plan, CONFIG, rows, state=BatchState.start(images[:6]), **statistics))
+
+
+def test_a_broken_state_is_named():
+    tensors = BatchState.start(torch.zeros(2, 3, 4, 4)).to_tensors()
+    with pytest.raises(ShapeError, match="state: exp_avg missing"):
+        BatchState.from_tensors({name: tensor for name, tensor in tensors.items() if name != "exp_avg"})
+    with pytest.raises(ShapeError, match=r"exp_avg_sq: shape \(1, 3, 4, 4\) given, but it must be \(2, 3, 4, 4\)"):
+        BatchState.from_tensors({**tensors, "exp_avg_sq": torch.zeros(1, 3, 4, 4)})
+
+
+def test_start_noise_is_normal_and_the_same_however_it_is_batched():
+    config = CONFIG.replace(batch_size=4)
+    small, (whole,) = plan_batches(3, config), plan_batches(3, CONFIG)
+    noise = start_noise(whole, 16, seed=5)
+    by_slot = dict(zip(whole.slots, noise, strict=True))
+    for plan in small:
+        for slot, image in zip(plan.slots, start_noise(plan, 16, seed=5), strict=True):
+            assert torch.equal(image, by_slot[slot])
+    assert noise.shape == (12, 3, 16, 16)
+    assert abs(noise.mean().item()) < 0.05
+    assert abs(noise.std().item() - 1) < 0.05
+    assert len({image.sum().item() for image in noise}) == 12
+    assert not torch.equal(noise, start_noise(whole, 16, seed=6))

@@ -1,0 +1,115 @@
+"""Batches that take their steps together end where each alone would."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from safetensors.torch import load, save
+from tiny_networks import MEAN, SIZE, STD, ResidualNet, conv_net, teacher
+
+from delt_engine.config import RecoverConfig
+from delt_engine.errors import ShapeError
+from delt_engine.recovery.augment import crop_plan
+from delt_engine.recovery.batches import pack_batches, plan_batches
+from delt_engine.recovery.loop import BatchState, recover
+from delt_engine.recovery.speed import FastPath, choose
+from delt_engine.seeding import generator
+
+CONFIG = RecoverConfig(ipc=4, iterations=10, round_iterations=5, batch_size=4, jitter=1)
+CLASSES = 3
+
+
+def start(plan):
+    return torch.stack([
+        torch.randn(3, SIZE, SIZE, generator=generator(0, "start", slot.class_index, slot.index), dtype=torch.float64)
+        for slot in plan.slots
+    ])  # fmt: skip
+
+
+def steps_of(plan, network, config=CONFIG, **values):
+    rows = torch.stack([crop_plan(config, SIZE, generator(0, "crops", member)) for member in plan.members])
+    labels = torch.tensor([slot.class_index for slot in plan.slots])
+    return recover(start(plan), labels, network, plan, config, rows, mean=MEAN, std=STD, **values)
+
+
+def images_of(plans, network, **values):
+    """Return the final image of each slot."""
+    found = {}
+    for plan in plans:
+        *_, last = steps_of(plan, network, **values)
+        found |= dict(zip(plan.slots, last.state.images, strict=True))
+    return found
+
+
+@pytest.mark.parametrize("folds", [False, True])
+@pytest.mark.parametrize("changes", [{}, {"adam_counters": "per-image"}])
+@pytest.mark.parametrize("network", [conv_net, ResidualNet])
+def test_packed_batches_end_in_the_images_of_each_alone(network, changes, folds):
+    config, network = CONFIG.replace(**changes), teacher(network()).double()
+    plans = plan_batches(CLASSES, config)
+    packed = pack_batches(plans, 2)
+    assert [plan.members for plan in packed] == [(0, 1), (2,)]
+    fast = FastPath(fold=folds)
+    alone = images_of(plans, network, config=config, fast=fast)
+    together = images_of(packed, network, config=config, fast=fast)
+    assert alone.keys() == together.keys()
+    for slot, image in alone.items():
+        torch.testing.assert_close(together[slot], image, rtol=0, atol=1e-9)
+
+
+def test_losses_are_the_means_of_the_groups_and_each_image_has_its_own():
+    network = teacher(conv_net()).double()
+    plans = plan_batches(CLASSES, CONFIG)
+    (packed,) = pack_batches(plans, 3)
+    each = [list(steps_of(plan, network)) for plan in plans]
+    for number, step in enumerate(steps_of(packed, network)):
+        alone = torch.tensor([steps[number].losses() for steps in each]).mean(0)
+        assert step.losses() == pytest.approx(tuple(alone.tolist()), rel=1e-6)
+        told = dict(zip(packed.slots, step.ce_losses().tolist(), strict=False))
+        for plan, steps in zip(plans, each, strict=True):
+            for slot, loss in zip(plan.slots, steps[number].ce_losses().tolist(), strict=False):
+                assert told[slot] == pytest.approx(loss, rel=1e-6)
+
+
+def test_a_packed_batch_resumes_to_the_same_bits():
+    network = teacher(ResidualNet()).double()
+    (packed,) = pack_batches(plan_batches(CLASSES, CONFIG), 3)
+    *_, whole = steps_of(packed, network)
+    steps = steps_of(packed, network)
+    for _ in range(7):
+        kept = next(steps).state
+    state = BatchState.from_tensors(load(save(kept.to_tensors())))
+    *_, last = steps_of(packed, network, state=state)
+    assert torch.equal(last.state.images, whole.state.images)
+
+
+def test_batches_of_another_schedule_are_not_packed():
+    config = CONFIG.replace(batch_size=8)  # two classes, then one
+    packed = pack_batches(plan_batches(CLASSES, config), 4)
+    assert [plan.members for plan in packed] == [(0,), (1,)]
+    assert [plan.batch_index for plan in packed] == [0, 1]
+
+
+def test_crops_are_needed_for_each_group():
+    (packed,) = pack_batches(plan_batches(CLASSES, CONFIG), 3)
+    rows, labels = crop_plan(CONFIG, SIZE, generator(0, "crops")), torch.zeros(12, dtype=torch.long)
+    with pytest.raises(ShapeError, match=r"crop_rows: shape \(10, 7\) given, but MI = 10 iterations need \(3, 10, 7\)"):
+        next(recover(start(packed), labels, teacher(conv_net()), packed, CONFIG, rows, mean=MEAN, std=STD))
+
+
+@pytest.mark.parametrize(
+    ("changes", "device", "size", "expected"),
+    [
+        ({}, "cpu", 32, FastPath("float32", True, 1)),
+        ({}, "cuda", 32, FastPath("bfloat16", True, 10)),
+        ({}, "cuda", 224, FastPath("bfloat16", True, 1)),
+        ({"batch_size": 1, "ipc": 1}, "cuda", 8, FastPath("bfloat16", True, 16)),
+        ({}, "mps", 32, FastPath("float32", True, 1)),
+        ({"precision": "bfloat16", "fold": "off", "pack": 3, "compile": "on"}, "cpu", 32,
+         FastPath("bfloat16", False, 3, True)),
+    ],
+)  # fmt: skip
+def test_what_auto_means(changes, device, size, expected):
+    chosen = choose(RecoverConfig(**changes), device, size)
+    assert chosen == expected
+    assert FastPath.from_record({**chosen.to_record(), "folded": 3}) == chosen

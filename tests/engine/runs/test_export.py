@@ -1,0 +1,94 @@
+"""A zip of chosen images: an ImageFolder with settings in every PNG, written in pieces, and nothing half sent."""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+
+import numpy as np
+import pytest
+from fake_runs import fake_experiment, make_finished_run, make_half_done_run, make_large_run
+from PIL import Image
+
+from delt_engine.config import Experiment
+from delt_engine.errors import RunError
+from delt_engine.runs.export import Chosen, zip_chunks
+from delt_engine.runs.image_settings import read_image_settings
+
+
+def opened(*chosen: Chosen) -> zipfile.ZipFile:
+    archive = zipfile.ZipFile(io.BytesIO(b"".join(zip_chunks(chosen))))
+    assert archive.testzip() is None
+    return archive
+
+
+def test_finished_images_go_out_as_they_are(tmp_path) -> None:
+    run = make_finished_run(tmp_path / "run")
+    archive = opened(Chosen(run, 1, (0, 2)), Chosen(run, 2))
+    folder = run.class_folder(1)
+    assert archive.read(f"run/{folder}/0002.png") == run.image_path(1, 2).read_bytes()
+    assert [name for name in archive.namelist() if name.endswith(".png")] == [
+        "run/cat/0000.png", "run/cat/0002.png", *(f"run/coffee/000{index}.png" for index in range(4)),
+    ]  # fmt: skip
+
+
+def test_an_earlier_round_is_cut_from_its_strip_with_its_settings(tmp_path) -> None:
+    run = make_half_done_run(tmp_path / "run")
+    archive = opened(Chosen(run, 1, (1,), 1), Chosen(run, 0, (3,)))
+    png = archive.read("run/cat/0001.png")
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(png))), run.snapshot_images(1, 1)[1])
+    found = read_image_settings(png)
+    assert (found.class_name, found.index, found.iterations, found.experiment.recover) == (
+        "cat", 1, 0, run.experiment.recover,
+    )  # fmt: skip
+    assert np.array_equal(
+        np.asarray(Image.open(io.BytesIO(archive.read("run/astronaut/0003.png")))), run.snapshot_images(0, 2)[3]
+    )
+
+
+def test_the_experiment_and_a_table_lie_beside_the_classes(tmp_path) -> None:
+    run = make_finished_run(tmp_path / "run")
+    archive = opened(Chosen(run, 1, (3,)))
+    (tmp_path / "e.yaml").write_bytes(archive.read("run/experiment.yaml"))
+    assert Experiment.read(tmp_path / "e.yaml") == run.experiment
+    (row,) = csv.DictReader(io.StringIO(archive.read("run/images.csv").decode()))
+    patch = run.selection()[7].patches[0]
+    assert (row["class"], row["index"], row["start_round"], row["iterations"]) == ("cat", "3", "4", "10")
+    assert (row["round"], row["sources"]) == ("4", patch.source)
+    assert float(row["true_class_prob"]) == pytest.approx(patch.true_class_prob, rel=1e-5)
+
+
+def test_two_runs_lie_in_folders_of_their_own_and_the_same_choice_gives_the_same_bytes(tmp_path) -> None:
+    first, second = make_finished_run(tmp_path / "a"), make_finished_run(tmp_path / "b", fake_experiment("cda"))
+    chosen = (Chosen(first, 0, (0,)), Chosen(second, 0, (0,)))
+    assert {name.split("/")[0] for name in opened(*chosen).namelist()} == {"a", "b"}
+    assert b"".join(zip_chunks(chosen)) == b"".join(zip_chunks(chosen))
+
+
+def test_it_comes_in_pieces_that_are_no_larger_than_an_image_needs(tmp_path) -> None:
+    run = make_large_run(tmp_path / "run", num_classes=3, ipc=50)
+    pieces = list(zip_chunks([Chosen(run, 0), Chosen(run, 2)]))
+    total = sum(map(len, pieces))
+    assert len(pieces) >= 100
+    assert max(map(len, pieces)) < total / 5
+
+
+@pytest.mark.parametrize(
+    ("chosen", "words"),
+    [
+        ({"class_index": 1, "indices": (4,)}, "class 1 has 0 to 3"),
+        ({"class_index": 1, "indices": (-1,)}, "0 to 3"),
+        ({"class_index": 7}, "has no images of it"),
+        ({"class_index": 1, "round_number": 9}, "cat of run run has no snapshot"),
+    ],
+)
+def test_what_is_not_there_is_refused_before_the_first_byte(tmp_path, chosen, words) -> None:
+    run = make_half_done_run(tmp_path / "run")
+    with pytest.raises(RunError, match=words):
+        zip_chunks([Chosen(run, 0), Chosen(run, **chosen)])
+
+
+def test_nothing_chosen_is_refused() -> None:
+    with pytest.raises(RunError, match="at least one"):
+        zip_chunks([])

@@ -1,0 +1,51 @@
+"""A process is known by its number, its start and its machine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import psutil
+
+from delt_engine.runs.processes import end, identity, is_running, memory_bytes, this_process
+
+
+def test_this_process_runs_and_one_that_began_at_another_time_does_not() -> None:
+    own = this_process()
+    assert own.pid == os.getpid()
+    assert is_running(own)
+    assert is_running(own.model_copy(update={"created": own.created + 1}))  # the clock may have been set
+    assert not is_running(own.model_copy(update={"created": own.created - 60}))
+
+
+def test_a_process_that_ended_does_not_run_even_while_nobody_waited_for_it() -> None:
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    process = identity(child.pid)
+    assert is_running(process)
+    child.stdin.close()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # it is a zombie now
+    assert not is_running(process)
+    child.wait()
+    assert not is_running(process)
+    assert identity(child.pid).created == 0.0
+
+
+def test_a_process_of_another_machine_is_taken_to_run() -> None:
+    assert is_running(this_process().model_copy(update={"hostname": "elsewhere", "pid": 1, "created": 0.0}))
+
+
+def test_a_process_and_its_children_are_measured_and_ended() -> None:
+    script = "import signal, subprocess, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+    script += "subprocess.Popen(['sleep', '60']); print('up', flush=True); time.sleep(60)"
+    started = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
+    started.stdout.readline()
+    process = identity(started.pid)
+    family = psutil.Process(started.pid).children()
+    assert memory_bytes(process) == psutil.Process(started.pid).memory_info().rss > 0
+    end(process, patience=0.05)  # it does not listen
+    assert not is_running(process)
+    assert not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in family)
+    assert memory_bytes(process) is None
+    end(process)  # once more does no harm
+    started.stdout.close()

@@ -1,0 +1,123 @@
+"""Which rank a process is, what the ranks tell each other, and how many are started."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from fake_runs import fake_experiment
+from filelock import FileLock, Timeout
+
+from delt_engine.config import Experiment
+from delt_engine.errors import ConfigError, RunCancelled, RunError
+from delt_engine.runs import ranks
+from delt_engine.runs.ranks import Rank, alone, this_rank, wanted
+from delt_engine.runs.store import Run
+
+
+def test_without_a_launcher_there_is_one_rank() -> None:
+    assert this_rank({}) == this_rank({"RANK": "3"}) == Rank(0, 1)
+
+
+def test_what_the_launcher_says() -> None:
+    told = {"RANK": "9", "WORLD_SIZE": "16", "LOCAL_RANK": "1", "TORCHELASTIC_RESTART_COUNT": "2"}
+    assert this_rank(told) == Rank(9, 16, 1, 2)
+    for number in ("4", "-1", "first"):
+        with pytest.raises(ConfigError, match="from 0 to one below the number of ranks"):
+            this_rank({"RANK": number, "WORLD_SIZE": "4"})
+
+
+def test_each_rank_has_a_card_of_its_own() -> None:
+    assert [Rank(number, 4, number % 2).device("cuda:0") for number in range(4)] == ["cuda:0", "cuda:1"] * 2
+    Rank().check_device("cuda:1")
+    Rank(0, 2).check_device("cuda")
+    with pytest.raises(ConfigError, match="'cuda:1' given, but 2 ranks take one card each"):
+        Rank(0, 2).check_device("cuda:1")
+
+
+class Store:
+    """A store as torch's rendezvous gives it."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+
+    def set(self, key: str, value: str) -> None:
+        self.values[key] = value
+
+    def get(self, key: str) -> str:
+        return self.values[key]
+
+    def check(self, keys: list[str]) -> bool:
+        return all(key in self.values for key in keys)
+
+
+@pytest.fixture
+def channels(monkeypatch):
+    """Channels of two ranks, made from the variables of each."""
+    store = Store()
+    monkeypatch.setattr("torch.distributed.rendezvous", lambda url: iter([(store, 0, 2)]))
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    made = []
+    for number in "01":
+        monkeypatch.setenv("RANK", number)
+        made.append(ranks.Channel())
+    return made
+
+
+def test_orders_arrive_in_their_order_and_the_first_rank_stays_until_the_end_is_heard(channels) -> None:
+    first, other = channels
+    first.say({"do": "rank"})
+    first.say({"do": "recover"})
+    assert [other.hear(lambda: None)["do"] for _ in range(2)] == ["rank", "recover"]
+    ending = threading.Thread(target=first.end)
+    ending.start()
+    assert other.hear(lambda: None) == {"do": "end"}
+    assert ending.is_alive()
+    other.leave()
+    ending.join(timeout=5)
+    assert not ending.is_alive()
+
+
+def test_waiting_for_an_order_ends_at_a_wish_or_when_the_first_rank_is_gone(channels, monkeypatch) -> None:
+    def wish() -> None:
+        raise RunCancelled("pause")
+
+    with pytest.raises(RunCancelled):
+        channels[1].hear(wish)
+
+    def broken(keys) -> bool:
+        raise RuntimeError("Connection reset by peer")
+
+    monkeypatch.setattr(channels[1]._store, "check", broken)
+    with pytest.raises(RunError, match="rank 1: the first rank cannot be reached"):
+        channels[1].hear(lambda: None)
+
+
+@pytest.mark.parametrize(
+    ("asked", "device", "cards", "batches", "expected"),
+    [(3, "cpu", "", 1, 3), (0, "cpu", "0,1", 9, 1), (0, "auto", "0", 9, 1), (0, "auto", "0,1,2", 2, 2),
+     (0, "cuda", "0,1,2", 9, 3), (0, "cuda:1", "0,1,2", 9, 1), (0, "auto", "0,1,2", 1, 1), (1, "cuda", "0,1", 9, 1)],
+)  # fmt: skip
+def test_how_many_ranks_are_started(monkeypatch, asked, device, cards, batches, expected) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", cards)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
+    assert wanted(asked, Experiment(device=device), lambda: batches) == expected
+
+
+def test_a_rank_starts_no_ranks(monkeypatch) -> None:
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert wanted(8, Experiment(), lambda: 9) == 1
+
+
+def test_what_ranks_share_is_changed_by_one_at_a_time(tmp_path) -> None:
+    run = Run.create(tmp_path / "a", fake_experiment())
+    with alone(run, "3"):
+        assert not (run.path / ranks.FOLDER).exists()  # one process needs no lock
+    (run.path / ranks.FOLDER).mkdir()
+    with alone(run, "3"), alone(run, "4"):  # of different things, two at a time
+        other = FileLock(run.path / ranks.FOLDER / "3.lock")
+        with pytest.raises(Timeout):
+            other.acquire(timeout=0)
+    other.acquire(timeout=0)
+    other.release()

@@ -1,0 +1,120 @@
+"""Work of several ranks as the first one sees it: who does what, what is put into the run, and who is missing."""
+
+from __future__ import annotations
+
+import pytest
+from fake_runs import fake_experiment
+
+from delt_engine.errors import RunCancelled, RunError
+from delt_engine.runs import ranks, sharing
+from delt_engine.runs.helping import RankRun
+from delt_engine.runs.processes import this_process
+from delt_engine.runs.ranks import Rank
+from delt_engine.runs.sharing import Shared
+from delt_engine.runs.store import Run
+from delt_engine.runs.worker import Wishes
+
+
+class Orders(list):
+    """What the first rank said."""
+
+    say = list.append
+
+
+@pytest.fixture
+def orders(monkeypatch) -> Orders:
+    """Three ranks, this process being the first."""
+    orders = Orders()
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    monkeypatch.setattr(ranks, "channel", lambda: orders)
+    return orders
+
+
+@pytest.fixture
+def run(tmp_path) -> Run:
+    return Run.create(tmp_path / "a", fake_experiment())
+
+
+def others(run: Run) -> list[RankRun]:
+    return [RankRun(run.path, Rank(number, 3, number)) for number in (1, 2)]
+
+
+def begun(run: RankRun, **process) -> None:
+    told = this_process().model_copy(update=process).model_dump()
+    run.event({"kind": "rank", "state": "working", "process": told})
+
+
+def test_one_process_does_all_and_tells_nobody(run, monkeypatch) -> None:
+    monkeypatch.setattr(ranks, "channel", lambda: pytest.fail("told"))
+    shared = Shared(run, "recover", [4, 7, 9], dict)
+    assert shared.mine == [4, 7, 9]
+    assert list(shared.news()) == list(shared.rest(Wishes(run))) == []
+    shared.settle()
+    assert not (run.path / ranks.FOLDER).exists()
+
+
+def test_pieces_are_dealt_out_in_turns(run, orders) -> None:
+    shared = Shared(run, "recover", [0, 1, 2, 5, 6], dict)
+    assert shared.mine == [0, 5]
+    assert orders == [{"do": "recover", "run": str(run.path), "shares": [[0, 5], [1, 6], [2]]}]
+
+
+def test_what_the_others_say_becomes_part_of_the_run_once(run, orders) -> None:
+    shared = Shared(run, "recover", range(3), lambda event: {**event, "image_iterations": 5})
+    one, two = others(run)
+    begun(one)
+    one.event({"kind": "step", "batch": 1})
+    two.note("worth knowing")
+    with (run.path / ranks.FOLDER / "1.jsonl").open("ab") as file:
+        file.write(b'{"kind": "step", "ba')  # is being written
+    told = list(shared.news())
+    assert [(event["kind"], event.get("rank")) for event in told] == [("step", 1), ("note", None)]
+    assert told[0]["image_iterations"] == 5
+    assert [event["batch"] for event in run.events("step")] == [1]
+    assert run.record().notes == ("worth knowing",)
+    assert list(shared.news()) == []
+
+
+def test_the_first_waits_for_the_others_and_clears_away_what_they_wrote(run, orders) -> None:
+    shared = Shared(run, "recover", range(3), dict)
+    one, two = others(run)
+    begun(one)
+    begun(two)
+    one.event({"kind": "rank", "state": "done"})
+    waiting = shared.rest(Wishes(run))
+    two.event({"kind": "step", "batch": 2})
+    two.event({"kind": "rank", "state": "done"})
+    assert [event["rank"] for event in waiting] == [2]
+    assert not (run.path / ranks.FOLDER).exists()
+
+
+def test_waiting_ends_at_a_wish(run, orders) -> None:
+    shared = Shared(run, "recover", range(3), dict)
+    run.request("cancel")
+    with pytest.raises(RunCancelled):
+        list(shared.rest(Wishes(run)))
+
+
+def test_a_rank_that_failed_or_is_gone_is_told(run, orders, monkeypatch) -> None:
+    shared = Shared(run, "recover", range(3), dict)
+    one, two = others(run)
+    begun(one, created=1.0)  # a process of that number began at another time
+    with pytest.raises(RunError, match="the process of rank 1 is gone"):
+        list(shared.news())
+    two.event({"kind": "rank", "state": "failed", "error": "device: 'cuda:2' given, but there is none."})
+    with pytest.raises(RunError, match="'cuda:2' given"):
+        shared.settle() or list(shared.news())
+    monkeypatch.setattr(sharing, "SETTLE_SECONDS", 0.0)
+    shared.settle()  # a rank that does not answer is not waited for
+
+
+def test_other_ranks_read_the_record_with_their_own_card_and_leave_it_as_it_is(run) -> None:
+    run.update(device="cuda:0")
+    other = RankRun(run.path, Rank(1, 3, 1))
+    assert (other.record().device, run.record().device) == ("cuda:1", "cuda:0")
+    other.update(seconds=5.0)
+    assert run.record().seconds == 0.0
+    assert other.requested() is None
+    run.set_status("paused")  # the first has met the wish and taken it back
+    assert other.requested() == "pause"

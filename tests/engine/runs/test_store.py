@@ -1,0 +1,265 @@
+"""The run folder: creating, taking over, opening, what it says of itself, and what it never does."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+from fake_runs import fake_experiment, fake_images, make_finished_run, make_half_done_run, prepare
+
+from delt_engine.errors import RunError
+from delt_engine.runs import files, store
+from delt_engine.runs.naming import class_folders, new_run_path, relevant_settings, with_absolute_paths
+from delt_engine.runs.processes import identity, this_process
+from delt_engine.runs.records import SCHEMA_VERSION
+from delt_engine.runs.store import Run, example_runs, list_runs
+
+
+def test_a_new_run_is_queued_and_says_what_it_is(tmp_path) -> None:
+    run = Run.create(tmp_path / "a", fake_experiment(), command=["delt", "recover"])
+    record = run.record()
+    assert (run.status, record.id, record.kind, record.seed) == ("queued", "a", "recover", 0)
+    assert record.experiment == fake_experiment()
+    assert record.command == ("delt", "recover")
+    assert set(record.versions) == {"delt", "python", "torch", "torchvision"}
+    assert record.created.endswith("Z")
+    assert json.loads((run.path / "run.json").read_text())["schema_version"] == SCHEMA_VERSION
+
+
+def test_a_folder_in_use_is_refused_and_not_touched(tmp_path) -> None:
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "notes.txt").write_text("mine")
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(RunError, match="is not empty"):
+        Run.create(tmp_path / "used", fake_experiment())
+    with pytest.raises(RunError, match="is a file"):
+        Run.create(tmp_path / "file", fake_experiment())
+    assert list((tmp_path / "used").iterdir()) == [tmp_path / "used" / "notes.txt"]
+    assert (tmp_path / "used" / "notes.txt").read_text() == "mine"
+
+
+def test_a_prepared_run_is_taken_over_with_the_same_settings_only(tmp_path) -> None:
+    first = Run.create(tmp_path / "a", fake_experiment())
+    (first.path / "log.txt").write_text("")
+    (first.path / ".job.json.k3x_.tmp").write_text("")  # the app is just writing it
+    assert Run.create(tmp_path / "a", fake_experiment()) == first
+    with pytest.raises(RunError, match="queued with other settings"):
+        Run.create(tmp_path / "a", fake_experiment(ipc=5))
+    with pytest.raises(RunError, match="holds a recover run"):
+        Run.create(tmp_path / "a", fake_experiment(), kind="rank")
+    first.update(process=this_process())
+    with pytest.raises(RunError, match="holds a recover run that is queued"):
+        Run.create(tmp_path / "a", fake_experiment())
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_of_two_commands_at_once_one_gets_the_folder(tmp_path, monkeypatch, has_links) -> None:
+    check = store.check_free
+
+    def create_meanwhile(path) -> None:
+        check(path)
+        monkeypatch.setattr(store, "check_free", check)
+        Run.create(path, fake_experiment().replace(seed=7))
+
+    def refuse(*_) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    if not has_links:
+        monkeypatch.setattr(files.os, "link", refuse)
+    monkeypatch.setattr(store, "check_free", create_meanwhile)
+    with pytest.raises(RunError, match="holds a recover run that is queued"):
+        Run.create(tmp_path / "a", fake_experiment())
+    assert Run(tmp_path / "a").record().seed == 7
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["run.json"]
+
+
+def test_a_finished_run_is_never_altered(tmp_path) -> None:
+    run = make_finished_run(tmp_path / "a")
+    before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
+    for alter in (
+        lambda: run.update(error="x"),
+        lambda: run.event({"kind": "note", "text": "x"}),
+        lambda: run.set_status("cancelled"),
+        lambda: Run.create(run.path, run.experiment),
+    ):
+        with pytest.raises(RunError, match="finished"):
+            alter()
+    assert {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()} == before
+
+
+def test_status_tells_a_process_that_is_gone(tmp_path) -> None:
+    assert make_half_done_run(tmp_path / "a").status == "running"
+    gone = make_half_done_run(tmp_path / "b", alive=False)
+    assert gone.status == "interrupted"
+    assert gone.record().status == "running"
+    assert not gone.is_active
+    assert gone.error == "The process is gone."
+    (gone.path / "log.txt").write_text("round 2 of 4\n")
+    assert gone.error == "The process is gone; its last words: round 2 of 4"
+    gone.update(process=identity(os.getpid()).model_copy(update={"hostname": "another-machine"}))
+    assert gone.status == "running"  # a process elsewhere cannot be asked
+
+
+def test_a_process_that_died_before_it_wrote_anything_is_failed_with_its_last_words(tmp_path) -> None:
+    run = Run.create(tmp_path / "a", fake_experiment())
+    dead = this_process().model_copy(update={"created": 1.0})
+    (run.path / "job.json").write_text(dead.model_dump_json())
+    (run.path / "log.txt").write_text("Traceback\n  ...\nImportError: no torch\n\n")
+    assert run.status == "failed"
+    assert run.error == "ImportError: no torch"
+    (run.path / "job.json").write_text(this_process().model_dump_json())
+    assert run.status == "queued"
+    assert run.error is None
+
+
+def test_a_queued_run_nobody_works_on_is_interrupted_after_a_while(tmp_path) -> None:
+    run = Run.create(tmp_path / "a", fake_experiment())
+    os.utime(run.path / "run.json", (1, 1))
+    assert run.status == "interrupted"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "cannot be read"),
+        ("[]", "cannot be read"),
+        ('{"id": "a"}', "experiment"),
+        ('{"id": "a", "created": "2026", "experiment": {"seed": -1}}', "seed"),
+        ('{"id": "a", "created": "2026", "experiment": {}, "status": "dreaming"}', "status"),
+        ('{"id": "a", "created": "2026", "experiment": {}, "schema_version": 99}', "schema version 99"),
+    ],
+)
+def test_an_unreadable_run_is_listed_with_its_reason(tmp_path, text, words) -> None:
+    good = make_finished_run(tmp_path / "good")
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "run.json").write_text(text)
+    (tmp_path / "no-run").mkdir()
+    runs = list_runs(tmp_path)
+    assert [run.id for run in runs] == ["good", "bad"]
+    assert runs[0] == good
+    assert runs[0].unreadable is None
+    assert words in runs[1].unreadable
+    assert "\n" not in runs[1].unreadable
+    assert runs[1].status == "unreadable"
+    assert runs[1].error == runs[1].unreadable
+    with pytest.raises(RunError, match="run bad"):
+        runs[1].record()
+
+
+def test_runs_are_listed_newest_first_and_opened_by_path_or_id(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("DELT_RUNS", str(tmp_path))
+    for name, created in (("a", "2026-01-02T00:00:00.000Z"), ("b", "2026-01-03T00:00:00.000Z")):
+        Run.create(tmp_path / name, fake_experiment()).update(created=created)
+    assert [run.id for run in list_runs()] == ["b", "a"]
+    assert Run.open("a") == Run.open(tmp_path / "a") == Run(tmp_path / "a")
+    with pytest.raises(RunError, match="'?nothing'? is neither"):
+        Run.open("nothing")
+    assert list_runs(tmp_path / "absent") == []
+
+
+def test_examples_come_from_the_shipped_files(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(store, "assets_dir", lambda: tmp_path)
+    make_finished_run(tmp_path / "examples" / "delt")
+    make_finished_run(tmp_path / "examples" / "cda", fake_experiment("cda"))
+    assert [run.id for run in example_runs()] == ["cda", "delt"]
+    assert Run.open("cda").experiment.recover.method == "cda"
+
+
+def test_snapshots_and_images_are_found_by_class_and_round(tmp_path) -> None:
+    run = make_finished_run(tmp_path / "a")
+    assert run.rounds_written(1) == [0, 1, 2, 3, 4]
+    assert run.snapshot_path(1, 3) == run.path / "snapshots" / "cat" / "round-03.png"
+    assert (run.snapshot_images(1, 3) == fake_images(run, 1, 3)).all()
+    assert run.image_path(2, 3) == run.path / "images" / "coffee" / "0003.png"
+    assert run.image_path(2, 3).is_file()
+    assert run.image_size == 32
+    with pytest.raises(RunError, match="cannot be read"):
+        run.snapshot_images(1, 9)
+    with pytest.raises(RunError, match="class 7 given, but it has 3 classes"):
+        run.image_path(7, 0)
+
+
+def test_classes_keep_the_numbers_of_the_dataset(tmp_path) -> None:
+    run = prepare(tmp_path / "a", fake_experiment(classes=("coffee",)))
+    assert run.classes == (2,)
+    assert run.class_names == ("astronaut", "cat", "coffee")
+    assert run.rounds_written(2) == [0]
+    assert run.rounds_written(0) == []
+
+
+def test_selection_is_read_back(tmp_path) -> None:
+    run = prepare(tmp_path / "a")
+    selection = run.selection()
+    assert [(image.class_index, image.index, image.start_round) for image in selection[:4]] == [
+        (0, 0, 1), (0, 1, 2), (0, 2, 3), (0, 3, 4),
+    ]  # fmt: skip
+    assert selection[0].patches[0].source == "train/astronaut/00000"
+    with pytest.raises(RunError, match="no selection.csv yet"):
+        Run.create(tmp_path / "b", fake_experiment()).selection()
+
+
+def test_wishes_go_through_the_control_file(tmp_path) -> None:
+    run = Run.create(tmp_path / "a", fake_experiment())
+    assert run.requested() is None
+    run.request("pause")
+    assert Run(run.path).requested() == "pause"
+    run.request(None)
+    run.request(None)
+    assert run.requested() is None
+    (run.path / "control").write_text("dance")
+    assert run.requested() is None
+
+
+def test_an_unknown_entry_or_status_is_refused(tmp_path) -> None:
+    run = Run.create(tmp_path / "a", fake_experiment())
+    with pytest.raises(RunError, match="no entry named 'colour'"):
+        run.update(colour="red")
+    with pytest.raises(RunError, match="status"):
+        run.update(status="dreaming")
+    assert run.status == "queued"
+
+
+def test_changes_in_quick_succession_are_all_kept_and_seen(tmp_path) -> None:
+    run, reader = Run.create(tmp_path / "a", fake_experiment()), Run(tmp_path / "a")
+    for number in range(10, 60):
+        run.update(image_iterations=number)
+        assert reader.record().image_iterations == number
+
+
+def test_class_folders_keep_the_order_of_the_classes() -> None:
+    assert class_folders(("airplane", "cat")) == ("airplane", "cat")
+    assert class_folders(("cat", "airplane")) == ("0-cat", "1-airplane")
+    assert class_folders(("a/b", "a:b")) == ("0-a_b", "1-a_b")
+    assert class_folders(("", "..")) == ("0", "1")
+    many = class_folders(tuple(f"class {99 - number}" for number in range(100)))
+    assert list(many) == sorted(many)
+    assert class_folders(("Cat", "cat"))[0] != class_folders(("Cat", "cat"))[1]
+
+
+def test_a_run_path_says_when_and_what(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("DELT_RUNS", str(tmp_path))
+    path = new_run_path(fake_experiment("cda", ipc=7))
+    assert path.parent == tmp_path
+    assert path.name[8] == "-"
+    assert "-photos-cda-ipc7-" in path.name
+    assert new_run_path(fake_experiment()) != new_run_path(fake_experiment())
+    assert "teacher-resnet18" in new_run_path(fake_experiment(), "squeeze").name
+
+
+def test_paths_in_the_settings_are_given_in_full(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "net.pt").write_bytes(b"")
+    full = with_absolute_paths(fake_experiment().replace(dataset="mine", teacher="net.pt"))
+    assert (full.dataset, full.teacher) == (str(tmp_path / "mine"), str(tmp_path / "net.pt"))
+    assert with_absolute_paths(fake_experiment()).dataset == "photos"
+
+
+def test_settings_a_run_does_not_use_play_no_part() -> None:
+    experiment = fake_experiment(ipc=3).replace(squeeze={"epochs": 3, "width": 0.5})
+    kept = relevant_settings(experiment, "recover")
+    assert kept.recover == experiment.recover
+    assert (kept.squeeze.epochs, kept.squeeze.width) == (20, 0.5)
+    assert relevant_settings(experiment, "squeeze").recover.ipc == 10

@@ -1,0 +1,308 @@
+"""Accuracy: what may stand side by side does, nothing else; published numbers apart; students are trained from here."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from fake_runs import fake_experiment, make_evaluation, make_finished_run, make_training
+
+from delt_engine.data.catalogue import load_dataset
+from delt_engine.data.class_names import CIFAR10
+from delt_engine.models.card import find_teacher, read_card
+from delt_engine.runs.evaluations import Evaluation, evaluations
+from delt_engine.runs.processes import this_process
+from delt_engine.runs.records import DatasetRecord, TeacherRecord
+from pages.shared import accuracy_data
+
+PAGE = "explore/accuracy"
+CIFAR = DatasetRecord(
+    name="cifar10", title="CIFAR-10", fingerprint="c1fa", image_size=32, class_names=CIFAR10, mean=(0.5, 0.5, 0.5),
+    std=(0.25, 0.25, 0.25),
+)  # fmt: skip
+
+
+def captions(app) -> str:
+    return " ".join(entry.value for entry in app.caption)
+
+
+def figure(app, place: int = 0) -> dict:
+    return json.loads(app.get("plotly_chart")[place].proto.spec)
+
+
+def bars(app) -> dict[str, list[float]]:
+    return {trace["name"]: trace for trace in figure(app)["data"] if trace["type"] == "bar"}
+
+
+def make(home: Path, name: str, method: str = "delt", ipc: int = 10, **settings):
+    """A finished run with an evaluation."""
+    run = make_finished_run(home / "runs" / f"20260101-000000-{name}", fake_experiment(method, ipc))
+    return run, make_evaluation(home / "runs" / f"20260102-000000-{name}", run, **settings)
+
+
+def test_methods_of_one_recipe_stand_side_by_side(open_page, home) -> None:
+    make(home, "a", "delt", top1=(60.0, 62.0, 64.0))
+    make(home, "b", "sre2l", top1=(44.0, 45.0, 46.0))
+    make(home, "c", "delt", 4, epochs=300)
+    make_evaluation(home / "runs" / "20260103-000000-real", "real", (90.0,))
+    app = open_page(PAGE)
+    assert set(bars(app)) == {"DELT", "SRe²L"}
+    names = {trace.get("name") for trace in figure(app)["data"]}
+    assert {"Whole real set", "Chance"} <= names
+    assert "Random real images" not in names
+    assert "Not evaluated under this recipe yet: random real images." in captions(app)
+    assert [entry for entry in app.markdown if "shortened: 60 of 300 epochs" in entry.value]
+    app.segmented_control(key="accuracy/recipe").set_value("delt").run()
+    assert set(bars(app)) == {"DELT"}
+    assert not app.exception
+
+
+def test_random_images_are_a_reference_line(open_page, home) -> None:
+    make(home, "a", "delt")
+    make(home, "b", "random", top1=(30.0, 31.0, 32.0))
+    app = open_page(PAGE)
+    assert set(bars(app)) == {"DELT"}
+    line = next(trace for trace in figure(app)["data"] if trace.get("name") == "Random real images")
+    assert line["y"] == [31.0, 31.0]
+
+
+def test_last_best_and_averaged_accuracy(open_page, home, address) -> None:
+    make(home, "a", recipe="edc", epochs=1000, top1=(50.0,), ema=True)
+    app = open_page(PAGE)
+    for kind, value in (("best", 51.0), ("ema", 52.0)):
+        app.segmented_control(key="accuracy/accuracy").set_value(kind).run()
+        assert bars(app)["DELT"]["y"] == [value]
+        assert address(app)["accuracy"] == kind
+    assert "one student each (n = 1), so no spread" in captions(app)
+
+
+def test_the_address_opens_the_same_view(open_page, home, address) -> None:
+    make(home, "a", "delt", 10)
+    make(home, "b", "delt", 4, epochs=300)
+    make(home, "c", "cda", 10, epochs=300)
+    app = open_page(PAGE, recipe="delt-60ep", figure="epochs")
+    assert app.segmented_control(key="accuracy/recipe").value == "delt-60ep"
+    assert [trace["name"] for trace in figure(app)["data"]][-1] == "DELT, IPC 10"
+    app = open_page(PAGE, dataset="photos", recipe="delt", ipc="4")
+    assert set(bars(app)) == {"DELT"}
+    assert address(app)["ipc"] == "4"
+    app = open_page(PAGE, recipe="nothing", ipc="x", runs="none")
+    assert not app.exception
+
+
+def test_of_two_evaluations_of_a_cell_the_newest_is_shown_until_both_are_asked_for(open_page, home) -> None:
+    run, old = make(home, "a", top1=(40.0,))
+    new = make_evaluation(home / "runs" / "20260104-000000-new", run, (50.0,))
+    app = open_page(PAGE)
+    assert [trace["y"] for trace in bars(app).values()] == [[50.0]]
+    app.multiselect(key="accuracy/runs").set_value([old.id, new.id]).run()
+    assert sorted(trace["y"] for trace in bars(app).values()) == [[40.0], [50.0]]
+    assert len(bars(app)) == 2
+
+
+def test_classes_are_compared_in_points(open_page, home) -> None:
+    make(home, "a", "delt", top1=(60.0,))
+    make(home, "b", "cda", top1=(50.0,))
+    app = open_page(PAGE, figure="classes")
+    trace = figure(app)["data"][0]
+    assert trace["text"] == ["+10.0"] * 3
+    assert trace["hovertext"][0] == "coffee: DELT, IPC 10 70.0 %, CDA, IPC 10 60.0 %"
+    app.selectbox(key="accuracy/class_second").set_value(app.selectbox(key="accuracy/class_first").value).run()
+    assert "Choose two different evaluations." in [entry.value for entry in app.info]
+
+
+def test_photos_have_no_published_numbers_and_cifar10_is_offered_apart(open_page, home) -> None:
+    make(home, "a")
+    app = open_page(PAGE)
+    assert any("The papers print no accuracies for Photos" in entry.value for entry in app.info)
+    table = next(frame.value for frame in app.dataframe if "CIFAR-10, published" in frame.value.columns)
+    row = table[(table["Method"] == "DELT") & (table["From"] == "DELT Table 1")].iloc[0]
+    assert row["CIFAR-10, published"] == "43.0 ± 0.9 %"
+
+
+def test_you_and_the_paper_names_gap_table_and_settings(open_page, home) -> None:
+    make(home, "a", top1=(41.0, 42.0, 43.0), epochs=300, dataset=CIFAR, student_width=1.0)
+    app = open_page(PAGE)
+    gaps = next(frame.value for frame in app.dataframe if "Gap, points" in frame.value.columns)
+    row = gaps.iloc[0]
+    assert (row["Published"], row["From"]) == ("43.0 ± 0.9 %", "DELT Table 1")
+    assert row["Gap, points"] == pytest.approx(-1.0)
+    assert row["Measured here"] == "42.0 ± 1.0 % (3 students)"
+    differing = next(frame.value for frame in app.dataframe if "Here" in frame.value.columns)
+    assert "Iterations an image, mean" in set(differing["Setting"])
+
+
+def test_some_of_the_classes_are_not_held_against_the_paper(open_page, home) -> None:
+    make(home, "a", epochs=300, dataset=CIFAR.model_copy(update={"class_names": CIFAR10[:3]}), student_width=1.0)
+    app = open_page(PAGE)
+    assert not any("Gap, points" in frame.value.columns for frame in app.dataframe)
+    assert any("on these 3 classes; they do for all classes" in entry.value for entry in app.info)
+
+
+def test_table_has_every_number(open_page, home) -> None:
+    run, evaluation = make(home, "a", top1=(60.0, 62.0))
+    app = open_page(PAGE)
+    table = next(frame.value for frame in app.dataframe if "Evaluation" in frame.value.columns)
+    row = table.iloc[0]
+    assert row["Top-1, last epoch (%)"] == 61.0
+    assert row["Evaluation"] == evaluation.id
+    assert row["Images"] == run.id
+    assert {button.label for button in app.get("download_button")} >= {"CSV", "LaTeX", "Markdown"}
+
+
+def test_a_title_below_the_table_is_no_markdown(open_page, home) -> None:
+    make(home, "a", dataset=CIFAR.model_copy(update={"title": "my_own_[set](there)"}))
+    app = open_page(PAGE)
+    assert "test images of my\\_own\\_\\[set\\](there); recipe" in captions(app)
+
+
+def test_training_starts_with_what_the_form_says(open_page, started, finished) -> None:
+    app = open_page(PAGE)
+    assert any("No students have been trained yet" in entry.value for entry in app.info)
+    assert app.multiselect(key="accuracy/train/sources").value == [finished.id]
+    app.multiselect(key="accuracy/train/sources").set_value([]).run()
+    assert app.button(key="accuracy/train/start").disabled
+    app.multiselect(key="accuracy/train/sources").set_value([finished.id, "real"])
+    app.segmented_control(key="accuracy/train/recipe").set_value("rded").run()
+    app.number_input(key="accuracy/train/epochs").set_value(30)
+    app.number_input(key="accuracy/train/seeds").set_value(2)
+    app.selectbox(key="accuracy/train/student").set_value("convnet-3").run()
+    commands = [block.value for block in app.code if block.value.startswith("delt evaluate")]
+    assert commands[0].startswith(
+        f"delt evaluate {finished.id} --recipe rded --student convnet-3 --epochs 30 --seeds 2"
+    )
+    assert commands[1].startswith("delt evaluate real --dataset photos")
+    app.button(key="accuracy/train/start").click().run()
+    assert started.sources == [finished.id, "real"]
+    for experiment, kind in started.experiments:
+        config = experiment.evaluate
+        assert kind == "evaluate"
+        assert (config.recipe, config.epochs, config.seeds, config.student) == ("rded", 30, 2, "convnet-3")
+        assert config.shuffle_patches
+    assert not app.exception
+
+
+def test_another_recipe_brings_its_own_settings(open_page, finished) -> None:
+    app = open_page(PAGE)
+    app.segmented_control(key="accuracy/train/recipe").set_value("edc").run()
+    assert app.number_input(key="accuracy/train/ema_decay").value == 0.99
+    assert app.number_input(key="accuracy/train/epochs").value in (200, 1000)
+    app.segmented_control(key="accuracy/train/recipe").set_value("hard").run()
+    assert app.selectbox(key="accuracy/train/labels").value == "hard"
+    assert not app.exception
+
+
+def test_expected_time_is_from_an_evaluation_of_the_same_student(open_page, home) -> None:
+    run, _ = make(home, "a", top1=(40.0, 41.0), ipc=4, epochs=60)  # 60 s for 12 images, 60 epochs, 2 students
+    app = open_page(PAGE)
+    app.multiselect(key="accuracy/train/sources").set_value([run.id])
+    app.number_input(key="accuracy/train/epochs").set_value(120).run()
+    assert "About 1 min 0 s for 1 set of images." in captions(app)
+    app.selectbox(key="accuracy/train/student").set_value("resnet50").run()
+    assert "not known yet" in captions(app)
+
+
+def test_compare_queues_recovery_before_students_and_takes_what_is_there(open_page, started, home) -> None:
+    app = open_page(PAGE)
+    app.pills(key="accuracy/methods").set_value(["rded", "delt"]).run()
+    assert any(
+        block.value.startswith("delt compare --dataset photos --methods rded,delt --ipc 10") for block in app.code
+    )
+    app.button(key="accuracy/compare").click().run()
+    assert [kind for _, kind in started.experiments] == ["recover", "evaluate", "recover", "evaluate"]
+    methods = [experiment.recover.method for experiment, _ in started.experiments]
+    assert methods == ["rded", "rded", "delt", "delt"]
+    assert started.experiments[0][0].rank.crops == 5
+    assert started.sources == [run.id for run, (_, kind) in zip(started.runs, started.experiments, strict=True)
+                               if kind == "recover"]  # fmt: skip
+    app.button(key="accuracy/compare").click().run()  # both recoveries wait already
+    assert [kind for _, kind in started.experiments[4:]] == ["evaluate", "evaluate"]
+
+
+def test_compare_takes_no_run_of_another_teacher(open_page, started, home) -> None:
+    app = open_page(PAGE)
+    app.pills(key="accuracy/methods").set_value(["delt"]).run()
+    for fingerprint, new in (("another", ["recover", "evaluate"]), (None, ["evaluate"])):
+        app.button(key="accuracy/compare").click().run()
+        made = next(run for run in reversed(started.runs) if run.record().kind == "recover")
+        card = read_card(find_teacher("photos"))
+        made.update(
+            dataset=DatasetRecord(name="photos", title="Photos", fingerprint=load_dataset("photos").fingerprint,
+                                  image_size=32, class_names=card.class_names, mean=card.mean, std=card.std),
+            teacher=TeacherRecord(name="photos", network=card.network, fingerprint=fingerprint or card.fingerprint,
+                                  accuracy=card.accuracy, ref="photos"),
+        )  # fmt: skip
+        made.set_status("running", process=this_process())
+        before = len(started.experiments)
+        app.button(key="accuracy/compare").click().run()
+        assert [kind for _, kind in started.experiments[before:]] == new
+
+
+def test_the_real_set_is_compared_on_the_planned_classes(open_page, started, home) -> None:
+    app = open_page(PAGE)
+    now, classes = app.session_state["delt/session"], ("astronaut", "coffee")
+    now.change(classes=classes, seed=7)
+    app.session_state["delt/session"] = now
+    app.pills(key="accuracy/methods").set_value(["random", "real"]).run()
+    app.button(key="accuracy/compare").click().run()
+    assert [(one.classes, one.seed) for one, _ in started.experiments] == [(classes, 7)] * 3
+    command = next(block.value for block in app.code if block.value.startswith("delt compare"))
+    assert command.endswith("--classes astronaut,coffee --seed 7")
+    assert "--epochs " in command  # left out, it would be a shortened number on the built-in datasets
+
+
+def test_training_is_watched_and_controlled(open_page, started, finished, home) -> None:
+    training = make_training(home / "runs" / "20260105-000000-students", finished)
+    app = open_page(PAGE, run=training.id)
+    metrics = {entry.label: entry.value for entry in app.metric}
+    assert metrics["Student"] == "2 of 2"
+    assert metrics["Epoch"] == "20 of 60"
+    assert metrics["Accuracy"] == "13.3 %"  # 40 % of 20 in 60 epochs
+    assert metrics["Time left"] == "40 s"  # an epoch a second
+    assert {"Student 1", "Student 2"} <= {trace["name"] for trace in figure(app)["data"]}
+    app.button(key=f"accuracy/pause/{training.id}").click().run()
+    app.button(key=f"accuracy/stop/{training.id}").click().run()
+    assert started.asked == [("pause", training.id), ("cancel", training.id)]
+
+
+def test_a_broken_off_training_can_go_on_or_be_hidden(open_page, started, finished, home) -> None:
+    training = make_training(home / "runs" / "20260105-000000-students", finished, alive=False)
+    app = open_page(PAGE)
+    app.button(key=f"accuracy/resume/{training.id}").click().run()
+    assert started.asked == [("resume", training.id)]
+    failed = make_training(home / "runs" / "20260106-000000-students", finished)
+    failed.set_status("failed", error="device: it is on fire.", process=None)
+    app = open_page(PAGE)
+    assert any("on fire" in entry.value for entry in app.error)
+    app.button(key=f"accuracy/hide/{failed.id}").click().run()
+    assert not any("on fire" in entry.value for entry in app.error)
+
+
+def test_robust_scores_say_what_is_missing_and_how_to_get_it(open_page, home) -> None:
+    make(home, "a", top1=(60.0,))
+    app = open_page(PAGE)
+    values = {entry.label: entry.value for entry in app.metric}
+    assert values["Label-robust score (LRS)"] == "–"
+    assert any("--recipe hard" in block.value for block in app.code)
+
+
+def test_only_equal_setups_share_a_name(home) -> None:
+    make(home, "a", epochs=300)
+    make(home, "b", epochs=60)
+    make(home, "c", epochs=60, mix="none")
+    make(home, "d", epochs=60, dataset=CIFAR)
+    make(home, "e", epochs=60, student="convnet-3")
+    found = {accuracy_data.setup_of(one) for one in evaluations()}
+    assert len(found) == 5
+    titles = {one.recipe_title for one in found}
+    assert {"DELT", "DELT · 60 epochs", "DELT · 60 epochs · mix none"} == titles
+
+
+def test_labels_tell_runs_of_one_method_apart(home) -> None:
+    pairs = []
+    for name, mi in (("a", 40), ("b", 80)):
+        run = make_finished_run(home / "runs" / f"20260101-000000-{name}", fake_experiment("delt", 10, mi=mi))
+        pairs.append(make_evaluation(home / "runs" / f"20260102-000000-{name}", run))
+    found = accuracy_data.labels([Evaluation(run, run.record().result) for run in pairs])
+    assert list(found.values()) == ["DELT, MI 40 / RI 10", "DELT, MI 80 / RI 10"]

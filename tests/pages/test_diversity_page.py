@@ -1,0 +1,174 @@
+"""Diversity: what is measured is drawn beside real images at equal numbers, what is not has a button."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import shlex
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from fake_runs import fake_experiment, make_finished_run
+from PIL import Image
+
+from delt_engine.analysis.diversity_store import DiversityResult
+from delt_engine.analysis.embedding import Embedding
+from delt_engine.runs import tasks
+from delt_engine.runs.diversity import Subject, witness
+from delt_engine.runs.store import Run
+from pages.shared.diversity_cached import COLUMNS, real_sheet
+
+PAGE = "explore/diversity"
+
+
+def captions(app) -> str:
+    return " ".join(entry.value for entry in app.caption)
+
+
+def traces(app) -> list[dict]:
+    return json.loads(app.get("plotly_chart")[0].proto.spec)["data"]
+
+
+def result(subject: Subject, value: float, space: str = "teacher") -> DiversityResult:
+    """What a measurement might find: ``value`` for the first class, less for the others."""
+    seen, count = witness(subject, space), len(subject.classes)
+    cosine = np.stack([np.full((1, subject.ipc), value - 0.1 * place) for place in range(count)])
+    halves = np.tile([[0.9, 0.8], [0.5, 0.4]], (count, 1, 1)) if subject.rounds else np.zeros((0, 2, 2))
+    return DiversityResult(
+        source=subject.source, title=subject.title, method=subject.method, dataset=subject.dataset.name,
+        dataset_fingerprint=subject.dataset.fingerprint, class_names=subject.dataset.class_names,
+        classes=subject.classes, ipc=subject.ipc, space=space, network=seen.name, network_title=seen.title,
+        network_fingerprint=seen.fingerprint, seed=0, rounds=subject.rounds, cosine=cosine,
+        index=np.broadcast_to(np.arange(subject.ipc), cosine.shape), pairwise=cosine.mean(axis=2) - 0.2, halves=halves,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def measured(monkeypatch) -> dict[tuple[str, str], float]:
+    """Pretend that these (source, space) were measured, with that similarity."""
+    known: dict[tuple[str, str], float] = {}
+
+    def kept(subject: Subject, space: str = "teacher", **_rest):
+        value = known.get((subject.source, space))
+        return None if value is None else result(subject, value, space)
+
+    monkeypatch.setattr("pages.shared.diversity_data.kept_result", kept)
+    monkeypatch.setattr("pages.shared.diversity_embedding.kept_embedding", lambda *_rest: None)
+    return known
+
+
+@pytest.fixture
+def asked(monkeypatch) -> list[list[str]]:
+    """Replace processes by a note of their commands."""
+    found: list[list[str]] = []
+    monkeypatch.setattr(tasks, "start", lambda work, words: found.append(list(words)) or work)
+    return found
+
+
+def make(home: Path, name: str, method: str = "delt", ipc: int = 10) -> Run:
+    return make_finished_run(home / "runs" / f"20260101-000000-{name}", fake_experiment(method, ipc))
+
+
+def test_curves_of_runs_and_real_images(open_page, home, measured) -> None:
+    delt, cda = make(home, "a"), make(home, "b", "cda")
+    measured |= {(delt.id, "teacher"): 0.8, (cda.id, "teacher"): 0.9, ("real", "teacher"): 0.7}
+    app = open_page(PAGE)
+    found = {trace["name"]: trace for trace in traces(app)}
+    assert set(found) == {"DELT", "CDA", "Real images (mean of draws)"}
+    assert found["DELT"]["y"] == pytest.approx([0.8, 0.7, 0.6])
+    assert found["Real images (mean of draws)"]["line"]["dash"] == "dash"
+    assert any("Not measured yet, teacher: Random real images" in entry.value for entry in app.markdown)
+    table = next(frame.value for frame in app.dataframe if "Cosine to centroid" in frame.value.columns)
+    assert dict(zip(table["Images"], table["Cosine to centroid"].round(4), strict=True))["CDA"] == 0.8
+    assert {button.label for button in app.get("download_button")} >= {"CSV", "LaTeX", "Markdown"}
+    assert not app.exception
+
+
+def test_early_and_late_say_their_iterations(open_page, home, measured) -> None:
+    run = make(home, "a")
+    measured[(run.id, "teacher")] = 0.8
+    app = open_page(PAGE, figure="groups")
+    words = {text for trace in traces(app) for text in trace.get("text") or []}
+    schedule = run.experiment.recover.schedule.image_iterations_each
+    assert words == {f"{schedule[4]} to {schedule[0]} iterations", f"{schedule[9]} to {schedule[5]} iterations"}
+
+
+def test_space_and_choice_stand_in_the_address(open_page, home, measured, address) -> None:
+    first, second = make(home, "a"), make(home, "b", "sre2l")
+    measured |= {(first.id, "pixels"): 0.3, (second.id, "pixels"): 0.4}
+    app = open_page(PAGE, space="pixels", runs=second.id)
+    assert [trace["name"] for trace in traces(app)] == ["SRe²L"]
+    assert "It sees colour and place, not content." in captions(app)
+    app.segmented_control(key="diversity/space").set_value("teacher").run()
+    assert address(app).get("space") is None
+    assert address(app)["runs"] == second.id
+
+
+def test_what_is_missing_is_measured_by_a_task(open_page, home, measured, asked) -> None:
+    run = make(home, "a")
+    app = open_page(PAGE)
+    command = f"delt diversity {run.id} --reference real,random"
+    assert command in [block.value for block in app.code]
+    app.button(key="diversity/measure").click().run()
+    app.button(key="diversity/map").click().run()
+    assert asked[0] == shlex.split(command)[1:]
+    assert asked[1] == ["diversity", run.id, "--reference", "none", "--space", "teacher", "--map"]
+    assert not app.exception
+
+
+def test_one_image_a_class_has_no_similarity(open_page, home, measured) -> None:
+    make(home, "a", ipc=1)
+    app = open_page(PAGE)
+    assert any("IPC 1 has no similarity" in entry.value for entry in app.info)
+
+
+def test_runs_of_other_sizes_are_another_choice(open_page, home, measured) -> None:
+    make(home, "a", ipc=4)
+    ten = make(home, "b", ipc=10)
+    app = open_page(PAGE, ipc="10")
+    assert app.multiselect(key="diversity/runs").value == [ten.id]
+
+
+def test_the_map_shows_each_image_under_its_point(open_page, home, measured, monkeypatch) -> None:
+    run = make(home, "a", ipc=4)
+    made = Embedding(
+        sources=("real", run.id), titles=("Real images", "DELT"), methods=("real", "delt"), shown=(2, 3),
+        totals=(1500, 12), class_names=run.class_names, space="teacher", network_title="resnet18", seed=0,
+        explained=(0.5, 0.25), pca=np.zeros((5, 2)), tsne=np.linspace(0, 1, 10).reshape(5, 2),
+        set_number=[0, 0, 1, 1, 1], class_index=[0, 2, 0, 0, 1], index=[3, 77, 0, 2, 1],
+    )  # fmt: skip
+    drawn = {}
+    monkeypatch.setattr("pages.shared.diversity_embedding.kept_embedding", lambda *_rest: made)
+    monkeypatch.setattr("pages.shared.diversity_map.draw", lambda points, groups, sheets, **rest: drawn.update(
+        points=points, groups=groups, sheets=sheets, **rest))  # fmt: skip
+    monkeypatch.setattr("pages.shared.cached.is_at_hand", lambda _name: False)
+    app = open_page(PAGE)
+    assert "5 of 1,512 images are shown" in captions(app)
+    names = [(point.name, point.sheet, point.tile) for point in drawn["points"]]
+    assert names == [("astronaut, image 4", -1, 0), ("coffee, image 78", -1, 1), ("astronaut, image 1", 0, 0),
+                     ("astronaut, image 3", 0, 2), ("cat, image 2", 1, 1)]  # fmt: skip
+    assert [sheet.columns for sheet in drawn["sheets"]] == [4, 4]
+    assert "round-04.png" in drawn["sheets"][0].url
+    assert [(group.title, group.open) for group in drawn["groups"]] == [("Real images", True), ("DELT", False)]
+    app.selectbox(key="diversity/map_class").set_value("cat").run()
+    assert [point.name for point in drawn["points"]] == ["cat, image 2"]
+    assert not app.exception
+
+
+def test_real_images_of_a_map_are_one_sheet(home, monkeypatch) -> None:
+    run = make(home, "a", ipc=4)
+    colours = np.zeros((50, 32, 32, 3), np.uint8)
+    colours[:, :, :, 0] = 5 * np.arange(50)[:, None, None]
+    train = SimpleNamespace(pixels=lambda indices: colours[indices])
+    data = SimpleNamespace(fingerprint="f00d", train=train)
+    monkeypatch.setattr("pages.shared.cached.dataset", lambda *_of: data)
+    indices = tuple(range(49, 9, -1))
+    sheet = Image.open(io.BytesIO(base64.b64decode(real_sheet(run, indices).partition(",")[2])))
+    assert sheet.size == (32 * COLUMNS, 64)  # 40 tiles in lines of 32
+    shown = [sheet.getpixel((tile % COLUMNS * 32 + 16, tile // COLUMNS * 32 + 16))[0] for tile in range(40)]
+    assert shown == pytest.approx([5 * index for index in indices], abs=4)
+    data.fingerprint = "another"  # the photographs were exchanged since: no picture rather than a wrong one
+    assert real_sheet(run, indices) == ""

@@ -1,0 +1,213 @@
+"""Early vs late: six steps on a recorded lab or a run; links open a step, and what they lock cannot be moved."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from fake_runs import fake_experiment, make_finished_run, make_half_done_run
+
+from delt_engine.analysis.lab import open_lab
+from delt_engine.paths import assets_dir
+
+PAGE = "explore/early_late"
+
+
+@pytest.fixture(scope="module")
+def lab():
+    return open_lab(assets_dir() / "lab" / "photos")
+
+
+def drawn(app) -> list[dict]:
+    """What the components were told to draw."""
+    return [json.loads(entry.proto.mixed.json if entry.proto.HasField("mixed") else entry.proto.json)
+            for entry in app.get("bidi_component")]  # fmt: skip
+
+
+def captions(app) -> str:
+    return " ".join(entry.value for entry in app.caption)
+
+
+def predict(app, guess: str) -> None:
+    """Pick an answer."""
+    group = next(group for group in app.get("button_group") if group.key and group.key.startswith("lab/guess"))
+    group.set_value(guess).run()
+
+
+def test_it_opens_on_the_recorded_lab_with_one_patch(open_page, lab, address) -> None:
+    app = open_page(PAGE)
+    (film,) = drawn(app)
+    assert app.selectbox(key="lab/source").value == "lab-photos"
+    assert app.selectbox(key="lab/class").value == lab.record.opens_with
+    assert film["moments"] == list(lab.record.moments)
+    assert film["at"] == 400
+    real, now, change = film["lanes"]
+    assert len(set(map(tuple, real["tiles"]))) == 1
+    assert [tile[1] for tile in now["tiles"]] == list(range(len(lab.record.moments)))
+    assert change["change"] == [0, 1]
+    assert len(film["sheets"]) == 1
+    assert film["sheets"][0].startswith("data:image/png")
+    assert address(app) == {"step": "1", "cls": "rocket"}
+
+
+def test_twins_wait_for_their_round_and_say_their_own_iterations(open_page, lab) -> None:
+    (film,) = drawn(open_page(PAGE, step="2", cls="cat"))
+    subject = lab.subjects("cat")[0]
+    assert [lane["first"] for lane in film["lanes"]] == [0, 100, 200, 350]
+    last = film["lanes"][3]
+    at = film["moments"].index(350)
+    assert last["lines"][0][at - 1] == "waits, joins at 350"
+    assert last["lines"][0][at] == "0 of 50 iterations"
+    assert last["lines"][0][-1] == "50 of 50 iterations"
+    assert last["lines"][1][-1] == f"{subject.twins[3].change[-1]:.1f} levels from its patch"
+    assert last["lines"][2][-1] == f"teacher: {100 * subject.twins[3].probability[-1]:.1f} % cat"
+    assert {tuple(tile) for tile in last["tiles"][: at + 1]} == {(0, 0, 3)}
+    assert len({lane["colour"] for lane in film["lanes"]}) == 4
+
+
+def test_what_a_late_image_gets_stands_in_curves_and_numbers(open_page) -> None:
+    app = open_page(PAGE, step="3", cls="cat")
+    (film,) = drawn(app)
+    rate, crop, change = film["charts"]
+    assert rate["series"][3]["ys"][0] == pytest.approx(0.0095, abs=1e-4)
+    assert rate["series"][3]["xs"][-1] == 49
+    assert crop["series"][0]["ys"][0] == 1.0
+    assert len(change["series"]) == 4
+    table = app.table[0].value
+    assert list(table["Own iterations"]) == ["400", "300", "200", "50"]
+
+
+def test_the_answer_is_shown_only_after_a_prediction(open_page, lab) -> None:
+    app = open_page(PAGE, step="4", cls="cat")
+    record = lab.halves("cat")
+    assert not app.metric
+    assert f"{record.early[-1]:.3f}" not in captions(app)
+    predict(app, "early")
+    assert [metric.value for metric in app.metric] == [f"{record.early[-1]:.3f}", f"{record.late[-1]:.3f}"]
+    assert app.warning[0].value.startswith("Not this time: the late half is more alike")
+    predict(app, "late")
+    assert app.success[0].value.startswith("Right")
+    assert "teacher photos" in captions(app)
+    more = sum(h.early[-1] > h.late[-1] for h in lab.record.halves)
+    assert any(f"in {more} of 10 classes" in text.value for text in app.markdown)
+
+
+def test_an_iteration_has_six_stages_with_its_numbers(open_page, lab) -> None:
+    (steps,) = drawn(open_page(PAGE, step="5", cls="cat"))
+    assert [iteration["label"] for iteration in steps["iterations"]] == ["21 of 400", "201 of 400", "361 of 400"]
+    stages = steps["iterations"][1]["stages"]
+    assert [stage["title"] for stage in stages] == [
+        "Crop", "Forward", "Two loss terms", "Gradient", "Adam's update", "Clip"]  # fmt: skip
+    record = lab.subjects("cat")[0].stages[1]
+    assert stages[1]["bars"][0][:2] == list(record.top[0])
+    assert stages[0]["pictures"][0]["box"] == list(record.crop)
+    facts = dict(stages[2]["facts"])
+    assert facts["Loss"] == f"{record.ce_loss + record.bn_weight * record.bn_loss:.3f}"
+
+
+def test_film_strip_and_animations_are_made_when_asked_for(open_page) -> None:
+    app = open_page(PAGE, step="6", cls="cat")
+    labels = [button.proto.label for button in app.get("download_button")]
+    assert labels == ["Film strip (PNG)", "Animation (GIF)", "Animation (WebP)"]
+    assert "delt lab --dataset photos" in app.code[-1].value
+
+
+def test_the_tour_is_walked_forward_and_back(open_page, address) -> None:
+    app = open_page(PAGE)
+    app.button(key="lab/next").click().run()
+    assert app.subheader[0].value == "Early and late twins"
+    assert address(app)["step"] == "2"
+    app.button(key="lab/back").click().run()
+    assert app.subheader[0].value == "One patch"
+
+
+def test_a_locked_link_cannot_be_moved(open_page) -> None:
+    app = open_page(PAGE, step="3", lock="1", cls="flower", upto="200")
+    assert app.subheader[0].value == "What a late image gets"
+    assert app.selectbox(key="lab/class").value == "flower"
+    assert app.selectbox(key="lab/class").disabled
+    assert app.selectbox(key="lab/source").disabled
+    assert next(group for group in app.get("button_group") if group.key == "lab/step").disabled
+    assert not [button for button in app.button if button.key in ("lab/next", "lab/back")]
+    assert not app.multiselect
+    (film,) = drawn(app)
+    assert film["moments"][-1] == 200
+    assert film["at"] == 200
+
+
+def test_a_link_may_lock_some_of_it(open_page) -> None:
+    app = open_page(PAGE, step="2", lock="cls,unheard", cls="flower")
+    assert app.selectbox(key="lab/class").disabled
+    assert not app.selectbox(key="lab/source").disabled
+    assert app.button(key="lab/next")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"step": "9"}, {"step": "x"}, {"cls": "unicorn"}, {"patch": "7"}, {"src": "nothing"}, {"upto": "70"},
+     {"upto": "4000"}, {"it": "-5"}, {"it": "x"}, {"it": "99999"}],
+)  # fmt: skip
+@pytest.mark.parametrize("lock", [{}, {"lock": "1"}])
+def test_limits_hold_in_the_address_too(open_page, wrong, lock) -> None:
+    app = open_page(PAGE, **wrong, **lock)
+    assert not app.exception
+    (film,) = drawn(app)
+    assert film["moments"][-1] == 400
+    assert 0 <= film["at"] <= 400
+
+
+def test_a_lesson_link_names_what_it_locks(open_page) -> None:
+    app = open_page(PAGE, step="2", cls="cat")
+    assert "lock=1" in app.code[0].value
+    app.select_slider(key="lab/upto").set_value(150).run()
+    app.multiselect(key="lab/lock").set_value(["cls", "upto"]).run()
+    link = app.code[0].value
+    assert "upto=150" in link
+    assert "lock=cls%2Cupto" in link
+    assert "step=2" in link
+    assert drawn(app)[0]["moments"][-1] == 150
+
+
+def test_any_run_can_be_shown_by_its_rounds(open_page, finished, address) -> None:
+    app = open_page(PAGE, src=finished.id, step="2", cls="coffee")
+    (film,) = drawn(app)
+    assert film["moments"] == [0, 10, 20, 30, 40]
+    assert [lane["title"] for lane in film["lanes"]] == [f"Image {n}, round {n}" for n in (1, 2, 3, 4)]
+    assert film["lanes"][2]["tiles"] == [[0, 2, 0], [1, 2, 0], [2, 2, 0], [3, 2, 0], [4, 2, 0]]
+    assert film["lanes"][3]["lines"][1][3] == "0.0 levels from its patch"
+    assert float(film["lanes"][0]["lines"][1][4].split()[0]) > 50
+    assert len(film["sheets"]) == 5
+    assert address(app)["src"] == finished.id
+
+
+@pytest.mark.parametrize("step", range(1, 7))
+def test_every_step_works_on_a_run(open_page, finished, step) -> None:
+    app = open_page(PAGE, src=finished.id, step=str(step), cls="cat", patch="3")
+    assert not app.exception
+    assert app.selectbox(key="lab/patch").value == 3
+
+
+def test_a_run_compares_its_halves_in_pixels(open_page, finished) -> None:
+    app = open_page(PAGE, src=finished.id, step="4", cls="cat")
+    predict(app, "same")
+    assert "normalised pixels" in captions(app)
+    assert len(app.metric) == 2
+
+
+def test_a_run_with_few_images_says_what_is_missing(open_page, home) -> None:
+    run = make_finished_run(home / "runs" / "20260301-000000-small", fake_experiment(ipc=2))
+    app = open_page(PAGE, src=run.id, step="4")
+    assert "needs at least 4" in app.info[0].value
+
+
+def test_a_run_in_the_middle_is_shown_as_far_as_it_is(open_page, home) -> None:
+    run = make_half_done_run(home / "runs" / "20260103-000000-half", alive=False)
+    (film,) = drawn(open_page(PAGE, src=run.id, step="3"))
+    assert film["moments"] == [0, 10, 20]
+
+
+def test_without_any_material_it_says_what_to_do(open_page, monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr("delt_engine.analysis.lab.assets_dir", lambda: tmp_path / "none")
+    app = open_page(PAGE)
+    assert "delt lab" in app.info[0].value
+    assert not app.exception

@@ -1,0 +1,68 @@
+"""Every page opens: with a finished run, with a run in the middle, and with nothing at all; and none is left out."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+from fake_runs import make_finished_run, make_half_done_run
+
+from pages.shared.nav import PAGES, ROOT
+
+NAMES = [entry.name for entry in PAGES]
+FOLDERS = ("start", "distill", "explore", "study", "manage")
+
+
+def sound(app) -> bool:
+    return not app.exception and len(app.title) == 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_page_opens_with_no_runs_at_all(name, open_page) -> None:
+    app = open_page(name)
+    assert sound(app)
+    assert app.button or app.info or app.get("page_link")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_page_opens_with_an_example_and_runs(name, open_page, home) -> None:
+    make_finished_run(home / "assets" / "examples" / "delt")
+    make_finished_run(home / "runs" / "20260101-000000-photos-delt-ipc4-aaaa")
+    make_half_done_run(home / "runs" / "20260102-000000-photos-delt-ipc4-bbbb")
+    make_half_done_run(home / "runs" / "20260103-000000-photos-delt-ipc4-cccc", alive=False)
+    broken = home / "runs" / "20260104-000000-photos-delt-ipc4-dddd"
+    broken.mkdir()
+    (broken / "run.json").write_text("{")
+    assert sound(open_page(name))
+
+
+def test_every_page_file_is_in_the_menu() -> None:
+    files = {str(path.relative_to(ROOT / "pages").with_suffix("")) for path in (ROOT / "pages").glob("*/*.py")}
+    pages = {name for name in files if not name.startswith("shared/") and not name.endswith("__init__")}
+    assert pages == set(NAMES)
+    assert all(name.split("/")[0] in FOLDERS for name in NAMES)
+    assert not list((ROOT / "pages").glob("*.py"))
+
+
+def test_the_app_process_never_loads_torch() -> None:
+    modules = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in (ROOT / "pages/shared").glob("*.py")]
+    script = (
+        "import importlib, sys\n"
+        f"for name in {modules!r}: importlib.import_module(name)\n"
+        "from streamlit.testing.v1 import AppTest\n"
+        f"app = AppTest.from_file({str(ROOT / 'app.py')!r}, default_timeout=60).run()\n"
+        f"for name in {NAMES!r}: app.switch_page(f'pages/{{name}}.py').run()\n"
+        "assert not app.exception\n"
+        "print('loaded:', sorted({'torch', 'torchvision', 'timm'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, timeout=120)
+    assert done.stdout.splitlines()[-1:] == ["loaded: []"], done.stderr[-2000:]
+
+
+def test_pages_stay_thin() -> None:
+    for path in (ROOT / "pages").glob("*/*.py"):
+        limit = 200 if path.parent.name == "shared" else 130
+        assert len(path.read_text().splitlines()) <= limit, f"{path} is too long"
+        assert not re.search(r"except( Exception)?:|(?<![.\w])open\(|import threading", path.read_text()), path

@@ -1,0 +1,262 @@
+"""Patches: the ranking of a class, what the criteria choose of it, and what happens when there is none yet."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from delt_engine.config import RankConfig
+from delt_engine.data.catalogue import load_dataset
+from delt_engine.errors import CheckpointError
+from delt_engine.models.card import TeacherCard
+from delt_engine.ranking import Ranking
+from delt_engine.runs.processes import this_process
+from delt_engine.runs.store import Run
+from delt_engine.selection import median_order
+from pages.shared import cached, patch_band, patch_picks
+from pages.shared import session as session_module
+
+PAGE = "distill/patches"
+CHOSEN, MOSAICS, EXTREMES, ALL = range(4)
+"""Which grid of the page is which."""
+
+
+@pytest.fixture
+def card(monkeypatch) -> TeacherCard:
+    names = load_dataset("photos").spec.class_names
+    made = TeacherCard("photos-resnet18", "resnet18", 0.25, "small", 10, names, 32, (0.5,) * 3, (0.25,) * 3,
+                       "photos", "f00d", 94.2, 20, "a test", "beef")  # fmt: skip
+    monkeypatch.setattr(cached, "teacher", lambda *_: made)
+    monkeypatch.setattr(cached, "cached_ranking", lambda *_: None)
+    return made
+
+
+@pytest.fixture
+def ranking(card, monkeypatch) -> Ranking:
+    """Probabilities that rise with the image's place in its class."""
+    data = load_dataset("photos")
+    n = len(data.train)
+    probs = np.empty(n, np.float32)
+    for number in range(10):
+        rows = data.train.of_class(number)
+        probs[rows] = np.linspace(0.1, 0.9, len(rows))
+    boxes = np.array([[0, 0, *data.train.size(index)] for index in range(n)])
+    made = Ranking(np.arange(n), boxes, data.train.labels, probs, "photos", data.fingerprint, card.name,
+                   card.fingerprint, 32, RankConfig(), data.spec.class_names)  # fmt: skip
+    monkeypatch.setattr(cached, "cached_ranking", lambda *_: made)
+    return made
+
+
+def grids(app) -> list[dict]:
+    return [json.loads(entry.proto.mixed.json if entry.proto.HasField("mixed") else entry.proto.json)
+            for entry in app.get("bidi_component")]  # fmt: skip
+
+
+def chosen(app) -> list[str]:
+    return [cell["counts"][0] for cell in grids(app)[0]["rows"][0]["cells"]]
+
+
+def expected(ranks: list[int]) -> list[str]:
+    return [f"p {probability:.3f}" for probability in np.linspace(0.1, 0.9, 500)[ranks]]
+
+
+def test_the_medium_patches_are_chosen_in_the_published_order(open_page, ranking) -> None:
+    app = open_page(PAGE)
+    assert chosen(app) == expected(median_order(500)[:10])
+    lines = [cell["lines"] for cell in grids(app)[0]["rows"][0]["cells"]]
+    assert lines[0] == ["round 1", "200 it"]
+    assert lines[-1] == ["round 4", "50 it"]
+
+
+def test_criterion_order_and_ipc_change_what_is_chosen_and_the_next_run(open_page, ranking) -> None:
+    app = open_page(PAGE)
+    app.selectbox(key="patches/criterion").set_value("top")
+    app.selectbox(key="patches/order").set_value("ascending")
+    app.number_input(key="patches/ipc").set_value(3).run()
+    assert chosen(app) == expected([497, 498, 499])
+    app.button(key="patches/use").click().run()
+    assert app.title[0].value == "Recover"
+    assert app.selectbox(key="recover/criterion").value == "top"
+    assert app.number_input(key="recover/ipc").value == 3
+
+
+def test_lowest_medium_and_highest_stand_side_by_side(open_page, ranking) -> None:
+    rows = grids(open_page(PAGE))[EXTREMES]["rows"]
+    assert [row["title"] for row in rows] == ["Hardest", "Medium", "Easiest", "Random"]
+    assert rows[0]["cells"][0]["counts"] == ["p 0.100"]
+    assert rows[2]["cells"][-1]["counts"] == ["p 0.900"]
+
+
+def test_all_patches_are_paged_sorted_and_the_chosen_ones_marked(open_page, ranking) -> None:
+    app = open_page(PAGE)
+    cells = grids(app)[ALL]["rows"][0]["cells"]
+    assert len(cells) == 100
+    assert cells[0]["counts"] == ["p 0.100"]
+    assert not any(cell["lines"] for cell in cells)
+    app.get("pagination")[0].set_value(3).run()
+    marked = [cell for cell in grids(app)[ALL]["rows"][0]["cells"] if cell["lines"]]
+    assert len(marked) == 10  # the median lies on page 3 of 5
+    app.segmented_control(key="patches/sort").set_value("easiest first").run()
+    app.get("pagination")[0].set_value(1).run()
+    assert grids(app)[ALL]["rows"][0]["cells"][0]["counts"] == ["p 0.900"]
+
+
+def test_a_mosaic_starts_each_image_from_several_patches(open_page, ranking) -> None:
+    app = open_page(PAGE)
+    app.number_input(key="patches/mosaic").set_value(2).run()
+    assert not app.exception
+    assert len(grids(app)[0]["sheets"]) == 10
+    assert any("40 patches" in entry.value for entry in app.caption)
+
+
+def test_too_many_images_for_a_class_is_one_sentence(open_page, ranking) -> None:
+    app = open_page(PAGE)
+    app.number_input(key="patches/ipc").set_value(600).run()
+    assert "class 'astronaut' has 500 patches" in app.error[0].value
+
+
+def test_the_class_stands_in_the_address(open_page, ranking, address) -> None:
+    app = open_page(PAGE, cls="coffee")
+    assert app.selectbox(key="patches/class").value == "coffee"
+    app.selectbox(key="patches/class").set_value("temple").run()
+    assert address(app)["cls"] == "temple"
+
+
+def test_without_a_ranking_one_button_makes_it(open_page, card, started) -> None:
+    app = open_page(PAGE)
+    assert "has not ranked these images yet" in app.info[0].value
+    app.button(key="patches/rank").click().run()
+    assert [kind for _, kind in started.experiments] == ["rank"]
+    assert f"patches/stop/{started.runs[0].id}" in {entry.key for entry in app.button}
+
+
+def test_a_ranking_on_its_way_shows_how_far_it_is(open_page, card, started) -> None:
+    app = open_page(PAGE)
+    app.button(key="patches/rank").click().run()
+    run = Run.open(started.runs[0].path)
+    run.event({"kind": "stage", "stage": "rank", "done": 1250, "total": 5000})
+    run.set_status("running", process=this_process())
+    assert run.is_active
+    app.run()
+    bar = app.main.get("progress")[0].proto
+    assert bar.value == 25
+    assert bar.text == "Ranking patches by the teacher's probability, 1,250 of 5,000"
+
+
+def test_without_a_teacher_it_says_how_to_get_one(open_page, monkeypatch) -> None:
+    def none(*_):
+        raise CheckpointError("teacher: there is none for photos; train one with `delt squeeze --dataset photos`.")
+
+    monkeypatch.setattr(cached, "teacher", none)
+    app = open_page(PAGE)
+    assert "delt squeeze --dataset photos" in app.info[0].value
+    assert len(grids(app)[0]["rows"][0]["cells"]) == 60
+
+
+def test_a_dataset_that_is_not_here_is_fetched_by_a_process(open_page, started, monkeypatch) -> None:
+    app = open_page(PAGE)
+    monkeypatch.setattr(cached, "load_dataset", lambda *_: pytest.fail("the page itself fetched a dataset"))
+    app.selectbox(key="patches/dataset").set_value("cifar10").run()
+    assert "cifar10 is not on this machine yet" in app.info[0].value
+    app.button(key="patches/rank").click().run()
+    experiment, kind = started.experiments[0]
+    assert (experiment.dataset, kind) == ("cifar10", "rank")
+
+
+def test_a_folder_that_is_not_there_is_one_sentence(open_page) -> None:
+    app = open_page("distill/recover")
+    app.session_state["delt/session"].change(dataset="/nowhere/pets")
+    app.switch_page(f"pages/{PAGE}.py").run()
+    assert [entry.value for entry in app.error] == ["dataset: the folder /nowhere/pets does not exist."]
+
+
+def rank_row(ranking: Ranking, rank: int) -> int:
+    return int(ranking.ascending(0)[rank])
+
+
+def test_a_band_is_pinned_and_the_next_run_starts_from_it(open_page, ranking, started) -> None:
+    app = open_page(PAGE)
+    app.slider(key="patches/window").set_value((0.2, 0.25)).run()
+    shown = grids(app)[ALL]["rows"][0]["cells"]
+    assert all(0.2 <= float(cell["counts"][0].removeprefix("p ")) <= 0.25 for cell in shown)
+    app.button(key="patches/pin").click().run()
+    assert all(0.2 <= float(text.removeprefix("p ")) <= 0.25 for text in chosen(app))
+    assert "10 pinned and 0 dropped in this class" in {entry.value for entry in app.caption}
+    app.switch_page("pages/distill/recover.py").run()
+    app.button(key="recover/start").click().run()
+    select = started.experiments[0][0].select
+    assert len(select.pinned) == 10
+    assert select.picked_from == ranking.key
+
+
+def test_dropped_patches_are_replaced_and_can_be_released(open_page, ranking) -> None:
+    app = open_page(PAGE)
+    before = chosen(app)
+    app.slider(key="patches/window").set_value((0.49, 0.51)).run()
+    app.button(key="patches/drop").click().run()
+    assert not set(before) & set(chosen(app))
+    app.button(key="patches/release_all").click().run()
+    assert chosen(app) == before
+
+
+def test_a_drag_is_a_band_and_a_lasso_is_single_patches(open_page, ranking, monkeypatch) -> None:
+    state: dict = {}
+    monkeypatch.setattr(patch_band.st, "session_state", state)
+    state[patch_band.FIGURE] = {"selection": {"box": [{"x": [0.618, -0.2]}], "points": [{"customdata": 3}]}}
+    patch_band.take_drag()
+    assert state[patch_band.WINDOW] == (0.0, 0.62)
+    assert patch_band.picked_ranks(np.array([0.1, 0.6, 0.7])).tolist() == [0, 1]
+    state[patch_band.FIGURE] = {
+        "selection": {"box": [], "points": [{"customdata": [2]}, {"customdata": 1}, {"x": 0.5}]}
+    }
+    patch_band.take_drag()
+    assert patch_band.picked_ranks(np.array([0.1, 0.6, 0.7])).tolist() == [1, 2]
+    patch_band.forget_drag()
+    assert patch_band.picked_ranks(np.array([0.1, 0.6, 0.7])) is None
+
+
+def test_a_click_pins_as_long_as_there_is_room(open_page, ranking, monkeypatch) -> None:
+    now = session_module.Session()
+    monkeypatch.setattr(patch_picks, "session", lambda: now)
+    monkeypatch.setattr(patch_picks.st, "session_state", {})
+    rows = [rank_row(ranking, rank) for rank in (3, 7, 9)]
+    patch_picks.pin(ranking, rows[:1], 0, 2)
+    patch_picks.pin(ranking, rows[1:], 0, 2)
+    assert now.draft.select.pinned == (rows[0], rows[1]), "there is room for two"
+    patch_picks.drop(ranking, rows[:1])
+    assert (now.draft.select.pinned, now.draft.select.dropped) == ((rows[1],), (rows[0],))
+    patch_picks.release(ranking, rows)
+    assert now.draft.select.picked_from == ""
+
+
+def test_picks_of_another_ranking_are_named_and_left_out(open_page, ranking) -> None:
+    app = open_page(PAGE)
+    stale = session_module.Session()
+    stale.change("select", pinned=(1, 2), picked_from="beef")
+    app.session_state["delt/session"] = stale
+    app.run()
+    assert "2 patches were pinned or dropped in another ranking" in app.warning[0].value
+    assert chosen(app) == expected(median_order(500)[:10])
+    app.button(key="patches/stale").click().run()
+    assert not app.warning
+
+
+def test_the_score_table_and_the_mosaics(open_page, ranking) -> None:
+    app = open_page(PAGE)
+    assert [cell["counts"][0] for cell in grids(app)[MOSAICS]["rows"][0]["cells"]] == [
+        f"{k} x {k}" for k in range(1, 6)
+    ]
+    assert not app.dataframe
+    app.toggle(key="patches/table").set_value(True).run()
+    table = app.dataframe[0].value
+    assert len(table) == 500
+    assert table["Joins in round"].notna().sum() == 10
+    assert table["Patch"][0].startswith("data:image/png")
+
+
+def test_other_crops_are_another_ranking(open_page, card) -> None:
+    app = open_page(PAGE)
+    app.number_input(key="patches/crops").set_value(5).run()
+    assert "has not ranked these images yet" in app.info[0].value

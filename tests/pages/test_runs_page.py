@@ -1,0 +1,281 @@
+"""Runs: every run with its state, and what can be asked of it; also runs that are broken."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+from fake_runs import fake_experiment, make_finished_run, make_half_done_run
+
+from delt_engine.errors import RunError
+from delt_engine.runs import jobs, queue, trash
+from delt_engine.runs.labels import Labels, read_labels
+from delt_engine.runs.processes import this_process
+from delt_engine.runs.records import now
+from delt_engine.runs.store import Run
+
+PAGE = "manage/runs"
+
+
+def words(app) -> str:
+    return " ".join(str(entry.value) for entry in [*app.markdown, *app.caption, *app.info])
+
+
+def keys(app) -> set[str]:
+    return {entry.key for entry in app.button}
+
+
+def test_each_run_says_what_it_is(open_page, finished, half_done) -> None:
+    app = open_page(PAGE)
+    text = words(app)
+    assert text.count("photos · DELT · IPC 4 · MI 40 / RI 10") >= 2
+    assert "running" in text
+    assert "finished" in text
+    assert "2 s on CPU · 150 image-iterations/s" in text
+    assert "seed 0" in text
+
+
+def test_what_can_be_asked_depends_on_the_state(open_page, home, finished, half_done) -> None:
+    gone = make_half_done_run(home / "runs" / "20260103-000000-gone", alive=False)
+    asked = keys(open_page(PAGE))
+    assert {f"runs/pause/{half_done.id}", f"runs/stop/{half_done.id}", f"runs/watch/{half_done.id}"} <= asked
+    assert {f"runs/resume/{gone.id}", f"runs/open/{gone.id}"} <= asked
+    assert {key for key in asked if finished.id in key} == {f"runs/open/{finished.id}", f"runs/details/{finished.id}"}
+
+
+def test_stop_pause_and_resume_are_passed_on(open_page, home, half_done, started) -> None:
+    gone = make_half_done_run(home / "runs" / "20260103-000000-gone", alive=False)
+    app = open_page(PAGE)
+    app.button(key=f"runs/pause/{half_done.id}").click().run()
+    app.button(key=f"runs/stop/{half_done.id}").click().run()
+    app.button(key=f"runs/resume/{gone.id}").click().run()
+    assert started.asked == [("pause", half_done.id), ("cancel", half_done.id), ("resume", gone.id)]
+
+
+def test_watch_and_open_lead_to_the_run(open_page, half_done, finished, address) -> None:
+    app = open_page(PAGE)
+    app.button(key=f"runs/watch/{half_done.id}").click().run()
+    assert (app.title[0].value, address(app)["run"]) == ("Recover", half_done.id)
+    app = open_page(PAGE)
+    app.button(key=f"runs/open/{finished.id}").click().run()
+    assert (app.title[0].value, address(app)["run"]) == ("Gallery", finished.id)
+
+
+def test_a_failed_run_says_why(open_page, home) -> None:
+    run = make_half_done_run(home / "runs" / "20260103-000000-failed")
+    run.set_status("failed", process=None, error="class 'cat' has 3 patches, but IPC 4 needs 4.")
+    assert "class 'cat' has 3 patches, but IPC 4 needs 4." in words(open_page(PAGE))
+
+
+def test_names_in_titles_and_errors_are_shown_as_they_are(open_page, home) -> None:
+    name = "a_b*c$d![x](http:e)"
+    run = make_half_done_run(home / "runs" / "20260103-000000-failed", fake_experiment().replace(dataset=f"/x/{name}"))
+    run.set_status("failed", process=None, error=f"dataset: the folder /x/{name} does not exist.")
+    text = words(open_page(PAGE))
+    assert r"a\_b\*c\$d\!\[x\](http\:e) · DELT" in text
+    assert r"the folder /x/a\_b\*c\$d\!\[x\](http\:e) does not exist." in text
+    assert name not in text
+
+
+def test_a_broken_run_is_named_and_harms_no_other(open_page, home, finished) -> None:
+    broken = home / "runs" / "20260104-000000-broken"
+    broken.mkdir()
+    (broken / "run.json").write_text("{")
+    text = words(open_page(PAGE))
+    assert "Unreadable run" in text
+    assert "20260104-000000-broken" in text
+    assert "finished" in text
+
+
+def test_many_runs_come_in_pages(open_page, home) -> None:
+    for number in range(12):
+        Run.create(home / "runs" / f"20260101-0000{number:02d}-queued", fake_experiment())
+    app = open_page(PAGE)
+    assert len([key for key in keys(app) if key.startswith("runs/stop/")]) == 10
+    app.get("pagination")[0].set_value(2).run()
+    assert len([key for key in keys(app) if key.startswith("runs/stop/")]) == 2
+
+
+def test_examples_stand_apart(open_page, home) -> None:
+    make_finished_run(home / "assets" / "examples" / "photos-delt")
+    app = open_page(PAGE)
+    assert "No runs yet" in words(app)
+    assert "Examples" in [entry.value for entry in app.subheader]
+    assert keys(app) == {"runs/open/photos-delt", "runs/details/photos-delt"}
+
+
+def test_teachers_and_rankings_are_followed_like_runs(open_page, home) -> None:
+    run = Run.create(home / "runs" / "20260501-000000-teacher", fake_experiment(), "squeeze")
+    run.set_status("running", started=now(), process=this_process())
+    run.event({"kind": "step", "t": 9.0, "epoch": 2, "epochs": 4, "step": 5, "steps": 10, "loss": 1.0,
+               "train_accuracy": 62.5, "learning_rate": 0.1})  # fmt: skip
+    app = open_page(PAGE)
+    assert "photos · teacher resnet18" in words(app)
+    assert "Epoch 2 of 4, training accuracy 62 %, 15 s left" in [entry.value for entry in app.sidebar.caption]
+    assert not {f"runs/pause/{run.id}", f"runs/open/{run.id}"} & keys(app)
+    app.button(key=f"runs/watch/{run.id}").click().run()
+    assert not app.exception
+    assert app.main.get("progress")[0].proto.value == 37
+
+
+def test_what_cannot_be_done_is_one_sentence_in_its_place(open_page, home, started, monkeypatch) -> None:
+    def refuse(run: Run) -> None:
+        raise RunError(f"run {run.id}: its process cannot be started.")
+
+    monkeypatch.setattr(jobs, "resume", refuse)
+    gone = make_half_done_run(home / "runs" / "20260103-000000-gone", alive=False)
+    app = open_page(PAGE)
+    app.button(key=f"runs/resume/{gone.id}").click().run()
+    assert [entry.value for entry in app.error] == [f"run {gone.id}: its process cannot be started."]
+    assert not app.run().error
+
+
+def ids_shown(app) -> list[str]:
+    return [key.rsplit("/", 1)[1] for key in (entry.key for entry in app.button) if key.startswith("runs/details/")]
+
+
+@pytest.fixture
+def three(home, finished) -> list[Run]:
+    """A DELT run of 2 s with a large file, a stopped CDA run, and one that cannot be read."""
+    (finished.path / "large").write_bytes(bytes(500_000))
+    stopped = make_half_done_run(home / "runs" / "20260102-000000-cda", fake_experiment("cda"), alive=False)
+    stopped.set_status("cancelled", process=None)
+    broken = home / "runs" / "20260104-000000-broken"
+    broken.mkdir()
+    (broken / "run.json").write_text("{")
+    return [finished, stopped, Run(broken)]
+
+
+def test_runs_are_found_by_words_status_and_method_and_sorted(open_page, three) -> None:
+    finished, stopped, broken = three
+    app = open_page(PAGE)
+    assert set(ids_shown(app)) == {run.id for run in three}
+    app.text_input(key="runs/find").set_value("cda").run()
+    assert ids_shown(app) == [stopped.id]
+    app.text_input(key="runs/find").set_value("").run()
+    app.multiselect(key="runs/statuses").set_value(["finished", "cancelled"]).run()
+    app.selectbox(key="runs/order").set_value("Largest on disk").run()
+    assert ids_shown(app) == [finished.id, stopped.id]
+    app.multiselect(key="runs/methods").set_value(["CDA"]).run()
+    assert ids_shown(app) == [stopped.id]
+    app.multiselect(key="runs/statuses").set_value(["finished"]).run()
+    assert "No run is like that." in words(app)
+    assert broken.unreadable
+
+
+def test_a_run_gets_a_title_tags_and_a_note_and_run_json_stays(open_page, finished) -> None:
+    before = (finished.path / "run.json").read_bytes()
+    app = open_page(PAGE, run=finished.id)
+    assert str(finished.path) in [block.value for block in app.code]
+    app.text_input(key=f"runs/title/{finished.id}").set_value("For the *lesson*")
+    app.text_input(key=f"runs/tags/{finished.id}").set_value("good, ipc 4")
+    app.text_area(key=f"runs/note/{finished.id}").set_value("Late ones stay close.")
+    app.button(key=f"runs/save/{finished.id}").click().run()
+    assert read_labels(finished) == Labels("For the *lesson*", ("good", "ipc 4"), "Late ones stay close.")
+    assert r"**For the \*lesson\***" in words(app)
+    assert (finished.path / "run.json").read_bytes() == before
+    app.text_input(key="runs/find").set_value("lesson close").run()
+    assert ids_shown(app) == [finished.id]
+
+
+def test_deleting_can_be_undone_until_the_trash_is_emptied(open_page, three) -> None:
+    finished, stopped, broken = three
+    app = open_page(PAGE)
+    for run in (finished, broken):
+        app.checkbox(key=f"runs/pick/{run.id}").check().run()
+    app.button(key="runs/delete").click().run()
+    assert ids_shown(app) == [stopped.id]
+    app.button(key="runs/undo").click().run()
+    assert set(ids_shown(app)) == {run.id for run in three}
+    open_page(PAGE, run=broken.id).button(key=f"runs/delete/{broken.id}").click().run()
+    app = open_page(PAGE)  # another session, another day
+    assert [run.id for run in trash.trashed()] == [broken.id]
+    app.button(key=f"runs/restore/{broken.id}").click().run()
+    assert broken.id in ids_shown(app)
+    open_page(PAGE, run=broken.id).button(key=f"runs/delete/{broken.id}").click().run()
+    open_page(PAGE).button(key="runs/empty_trash").click().run()
+    assert trash.trashed() == []
+
+
+def test_a_run_at_work_is_not_deleted_and_it_is_said(open_page, half_done) -> None:
+    app = open_page(PAGE)
+    app.checkbox(key=f"runs/pick/{half_done.id}").check().run()
+    app.button(key="runs/delete").click().run()
+    assert "so stop it before it is deleted" in app.error[0].value
+    assert ids_shown(app) == [half_done.id]
+
+
+def test_freeing_the_disk_says_what_goes_and_asks_first(open_page, finished) -> None:
+    app = open_page(PAGE, run=finished.id)
+    app.button(key=f"runs/free/{finished.id}").click().run()
+    assert "the gallery then shows the start and the last round only" in app.checkbox(key="runs/free_rounds").label
+    assert app.checkbox(key="runs/free_checkpoints").disabled
+    assert finished.rounds_written(0) == [0, 1, 2, 3, 4]
+    app.button(key="runs/free_now").click().run()
+    assert finished.rounds_written(0) == [0, 4]
+    assert "runs/free_now" not in keys(app)
+
+
+def test_two_runs_are_compared_by_what_differs(open_page, home, finished, address) -> None:
+    other = make_finished_run(home / "runs" / "20260103-000000-other", fake_experiment(mi=80, ri=20).replace(seed=7))
+    app = open_page(PAGE)
+    for run in (finished, other):
+        app.checkbox(key=f"runs/pick/{run.id}").check().run()
+    app.button(key="runs/compare").click().run()
+    assert set(address(app)["compare"].split(",")) == {finished.id, other.id}
+    settings, numbers = (table.value for table in app.dataframe)
+    assert set(settings.iloc[:, 0]) == {"Seed", "MI", "RI"} or len(settings) == 3
+    assert "150" in set(numbers.iloc[:, 1]) or "150" in set(numbers.iloc[:, 2])
+    app.button(key="runs/compare_close").click().run()
+    assert not app.dataframe
+
+
+def test_a_run_is_done_again_as_it_was_or_changed(open_page, three, started) -> None:
+    stopped = three[1]
+    app = open_page(PAGE, run=stopped.id)
+    app.button(key=f"runs/retry/{stopped.id}").click().run()
+    assert started.asked == [("retry", stopped.id)]
+    app = open_page(PAGE, run=stopped.id)
+    app.button(key=f"runs/duplicate/{stopped.id}").click().run()
+    assert app.title[0].value == "Recover"
+    assert app.session_state["delt/session"].draft == stopped.experiment
+
+
+def test_who_waits_is_shown_in_turn_and_can_be_moved(open_page, home, half_done) -> None:
+    waiting = []
+    for number in (1, 2):
+        run = Run.create(home / "runs" / f"20260501-00000{number}-waiting", fake_experiment())
+        run.update(process=this_process())
+        queue.enter(run, "cpu", is_ready=True)
+        waiting.append(run)
+    app = open_page()
+    captions = [entry.value for entry in app.sidebar.caption]
+    assert [text for text in captions if "queue" in text and text[0].isdigit()] == [
+        "1st in the queue",
+        "2nd in the queue",
+    ]
+    assert any("iteration" in text and text.startswith("Round") for text in captions)
+    assert any(text.startswith("CPU · ") and "B of memory" in text for text in captions)
+    app.button(key=f"strip/first/{waiting[1].id}").click().run()
+    assert [queue.place(run) for run in waiting] == [2, 1]
+    for run in waiting:
+        queue.leave(run)
+
+
+def test_a_run_that_broke_off_is_in_the_strip_with_its_last_words(open_page, home, started) -> None:
+    gone = make_half_done_run(home / "runs" / "20260103-000000-gone", alive=False)
+    (gone.path / "log.txt").write_text("Killed: out of memory\n")
+    app = open_page()
+    assert "The process is gone; its last words: Killed: out of memory" in [e.value for e in app.sidebar.caption]
+    app.button(key=f"strip/resume/{gone.id}").click().run()
+    assert started.asked == [("resume", gone.id)]
+
+
+def test_a_process_that_does_not_react_can_be_ended(open_page, half_done, started, monkeypatch) -> None:
+    monkeypatch.setattr(jobs, "stop_hard", lambda run: started.asked.append(("stop_hard", run.id)))
+    half_done.request("cancel")
+    assert f"runs/stop_hard/{half_done.id}" not in keys(open_page(PAGE))
+    os.utime(half_done.path / "control", (0, time.time() - 3))
+    open_page(PAGE).button(key=f"runs/stop_hard/{half_done.id}").click().run()
+    assert started.asked == [("stop_hard", half_done.id)]

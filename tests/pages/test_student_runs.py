@@ -1,0 +1,66 @@
+"""Runs that train students, among the other runs: what they are called, what they reached, how far they are."""
+
+from __future__ import annotations
+
+import pytest
+from fake_runs import make_evaluation, make_finished_run
+
+from delt_engine.config import EvaluateConfig
+from delt_engine.runs.evaluations import evaluation_experiment
+from delt_engine.runs.processes import this_process
+from delt_engine.runs.sources import find_source
+from delt_engine.runs.store import Run
+from pages.shared.progress import progress
+from pages.shared.student_words import own_title
+
+
+def texts(app) -> str:
+    return " ".join(entry.value for entry in (*app.markdown, *app.caption))
+
+
+def test_the_list_says_on_what_by_which_recipe_and_how_well(home, open_page) -> None:
+    source = make_finished_run(home / "runs" / "20260101-000000-photos-delt-ipc4-aaaa")
+    make_evaluation(home / "runs" / "20260102-000000-photos-students-delt-bbbb", source, (40.0, 42.0, 44.0))
+    make_evaluation(home / "runs" / "20260103-000000-photos-students-delt-cccc", "real", (90.0,))
+    app = open_page("manage/runs")
+    assert not app.exception
+    said = texts(app)
+    assert "photos · students of DELT, IPC 4 · DELT recipe" in said
+    assert "photos · students of all real images · DELT recipe" in said
+    assert "top-1 42.0 % ± 2.0 over 3 seeds · 60 epochs · of 20260101-000000-photos-delt-ipc4-aaaa" in said
+    assert "top-1 90.0 %" in said
+    app.selectbox(key="runs/order").set_value("Highest top-1").run()
+    titles = [entry.value for entry in app.markdown if "students of" in entry.value]
+    assert "all real images" in titles[0]
+    app.text_input(key="runs/find").set_value("students ipc4-aaaa").run()
+    assert len([entry for entry in app.markdown if "students of" in entry.value]) == 1
+
+
+def test_two_evaluations_are_compared_by_settings_and_accuracy(home, open_page) -> None:
+    source = make_finished_run(home / "runs" / "source")
+    make_evaluation(home / "runs" / "one", source, (40.0,), epochs=60)
+    make_evaluation(home / "runs" / "two", source, (50.0,), epochs=30)
+    app = open_page("manage/runs", compare="one,two")
+    assert not app.exception
+    tables = [frame.value for frame in app.dataframe]
+    assert ["Epochs", "60", "30"] in tables[0].to_numpy().tolist()
+    assert ["Students", "top-1 40.0 %", "top-1 50.0 %"] in tables[1].to_numpy().tolist()
+
+
+def test_the_job_strip_says_which_student_and_epoch(home, open_page) -> None:
+    source = make_finished_run(home / "runs" / "source")
+    found = find_source("source")
+    experiment = evaluation_experiment(found, EvaluateConfig(epochs=60, seeds=3))
+    run = Run.create(home / "runs" / "students", experiment, "evaluate", source=source.id)
+    run.set_status("running", process=this_process())
+    for step, seconds in ((1, 10.0), (2, 11.0)):
+        run.event({"kind": "step", "t": seconds, "student": 0, "students": 3, "epoch": 12, "epochs": 60, "step": step,
+                   "steps": 2, "loss": 0.1, "learning_rate": 0.001})  # fmt: skip
+    now = progress(run)
+    assert now.text.startswith("training student 1 of 3, epoch 12 of 60, ")
+    assert now.fraction == 12 / 180
+    assert now.left_s == pytest.approx((180 - 12) * 2)  # half an epoch a second
+    assert own_title(run.record()) == "photos · students of DELT, IPC 4 · DELT recipe"
+    app = open_page("start/home")
+    assert not app.exception
+    assert "Training student 1 of 3, epoch 12 of 60" in " ".join(entry.value for entry in app.sidebar.caption)
