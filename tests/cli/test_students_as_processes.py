@@ -78,7 +78,7 @@ def test_images_then_students_in_the_queue_and_killed_students_end_in_the_same_n
     assert [each["seed"] for each in expected["students"]] == [0, 1, 2]
     assert [found.run for found in evaluations_of(str(source.path))] == [whole]
 
-    process = launch(environment, "evaluate", source.path, *QUICK, "--checkpoint-seconds", "0.05", "--out",
+    process = launch(environment, "evaluate", source.path, *QUICK, "--checkpoint-seconds", "0.000001", "--out",
                      tmp_path / "run", "-q")  # fmt: skip
     run = opened(tmp_path / "run")
     wait_for(lambda: (run.latest_event("epoch") or {}).get("student") == 1 and run.events("epoch")[-1]["epoch"] >= 10)
