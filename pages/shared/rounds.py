@@ -6,6 +6,7 @@ import streamlit as st
 
 from delt_engine.config import RecoverConfig
 from pages.shared.controls import help_text, spec_of
+from pages.shared.echo import drawn, is_echo, put, settle
 from pages.shared.session import prime
 from pages.shared.wording import count, plural
 
@@ -54,10 +55,10 @@ def rounds_control(recover: RecoverConfig, page: str) -> dict[str, int]:
     most = int(mi_spec.maximum or 0)
     for key, value in ((mi_key, recover.iterations), (ri_key, recover.round_iterations)):
         prime(key, value)
-        if not st.session_state[key]:  # just emptied; a value set again would overwrite what is being typed
+        if not settle(key):  # just emptied; a value set again would overwrite what is being typed
             st.session_state[key] = value
     if st.session_state[mi_key] % st.session_state[ri_key]:
-        _mi_moved(mi_key, ri_key)
+        _fit_ri(mi_key, ri_key)
     left, right = st.columns(2)
     with left:
         iterations = int(st.number_input(
@@ -69,42 +70,46 @@ def rounds_control(recover: RecoverConfig, page: str) -> dict[str, int]:
             ri_spec.title, min_value=1, max_value=most, step=_step(int(st.session_state[ri_key])), key=ri_key,
             help=help_text(ri_spec), on_change=_ri_moved, args=(mi_key, ri_key, most),
         ))  # fmt: skip
+    pair = {"iterations": iterations, "round_iterations": round_iterations}
     rounds = iterations // round_iterations
     options = sorted({rounds, *(iterations // d for d in divisors(iterations))})
     if len(options) == 1:
+        drawn(mi_key, ri_key)
         st.caption(f"One round: MI {count(iterations)} has no divisor that gives 2 to {MOST_ROUNDS} rounds.")
-        return {"iterations": iterations, "round_iterations": round_iterations}
+        return pair
     # Its positions are those of one MI: under one key the browser would read an old position as a new number.
     rounds_key = f"{page}/rounds/{iterations}/{len(options)}"
-    if st.session_state.get(rounds_key) != rounds:
-        st.session_state[rounds_key] = rounds
+    put(rounds_key, rounds)
     st.select_slider(
         "Rounds (MI / RI)", options=options, key=rounds_key, on_change=_rounds_moved,
-        args=(mi_key, ri_key, rounds_key), format_func=lambda k: f"{plural(k, 'round')} of {count(iterations // k)}",
-        help="Moves RI among the numbers that divide MI.",
+        args=(mi_key, ri_key, rounds_key, iterations), help="Moves RI among the numbers that divide MI.",
+        format_func=lambda k: f"{plural(k, 'round')} of {count(iterations // k)}",
     )  # fmt: skip
-    return {"iterations": iterations, "round_iterations": round_iterations}
+    drawn(mi_key, ri_key, rounds_key)
+    return pair
 
 
 def _mi_moved(mi_key: str, ri_key: str) -> None:
-    if not (st.session_state[mi_key] and st.session_state[ri_key]):
-        return
-    iterations = int(st.session_state[mi_key])
-    if iterations % int(st.session_state[ri_key]):
-        st.session_state[ri_key] = nearest(divisors(iterations), iterations, int(st.session_state[ri_key]))
+    if not is_echo(mi_key) and st.session_state[mi_key] and settle(ri_key):
+        _fit_ri(mi_key, ri_key)
+
+
+def _fit_ri(mi_key: str, ri_key: str) -> None:
+    iterations, wanted = int(st.session_state[mi_key]), int(st.session_state[ri_key])
+    if iterations % wanted:
+        put(ri_key, nearest(divisors(iterations), iterations, wanted))
 
 
 def _ri_moved(mi_key: str, ri_key: str, most: int) -> None:
-    if not (st.session_state[mi_key] and st.session_state[ri_key]):
-        return
-    iterations = int(st.session_state[mi_key])
-    fitting = nearest_multiple(iterations, int(st.session_state[ri_key]), most)
-    if fitting != iterations:  # to set it again would overwrite what is being typed
-        st.session_state[mi_key] = fitting
+    if not is_echo(ri_key) and st.session_state[ri_key] and settle(mi_key):
+        iterations = int(st.session_state[mi_key])
+        put(mi_key, nearest_multiple(iterations, int(st.session_state[ri_key]), most))
 
 
-def _rounds_moved(mi_key: str, ri_key: str, rounds_key: str) -> None:
-    st.session_state[ri_key] = int(st.session_state[mi_key]) // int(st.session_state[rounds_key])
+def _rounds_moved(mi_key: str, ri_key: str, rounds_key: str, iterations: int) -> None:
+    """Take over the number of rounds; a slider of another MI than the present one has nothing to say any more."""
+    if not is_echo(rounds_key) and settle(mi_key) == iterations:
+        put(ri_key, iterations // int(st.session_state[rounds_key]))
 
 
 def _step(round_iterations: int) -> int:

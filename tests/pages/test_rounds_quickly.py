@@ -1,0 +1,101 @@
+"""MI, RI and the rounds moved faster than the browser hears of what followed: its old values are no moves."""
+
+from __future__ import annotations
+
+import pytest
+
+from pages.shared import echo
+
+PAGE = "distill/recover"
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The clock that echoes are told by; ``clock.now`` moves it."""
+
+    class Clock:
+        now = 100.0
+
+        def monotonic(self) -> float:
+            return self.now
+
+    made = Clock()
+    monkeypatch.setattr(echo, "time", made)
+    return made
+
+
+def box(app, name: str):
+    return app.number_input(key=f"recover/{name}")
+
+
+def pair(app) -> tuple[int, int]:
+    return int(box(app, "iterations").value), int(box(app, "round_iterations").value)
+
+
+def test_a_slider_that_has_not_heard_of_the_typed_ri_does_not_move_it(open_page, clock) -> None:
+    app = open_page(PAGE)  # MI 200, RI 50: 4 rounds
+    old = app.select_slider[0].value
+    box(app, "round_iterations").set_value(20).run()
+    assert app.select_slider[0].value == 10
+    app.select_slider[0].set_value(old)  # what the browser still has
+    box(app, "ipc").set_value(2).run()
+    assert pair(app) == (200, 20)
+    assert app.select_slider[0].value == 10
+
+
+def test_a_slider_of_the_mi_before_has_nothing_to_say(open_page, clock) -> None:
+    app = open_page(PAGE)
+    box(app, "round_iterations").set_value(20).run()
+    app.select_slider[0].set_value(4)
+    box(app, "iterations").set_value(40).run()
+    assert pair(app) == (40, 20)
+    assert app.select_slider[0].value == 2
+
+
+def test_an_mi_that_has_not_heard_of_the_typed_ri_does_not_take_it_back(open_page, clock) -> None:
+    app = open_page(PAGE)
+    box(app, "round_iterations").set_value(60).run()
+    assert pair(app) == (180, 60)
+    box(app, "iterations").set_value(200)  # what the browser still has
+    box(app, "ipc").set_value(3).run()
+    assert pair(app) == (180, 60)
+
+
+def test_quick_moves_of_the_slider_all_count(open_page, clock) -> None:
+    app = open_page(PAGE)
+    for before, rounds in ((50, 5), (40, 8), (25, 10)):
+        box(app, "round_iterations").set_value(before)  # the browser's box stays a move behind
+        app.select_slider[0].set_value(rounds).run()
+        assert pair(app) == (200, 200 // rounds)
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(0.9, (180, 60)), (1.1, (200, 50))])
+def test_an_old_value_typed_again_counts_once_the_new_one_has_arrived(open_page, clock, seconds, expected) -> None:
+    app = open_page(PAGE)
+    box(app, "round_iterations").set_value(60).run()
+    assert pair(app) == (180, 60)
+    clock.now += seconds
+    box(app, "iterations").set_value(200).run()
+    assert pair(app) == expected
+
+
+def test_a_value_is_under_way_until_the_page_has_been_drawn(monkeypatch, clock) -> None:
+    state = {"box": 1}
+    monkeypatch.setattr(echo.st, "session_state", state)
+    echo.put("box", 2)
+    echo.put("box", 3)
+    clock.now += 1000
+    for old in (1, 2):
+        state["box"] = old
+        assert echo.is_echo("box")
+        assert echo.settle("box") == state["box"] == 3
+    state["box"] = 4
+    assert not echo.is_echo("box")
+    assert echo.settle("box") == 4
+    echo.drawn("box", "never put")
+    clock.now += echo.ARRIVAL_SECONDS
+    state["box"] = 1
+    assert echo.settle("box") == 1
+    echo.put("box", 5)
+    state["box"] = 2
+    assert not echo.is_echo("box")  # replaced long before
