@@ -32,10 +32,11 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from delt_engine.runs.files import as_run_error
 from delt_engine.runs.records import now
@@ -56,43 +57,79 @@ def append(path: Path, event: dict[str, Any]) -> None:
         file.write(line)
 
 
-def read(path: Path, kind: str | None = None) -> list[dict[str, Any]]:
+def read(
+    path: Path, kind: str | None = None, *, batch: int | None = None, last: int | None = None, most: int | None = None
+) -> list[dict[str, Any]]:
     """Return all events of a kind, or all, in order; none when there is no file.
 
-    A file that is read again and again is read on from where it ended before; events are shared, so leave them as
-    they are.
+    Of a file that is looked at again and again only what was added is searched, and only what is asked for is parsed
+    and returned, so a run that is followed for hours takes no more memory than one that has just begun.
+
+    Args:
+        path: the file.
+        kind: only events of this kind.
+        batch: only events of this batch; those that name none count as the first one's.
+        last: only so many, the newest.
+        most: only so many, evenly chosen, the first and the newest among them.
     """
-    return [event for event in _followed(path).all() if kind is None or event.get("kind") == kind]
+    return _index_of(path).events(kind, batch, last, most)
 
 
-class _Followed:
-    """What was read of a file, and up to where."""
+class _Index:
+    """Where the events of a file begin, as far as it was read, their kinds and batches."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._lock = path, threading.Lock()
-        self._inode, self._end, self._events = 0, 0, []
+        self._forget(inode=0)
 
-    def all(self) -> list[dict[str, Any]]:
+    def events(self, kind: str | None, batch: int | None, last: int | None, most: int | None) -> list[dict[str, Any]]:
         with self._lock:
             try:
                 with self._path.open("rb") as file:
-                    now = os.fstat(file.fileno())
-                    if now.st_ino != self._inode or now.st_size < self._end:
-                        self._inode, self._end, self._events = now.st_ino, 0, []
-                    file.seek(self._end)
-                    added = file.read()
+                    self._read_on(file)
+                    chosen = self._chosen(kind, batch, last, most)
+                    return [event for start in chosen for event in _events_at(file, start)]
             except OSError:
-                self._inode, self._end, self._events = 0, 0, []
+                self._forget(inode=0)
                 return []
-            whole = added.rfind(b"\n") + 1
-            self._events.extend(_events_in(added[:whole].split(b"\n")[:-1]))
-            self._end += whole
-            return list(self._events)
+
+    def _read_on(self, file: BinaryIO) -> None:
+        now = os.fstat(file.fileno())
+        if now.st_ino != self._inode or now.st_size < self._end:
+            self._forget(now.st_ino)
+        file.seek(self._end)
+        added = file.read()
+        for line in added.split(b"\n")[:-1]:
+            for event in _events_in([line]):
+                self._starts.append(self._end)
+                self._kinds.append(sys.intern(str(event.get("kind"))))
+                self._batches.append(int(event.get("batch") or 0))
+            self._end += len(line) + 1
+
+    def _chosen(self, kind: str | None, batch: int | None, last: int | None, most: int | None) -> Sequence[int]:
+        starts = array("q", (
+            start for start, its_kind, its_batch in zip(self._starts, self._kinds, self._batches, strict=True)
+            if kind in (None, its_kind) and batch in (None, its_batch)
+        ))  # fmt: skip
+        if last is not None:
+            starts = starts[max(0, len(starts) - last) :]
+        if most is not None and len(starts) > most > 1:
+            starts = [starts[place * (len(starts) - 1) // (most - 1)] for place in range(most)]
+        return starts
+
+    def _forget(self, inode: int) -> None:
+        self._inode, self._end = inode, 0
+        self._starts, self._kinds, self._batches = array("q"), list[str](), array("q")
+
+
+def _events_at(file: BinaryIO, start: int) -> Iterator[dict[str, Any]]:
+    file.seek(start)
+    return _events_in([file.readline()])
 
 
 @lru_cache(maxsize=8)
-def _followed(path: Path) -> _Followed:
-    return _Followed(path)
+def _index_of(path: Path) -> _Index:
+    return _Index(path)
 
 
 def latest(path: Path, kind: str | None = None) -> dict[str, Any] | None:
@@ -120,15 +157,10 @@ def _parsed(path: Path, start: int) -> Iterator[dict[str, Any]]:
     yield from _events_in(lines[1 if start else 0 : -1])
 
 
-def _with_shared_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make a dict whose names are those of all other events: what is followed for hours stays half as large."""
-    return {sys.intern(name): value for name, value in pairs}
-
-
 def _events_in(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
     for line in lines:
         try:
-            event = json.loads(line, object_pairs_hook=_with_shared_names)
+            event = json.loads(line)
         except ValueError:
             continue
         if isinstance(event, dict):

@@ -233,14 +233,11 @@ class Run:
         self.event({"kind": "note", "text": text})
         return [{"kind": "note", "text": text}]
 
-    def events(self, kind: str | None = None, since: int = 0) -> list[dict[str, Any]]:
-        """Return the events in order; torn lines are left out.
-
-        Args:
-            kind: only events of this kind.
-            since: leave out the first ``since`` events of that kind, which were read before.
-        """
-        return events.read(self.path / "events.jsonl", kind)[since:]
+    def events(
+        self, kind: str | None = None, *, batch: int | None = None, last: int | None = None, most: int | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the events in order, or a choice of them: see :func:`delt_engine.runs.events.read`."""
+        return events.read(self.path / "events.jsonl", kind, batch=batch, last=last, most=most)
 
     def latest_event(self, kind: str | None = None) -> dict[str, Any] | None:
         """Return the last event of a kind without reading the whole file, or None."""

@@ -10,6 +10,7 @@ from pages.shared.wording import count, duration
 
 _RATE_WINDOW = 20
 _RATE_SECONDS = 30.0
+_RATE_MOST = 200
 """The rate is taken over the last steps, at least 20 and half a minute of them: short enough that waiting and resuming
 do not blur it, long enough that the time left does not jump."""
 
@@ -48,7 +49,7 @@ def progress(run: Run) -> Progress:
 
 def _of_recovery(run: Run, step: dict[str, Any]) -> Progress:
     total = step["image_iterations_total"]
-    rate = _rate(run.events("step"))
+    rate = _rate(run.events("step", last=_RATE_MOST))
     left_s = (total - step["image_iterations"]) / rate if rate and run.status == "running" else None
     batch = f"batch {step['batch'] + 1} of {step['batches']}, " if step["batches"] > 1 else ""
     iteration = min(step["iterations"], step["iteration"] + 1)
@@ -72,7 +73,7 @@ def _of_training(run: Run, step: dict[str, Any]) -> Progress:
 
 
 def _of_students(run: Run, step: dict[str, Any]) -> Progress:
-    steps = run.events("step")[-_RATE_WINDOW:]
+    steps = run.events("step", last=_RATE_WINDOW)
     shares = [_trained(one) for one in steps]
     passed, moved = steps[-1]["t"] - steps[0]["t"], shares[-1] - shares[0]
     left_s = passed * (1 - shares[-1]) / moved if passed > 0 and moved > 0 and run.status == "running" else None

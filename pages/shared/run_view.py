@@ -26,6 +26,9 @@ MOST_CLASSES = 10
 CURVES_S = 4.0
 """Seconds between two drawings of the curves of a run at work: they cost more than all else together."""
 
+MOST_POINTS = 400
+"""Steps in the curves at most: a long run's are drawn from as many as a short one's."""
+
 MOST_KEPT = 16
 """States of runs that are kept for those who watch."""
 
@@ -139,10 +142,11 @@ def _so_far(run: Run, classes: tuple[int, ...]) -> Film:
 
 
 def _curves(run: Run) -> Figure:
-    config = run.experiment.recover
+    config, newest = run.experiment.recover, run.latest_event("step") or {}
     return plots_live.group_loss_curves(
-        run.events("step"), iterations=config.iterations, num_rounds=config.schedule.num_rounds
-    )
+        run.events("step", batch=newest.get("batch", 0), most=MOST_POINTS),
+        iterations=config.iterations, num_rounds=config.schedule.num_rounds,
+    )  # fmt: skip
 
 
 def _newest(what: str, path: Path, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:

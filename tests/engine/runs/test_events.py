@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -66,9 +67,49 @@ def test_a_growing_file_is_read_on_and_a_new_one_from_its_beginning(tmp_path, mo
     parsed, parse = [], events.json.loads
     monkeypatch.setattr(events.json, "loads", lambda line, **how: parsed.append(line) or parse(line, **how))
     events.append(path, {"kind": "step", "iteration": 50})
+    assert [event["iteration"] for event in events.read(path, "step", last=2)] == [49, 50]
+    assert len(parsed) == 1 + 2  # what was added, and what was asked for
     assert [event["iteration"] for event in events.read(path, "step")] == list(range(51))
-    assert len(parsed) == 1
     path.unlink()
     assert events.read(path) == []
     events.append(path, {"kind": "note", "text": "anew"})
     assert [event["kind"] for event in events.read(path)] == ["note"]
+
+
+def test_a_choice_of_events_is_even_and_holds_the_first_and_the_newest(tmp_path) -> None:
+    path = tmp_path / "events.jsonl"
+    for number in range(10):
+        events.append(path, {"kind": "step", "iteration": number})
+        events.append(path, {"kind": "note", "iteration": -1})
+
+    def chosen(**how) -> list[int]:
+        return [event["iteration"] for event in events.read(path, "step", **how)]
+
+    assert chosen(most=4) == [0, 3, 6, 9]
+    assert chosen(most=2) == [0, 9]
+    assert chosen(most=10) == chosen(most=11) == chosen(last=11) == list(range(10))
+    assert chosen(last=3) == [7, 8, 9]
+    assert chosen(last=0) == []
+    assert chosen(last=7, most=3) == [3, 6, 9]
+
+
+def test_events_of_one_batch_and_a_torn_line_with_odd_bytes(tmp_path) -> None:
+    path = tmp_path / "events.jsonl"
+    events.append(path, {"kind": "step", "iteration": 0})
+    with path.open("ab") as file:
+        file.write(b'{"kind": "st\r\x00\xff\r\n')
+    for batch in (1, 0, 1):
+        events.append(path, {"kind": "step", "iteration": 9, "batch": batch})
+    assert [event.get("batch") for event in events.read(path, "step")] == [None, 1, 0, 1]
+    assert [event["iteration"] for event in events.read(path, "step", batch=0)] == [0, 9]
+    assert len(events.read(path, batch=1)) == 2
+
+
+def test_what_is_kept_of_a_followed_file_does_not_grow_with_its_events(tmp_path) -> None:
+    path = tmp_path / "events.jsonl"
+    with path.open("w") as file:
+        file.writelines(f'{{"kind": "step", "text": "{number:01000d}"}}\n' for number in range(2000))
+    assert len(events.read(path, "step", most=10)) == 10
+    index = events._index_of(path)
+    assert sum(sys.getsizeof(kept) for kept in vars(index).values()) < 100_000  # of two million bytes
+    assert len({id(kind) for kind in index._kinds}) == 1
