@@ -35,8 +35,8 @@ def draw(config: EvaluateConfig) -> None:
         f"Recovers and trains for each method on **{plain(short_name(draft.dataset))}** at **IPC {recover.ipc}**, with "
         f"{rounds}, and the recipe above. What was made before with the very same settings is taken as it is."
     )
-    prime(KEY, list(USUAL))
-    chosen = st.pills("Methods", METHODS, selection_mode="multi", key=KEY, format_func=METHOD_TITLES.get)
+    now = prime(KEY, list(USUAL))
+    chosen = st.pills("Methods", METHODS, default=now, selection_mode="multi", key=KEY, format_func=METHOD_TITLES.get)
     if st.button("Compare methods", icon=":material/compare_arrows:", key="accuracy/compare", disabled=not chosen):
         with errors.shown():
             queued = start(chosen, config)

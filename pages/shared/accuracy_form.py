@@ -17,7 +17,7 @@ from delt_engine.runs.store import Run
 from delt_engine.runs.worker import device_lock_name
 from delt_engine.student_config import RECIPE_TITLES
 from pages.shared import accuracy_cost, cached, controls, errors
-from pages.shared.session import prime, session
+from pages.shared.session import place_of, prime, session
 from pages.shared.wording import duration, plain, plural, run_title
 
 PAGE = "accuracy/train"
@@ -61,21 +61,25 @@ def draw(dataset: str = "") -> EvaluateConfig:
 def settings() -> EvaluateConfig:
     """Draw the settings of the training and return them."""
     key = f"{PAGE}/recipe"
-    prime(key, "delt")
+    now = prime(key, "delt")
     spec = controls.spec_of(EvaluateConfig, "recipe")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        recipe = st.segmented_control(spec.title, list(RECIPE_TITLES), key=key, format_func=RECIPE_TITLES.get,
-                                      required=True, wrap=True, on_change=_other_recipe, help=spec.help)  # fmt: skip
+        recipe = st.segmented_control(
+            spec.title, list(RECIPE_TITLES), default=now, key=key, format_func=RECIPE_TITLES.get, required=True,
+            wrap=True, on_change=_other_recipe, help=spec.help,
+        )  # fmt: skip
         full = EvaluateConfig.for_recipe(recipe).epochs
-        prime(f"{PAGE}/epochs", full if _has_gpu() else full // _SHORT)
-        epochs = st.number_input("Epochs", 1, 100_000, key=f"{PAGE}/epochs", width=130,
+        now = prime(f"{PAGE}/epochs", full if _has_gpu() else full // _SHORT)
+        epochs = st.number_input("Epochs", 1, 100_000, now, key=f"{PAGE}/epochs", width=130,
                                  help=f"The recipe has {full:,}; fewer is told beside every result.")  # fmt: skip
-        prime(f"{PAGE}/seeds", 1)
-        seeds = st.number_input("Students", 1, 100, key=f"{PAGE}/seeds", width=130,
+        now = prime(f"{PAGE}/seeds", 1)
+        seeds = st.number_input("Students", 1, 100, now, key=f"{PAGE}/seeds", width=130,
                                 help="Each from another seed; the spread is over them.")  # fmt: skip
-        prime(f"{PAGE}/student", "auto")
-        student = st.selectbox("Student network", ["auto", *NETWORKS], key=f"{PAGE}/student", accept_new_options=True,
-                               width=200, help=controls.spec_of(EvaluateConfig, "student").help)  # fmt: skip
+        now, names = prime(f"{PAGE}/student", "auto"), ["auto", *NETWORKS]
+        student = st.selectbox(
+            "Student network", names, place_of(now, names), key=f"{PAGE}/student", accept_new_options=True, width=200,
+            help=controls.spec_of(EvaluateConfig, "student").help,
+        )  # fmt: skip
     values = {"epochs": int(epochs), "seeds": int(seeds), "student": student or "auto"}
     plain_config = EvaluateConfig.for_recipe(recipe)
     with st.expander("More settings", key=f"{PAGE}/more"):

@@ -28,21 +28,21 @@ def setting(spec: FieldSpec, value: Any, page: str, *, compact: bool = False) ->
         compact: draw a choice as a list that opens, for narrow places.
     """
     key = f"{page}/{spec.name}"
-    prime(key, value)
+    now = prime(key, value)
     shared: dict[str, Any] = {"label": spec.title, "key": key, "help": help_text(spec)}
     if spec.kind == "bool":
-        return st.toggle(**shared)
+        return st.toggle(value=now, **shared)
     if spec.kind == "choice":
         if not compact and sum(map(len, spec.choices)) <= _SHORT:
-            return st.segmented_control(options=spec.choices, required=True, wrap=True, **shared)
-        return st.selectbox(options=spec.choices, **shared)
+            return st.segmented_control(options=spec.choices, default=now, required=True, wrap=True, **shared)
+        return st.selectbox(options=spec.choices, index=spec.choices.index(now), **shared)
     if spec.kind == "int":
         low, high = int(spec.minimum or 0), None if spec.maximum is None else int(spec.maximum)
-        return int(st.number_input(min_value=low, max_value=high, step=1, **shared))
+        return int(st.number_input(value=now, min_value=low, max_value=high, step=1, **shared))
     if spec.kind == "float":
         low, high = float(spec.minimum or 0.0), None if spec.maximum is None else float(spec.maximum)
-        return float(st.number_input(min_value=low, max_value=high, step=_step(spec), format="%g", **shared))
-    return st.text_input(**shared)
+        return float(st.number_input(value=now, min_value=low, max_value=high, step=_step(spec), format="%g", **shared))
+    return st.text_input(value=now, **shared)
 
 
 def settings(record: Settings, names: Iterable[str], page: str, *, compact: bool = False) -> dict[str, Any]:

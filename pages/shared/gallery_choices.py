@@ -106,20 +106,19 @@ def _one_of(name: str, options: dict[str, str], default: str, widget: Any, label
     """Draw one choice whose parameter has the widget's name; the default stands in no address."""
     key = f"gallery/{name}"
     address.restore(name, key, address.member(list(options)))
-    prime(key, default)
-    if st.session_state[key] not in options:
+    if prime(key, default) not in options:
         st.session_state[key] = default
-    chosen = widget(label, list(options), key=key, format_func=options.get)
+    chosen = widget(label, list(options), st.session_state[key], key=key, format_func=options.get)
     address.publish(name, key, chosen if chosen != default else "")
     return chosen
 
 
-def _select(label: str, options: list[str], **rest: Any) -> str:
-    return st.selectbox(label, options, width=250, **rest)
+def _select(label: str, options: list[str], now: str, **rest: Any) -> str:
+    return st.selectbox(label, options, options.index(now), width=250, **rest)
 
 
-def _segments(label: str, options: list[str], **rest: Any) -> str:
-    return st.segmented_control(label, options, required=True, **rest)
+def _segments(label: str, options: list[str], now: str, **rest: Any) -> str:
+    return st.segmented_control(label, options, default=now, required=True, **rest)
 
 
 def _go(name: str) -> None:

@@ -88,10 +88,10 @@ def choose_step() -> int:
     """Draw the steps and return the number of the chosen one, from 1."""
     numbers = range(1, len(STEPS) + 1)
     address.restore("step", STEP, whole(1, len(STEPS)))
-    prime(STEP, 1)
+    now = prime(STEP, 1)
     step = st.segmented_control(
-        "Step", list(numbers), key=STEP, required=True, disabled="step" in locked(), label_visibility="collapsed",
-        format_func=lambda number: f"{number} {STEPS[number - 1].title}", width="stretch",
+        "Step", list(numbers), default=now, key=STEP, required=True, disabled="step" in locked(),
+        label_visibility="collapsed", format_func=lambda number: f"{number} {STEPS[number - 1].title}", width="stretch",
     )  # fmt: skip
     address.publish("step", STEP, step)
     return step

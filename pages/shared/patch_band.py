@@ -56,8 +56,8 @@ def forget_drag() -> None:
 
 def window() -> tuple[float, float]:
     """Draw the ends of the band for the keyboard, and return them."""
-    prime(WINDOW, WHOLE)
-    return st.slider("Band of probabilities", 0.0, 1.0, step=0.01, key=WINDOW, help="Or drag across the figure.")
+    now = prime(WINDOW, WHOLE)
+    return st.slider("Band of probabilities", 0.0, 1.0, now, step=0.01, key=WINDOW, help="Or drag across the figure.")
 
 
 def picked_ranks(probabilities: np.ndarray) -> np.ndarray | None:

@@ -28,11 +28,13 @@ def draw(view: View) -> None:
         )
         st.subheader(f"{what} patches", width="content")
         st.space("stretch")
-        prime(CLICK, "looks")
-        st.segmented_control("A click", list(CLICKS), key=CLICK, required=True, format_func=CLICKS.get,
+        now = prime(CLICK, "looks")
+        st.segmented_control("A click", list(CLICKS), default=now, key=CLICK, required=True, format_func=CLICKS.get,
                              help="A click on a pinned or dropped patch releases it.")  # fmt: skip
-        prime("patches/sort", "hardest first")
-        sort = st.segmented_control("Sort", ["hardest first", "easiest first"], key="patches/sort", required=True)
+        now = prime("patches/sort", "hardest first")
+        sort = st.segmented_control(
+            "Sort", ["hardest first", "easiest first"], default=now, key="patches/sort", required=True
+        )
     if not ranks:
         st.info("No patch of this class is in the band; widen it.")
         return

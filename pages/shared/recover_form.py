@@ -13,7 +13,7 @@ from delt_engine.errors import CheckpointError
 from delt_engine.runs.commands import image_size_of
 from pages.shared import cached, controls, recover_presets
 from pages.shared.rounds import rounds_control
-from pages.shared.session import forget, prime, session
+from pages.shared.session import forget, place_of, prime, session
 from pages.shared.wording import METHOD_TITLES, short_name
 
 PAGE = "recover"
@@ -66,9 +66,9 @@ def draw_more() -> None:
 def dataset_control(page: str) -> str:
     """Draw the choice of a dataset; a folder's path can be typed in."""
     key, names = f"{page}/dataset", [*dataset_names(), *known_folders()]
-    prime(key, session().draft.dataset)
+    now = prime(key, session().draft.dataset)
     chosen = st.selectbox(
-        "Dataset", names, key=key, accept_new_options=True, format_func=_dataset_title,
+        "Dataset", names, place_of(now, names), key=key, accept_new_options=True, format_func=_dataset_title,
         help="A dataset of the catalogue, or type the path of a folder with one folder of images per class.",
     )  # fmt: skip
     chosen = (chosen or names[0]).strip()
@@ -87,8 +87,8 @@ def _dataset_title(name: str) -> str:
 def _method() -> None:
     spec = controls.spec_of(RecoverConfig, "method")
     key = f"{PAGE}/method"
-    prime(key, session().draft.recover.method)
-    st.segmented_control(spec.title, spec.choices, key=key, required=True, format_func=METHOD_TITLES.get,
+    now = prime(key, session().draft.recover.method)
+    st.segmented_control(spec.title, spec.choices, default=now, key=key, required=True, format_func=METHOD_TITLES.get,
                          help=controls.help_text(spec), on_change=_take_method)  # fmt: skip
 
 
@@ -107,8 +107,8 @@ def _classes() -> None:
     if not names:
         return
     key = f"{PAGE}/classes"
-    prime(key, list(session().draft.classes or ()))
-    chosen = st.multiselect("Classes", names, key=key, placeholder="All classes", help="None chosen means all.")
+    now = [name for name in prime(key, list(session().draft.classes or ())) if name in names]
+    chosen = st.multiselect("Classes", names, now, key=key, placeholder="All classes", help="None chosen means all.")
     session().change(classes=tuple(chosen) or None)
 
 

@@ -62,12 +62,14 @@ def rounds_control(recover: RecoverConfig, page: str) -> dict[str, int]:
     left, right = st.columns(2)
     with left:
         iterations = int(st.number_input(
-            mi_spec.title, min_value=1, max_value=most, step=int(st.session_state[ri_key]), key=mi_key,
+            mi_spec.title, value=st.session_state[mi_key], min_value=1, max_value=most,
+            step=int(st.session_state[ri_key]), key=mi_key,
             help=f"{help_text(mi_spec)} Steps by RI.", on_change=_mi_moved, args=(mi_key, ri_key),
         ))  # fmt: skip
     with right:
         round_iterations = int(st.number_input(
-            ri_spec.title, min_value=1, max_value=most, step=_step(int(st.session_state[ri_key])), key=ri_key,
+            ri_spec.title, value=st.session_state[ri_key], min_value=1, max_value=most,
+            step=_step(int(st.session_state[ri_key])), key=ri_key,
             help=help_text(ri_spec), on_change=_ri_moved, args=(mi_key, ri_key, most),
         ))  # fmt: skip
     pair = {"iterations": iterations, "round_iterations": round_iterations}
@@ -81,7 +83,7 @@ def rounds_control(recover: RecoverConfig, page: str) -> dict[str, int]:
     rounds_key = f"{page}/rounds/{iterations}/{len(options)}"
     put(rounds_key, rounds)
     st.select_slider(
-        "Rounds (MI / RI)", options=options, key=rounds_key, on_change=_rounds_moved,
+        "Rounds (MI / RI)", options=options, value=rounds, key=rounds_key, on_change=_rounds_moved,
         args=(mi_key, ri_key, rounds_key, iterations), help="Moves RI among the numbers that divide MI.",
         format_func=lambda k: f"{plural(k, 'round')} of {count(iterations // k)}",
     )  # fmt: skip

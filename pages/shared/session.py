@@ -5,6 +5,7 @@ A widget's value is dropped when its page is left, so what is worth keeping is c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,10 +82,22 @@ def session() -> Session:
     return st.session_state[_KEY]
 
 
-def prime(key: str, value: Any) -> None:
-    """Give a widget its first value on this page; afterwards the reader's value stands."""
+def prime(key: str, value: Any) -> Any:
+    """Give a widget its first value on this page; afterwards the reader's value stands.
+
+    Returns:
+        What the widget has now, to be handed to it as its default as well: a value put here is sent only by the run of
+        the page that put it, and where that run was cut short by a click, the browser would start from a default that
+        nobody chose, and send it back as the reader's.
+    """
     if key not in st.session_state:
         st.session_state[key] = value
+    return st.session_state[key]
+
+
+def place_of(value: Any, options: Sequence[Any]) -> int | None:
+    """Return where a list's present value stands, for its default; None for one that was typed in."""
+    return options.index(value) if value in options else None
 
 
 def forget(prefix: str) -> None:

@@ -33,11 +33,10 @@ def choose(data: Dataset) -> str:
     now = session().draft.teacher
     key = f"{PAGE}/teacher"
     options = names if now in names else [*names, now]
-    prime(key, now)
-    if st.session_state[key] not in options:
+    if prime(key, now) not in options:
         st.session_state[key] = "auto"
-    label = {"auto": "The newest for this dataset"}
-    chosen = st.selectbox("Teacher", options, key=key, format_func=lambda name: label.get(name, name),
+    place, label = options.index(st.session_state[key]), {"auto": "The newest for this dataset"}
+    chosen = st.selectbox("Teacher", options, place, key=key, format_func=lambda name: label.get(name, name),
                           label_visibility="collapsed")  # fmt: skip
     session().change(teacher=chosen)
     return chosen

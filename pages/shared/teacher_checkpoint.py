@@ -11,7 +11,7 @@ from delt_engine.paths import teachers_dir
 from delt_engine.runs import tasks
 from delt_engine.runs.tasks import Task
 from pages.shared import controls, errors
-from pages.shared.session import prime, session
+from pages.shared.session import place_of, prime, session
 from pages.shared.wording import plain
 
 PAGE = "data/checkpoint"
@@ -35,8 +35,8 @@ def draw() -> None:
         st.file_uploader("or upload one", type=TYPES, key=f"{PAGE}/upload")
     default = SqueezeConfig()
     with st.grid(4, min_column_width=130, vertical_alignment="bottom"):
-        prime(f"{PAGE}/network", default.network)
-        st.selectbox("Network", NETWORKS, key=f"{PAGE}/network", accept_new_options=True,
+        now = prime(f"{PAGE}/network", default.network)
+        st.selectbox("Network", NETWORKS, place_of(now, NETWORKS), key=f"{PAGE}/network", accept_new_options=True,
                      help="Of a file that does not say so itself; any name of torchvision or timm.")  # fmt: skip
         controls.settings(default, ["width", "stem"], PAGE, compact=True)
         st.text_input("Name", key=f"{PAGE}/name", placeholder="as the file")

@@ -17,7 +17,7 @@ from delt_engine.runs.store import Run
 from pages.shared import cached, controls, errors, run_actions
 from pages.shared.presets import SMALL_TEACHER
 from pages.shared.progress import progress
-from pages.shared.session import prime, session
+from pages.shared.session import place_of, prime, session
 from pages.shared.wording import ago, duration, plain, sentence
 
 PAGE = "data"
@@ -69,10 +69,9 @@ def form(data: Dataset) -> None:
 def _network(settings: SqueezeConfig) -> str:
     spec = controls.spec_of(SqueezeConfig, "network")
     key = f"{PAGE}/network"
-    prime(key, settings.network)
-    return st.selectbox(spec.title, NETWORKS, key=key, accept_new_options=True, help=controls.help_text(spec)) or (
-        settings.network
-    )
+    place = place_of(prime(key, settings.network), NETWORKS)
+    return st.selectbox(spec.title, NETWORKS, place, key=key, accept_new_options=True,
+                        help=controls.help_text(spec)) or settings.network  # fmt: skip
 
 
 def newest(dataset: str) -> Run | None:
