@@ -29,7 +29,7 @@ def draw_main() -> None:
     """
     now = session()
     recover_presets.draw()
-    left, right = st.columns(2)
+    left, right = st.columns(2, vertical_alignment="bottom")
     with left:
         dataset_control(PAGE)
     recover = now.draft.recover

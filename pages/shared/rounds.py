@@ -59,7 +59,7 @@ def rounds_control(recover: RecoverConfig, page: str) -> dict[str, int]:
             st.session_state[key] = value
     if st.session_state[mi_key] % st.session_state[ri_key]:
         _fit_ri(mi_key, ri_key)
-    left, right = st.columns(2)
+    left, right = st.columns(2, vertical_alignment="bottom")
     with left:
         iterations = int(st.number_input(
             mi_spec.title, value=st.session_state[mi_key], min_value=1, max_value=most,
