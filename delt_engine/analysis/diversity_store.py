@@ -10,20 +10,17 @@ Source: DELT Fig. 2, left; ours is the file.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import zipfile
-import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from delt_engine.analysis.record_file import load_record, save_record
 from delt_engine.errors import DataError, ShapeError
 from delt_engine.paths import assets_dir, cache_dir
-from delt_engine.ranking import write_whole
 
 FORMAT = 1
 SPACES = ("teacher", "second", "pixels")
@@ -195,11 +192,7 @@ class DiversityResult:
         Raises:
             DataError: the file cannot be written.
         """
-        about = {name.name: getattr(self, name.name) for name in fields(self) if name.name not in _ARRAYS}
-        buffer = io.BytesIO()
-        arrays = {name: getattr(self, name) for name in _ARRAYS}
-        np.savez_compressed(buffer, about=np.array(json.dumps({"format": FORMAT, **about})), **arrays)
-        write_whole("diversity", Path(path), buffer.getvalue())
+        save_record(self, path, tuple(_ARRAYS), what="diversity", version=FORMAT)
 
     @classmethod
     def load(cls, path: str | Path) -> DiversityResult:
@@ -208,18 +201,9 @@ class DiversityResult:
         Raises:
             DataError: no such file, or not a result of this version.
         """
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                about = json.loads(str(stored["about"]))
-                arrays = {name: stored[name] for name in _ARRAYS}
-            if about.pop("format") != FORMAT:
-                raise DataError(f"diversity: {path} was written by another version; measure again.")
-            about |= {name: tuple(about[name]) for name in ("class_names", "classes", "rounds")}
-            return cls(**about, **arrays)
-        except OSError as error:
-            raise DataError(f"diversity: {path} cannot be read ({error.strerror or error}).") from None
-        except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error):
-            raise DataError(f"diversity: {path} is no diversity result, or is damaged.") from None
+        return load_record(
+            cls, path, tuple(_ARRAYS), what="diversity", name="diversity result", version=FORMAT, remedy="measure again"
+        )
 
 
 def comparable(results: Sequence[DiversityResult]) -> bool:

@@ -10,18 +10,14 @@ Source: van der Maaten and Hinton, "Visualizing Data using t-SNE" (scikit-learn'
 
 from __future__ import annotations
 
-import io
-import json
-import zipfile
-import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from delt_engine.errors import DataError, ShapeError
-from delt_engine.ranking import write_whole
+from delt_engine.analysis.record_file import load_record, save_record
+from delt_engine.errors import ShapeError
 
 FORMAT = 1
 POINTS = 1500
@@ -96,11 +92,7 @@ class Embedding:
         Raises:
             DataError: the file cannot be written.
         """
-        about = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in _ARRAYS}
-        buffer = io.BytesIO()
-        arrays = {name: getattr(self, name) for name in _ARRAYS}
-        np.savez_compressed(buffer, about=np.array(json.dumps({"format": FORMAT, **about})), **arrays)
-        write_whole("map", Path(path), buffer.getvalue())
+        save_record(self, path, tuple(_ARRAYS), what="map", version=FORMAT)
 
     @classmethod
     def load(cls, path: str | Path) -> Embedding:
@@ -109,18 +101,7 @@ class Embedding:
         Raises:
             DataError: no such file, or not a map of this version.
         """
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                about = json.loads(str(stored["about"]))
-                arrays = {name: stored[name] for name in _ARRAYS}
-            if about.pop("format") != FORMAT:
-                raise DataError(f"map: {path} was written by another version; draw it again.")
-            about = {name: tuple(value) if isinstance(value, list) else value for name, value in about.items()}
-            return cls(**about, **arrays)
-        except OSError as error:
-            raise DataError(f"map: {path} cannot be read ({error.strerror or error}).") from None
-        except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error):
-            raise DataError(f"map: {path} is no map, or is damaged.") from None
+        return load_record(cls, path, tuple(_ARRAYS), what="map", name="map", version=FORMAT, remedy="draw it again")
 
 
 def shares(totals: Sequence[int], points: int) -> list[int]:
