@@ -136,7 +136,7 @@ def _results(plain: Sequence[_Session], app: Sequence[_Session]) -> Iterator[App
 
 def _session(script: Path, home: Path, pages: Sequence[str], visits: int = 1) -> _Session:
     """Start a server, visit it, and end it."""
-    port = _free_port()
+    port = free_port()
     environment = {**os.environ, "DELT_HOME": str(home), "PYTHONPATH": str(PROJECT)}
     environment.pop("DELT_RUNS", None)
     command = [sys.executable, "-m", "streamlit", "run", str(script), f"--server.port={port}",
@@ -195,7 +195,18 @@ def _has_torch(pid: int) -> bool | None:
         return None
 
 
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("localhost", 0))
-        return found.getsockname()[1]
+def free_port() -> int:
+    """Return a port of this machine for a server that is about to start.
+
+    Between the asking and the server's start somebody else could be given the same one. A connection that was closed
+    from this end keeps that from happening: for a minute the system hands its port out to nobody, while a server, which
+    asks for it by number and with SO_REUSEADDR, may have it.
+    """
+    with socket.socket() as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # it takes both sides' leave
+        listening.bind(("localhost", 0))
+        listening.listen(1)
+        with socket.create_connection(listening.getsockname()) as caller:
+            listening.accept()[0].close()
+            caller.recv(1)  # nothing, once the other end is closed
+        return listening.getsockname()[1]

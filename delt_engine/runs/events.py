@@ -75,6 +75,10 @@ def read(
     return _index_of(path).events(kind, batch, last, most)
 
 
+_HEAD_BYTES = 128
+"""What a file begins with, its first event's time among it, tells it from another of the same number."""
+
+
 class _Index:
     """Where the events of a file begin, as far as it was read, their kinds and batches."""
 
@@ -95,8 +99,11 @@ class _Index:
 
     def _read_on(self, file: BinaryIO) -> None:
         now = os.fstat(file.fileno())
-        if now.st_ino != self._inode or now.st_size < self._end:
+        is_known = now.st_ino == self._inode and now.st_size >= self._end
+        if not is_known or file.read(len(self._head)) != self._head:  # a new file may get the number of an old one
             self._forget(now.st_ino)
+        file.seek(0)
+        self._head = file.read(min(_HEAD_BYTES, now.st_size))
         file.seek(self._end)
         added = file.read()
         for line in added.split(b"\n")[:-1]:
@@ -118,7 +125,7 @@ class _Index:
         return starts
 
     def _forget(self, inode: int) -> None:
-        self._inode, self._end = inode, 0
+        self._inode, self._end, self._head = inode, 0, b""
         self._starts, self._kinds, self._batches = array("q"), list[str](), array("q")
 
 

@@ -63,10 +63,11 @@ def free(run: Run, *, rounds: bool = False, checkpoint: bool = False) -> int:
         if rounds:
             for path in list(_rounds_between(run.path)):
                 path.unlink()
-            if (run.path / "snapshots").is_dir():
-                os.utime(run.path / "snapshots")  # its time tells readers that something is gone
         if checkpoint and (run.path / "checkpoint").is_dir():
             shutil.rmtree(run.path / "checkpoint")
+        for folder in filter(Path.is_dir, (run.path, run.path / "snapshots")):
+            # Readers tell by these times that something is gone; the kernel's own move every few milliseconds only.
+            os.utime(folder, ns=(time.time_ns(), time.time_ns()))
     return before - size_bytes(run.path)
 
 

@@ -169,6 +169,8 @@ class Run:
             return "queued" if age < _START_PATIENCE else "interrupted"
         if is_running(worker):
             return record.status
+        if self.record() != record:  # written between the two looks, before the process went
+            return self.status
         return "interrupted" if record.process else "failed"
 
     @property

@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
+from types import FrameType, TracebackType
 
 from filelock import FileLock, Timeout
 
@@ -25,12 +25,18 @@ from delt_engine.errors import RunCancelled, RunError
 from delt_engine.paths import locks_dir
 from delt_engine.runs import queue
 from delt_engine.runs.files import as_run_error
-from delt_engine.runs.processes import this_process
+from delt_engine.runs.processes import is_running, this_process
 from delt_engine.runs.records import now
 from delt_engine.runs.store import Run
 
 POLL_SECONDS = 0.1
 """How often wishes are looked for: far below the two seconds in which they must be met."""
+
+LEAVING_SECONDS = 10.0
+"""How long a process that has said how its run stopped may take to let go of it."""
+
+_WAKE: signal.Signals | None = getattr(signal, "SIGUSR1", None)
+"""What wakes a process that loads; where there is no such signal, a wish waits for the end of the loading."""
 
 
 class Wishes:
@@ -46,22 +52,27 @@ class Wishes:
         self._found: str | None = None
         self.hears_signals = False
         self._is_at_once = False
-        self._is_woken = False
 
     @property
     def interrupted(self) -> bool:
         """Whether Ctrl-C asked to cancel."""
         return self._signalled == "cancel"
 
-    def signalled(self, number: int, _frame: FrameType | None) -> None:
+    def signalled(self, number: int, frame: FrameType | None) -> None:
         """Take a signal; a second one ends the process at once."""
-        if self._is_woken:
-            self._is_woken = False
-        elif self._signalled is not None:
+        if self._signalled is not None:
             raise KeyboardInterrupt
-        else:
-            self._signalled = "cancel" if number == signal.SIGINT else "pause"
-        if self._is_at_once:
+        self._signalled = "cancel" if number == signal.SIGINT else "pause"
+        self._stop_loading(frame)
+
+    def woken(self, _number: int, frame: FrameType | None) -> None:
+        """Look for a wish now, since there is one."""
+        self._looked = 0.0
+        self._stop_loading(frame)
+
+    def _stop_loading(self, frame: FrameType | None) -> None:
+        """Stop at the line that was interrupted if that is one of loading; who is about to leave it is let go."""
+        if self._is_at_once and not _is_leaving(frame):
             self.check()
 
     def asked(self) -> str | None:
@@ -83,34 +94,52 @@ class Wishes:
         if wish:
             raise RunCancelled(wish)
 
-    @contextlib.contextmanager
-    def at_once(self) -> Iterator[None]:
+    def at_once(self) -> contextlib.AbstractContextManager[None]:
         """Let a wish end the work at any line inside: for loading, which offers no place to ask.
 
         Raises:
-            RunCancelled: its text is ``cancel`` or ``pause``.
+            RunCancelled: on entering, inside and on leaving; its text is ``cancel`` or ``pause``.
         """
-        self.check()
-        done = threading.Event()
-        watcher = threading.Thread(target=self._wake, args=(done,), daemon=True, name="wishes")
-        try:
-            if self.hears_signals and self._run is not None:
-                self._is_at_once = True
-                watcher.start()
-            yield
-        finally:
-            self._is_at_once = False
-            done.set()
-            if watcher.is_alive():
-                watcher.join()
-        self.check()
+        return _AtOnce(self)
 
-    def _wake(self, done: threading.Event) -> None:
+    def wake(self, done: threading.Event) -> None:
         """Interrupt the main thread when there is a wish; again, for a library may catch what is raised in it."""
         while not done.wait(POLL_SECONDS):
             if self._run is not None and self._run.requested():
-                self._looked, self._is_woken = 0.0, True
-                _thread.interrupt_main()
+                _thread.interrupt_main(_WAKE)
+
+
+class _AtOnce:
+    """See :meth:`Wishes.at_once`. Not a generator, whose end could itself be interrupted before it has begun."""
+
+    def __init__(self, wishes: Wishes) -> None:
+        self._wishes, self._done = wishes, threading.Event()
+        self._watcher = threading.Thread(target=wishes.wake, args=(self._done,), daemon=True, name="wishes")
+
+    def __enter__(self) -> None:
+        wishes = self._wishes
+        wishes.check()
+        if wishes.hears_signals and wishes._run is not None:
+            if _WAKE is not None:
+                self._watcher.start()
+            wishes._is_at_once = True
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self._wishes._is_at_once = False
+        self._done.set()
+        if self._watcher.is_alive():
+            self._watcher.join()
+        if kind is None:
+            self._wishes.check()
+
+
+def _is_leaving(frame: FrameType | None) -> bool:
+    """Return whether what was interrupted is the end of loading, or called by it."""
+    while frame is not None and frame.f_code is not _AtOnce.__exit__.__code__:
+        frame = frame.f_back
+    return frame is not None
 
 
 @contextlib.contextmanager
@@ -121,6 +150,8 @@ def listening(run: Run | None) -> Iterator[Wishes]:
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):
             before[number] = signal.signal(number, wishes.signalled)
+        if _WAKE is not None:
+            before[_WAKE] = signal.signal(_WAKE, wishes.woken)
         wishes.hears_signals = True
     try:
         yield wishes
@@ -133,12 +164,15 @@ def listening(run: Run | None) -> Iterator[Wishes]:
 def claimed(run: Run) -> Iterator[None]:
     """Hold the run for this process, which is written into it.
 
+    A process writes that its run is paused or cancelled a moment before it lets go, and whoever reads that may go on
+    with the run at once: so one that is only about to leave is waited for.
+
     Raises:
         RunError: another process holds it, or it is finished.
     """
     name = hashlib.sha256(str(run.path.resolve()).encode()).hexdigest()[:16]
     lock = _lock(f"run-{name}")
-    if not _taken(lock):
+    if not _taken_from_leaving(lock, run):
         raise RunError(f"run {run.id}: another process is at work on it.")
     try:
         run.update(process=this_process(), status="queued", error=None, finished=None)
@@ -196,6 +230,17 @@ def _taken(lock: FileLock) -> bool:
             lock.acquire(timeout=0)
         except Timeout:  # an OSError too, but not a refusal
             return False
+    return True
+
+
+def _taken_from_leaving(lock: FileLock, run: Run) -> bool:
+    """Take a run's lock; wait for it as long as the run names no process at work."""
+    until = time.monotonic() + LEAVING_SECONDS
+    while not _taken(lock):
+        holder = run.record().process
+        if (holder is not None and is_running(holder)) or time.monotonic() >= until:
+            return False
+        time.sleep(POLL_SECONDS / 10)
     return True
 
 

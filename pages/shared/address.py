@@ -1,7 +1,9 @@
 """State in the page's address: which run, class, image and round are shown, so that a link opens the same view.
 
 A parameter that changed since it was last written here (a link, the browser's back button, a reload) wins over the
-widget; otherwise the widget wins and the address follows it.
+widget; otherwise the widget wins and the address follows it. The browser sends its address with every word it says,
+and until a newly written one has arrived there it still sends the one before: that is no link. Once it has sent the
+newest, whatever else it sends is.
 """
 
 from __future__ import annotations
@@ -10,6 +12,21 @@ from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+_PAGE, _REPLACED = "address/page", "address/replaced"
+
+
+def arrive(page: str) -> None:
+    """Say which page is drawn; all that stands in the address when the reader comes to it is news."""
+    if st.session_state.get(_PAGE) != page:
+        st.session_state[_PAGE] = page
+        forget_replaced()
+
+
+def forget_replaced() -> None:
+    """Take whatever the browser says next for a link."""
+    st.session_state[_REPLACED] = {}
 
 
 def restore(name: str, key: str, read: Callable[[str], Any] = str) -> None:
@@ -20,10 +37,14 @@ def restore(name: str, key: str, read: Callable[[str], Any] = str) -> None:
         key: the widget's key.
         read: turns the text into the widget's value; ValueError leaves the widget as it is.
     """
-    given = st.query_params.get(name)
-    if given is None or given == st.session_state.get(_written(key)):
+    given, written = st.query_params.get(name), st.session_state.get(_written(key))
+    if (given or "") == (written or ""):
+        _replaced().pop(key, None)  # the browser has what was written last
+        return
+    if given is None or (given in _replaced().get(key, ()) and not _is_back_button()):
         return
     st.session_state[_written(key)] = given
+    _replaced().pop(key, None)
     try:
         st.session_state[key] = read(given)
     except ValueError:
@@ -32,7 +53,9 @@ def restore(name: str, key: str, read: Callable[[str], Any] = str) -> None:
 
 def publish(name: str, key: str, value: Any) -> None:
     """After the widget is drawn: let the address say ``value``; "" takes the parameter away."""
-    text = str(value)
+    text, before = str(value), st.session_state.get(_written(key))
+    if before and before != text:
+        _replaced()[key] = (*_replaced().get(key, ()), before)
     st.session_state[_written(key)] = text
     if text:
         if st.query_params.get(name) != text:
@@ -54,3 +77,15 @@ def member(options: list[str]) -> Callable[[str], str]:
 
 def _written(key: str) -> str:
     return f"address/{key}"
+
+
+def _replaced() -> dict[str, tuple[str, ...]]:
+    """Return, by widget, the values that were written over here and may still come from the browser."""
+    if _REPLACED not in st.session_state:
+        st.session_state[_REPLACED] = {}
+    return st.session_state[_REPLACED]
+
+
+def _is_back_button() -> bool:
+    context = get_script_run_ctx(suppress_warning=True)
+    return context is not None and context.is_history_navigation

@@ -9,6 +9,8 @@ from typing import Any
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
+from pages.shared import address
+
 ROOT = Path(__file__).resolve().parents[2]
 _HERE = Path(__file__).resolve().parent
 LOGO = (_HERE / "logo.svg").read_text(encoding="utf-8")
@@ -59,11 +61,14 @@ def navigation() -> Any:
     for entry in PAGES:
         page = st.Page(ROOT / entry.path, title=entry.title, icon=entry.icon, default=entry is PAGES[0])
         sections.setdefault(entry.section, []).append(page)
-    return st.navigation(sections, expanded=True)
+    chosen = st.navigation(sections, expanded=True)
+    address.arrive(chosen.url_path)
+    return chosen
 
 
 def go(name: str, **query: str | int) -> None:
     """Leave this page for another one, for instance ``go("explore/gallery", run=run.id)``."""
+    address.forget_replaced()
     st.switch_page(_BY_NAME[name].path, query_params=_query(query))
 
 

@@ -13,6 +13,9 @@ from pages.shared.wording import count, plural
 MOST_ROUNDS = 50
 """Rounds offered at most; the command line takes any number."""
 
+_SLIDER = "delt/rounds"
+"""Number of the newest slider of rounds, and what it is for."""
+
 
 def divisors(iterations: int) -> list[int]:
     """Return the RI values offered for an MI: its divisors with 1 to 50 rounds, ascending.
@@ -79,15 +82,13 @@ def rounds_control(recover: RecoverConfig, page: str) -> dict[str, int]:
         drawn(mi_key, ri_key)
         st.caption(f"One round: MI {count(iterations)} has no divisor that gives 2 to {MOST_ROUNDS} rounds.")
         return pair
-    # Its positions are those of one MI: under one key the browser would read an old position as a new number.
-    rounds_key = f"{page}/rounds/{iterations}/{len(options)}"
-    put(rounds_key, rounds)
+    rounds_key = _slider_key(page, (iterations, len(options)), rounds)
     st.select_slider(
         "Rounds (MI / RI)", options=options, value=rounds, key=rounds_key, on_change=_rounds_moved,
         args=(mi_key, ri_key, rounds_key, iterations), help="Moves RI among the numbers that divide MI.",
         format_func=lambda k: f"{plural(k, 'round')} of {count(iterations // k)}",
     )  # fmt: skip
-    drawn(mi_key, ri_key, rounds_key)
+    drawn(mi_key, ri_key)
     return pair
 
 
@@ -108,9 +109,24 @@ def _ri_moved(mi_key: str, ri_key: str, most: int) -> None:
         put(mi_key, nearest_multiple(iterations, int(st.session_state[ri_key]), most))
 
 
+def _slider_key(page: str, positions: tuple[int, int], rounds: int) -> str:
+    """Return the key of a slider with these positions that stands at ``rounds``.
+
+    Where the one on the page does not, it is a new slider: what the browser still says of the old one, whenever that
+    comes, is then no move of the new one.
+    """
+    number, before = st.session_state.get(_SLIDER, (0, None))
+    if before != (page, positions) or st.session_state.get(f"{page}/rounds/{number}") != rounds:
+        number += 1
+        st.session_state[f"{page}/rounds/{number}"] = rounds
+    st.session_state[_SLIDER] = (number, (page, positions))
+    return f"{page}/rounds/{number}"
+
+
 def _rounds_moved(mi_key: str, ri_key: str, rounds_key: str, iterations: int) -> None:
-    """Take over the number of rounds; a slider of another MI than the present one has nothing to say any more."""
-    if not is_echo(rounds_key) and settle(mi_key) == iterations:
+    """Take over the number of rounds; a slider that is not on the page any more has nothing to say."""
+    number, _ = st.session_state[_SLIDER]
+    if rounds_key.endswith(f"/{number}") and settle(mi_key) == iterations:
         put(ri_key, iterations // int(st.session_state[rounds_key]))
 
 

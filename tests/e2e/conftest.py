@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
-from waiting import wait_for
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from waiting import PATIENCE_S, wait_for
+
+from delt_engine.bench.app import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 BROWSER_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-START_S = 60
+PATIENCE_MS = 1000 * PATIENCE_S
+expect.set_options(timeout=PATIENCE_MS)
 
 
 def browser_path() -> str:
@@ -59,11 +62,11 @@ class Studio:
         environment = {**os.environ, "DELT_HOME": str(self.home)}
         environment.pop("DELT_RUNS", None)
         self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
-        wait_for(self._answers, START_S)
+        wait_for(self._answers)
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait(timeout=10)
+        self.process.wait()
 
     def _answers(self) -> bool:
         assert self.process.poll() is None, (self.home / "server.log").read_text()[-2000:]
@@ -74,12 +77,6 @@ class Studio:
             return False
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("localhost", 0))
-        return found.getsockname()[1]
-
-
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory) -> Iterator[Studio]:
     made = Studio(tmp_path_factory.mktemp("home"), free_port())
@@ -88,7 +85,8 @@ def studio(tmp_path_factory) -> Iterator[Studio]:
     made.stop()
     for process in psutil.process_iter(["cmdline"]):  # runs outlive the server; those of this home end here
         if any(str(made.home) in word for word in process.info["cmdline"] or ()):
-            process.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended by itself
+                process.kill()
 
 
 @pytest.fixture(scope="session")
@@ -104,10 +102,20 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser) -> Iterator[Page]:
     """A window whose page must raise no error of its own."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(PATIENCE_MS)
     opened = context.new_page()
-    opened.set_default_timeout(20_000)
     errors: list[str] = []
     opened.on("pageerror", lambda error: errors.append(str(error)))
     yield opened
     context.close()
     assert not errors
+
+
+@pytest.fixture
+def settled() -> Callable[[Page], None]:
+    """Wait until the server has nothing more to add to a page, so that nothing moves under the pointer."""
+
+    def wait(page: Page) -> None:
+        expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+
+    return wait

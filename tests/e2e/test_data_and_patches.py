@@ -35,16 +35,18 @@ def test_a_folder_is_added_and_read_and_a_wrong_one_is_a_sentence(studio, page: 
     field.fill(str(folder))
     field.press("Enter")
     add.first.click()
-    expect(page.get_by_text("1 file left out")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("1 file left out")).to_be_visible()
     expect(page.get_by_text("There is no teacher for colours at 32 px yet")).to_be_visible()
     expect(page.get_by_role("button", name="Train a small teacher")).to_be_visible()
 
 
-def test_a_dragged_band_is_pinned(studio, page: Page) -> None:
+def test_a_dragged_band_is_pinned(studio, page: Page, settled) -> None:
     page.goto(f"{studio.url}/patches")
     plot = page.locator(".js-plotly-plot .nsewdrag").first
     plot.wait_for()
     page.wait_for_function("document.querySelectorAll('.js-plotly-plot .bars path').length > 5")
+    settled(page)
+    plot.hover()  # waits until it stands still
     box = plot.bounding_box()
     middle = box["y"] + box["height"] / 2
     page.mouse.move(box["x"] + 0.3 * box["width"], middle)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-from statistics import median
 
 from PIL import Image
 from playwright.sync_api import Page, expect
@@ -23,13 +22,14 @@ MOVE = """async (iteration) => {
 }"""
 """Move the slider as a hand would; measure until all is drawn, and until the screen's next frame."""
 
-SOON = 20_000
-"""Milliseconds that an answer of the server may take on a busy machine."""
+PLACES = (0, 30, 120, 202, 355, 400, 90, 250)
+TURNS = 3
+"""Each move is made so often, and its quickest counts: what it needs, without what else the machine does meanwhile."""
 
 
 def open_lab(page: Page, studio, query: str) -> None:
     page.goto(f"{studio.url}/early_late?{query}")
-    expect(page.locator(".lab[data-ready=true]")).to_be_visible(timeout=SOON)
+    expect(page.locator(".lab[data-ready=true]")).to_be_visible()
 
 
 def test_every_move_is_answered_at_once_and_without_the_server(page: Page, studio) -> None:
@@ -38,15 +38,17 @@ def test_every_move_is_answered_at_once_and_without_the_server(page: Page, studi
     requests: list[str] = []
     page.on("request", lambda request: requests.append(request.url))
     page.evaluate(MOVE, 10)  # the first one also warms the pictures up
-    moves = [page.evaluate(MOVE, iteration) for iteration in (0, 30, 120, 202, 355, 400, 90, 250)]
-    assert max(move["took"] for move in moves) < 200, [move["took"] for move in moves]
-    assert median(move["shownAfter"] for move in moves) < 200, [move["shownAfter"] for move in moves]
-    assert [move["now"] for move in moves] == ["0", "30", "120", "202", "355", "400", "90", "250"]
+    turns = [[page.evaluate(MOVE, iteration) for iteration in PLACES] for _ in range(TURNS)]
+    for name in ("took", "shownAfter"):
+        needed = [min(move[name] for move in moves) for moves in zip(*turns, strict=True)]
+        assert max(needed) < 200, needed
+    moves = turns[0]
+    assert [move["now"] for move in moves] == [str(place) for place in PLACES]
     # From 0 to 30 only the twin of round 1 moves; from 30 to 120 that of round 3 as well.
     assert moves[1]["changed"] == [True, False, False, False]
     assert moves[2]["changed"] == [True, True, False, False]
     assert moves[4]["changed"] == [True, True, True, True]
-    assert not requests
+    assert not [url for url in requests if "/static/" not in url]  # Streamlit's own code may still be on its way
 
 
 def test_keys_play_and_the_address(page: Page, studio) -> None:
@@ -58,23 +60,23 @@ def test_keys_play_and_the_address(page: Page, studio) -> None:
     for _ in range(3):
         slider.press("ArrowRight")
     expect(film).to_have_attribute("data-now", "10")
-    expect(page).to_have_url(re.compile("it=10"), timeout=SOON)
+    expect(page).to_have_url(re.compile("it=10"))
     page.reload()
-    expect(page.locator(".film[data-ready=true]")).to_have_attribute("data-now", "10", timeout=SOON)
+    expect(page.locator(".film[data-ready=true]")).to_have_attribute("data-now", "10")
     open_lab(page, studio, "step=1&cls=rocket&it=370")
     page.get_by_role("button", name="Play all iterations").click()
-    expect(film).to_have_attribute("data-now", "400", timeout=SOON)
+    expect(film).to_have_attribute("data-now", "400")
     expect(film.locator("canvas").nth(1)).to_have_attribute("aria-label", re.compile("400 of 400 iterations"))
 
 
 def test_predict_then_reveal(page: Page, studio) -> None:
     page.goto(f"{studio.url}/early_late?step=4&cls=cat")
-    expect(page.locator(".delt canvas")).to_have_count(8, timeout=SOON)
+    expect(page.locator(".delt canvas")).to_have_count(8)
     expect(page.get_by_text("Early half, images 1 to 4")).to_have_count(0)
     page.get_by_role("radio", name="The early half").click()
-    expect(page.get_by_text("Not this time: the late half is more alike")).to_be_visible(timeout=SOON)
+    expect(page.get_by_text("Not this time: the late half is more alike")).to_be_visible()
     expect(page.get_by_text("Early half, images 1 to 4")).to_be_visible()
-    expect(page.locator(".js-plotly-plot")).to_have_count(2, timeout=SOON)
+    expect(page.locator(".js-plotly-plot")).to_have_count(2)
 
 
 def test_one_iteration_is_stepped_through_by_keys(page: Page, studio) -> None:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
 import psutil
 from playwright.sync_api import Page, expect
-from waiting import wait_for
+from waiting import said_after, wait_for
 
 from delt_engine.runs import jobs
 from delt_engine.runs.store import Run
 from pages.shared.presets import GLANCE
 
-expect.set_options(timeout=40_000)
 WISH_S = 2.0
 """Seconds within which a wish is met."""
 
@@ -35,8 +35,8 @@ def test_one_works_and_one_waits_in_every_tab(page: Page, studio, monkeypatch) -
 
     page.goto(f"{studio.url}/recover?run={first.id}")
     strip = page.get_by_test_id("stSidebar")
-    expect(strip.get_by_text("1st in the queue")).to_be_visible(timeout=60_000)
-    expect(strip.get_by_text("Round 1 of 5, iteration")).to_be_visible(timeout=60_000)
+    expect(strip.get_by_text("1st in the queue")).to_be_visible()
+    expect(strip.get_by_text(re.compile(r"Round \d of 5, iteration"))).to_be_visible()
     expect(strip.get_by_text("of memory").first).to_be_visible()
     expect(page.locator(".delt canvas").first).to_be_visible()
     assert second.record().started is None
@@ -53,9 +53,9 @@ def test_one_works_and_one_waits_in_every_tab(page: Page, studio, monkeypatch) -
     for run in (second, first):
         page.locator(f".st-key-strip-stop-{run.id} button").click()
         wait_for(lambda run=run: run.requested() or not run.is_active)  # the press has come through
-        asked = time.monotonic()
+        asked = time.time()
         wait_for(lambda run=run: run.status == "cancelled")
-        assert time.monotonic() - asked < WISH_S
+        assert said_after(run, asked) < WISH_S
     expect(strip.get_by_text("Running and queued")).to_have_count(0)
     assert max(first.rounds_written(0)) >= 1
     assert second.rounds_written(0) == [0]

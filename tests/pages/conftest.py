@@ -16,7 +16,7 @@ from delt_engine.runs import jobs
 from delt_engine.runs.store import Run, new_run_path
 
 ROOT = Path(__file__).resolve().parents[2]
-TIMEOUT_S = 60
+TIMEOUT_S = 240
 
 
 @pytest.fixture

@@ -32,24 +32,54 @@ def pair(app) -> tuple[int, int]:
     return int(box(app, "iterations").value), int(box(app, "round_iterations").value)
 
 
-def test_a_slider_that_has_not_heard_of_the_typed_ri_does_not_move_it(open_page, clock) -> None:
+@pytest.fixture
+def still_says(monkeypatch):
+    """Let the browser's next words hold that of a widget it does not yet know to be gone."""
+
+    def say(app, word) -> None:
+        tell = app._tree.get_widget_states
+
+        def told():
+            words = tell()
+            words.widgets.append(word)
+            return words
+
+        monkeypatch.setattr(app._tree, "get_widget_states", told)
+
+    return say
+
+
+def test_a_slider_that_has_not_heard_of_the_typed_ri_does_not_move_it(open_page, clock, still_says) -> None:
     app = open_page(PAGE)  # MI 200, RI 50: 4 rounds
-    old = app.select_slider[0].value
+    old = app.select_slider[0]._widget_state
     box(app, "round_iterations").set_value(20).run()
     assert app.select_slider[0].value == 10
-    app.select_slider[0].set_value(old)  # what the browser still has
+    clock.now += 1000  # however slow the browser is
+    still_says(app, old)
     box(app, "ipc").set_value(2).run()
     assert pair(app) == (200, 20)
     assert app.select_slider[0].value == 10
 
 
-def test_a_slider_of_the_mi_before_has_nothing_to_say(open_page, clock) -> None:
+def test_a_slider_of_the_mi_before_has_nothing_to_say(open_page, clock, still_says) -> None:
     app = open_page(PAGE)
+    old = app.select_slider[0]._widget_state
     box(app, "round_iterations").set_value(20).run()
-    app.select_slider[0].set_value(4)
+    still_says(app, old)
     box(app, "iterations").set_value(40).run()
     assert pair(app) == (40, 20)
     assert app.select_slider[0].value == 2
+    app.select_slider[0].set_value(4).run()
+    assert pair(app) == (40, 10)
+
+
+def test_a_slider_that_is_moved_stays_the_one_it_is(open_page, clock) -> None:
+    """It keeps the keyboard's focus, so that the next key moves it on."""
+    app = open_page(PAGE)
+    first = app.select_slider[0].id
+    for rounds in (5, 8, 10):
+        app.select_slider[0].set_value(rounds).run()
+        assert app.select_slider[0].id == first
 
 
 def test_an_mi_that_has_not_heard_of_the_typed_ri_does_not_take_it_back(open_page, clock) -> None:

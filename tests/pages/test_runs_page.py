@@ -275,6 +275,7 @@ def test_a_run_that_broke_off_is_in_the_strip_with_its_last_words(open_page, hom
 def test_a_process_that_does_not_react_can_be_ended(open_page, half_done, started, monkeypatch) -> None:
     monkeypatch.setattr(jobs, "stop_hard", lambda run: started.asked.append(("stop_hard", run.id)))
     half_done.request("cancel")
+    os.utime(half_done.path / "control", (0, time.time() + 3600))  # the page has all the time it needs
     assert f"runs/stop_hard/{half_done.id}" not in keys(open_page(PAGE))
     os.utime(half_done.path / "control", (0, time.time() - 3))
     open_page(PAGE).button(key=f"runs/stop_hard/{half_done.id}").click().run()

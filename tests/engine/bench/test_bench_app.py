@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
-from delt_engine.bench.app import PAGES, _results, _Session, _session
+from delt_engine.bench.app import PAGES, _results, _Session, _session, free_port
 from delt_engine.bench.large_run import make_large_run
 from delt_engine.errors import RunError
 from delt_engine.runs.store import Run
@@ -28,6 +30,16 @@ def test_a_server_is_started_visited_and_ended(tmp_path):
     assert session.visits[0]["has_error"] is False
     assert session.cold_s > session.visits[0]["seconds"] > 0
     assert session.has_torch in (False, None)
+
+
+def test_a_free_port_is_given_to_nobody_else_and_a_server_can_have_it():
+    port = free_port()
+    with socket.socket() as other, pytest.raises(OSError, match="in use"):
+        other.bind(("localhost", port))  # as the system sees whoever asks for any port
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.bind(("localhost", port))
+        server.listen()
 
 
 def test_a_server_that_cannot_start_is_told(tmp_path):

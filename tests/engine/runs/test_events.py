@@ -76,6 +76,19 @@ def test_a_growing_file_is_read_on_and_a_new_one_from_its_beginning(tmp_path, mo
     assert [event["kind"] for event in events.read(path)] == ["note"]
 
 
+def test_a_longer_file_in_the_place_of_another_is_read_from_its_beginning(tmp_path) -> None:
+    """Systems give the number of a deleted file to the next one."""
+    path = tmp_path / "events.jsonl"
+    events.append(path, {"kind": "note", "text": "old"})
+    assert len(events.read(path)) == 1
+    number = path.stat().st_ino
+    path.write_bytes(b"")
+    for text in ("new", "newer", "newest"):
+        events.append(path, {"kind": "note", "text": text})
+    assert path.stat().st_ino == number
+    assert [event["text"] for event in events.read(path)] == ["new", "newer", "newest"]
+
+
 def test_a_choice_of_events_is_even_and_holds_the_first_and_the_newest(tmp_path) -> None:
     path = tmp_path / "events.jsonl"
     for number in range(10):

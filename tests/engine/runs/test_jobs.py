@@ -44,16 +44,16 @@ def test_the_process_runs_the_command_that_is_shown_and_is_detached(tmp_path, pr
         assert run.status == "queued"
     finally:
         psutil.Process(worker.pid).kill()
-    wait_for(lambda: not jobs.is_alive(run), 10)
+    wait_for(lambda: not jobs.is_alive(run))
 
 
 def test_a_process_that_dies_at_once_is_failed_with_its_last_words(tmp_path, program) -> None:
     program('echo "no such module" >&2\nexit 3')
     run = jobs.start(fake_experiment(), tmp_path / "a")
-    wait_for(lambda: run.status == "failed", 10)
+    wait_for(lambda: run.status == "failed")
     assert run.error == "no such module"
     assert not jobs.is_alive(run)
-    wait_for(lambda: not psutil.pid_exists(run.job_process().pid), 10)  # nobody is left as a zombie
+    wait_for(lambda: not psutil.pid_exists(run.job_process().pid))  # nobody is left as a zombie
 
 
 def test_a_process_that_cannot_be_started_is_a_sentence(tmp_path, monkeypatch) -> None:
@@ -73,7 +73,7 @@ def test_a_taken_folder_starts_nothing(tmp_path, monkeypatch) -> None:
 def test_wrong_input_fails_the_run_with_the_sentence(tmp_path) -> None:
     """The real command, up to the point where the dataset is looked up."""
     run = jobs.start(fake_experiment().replace(dataset="no-such-set"), tmp_path / "a")
-    wait_for(lambda: run.status == "failed", 30)
+    wait_for(lambda: run.status == "failed")
     assert "no-such-set" in run.error
     assert run.record().error == run.error
     assert run.latest_event("status")["status"] == "failed"

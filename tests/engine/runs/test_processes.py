@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import psutil
+from waiting import wait_for
 
 from delt_engine.runs.processes import end, identity, is_running, memory_bytes, this_process
 
@@ -41,11 +42,14 @@ def test_a_process_and_its_children_are_measured_and_ended() -> None:
     started = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
     started.stdout.readline()
     process = identity(started.pid)
-    family = psutil.Process(started.pid).children()
+    family = [identity(child.pid) for child in psutil.Process(started.pid).children()]
+    psutil.Process(started.pid).suspend()
+    wait_for(lambda: psutil.Process(started.pid).status() == psutil.STATUS_STOPPED)  # it takes no more from now on
     assert memory_bytes(process) == psutil.Process(started.pid).memory_info().rss > 0
     end(process, patience=0.05)  # it does not listen
     assert not is_running(process)
-    assert not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in family)
+    assert family
+    assert not any(is_running(child) for child in family)
     assert memory_bytes(process) is None
     end(process)  # once more does no harm
     started.stdout.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from fake_runs import make_finished_run, make_half_done_run
 
@@ -39,6 +41,23 @@ def test_freeing_keeps_the_start_and_the_end(tmp_path) -> None:
     assert space.use(run).rounds == 0
     assert run.image_path(0, 0).is_file()
     assert space.free(run, rounds=True, checkpoint=True) == 0
+
+
+def test_what_was_freed_is_seen_however_coarse_the_clock_of_the_disk_is(tmp_path, monkeypatch) -> None:
+    run = make_half_done_run(tmp_path / "a", alive=False)
+    (run.path / "checkpoint").mkdir()
+    (run.path / "checkpoint" / "state.safetensors").write_bytes(bytes(10_000))
+    changed = run.path.stat().st_mtime_ns
+    assert space.use(run).checkpoint >= 10_000
+    remove = space.shutil.rmtree
+
+    def at_the_same_moment(folder) -> None:
+        remove(folder)
+        os.utime(run.path, ns=(changed, changed))
+
+    monkeypatch.setattr(space.shutil, "rmtree", at_the_same_moment)
+    space.free(run, checkpoint=True)
+    assert space.use(run).checkpoint == 0
 
 
 def test_a_checkpoint_is_given_up_alone(tmp_path) -> None:

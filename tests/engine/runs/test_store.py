@@ -113,6 +113,19 @@ def test_a_process_that_died_before_it_wrote_anything_is_failed_with_its_last_wo
     assert run.error is None
 
 
+def test_a_process_that_wrote_its_end_and_went_while_one_looked_is_not_gone_without_a_word(
+    tmp_path, monkeypatch
+) -> None:
+    run = make_half_done_run(tmp_path / "a")
+
+    def ends_now(_process) -> bool:
+        run.set_status("finished", process=None)
+        return False
+
+    monkeypatch.setattr(store, "is_running", ends_now)
+    assert run.status == "finished"
+
+
 def test_a_queued_run_nobody_works_on_is_interrupted_after_a_while(tmp_path) -> None:
     run = Run.create(tmp_path / "a", fake_experiment())
     os.utime(run.path / "run.json", (1, 1))

@@ -6,11 +6,9 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from waiting import wait_for
+from waiting import PATIENCE_S, wait_for
 
 from delt_engine.runs import warm
-
-PATIENCE_S = 60
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +42,7 @@ def test_one_is_kept_and_none_where_it_is_turned_off(monkeypatch) -> None:
     warm.keep(environment())
     assert warm._spare.process is first
     first.kill()
-    wait_for(lambda: first.poll() is not None, PATIENCE_S)
+    wait_for(lambda: first.poll() is not None)
     assert warm.keep(environment())
     assert warm._spare.process is not first
     monkeypatch.setenv(warm.SWITCH, "0")

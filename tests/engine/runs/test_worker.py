@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import signal
+import sys
 import threading
 
 import pytest
 from fake_runs import fake_experiment, make_finished_run
+from waiting import PATIENCE_S
 
 from delt_engine.errors import RunCancelled, RunError
 from delt_engine.runs import worker
@@ -37,6 +40,31 @@ def test_a_run_is_held_by_one_process_at_a_time(run) -> None:
         assert run.status == "queued"
 
 
+def test_who_has_said_how_the_run_stopped_is_waited_for_until_it_lets_go(run, monkeypatch) -> None:
+    """A person may go on with a paused run before its process has ended."""
+    waited, leaving = [], claimed(run)
+    leaving.__enter__()
+    stopped_status(run, "pause")
+
+    def sleep(_seconds) -> None:
+        waited.append(run.status)
+        if len(waited) == 3:
+            leaving.__exit__(None, None, None)
+
+    monkeypatch.setattr(worker.time, "sleep", sleep)
+    with claimed(run):
+        assert run.record().process == this_process()
+    assert waited == ["paused"] * 3
+
+
+def test_who_never_lets_go_is_not_waited_for_without_end(run, monkeypatch) -> None:
+    monkeypatch.setattr(worker, "LEAVING_SECONDS", 0.02)
+    with claimed(run):
+        stopped_status(run, "cancel")
+        with pytest.raises(RunError, match="another process is at work"), claimed(run):
+            pass
+
+
 def test_a_finished_run_is_not_taken(tmp_path) -> None:
     with pytest.raises(RunError, match="finished"), claimed(make_finished_run(tmp_path / "b")):
         pass
@@ -56,7 +84,7 @@ def test_the_second_waits_until_the_device_is_free(run) -> None:
     thread.start()
     assert not got.wait(0.05)
     first.release()
-    assert got.wait(5)
+    assert got.wait(PATIENCE_S)
     thread.join()
     second.release()
 
@@ -130,7 +158,43 @@ def test_a_wish_ends_loading_at_any_line_and_a_late_one_harms_nothing(run) -> No
         with pytest.raises(RunCancelled, match="cancel"), wishes.at_once():
             lines = sum(1 for _ in itertools.count())  # nobody asks in here
         assert not wishes._is_at_once
-        wishes._is_woken = True
-        wishes.signalled(signal.SIGINT, None)  # one that arrives too late is let pass
+        signal.raise_signal(signal.SIGUSR1)  # one that arrives too late is let pass
         assert not wishes.interrupted
     assert lines is None
+    assert "wishes" not in {thread.name for thread in threading.enumerate()}
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM])
+def test_who_leaves_the_loading_because_of_a_wish_is_not_stopped_on_the_way_out(run, number) -> None:
+    """Its end would not be made, and the wish would go on to interrupt whatever comes after."""
+    came = []
+
+    def trace(frame, event, _value):
+        if frame.f_code is worker._AtOnce.__exit__.__code__ and not came:
+            came.append(event)
+            signal.raise_signal(number)
+
+    def load(loading) -> None:
+        with loading:
+            run.request("pause")
+            wishes._looked = 0.0
+            sys.setprofile(trace)
+            raise RunCancelled("pause")
+
+    with listening(run) as wishes:
+        loading = wishes.at_once()
+        with pytest.raises(RunCancelled, match="pause"):
+            load(loading)
+        sys.setprofile(None)
+        assert came == ["call"]
+        assert not wishes._is_at_once
+        assert not loading._watcher.is_alive()
+
+
+def test_a_wish_heard_where_a_library_let_it_pass_is_met_at_the_end_of_loading(run) -> None:
+    def load(wishes) -> None:
+        with wishes.at_once(), contextlib.suppress(RunCancelled):
+            signal.raise_signal(signal.SIGTERM)
+
+    with listening(run) as wishes, pytest.raises(RunCancelled, match="pause"):
+        load(wishes)
