@@ -136,10 +136,7 @@ def claimed(run: Run) -> Iterator[None]:
     Raises:
         RunError: another process holds it, or it is finished.
     """
-    name = hashlib.sha256(str(run.path.resolve()).encode()).hexdigest()[:16]
-    lock = _lock(f"run-{name}")
-    if not _taken(lock):
-        raise RunError(f"run {run.id}: another process is at work on it.")
+    lock = _claim(run.path, f"run {run.id}")
     try:
         run.update(process=this_process(), status="queued", error=None, finished=None)
         yield
@@ -147,6 +144,28 @@ def claimed(run: Run) -> Iterator[None]:
         lock.release()
         if run.record().status == "finished":  # nobody needs this lock again
             Path(lock.lock_file).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def claimed_folder(path: Path) -> Iterator[None]:
+    """Hold a folder of labels for this process.
+
+    Raises:
+        RunError: another process holds it.
+    """
+    lock = _claim(path, f"labels {path}")
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _claim(path: Path, what: str) -> FileLock:
+    name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
+    lock = _lock(f"run-{name}")
+    if not _taken(lock):
+        raise RunError(f"{what}: another process is at work on it.")
+    return lock
 
 
 class DeviceLock:
