@@ -318,6 +318,18 @@ class LabelStore:
             raise DataError(f"label_store: {self.epoch_path(epoch)} is damaged; remove it and relabel again.") from None
 
 
+def check_begun(path: str | Path, settings: RelabelConfig, *, epochs: int, seed: int) -> None:
+    """Refuse to go on with labels of another form, length or seed, before anything is read; free where none are.
+
+    Raises:
+        DataError: they differ.
+    """
+    if (Path(path).expanduser() / MANIFEST).is_file():
+        store = LabelStore.open(path)
+        asked = {**asdict(store.facts), **settings.model_dump(), "epochs": epochs, "seed": seed}
+        _check_same(asdict(store.facts), asked, f"out: {store.path} holds labels of")
+
+
 def is_complete(path: str | Path) -> bool:
     """Return whether a folder holds a store with all its epochs; False also where there is no store."""
     try:

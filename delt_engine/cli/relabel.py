@@ -26,7 +26,7 @@ from delt_engine.config import Experiment, RelabelConfig
 from delt_engine.errors import ConfigError
 from delt_engine.runs import ranks
 from delt_engine.runs.commands import RELABEL_SETTINGS, command_for, relabel_command
-from delt_engine.runs.sources import Source, find_source
+from delt_engine.runs.sources import Source, asks_for_teacher, find_source
 
 if TYPE_CHECKING:
     from delt_engine.runs.relabeling import RelabelJob
@@ -56,6 +56,7 @@ def relabel(source: str, out: Path | None, predict: bool, as_json: bool, quiet: 
         asked = read_run_options(values).ranks
         number = ranks.wanted(asked, experiment, lambda: experiment.evaluate.epochs)
         if number > 1:
+            _check_before(experiment, found, out)
             _launch(number, relabel_command(experiment, out, found.ref)[1:], out, as_json=as_json, quiet=quiet)
             return
     from delt_engine.runs.relabeling import relabel_job
@@ -69,6 +70,20 @@ def relabel(source: str, out: Path | None, predict: bool, as_json: bool, quiet: 
         say_json(facts)
     else:
         _tell(facts)
+
+
+def _check_before(experiment: Experiment, source: Source, out: Path) -> None:
+    """Say once what is wrong with the question; ranks that fail are started again and would repeat it."""
+    from delt_engine.label_store import check_begun
+    from delt_engine.models.devices import pick_device
+    from delt_engine.runs.inputs import load_inputs
+    from delt_engine.runs.relabeling import check_soft
+
+    check_soft(experiment.evaluate)
+    pick_device(experiment.device)
+    source.check_ready()
+    load_inputs(experiment, needs_teacher=asks_for_teacher(experiment, source))
+    check_begun(out, experiment.relabel, epochs=experiment.evaluate.epochs, seed=experiment.seed)
 
 
 def _launch(number: int, words: list[str], out: Path, *, as_json: bool, quiet: bool) -> None:

@@ -78,6 +78,16 @@ class RelabelJob:
         )
 
 
+def check_soft(config: EvaluateConfig) -> None:
+    """Refuse hard labels.
+
+    Raises:
+        ConfigError: there is nothing to store.
+    """
+    if config.labels == "hard":
+        raise ConfigError("labels: 'hard' given, but a hard label is the class itself; there is nothing to store.")
+
+
 def relabel_job(experiment: Experiment, source: Source, report: Report | None = None) -> RelabelJob:
     """Look up everything, and refuse what does not fit together.
 
@@ -93,8 +103,7 @@ def relabel_job(experiment: Experiment, source: Source, report: Report | None = 
         RunError: the run's teacher has changed.
     """
     config = experiment.evaluate
-    if config.labels == "hard":
-        raise ConfigError("labels: 'hard' given, but a hard label is the class itself; there is nothing to store.")
+    check_soft(config)
     source.check_ready()
     inputs = evaluation_inputs(experiment, source, report)
     device = str(pick_device(experiment.device))
