@@ -39,6 +39,9 @@ AUGMENTATION = (
 """Settings of the training that stored labels are bound to."""
 
 MANIFEST = "manifest.json"
+_UNFINISHED = (".manifest.json-", ".basis.safetensors-", ".epoch-")
+"""How names of files begin that are being written."""
+
 _DTYPES = {"float32": "F32", "float16": "F16", "uint8": "U8", "uint16": "U16", "uint32": "U32", "int16": "I16"}
 _LABELS = "label."
 
@@ -183,7 +186,7 @@ class LabelStore:
             store = cls.open(path)
             _check_same(asdict(store.facts), asdict(facts), f"out: {path} holds labels of")
             return store
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        if path.exists() and (not path.is_dir() or any(not _is_unfinished(entry) for entry in path.iterdir())):
             raise DataError(f"out: {path} given, but it must be a new folder, an empty one, or labels to go on with.")
         needed, free = facts.size.total, shutil.disk_usage(_existing(path)).free
         if needed > free:
@@ -257,9 +260,26 @@ class LabelStore:
         return self.epoch_path(epoch).is_file()
 
     @property
+    def missing(self) -> list[int]:
+        """Which epochs are not written, ascending."""
+        return [epoch for epoch in range(1, self.facts.epochs + 1) if not self.has_epoch(epoch)]
+
+    @property
     def is_complete(self) -> bool:
         """Whether all epochs are written."""
-        return all(self.has_epoch(epoch) for epoch in range(1, self.facts.epochs + 1))
+        return not self.missing
+
+    def remove_unfinished(self) -> None:
+        """Remove what is left of files whose writer was killed; for when nobody writes into the store.
+
+        Raises:
+            DataError: the disk refuses.
+        """
+        for entry in filter(_is_unfinished, self.path.iterdir()):
+            try:
+                entry.unlink(missing_ok=True)
+            except OSError as error:
+                raise DataError(f"out: {entry} cannot be removed ({error.strerror}).") from None
 
     def write_epoch(self, epoch: int, draws: EpochDraws, labels: Mapping[str, np.ndarray]) -> None:
         """Write an epoch.
@@ -296,6 +316,26 @@ class LabelStore:
             ) from None
         except (OSError, SafetensorError, KeyError, ValueError):
             raise DataError(f"label_store: {self.epoch_path(epoch)} is damaged; remove it and relabel again.") from None
+
+
+def check_begun(path: str | Path, settings: RelabelConfig, *, epochs: int, seed: int) -> None:
+    """Refuse to go on with labels of another form, length or seed, before anything is read; free where none are.
+
+    Raises:
+        DataError: they differ.
+    """
+    if (Path(path).expanduser() / MANIFEST).is_file():
+        store = LabelStore.open(path)
+        asked = {**asdict(store.facts), **settings.model_dump(), "epochs": epochs, "seed": seed}
+        _check_same(asdict(store.facts), asked, f"out: {store.path} holds labels of")
+
+
+def is_complete(path: str | Path) -> bool:
+    """Return whether a folder holds a store with all its epochs; False also where there is no store."""
+    try:
+        return LabelStore.open(path).is_complete
+    except DataError:
+        return False
 
 
 def _check_same(stored: Mapping[str, object], given: Mapping[str, object], what: str) -> None:
@@ -348,6 +388,10 @@ def _header(spec: Spec) -> int:
         begin = end
     text = json.dumps(entries, separators=(",", ":"))
     return 8 + -(-len(text) // 8) * 8
+
+
+def _is_unfinished(path: Path) -> bool:
+    return path.name.startswith(_UNFINISHED)
 
 
 def _existing(path: Path) -> Path:

@@ -13,7 +13,7 @@ the teacher in every step.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from delt_engine.errors import ConfigError, DataError
-from delt_engine.label_codec import Basis, LabelCodec
+from delt_engine.label_codec import Basis
 from delt_engine.label_store import AUGMENTATION, LabelStore, StoreFacts, check_fits
 from delt_engine.models.checkpoints import weights_fingerprint
 from delt_engine.models.devices import pick_device
@@ -109,7 +109,7 @@ class StoredLabels:
         """
         store = LabelStore.open(path)
         check_fits(store.facts, _facts(train, config, RelabelConfig(), seed, ""), store.path)
-        missing = next((epoch for epoch in range(1, config.epochs + 1) if not store.has_epoch(epoch)), None)
+        missing = next((epoch for epoch in store.missing if epoch <= config.epochs), None)
         if missing:
             raise DataError(
                 f"label_store: epoch {missing} is not in {store.path}; run the same `delt relabel` again to go on."
@@ -134,7 +134,7 @@ class StoredLabels:
 
 @dataclass(frozen=True)
 class RelabelProgress:
-    """After a batch: epochs and steps count from 1, and the bytes are those on the disk."""
+    """After a batch: epochs and steps count from 1, and the bytes are those of epochs on the disk."""
 
     epoch: int
     epochs: int
@@ -172,24 +172,70 @@ def relabel(
         ConfigError: settings that are not resolved.
         DataError: the folder holds something else, the disk refuses, or there is no room.
     """
+    store = begin_store(train, teacher, config, settings, seed=seed, device=device, out=out)
+    yield from write_epochs(store, store.missing, train, teacher, config, device=device)
+    yield store
+
+
+def begin_store(
+    train: ImageTable,
+    teacher: nn.Module,
+    config: EvaluateConfig,
+    settings: RelabelConfig,
+    *,
+    seed: int,
+    device: str | torch.device,
+    out: str | Path,
+) -> LabelStore:
+    """Make the store of a training, or open the one that was begun, and find the directions that labels need.
+
+    The arguments, and what is raised, are those of :func:`relabel`.
+    """
     if config.batch_size is None or config.rand_augment == "auto":
         raise ConfigError("batch_size: it is left open, but labels are written with resolved settings.")
-    device = pick_device(str(device))
     store = LabelStore.create(out, _facts(train, config, settings, seed, weights_fingerprint(teacher.state_dict())))
-    total, images = store.facts.size.total, DeviceImages(train, device)
-    codec = _codec(store, teacher, images, config)
-    for epoch in range(1, config.epochs + 1):
-        if store.has_epoch(epoch):
-            continue
-        draws = draw_epoch(config, len(train), train.image_size, mosaic=train.mosaic, seed=seed, epoch=epoch)
+    if settings.directions and not store.basis_path.is_file():
+        _find_directions(store, teacher, DeviceImages(train, pick_device(str(device))), config)
+    return store
+
+
+def write_epochs(
+    store: LabelStore,
+    epochs: Sequence[int],
+    train: ImageTable,
+    teacher: nn.Module,
+    config: EvaluateConfig,
+    *,
+    device: str | torch.device,
+) -> Iterator[RelabelProgress]:
+    """Write some epochs of a store; each depends on nothing but its number, so several processes may share them.
+
+    Args:
+        store: of :func:`begin_store`.
+        epochs: from 1.
+        train: the images.
+        teacher: its logits are the classes of ``train``.
+        config: resolved.
+        device: name as in the settings, or a torch device.
+
+    Yields:
+        RelabelProgress after every batch.
+
+    Raises:
+        DataError: the disk refuses.
+    """
+    facts, images, codec = store.facts, DeviceImages(train, pick_device(str(device))), store.codec()
+    total, written = facts.size.total, facts.epochs - len(store.missing)
+    for epoch in epochs:
+        draws = draw_epoch(config, len(train), train.image_size, mosaic=train.mosaic, seed=facts.seed, epoch=epoch)
         parts, steps = [], len(draws.share)
         for step, labels in enumerate(_asked(teacher, images, draws, config, epoch), start=1):
             parts.append(codec.encode(labels))
             if step < steps:
-                yield _progress(epoch, step, steps, epoch - 1, config.epochs, total)
+                yield _progress(epoch, step, steps, written, config.epochs, total)
         store.write_epoch(epoch, draws, {name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
-        yield _progress(epoch, steps, steps, epoch, config.epochs, total)
-    yield store
+        written += 1
+        yield _progress(epoch, steps, steps, written, config.epochs, total)
 
 
 def table_fingerprint(train: ImageTable) -> str:
@@ -201,11 +247,9 @@ def table_fingerprint(train: ImageTable) -> str:
     return digest.hexdigest()[:16]
 
 
-def _codec(store: LabelStore, teacher: nn.Module, images: DeviceImages, config: EvaluateConfig) -> LabelCodec:
-    """Return what writes the labels; directions are found on the first labels of the first epoch."""
+def _find_directions(store: LabelStore, teacher: nn.Module, images: DeviceImages, config: EvaluateConfig) -> None:
+    """Find directions on the first labels of the first epoch, and keep them."""
     facts = store.facts
-    if not facts.directions or store.basis_path.is_file():
-        return store.codec()
     first = draw_epoch(config, facts.images, facts.image_size, mosaic=facts.mosaic, seed=facts.seed, epoch=1)
     labels, count = [], 0
     for each in _asked(teacher, images, first, config, 1):
@@ -213,7 +257,7 @@ def _codec(store: LabelStore, teacher: nn.Module, images: DeviceImages, config: 
         count += len(each)
         if count >= _LABELS_FOR_DIRECTIONS:
             break
-    return store.write_basis(Basis.of(torch.cat(labels), facts.codec.directions))
+    store.write_basis(Basis.of(torch.cat(labels), facts.codec.directions))
 
 
 def _asked(

@@ -18,6 +18,9 @@ from delt_engine.errors import ConfigError
 ROUNDS = 8
 """Rounds of the published schedule."""
 
+_GPU_ITERATIONS = 20
+"""Iterations a round on a GPU; ours."""
+
 
 class _HasName(Protocol):
     @property
@@ -38,6 +41,8 @@ class Case:
         image_size: S.
         precision: number format of the fast loop; the plain one is in float32.
         is_quick: whether ``--quick`` takes it.
+        is_for_gpu: whether it is taken on CUDA devices only, where it is not asked for by name.
+        pack: how many batches the fast loop takes a step with.
         compares_schedules: the fast loop without EarlyLate stands where the plain loop stands elsewhere.
     """
 
@@ -48,11 +53,13 @@ class Case:
     precision: str = "float32"
     is_quick: bool = True
     compares_schedules: bool = False
+    is_for_gpu: bool = False
+    pack: int = 1
 
     @property
-    def setting(self) -> tuple[str, int, bool]:
+    def setting(self) -> tuple[str, int, int, bool]:
         """What cases share that are measured side by side."""
-        return self.network, self.image_size, self.compares_schedules
+        return self.network, self.image_size, self.pack, self.compares_schedules
 
 
 CASES = (
@@ -62,19 +69,32 @@ CASES = (
     Case("early-late", "EarlyLate on and off, photos", network="", compares_schedules=True),
     Case("resnet18-64", "ResNet-18, 64 px, float32", image_size=64, is_quick=False),
     Case("resnet18-64-bfloat16", "ResNet-18, 64 px, bfloat16", image_size=64, precision="bfloat16", is_quick=False),
-)
+    Case("resnet18-32-packed", "ResNet-18, 32 px, bfloat16, ten batches a step", precision="bfloat16", pack=10,
+         is_for_gpu=True),
+    Case("resnet18-224", "ResNet-18, 224 px, bfloat16", image_size=224, precision="bfloat16", is_for_gpu=True),
+    Case("resnet50-224", "ResNet-50, 224 px, bfloat16", "resnet50", 224, "bfloat16", is_for_gpu=True),
+)  # fmt: skip
+"""Ten batches of 100 images are what ``--pack 0`` takes on a GPU at 32 px."""
 
 
-def find_cases(names: Sequence[str], *, quick: bool) -> tuple[Case, ...]:
-    """Return the cases of some names; all, or with ``quick`` the quick ones, when none is given.
+def find_cases(names: Sequence[str], *, quick: bool, device_type: str = "cpu") -> tuple[Case, ...]:
+    """Return the cases of some names; when none is given those for a device, with ``quick`` the quick ones of them.
+
+    Args:
+        names: of cases, on any device.
+        quick: whether few cases are wanted.
+        device_type: ``cpu``, ``cuda`` or ``mps``.
 
     Raises:
         ConfigError: there is no such case.
 
     >>> [case.name for case in find_cases((), quick=True)]
     ['resnet18-32', 'resnet18-32-bfloat16', 'photos', 'early-late']
+    >>> [case.name for case in find_cases((), quick=True, device_type="cuda")][4:]
+    ['resnet18-32-packed', 'resnet18-224', 'resnet50-224']
     """
-    return named(CASES, names) or tuple(case for case in CASES if case.is_quick or not quick)
+    fitting = [case for case in CASES if device_type == "cuda" or not case.is_for_gpu]
+    return named(CASES, names) or tuple(case for case in fitting if case.is_quick or not quick)
 
 
 def named(cases: Sequence[Named], names: Sequence[str]) -> tuple[Named, ...]:
@@ -90,14 +110,17 @@ def named(cases: Sequence[Named], names: Sequence[str]) -> tuple[Named, ...]:
     return tuple(known[name] for name in dict.fromkeys(names))
 
 
-def schedule(case: Case, *, quick: bool) -> RecoverConfig:
+def schedule(case: Case, *, quick: bool, device_type: str = "cpu") -> RecoverConfig:
     """Return the published settings with a few iterations a round.
 
-    Small networks get more of them. With ``quick`` large ones have half as many rounds, with twice the newcomers.
+    Small networks get more of them, and GPUs, whose iterations are short. With ``quick`` large networks have half as
+    many rounds, with twice the newcomers.
 
     >>> schedule(CASES[0], quick=False).schedule.newcomers
     (7, 7, 6, 6, 6, 6, 6, 6)
     """
     each = 1 if case.network or quick else 4
+    if device_type == "cuda":
+        each = _GPU_ITERATIONS // 2 if quick else _GPU_ITERATIONS
     num_rounds = ROUNDS // 2 if quick and case.network else ROUNDS
     return RecoverConfig(ipc=50, batch_size=100, iterations=each * num_rounds, round_iterations=each)

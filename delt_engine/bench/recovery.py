@@ -1,35 +1,29 @@
 """Measure recovery: the plain loop and the fast ones side by side, on the same images and crops.
 
-Loops take their iterations in turns, so whatever else the machine does hits all of them alike. A rate is
-image-iterations a second over a whole schedule, the median of several rounds; a ratio is the median of the rounds'
-ratios.
+Loops take the rounds of their schedule in turns, so whatever else the machine does hits all of them alike. A rate is
+image-iterations a second over a whole schedule, the median of several measurements; a ratio is the median of their
+ratios. A GPU is waited for at both ends of a turn and not within it. Where several batches share the fast loop's step,
+the plain loop takes the same batches one after the other.
 """
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import groupby
-from statistics import median
+from statistics import mean, median
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from delt_engine.bench.cases import Case, schedule
-from delt_engine.bench.plain import PlainStep, recover_as_published
+from delt_engine.bench.material import Material, material
 from delt_engine.config import RecoverConfig
-from delt_engine.data.catalogue import load_dataset
-from delt_engine.data.tensors import normalise, to_pixels
-from delt_engine.models.catalogue import build_network
-from delt_engine.models.teachers import load_teacher
-from delt_engine.recovery.augment import crop_plan
-from delt_engine.recovery.batches import BatchPlan, plan_batches
-from delt_engine.recovery.loop import RecoverStep, recover
 from delt_engine.recovery.objective import Objective
 from delt_engine.recovery.speed import FastPath, choose
 from delt_engine.seeding import generator
@@ -38,8 +32,8 @@ VISIBLE = 1e-3
 """Difference of a normalised value from which a pixel counts as another one."""
 
 _PEAK_SIZE = 2048
+_GPU_TIMES = 4  # how much larger on a GPU, where a product of that size takes less time than starting it
 _CHECKED = 8
-_NUM_CLASSES = 2  # as many as the published IPC 50 and batch of 100 put into a batch
 
 Report = Callable[[str, int, int], None]
 
@@ -64,9 +58,10 @@ class CaseResult:
         peak_percent: the fast loop's share of the measured matrix-multiply rate in its own format; more than 100
             where the library's convolutions are quicker than its matrix multiplication.
         plain_mb: what the plain loop keeps for its backward pass, at the full batch, MiB.
-        fast_mb: likewise of the fast one.
+        fast_mb: likewise of the fast one; packed batches together.
         saved_percent: wall time that EarlyLate saves.
         scheduled_percent: image-iterations that it saves.
+        plain: number format of the plain loop.
     """
 
     case: str
@@ -88,6 +83,7 @@ class CaseResult:
     fast_mb: float | None = None
     saved_percent: float | None = None
     scheduled_percent: float | None = None
+    plain: str | None = None
 
     def to_record(self) -> dict[str, Any]:
         """Return it as plain values, without those that do not apply."""
@@ -108,93 +104,22 @@ def bench_recovery(
         report: told what is measured, how many cases are done, and of how many.
     """
     done = 0
-    for _, group in groupby(cases, key=lambda case: case.setting):
-        together = list(group)
-        if report:
-            report(together[0].title, done, len(cases))
-        measure = _compare_schedules if together[0].compares_schedules else _compare_loops
-        yield from measure(together, quick=quick, rounds=rounds, device=device)
-        done += len(together)
-
-
-@dataclass(frozen=True, eq=False)
-class Material:
-    """What the loops of a case are given: teacher, images ``(N, 3, S, S)``, labels, plan, crops."""
-
-    network: nn.Module
-    images: Tensor
-    labels: Tensor
-    plan: BatchPlan
-    config: RecoverConfig
-    crop_rows: Tensor
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-    def fast(self, path: FastPath) -> Iterator[RecoverStep]:
-        """Begin the engine's loop."""
-        return recover(
-            self.images, self.labels, self.network, self.plan, self.config, self.crop_rows, mean=self.mean,
-            std=self.std, fast=path,
-        )  # fmt: skip
-
-    def plain(self) -> Iterator[PlainStep]:
-        """Begin the plain loop, with a teacher of its own: hooks would measure for both."""
-        network = copy.deepcopy(self.network)
-        return recover_as_published(
-            self.images, self.labels, network, self.plan, self.config, self.crop_rows, mean=self.mean, std=self.std
-        )
-
-    @property
-    def image_iterations(self) -> int:
-        """How many one round of the benchmark is."""
-        return self.config.schedule.image_iterations(_NUM_CLASSES)
-
-
-def material(case: Case, config: RecoverConfig, device: torch.device) -> Material:
-    """Return teacher and images of a case: the shipped ones of photos, or seeded ones."""
-    plan = plan_batches(_NUM_CLASSES, config)[0]
-    labels = torch.tensor([slot.class_index for slot in plan.slots], device=device)
-    if case.network:
-        mean, std = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
-        network = seeded_teacher(case.network, case.image_size, mean, std, device)
-        pixels = smooth_pixels(len(plan.slots), case.image_size, "images")
-    else:
-        dataset = load_dataset("photos")
-        teacher = load_teacher("photos", dataset=dataset, device=str(device))
-        network, mean, std = teacher.network, teacher.card.mean, teacher.card.std
-        pixels = to_pixels(dataset.train.pixels(range(len(plan.slots))))
-    images = normalise(pixels, mean, std).to(device)
-    rows = crop_plan(config, images.shape[-1], generator(0, "bench", "crops"))
-    return Material(network, images, labels, plan, config, rows, mean, std)
-
-
-def seeded_teacher(
-    name: str, image_size: int, mean: Sequence[float], std: Sequence[float], device: torch.device
-) -> nn.Module:
-    """Return a network with seeded weights and the running statistics of random smooth images, frozen."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        network = build_network(name, 10, image_size=image_size)
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.momentum = None  # the mean of all batches
-    network.train().to(device)
-    with torch.no_grad():
-        network(normalise(smooth_pixels(64, image_size, "statistics"), mean, std).to(device))
-    return network.eval().requires_grad_(requires_grad=False)
-
-
-def smooth_pixels(number: int, image_size: int, what: str) -> Tensor:
-    """Return random images without fine detail, float ``(n, 3, S, S)`` in [0, 1]."""
-    coarse = torch.rand(number, 3, 8, 8, generator=generator(0, "bench", what))
-    return F.interpolate(coarse, size=(image_size, image_size), mode="bilinear")
+    with _published_convolutions():
+        for _, group in groupby(cases, key=lambda case: case.setting):
+            together = list(group)
+            if report:
+                report(together[0].title, done, len(cases))
+            measure = _compare_schedules if together[0].compares_schedules else _compare_loops
+            yield from measure(together, quick=quick, rounds=rounds, device=device)
+            done += len(together)
 
 
 def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
     """Return the measured rate of multiplying two large matrices, floating-point operations a second."""
-    left = torch.rand(_PEAK_SIZE, _PEAK_SIZE, generator=generator(0, "bench", "peak")).to(device, dtype)
+    size = _PEAK_SIZE * (_GPU_TIMES if device.type == "cuda" else 1)
+    left = torch.rand(size, size, generator=generator(0, "bench", "peak")).to(device, dtype)
     times = [_seconds(lambda: left @ left, device) for _ in range(4)]
-    return 2 * _PEAK_SIZE**3 / min(times)
+    return 2 * size**3 / min(times)
 
 
 def operations(network: nn.Module, image: Tensor) -> int:
@@ -224,58 +149,100 @@ def _gradient(network: nn.Module, config: RecoverConfig, images: Tensor, labels:
 
 @dataclass
 class _Lane:
-    """One loop of a round: the time it took, and where it ended."""
+    """Loops of a round that are timed together: the engine's one, or the plain one of each batch that it packs."""
 
-    steps: Iterator[Any]
+    loops: list[Iterator[Any]]
     seconds: float = 0.0
     kept_mb: float = 0.0
-    last: Any = None
+    last: list[Any] = field(default_factory=list)
+    """Where each loop ended."""
 
-    def take(self, device: torch.device) -> None:
-        self.seconds += _seconds(self._next, device)
+    def take(self, count: int, device: torch.device) -> None:
+        """Take some iterations of each loop; a GPU is not waited for between them, as in a run."""
+        self.seconds += _seconds(partial(self.go, count), device)
 
-    def take_weighed(self, device: torch.device, known: set[int]) -> None:
-        """Take an iteration and note what it keeps for the backward pass."""
-        kept: dict[int, int] = {}
+    def take_weighed(self, known: set[int], device: torch.device, *, is_timed: bool) -> None:
+        """Take an iteration of each loop and note the most that one of them keeps for its backward pass."""
+        kept: list[dict[int, int]] = []
 
         def weigh(tensor: Tensor) -> Tensor:
             storage = tensor.untyped_storage()
             if storage.data_ptr() not in known:
-                kept[storage.data_ptr()] = storage.nbytes()
+                kept[-1][storage.data_ptr()] = storage.nbytes()
             return tensor
 
-        with torch.autograd.graph.saved_tensors_hooks(weigh, lambda tensor: tensor):
-            self.take(device)
-        self.kept_mb = sum(kept.values()) / 2**20
+        def weighed() -> None:
+            self.last = []
+            for loop in self.loops:
+                kept.append({})
+                with torch.autograd.graph.saved_tensors_hooks(weigh, lambda tensor: tensor):
+                    self.last.append(next(loop))
 
-    def _next(self) -> None:
-        self.last = next(self.steps)
+        seconds = _seconds(weighed, device)
+        self.seconds += seconds if is_timed else 0.0
+        self.kept_mb = max(sum(sizes.values()) for sizes in kept) / 2**20
+
+    def go(self, count: int) -> None:
+        """Take some iterations of each loop."""
+        for _ in range(count):
+            self.last = [next(loop) for loop in self.loops]
+
+    def images(self, places: Sequence[Sequence[int]]) -> Tensor:
+        """Return the plain loops' images in the order of the engine's."""
+        found = torch.cat([step.images for step in self.last])
+        order = torch.tensor([place for each in places for place in each], device=found.device)
+        return torch.empty_like(found).index_copy_(0, order, found)
+
+    @property
+    def total_loss(self) -> float:
+        """The last loss, the mean of the batches."""
+        return mean(float(step.total_loss) for step in self.last)
 
 
 def _seconds(work: Callable[[], Any], device: torch.device) -> float:
+    """Return the seconds that some work takes. A GPU works on by itself, so it is waited for before and after."""
+    _wait(device)
     began = time.perf_counter()
     work()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    _wait(device)
     return time.perf_counter() - began
 
 
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+@contextlib.contextmanager
+def _published_convolutions() -> Iterator[None]:
+    """Let float32 convolutions use TF32 on GPUs: PyTorch's default, which published code leaves as it is."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = True
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
+
+
 def _compare_loops(cases: Sequence[Case], *, quick: bool, rounds: int, device: torch.device) -> Iterator[CaseResult]:
-    given = material(cases[0], schedule(cases[0], quick=quick), device)
+    given = material(cases[0], schedule(cases[0], quick=quick, device_type=device.type), device)
     paths = [_fast_path(case, given, device) for case in cases]
     _warm_up(given, paths)
     runs = [_side_by_side(given, paths, device) for _ in range(rounds)]
     each, errors = operations(given.network, given.images[:1]), gradient_errors(given, paths)
+    timed = image_iterations(given, device)
     for number, (case, path) in enumerate(zip(cases, paths, strict=True), start=1):
         plain, fast = [run[0].seconds for run in runs], [run[number].seconds for run in runs]
-        rate = given.image_iterations / median(fast)
+        rate = timed / median(fast)
         last = runs[-1][0], runs[-1][number]
-        gaps = (last[1].last.state.images - last[0].last.images).abs()
-        losses = [float(lane.last.total_loss) for lane in last]
+        gaps = (last[1].last[0].state.images - last[0].images(given.places)).abs()
+        losses = [lane.total_loss for lane in last]
         peak = matrix_rate(device, getattr(torch, path.precision))
         yield CaseResult(
             case.name, case.title, path.precision, str(path), str(device), torch.get_num_threads(),
-            plain_rate=given.image_iterations / median(plain),
+            plain_rate=timed / median(plain),
             fast_rate=rate,
             ratio=median(p / f for p, f in zip(plain, fast, strict=True)),
             max_abs_diff=gaps.max().item(),
@@ -286,34 +253,54 @@ def _compare_loops(cases: Sequence[Case], *, quick: bool, rounds: int, device: t
             peak_percent=100 * rate * each / peak,
             plain_mb=last[0].kept_mb,
             fast_mb=last[1].kept_mb,
+            plain="float32, TF32 convolutions" if device.type == "cuda" else "float32",
         )  # fmt: skip
 
 
 def _fast_path(case: Case, given: Material, device: torch.device) -> FastPath:
-    wanted = given.config.replace(precision=case.precision, pack=1)
+    wanted = given.config.replace(precision=case.precision, pack=case.pack)
     return choose(wanted, device.type, given.images.shape[-1])
 
 
 def _warm_up(given: Material, paths: Sequence[FastPath]) -> None:
-    next(given.plain())
-    for path in paths:
-        next(given.fast(path)).losses()
+    """Take the first step of every loop; on a GPU one with every number of images, which it prepares itself for."""
+    is_apart = _is_apart(given.images.device)
+    short = given.one_a_round() if is_apart else given
+    for loops in (short.plain(), *([short.fast(path)] for path in paths)):
+        _Lane(loops).go(short.config.iterations if is_apart else 1)
 
 
 def _side_by_side(given: Material, paths: Sequence[FastPath], device: torch.device) -> list[_Lane]:
-    """Take all loops through the schedule, iteration by iteration in turns; the plain one first."""
-    lanes = [_Lane(given.plain())]
-    lanes += [_Lane(given.fast(path)) for path in paths]
+    """Take all loops through the schedule, round by round in turns; the plain ones first."""
+    lanes = [_Lane(given.plain()), *(_Lane([given.fast(path)]) for path in paths)]
     known = {tensor.untyped_storage().data_ptr() for tensor in given.network.state_dict().values()}
-    for iteration in range(given.config.iterations):
+    total, each, is_apart = given.config.iterations, given.config.round_iterations, _is_apart(device)
+    for first in range(0, total, each):
+        begins, ends = is_apart and first == 0, first + each == total
         for lane in lanes:
-            if iteration + 1 < given.config.iterations:
-                lane.take(device)
-            else:
-                lane.take_weighed(device, known)
+            lane.go(int(begins))
+            lane.take(each - begins - ends, device)
+            if ends:
+                lane.take_weighed(known, device, is_timed=not is_apart)
     for lane in lanes:
-        lane.steps.close()
+        for loop in lane.loops:
+            loop.close()
     return lanes
+
+
+def image_iterations(given: Material, device: torch.device) -> int:
+    """Return the image-iterations of a round of the benchmark that are timed, see :func:`_is_apart`."""
+    joined = [given.joined(iteration) for iteration in range(given.config.iterations)]
+    return sum(joined[1:-1] if _is_apart(device) else joined)
+
+
+def _is_apart(device: torch.device) -> bool:
+    """Whether the first and the last iteration are not timed.
+
+    In the first a loop prepares itself (hooks, folding), and in the last its memory is weighed. On a CPU both are
+    little beside an iteration, on a GPU they take longer than many.
+    """
+    return device.type == "cuda"
 
 
 def _compare_schedules(
@@ -321,12 +308,12 @@ def _compare_schedules(
 ) -> Iterator[CaseResult]:
     """Measure the fast loop with and without EarlyLate, each through its whole schedule."""
     for case in cases:
-        config = schedule(case, quick=quick)
+        config = schedule(case, quick=quick, device_type=device.type)
         pair = [material(case, config.replace(early_late=early_late), device) for early_late in (False, True)]
         path = _fast_path(case, pair[0], device)
         for given in pair:
             _warm_up(given, [path])
-        runs = [[_seconds(partial(_all, given, path), device) for given in pair] for _ in range(rounds)]
+        runs = [[_through(given, path, device) for given in pair] for _ in range(rounds)]
         off, on = (median(run[side] for run in runs) for side in (0, 1))
         ratio = median(run[0] / run[1] for run in runs)
         number = len(pair[0].images)
@@ -337,6 +324,10 @@ def _compare_schedules(
         )  # fmt: skip
 
 
-def _all(given: Material, path: FastPath) -> None:
-    for _ in given.fast(path):
-        pass
+def _through(given: Material, path: FastPath, device: torch.device) -> float:
+    """Return the seconds of a whole schedule, on a GPU but for its first iteration."""
+    lane, first = _Lane([given.fast(path)]), int(_is_apart(device))
+    lane.go(first)
+    lane.take(given.config.iterations - first, device)
+    lane.loops[0].close()
+    return lane.seconds

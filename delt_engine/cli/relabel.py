@@ -11,28 +11,32 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from delt_engine.cli.evaluate import read_evaluation
-from delt_engine.cli.options import output_options, setting_options, teacher_options, typed_settings
+from delt_engine.cli.group import STOPPED
+from delt_engine.cli.options import (
+    output_options,
+    read_run_options,
+    run_options,
+    setting_options,
+    teacher_options,
+    typed_settings,
+)
 from delt_engine.cli.output import say, say_json, say_table
 from delt_engine.cli.progress import display
 from delt_engine.config import Experiment, RelabelConfig
 from delt_engine.errors import ConfigError
-from delt_engine.runs.commands import command_for
-from delt_engine.runs.sources import Source, find_source
+from delt_engine.runs import ranks
+from delt_engine.runs.commands import RELABEL_SETTINGS, command_for, relabel_command
+from delt_engine.runs.sources import Source, asks_for_teacher, find_source
 
 if TYPE_CHECKING:
     from delt_engine.runs.relabeling import RelabelJob
 
-SETTINGS = (
-    "recipe", "epochs", "batch_size", "temperature", "mix", "mix_alpha", "rand_augment", "min_crop", "flip",
-    "shuffle_patches",
-)  # fmt: skip
-"""Settings of the training that stored labels depend on."""
-
 
 @click.command()
 @click.argument("source", metavar="SOURCE")
-@setting_options(["relabel", "evaluate", "experiment"], {"evaluate": SETTINGS})
+@setting_options(["relabel", "evaluate", "experiment"], {"evaluate": RELABEL_SETTINGS})
 @teacher_options
+@run_options("relabel")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the labels.")
 @click.option("--predict", is_flag=True, help="Say what they would take, and write nothing.")
 @output_options
@@ -40,13 +44,21 @@ def relabel(source: str, out: Path | None, predict: bool, as_json: bool, quiet: 
     """Write the teacher's labels of every image, epoch by epoch, as students will be shown them.
 
     SOURCE is a run (its folder or id), a folder with one folder of images a class, or `real` for the whole training
-    set of --dataset. Stop with Ctrl-C and run the same command again to go on.
+    set of --dataset. Stop with Ctrl-C and run the same command again to go on. Several ranks share the epochs.
     """
     if out is None and not predict:
         raise ConfigError("out: nothing given, but labels need a folder; or ask for their size with --predict.")
     found = find_source(source)
     experiment = read_evaluation(found, values)
     experiment = experiment.replace(relabel=RelabelConfig(**typed_settings(values).get("relabel", {})))
+    if not predict:
+        ranks.this_rank().check_device(experiment.device)
+        asked = read_run_options(values).ranks
+        number = ranks.wanted(asked, experiment, lambda: experiment.evaluate.epochs)
+        if number > 1:
+            _check_before(experiment, found, out)
+            _launch(number, relabel_command(experiment, out, found.ref)[1:], out, as_json=as_json, quiet=quiet)
+            return
     from delt_engine.runs.relabeling import relabel_job
 
     job = relabel_job(experiment, found)
@@ -60,17 +72,43 @@ def relabel(source: str, out: Path | None, predict: bool, as_json: bool, quiet: 
         _tell(facts)
 
 
+def _check_before(experiment: Experiment, source: Source, out: Path) -> None:
+    """Say once what is wrong with the question; ranks that fail are started again and would repeat it."""
+    from delt_engine.label_store import check_begun
+    from delt_engine.models.devices import pick_device
+    from delt_engine.runs.inputs import load_inputs
+    from delt_engine.runs.relabeling import check_soft
+
+    check_soft(experiment.evaluate)
+    pick_device(experiment.device)
+    source.check_ready()
+    load_inputs(experiment, needs_teacher=asks_for_teacher(experiment, source))
+    check_begun(out, experiment.relabel, epochs=experiment.evaluate.epochs, seed=experiment.seed)
+
+
+def _launch(number: int, words: list[str], out: Path, *, as_json: bool, quiet: bool) -> None:
+    """Let several ranks on this machine do a command; the first of them says the result.
+
+    Raises:
+        Exit: it failed or was stopped, which was said.
+    """
+    flags = [flag for flag, is_on in (("--json", as_json), ("--quiet", quiet)) if is_on]
+    code = ranks.launch(number, [*words, *flags])
+    from delt_engine.label_store import is_complete
+
+    if code == 0 and not is_complete(out):  # ranks that were asked to stop ended well
+        code = STOPPED
+    if code:
+        raise click.exceptions.Exit(code)
+
+
 def _written(job: RelabelJob, out: Path, *, quiet: bool) -> float:
-    from delt_engine.relabel import RelabelProgress
-    from delt_engine.relabel import relabel as write
+    from delt_engine.runs.label_ranks import write_labels
 
     began = time.monotonic()
-    steps = write(job.train, job.teacher, job.config, job.settings, seed=job.seed, device=job.device, out=out)
     with display(quiet=quiet) as shown:
-        for each in steps:
-            if isinstance(each, RelabelProgress):
-                done = (each.epoch - 1) * each.steps + each.step
-                shown.show({"kind": "stage", "stage": "relabel", "done": done, "total": each.epochs * each.steps})
+        for event in write_labels(job, out):
+            shown.show(event)
     return round(time.monotonic() - began, 3)
 
 

@@ -76,9 +76,10 @@ def write_file(path: Path, content: bytes) -> bool:
             file.write(content)
         Path(made).replace(path)
     except OSError:
+        return False
+    finally:  # also when Ctrl-C comes in the middle of it; renamed it is not there any more
         with contextlib.suppress(OSError):
             Path(made).unlink()
-        return False
     return True
 
 

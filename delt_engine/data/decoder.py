@@ -4,6 +4,11 @@ A question is one line of JSON: ``{"root": folder, "size": S, "files": [[name, b
 one line of JSON, ``{"rows": n, "seconds": time spent}`` and then n * S * S * 3 bytes, or ``{"name": name, "reason":
 why}`` for the first file that cannot be used. Without boxes a file gives one row, its centred square. The process
 ends when stdin does, so it never outlives the one who asks.
+
+Pillow decodes. torchvision's decoders give the same pixels and are no faster once odd files are told by their header
+and the square is resized: JPEG files of 32, 64 and 500 x 375 px to 32, 64 and 224 px at 6,900, 5,600 and 360 a second
+of CPU time by Pillow and at 5,000, 4,000 and 330 by torchvision 0.29, which calls them deprecated and takes 2.7 s and
+690 MB to load in every process (medians of eleven, taken in turns).
 """
 
 from __future__ import annotations

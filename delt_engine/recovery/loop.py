@@ -183,6 +183,8 @@ def recover(
     rows = crop_rows.view(len(plan.members), config.iterations, len(COLUMNS)).tolist()
     fast = fast or choose(config, images.device.type, images.shape[-1])
 
+    order = places = None  # of packed batches: which image stands where, group after group
+
     with objective_for(network, config, fast, len(rows)) as objective:
         for iteration in range(max(state.iteration, first_iterations[0]), config.iterations):
             round_number = iteration // config.round_iterations + 1
@@ -190,8 +192,10 @@ def recover(
             learning_rate = learning_rate_at(*clock(iteration, config), config.learning_rate)
 
             leaf = state.images[:joined].detach().requires_grad_()
-            order = plan.group_order(joined) if len(rows) > 1 else None
-            crops, targets = _as_seen(leaf, labels[:joined], [row[iteration] for row in rows], order)
+            if len(rows) > 1 and (order is None or len(order) != joined):  # once a round: a GPU is waited for here
+                order = plan.group_order(joined)
+                places = torch.tensor(order, device=leaf.device)
+            crops, targets = _as_seen(leaf, labels[:joined], [row[iteration] for row in rows], places)
             ce_loss, bn_loss, total_loss = objective(crops, targets)
             (gradient,) = torch.autograd.grad(len(rows) * total_loss, leaf)  # each group's images see its loss alone
 
@@ -219,12 +223,11 @@ def recover(
 
 
 def _as_seen(
-    leaf: Tensor, labels: Tensor, rows: Sequence[Sequence[int]], order: list[int] | None
+    leaf: Tensor, labels: Tensor, rows: Sequence[Sequence[int]], places: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """Return the crops that the teacher sees, each group with its own, and their labels, group after group."""
-    if order is None:
+    if places is None:
         return apply_crop(leaf, rows[0]), labels
-    places = torch.tensor(order, device=leaf.device)
     groups = leaf.index_select(0, places).chunk(len(rows))
     return torch.cat([apply_crop(group, row) for group, row in zip(groups, rows, strict=True)]), labels[places]
 

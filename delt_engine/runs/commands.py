@@ -41,11 +41,18 @@ STAGES: dict[str, tuple[str, ...]] = {
 TEACHER_SETTINGS = ("network", "width", "stem")
 """Settings of ``squeeze`` that every command takes, for checkpoints that do not say what network they are."""
 
+RELABEL_SETTINGS = (
+    "recipe", "epochs", "batch_size", "temperature", "mix", "mix_alpha", "rand_augment", "min_crop", "flip",
+    "shuffle_patches",
+)  # fmt: skip
+"""Settings of the training that stored labels depend on."""
+
 RUN_OPTIONS: dict[str, tuple[str, ...]] = {
     "recover": ("ranks", "teacher_check", "snapshot_classes", "live_seconds", "checkpoint_seconds"),
     "squeeze": ("keep_teacher",),
     "rank": ("teacher_check",),
     "evaluate": ("ranks", "teacher_check", "checkpoint_seconds"),
+    "relabel": ("ranks",),
 }
 """Which of the run options a command takes."""
 
@@ -140,6 +147,22 @@ def compare_command(experiment: Experiment, methods: Iterable[str]) -> list[str]
     command += _changed(evaluate, EvaluateConfig.for_recipe(evaluate.recipe), always=("epochs",))
     command += _changed(experiment.squeeze, SqueezeConfig(), only=TEACHER_SETTINGS)
     return command + list(_changed(experiment, Experiment(dataset=experiment.dataset)))
+
+
+def relabel_command(experiment: Experiment, out: str | Path, source: str) -> list[str]:
+    """Return the `delt relabel` with these settings.
+
+    Args:
+        experiment: data, teacher and seed; ``evaluate`` says what is trained with the labels, ``relabel`` their form.
+        out: folder of the labels.
+        source: what is labelled.
+    """
+    (_, _, *command), own = _evaluate_words(experiment, source, Experiment(dataset=experiment.dataset))
+    plain = EvaluateConfig.for_recipe(experiment.evaluate.recipe)
+    command = ["delt", "relabel", *command, *_changed(experiment.evaluate, plain, only=RELABEL_SETTINGS)]
+    command += _changed(experiment.relabel, RelabelConfig())
+    command += _changed(experiment.squeeze, own.squeeze, only=TEACHER_SETTINGS)
+    return [*command, *_changed(experiment, own), "--out", str(out)]
 
 
 def _evaluate_words(experiment: Experiment, source: str, own: Experiment) -> tuple[list[str], Experiment]:

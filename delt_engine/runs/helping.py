@@ -1,7 +1,7 @@
 """What every rank but the first does: wait for orders, do its share of a run, and tell how far it is.
 
-Such a rank writes images, pictures and checkpoints of its own batches, and an event file of its own; run.json and
-events.jsonl are the first rank's.
+Such a rank writes images, pictures and checkpoints of its own batches, or labels of its own epochs, and an event file
+of its own; run.json and events.jsonl are the first rank's.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from delt_engine.errors import DeltError, RunCancelled
+from delt_engine.errors import DeltError, RunCancelled, RunError
 from delt_engine.runs import events, ranks
 from delt_engine.runs.inputs import Inputs, load_inputs
 from delt_engine.runs.processes import this_process
@@ -24,6 +24,9 @@ from delt_engine.runs.worker import DeviceLock, Wishes, device_lock_name, listen
 
 Event = dict[str, Any]
 Share = Callable[[Run, Sequence[int], Wishes], Iterator[Event]]
+
+STOP = "stop"
+"""File beside the ranks' events that tells them to stop with labels, which have no run that says so."""
 
 
 class RankRun(Run):
@@ -37,6 +40,11 @@ class RankRun(Run):
         """Return what run.json says, with this rank's device."""
         record = super().record()
         return record.model_copy(update={"device": self._rank.device(record.device)}) if record.device else record
+
+    @property
+    def held_device(self) -> str:
+        """The device that is held while a share of it is done."""
+        return self.record().device or "cpu"
 
     def update(self, **_changes: Any) -> RunRecord:
         """Leave the record to the first rank."""
@@ -58,6 +66,39 @@ class RankRun(Run):
         return super().requested() or met.get(status)
 
 
+class RankLabels(RankRun):
+    """A folder of labels as a rank sees it that does not own it: it has no record, so the order tells what is needed.
+
+    Attributes:
+        order: see :class:`delt_engine.runs.label_ranks.SharedLabels`.
+    """
+
+    def __init__(self, order: Event, rank: Rank) -> None:
+        super().__init__(order["run"], rank)
+        self.order = order
+
+    @property
+    def device(self) -> str:
+        """The device of this rank."""
+        return self._rank.device(self.order["device"])
+
+    @property
+    def held_device(self) -> str:
+        """A CPU: labels are written without holding a card, by one process as by several."""
+        return "cpu"
+
+    def event(self, event: Event) -> None:
+        """Tell the first rank, if it still listens."""
+        with contextlib.suppress(RunError):
+            super().event(event)
+
+    def requested(self) -> str | None:
+        """Return ``cancel`` when the first rank stops, or has gone on without this one."""
+        folder = self.path / ranks.FOLDER
+        is_over = self.path.is_dir() and not folder.is_dir()
+        return "cancel" if is_over or (folder / STOP).exists() else None
+
+
 def help_first() -> None:
     """Do what the first rank says, until it says that it is over or somebody wants it to stop.
 
@@ -73,7 +114,8 @@ def help_first() -> None:
                 order = channel.hear(idle.check)
             if order["do"] == "end":
                 break
-            _do_share(RankRun(order["run"], rank), order["do"], order["shares"][rank.number])
+            run = RankLabels(order, rank) if order["do"] == "relabel" else RankRun(order["run"], rank)
+            _do_share(run, order["do"], order["shares"][rank.number])
     channel.leave()
 
 
@@ -104,7 +146,7 @@ def _do_share(run: RankRun, work: str, pieces: Sequence[int]) -> None:
 
 def _hold(run: RankRun, wishes: Wishes, held: contextlib.ExitStack) -> None:
     """Hold this rank's card; a CPU is held by the first rank for all."""
-    device = run.record().device or "cpu"
+    device = run.held_device
     if not device.startswith("cuda"):
         return
     lock = DeviceLock(device_lock_name(device))
@@ -116,10 +158,11 @@ def _hold(run: RankRun, wishes: Wishes, held: contextlib.ExitStack) -> None:
 
 def _share(work: str) -> Share:
     """Return what does a share; loads torch."""
-    from delt_engine.runs import evaluating, stages
+    from delt_engine.runs import evaluating, label_ranks, stages
 
     return {
         "rank": stages.rank_share, "recover": stages.recover_share, "evaluate": evaluating.evaluate_share,
+        "relabel": label_ranks.relabel_share,
     }[work]  # fmt: skip
 
 

@@ -16,6 +16,7 @@ import functools
 import json
 import logging
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -219,7 +220,7 @@ def launch(ranks: int, words: Sequence[str]) -> int:
         words: the command line after ``delt``.
 
     Returns:
-        0 when all ended well, else 1; what went wrong was said by the rank.
+        0 when all ended well, 130 when this process was asked to stop, else 1; what went wrong was said by the rank.
     """
     # Ranks of one CPU would otherwise each take all its cores.
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, len(_cores()) // ranks)))
@@ -232,8 +233,10 @@ def launch(ranks: int, words: Sequence[str]) -> int:
     arguments = parse_args([str(word) for word in [*options, "-m", "delt_engine", *words]])
     try:
         run(arguments)
-    except (ChildFailedError, SignalException):
+    except ChildFailedError:
         return 1
+    except SignalException:
+        return 128 + signal.SIGINT
     return 0
 
 

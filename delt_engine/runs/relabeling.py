@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from torch import nn
 
 from delt_engine.config import Experiment
 from delt_engine.errors import ConfigError, RunError
-from delt_engine.label_store import StoreSize, predicted_bytes
+from delt_engine.label_store import LabelStore, StoreSize, predicted_bytes
 from delt_engine.models.card import find_teacher
 from delt_engine.models.devices import pick_device
 from delt_engine.models.teachers import load_teacher
+from delt_engine.relabel import RelabelProgress, begin_store, write_epochs
 from delt_engine.runs.inputs import Report
 from delt_engine.runs.sources import Source
 from delt_engine.runs.training_images import evaluation_inputs
 from delt_engine.student_config import EvaluateConfig, RelabelConfig
+from delt_engine.students.draws import batch_bounds
 from delt_engine.students.resolve import resolve
 from delt_engine.students.teacher_classes import teacher_for
 from delt_engine.students.training_set import ImageTable
@@ -26,6 +30,8 @@ class RelabelJob:
     """Everything that relabelling needs.
 
     Attributes:
+        experiment: the settings it was made of.
+        source: what is labelled.
         train: the images.
         teacher: its logits are the classes of ``train``.
         config: of the training, resolved.
@@ -34,12 +40,29 @@ class RelabelJob:
         device: where the teacher is.
     """
 
+    experiment: Experiment
+    source: Source
     train: ImageTable
     teacher: nn.Module
     config: EvaluateConfig
     settings: RelabelConfig
     seed: int
     device: str
+
+    @property
+    def steps(self) -> int:
+        """Batches of an epoch."""
+        return len(batch_bounds(len(self.train), self.config.batch_size))
+
+    def begin(self, out: Path) -> LabelStore:
+        """Make the store in a folder, or open the one that was begun there; see :func:`delt_engine.relabel.relabel`."""
+        return begin_store(
+            self.train, self.teacher, self.config, self.settings, seed=self.seed, device=self.device, out=out
+        )
+
+    def write(self, store: LabelStore, epochs: Sequence[int]) -> Iterator[RelabelProgress]:
+        """Write some epochs of the store."""
+        return write_epochs(store, epochs, self.train, self.teacher, self.config, device=self.device)
 
     @property
     def size(self) -> StoreSize:
@@ -53,6 +76,16 @@ class RelabelJob:
         return predicted_bytes(
             len(train), classes, config.epochs, settings, config, image_size=train.image_size, mosaic=train.mosaic
         )
+
+
+def check_soft(config: EvaluateConfig) -> None:
+    """Refuse hard labels.
+
+    Raises:
+        ConfigError: there is nothing to store.
+    """
+    if config.labels == "hard":
+        raise ConfigError("labels: 'hard' given, but a hard label is the class itself; there is nothing to store.")
 
 
 def relabel_job(experiment: Experiment, source: Source, report: Report | None = None) -> RelabelJob:
@@ -70,8 +103,7 @@ def relabel_job(experiment: Experiment, source: Source, report: Report | None = 
         RunError: the run's teacher has changed.
     """
     config = experiment.evaluate
-    if config.labels == "hard":
-        raise ConfigError("labels: 'hard' given, but a hard label is the class itself; there is nothing to store.")
+    check_soft(config)
     source.check_ready()
     inputs = evaluation_inputs(experiment, source, report)
     device = str(pick_device(experiment.device))
@@ -89,6 +121,8 @@ def relabel_job(experiment: Experiment, source: Source, report: Report | None = 
         raise RunError(f"teacher: {made_with.name} is not the one any more that run {source.ref} was made with.")
     train = inputs.train
     return RelabelJob(
+        experiment=experiment,
+        source=source,
         train=train,
         teacher=teacher_for(teacher.network, teacher.card.class_names, train.class_names),
         config=resolve(config, card=teacher.card, train=train, dataset_name=spec.name),

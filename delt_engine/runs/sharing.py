@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +35,20 @@ class Shared:
 
     Args:
         run: what is worked on.
-        work: what is done: ``rank``, ``recover`` or ``evaluate``.
+        work: what is done: ``rank``, ``recover``, ``evaluate`` or ``relabel``.
         pieces: what is to be done, by number.
         adapt: makes of another rank's event what is put into the run's events.
+        facts: what the order says beside that, where the run itself does not.
     """
 
-    def __init__(self, run: Run, work: str, pieces: Sequence[int], adapt: Callable[[Event], Event]) -> None:
+    def __init__(
+        self,
+        run: Run,
+        work: str,
+        pieces: Sequence[int],
+        adapt: Callable[[Event], Event],
+        facts: Mapping[str, Any] | None = None,
+    ) -> None:
         rank = ranks.this_rank()
         self._run, self._adapt, self._looked = run, adapt, 0.0
         self.mine = list(pieces[:: rank.size])
@@ -50,7 +58,7 @@ class Shared:
         shutil.rmtree(run.path / ranks.FOLDER, ignore_errors=True)
         (run.path / ranks.FOLDER).mkdir()
         shares = [list(pieces[number :: rank.size]) for number in range(rank.size)]
-        ranks.channel().say({"do": work, "run": str(run.path), "shares": shares})
+        ranks.channel().say({"do": work, "run": str(run.path), "shares": shares, **(facts or {})})
 
     def news(self) -> Iterator[Event]:
         """Put what the others have done since into the run's events, and yield that.
@@ -64,7 +72,7 @@ class Shared:
             for number, other in self._others.items():
                 if other.is_lost:
                     yield from self._told()  # its last words
-                    raise RunError(f"run {self._run.id}: the process of rank {number} is gone; `delt resume` goes on.")
+                    raise self._lost(number)
 
     def rest(self, wishes: Wishes) -> Iterator[Event]:
         """Wait until the others are done as well, and clear away what they wrote for us.
@@ -90,6 +98,9 @@ class Shared:
         while any(other.state == "working" for other in self._others.values()) and time.monotonic() < until:
             time.sleep(POLL_SECONDS / 2)
             list(self.news())
+
+    def _lost(self, number: int) -> RunError:
+        return RunError(f"run {self._run.id}: the process of rank {number} is gone; `delt resume` goes on.")
 
     def _told(self) -> Iterator[Event]:
         for number, other in self._others.items():

@@ -170,10 +170,7 @@ def claimed(run: Run) -> Iterator[None]:
     Raises:
         RunError: another process holds it, or it is finished.
     """
-    name = hashlib.sha256(str(run.path.resolve()).encode()).hexdigest()[:16]
-    lock = _lock(f"run-{name}")
-    if not _taken_from_leaving(lock, run):
-        raise RunError(f"run {run.id}: another process is at work on it.")
+    lock = _claim(run.path, f"run {run.id}", run)
     try:
         run.update(process=this_process(), status="queued", error=None, finished=None)
         yield
@@ -181,6 +178,29 @@ def claimed(run: Run) -> Iterator[None]:
         lock.release()
         if run.record().status == "finished":  # nobody needs this lock again
             Path(lock.lock_file).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def claimed_folder(path: Path) -> Iterator[None]:
+    """Hold a folder of labels for this process.
+
+    Raises:
+        RunError: another process holds it.
+    """
+    lock = _claim(path, f"labels {path}")
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _claim(path: Path, what: str, leaving: Run | None = None) -> FileLock:
+    """Take the lock of a run or folder; of a run, also from a process that is only about to leave it."""
+    name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
+    lock = _lock(f"run-{name}")
+    if not (_taken(lock) if leaving is None else _taken_from_leaving(lock, leaving)):
+        raise RunError(f"{what}: another process is at work on it.")
+    return lock
 
 
 class DeviceLock:

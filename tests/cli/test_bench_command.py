@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 
 from delt_engine.bench import recovery
+from delt_engine.bench.cases import CASES
 from delt_engine.bench.recovery import CaseResult
+from delt_engine.models import devices
 
 pytest_plugins = ["colour_folder"]
 
 LOOPS = CaseResult(
     "resnet18-32", "ResNet-18, 32 px", "float32", "float32", "cpu", 2, 40.0, 80.0, 2.0, 0.5, 1.0, 1e-7, 2e-7, 0.1, 90.0,
-    700.0, 500.0,
+    700.0, 500.0, plain="float32",
 )  # fmt: skip
 SCHEDULES = CaseResult(
     "early-late", "EarlyLate", "float32", "float32", "cpu", 2, 1.0, 2.0, 2.0, saved_percent=50.0,
@@ -51,7 +54,19 @@ def test_people_get_a_table_and_a_sentence(delt, asked):
     assert result.exit_code == 0, result.stderr
     assert (asked["names"], asked["rounds"]) == (["photos"], 2)
     assert "700 -> 500" in result.stdout
+    assert "Image-iterations a second on cpu, 2 threads; the plain loop in float32." in result.stdout
     assert "EarlyLate: 50.0 % of wall time saved, where the schedule has 42.2 % fewer" in result.stdout
+
+
+def test_a_gpu_has_cases_of_its_own_which_any_device_takes_by_name(delt, asked, monkeypatch):
+    own = ["resnet18-32-packed", "resnet18-224", "resnet50-224"]
+    words = [word for name in own for word in ("--case", name)]
+    assert delt("bench", "recover", *words, "--device", "cpu", "--json").exit_code == 0
+    assert asked["names"] == own
+    monkeypatch.setattr(devices, "pick_device", lambda name: torch.device("cuda"))
+    assert delt("bench", "recover", "--json").exit_code == 0
+    assert asked["names"][-3:] == own
+    assert len(asked["names"]) == len(CASES)
 
 
 def test_an_unknown_case_is_refused(delt):

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from delt_engine.runs import ranks
+
 pytest_plugins = ["colour_folder"]
 
 
@@ -68,3 +70,48 @@ def test_what_cannot_be_is_told(delt, folder, words, said):
     done = delt("relabel", *folder, *words)
     assert done.exit_code == 2
     assert said in done.stderr
+
+
+@pytest.fixture
+def launched(monkeypatch):
+    """Replace the start of ranks; what it was given, and the code it ends with."""
+    found = {"code": 0}
+    monkeypatch.setattr(
+        ranks, "launch", lambda number, words: found.update(number=number, words=words) or found["code"]
+    )
+    return found
+
+
+def test_several_ranks_are_given_the_same_question(delt, folder, training, launched, tmp_path):
+    out = tmp_path / "labels"
+    form = ["--form", "uint8", "--directions", "2", "--seed", "3"]
+    words = ["relabel", *folder, *training, *form, "--out", out]
+    assert delt(*words).exit_code == 0
+    assert delt(*words, "--ranks", 2, "--json", "--quiet").exit_code == 0
+    assert launched["number"] == 2
+    assert launched["words"][-2:] == ["--json", "--quiet"]
+    assert delt(*launched["words"]).exit_code == 0  # the store is of just these settings, or it would be refused
+    (out / "epoch-0002.safetensors").unlink()
+    assert delt(*words, "--ranks", 2).exit_code == 130  # all ended well, so they were asked to stop
+    launched["code"] = 1
+    assert delt(*words, "--ranks", 2).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--device", "cuda:97"], "device: 'cuda:97' given"),
+        (["--dataset", "nowhere"], "nowhere"),
+        (["--recipe", "hard"], "there is nothing to store"),
+        (["--seed", "8"], "holds labels of seed 0, but 8 is asked for"),
+        (["--form", "uint8"], "holds labels of form 'float16', but 'uint8' is asked for"),
+        (["--epochs", "3"], "holds labels of epochs 2, but 3 is asked for"),
+    ],
+)
+def test_what_cannot_be_is_told_before_ranks_are_started(delt, folder, training, launched, tmp_path, words, said):
+    out = ["--out", tmp_path / "labels"]
+    assert delt("relabel", *folder, *training, *out).exit_code == 0
+    done = delt("relabel", *folder, *training, *words, *out, "--ranks", 2)
+    assert done.exit_code == 2
+    assert said in done.stderr
+    assert "number" not in launched

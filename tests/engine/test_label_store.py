@@ -11,7 +11,15 @@ import torch
 
 from delt_engine.errors import DataError
 from delt_engine.label_codec import Basis
-from delt_engine.label_store import AUGMENTATION, MANIFEST, LabelStore, StoreFacts, check_fits, predicted_bytes
+from delt_engine.label_store import (
+    AUGMENTATION,
+    MANIFEST,
+    LabelStore,
+    StoreFacts,
+    check_fits,
+    is_complete,
+    predicted_bytes,
+)
 from delt_engine.student_config import EvaluateConfig, RelabelConfig
 from delt_engine.students.draws import EpochDraws, draw_epoch
 
@@ -176,3 +184,16 @@ def test_a_full_disk_is_told_before_anything_is_written(tmp_path, monkeypatch):
     with pytest.raises(DataError, match="out: the labels take .* GiB are free at .*; keep fewer classes"):
         LabelStore.create(tmp_path / "labels", facts())
     assert not (tmp_path / "labels").exists()
+
+
+def test_what_a_killed_writer_left_is_no_other_content_and_can_be_removed(tmp_path):
+    (tmp_path / ".manifest.json-a1b2").write_bytes(b"{")
+    store = written(tmp_path, facts())
+    assert (store.missing, is_complete(tmp_path)) == ([], True)
+    (tmp_path / ".epoch-0002.safetensors-c3d4").write_bytes(b"half")
+    (tmp_path / ".notes").write_bytes(b"mine")
+    store.epoch_path(2).unlink()
+    assert (store.missing, is_complete(tmp_path)) == ([2], False)
+    store.remove_unfinished()
+    assert sorted(path.name for path in tmp_path.glob(".*")) == [".notes"]
+    assert not is_complete(tmp_path / "nothing")

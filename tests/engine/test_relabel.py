@@ -8,7 +8,15 @@ from torch import nn
 
 from delt_engine.errors import ConfigError, DataError
 from delt_engine.label_store import MANIFEST, LabelStore
-from delt_engine.relabel import RelabelProgress, StoredLabels, TeacherLabels, relabel, table_fingerprint
+from delt_engine.relabel import (
+    RelabelProgress,
+    StoredLabels,
+    TeacherLabels,
+    begin_store,
+    relabel,
+    table_fingerprint,
+    write_epochs,
+)
 from delt_engine.student_config import EvaluateConfig, RelabelConfig
 from delt_engine.students import training_set
 from delt_engine.students.augment import augmented
@@ -105,6 +113,20 @@ def test_an_interrupted_store_goes_on_and_ends_in_the_same_bytes(tmp_path):
     names = sorted(file.name for file in (tmp_path / "whole").iterdir())
     assert names == sorted(file.name for file in (tmp_path / "cut").iterdir())
     assert all((tmp_path / "whole" / name).read_bytes() == (tmp_path / "cut" / name).read_bytes() for name in names)
+
+
+def test_epochs_may_be_written_in_any_order_and_end_in_the_same_bytes(tmp_path):
+    *progress, whole = written(tmp_path / "whole")
+    store = begin_store(TRAIN, teacher(), CONFIG, EXACT, seed=5, device="cpu", out=tmp_path / "parts")
+    assert store.missing == [1, 2, 3]
+    told = list(write_epochs(store, [3, 1], TRAIN, teacher(), CONFIG, device="cpu"))
+    assert [each.epoch for each in told] == [3] * (len(told) // 2) + [1] * (len(told) // 2)
+    assert told[-1].bytes_written == 2 * told[-1].bytes_total // 3
+    assert store.missing == [2]
+    list(write_epochs(store, store.missing, TRAIN, teacher(), CONFIG, device="cpu"))
+    assert store.is_complete
+    for path in whole.path.iterdir():
+        assert (store.path / path.name).read_bytes() == path.read_bytes()
 
 
 @pytest.mark.parametrize("form", ["float32", "uint8"])

@@ -8,19 +8,20 @@ import pytest
 import torch
 from torch import nn
 
-from delt_engine.bench import recovery
+from delt_engine.bench import material, recovery
 from delt_engine.bench.cases import CASES, Case, find_cases, schedule
 from delt_engine.errors import ConfigError
 
 CPU = torch.device("cpu")
 TINY = Case("tiny", "ConvNet", network="convnet-3", image_size=8)
+PACKED = dataclasses.replace(TINY, name="tiny-packed", pack=3)
 
 
 @pytest.fixture
 def small(monkeypatch):
     """Narrow networks and small matrices."""
-    build = recovery.build_network
-    monkeypatch.setattr(recovery, "build_network", lambda *args, **values: build(*args, width=0.05, **values))
+    build = material.build_network
+    monkeypatch.setattr(material, "build_network", lambda *args, **values: build(*args, width=0.05, **values))
     monkeypatch.setattr(recovery, "_PEAK_SIZE", 32)
 
 
@@ -36,7 +37,11 @@ def test_cases_are_found_by_name_in_the_order_given():
     assert [case.name for case in find_cases(("photos", "resnet18-32", "photos"), quick=True)] == [
         "photos", "resnet18-32",
     ]  # fmt: skip
-    assert find_cases((), quick=False) == CASES
+    assert find_cases((), quick=False, device_type="cuda") == CASES
+    own = ("resnet18-32-packed", "resnet18-224", "resnet50-224")
+    for device_type in ("cpu", "mps"):
+        found = find_cases((), quick=False, device_type=device_type)
+        assert tuple(case for case in CASES if case not in found) == find_cases(own, quick=True) == CASES[-3:]
     with pytest.raises(ConfigError, match="case: 'resnet' given, but it must be one of resnet18-32,"):
         find_cases(("resnet",), quick=True)
 
@@ -58,13 +63,80 @@ def test_loops_do_the_same_work_and_their_differences_are_told(small):
     assert exact.changed_percent < reduced.changed_percent
 
 
-def test_the_measured_loop_is_the_engines_and_reaches_the_plain_images_in_float64(small):
-    config = schedule(TINY, quick=True)
-    given = recovery.material(TINY, config, CPU)
+@pytest.mark.parametrize("case", [TINY, PACKED])
+def test_the_measured_loop_is_the_engines_and_reaches_the_plain_images_in_float64(small, case):
+    config = schedule(case, quick=True)
+    given = material.material(case, config, CPU)
+    assert recovery.image_iterations(given, CPU) == config.schedule.image_iterations(2 * case.pack)
     doubled = dataclasses.replace(given, network=given.network.double(), images=given.images.double())
-    lanes = recovery._side_by_side(doubled, [recovery._fast_path(TINY, given, CPU)], CPU)
-    torch.testing.assert_close(lanes[1].last.state.images, lanes[0].last.images, rtol=0, atol=1e-7)
+    lanes = recovery._side_by_side(doubled, [recovery._fast_path(case, given, CPU)], CPU)
+    torch.testing.assert_close(lanes[1].last[0].state.images, lanes[0].images(given.places), rtol=0, atol=1e-7)
+    assert [len(lane.last) for lane in lanes] == [case.pack, 1]
+    assert lanes[1].total_loss == pytest.approx(lanes[0].total_loss, rel=1e-9)
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in given.network.modules())
+
+
+def test_packed_batches_are_measured_as_one_step(small):
+    case = dataclasses.replace(PACKED, precision="bfloat16")
+    (result,) = recovery.bench_recovery([case], quick=True, rounds=1, device=CPU)
+    record = result.to_record()
+    assert (record["case"], record["fast"]) == ("tiny-packed", "bfloat16, BatchNorm folded, 3 batches a step")
+    assert record["plain"] == "float32"
+    assert 0 < record["max_abs_diff"] <= 4.0
+    assert record["loss_difference_percent"] < 5
+    assert record["fast_mb"] > record["plain_mb"]  # three batches at a time
+
+
+def test_224_pixels_are_measured_in_reduced_precision_where_they_are_asked_for(small, monkeypatch):
+    (case,) = find_cases(["resnet18-224"], quick=True)
+    assert (case.image_size, case.precision) == (224, "bfloat16")
+    case = dataclasses.replace(case, network="convnet-3", image_size=16)
+    config = schedule(case, quick=True).replace(ipc=4, batch_size=8)
+    monkeypatch.setattr(recovery, "schedule", lambda *_case, **_values: config)
+    (result,) = recovery.bench_recovery([case], quick=True, rounds=1, device=CPU)
+    record = result.to_record()
+    needed = {"plain_rate", "fast_rate", "ratio", "max_abs_diff", "peak_percent", "plain_mb", "fast_mb", "plain"}
+    assert needed <= record.keys()
+    assert record["precision"] == "bfloat16"
+    assert record["ratio"] > 0
+
+
+def test_on_a_gpu_the_first_and_the_last_iteration_are_not_timed(small, monkeypatch):
+    config = schedule(PACKED, quick=True, device_type="cuda")
+    assert config.iterations > 3 * config.schedule.num_rounds
+    config = config.replace(iterations=12, round_iterations=3)
+    given = material.material(PACKED, config, CPU)
+    whole = recovery.image_iterations(given, CPU)
+    timed = []
+    monkeypatch.setattr(recovery, "_is_apart", lambda device: True)
+    monkeypatch.setattr(recovery, "_seconds", lambda work, device: timed.append(work()) or 1.0)
+    lanes = recovery._side_by_side(given, [recovery._fast_path(PACKED, given, CPU)], CPU)
+    assert [lane.seconds for lane in lanes] == [4.0, 4.0]  # a turn a round; the weighed iteration does not count
+    assert all(lane.kept_mb > 0 for lane in lanes)
+    assert recovery.image_iterations(given, CPU) == whole - given.joined(0) - given.joined(11)
+    assert lanes[1].last[0].iteration == 11
+    recovery._warm_up(given, [recovery._fast_path(PACKED, given, CPU)])
+    assert given.one_a_round().config.iterations == 4
+
+
+def test_a_gpu_is_waited_for_before_and_after(monkeypatch):
+    seen = []
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device: seen.append("wait"))
+    recovery._seconds(lambda: seen.append("work"), torch.device("cuda"))
+    assert seen == ["wait", "work", "wait"]
+
+
+def test_convolutions_of_the_plain_loop_may_use_tf32(small, monkeypatch):
+    seen = []
+    compare = recovery._compare_loops
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    monkeypatch.setattr(
+        recovery, "_compare_loops",
+        lambda *args, **values: seen.append(torch.backends.cudnn.allow_tf32) or compare(*args, **values),
+    )  # fmt: skip
+    list(recovery.bench_recovery([TINY], quick=True, rounds=1, device=CPU))
+    assert seen == [True]
+    assert torch.backends.cudnn.allow_tf32 is False
 
 
 def test_schedules_are_compared_by_their_time(small, monkeypatch):
@@ -86,7 +158,7 @@ def test_operations_are_counted_forwards_and_back():
 
 def test_seeded_teachers_are_the_same_and_leave_the_generator_alone(small):
     before = torch.random.get_rng_state()
-    one, two = (recovery.seeded_teacher("convnet-3", 8, (0.5,) * 3, (0.25,) * 3, CPU) for _ in range(2))
+    one, two = (material.seeded_teacher("convnet-3", 8, (0.5,) * 3, (0.25,) * 3, CPU) for _ in range(2))
     assert torch.equal(torch.random.get_rng_state(), before)
     assert all(torch.equal(mine, theirs) for mine, theirs in zip(one.parameters(), two.parameters(), strict=True))
     assert not one.training

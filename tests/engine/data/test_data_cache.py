@@ -82,3 +82,13 @@ def test_folders_of_killed_processes_are_removed_and_fresh_ones_kept(own_cache: 
     os.utime(own_cache / ".old-1", (long_ago, long_ago))
     cache.store_arrays("key", build())
     assert sorted(path.name for path in own_cache.iterdir()) == [".new-1", "key"]
+
+
+def test_a_write_that_is_interrupted_leaves_nothing(own_cache: Path, monkeypatch) -> None:
+    def interrupted(path: Path, target: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cache.Path, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        cache.write_file(own_cache / "x", b"1")
+    assert not list(own_cache.iterdir())

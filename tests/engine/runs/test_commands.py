@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import pytest
 
-from delt_engine.cli.options import read_experiment, read_run_options
+from delt_engine.cli.evaluate import read_evaluation
+from delt_engine.cli.options import read_experiment, read_run_options, typed_settings
 from delt_engine.cli.recovery import recover
+from delt_engine.cli.relabel import relabel
 from delt_engine.cli.teachers import squeeze
-from delt_engine.config import Experiment, RankConfig, RecoverConfig, SelectConfig, SqueezeConfig
-from delt_engine.runs.commands import command_for, join_names, split_names
+from delt_engine.config import (
+    EvaluateConfig,
+    Experiment,
+    RankConfig,
+    RecoverConfig,
+    RelabelConfig,
+    SelectConfig,
+    SqueezeConfig,
+)
+from delt_engine.runs.commands import command_for, join_names, relabel_command, split_names
 from delt_engine.runs.naming import relevant_settings
 from delt_engine.runs.records import RunOptions
+from delt_engine.runs.sources import find_source
 
 COMMANDS = {"recover": recover, "squeeze": squeeze}
 
@@ -58,6 +69,27 @@ def test_squeeze_and_run_options_are_read_back_as_well() -> None:
     assert options == RunOptions(keep_teacher=False)
     wanted = RunOptions(teacher_check=False, snapshot_classes=3, live_seconds=0.5, checkpoint_seconds=7)
     assert read_back(command_for(Experiment(), None, "recover", wanted))[1] == wanted
+
+
+@pytest.mark.parametrize(
+    ("evaluate", "form"),
+    [
+        ({}, {}),
+        ({"recipe": "rded", "epochs": 20, "batch_size": 64, "flip": False}, {"form": "uint8", "directions": 8}),
+        ({"recipe": "edc", "mix": "mixup", "mix_alpha": 0.5, "temperature": 4.0}, {"top_k": 3}),
+    ],
+)
+def test_relabelling_is_read_back(evaluate, form) -> None:
+    experiment = Experiment(
+        dataset="pictures", image_size=64, seed=4, device="cpu", relabel=RelabelConfig(**form),
+        evaluate=EvaluateConfig.for_recipe(**{"recipe": "delt", **evaluate}), squeeze=SqueezeConfig(width=0.5),
+    )  # fmt: skip
+    command = relabel_command(experiment, "labels", "real")
+    assert command[:5] == ["delt", "relabel", "real", "--dataset", "pictures"]
+    values = relabel.make_context("relabel", command[2:]).params
+    assert (values["source"], str(values["out"])) == ("real", "labels")
+    found = read_evaluation(find_source("real"), values)
+    assert found.replace(relabel=RelabelConfig(**typed_settings(values).get("relabel", {}))) == experiment
 
 
 def test_names_with_commas_survive() -> None:

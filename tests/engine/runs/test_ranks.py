@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 
 import pytest
 from fake_runs import fake_experiment
 from filelock import FileLock, Timeout
+from torch.distributed.elastic.multiprocessing.api import SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
 from delt_engine.config import Experiment
 from delt_engine.errors import ConfigError, RunCancelled, RunError
@@ -107,6 +110,29 @@ def test_a_rank_starts_no_ranks(monkeypatch) -> None:
     monkeypatch.setenv("RANK", "0")
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert wanted(8, Experiment(), lambda: 9) == 1
+
+
+@pytest.mark.parametrize(
+    ("ended", "code"),
+    [
+        (None, 0),
+        (ChildFailedError("delt", {0: ProcessFailure(0, 7, 1, "")}), 1),
+        (SignalException("stopped", signal.SIGTERM), 130),
+    ],
+)
+def test_what_became_of_the_ranks_is_told_by_a_code(monkeypatch, ended, code) -> None:
+    asked = []
+
+    def run(arguments) -> None:
+        asked.append(arguments)
+        if ended:
+            raise ended
+
+    monkeypatch.setattr("torch.distributed.run.run", run)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert ranks.launch(3, ["recover", "--ipc", "1"]) == code
+    assert asked[0].nproc_per_node == "3"
+    assert asked[0].training_script_args == ["recover", "--ipc", "1"]
 
 
 def test_what_ranks_share_is_changed_by_one_at_a_time(tmp_path) -> None:
