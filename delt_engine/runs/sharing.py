@@ -109,6 +109,7 @@ class Shared:
             RunError: as :meth:`news`.
         """
         until = time.monotonic() + SETTLE_SECONDS
+        list(self.news())
         while any(other.state == "working" for other in self._others.values()) and time.monotonic() < until:
             time.sleep(POLL_SECONDS / 2)
             list(self.news())
