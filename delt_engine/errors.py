@@ -27,5 +27,9 @@ class RunError(DeltError):
     """A run folder cannot be created, read, written or resumed."""
 
 
+class RanksLost(RunError):
+    """One of several ranks that train one network together is gone, so that the others cannot go on."""
+
+
 class RunCancelled(DeltError):
     """The run was asked to stop before it was finished."""

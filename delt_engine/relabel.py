@@ -36,6 +36,9 @@ from delt_engine.students.training_set import ImageTable
 _LABELS_FOR_DIRECTIONS = 20_000
 """Labels in which directions are looked for; that many say where 1,000 classes differ."""
 
+ALL_ROWS = slice(None)
+"""Every image of a batch."""
+
 
 class LabelSource(Protocol):
     """Where the soft labels of a batch come from."""
@@ -44,14 +47,17 @@ class LabelSource(Protocol):
         """Return what happens to the images of an epoch (from 1) as it was recorded; None where it is to be drawn."""
         ...
 
-    def soft_logits(self, epoch: int, batch_number: int, images: Tensor, draws: BatchDraws) -> Tensor:
-        """Return logits (B, K) of a batch.
+    def soft_logits(
+        self, epoch: int, batch_number: int, images: Tensor, draws: BatchDraws, rows: slice = ALL_ROWS
+    ) -> Tensor:
+        """Return logits (n, K) of a batch, or of some images of it.
 
         Args:
             epoch: from 1.
             batch_number: from 0.
-            images: float (B, 3, S, S), augmented, normalised and mixed.
-            draws: what was done to them.
+            images: float (n, 3, S, S), augmented, normalised and mixed.
+            draws: what was done to the whole batch.
+            rows: which n images of the batch these are.
         """
         ...
 
@@ -70,8 +76,15 @@ class TeacherLabels:
         """Return None: every epoch is drawn."""
         return None
 
-    def soft_logits(self, epoch: int, batch_number: int, images: Tensor, draws: BatchDraws) -> Tensor:  # noqa: ARG002
-        """Return the teacher's logits (B, K)."""
+    def soft_logits(
+        self,
+        epoch: int,  # noqa: ARG002
+        batch_number: int,  # noqa: ARG002
+        images: Tensor,
+        draws: BatchDraws,  # noqa: ARG002
+        rows: slice = ALL_ROWS,  # noqa: ARG002
+    ) -> Tensor:
+        """Return the teacher's logits (n, K) of the images."""
         was_training = self.teacher.training
         self.teacher.eval()
         try:
@@ -120,11 +133,18 @@ class StoredLabels:
         """Return the recorded draws of an epoch."""
         return self._of(epoch)[0]
 
-    def soft_logits(self, epoch: int, batch_number: int, images: Tensor, draws: BatchDraws) -> Tensor:  # noqa: ARG002
-        """Return the stored logits float32 (B, K), on the device of the images."""
+    def soft_logits(
+        self,
+        epoch: int,
+        batch_number: int,
+        images: Tensor,
+        draws: BatchDraws,  # noqa: ARG002
+        rows: slice = ALL_ROWS,
+    ) -> Tensor:
+        """Return the stored logits float32 (n, K), on the device of the images."""
         begin, end = self._bounds[batch_number]
-        rows = {name: array[begin:end] for name, array in self._of(epoch)[1].items()}
-        return self._codec.decode(rows).to(images.device, non_blocking=True)
+        stored = {name: array[begin:end][rows] for name, array in self._of(epoch)[1].items()}
+        return self._codec.decode(stored).to(images.device, non_blocking=True)
 
     def _of(self, epoch: int) -> tuple[EpochDraws, dict[str, np.ndarray]]:
         if self._read is None or self._epoch != epoch:

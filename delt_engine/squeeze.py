@@ -8,7 +8,8 @@ Shapes: B images in a batch, S side in pixels, K classes.
 
 Source: SRe2L Sec. 3.1 (squeeze) and its small-dataset code (SGD, cosine); DELT Table 8a.
 Differs: one-cycle by default, since few epochs then suffice (Smith and Topin, "Super-Convergence"); no weight decay on
-biases and BatchNorm, as in the field's evaluation code.
+biases and BatchNorm, as in the field's evaluation code. Several ranks train one teacher as
+:mod:`delt_engine.models.team` says.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from delt_engine.models.catalogue import build_network, stem_of
 from delt_engine.models.checkpoints import weights_fingerprint
 from delt_engine.models.devices import pick_device
 from delt_engine.models.teachers import predict
+from delt_engine.models.team import ALONE, Team
 from delt_engine.models.training_images import TrainingImages, augment
 from delt_engine.seeding import generator, seeded
 
@@ -76,7 +78,12 @@ SqueezeRecord = SqueezeProgress | SqueezeEpoch | SqueezeResult
 
 
 def squeeze(
-    dataset: Dataset, config: SqueezeConfig, *, seed: int = 0, device: str | torch.device = "auto"
+    dataset: Dataset,
+    config: SqueezeConfig,
+    *,
+    seed: int = 0,
+    device: str | torch.device = "auto",
+    team: Team = ALONE,
 ) -> Iterator[SqueezeRecord]:
     """Train a teacher.
 
@@ -85,6 +92,7 @@ def squeeze(
         config: network, optimiser and augmentation.
         seed: same seed, settings and device give the same weights.
         device: name as in the settings, or a torch device.
+        team: the ranks that train it together; each of them asks for as many records, and all get the same ones.
 
     Yields:
         SqueezeProgress after every step, SqueezeEpoch after every epoch, SqueezeResult at the end.
@@ -92,9 +100,10 @@ def squeeze(
     Raises:
         DataError: fewer than two classes or two training images.
         ConfigError: unknown network, a width or stem it cannot have, or a loss that is not finite any more.
+        RanksLost: another rank of the team is gone.
     """
     _check(dataset)
-    run = _Training(dataset, config, seed, pick_device(str(device)))
+    run = _Training(dataset, config, seed, pick_device(str(device)), team)
     started = time.perf_counter()
     last: SqueezeEpoch | None = None
     for epoch in range(1, config.epochs + 1):
@@ -127,13 +136,14 @@ def _check(dataset: Dataset) -> None:
 class _Training:
     """The network, its optimiser and the training images of one squeeze."""
 
-    def __init__(self, dataset: Dataset, config: SqueezeConfig, seed: int, device: torch.device) -> None:
-        self.dataset, self.config, self.seed, self.device = dataset, config, seed, device
+    def __init__(self, dataset: Dataset, config: SqueezeConfig, seed: int, device: torch.device, team: Team) -> None:
+        self.dataset, self.config, self.seed, self.device, self.team = dataset, config, seed, device, team
         self.batch_size = min(config.batch_size, len(dataset.train))
         self.steps = len(dataset.train) // self.batch_size  # the rest of a shuffled epoch waits for another one
         # channels-last: measured 1.4x (float32) and 1.1x (bfloat16) on a CPU, quarter-width ResNet-18 at 32 px
         layout = torch.contiguous_format if device.type == "mps" else torch.channels_last
-        self.network = _initial_network(dataset, config, seed).to(device, memory_format=layout)
+        network = team.synchronised(_initial_network(dataset, config, seed), device)
+        self.network = network.to(device, memory_format=layout)
         self.layout = layout
         self.images = TrainingImages(dataset.train, device)
         self.optimizer = _optimizer(self.network, config)
@@ -155,27 +165,39 @@ class _Training:
             sums += self.step(indices, draws)
             self.schedule.step()
             if step == 1 or step % every == 0 or step == self.steps:
-                loss, right = (sums / step).tolist()
+                loss, right = (self.team.total(sums) / step).tolist()
                 accuracy = 100.0 * right / self.batch_size
                 self._must_be_finite(loss, epoch, step)
             yield SqueezeProgress(epoch, self.config.epochs, step, self.steps, loss, accuracy, learning_rate)
+        self.team.average_statistics(self.network)
 
     def step(self, indices: Tensor, draws: torch.Generator) -> Tensor:
-        """Train on one batch; return its mean loss and number of right answers, ``(2,)`` on the device."""
-        pixels = augment(self.images.pixels(indices), self.config.min_crop, self.config.flip, draws)
+        """Train on one batch; return its mean loss and number of right answers, ``(2,)`` on the device.
+
+        Of several ranks each takes its rows of the batch, and the sum over them is the loss and the number.
+        """
+        count, rows = len(indices), self.team.rows(len(indices))
+        own = indices[rows]
+        pixels = augment(self.images.pixels(own), self.config.min_crop, self.config.flip, draws, rows, count)
         images = normalise(pixels, self.dataset.spec.mean, self.dataset.spec.std).contiguous(memory_format=self.layout)
-        labels = self.images.labels(indices)
-        dropout_seed = int(torch.randint(2**62, (), generator=draws))
+        labels = self.images.labels(own)
+        dropout_seed = int(torch.randint(2**62, (), generator=draws)) + self.team.number
         with seeded(dropout_seed, self.device), torch.autocast(self.device.type, torch.bfloat16, self.autocast):
             logits = self.network(images)
-        loss = functional.cross_entropy(logits.float(), labels, label_smoothing=self.config.label_smoothing)
+        mean = functional.cross_entropy(logits.float(), labels, label_smoothing=self.config.label_smoothing)
+        loss = self.team.weighted(mean, count)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        self.team.add_gradients(self.network)
         self.optimizer.step()
-        return torch.stack([loss.detach(), (logits.detach().argmax(1) == labels).sum().float()])
+        right = (logits.detach().argmax(1) == labels).sum().float()
+        return torch.stack([loss.detach(), self.team.counted(right, count)])
 
     def test_accuracy(self) -> float | None:
-        """Return the accuracy on the test split in percent."""
+        """Return the accuracy on the test split in percent, as the first rank measures it."""
+        return self.team.first(self._tested)
+
+    def _tested(self) -> float | None:
         test = self.dataset.test
         if len(test) == 0:
             return None

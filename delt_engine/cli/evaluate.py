@@ -38,7 +38,8 @@ def evaluate(source: str, out: Path | None, as_json: bool, quiet: bool, **values
 
     SOURCE is a run (its folder or id), a folder with one folder of images a class, or `real` for the whole training
     set of --dataset. A run brings its own dataset, image size, teacher and classes. Stop with Ctrl-C and go on with
-    `delt resume`.
+    `delt resume`. Several ranks share the students; more ranks than students train each together, each rank on its
+    part of every batch.
     """
     found, options = find_source(source), read_run_options(values)
     experiment = read_evaluation(found, values)

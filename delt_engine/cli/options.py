@@ -141,7 +141,8 @@ def run_options(kind: str) -> Decorator:
     options = {
         "ranks": click.option(
             "--ranks", "option__ranks", type=click.IntRange(min=0, max=1024), metavar="N",
-            help="Processes on this machine that share the work; 1 for one. [default: one a GPU]"),
+            help="Processes on this machine that share the work; 1 for one. [default: one a GPU, if it has enough "
+            "to do]"),
         "teacher_check": click.option(
             "--teacher-check/--no-teacher-check", "option__teacher_check", default=None,
             help="Measure the teacher on a sample first and refuse one near chance. [default: on]"),

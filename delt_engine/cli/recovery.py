@@ -35,6 +35,12 @@ OUT = click.option(
     help="Folder of the run: new, empty, or prepared with the same settings. [default: one among your runs]",
 )  # fmt: skip
 
+PIXELS_A_RANK = 2**20
+"""Fewer pixels of a batch than these (21 images of 224 px) are no work for a card of their own; ours, not measured."""
+
+STUDENT_BATCH = 100
+"""Images in a step of student training where the recipe decides; the published number at IPC 50."""
+
 
 @click.command()
 @setting_options(["experiment", *STAGES["recover"]])
@@ -67,14 +73,18 @@ def run_file(experiment: Path, out: Path | None, as_json: bool, quiet: bool) -> 
     if settings.teacher == "auto" and not _has_teacher(settings):
         from delt_engine.cli.teachers import squeezed
 
-        squeezed(settings, new_run_path(settings, "squeeze"), RunOptions(), quiet=quiet)
+        number = ranks.wanted(0, settings, lambda: _pieces_of_both(settings))
+        if number > 1:
+            launched(Run(path), number, ["run", str(experiment), "--out", str(path)], as_json=as_json, quiet=quiet)
+            return
+        squeezed(settings, None, RunOptions(), quiet=quiet)
     recovered(settings, path, RunOptions(), as_json=as_json, quiet=quiet)
 
 
 @click.command()
 @click.argument("run", metavar="RUN")
 @click.option("--ranks", "number", type=click.IntRange(min=0, max=1024), metavar="N",
-              help="Processes that go on with it; the images are the same. [default: as it was begun]")  # fmt: skip
+              help="Processes that go on with it; images do not depend on it. [default: as it was begun]")  # fmt: skip
 @output_options
 def resume(run: str, number: int | None, as_json: bool, quiet: bool) -> None:
     """Go on with a run that stopped: its folder, or its id among your runs."""
@@ -82,7 +92,7 @@ def resume(run: str, number: int | None, as_json: bool, quiet: bool) -> None:
 
     opened = Run.open(run)
     record = opened.record()
-    if record.kind in ("recover", "evaluate") and record.status != "finished":
+    if record.kind in ("recover", "evaluate", "squeeze") and record.status != "finished":
         asked = record.options.ranks if number is None else number
         number = ranks.wanted(asked, record.experiment, lambda: pieces_of(record.experiment, record.kind))
         if number > 1:
@@ -120,20 +130,27 @@ def launched(run: Run, number: int, words: list[str], *, as_json: bool, quiet: b
     Raises:
         Exit: it failed or was stopped, which was said.
     """
-    flags = [flag for flag, is_on in (("--json", as_json), ("--quiet", quiet)) if is_on]
-    code = ranks.launch(number, [*words, *flags])
-    is_stopped = not run.unreadable and run.status in ("cancelled", "paused")
+    code = ranks.launch(number, [*words, *flags(as_json=as_json, quiet=quiet)])
+    is_stopped = run.status in ("cancelled", "paused") if not run.unreadable else code == 0
     if code or is_stopped:
         raise click.exceptions.Exit(STOPPED if is_stopped else code)
 
 
-def pieces_of(experiment: Experiment, kind: Kind = "recover") -> int:
-    """Return how many ranks can share a run: by its students, or by about how many batches there are.
+def flags(*, as_json: bool, quiet: bool) -> list[str]:
+    """Return the options of the output as they were typed."""
+    return [flag for flag, is_on in (("--json", as_json), ("--quiet", quiet)) if is_on]
 
-    No images are read: classes of a folder are its folders.
+
+def pieces_of(experiment: Experiment, kind: Kind = "recover") -> int:
+    """Return how many ranks can share a run with gain: by its students, by its batches, or by what is in a batch.
+
+    No images are read, but the size of a folder's: classes of a folder are its folders.
     """
-    if kind == "evaluate":
+    if kind == "evaluate" and experiment.evaluate.seeds > 1:
         return experiment.evaluate.seeds
+    if kind in ("evaluate", "squeeze"):
+        batch = experiment.squeeze.batch_size if kind == "squeeze" else experiment.evaluate.batch_size or STUDENT_BATCH
+        return max(1, batch * size_of(experiment.dataset, experiment.image_size) ** 2 // PIXELS_A_RANK)
     classes = len(experiment.classes or ())
     entry = find_entry(experiment.dataset)
     if not classes and entry is not None:
@@ -143,6 +160,12 @@ def pieces_of(experiment: Experiment, kind: Kind = "recover") -> int:
         folder = root / "train" if (root / "train").is_dir() else root
         classes = len([path for path in folder.iterdir() if path.is_dir()]) if folder.is_dir() else 0
     return len(plan_batches(classes, experiment.recover)) if classes and experiment.recover.is_optimised else 1
+
+
+def _pieces_of_both(experiment: Experiment) -> int:
+    """Return how many ranks can share a squeeze and the recovery after it; 1 where the squeeze is too small."""
+    squeezing = pieces_of(experiment, "squeeze")
+    return max(squeezing, pieces_of(experiment)) if squeezing > 1 else 1
 
 
 def begun_before(experiment: Experiment, out: Path | None, kind: Kind = "recover") -> Run | None:

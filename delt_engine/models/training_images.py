@@ -45,7 +45,14 @@ class TrainingImages:
         return self.all_labels[indices.to(self.device)]
 
 
-def augment(pixels: Tensor, min_crop: float, flip: bool, draws: torch.Generator) -> Tensor:
+def augment(
+    pixels: Tensor,
+    min_crop: float,
+    flip: bool,
+    draws: torch.Generator,
+    rows: slice = slice(None),
+    count: int | None = None,
+) -> Tensor:
     """Crop, resize back and mirror every image by its own draw.
 
     Args:
@@ -53,11 +60,14 @@ def augment(pixels: Tensor, min_crop: float, flip: bool, draws: torch.Generator)
         min_crop: smallest area share of a crop; 1 turns crops off.
         flip: mirror half of the images.
         draws: generator of the CPU, so that all devices draw the same.
+        rows: which images of a larger batch these are; they are shown as they would be among all of them.
+        count: how many images that batch has; B when not given.
 
     Returns:
         Pixels of the same shape, bilinearly resized.
     """
-    area, ratio, across, down, side = torch.rand(5, len(pixels), generator=draws)  # each (B,)
+    chances = torch.rand(5, len(pixels) if count is None else count, generator=draws)
+    area, ratio, across, down, side = chances[:, rows]  # each (B,)
     mirror = torch.where(side < 0.5, -1.0, 1.0) if flip else torch.ones(len(pixels))
     if min_crop == 1.0:
         return torch.where(mirror.to(pixels.device)[:, None, None, None] < 0, pixels.flip(3), pixels)

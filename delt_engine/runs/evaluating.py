@@ -1,12 +1,17 @@
 """The evaluate stage of a run: students trained one after the other, leaving events, results and checkpoints behind.
 
+Several ranks share the students; where there are more ranks than students, all of them train each student together,
+and the first one tells and keeps.
+
 Each student's result is a file of its own once it is trained, and the one at work has a checkpoint of its last epoch;
 what is drawn at random is keyed by seed and epoch, so an evaluation that was stopped anywhere ends in the numbers of
-one that never was. Student n is trained from the experiment's seed + n.
+one that never was (students of several ranks go on with any number of them, and then in other last digits). Student n
+is trained from the experiment's seed + n.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Generator, Iterator, Sequence
@@ -15,22 +20,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from delt_engine.config import EvaluateConfig
-from delt_engine.errors import RunCancelled, RunError
+from delt_engine.errors import RanksLost, RunCancelled, RunError
 from delt_engine.methods import METHOD_TITLES
 from delt_engine.models.card import find_teacher, has_card, read_card
 from delt_engine.models.teachers import Teacher
-from delt_engine.runs import files
+from delt_engine.models.team import ALONE, Team
+from delt_engine.runs import files, together
 from delt_engine.runs.checkpoint import FOLDER, remove_checkpoint
-from delt_engine.runs.helping import share_inputs
 from delt_engine.runs.inputs import Inputs
+from delt_engine.runs.ranks import this_rank
 from delt_engine.runs.sharing import Shared
 from delt_engine.runs.sources import Source, find_source, needs_teacher
-from delt_engine.runs.stages import loaded_teacher
+from delt_engine.runs.stages import loaded_teacher, shared_inputs
 from delt_engine.runs.store import Run
 from delt_engine.runs.training_images import training_images
 from delt_engine.runs.worker import Wishes
@@ -80,14 +85,22 @@ def evaluate_stage(run: Run, inputs: Inputs, wishes: Wishes) -> Iterator[Event]:
 
 def evaluate_share(run: Run, numbers: Sequence[int], wishes: Wishes) -> Iterator[Event]:
     """Train some of the students of a run that another rank owns."""
-    threads = run.record().threads
-    if threads is not None:
-        torch.set_num_threads(threads)
-    with wishes.at_once():
-        inputs = share_inputs(run)
-    job = yield from _job(run, inputs, find_source(run.record().source), wishes)
+    job = yield from _shared_job(run, wishes)
     for number in numbers:
         yield from _trained(job, number, 0.0)
+
+
+def train_share(run: Run, numbers: Sequence[int], wishes: Wishes) -> Iterator[Event]:
+    """Train students together with the rank that owns the run, which tells and keeps."""
+    job = yield from _shared_job(run, wishes)
+    with together.met(run, wishes.check) as team:
+        for number in numbers:
+            yield from _trained(replace(job, team=team), number, 0.0)
+
+
+def _shared_job(run: Run, wishes: Wishes) -> Generator[Event, None, _Job]:
+    inputs = shared_inputs(run, wishes)
+    return (yield from _job(run, inputs, find_source(run.record().source), wishes))
 
 
 def _job(run: Run, inputs: Inputs, source: Source, wishes: Wishes) -> Generator[Event, None, _Job]:
@@ -108,7 +121,7 @@ def _job(run: Run, inputs: Inputs, source: Source, wishes: Wishes) -> Generator[
 
 @dataclass(frozen=True, eq=False)
 class _Job:
-    """What the students are trained with."""
+    """What the students are trained with, and which ranks train each of them together."""
 
     run: Run
     train: ImageTable
@@ -116,6 +129,7 @@ class _Job:
     teacher: Teacher | None
     config: EvaluateConfig
     wishes: Wishes
+    team: Team = ALONE
 
 
 def _teacher(run: Run, inputs: Inputs, source: Source, wishes: Wishes) -> Iterator[Event]:
@@ -145,15 +159,20 @@ def _note_other_data(run: Run, source: Run, inputs: Inputs) -> None:
 def _students(job: _Job) -> Iterator[Event]:
     """Train the students that are not trained yet; return the results of all."""
     run, seeds = job.run, job.config.seeds
-    shared = Shared(run, "evaluate", [number for number in range(seeds) if _result(run, number) is None], dict)
+    pending = [number for number in range(seeds) if _result(run, number) is None]
+    is_joint = 0 < len(pending) < this_rank().size
+    shared = Shared(run, "train" if is_joint else "evaluate", pending, is_joint=is_joint)
     try:
-        for number in shared.mine:
-            before = sum(each.seconds for each in map(partial(_result, run), range(seeds)) if each)
-            for event in _trained(job, number, before):
-                yield event
-                yield from shared.news()
+        met = together.met(run, partial(shared.attend, job.wishes)) if is_joint else contextlib.nullcontext(ALONE)
+        with met as team:
+            yield from together.told(run, team)
+            for number in shared.mine:
+                before = sum(each.seconds for each in map(partial(_result, run), range(seeds)) if each)
+                for event in _trained(replace(job, team=team), number, before):
+                    yield event
+                    yield from shared.news()
         yield from shared.rest(job.wishes)
-    except RunCancelled:
+    except (RunCancelled, RanksLost):
         shared.settle()
         raise
     results = [_result(run, number) for number in range(seeds)]
@@ -164,7 +183,10 @@ def _students(job: _Job) -> Iterator[Event]:
 def _trained(job: _Job, number: int, before: float) -> Iterator[Event]:
     """Train a student, from its checkpoint where it has one, and keep its result."""
     run = job.run
-    result = yield from _Training(job, number, before).go(_read_checkpoint(run, number))
+    state = job.team.first(lambda: _read_checkpoint(run, number))
+    result = yield from _Training(job, number, before).go(state)
+    if not job.team.is_first:
+        return
     files.write_bytes(_result_path(run, number), _json(asdict(result)), durable=True)
     _checkpoint_path(run, number).unlink(missing_ok=True)
     yield _emit(run, {"kind": "student", "student": number, "students": job.config.seeds, **asdict(result)})
@@ -186,7 +208,7 @@ class _Training:
         steps = evaluate(
             job.train, job.test, teacher, job.config, seed=job.run.experiment.seed + self.number,
             device=job.run.record().device or "cpu", labels=_stored_labels(job), state=state,
-            number=self.number,
+            number=self.number, team=job.team,
         )  # fmt: skip
         for record in steps:
             if isinstance(record, StudentResult):
@@ -199,27 +221,30 @@ class _Training:
 
     def _after_step(self, step: StudentStep) -> Iterator[Event]:
         now = time.monotonic()
-        if now >= self._next_event:
+        if now >= self._next_event and self.job.team.is_first:
             self._next_event = now + EVENT_SECONDS
             yield _emit(self.job.run, self._event("step", step))
-        if self.job.wishes.asked():
+        wish = self.job.wishes.asked()
+        if wish:
             self._asked = self._asked or now
-            if now - self._asked >= EPOCH_PATIENCE:
-                self._stop()
+        wish, is_urgent = together.agreed(self.job.team, wish, bool(wish) and now - self._asked >= EPOCH_PATIENCE)
+        if wish and is_urgent:
+            self._stop(wish)
 
     def _after_epoch(self, epoch: TrainedEpoch) -> Iterator[Event]:
-        yield _emit(self.job.run, self._event("epoch", epoch))
-        gap = min(CHECKPOINT_GAP, self.job.run.record().options.checkpoint_seconds)
-        is_asked = self.job.wishes.asked() is not None
-        if is_asked or (time.monotonic() - self._checkpointed >= gap and epoch.epoch < epoch.epochs):
-            _write_checkpoint(self.job.run, self.number, epoch.state)
-            self._checkpointed = time.monotonic()
-        if is_asked:
-            self._stop()
+        wish, _ = together.agreed(self.job.team, self.job.wishes.asked())
+        if self.job.team.is_first:
+            yield _emit(self.job.run, self._event("epoch", epoch))
+            gap = min(CHECKPOINT_GAP, self.job.run.record().options.checkpoint_seconds)
+            if wish or (time.monotonic() - self._checkpointed >= gap and epoch.epoch < epoch.epochs):
+                _write_checkpoint(self.job.run, self.number, epoch.state)
+                self._checkpointed = time.monotonic()
+        if wish:
+            self._stop(wish)
 
-    def _stop(self) -> None:
+    def _stop(self, wish: str) -> None:
         self.job.run.update(seconds=round(time.monotonic() - self._began, 3))
-        raise RunCancelled(self.job.wishes.asked() or "cancel")
+        raise RunCancelled(wish)
 
     def _event(self, kind: str, record: StudentStep | StudentEpoch) -> Event:
         plain = {name: round(value, 6) if isinstance(value, float) else value for name, value in asdict(record).items()}

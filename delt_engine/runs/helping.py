@@ -1,7 +1,8 @@
 """What every rank but the first does: wait for orders, do its share of a run, and tell how far it is.
 
 Such a rank writes images, pictures and checkpoints of its own batches, or labels of its own epochs, and an event file
-of its own; run.json and events.jsonl are the first rank's.
+of its own; run.json and events.jsonl are the first rank's. Of a network that all ranks train together it writes
+nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from delt_engine.errors import DeltError, RunCancelled, RunError
+from delt_engine.errors import DeltError, RanksLost, RunCancelled, RunError
 from delt_engine.runs import events, ranks
 from delt_engine.runs.inputs import Inputs, load_inputs
 from delt_engine.runs.processes import this_process
@@ -123,7 +124,7 @@ def _do_share(run: RankRun, work: str, pieces: Sequence[int]) -> None:
     """Do one order; the first rank reads how it ended.
 
     Raises:
-        RunCancelled: asked to stop.
+        RunCancelled: asked to stop, or left by the rank that knows why.
     """
     run.event({"kind": "rank", "state": "working", "process": this_process().model_dump()})
     with listening(run) as wishes:
@@ -135,6 +136,10 @@ def _do_share(run: RankRun, work: str, pieces: Sequence[int]) -> None:
         except RunCancelled:
             run.event({"kind": "rank", "state": "stopped"})
             raise
+        except RanksLost as lost:
+            with contextlib.suppress(DeltError):
+                run.event({"kind": "rank", "state": "stopped"})
+            raise RunCancelled("pause") from lost
         except Exception as error:
             sentence = str(error) if isinstance(error, DeltError) else f"{type(error).__name__}: {error}"
             with contextlib.suppress(DeltError):
@@ -161,8 +166,8 @@ def _share(work: str) -> Share:
     from delt_engine.runs import evaluating, label_ranks, stages
 
     return {
-        "rank": stages.rank_share, "recover": stages.recover_share, "evaluate": evaluating.evaluate_share,
-        "relabel": label_ranks.relabel_share,
+        "rank": stages.rank_share, "recover": stages.recover_share, "squeeze": stages.squeeze_share,
+        "evaluate": evaluating.evaluate_share, "train": evaluating.train_share, "relabel": label_ranks.relabel_share,
     }[work]  # fmt: skip
 
 
@@ -170,6 +175,8 @@ def _share(work: str) -> Share:
 def share_inputs(run: Run) -> Inputs:
     """Return the data and the teacher's file of a run, kept from one order to the next."""
     record = run.record()
-    needs_teacher = record.kind != "evaluate" or asks_for_teacher(record.experiment, find_source(record.source))
+    needs_teacher = record.kind != "squeeze"
+    if record.kind == "evaluate":
+        needs_teacher = asks_for_teacher(record.experiment, find_source(record.source))
     teacher = record.teacher.ref if record.teacher else None
     return load_inputs(record.experiment, needs_teacher=needs_teacher, teacher=teacher)

@@ -5,8 +5,9 @@ them again. Those variables are read here and nowhere else. The first rank (0) o
 to do through the store that the launcher's rendezvous made, one order after the other. What they make, they write
 into the run's folder, which therefore has to be on a disk that all of them see.
 
-Nothing here needs torch until the ranks talk. Only orders go through the store, a few bytes each; no tensor does, for
-batches are independent. So no process group is made, and a device's own library (NCCL) has nothing to carry.
+Nothing here needs torch until the ranks talk. Only orders go through the store, a few bytes each; no tensor does.
+Batches of images are independent, so for them no process group is made; ranks that train one network together make
+one from a meeting in this store, see :mod:`delt_engine.runs.together`.
 """
 
 from __future__ import annotations
@@ -20,13 +21,16 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
 from delt_engine.config import Experiment
-from delt_engine.errors import ConfigError, RunError
+from delt_engine.errors import ConfigError, RunCancelled, RunError
 from delt_engine.runs.store import Run
+
+if TYPE_CHECKING:
+    from torch.distributed import Store
 
 FOLDER = "ranks"
 """Where in a run's folder the others say what they do; there only while several ranks are at work."""
@@ -134,6 +138,43 @@ class Channel:
             return json.loads(self._store.get(key))
         except RuntimeError as error:  # what torch raises of any broken connection
             raise RunError(f"rank {self._rank.number}: the first rank cannot be reached ({error}).") from None
+
+    def meet(self, check: Callable[[], None]) -> Store:
+        """Wait until all ranks have come to the same place, after the same order; all of them go on, or none.
+
+        Args:
+            check: called while others are waited for; what it raises calls the meeting off, unless all were there.
+
+        Returns:
+            A store for what the ranks do there together.
+
+        Raises:
+            RunCancelled: another rank called it off.
+            RunError: the launcher's store cannot be reached.
+        """
+        from torch.distributed import PrefixStore
+
+        place, number = f"delt-meeting-{self._count}", self._rank.number
+        others = [place] if number else [f"{place}-{other}" for other in range(1, self._rank.size)]
+        try:
+            if number:
+                self._store.set(f"{place}-{number}", "")
+            try:
+                while not self._store.check(others) and not self._store.check([place]):
+                    check()
+                    time.sleep(POLL_SECONDS)
+            except BaseException:
+                if self._settled(place, "off") == "off":
+                    raise
+            if self._settled(place, "go") == "off":
+                raise RunCancelled("pause")
+        except RuntimeError as error:  # what torch raises of any broken connection
+            raise RunError(f"rank {number}: the other ranks cannot be reached ({error}).") from None
+        return PrefixStore(place, self._store)
+
+    def _settled(self, place: str, word: str) -> str:
+        """Say a word about a place, and return the first that any rank said."""
+        return self._store.compare_set(place, "", word).decode()
 
     def end(self) -> None:
         """Tell the others that nothing more comes, and stay until they know where the store would go with us."""

@@ -70,7 +70,7 @@ class TeacherRecord(_Record):
 
 
 class RunOptions(_Record):
-    """How a run is worked on; nothing here changes an image.
+    """How a run is worked on; nothing here changes an image, and ``ranks`` only last digits of a network.
 
     ``live_seconds``: shortest time between two live strips, 0 turns them off. ``checkpoint_seconds``: longest time
     without a checkpoint. ``snapshot_classes``: how many classes get snapshots and live strips, the first ones; all

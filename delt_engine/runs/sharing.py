@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from delt_engine.errors import RunError
+from delt_engine.errors import RunCancelled, RunError
 from delt_engine.runs import ranks
 from delt_engine.runs.processes import is_running
 from delt_engine.runs.records import ProcessRecord
@@ -35,10 +35,11 @@ class Shared:
 
     Args:
         run: what is worked on.
-        work: what is done: ``rank``, ``recover``, ``evaluate`` or ``relabel``.
+        work: what is done: ``rank``, ``recover``, ``evaluate``, ``squeeze``, ``train`` or ``relabel``.
         pieces: what is to be done, by number.
         adapt: makes of another rank's event what is put into the run's events.
         facts: what the order says beside that, where the run itself does not.
+        is_joint: every piece is in the hands of all ranks at once; otherwise each is in those of one.
     """
 
     def __init__(
@@ -46,18 +47,21 @@ class Shared:
         run: Run,
         work: str,
         pieces: Sequence[int],
-        adapt: Callable[[Event], Event],
+        adapt: Callable[[Event], Event] = dict,
         facts: Mapping[str, Any] | None = None,
+        is_joint: bool = False,
     ) -> None:
         rank = ranks.this_rank()
         self._run, self._adapt, self._looked = run, adapt, 0.0
-        self.mine = list(pieces[:: rank.size])
+        # Of a joint piece nothing is missing once the first rank is through, whatever became of the others then.
+        self._ends = ("done", "stopped") if is_joint else ("done",)
+        shares = [list(pieces if is_joint else pieces[number :: rank.size]) for number in range(rank.size)]
+        self.mine = shares[0]
         self._others = {number: _Other(run, number) for number in range(1, rank.size)}
         if not self._others:
             return
         shutil.rmtree(run.path / ranks.FOLDER, ignore_errors=True)
         (run.path / ranks.FOLDER).mkdir()
-        shares = [list(pieces[number :: rank.size]) for number in range(rank.size)]
         ranks.channel().say({"do": work, "run": str(run.path), "shares": shares, **(facts or {})})
 
     def news(self) -> Iterator[Event]:
@@ -81,20 +85,33 @@ class Shared:
             RunCancelled: asked to stop while waiting.
             RunError: as :meth:`news`.
         """
-        while not all(other.state == "done" for other in self._others.values()):
+        while not all(other.state in self._ends for other in self._others.values()):
             wishes.check()
             time.sleep(POLL_SECONDS / 2)
             yield from self.news()
         if self._others:
             shutil.rmtree(self._run.path / ranks.FOLDER, ignore_errors=True)
 
+    def attend(self, wishes: Wishes) -> None:
+        """Look after the others while they come together for a joint piece.
+
+        Raises:
+            RunCancelled: asked to stop, here or in another rank.
+            RunError: as :meth:`news`.
+        """
+        wishes.check()
+        list(self.news())
+        if any(other.state == "stopped" for other in self._others.values()):
+            raise RunCancelled("pause")
+
     def settle(self) -> None:
-        """Wait until the others have stopped too, where the run is asked to stop; a rank that cannot is left.
+        """Wait until the others have stopped too, where the run stops; a rank that cannot is left.
 
         Raises:
             RunError: as :meth:`news`.
         """
         until = time.monotonic() + SETTLE_SECONDS
+        list(self.news())
         while any(other.state == "working" for other in self._others.values()) and time.monotonic() < until:
             time.sleep(POLL_SECONDS / 2)
             list(self.news())

@@ -2,7 +2,8 @@
 
 Everything random follows from the seed: weights, order, augmentation and mixing (drawn an epoch at a time) and dropout
 (seeded a step at a time), so a student that goes on from its state gets the same bits on the same device. Losses stay
-on the device and are read now and then, since each reading waits for it.
+on the device and are read now and then, since each reading waits for it. Several ranks train one student as
+:mod:`delt_engine.models.team` says: each draws and mixes the whole batch and takes its rows of it.
 
 Shapes: N images in the table, B in a batch, S side in pixels, K classes.
 
@@ -28,6 +29,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from delt_engine.errors import CheckpointError, ConfigError, DataError
 from delt_engine.models.catalogue import build_network
 from delt_engine.models.devices import pick_device
+from delt_engine.models.team import ALONE, Team
 from delt_engine.relabel import LabelSource, TeacherLabels
 from delt_engine.seeding import generator, seeded
 from delt_engine.student_config import EvaluateConfig
@@ -69,6 +71,7 @@ def evaluate(
     labels: LabelSource | None = None,
     state: StudentState | None = None,
     number: int = 0,
+    team: Team = ALONE,
 ) -> Iterator[StudentStep | TrainedEpoch | StudentResult]:
     """Train one student and test it.
 
@@ -84,6 +87,8 @@ def evaluate(
         labels: where soft labels come from in place of the teacher, such as stored ones.
         state: of a :class:`TrainedEpoch`, to go on from there.
         number: which of ``config.seeds`` students it is, from 0; told in the records.
+        team: the ranks that train it together, all from the same state; each of them asks for as many records, and
+            all get the same ones.
 
     Yields:
         StudentStep after every step, TrainedEpoch after every epoch, StudentResult at the end.
@@ -92,9 +97,11 @@ def evaluate(
         ConfigError: settings that are not resolved, or a loss that is not finite any more.
         DataError: classes of train and test differ, or there are fewer than two images.
         CheckpointError: no teacher where one is needed, or a state of another training.
+        RanksLost: another rank of the team is gone.
     """
     _check(train, test, config)
-    training = _Training(train, test, config, seed, pick_device(str(device)), _label_source(teacher, config, labels))
+    source = _label_source(teacher, config, labels)
+    training = _Training(train, test, config, seed, pick_device(str(device)), source, team)
     if state is not None:
         training.load(state)
     place = {"student": number, "students": max(config.seeds, number + 1), "epochs": config.epochs}
@@ -157,13 +164,16 @@ class _Training:
         seed: int,
         device: torch.device,
         labels: LabelSource | None,
+        team: Team,
     ) -> None:
         self.train, self.config, self.seed, self.device, self.labels = train, config, seed, device, labels
+        self.team = team
         # channels-last: measured 1.4x on a CPU (quarter-width ResNet-18, 32 px) and what tensor cores take; not on MPS
         self.channels_last = device.type != "mps"
         self.layout = torch.channels_last if self.channels_last else torch.contiguous_format
         self.use_bfloat16 = config.precision == "bfloat16" or (config.precision == "auto" and device.type == "cuda")
-        self.network = _initial_network(train, config, seed).to(device, memory_format=self.layout).train()
+        network = team.synchronised(_initial_network(train, config, seed), device)
+        self.network = network.to(device, memory_format=self.layout).train()
         self.optimizer = _optimizer(self.network, config)
         self.averaged = _averaged(self.network, config.ema_decay) if config.ema_decay else None
         self.images, self.test = DeviceImages(train, device), DeviceImages(test, device)
@@ -187,11 +197,12 @@ class _Training:
         for step in range(1, steps + 1):
             total += self.step(epoch, step - 1, draws, seeds[step - 1])
             if self.loss is None or step % every == 0 or step == steps:
-                self.loss = float(total) / step
+                self.loss = float(self.team.total(total)) / step
                 self.must_be_finite(self.loss, epoch, step)
             self.seconds += time.perf_counter() - began
             yield step, steps, self.loss, rate
             began = time.perf_counter()
+        self.team.average_statistics(*self.networks.values())
         self.done = epoch
 
     def draws(self, epoch: int) -> EpochDraws:
@@ -203,18 +214,23 @@ class _Training:
         return draw_epoch(self.config, len(train), train.image_size, mosaic=train.mosaic, seed=self.seed, epoch=epoch)
 
     def step(self, epoch: int, number: int, draws: EpochDraws, dropout_seed: int) -> Tensor:
-        """Train on one batch and return its loss, a scalar on the device."""
+        """Train on one batch and return its loss, a scalar on the device; of several ranks the loss is their sum."""
         batch = draws.batch(number, self.config.batch_size)
         image_u8, labels = self.images.batch(batch.order)
+        partners, count = labels[batch.partner.to(self.device)], len(labels)
+        rows = self.team.rows(count)
         mixed = augmented(image_u8, batch, self.config, self.train.mean, self.train.std)
-        mixed = mixed.contiguous(memory_format=self.layout)
-        soft = self.labels.soft_logits(epoch, number, mixed, batch) if self.labels else None
+        mixed = mixed.contiguous(memory_format=self.layout)[rows]
+        soft = self.labels.soft_logits(epoch, number, mixed, batch, rows) if self.labels else None
+        dropout_seed += self.team.number
         with torch.backends.cudnn.flags(enabled=True, deterministic=True):  # left out, enabled would be off
             with seeded(dropout_seed, self.device), torch.autocast(self.device.type, torch.bfloat16, self.use_bfloat16):
                 logits = self.network(mixed)
-            loss = student_loss(self.config, logits, soft, labels, labels[batch.partner.to(self.device)], batch.share)
+            mean = student_loss(self.config, logits, soft, labels[rows], partners[rows], batch.share)
+            loss = self.team.weighted(mean, count)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
+        self.team.add_gradients(self.network)
         self.optimizer.step()
         if self.averaged is not None:
             self.averaged.update_parameters(self.network)
@@ -234,8 +250,9 @@ class _Training:
         return {"top1": self.last.top1, "top5": self.last.top5, "top1_ema": top1_ema}
 
     def accuracy(self, network: nn.Module) -> Accuracy:
-        """Return a network's accuracy on the test images."""
-        return accuracy_of(network, self.test, use_bfloat16=self.use_bfloat16, channels_last=self.channels_last)
+        """Return a network's accuracy on the test images, as the first rank measures it."""
+        precision, layout = self.use_bfloat16, self.channels_last
+        return self.team.first(lambda: accuracy_of(network, self.test, use_bfloat16=precision, channels_last=layout))
 
     def result(self) -> StudentResult:
         """Return what the last epoch and the best one reached."""

@@ -66,6 +66,7 @@ def test_images_and_labels_of_a_replay_are_those_of_the_fly_bit_for_bit(tmp_path
             images = images.contiguous(memory_format=torch.channels_last)
             asked = live.soft_logits(epoch, number, images, one)
             assert torch.equal(stored.soft_logits(epoch, number, images, other), asked)
+            assert torch.equal(stored.soft_logits(epoch, number, images[2:5], other, slice(2, 5)), asked[2:5])
 
 
 @pytest.mark.parametrize("recipe", ["delt", "rded", "edc"])

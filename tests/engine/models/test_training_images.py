@@ -73,6 +73,15 @@ def test_augment_follows_its_generator():
     assert not torch.equal(augment(ramp(), 0.5, True, draws(3)), augment(ramp(), 0.5, True, draws(4)))
 
 
+@pytest.mark.parametrize("min_crop", [0.5, 1.0])
+def test_a_part_of_a_batch_is_shown_as_it_is_in_the_whole_one(min_crop):
+    generator, rows = draws(), slice(5, 12)
+    whole, after = augment(ramp(), min_crop, True, generator), torch.rand(1, generator=generator)
+    generator = draws()
+    assert torch.equal(augment(ramp()[rows], min_crop, True, generator, rows, 64), whole[rows])
+    assert torch.equal(torch.rand(1, generator=generator), after)  # the next batch is drawn alike
+
+
 def test_crops_repeat_the_border():
     whole = torch.ones(50, 3, 8, 8)
     torch.testing.assert_close(augment(whole, 0.3, True, draws()), whole)

@@ -7,7 +7,7 @@ import json
 import pytest
 from tiny_world import finished, images_of
 
-from delt_engine.errors import ConfigError, RunCancelled
+from delt_engine.errors import ConfigError, RanksLost, RunCancelled
 from delt_engine.ranking import Ranking
 from delt_engine.runs import helping, ranks, stages
 from delt_engine.runs.helping import RankRun, help_first
@@ -105,6 +105,25 @@ def test_a_share_that_fails_tells_why(world, settings, second, monkeypatch) -> N
         help_first()
     assert events_of(run)[-1]["state"] == "failed"
     assert "'cuda:1' given" in events_of(run)[-1]["error"]
+
+
+def test_a_rank_that_was_left_goes_without_a_word(world, settings, second, monkeypatch) -> None:
+    run = begun(world, settings, "a")
+
+    def left(run, pieces, wishes):
+        raise RanksLost("rank 1: one of the 2 ranks is gone.")
+        yield
+
+    monkeypatch.setattr(helping, "_share", lambda work: left)
+    channel = second(order(run, "squeeze", [0], [0]))
+    help_first()
+    assert [event["state"] for event in events_of(run)] == ["working", "stopped"]
+    assert channel.has_left
+
+
+def test_a_squeeze_needs_no_teacher(world, settings) -> None:
+    run = Run.create(world / "a", settings(), kind="squeeze")
+    assert helping.share_inputs(run).teacher_path is None
 
 
 def test_a_wish_ends_a_share_and_the_rank(world, settings, second, monkeypatch) -> None:

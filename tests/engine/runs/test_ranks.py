@@ -95,6 +95,72 @@ def test_waiting_for_an_order_ends_at_a_wish_or_when_the_first_rank_is_gone(chan
         channels[1].hear(lambda: None)
 
 
+@pytest.fixture
+def met(monkeypatch):
+    """Let channels of these numbers come to the same place; return what each got, or what it raised."""
+    from torch.distributed import HashStore
+
+    store = HashStore()
+    monkeypatch.setattr("torch.distributed.rendezvous", lambda url: iter([(store, 0, 3)]))
+    monkeypatch.setenv("WORLD_SIZE", "3")
+
+    def meet(checks: dict[int, object]) -> dict[int, object]:
+        found = {}
+        made = {}
+        for number in checks:
+            monkeypatch.setenv("RANK", str(number))
+            made[number] = ranks.Channel()
+
+        def come(number: int) -> None:
+            try:
+                found[number] = made[number].meet(checks[number])
+            except Exception as error:
+                found[number] = error
+
+        threads = [threading.Thread(target=come, args=(number,), daemon=True) for number in checks]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(timeout=20)
+        return found
+
+    meet.store = store
+    return meet
+
+
+def nothing() -> None:
+    """Nobody wants anything."""
+
+
+def stop() -> None:
+    raise RunCancelled("cancel")
+
+
+def test_ranks_that_have_met_share_a_store(met) -> None:
+    found = met(dict.fromkeys(range(3), nothing))
+    found[2].set("word", "said")
+    assert found[0].get("word") == b"said"
+
+
+def test_a_wish_at_one_rank_calls_a_meeting_off_for_all(met) -> None:
+    found = met({1: stop, 0: nothing})  # the third never comes
+    assert {number: str(error) for number, error in found.items()} == {1: "cancel", 0: "pause"}
+
+
+def test_a_meeting_is_called_off_for_those_who_come_later(met) -> None:
+    assert str(met({0: stop})[0]) == "cancel"
+    assert all(isinstance(error, RunCancelled) for error in met({1: nothing, 2: nothing}).values())
+
+
+def test_once_all_are_there_a_wish_comes_too_late(met) -> None:
+    def as_the_first_says_go() -> None:
+        meeting.set("delt-meeting-0", "go")
+        stop()
+
+    meeting = met.store
+    assert not isinstance(met({1: as_the_first_says_go})[1], Exception)  # the others wait for it in the first step
+
+
 @pytest.mark.parametrize(
     ("asked", "device", "cards", "batches", "expected"),
     [(3, "cpu", "", 1, 3), (0, "cpu", "0,1", 9, 1), (0, "auto", "0", 9, 1), (0, "auto", "0,1,2", 2, 2),

@@ -60,6 +60,32 @@ def test_pieces_are_dealt_out_in_turns(run, orders) -> None:
     assert orders == [{"do": "recover", "run": str(run.path), "shares": [[0, 5], [1, 6], [2]]}]
 
 
+def test_a_joint_piece_is_in_the_hands_of_all(run, orders) -> None:
+    shared = Shared(run, "train", [1, 2], is_joint=True)
+    assert shared.mine == [1, 2]
+    assert orders == [{"do": "train", "run": str(run.path), "shares": [[1, 2]] * 3}]
+    for other, state in zip(others(run), ("done", "stopped"), strict=True):
+        begun(other)
+        other.event({"kind": "rank", "state": state})
+    assert list(shared.rest(Wishes(run))) == []  # what is trained is trained, also where one heard a wish at the end
+
+
+def test_while_ranks_come_together_a_wish_a_failure_and_one_that_left_are_heard(run, orders) -> None:
+    shared = Shared(run, "squeeze", [0], is_joint=True)
+    one, two = others(run)
+    begun(one)
+    shared.attend(Wishes(run))
+    one.event({"kind": "rank", "state": "stopped"})
+    with pytest.raises(RunCancelled, match="pause"):
+        shared.attend(Wishes(run))
+    two.event({"kind": "rank", "state": "failed", "error": "data: it cannot be read."})
+    with pytest.raises(RunError, match="data: it cannot be read"):
+        shared.attend(Wishes(run))
+    run.request("cancel")
+    with pytest.raises(RunCancelled, match="cancel"):
+        shared.attend(Wishes(run))
+
+
 def test_what_the_others_say_becomes_part_of_the_run_once(run, orders) -> None:
     shared = Shared(run, "recover", range(3), lambda event: {**event, "image_iterations": 5})
     one, two = others(run)

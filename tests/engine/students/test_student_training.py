@@ -227,7 +227,8 @@ def test_labels_can_come_from_elsewhere():
         def draws(self, epoch):
             return None
 
-        def soft_logits(self, epoch, batch_number, images, draws):
+        def soft_logits(self, epoch, batch_number, images, draws, rows):
+            assert len(images) == len(draws.order) == rows.stop
             self.calls.append((epoch, batch_number, tuple(images.shape)))
             return torch.zeros(len(images), 3)
 

@@ -1,0 +1,126 @@
+"""One teacher, or one student, trained by two real ranks under torch's launcher."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from waiting import wait_for
+
+from delt_engine.models.card import read_card
+from delt_engine.runs.store import Run
+
+pytest_plugins = ["colour_folder"]
+pytestmark = pytest.mark.timeout(600)  # several processes load torch one after the other
+ROOT = Path(__file__).resolve().parent.parent
+LAUNCHER = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--monitor-interval", "0.1"]
+PATIENCE = 100
+"""Seconds that processes get to start, to train or to end; on an idle machine each takes a few."""
+
+TOGETHER = "2 ranks train one network, each on its part of every batch; BatchNorm normalises each part by itself."
+
+
+@pytest.fixture
+def started(home, monkeypatch):
+    """Start Python with these words; whatever is left of it at the end is killed."""
+    processes = []
+
+    def start(*words) -> subprocess.Popen:
+        environment = {**os.environ, "DELT_HOME": str(home), "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, *map(str, words)]
+        processes.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        if process.poll() is None:
+            for member in psutil.Process(process.pid).children(recursive=True):
+                member.kill()
+            process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def squeeze(colours, squeeze_options) -> list[str]:
+    """The command of a teacher that learns the colours in a moment."""
+    return ["squeeze", "--dataset", str(colours), "--image-size", "8", "--device", "cpu", *squeeze_options]
+
+
+@pytest.fixture
+def students(colours) -> list[str]:
+    """The command of one student that learns for longer than anybody waits, and keeps every epoch."""
+    return [
+        "evaluate", "real", "--dataset", str(colours), "--image-size", "8", "--device", "cpu", "--seeds", "1",
+        "--rand-augment", "none", "--epochs", "5000", "--validate-every", "1000", "--checkpoint-seconds", "0.000001",
+    ]  # fmt: skip
+
+
+def ranks_of(launcher: subprocess.Popen) -> dict[str, psutil.Process]:
+    """The ranks by their number."""
+    children = psutil.Process(launcher.pid).children(recursive=True)
+    told = [(child.environ(), child) for child in children]
+    return {environment["RANK"]: child for environment, child in told if "RANK" in environment}
+
+
+def epochs_of(run: Run) -> list[int]:
+    return [event["epoch"] for event in run.events("epoch")]
+
+
+def first_epochs(run: Run) -> list[int]:
+    """The first epoch that was told each time the run was begun."""
+    told: list[list[int]] = []
+    for event in run.events():
+        if event.get("status") == "running":
+            told.append([])
+        elif event["kind"] == "epoch":
+            told[-1].append(event["epoch"])
+    return [epochs[0] for epochs in told if epochs]
+
+
+def test_two_ranks_train_one_teacher(squeeze, started, tmp_path) -> None:
+    out = tmp_path / "colours.safetensors"
+    process = started("-m", "delt_engine", *squeeze, "--ranks", "2", "--json", "--out", out)
+    said, complaints = process.communicate(timeout=3 * PATIENCE)
+    assert process.returncode == 0, complaints.decode()
+    told = json.loads(said)
+    assert (told["teacher"], told["accuracy"]) == (str(out), 100.0)
+    assert (read_card(out).accuracy, read_card(out).epochs) == (100.0, 4)
+    assert [path.name for path in tmp_path.iterdir()] == [out.name]
+
+
+def test_a_rank_that_fails_fails_the_run_with_its_sentence(squeeze, started, tmp_path) -> None:
+    run = Run(tmp_path / "run")
+    process = started(*LAUNCHER, ROOT / "failing_rank.py", *squeeze, "--quiet", "--out", run.path)
+    complaints = process.communicate(timeout=3 * PATIENCE)[1].decode()
+    assert process.returncode == 1, complaints
+    assert (run.status, run.error) == ("failed", "data: image 7 cannot be read.")
+    assert run.record().notes == (TOGETHER,)
+    assert "Error: data: image 7 cannot be read." in complaints
+
+
+def test_a_student_of_two_ranks_goes_on_after_a_killed_rank_and_after_a_pause_with_one(
+    delt, students, started, tmp_path
+) -> None:
+    run = Run(tmp_path / "run")
+    launcher = started(*LAUNCHER, "--max-restarts", "1", "-m", "delt_engine", *students, "-q", "--out", run.path)
+    wait_for(lambda: (run.path / "run.json").is_file() and len(epochs_of(run)) > 5, PATIENCE)
+    ranks_of(launcher)["1"].kill()
+    assert wait_for(lambda: first_epochs(run)[1:], PATIENCE) > [1]  # it went on, and did not begin again
+    ranks = list(ranks_of(launcher).values())
+    run.request("pause")
+    wait_for(lambda: run.status == "paused")
+    assert launcher.wait(PATIENCE) == 0
+    assert not psutil.wait_procs(ranks, timeout=PATIENCE)[1]
+    assert not [event for event in run.events("epoch") if "rank" in event]  # the first alone tells
+    last = epochs_of(run)[-1]
+    process = started("-m", "delt_engine", "resume", run.path, "--ranks", "1", "-q")
+    wait_for(lambda: epochs_of(run)[-1] > last, PATIENCE)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(PATIENCE) == 128 + signal.SIGINT
+    assert epochs_of(run)[epochs_of(run).index(last) + 1] == last + 1

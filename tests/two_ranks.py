@@ -1,0 +1,140 @@
+"""The same trainings by one rank and by two; run as a script it is one of two, and keeps what it ended with.
+
+``python two_ranks.py NUMBER FOLDER``: the ranks find each other through a file in FOLDER.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from unittest import mock
+
+import torch
+import torch.distributed as dist
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from delt_engine import squeeze as squeezing
+from delt_engine.config import SqueezeConfig
+from delt_engine.models.team import Team
+from delt_engine.relabel import TeacherLabels
+from delt_engine.student_config import EvaluateConfig
+from delt_engine.students import training, training_set
+from delt_engine.students.draws import BatchDraws
+from delt_engine.students.training import TrainedEpoch
+from tests.tiny_data import tiny_dataset
+
+SQUEEZE = SqueezeConfig(
+    network="convnet-3", width=0.1, epochs=2, batch_size=15, learning_rate=0.05, label_smoothing=0.1
+)
+STUDENT = EvaluateConfig.for_recipe(
+    "delt", epochs=3, student="convnet-3", student_width=0.0625, student_stem="stock", batch_size=7, optimizer="sgd",
+    learning_rate=0.05, temperature=2.0, validate_every=1, precision="float32", ema_decay=0.7,
+    rand_augment="m5-n2-mstd1",
+)  # fmt: skip
+TRAIN = training_set.real(tiny_dataset(train=8))  # 24 images: steps of 7, 7, 7 and 3, which two ranks do not divide
+TEST = training_set.test_table(tiny_dataset(), TRAIN)
+
+
+def without_batchnorm(*_args, **_kwargs) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1, bias=False), nn.GroupNorm(2, 8), nn.ReLU(), nn.AvgPool2d(4), nn.Flatten(),
+        nn.Linear(32, 3),
+    )  # fmt: skip
+
+
+class ColourTeacher(nn.Module):
+    """The logit of a class is the mean of its channel."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return 4 * images.mean(dim=(2, 3))
+
+
+class Recorded(TeacherLabels):
+    """Labels that know whole batches alone, as a store does."""
+
+    def soft_logits(self, epoch: int, batch_number: int, images: Tensor, draws: BatchDraws, rows: slice) -> Tensor:
+        generator = torch.Generator().manual_seed(100 * epoch + batch_number)
+        return torch.randn(len(draws.order), 3, generator=generator)[rows]
+
+
+def squeezed(team: Team) -> dict[str, Tensor]:
+    """Return the weights and the numbers of a teacher."""
+    records = list(squeezing.squeeze(tiny_dataset(), SQUEEZE, seed=3, device="cpu", team=team))
+    epochs = [record for record in records if isinstance(record, squeezing.SqueezeEpoch)]
+    told = torch.tensor([[each.loss, each.train_accuracy, each.test_accuracy] for each in epochs])
+    return {**records[-1].network.state_dict(), "told": told}
+
+
+def squeezed_without_batchnorm(team: Team) -> dict[str, Tensor]:
+    with mock.patch.object(squeezing, "build_network", without_batchnorm):
+        return squeezed(team)
+
+
+def student(team: Team, labels: TeacherLabels | None = None) -> dict[str, Tensor]:
+    """Return the state after the last epoch, which follows from going on after the first, and the numbers."""
+    run = training.evaluate(TRAIN, TEST, ColourTeacher(), STUDENT, seed=2, device="cpu", labels=labels, team=team)
+    state = next(record for record in run if isinstance(record, TrainedEpoch)).state
+    run.close()
+    run = training.evaluate(
+        TRAIN, TEST, ColourTeacher(), STUDENT, seed=2, device="cpu", labels=labels, team=team, state=state
+    )
+    for record in run:
+        if isinstance(record, TrainedEpoch):
+            last, loss = record.state, record.loss
+    result = replace(record, seconds=0.0)
+    told = torch.tensor([loss, result.top1_last, result.top1_ema, result.top5_last, *result.per_class])
+    return {**last.tensors, "told": told}
+
+
+def student_without_batchnorm(team: Team) -> dict[str, Tensor]:
+    with mock.patch.object(training, "build_network", without_batchnorm):
+        return student(team)
+
+
+def student_of_stored_labels(team: Team) -> dict[str, Tensor]:
+    with mock.patch.object(training, "build_network", without_batchnorm):
+        return student(team, Recorded(ColourTeacher()))
+
+
+def agreed(team: Team) -> dict[str, Tensor]:
+    """Return what the ranks tell each other: the second wants more, the first knows more."""
+    known = team.first(lambda: {"epoch": 7, "weights": torch.arange(3.0)})
+    return {"highest": torch.tensor(team.highest(team.number, 5 - team.number)), "known": known["weights"]}
+
+
+def normalised(number: int) -> nn.BatchNorm2d:
+    """Return a layer that has seen two batches of a rank."""
+    layer, generator = nn.BatchNorm2d(3), torch.Generator().manual_seed(number)
+    for _ in range(2):
+        layer(torch.randn(4, 3, 2, 2, generator=generator) * (1 + number) + number)
+    return layer
+
+
+def averaged(team: Team) -> dict[str, Tensor]:
+    layer = normalised(team.number)
+    team.average_statistics(layer)
+    return layer.state_dict()
+
+
+CASES: dict[str, Callable[[Team], dict[str, Tensor]]] = {
+    case.__name__: case
+    for case in (squeezed, squeezed_without_batchnorm, student, student_without_batchnorm, student_of_stored_labels,
+                 averaged, agreed)
+}  # fmt: skip
+
+
+def main(number: int, folder: Path) -> None:
+    """Do all trainings as one of two ranks."""
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", store=dist.FileStore(str(folder / "store"), 2), rank=number, world_size=2)
+    for name, case in CASES.items():
+        found = {key: value.contiguous() for key, value in case(Team(number, 2)).items()}
+        save_file(found, folder / f"{name}-{number}.safetensors")
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), Path(sys.argv[2]))
