@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from delt_engine.bench.cases import Case, schedule
+from delt_engine.bench.limit import convolution_rate
 from delt_engine.bench.material import Material, material
 from delt_engine.config import RecoverConfig
 from delt_engine.recovery.objective import Objective
@@ -57,6 +58,8 @@ class CaseResult:
         loss_difference_percent: of the last iteration's total loss.
         peak_percent: the fast loop's share of the measured matrix-multiply rate in its own format; more than 100
             where the library's convolutions are quicker than its matrix multiplication.
+        limit_rate: image-iterations a second of the teacher's convolutions alone in the fast loop's format, at the full
+            batch: what no loop can pass.
         plain_mb: what the plain loop keeps for its backward pass, at the full batch, MiB.
         fast_mb: likewise of the fast one; packed batches together.
         saved_percent: wall time that EarlyLate saves.
@@ -79,6 +82,7 @@ class CaseResult:
     fast_error: float | None = None
     loss_difference_percent: float | None = None
     peak_percent: float | None = None
+    limit_rate: float | None = None
     plain_mb: float | None = None
     fast_mb: float | None = None
     saved_percent: float | None = None
@@ -251,6 +255,7 @@ def _compare_loops(cases: Sequence[Case], *, quick: bool, rounds: int, device: t
             fast_error=errors[number],
             loss_difference_percent=100 * abs(losses[1] - losses[0]) / abs(losses[0]),
             peak_percent=100 * rate * each / peak,
+            limit_rate=convolution_rate(given.network, given.images, path.precision),
             plain_mb=last[0].kept_mb,
             fast_mb=last[1].kept_mb,
             plain="float32, TF32 convolutions" if device.type == "cuda" else "float32",

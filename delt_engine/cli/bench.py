@@ -65,6 +65,7 @@ def recover(
         "gradient error",
         "loss gap %",
         "of peak %",
+        "convolutions alone",
         "kept MiB",
     ]
     say_table(columns, [_row(record) for record in records if "saved_percent" not in record])
@@ -87,6 +88,7 @@ def _row(record: dict) -> list[str]:
         f"{record['plain_error']:.0e} / {record['fast_error']:.0e}",
         f"{record['loss_difference_percent']:.3f}",
         f"{record['peak_percent']:.0f}",
+        f"{record['limit_rate']:.1f}",
         f"{record['plain_mb']:.0f} -> {record['fast_mb']:.0f}",
     ]
 

@@ -56,6 +56,7 @@ def test_loops_do_the_same_work_and_their_differences_are_told(small):
         assert result.fast_rate > 0
         assert result.ratio > 0
         assert result.peak_percent > 0
+        assert result.limit_rate > 0
         assert result.fast_mb < result.plain_mb
     assert exact.fast_error < 1e-4 < reduced.fast_error
     assert exact.loss_difference_percent < 1
