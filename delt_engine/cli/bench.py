@@ -64,8 +64,7 @@ def recover(
         "changed %",
         "gradient error",
         "loss gap %",
-        "of peak %",
-        "convolutions alone",
+        "% of peak / convs",
         "kept MiB",
     ]
     say_table(columns, [_row(record) for record in records if "saved_percent" not in record])
@@ -87,8 +86,7 @@ def _row(record: dict) -> list[str]:
         f"{record['changed_percent']:.2f}",
         f"{record['plain_error']:.0e} / {record['fast_error']:.0e}",
         f"{record['loss_difference_percent']:.3f}",
-        f"{record['peak_percent']:.0f}",
-        f"{record['limit_rate']:.1f}",
+        f"{record['peak_percent']:.0f} / {100 * record['fast_rate'] / record['limit_rate']:.0f}",
         f"{record['plain_mb']:.0f} -> {record['fast_mb']:.0f}",
     ]
 
