@@ -97,7 +97,7 @@ class SharedLabels(Shared):
             "experiment": json.loads(with_absolute_paths(job.experiment).model_dump_json()), "source": job.source.ref,
             "device": job.device, "threads": torch.get_num_threads(),
         }  # fmt: skip
-        super().__init__(labels, "relabel", epochs, self.counted, facts)
+        super().__init__(labels, "relabel", epochs, self.counted, facts=facts)
 
     def counted(self, event: Event) -> Event:
         """Return an event of a rank with the batches of all ranks in the place of its own."""
