@@ -203,7 +203,9 @@ class _Training:
     def go(self, state: StudentState | None) -> Iterator[Event]:
         """Take the student from its start, or from ``state``, to its result."""
         job, began = self.job, time.monotonic()
-        self._began = began - (self._before + (state.facts["seconds"] if state else 0.0))
+        spent = self._before + (state.facts["seconds"] if state else 0.0)
+        told = [event["t"] for event in map(job.run.latest_event, ("step", "epoch")) if event]
+        self._began = began - max(spent, *told, 0.0)  # what was told took time as well, and time does not go back
         teacher = job.teacher and teacher_for(job.teacher.network, job.teacher.card.class_names, job.train.class_names)
         steps = evaluate(
             job.train, job.test, teacher, job.config, seed=job.run.experiment.seed + self.number,
