@@ -82,11 +82,13 @@ class Shared:
         """Wait until the others are done as well, and clear away what they wrote for us.
 
         Raises:
-            RunCancelled: asked to stop while waiting.
+            RunCancelled: asked to stop while waiting, here or in another rank alone.
             RunError: as :meth:`news`.
         """
         while not all(other.state in self._ends for other in self._others.values()):
             wishes.check()
+            if "stopped" not in self._ends:
+                self._stop_with_others()
             time.sleep(POLL_SECONDS / 2)
             yield from self.news()
         if self._others:
@@ -101,8 +103,7 @@ class Shared:
         """
         wishes.check()
         list(self.news())
-        if any(other.state == "stopped" for other in self._others.values()):
-            raise RunCancelled("pause")
+        self._stop_with_others()
 
     def settle(self) -> None:
         """Wait until the others have stopped too, where the run stops; a rank that cannot is left.
@@ -115,6 +116,10 @@ class Shared:
         while any(other.state == "working" for other in self._others.values()) and time.monotonic() < until:
             time.sleep(POLL_SECONDS / 2)
             list(self.news())
+
+    def _stop_with_others(self) -> None:
+        if any(other.state == "stopped" for other in self._others.values()):
+            raise RunCancelled(self._run.requested() or "pause")  # a machine may tell one process alone that it goes
 
     def _lost(self, number: int) -> RunError:
         return RunError(f"run {self._run.id}: the process of rank {number} is gone; `delt resume` goes on.")

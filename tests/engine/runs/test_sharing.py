@@ -122,6 +122,20 @@ def test_waiting_ends_at_a_wish(run, orders) -> None:
         list(shared.rest(Wishes(run)))
 
 
+@pytest.mark.parametrize(("wish", "expected"), [(None, "pause"), ("cancel", "cancel")])
+def test_a_rank_that_was_told_to_stop_alone_is_not_waited_for(run, orders, wish, expected) -> None:
+    shared = Shared(run, "recover", range(3), dict)
+    wishes = Wishes(run)
+    assert wishes.asked() is None  # what is asked of all is heard a moment later here than by that rank
+    if wish:
+        run.request(wish)
+    for other, state in zip(others(run), ("done", "stopped"), strict=True):
+        begun(other)
+        other.event({"kind": "rank", "state": state})
+    with pytest.raises(RunCancelled, match=expected):
+        list(shared.rest(wishes))
+
+
 def test_a_rank_that_failed_or_is_gone_is_told(run, orders, monkeypatch) -> None:
     shared = Shared(run, "recover", range(3), dict)
     one, two = others(run)
