@@ -79,7 +79,7 @@ def test_a_growing_file_is_read_on_and_a_new_one_from_its_beginning(tmp_path, mo
 def test_a_longer_file_in_the_place_of_another_is_read_from_its_beginning(tmp_path) -> None:
     """Systems give the number of a deleted file to the next one."""
     path = tmp_path / "events.jsonl"
-    events.append(path, {"kind": "note", "text": "old"})
+    events.append(path, {"kind": "note", "text": "an old one"})
     assert len(events.read(path)) == 1
     number = path.stat().st_ino
     path.write_bytes(b"")
