@@ -18,7 +18,9 @@ import json
 import logging
 import os
 import signal
+import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -36,6 +38,9 @@ FOLDER = "ranks"
 """Where in a run's folder the others say what they do; there only while several ranks are at work."""
 
 POLL_SECONDS = 0.05
+WELCOME_SECONDS = 300.0
+"""How long the first rank, done with everything, waits for others that are still being started."""
+
 FAREWELL_SECONDS = 10.0
 """How long the first rank stays for the others where the store would go with it."""
 
@@ -106,7 +111,12 @@ def this_rank(environment: Mapping[str, str] | None = None) -> Rank:
 
 
 class Channel:
-    """Orders of the first rank, read by all others in the order in which they were given."""
+    """Orders of the first rank, read by all others in the order in which they were given.
+
+    The launcher's store outlives a restart, with what ranks said that are gone. So the first rank takes a word of its
+    own for all its keys, and tells it to each rank that asks with a fresh word. Marks of ranks from before are
+    removed at the start; whoever lives puts its own there again.
+    """
 
     def __init__(self) -> None:
         import torch.distributed
@@ -114,10 +124,40 @@ class Channel:
         self._rank = this_rank()
         self._store = next(torch.distributed.rendezvous("env://"))[0]
         self._count = 0
+        self._own = uuid.uuid4().hex
+        self._word = "" if self._rank.number else self._own
+        self._welcoming: threading.Thread | None = None
+        if not self._rank.number:
+            for number in range(1, self._rank.size):
+                self._store.delete_key(f"delt-here-{number}")
+            self._welcoming = threading.Thread(target=self._welcome, daemon=True, name="ranks")
+            self._welcoming.start()
+
+    def _welcome(self) -> None:
+        """Tell each other rank the word of this first one, once it is there."""
+        missing = set(range(1, self._rank.size))
+        with contextlib.suppress(RuntimeError):  # the store is gone, and the launcher with it
+            while missing:
+                for number in sorted(missing):
+                    if self._store.check([f"delt-here-{number}"]):
+                        asked = _text(self._store.get(f"delt-here-{number}"))
+                        self._store.set(f"delt-first-{asked}", self._own)
+                        missing.remove(number)
+                time.sleep(POLL_SECONDS)
+
+    def _is_welcome(self) -> bool:
+        """Whether the first rank's word is known; asks for it."""
+        if not self._word:
+            here, answer = f"delt-here-{self._rank.number}", f"delt-first-{self._own}"
+            if self._store.check([answer]):
+                self._word = _text(self._store.get(answer))
+            elif not self._store.check([here]) or _text(self._store.get(here)) != self._own:
+                self._store.set(here, self._own)
+        return bool(self._word)
 
     def say(self, order: dict[str, Any]) -> None:
         """Give an order to all others."""
-        self._store.set(f"delt-{self._count}", json.dumps(order))
+        self._store.set(f"delt-{self._word}-{self._count}", json.dumps(order))
         self._count += 1
 
     def hear(self, check: Callable[[], None]) -> dict[str, Any]:
@@ -129,13 +169,12 @@ class Channel:
         Raises:
             RunError: the first rank is gone.
         """
-        key = f"delt-{self._count}"
         try:
-            while not self._store.check([key]):
+            while not self._is_welcome() or not self._store.check([f"delt-{self._word}-{self._count}"]):
                 check()
                 time.sleep(POLL_SECONDS)
             self._count += 1
-            return json.loads(self._store.get(key))
+            return json.loads(self._store.get(f"delt-{self._word}-{self._count - 1}"))
         except RuntimeError as error:  # what torch raises of any broken connection
             raise RunError(f"rank {self._rank.number}: the first rank cannot be reached ({error}).") from None
 
@@ -154,7 +193,7 @@ class Channel:
         """
         from torch.distributed import PrefixStore
 
-        place, number = f"delt-meeting-{self._count}", self._rank.number
+        place, number = f"delt-{self._word}-meeting-{self._count}", self._rank.number
         others = [place] if number else [f"{place}-{other}" for other in range(1, self._rank.size)]
         try:
             if number:
@@ -179,16 +218,24 @@ class Channel:
     def end(self) -> None:
         """Tell the others that nothing more comes, and stay until they know where the store would go with us."""
         self.say({"do": "end"})
+        self._welcoming.join(WELCOME_SECONDS)
         if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
             return
-        others = [f"delt-bye-{number}" for number in range(1, self._rank.size)]
+        others = [f"delt-{self._word}-bye-{number}" for number in range(1, self._rank.size)]
         until = time.monotonic() + FAREWELL_SECONDS
         while not self._store.check(others) and time.monotonic() < until:
             time.sleep(POLL_SECONDS)
 
     def leave(self) -> None:
-        """Say that the end was heard."""
-        self._store.set(f"delt-bye-{self._rank.number}", "")
+        """Say that the end was heard, or that it is not waited for."""
+        if self._word:
+            self._store.set(f"delt-{self._word}-bye-{self._rank.number}", "")
+        else:
+            self._store.set(f"delt-here-{self._rank.number}", self._own)
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value
 
 
 @functools.lru_cache(maxsize=1)

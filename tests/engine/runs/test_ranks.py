@@ -10,6 +10,7 @@ from fake_runs import fake_experiment
 from filelock import FileLock, Timeout
 from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
+from waiting import wait_for
 
 from delt_engine.config import Experiment
 from delt_engine.errors import ConfigError, RunCancelled, RunError
@@ -53,6 +54,9 @@ class Store:
     def check(self, keys: list[str]) -> bool:
         return all(key in self.values for key in keys)
 
+    def delete_key(self, key: str) -> bool:
+        return self.values.pop(key, None) is not None
+
 
 @pytest.fixture
 def channels(monkeypatch):
@@ -80,6 +84,25 @@ def test_orders_arrive_in_their_order_and_the_first_rank_stays_until_the_end_is_
     ending.join()
 
 
+def test_orders_and_marks_of_ranks_that_are_gone_are_not_heard_after_a_restart(channels, monkeypatch) -> None:
+    first, other = channels
+    first.say({"do": "recover"})
+    first.say({"do": "end"})
+    assert other.hear(lambda: None) == {"do": "recover"}
+    first._welcoming.join()
+    late = ranks.Channel()  # the second rank, started again sooner than the first one
+    asked = []
+
+    def as_the_launcher_goes_on() -> None:
+        asked.append(None)
+        if len(asked) == 2:
+            monkeypatch.setenv("RANK", "0")
+            ranks.Channel().say({"do": "relabel"})
+
+    assert late.hear(as_the_launcher_goes_on) == {"do": "relabel"}
+    assert len(asked) >= 2
+
+
 def test_waiting_for_an_order_ends_at_a_wish_or_when_the_first_rank_is_gone(channels, monkeypatch) -> None:
     def wish() -> None:
         raise RunCancelled("pause")
@@ -103,13 +126,16 @@ def met(monkeypatch):
     store = HashStore()
     monkeypatch.setattr("torch.distributed.rendezvous", lambda url: iter([(store, 0, 3)]))
     monkeypatch.setenv("WORLD_SIZE", "3")
+    monkeypatch.setenv("RANK", "0")
+    first = ranks.Channel()
 
     def meet(checks: dict[int, object]) -> dict[int, object]:
         found = {}
         made = {}
         for number in checks:
             monkeypatch.setenv("RANK", str(number))
-            made[number] = ranks.Channel()
+            made[number] = ranks.Channel() if number else first
+            wait_for(made[number]._is_welcome)
 
         def come(number: int) -> None:
             try:
@@ -124,7 +150,7 @@ def met(monkeypatch):
             thread.join(timeout=20)
         return found
 
-    meet.store = store
+    meet.store, meet.word = store, first._word
     return meet
 
 
@@ -154,10 +180,9 @@ def test_a_meeting_is_called_off_for_those_who_come_later(met) -> None:
 
 def test_once_all_are_there_a_wish_comes_too_late(met) -> None:
     def as_the_first_says_go() -> None:
-        meeting.set("delt-meeting-0", "go")
+        met.store.set(f"delt-{met.word}-meeting-0", "go")
         stop()
 
-    meeting = met.store
     assert not isinstance(met({1: as_the_first_says_go})[1], Exception)  # the others wait for it in the first step
 
 
