@@ -130,7 +130,7 @@ class Channel:
         if not self._rank.number:
             for number in range(1, self._rank.size):
                 self._store.delete_key(f"delt-here-{number}")
-            self._welcoming = threading.Thread(target=self._welcome, daemon=True, name="ranks")
+            self._welcoming = threading.Thread(target=self._welcome, daemon=True, name="welcome")
             self._welcoming.start()
 
     def _welcome(self) -> None:
