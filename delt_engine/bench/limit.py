@@ -9,14 +9,15 @@ from contextlib import ExitStack
 import torch
 from torch import Tensor, nn
 
-ROUNDS = 3
+PASSES = 2
 
 
 def convolution_rate(network: nn.Module, images: Tensor, precision: str) -> float:
     """Return the image-iterations a second that the convolutions of a frozen network reach with nothing between them.
 
     Each is called with inputs of the size it has in the network, in the channels-last order, and its gradient towards
-    the input is taken; a layer that is used twice counts twice. The best of several rounds is told.
+    the input is taken; a layer that is used twice counts twice. The better of two passes is told: the
+    first prepares the kernels.
 
     Args:
         network: the teacher; not changed.
@@ -26,7 +27,7 @@ def convolution_rate(network: nn.Module, images: Tensor, precision: str) -> floa
     dtype, device = getattr(torch, precision), images.device
     calls = [(_frozen(layer, dtype), shape) for layer, shape in _calls(network, images)]
     times = []
-    for _ in range(ROUNDS + 1):
+    for _ in range(PASSES):
         total = 0.0
         for layer, shape in calls:
             features = torch.rand(shape, device=device, dtype=dtype)
@@ -35,20 +36,23 @@ def convolution_rate(network: nn.Module, images: Tensor, precision: str) -> floa
                 grad = torch.ones_like(layer(leaf))
             total += _seconds(layer, leaf, grad)
         times.append(total)
-    return len(images) / min(times[1:])
+    return len(images) / min(times)
 
 
 def _seconds(layer: nn.Module, leaf: Tensor, grad: Tensor) -> float:
-    _wait(leaf.device)
+    wait(leaf.device)
     began = time.perf_counter()
     layer(leaf).backward(grad)
-    _wait(leaf.device)
+    wait(leaf.device)
     return time.perf_counter() - began
 
 
-def _wait(device: torch.device) -> None:
+def wait(device: torch.device) -> None:
+    """Wait until a GPU has done what it was told."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
 
 
 def _calls(network: nn.Module, images: Tensor) -> list[tuple[nn.Conv2d, torch.Size]]:

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from delt_engine.bench.cases import Case, schedule
-from delt_engine.bench.limit import convolution_rate
+from delt_engine.bench.limit import convolution_rate, wait
 from delt_engine.bench.material import Material, material
 from delt_engine.config import RecoverConfig
 from delt_engine.recovery.objective import Objective
@@ -205,18 +205,11 @@ class _Lane:
 
 def _seconds(work: Callable[[], Any], device: torch.device) -> float:
     """Return the seconds that some work takes. A GPU works on by itself, so it is waited for before and after."""
-    _wait(device)
+    wait(device)
     began = time.perf_counter()
     work()
-    _wait(device)
+    wait(device)
     return time.perf_counter() - began
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    elif device.type == "mps":
-        torch.mps.synchronize()
 
 
 @contextlib.contextmanager

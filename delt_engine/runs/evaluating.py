@@ -160,7 +160,7 @@ def _students(job: _Job) -> Iterator[Event]:
     """Train the students that are not trained yet; return the results of all."""
     run, seeds = job.run, job.config.seeds
     pending = [number for number in range(seeds) if _result(run, number) is None]
-    is_joint = 0 < len(pending) < this_rank().size
+    is_joint = bool(pending) and seeds < this_rank().size  # all students in the same way, also after a stop
     shared = Shared(run, "train" if is_joint else "evaluate", pending, is_joint=is_joint)
     try:
         met = together.met(run, partial(shared.attend, job.wishes)) if is_joint else contextlib.nullcontext(ALONE)

@@ -151,7 +151,7 @@ class Channel:
             here, answer = f"delt-here-{self._rank.number}", f"delt-first-{self._own}"
             if self._store.check([answer]):
                 self._word = _text(self._store.get(answer))
-            elif not self._store.check([here]) or _text(self._store.get(here)) != self._own:
+            else:  # again and again: the first rank removes what stands there when it comes
                 self._store.set(here, self._own)
         return bool(self._word)
 
@@ -215,10 +215,14 @@ class Channel:
         """Say a word about a place, and return the first that any rank said."""
         return self._store.compare_set(place, "", word).decode()
 
-    def end(self) -> None:
-        """Tell the others that nothing more comes, and stay until they know where the store would go with us."""
+    def end(self, welcome_seconds: float = WELCOME_SECONDS) -> None:
+        """Tell the others that nothing more comes, and stay until they know where the store would go with us.
+
+        Args:
+            welcome_seconds: how long those that are still being started are waited for.
+        """
         self.say({"do": "end"})
-        self._welcoming.join(WELCOME_SECONDS)
+        self._welcoming.join(welcome_seconds)
         if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
             return
         others = [f"delt-{self._word}-bye-{number}" for number in range(1, self._rank.size)]
@@ -240,18 +244,23 @@ def _text(value: bytes | str) -> str:
 
 @functools.lru_cache(maxsize=1)
 def channel() -> Channel:
-    """Return this process's way to the other ranks; waits until all of them are there."""
+    """Return this process's way to the other ranks, made at the first call."""
     return Channel()
 
 
 @contextlib.contextmanager
 def leading() -> Iterator[None]:
     """Send the other ranks home at the end, whatever happens inside; nothing where there are none."""
+    if this_rank().size == 1:
+        yield
+        return
+    channel()  # first of all: what ranks of before have left behind is removed before those of now come
     try:
         yield
-    finally:
-        if this_rank().size > 1:
-            channel().end()
+    except BaseException:
+        channel().end(FAREWELL_SECONDS)  # who was asked to stop, or has failed, does not stay for long
+        raise
+    channel().end()
 
 
 @contextlib.contextmanager

@@ -70,8 +70,9 @@ class TeacherRecord(_Record):
 
 
 class RunOptions(_Record):
-    """How a run is worked on; nothing here changes an image, and ``ranks`` only last digits of a network.
+    """How a run is worked on; nothing here changes an image.
 
+    ``ranks`` changes last digits of a network, on a CPU more: there BatchNorm sees each rank's part of a batch.
     ``live_seconds``: shortest time between two live strips, 0 turns them off. ``checkpoint_seconds``: longest time
     without a checkpoint. ``snapshot_classes``: how many classes get snapshots and live strips, the first ones; all
     when None. ``teacher_check``: refuse a teacher that is near chance. ``keep_teacher``: put a squeezed teacher where

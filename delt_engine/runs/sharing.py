@@ -7,6 +7,7 @@ read, and all work is its own.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import time
@@ -91,6 +92,13 @@ class Shared:
                 self._stop_with_others()
             time.sleep(POLL_SECONDS / 2)
             yield from self.news()
+        if self._others:
+            shutil.rmtree(self._run.path / ranks.FOLDER, ignore_errors=True)
+
+    def leave(self) -> None:
+        """Clear away what the others wrote, where nothing of theirs is missing; a wish or a loss comes too late."""
+        with contextlib.suppress(RunError):
+            self.settle()
         if self._others:
             shutil.rmtree(self._run.path / ranks.FOLDER, ignore_errors=True)
 

@@ -96,12 +96,12 @@ def squeeze_stage(run: Run, inputs: Inputs, wishes: Wishes) -> Iterator[Event]:
         with together.met(run, partial(shared.attend, wishes)) as team:
             yield from together.told(run, team)
             result = yield from _trained(run, _squeezed(run, inputs, team, wishes), began)
-        yield from shared.rest(wishes)
+            own = run.path / "teacher.safetensors"
+            save_teacher(own, result.network, result.card)
     except (RunCancelled, RanksLost):
         shared.settle()
         raise
-    own = run.path / "teacher.safetensors"
-    save_teacher(own, result.network, result.card)
+    shared.leave()
     name = result.card.name
     if run.record().options.keep_teacher:
         kept = free_teacher_path(name, result.card.fingerprint)

@@ -43,9 +43,12 @@ def met(run: Run, check: Callable[[], None]) -> Iterator[Team]:
         return
     device = run.record().device or "cpu"
     is_on_cards = device.startswith("cuda")
-    store = ranks.channel().meet(check)
+    try:
+        store = ranks.channel().meet(check)
+    except RunCancelled as stopped:
+        raise RunCancelled(run.requested() or str(stopped)) from None  # who called it off may have meant more
     if is_on_cards:
-        torch.cuda.set_device(device)  # NCCL's own buffers would otherwise all lie on the first card
+        torch.cuda.set_device(rank.device(device))  # NCCL's own buffers would otherwise all lie on the first card
     try:
         dist.init_process_group(
             "cpu:gloo,cuda:nccl" if is_on_cards else "gloo", store=store, rank=rank.number, world_size=rank.size

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from waiting import wait_for
+from waiting import PATIENCE_S, wait_for
 
 from delt_engine.models.card import read_card
 from delt_engine.runs.store import Run
@@ -20,7 +20,7 @@ pytest_plugins = ["colour_folder"]
 pytestmark = pytest.mark.timeout(600)  # several processes load torch one after the other
 ROOT = Path(__file__).resolve().parent.parent
 LAUNCHER = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--monitor-interval", "0.1"]
-PATIENCE = 100
+PATIENCE = PATIENCE_S
 """Seconds that processes get to start, to train or to end; on an idle machine each takes a few."""
 
 TOGETHER = "2 ranks train one network, each on its part of every batch; BatchNorm normalises each part by itself."

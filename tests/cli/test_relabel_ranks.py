@@ -12,10 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
-from waiting import wait_for
+from waiting import PATIENCE_S, wait_for
 
 pytest_plugins = ["colour_folder"]
-EPOCHS = "150"
+EPOCHS = "400"
 LAUNCHER = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--max-restarts", "1"]
 
 
@@ -79,7 +79,7 @@ def test_a_killed_rank_is_started_again_and_the_labels_are_those_of_one_process(
     wait_for(lambda: has_begun(two))
     ranks = psutil.Process(launcher.pid).children(recursive=True)
     next(process for process in ranks if process.environ().get("RANK") == "1").kill()
-    said = launcher.communicate(timeout=60)[1].decode()
+    said = launcher.communicate(timeout=PATIENCE_S)[1].decode()
     assert launcher.returncode == 0, said
     assert files_of(two) == one
 
@@ -91,10 +91,10 @@ def test_a_stop_leaves_whole_epochs_and_nothing_else(one, words, started, tmp_pa
     wait_for(lambda: has_begun(two))
     ranks = psutil.Process(launcher.pid).children(recursive=True)
     launcher.send_signal(signal.SIGINT)
-    said = launcher.communicate(timeout=60)[1].decode()
+    said = launcher.communicate(timeout=PATIENCE_S)[1].decode()
     assert launcher.returncode == 128 + signal.SIGINT, said
     assert "whole epochs are kept, and the same command goes on" in said
-    assert not psutil.wait_procs(ranks, timeout=5)[1]
+    assert not psutil.wait_procs(ranks, timeout=PATIENCE_S)[1]
     kept = files_of(two)
     assert kept.pop("manifest.json") != one.pop("manifest.json")  # of another number of epochs
     assert {"epoch-0001.safetensors", "epoch-0002.safetensors"} <= kept.keys()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from waiting import PATIENCE_S
 
 from delt_engine.models.team import ALONE
 from tests import two_ranks
@@ -38,7 +39,7 @@ def folder(tmp_path_factory) -> Path:
     ]
     try:
         for process in processes:
-            _, said = process.communicate(timeout=120)
+            _, said = process.communicate(timeout=PATIENCE_S)
             assert process.returncode == 0, said
     finally:
         for process in processes:

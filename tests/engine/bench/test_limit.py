@@ -31,8 +31,8 @@ def test_every_call_is_found_with_the_size_of_its_input() -> None:
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_the_rate_is_images_by_the_sum_of_the_best_round(monkeypatch, precision) -> None:
-    seen, clock = [], iter([100.0, 9.0, 9.0, *[1.0, 2.0, 3.0], *[2.0, 2.0, 3.0], *[2.0, 3.0, 3.0]])
+def test_the_rate_is_images_by_the_sum_of_the_better_pass(monkeypatch, precision) -> None:
+    seen, clock = [], iter([100.0, 9.0, 9.0, 1.0, 2.0, 3.0])
 
     def seconds(layer, leaf, grad) -> float:
         layer(leaf).backward(grad)
@@ -41,7 +41,7 @@ def test_the_rate_is_images_by_the_sum_of_the_best_round(monkeypatch, precision)
 
     monkeypatch.setattr(limit, "_seconds", seconds)
     network = Twice()
-    assert limit.convolution_rate(network, torch.rand(12, 3, 9, 9), precision) == 12 / 6  # the first round warms up
+    assert limit.convolution_rate(network, torch.rand(12, 3, 9, 9), precision) == 12 / 6
     assert set(seen) == {(getattr(torch, precision), True, False)}
     assert network.first.weight.requires_grad
     assert network.first.weight.dtype == torch.float32

@@ -10,7 +10,7 @@ from fake_runs import fake_experiment
 from filelock import FileLock, Timeout
 from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
-from waiting import wait_for
+from waiting import PATIENCE_S, wait_for
 
 from delt_engine.config import Experiment
 from delt_engine.errors import ConfigError, RunCancelled, RunError
@@ -147,7 +147,7 @@ def met(monkeypatch):
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(timeout=20)
+            thread.join(timeout=PATIENCE_S)
         return found
 
     meet.store, meet.word = store, first._word
