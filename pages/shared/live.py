@@ -17,7 +17,7 @@ WATCHERS_PER_CORE = 0.75
 """How many sessions a core is to serve at that pace; with more of them, each looks less often.
 
 A run's threads wait for each other, so what looking takes of one core the run loses on all: ten sessions on two cores
-at this pace cost it 3 to 4 %.
+at this pace cost it 2 to 4 %.
 """
 
 MOST_STRETCHED = 10
