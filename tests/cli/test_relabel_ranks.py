@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -44,7 +45,8 @@ def started(home, monkeypatch):
     for process in processes:
         if process.poll() is None:
             for member in psutil.Process(process.pid).children(recursive=True):
-                member.kill()
+                with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended by itself
+                    member.kill()
             process.kill()
         process.communicate()
 
