@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -75,12 +75,6 @@ class Material:
     def joined(self, iteration: int) -> int:
         """Return how many images have joined at an iteration (from 0)."""
         return self.plan.joined(iteration // self.config.round_iterations + 1)
-
-    def one_a_round(self) -> Material:
-        """Return the same with one iteration a round: every number of joined images comes up once."""
-        rounds = self.config.iterations // self.config.round_iterations
-        config = self.config.replace(iterations=rounds, round_iterations=1)
-        return replace(self, config=config, crop_rows=self.crop_rows[..., :rounds, :].contiguous())
 
 
 def material(case: Case, config: RecoverConfig, device: torch.device) -> Material:

@@ -1,9 +1,10 @@
 """Measure recovery: the plain loop and the fast ones side by side, on the same images and crops.
 
-Loops take the rounds of their schedule in turns, so whatever else the machine does hits all of them alike. A rate is
-image-iterations a second over a whole schedule, the median of several measurements; a ratio is the median of their
-ratios. A GPU is waited for at both ends of a turn and not within it. Where several batches share the fast loop's step,
-the plain loop takes the same batches one after the other.
+Loops take the rounds of their schedule in turns, so whatever else the machine does hits all of them alike. The first
+iteration of a round is not timed: the libraries prepare themselves for a number of images once, which is much of a
+round here and nothing of one of 500. A rate is image-iterations a second over all rounds, the median of several
+measurements; a ratio is the median of their ratios. A GPU is waited for at both ends of a turn and not within it. Where
+several batches share the fast loop's step, the plain loop takes the same batches one after the other.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ VISIBLE = 1e-3
 
 _PEAK_SIZE = 2048
 _GPU_TIMES = 4  # how much larger on a GPU, where a product of that size takes less time than starting it
-_CHECKED = 8
+_CHECKED = 4
 
 Report = Callable[[str, int, int], None]
 
@@ -155,6 +156,7 @@ def _gradient(network: nn.Module, config: RecoverConfig, images: Tensor, labels:
 class _Lane:
     """Loops of a round that are timed together: the engine's one, or the plain one of each batch that it packs."""
 
+    given: Material
     loops: list[Iterator[Any]]
     seconds: float = 0.0
     kept_mb: float = 0.0
@@ -165,25 +167,20 @@ class _Lane:
         """Take some iterations of each loop; a GPU is not waited for between them, as in a run."""
         self.seconds += _seconds(partial(self.go, count), device)
 
-    def take_weighed(self, known: set[int], device: torch.device, *, is_timed: bool) -> None:
+    def weigh(self, known: set[int]) -> None:
         """Take an iteration of each loop and note the most that one of them keeps for its backward pass."""
         kept: list[dict[int, int]] = []
 
-        def weigh(tensor: Tensor) -> Tensor:
+        def note(tensor: Tensor) -> Tensor:
             storage = tensor.untyped_storage()
             if storage.data_ptr() not in known:
                 kept[-1][storage.data_ptr()] = storage.nbytes()
             return tensor
 
-        def weighed() -> None:
-            self.last = []
-            for loop in self.loops:
-                kept.append({})
-                with torch.autograd.graph.saved_tensors_hooks(weigh, lambda tensor: tensor):
-                    self.last.append(next(loop))
-
-        seconds = _seconds(weighed, device)
-        self.seconds += seconds if is_timed else 0.0
+        for loop in self.loops:
+            kept.append({})
+            with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+                next(loop)
         self.kept_mb = max(sum(sizes.values()) for sizes in kept) / 2**20
 
     def go(self, count: int) -> None:
@@ -226,10 +223,9 @@ def _published_convolutions() -> Iterator[None]:
 def _compare_loops(cases: Sequence[Case], *, quick: bool, rounds: int, device: torch.device) -> Iterator[CaseResult]:
     given = material(cases[0], schedule(cases[0], quick=quick, device_type=device.type), device)
     paths = [_fast_path(case, given, device) for case in cases]
-    _warm_up(given, paths)
     runs = [_side_by_side(given, paths, device) for _ in range(rounds)]
     each, errors = operations(given.network, given.images[:1]), gradient_errors(given, paths)
-    timed = image_iterations(given, device)
+    timed = image_iterations(given)
     for number, (case, path) in enumerate(zip(cases, paths, strict=True), start=1):
         plain, fast = [run[0].seconds for run in runs], [run[number].seconds for run in runs]
         rate = timed / median(fast)
@@ -260,72 +256,51 @@ def _fast_path(case: Case, given: Material, device: torch.device) -> FastPath:
     return choose(wanted, device.type, given.images.shape[-1])
 
 
-def _warm_up(given: Material, paths: Sequence[FastPath]) -> None:
-    """Take the first step of every loop; on a GPU one with every number of images, which it prepares itself for."""
-    is_apart = _is_apart(given.images.device)
-    short = given.one_a_round() if is_apart else given
-    for loops in (short.plain(), *([short.fast(path)] for path in paths)):
-        _Lane(loops).go(short.config.iterations if is_apart else 1)
-
-
 def _side_by_side(given: Material, paths: Sequence[FastPath], device: torch.device) -> list[_Lane]:
-    """Take all loops through the schedule, round by round in turns; the plain ones first."""
-    lanes = [_Lane(given.plain()), *(_Lane([given.fast(path)]) for path in paths)]
-    known = {tensor.untyped_storage().data_ptr() for tensor in given.network.state_dict().values()}
-    total, each, is_apart = given.config.iterations, given.config.round_iterations, _is_apart(device)
-    for first in range(0, total, each):
-        begins, ends = is_apart and first == 0, first + each == total
+    """Take all loops through the schedule; the plain ones first."""
+    return _in_turns([_Lane(given, given.plain()), *(_Lane(given, [given.fast(path)]) for path in paths)], device)
+
+
+def _in_turns(lanes: list[_Lane], device: torch.device) -> list[_Lane]:
+    """Take lanes through their schedules, round by round in turns, and close them."""
+    config = lanes[0].given.config
+    known = {
+        tensor.untyped_storage().data_ptr() for lane in lanes for tensor in lane.given.network.state_dict().values()
+    }
+    for first in range(0, config.iterations, config.round_iterations):
+        is_last = first + config.round_iterations == config.iterations
         for lane in lanes:
-            lane.go(int(begins))
-            lane.take(each - begins - ends, device)
-            if ends:
-                lane.take_weighed(known, device, is_timed=not is_apart)
+            if is_last:
+                lane.weigh(known)
+            else:
+                lane.go(1)
+            lane.take(config.round_iterations - 1, device)
     for lane in lanes:
         for loop in lane.loops:
             loop.close()
     return lanes
 
 
-def image_iterations(given: Material, device: torch.device) -> int:
-    """Return the image-iterations of a round of the benchmark that are timed, see :func:`_is_apart`."""
-    joined = [given.joined(iteration) for iteration in range(given.config.iterations)]
-    return sum(joined[1:-1] if _is_apart(device) else joined)
-
-
-def _is_apart(device: torch.device) -> bool:
-    """Whether the first and the last iteration are not timed.
-
-    In the first a loop prepares itself (hooks, folding), and in the last its memory is weighed. On a CPU both are
-    little beside an iteration, on a GPU they take longer than many.
-    """
-    return device.type == "cuda"
+def image_iterations(given: Material) -> int:
+    """Return the image-iterations of a measurement that are timed: those of all but the first iteration of a round."""
+    each = given.config.round_iterations
+    return sum(given.joined(iteration) for iteration in range(given.config.iterations) if iteration % each)
 
 
 def _compare_schedules(
     cases: Sequence[Case], *, quick: bool, rounds: int, device: torch.device
 ) -> Iterator[CaseResult]:
-    """Measure the fast loop with and without EarlyLate, each through its whole schedule."""
+    """Measure the fast loop with and without EarlyLate, round by round in turns."""
     for case in cases:
         config = schedule(case, quick=quick, device_type=device.type)
         pair = [material(case, config.replace(early_late=early_late), device) for early_late in (False, True)]
         path = _fast_path(case, pair[0], device)
-        for given in pair:
-            _warm_up(given, [path])
-        runs = [[_through(given, path, device) for given in pair] for _ in range(rounds)]
-        off, on = (median(run[side] for run in runs) for side in (0, 1))
-        ratio = median(run[0] / run[1] for run in runs)
+        runs = [_in_turns([_Lane(given, [given.fast(path)]) for given in pair], device) for _ in range(rounds)]
+        off, on = (median(run[side].seconds for run in runs) for side in (0, 1))
+        ratio = median(run[0].seconds / run[1].seconds for run in runs)
         number = len(pair[0].images)
         yield CaseResult(
             case.name, case.title, path.precision, str(path), str(device), torch.get_num_threads(),
             plain_rate=number / off, fast_rate=number / on, ratio=ratio, saved_percent=100 * (1 - 1 / ratio),
             scheduled_percent=config.schedule.saved_percent,
         )  # fmt: skip
-
-
-def _through(given: Material, path: FastPath, device: torch.device) -> float:
-    """Return the seconds of a whole schedule, on a GPU but for its first iteration."""
-    lane, first = _Lane([given.fast(path)]), int(_is_apart(device))
-    lane.go(first)
-    lane.take(given.config.iterations - first, device)
-    lane.loops[0].close()
-    return lane.seconds

@@ -68,7 +68,8 @@ def test_loops_do_the_same_work_and_their_differences_are_told(small):
 def test_the_measured_loop_is_the_engines_and_reaches_the_plain_images_in_float64(small, case):
     config = schedule(case, quick=True)
     given = material.material(case, config, CPU)
-    assert recovery.image_iterations(given, CPU) == config.schedule.image_iterations(2 * case.pack)
+    each = config.round_iterations
+    assert each * recovery.image_iterations(given) == (each - 1) * config.schedule.image_iterations(2 * case.pack)
     doubled = dataclasses.replace(given, network=given.network.double(), images=given.images.double())
     lanes = recovery._side_by_side(doubled, [recovery._fast_path(case, given, CPU)], CPU)
     torch.testing.assert_close(lanes[1].last[0].state.images, lanes[0].images(given.places), rtol=0, atol=1e-7)
@@ -102,22 +103,23 @@ def test_224_pixels_are_measured_in_reduced_precision_where_they_are_asked_for(s
     assert record["ratio"] > 0
 
 
-def test_on_a_gpu_the_first_and_the_last_iteration_are_not_timed(small, monkeypatch):
-    config = schedule(PACKED, quick=True, device_type="cuda")
-    assert config.iterations > 3 * config.schedule.num_rounds
-    config = config.replace(iterations=12, round_iterations=3)
+def test_the_first_iteration_of_a_round_is_not_timed(small, monkeypatch):
+    for case in (*CASES, TINY):
+        for quick, device_type in ((False, "cpu"), (True, "cpu"), (False, "cuda"), (True, "cuda")):
+            assert schedule(case, quick=quick, device_type=device_type).round_iterations > 1
+    config = schedule(PACKED, quick=True).replace(iterations=12, round_iterations=3)
     given = material.material(PACKED, config, CPU)
-    whole = recovery.image_iterations(given, CPU)
-    timed = []
-    monkeypatch.setattr(recovery, "_is_apart", lambda device: True)
+    timed, taken = [], []
+    go = recovery._Lane.go
+    monkeypatch.setattr(recovery._Lane, "go", lambda lane, count: taken.append(count) or go(lane, count))
     monkeypatch.setattr(recovery, "_seconds", lambda work, device: timed.append(work()) or 1.0)
     lanes = recovery._side_by_side(given, [recovery._fast_path(PACKED, given, CPU)], CPU)
-    assert [lane.seconds for lane in lanes] == [4.0, 4.0]  # a turn a round; the weighed iteration does not count
+    assert [lane.seconds for lane in lanes] == [4.0, 4.0]  # a turn a round
+    assert taken == 3 * [1, 2, 1, 2] + [2, 2]  # two lanes; in the last round that iteration is weighed
     assert all(lane.kept_mb > 0 for lane in lanes)
-    assert recovery.image_iterations(given, CPU) == whole - given.joined(0) - given.joined(11)
+    joined = [given.joined(iteration) for iteration in range(12)]
+    assert recovery.image_iterations(given) == sum(joined) - sum(joined[::3])
     assert lanes[1].last[0].iteration == 11
-    recovery._warm_up(given, [recovery._fast_path(PACKED, given, CPU)])
-    assert given.one_a_round().config.iterations == 4
 
 
 def test_a_gpu_is_waited_for_before_and_after(monkeypatch):
@@ -142,14 +144,17 @@ def test_convolutions_of_the_plain_loop_may_use_tf32(small, monkeypatch):
 
 def test_schedules_are_compared_by_their_time(small, monkeypatch):
     case = dataclasses.replace(TINY, compares_schedules=True)
-    seconds = iter([8.0, 4.0, 8.0, 5.0, 8.0, 4.0])  # off, on: three rounds
+    quarter = (2.0, 1.0)  # off, on: eight rounds in turns, three times
+    seconds = iter(quarter * 8 + (2.0, 1.25) * 8 + quarter * 8)
     monkeypatch.setattr(recovery, "_seconds", lambda work, device: next(seconds))
     (result,) = recovery.bench_recovery([case], quick=True, rounds=3, device=CPU)
     assert result.ratio == pytest.approx(2.0)
     assert result.saved_percent == pytest.approx(50.0)
-    assert (result.plain_rate, result.fast_rate) == (100 / 8, 100 / 4)
+    assert result.scheduled_percent == pytest.approx(42.25)
+    assert (result.plain_rate, result.fast_rate) == (100 / 16, 100 / 8)
     assert result.max_abs_diff is None
     assert result.to_record()["max_abs_diff"] is None
+    assert next(seconds, None) is None
 
 
 def test_operations_are_counted_forwards_and_back():
