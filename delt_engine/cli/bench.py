@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import click
 from delt_engine.bench.cases import CASES, find_cases, named
 from delt_engine.cli import benching
 from delt_engine.cli.output import progress_option, reporter, say, say_json, say_table
+from delt_engine.waiting import settle_waiting
 
 ROUNDS = 3
 _NAMES = ", ".join(case.name for case in CASES)
@@ -38,7 +38,7 @@ def recover(
     Both take the same images and crops in turns; beside each ratio stands by how much their images differ. Cases of
     224 px and of packed batches are measured on CUDA devices, elsewhere when they are asked for by name.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as runs have it; read when torch is loaded
+    settle_waiting()  # as runs have it; read when torch is loaded
     named(CASES, names)  # what is not there is said before torch is loaded
     from delt_engine.bench.recovery import bench_recovery
     from delt_engine.models.devices import pick_device

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import click
 
 from delt_engine.cli.output import progress_option, reporter, say, say_json, say_table
+from delt_engine.waiting import settle_waiting
 
 ROUNDS = 3
 
@@ -42,7 +42,7 @@ def rank(
     Both score the same pictures; beside each ratio stands by how much their probabilities differ, and where the
     engine's time went.
     """
-    _prepare()
+    settle_waiting()  # as runs have it; read when torch is loaded
     from delt_engine.bench.rank import bench_rank, find_cases
     from delt_engine.models.devices import pick_device
 
@@ -65,7 +65,7 @@ def evaluate(
 
     Both see the same crops and mixes; beside each ratio stands by how much their mean losses differ.
     """
-    _prepare()
+    settle_waiting()  # as runs have it; read when torch is loaded
     from delt_engine.bench.evaluate import bench_evaluate, find_cases
     from delt_engine.models.devices import pick_device
 
@@ -122,7 +122,3 @@ def _row(record: dict[str, Any], more: Sequence[str]) -> list[str]:
 
 def _rounds(rounds: int | None, quick: bool) -> int:
     return rounds or (1 if quick else ROUNDS)
-
-
-def _prepare() -> None:
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as runs have it; read when torch is loaded

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
 from delt_engine.analysis.cost import predicted_seconds
 from delt_engine.config import Experiment
+from delt_engine.waiting import settle_waiting
 
 
 def measured(experiment: Experiment, num_classes: int, report: Callable[[str, int, int], None]) -> dict[str, Any]:
@@ -18,7 +18,7 @@ def measured(experiment: Experiment, num_classes: int, report: Callable[[str, in
         num_classes: classes that the time is predicted for.
         report: told how far it is.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as runs have it; read when torch is loaded
+    settle_waiting()  # as runs have it; read when torch is loaded
     from delt_engine.runs.measuring import measure
 
     rate = measure(experiment, report)

@@ -26,6 +26,7 @@ from delt_engine.runs.processes import end, identity, is_running, memory_bytes
 from delt_engine.runs.records import Kind, ProcessRecord, RunOptions, now
 from delt_engine.runs.store import Run, new_run_path
 from delt_engine.runs.worker import device_lock_name
+from delt_engine.waiting import settle_waiting
 
 __all__ = [
     "cancel",
@@ -210,7 +211,7 @@ def _environment() -> dict[str, str]:
     paths = [str(PROJECT), *filter(None, [environment.get("PYTHONPATH")])]
     environment["PYTHONPATH"] = os.pathsep.join(paths)
     environment["PYTHONUNBUFFERED"] = "1"
-    environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # see pipeline; read when torch is loaded
+    settle_waiting(environment)
     return environment
 
 

@@ -7,7 +7,6 @@ free, so a run that waits costs next to nothing.
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -21,6 +20,7 @@ from delt_engine.runs.sources import asks_for_teacher, find_source
 from delt_engine.runs.starting import begin
 from delt_engine.runs.store import Run
 from delt_engine.runs.worker import DeviceLock, Wishes, claimed, device_lock_name, listening, stopped_status
+from delt_engine.waiting import settle_waiting
 
 Event = dict[str, Any]
 
@@ -143,9 +143,7 @@ def _check_same(run: Run, record: RunRecord, inputs: Inputs) -> None:
 
 def _set_up_torch(run: Run, device: str) -> str:
     """Import torch, settle device and threads as the run began with, and return the device's name."""
-    # Threads that spin while they wait starve one another as soon as anything else wants a core, such as the app and
-    # its browser: measured on two busy cores, waiting asleep is 2 to 10 times as fast. Read when torch is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    settle_waiting()  # read when torch is loaded
     import torch
 
     from delt_engine.models.devices import pick_device

@@ -26,6 +26,7 @@ from delt_engine.paths import PROJECT, home
 from delt_engine.runs import files
 from delt_engine.runs.processes import identity, is_running
 from delt_engine.runs.records import ProcessRecord
+from delt_engine.waiting import settle_waiting
 
 State = Literal["none", "running", "done", "failed"]
 _NAMES = ("process.json", "result.json", "log.txt")
@@ -135,7 +136,7 @@ def start(work: Task, words: Sequence[str]) -> Task:
         work.path.mkdir(parents=True, exist_ok=True)
     environment = dict(os.environ)
     environment["PYTHONPATH"] = os.pathsep.join([str(PROJECT), *filter(None, [environment.get("PYTHONPATH")])])
-    environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    settle_waiting(environment)
     command = [sys.executable, "-m", "delt_engine", *words, "--json", "--progress-json"]
     with (work.path / "result.json").open("wb") as out, (work.path / "log.txt").open("wb") as log:
         try:
