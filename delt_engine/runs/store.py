@@ -30,7 +30,7 @@ from delt_engine.runs.records import STATUSES, Kind, ProcessRecord, RunOptions, 
 if TYPE_CHECKING:
     from delt_engine.selection import SelectedImage
 
-__all__ = ["STATUSES", "Run", "check_free", "class_folders", "example_runs", "list_runs", "new_run_path"]
+__all__ = ["STATUSES", "Run", "check_free", "class_folders", "list_runs", "new_run_path"]
 
 _PREPARED = {"run.json", "job.json", "log.txt", "control", "queue", "labels.json", "parent.json"}
 """What a folder may hold while its run is queued and nothing has been made yet."""
@@ -388,8 +388,3 @@ def list_runs(folder: str | Path | None = None) -> list[Run]:
     except OSError:
         return []
     return sorted(runs, key=lambda run: (run.record().created if not run.unreadable else "", run.id), reverse=True)
-
-
-def example_runs() -> list[Run]:
-    """Return the finished runs that ship with the project, in order of name."""
-    return sorted(list_runs(assets_dir() / "examples"), key=lambda run: run.id)

@@ -23,6 +23,7 @@ from delt_engine.errors import DataError
 from delt_engine.models.card import TeacherCard, find_teacher, read_card
 from delt_engine.paths import assets_dir, runs_dir
 from delt_engine.ranking import Ranking, cached_ranking, whole_box
+from delt_engine.runs.examples import in_order
 from delt_engine.runs.files import png_bytes
 from delt_engine.runs.image_facts import ImageFacts, selected_of
 from delt_engine.runs.image_facts import image_facts as image_facts_of
@@ -43,8 +44,8 @@ def runs() -> list[Run]:
 
 
 def examples() -> list[Run]:
-    """Return the finished runs that ship with the project, in order of name."""
-    return sorted(_known(assets_dir() / "examples"), key=lambda run: run.id)
+    """Return the finished runs that ship with the project: DELT's first, then those of the other methods."""
+    return in_order(_known(assets_dir() / "examples"))
 
 
 def _known(folder: Path) -> list[Run]:

@@ -8,7 +8,8 @@ import numpy as np
 
 from delt_engine.analysis.lab import Lab, SubjectRecord, lab_folders
 from delt_engine.config import RecoverConfig
-from delt_engine.runs.store import Run, example_runs, list_runs
+from delt_engine.runs.examples import example_runs
+from delt_engine.runs.store import Run, list_runs
 from pages.shared import class_rows, lab_cached, strips
 from pages.shared.strips import stamp
 from pages.shared.wording import run_title

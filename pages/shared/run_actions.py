@@ -83,9 +83,12 @@ def again_buttons(run: Run, page: str) -> None:
 
 
 def open_button(run: Run, page: str, *, primary: bool = False) -> None:
-    """Draw the button that opens the run in the gallery."""
-    label, kind = "Open in gallery", "primary" if primary else "secondary"
-    if st.button(label, icon=":material/photo_library:", type=kind, key=f"{page}/open/{run.id}"):
+    """Draw the button that opens the run in the gallery; students in the page of accuracies."""
+    kind = "primary" if primary else "secondary"
+    if run.record().kind == "evaluate":
+        if st.button("Open in accuracy", icon=":material/leaderboard:", type=kind, key=f"{page}/open/{run.id}"):
+            nav.go("explore/accuracy", runs=run.id)
+    elif st.button("Open in gallery", icon=":material/photo_library:", type=kind, key=f"{page}/open/{run.id}"):
         nav.go("explore/gallery", run=run.id)
 
 

@@ -25,7 +25,7 @@ ICONS = {"recover": ":material/image:", "rank": ":material/sort:", "squeeze": ":
 def draw(run: Run) -> None:
     """Draw one run, with its details when the address asks for them."""
     with st.container(border=True):
-        pick, images, words, actions = st.columns([0.35, 3, 5, 4], vertical_alignment="center")
+        pick, images, words, actions = st.columns([0.35, 2.8, 5.9, 3.3], vertical_alignment="center")
         with pick:
             if not is_example(run):
                 st.checkbox(f"Choose {run.id}", key=f"runs/pick/{run.id}", label_visibility="collapsed")
@@ -116,10 +116,8 @@ def _buttons(run: Run) -> None:
             if st.button("Watch", icon=":material/visibility:", key=f"runs/watch/{run.id}"):
                 page = "explore/accuracy" if run.record().kind == "evaluate" else "distill/recover"
                 nav.go(page, run=run.id)
-        elif run.record().kind == "recover" and run.classes:
+        elif _has_something_to_open(run):
             run_actions.open_button(run, "runs")
-        elif run.record().kind == "evaluate" and run.status == "finished":
-            nav.link("explore/accuracy", "Open in accuracy", runs=run.id)
     is_open = st.query_params.get("run") == run.id
     st.button(
         "Close" if is_open else "Details",
@@ -129,6 +127,12 @@ def _buttons(run: Run) -> None:
         on_click=_show_details,
         args=("" if is_open else run.id,),
     )
+
+
+def _has_something_to_open(run: Run) -> bool:
+    if run.record().kind == "recover":
+        return bool(run.classes)
+    return run.record().kind == "evaluate" and run.status == "finished"
 
 
 def _show_details(run_id: str) -> None:

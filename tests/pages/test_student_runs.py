@@ -10,6 +10,7 @@ from delt_engine.runs.evaluations import evaluation_experiment
 from delt_engine.runs.processes import this_process
 from delt_engine.runs.sources import find_source
 from delt_engine.runs.store import Run
+from pages.shared import nav
 from pages.shared.progress import progress
 from pages.shared.student_words import own_title
 
@@ -64,3 +65,16 @@ def test_the_job_strip_says_which_student_and_epoch(home, open_page) -> None:
     app = open_page("start/home")
     assert not app.exception
     assert "Training student 1 of 3, epoch 12 of 60" in " ".join(entry.value for entry in app.sidebar.caption)
+
+
+def test_finished_students_open_in_the_page_of_accuracies_and_images_in_the_gallery(
+    home, open_page, monkeypatch
+) -> None:
+    source = make_finished_run(home / "runs" / "source")
+    make_evaluation(home / "runs" / "students", source, (40.0,))
+    went = []
+    monkeypatch.setattr(nav, "go", lambda name, **query: went.append((name, query)))
+    app = open_page("manage/runs")
+    for run_id in ("students", "source"):
+        app.button(key=f"runs/open/{run_id}").click().run()
+    assert went == [("explore/accuracy", {"runs": "students"}), ("explore/gallery", {"run": "source"})]

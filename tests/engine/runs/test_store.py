@@ -13,7 +13,7 @@ from delt_engine.runs import files, store
 from delt_engine.runs.naming import class_folders, new_run_path, relevant_settings, with_absolute_paths
 from delt_engine.runs.processes import identity, this_process
 from delt_engine.runs.records import SCHEMA_VERSION
-from delt_engine.runs.store import Run, example_runs, list_runs
+from delt_engine.runs.store import Run, list_runs
 
 
 def test_a_new_run_is_queued_and_says_what_it_is(tmp_path) -> None:
@@ -171,11 +171,9 @@ def test_runs_are_listed_newest_first_and_opened_by_path_or_id(tmp_path, monkeyp
     assert list_runs(tmp_path / "absent") == []
 
 
-def test_examples_come_from_the_shipped_files(tmp_path, monkeypatch) -> None:
+def test_examples_are_opened_by_their_name(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(store, "assets_dir", lambda: tmp_path)
-    make_finished_run(tmp_path / "examples" / "delt")
     make_finished_run(tmp_path / "examples" / "cda", fake_experiment("cda"))
-    assert [run.id for run in example_runs()] == ["cda", "delt"]
     assert Run.open("cda").experiment.recover.method == "cda"
 
 
