@@ -9,6 +9,8 @@ from contextlib import ExitStack
 import torch
 from torch import Tensor, nn
 
+from delt_engine.models.devices import wait_for
+
 TIMES = 3
 
 
@@ -40,19 +42,11 @@ def convolution_rate(network: nn.Module, images: Tensor, precision: str) -> floa
 
 
 def _seconds(layer: nn.Module, leaf: Tensor, grad: Tensor) -> float:
-    wait(leaf.device)
+    wait_for(leaf.device)
     began = time.perf_counter()
     torch.autograd.grad(layer(leaf), leaf, grad)
-    wait(leaf.device)
+    wait_for(leaf.device)
     return time.perf_counter() - began
-
-
-def wait(device: torch.device) -> None:
-    """Wait until a GPU has done what it was told."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    elif device.type == "mps":
-        torch.mps.synchronize()
 
 
 def _calls(network: nn.Module, images: Tensor) -> list[tuple[nn.Conv2d, torch.Size]]:

@@ -23,9 +23,10 @@ import torch
 from torch import Tensor, nn
 
 from delt_engine.bench.cases import Case, schedule
-from delt_engine.bench.limit import convolution_rate, wait
+from delt_engine.bench.limit import convolution_rate
 from delt_engine.bench.material import Material, material
 from delt_engine.config import RecoverConfig
+from delt_engine.models.devices import wait_for
 from delt_engine.recovery.objective import Objective
 from delt_engine.recovery.speed import FastPath, choose
 from delt_engine.seeding import generator
@@ -202,10 +203,10 @@ class _Lane:
 
 def _seconds(work: Callable[[], Any], device: torch.device) -> float:
     """Return the seconds that some work takes. A GPU works on by itself, so it is waited for before and after."""
-    wait(device)
+    wait_for(device)
     began = time.perf_counter()
     work()
-    wait(device)
+    wait_for(device)
     return time.perf_counter() - began
 
 

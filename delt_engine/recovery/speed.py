@@ -1,7 +1,8 @@
 """How an iteration is computed: what ``auto`` in the settings means on a device; torch-free.
 
-Decided by rules, not by measuring, so the same machine always decides the same; what a run decided is kept in its
-record and used again when it goes on.
+Decided by rules, so the same machine always decides the same. A run on a CUDA device then measures how many batches a
+step suit it (:mod:`delt_engine.recovery.trial`); what a run decided is kept in its record and used again when it goes
+on.
 """
 
 from __future__ import annotations

@@ -7,35 +7,28 @@ at random is keyed by seed and batch; so a run that was stopped anywhere ends in
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
-from delt_engine.config import Experiment
 from delt_engine.data.tensors import denormalise, normalise, to_pixels, to_u8
 from delt_engine.errors import RunCancelled
-from delt_engine.models.teachers import Teacher
 from delt_engine.recovery.augment import crop_plan
 from delt_engine.recovery.batches import BatchPlan, pack_batches, plan_batches
-from delt_engine.recovery.folding import fold
 from delt_engine.recovery.loop import BatchState, RecoverStep, recover, start_noise
-from delt_engine.recovery.speed import FastPath, choose
+from delt_engine.recovery.speed import FastPath
 from delt_engine.runs.checkpoint import Position, positions, read_checkpoint, remove_checkpoint, write_checkpoint
-from delt_engine.runs.inputs import Inputs
 from delt_engine.runs.memory import peak_memory
 from delt_engine.runs.pictures import are_written, remove_live, write_images
 from delt_engine.runs.predictions import is_due, write_predictions
-from delt_engine.runs.ranks import this_rank
+from delt_engine.runs.settling import RecoverJob, settled
 from delt_engine.runs.sharing import Shared
 from delt_engine.runs.sparing import memory_record, predicted_mb, spared
 from delt_engine.runs.starting import is_small, pictures, slots_of, start_pixels
 from delt_engine.runs.store import Run
-from delt_engine.runs.worker import Wishes
 from delt_engine.seeding import generator
-from delt_engine.selection import SelectedImage
 
 EVENT_SECONDS = 0.25
 """Shortest time between two step events; it grows to :data:`LONG_EVENT_SECONDS` on long runs."""
@@ -46,23 +39,6 @@ CHECKPOINT_GAP = 1.0
 
 MOST_GROUPS = 24
 """Start groups whose cross-entropy a step tells; of more rounds, evenly chosen ones, first and last kept."""
-
-
-@dataclass(frozen=True, eq=False)
-class RecoverJob:
-    """What the recover stage works with."""
-
-    run: Run
-    inputs: Inputs
-    teacher: Teacher
-    selection: tuple[SelectedImage, ...]
-    device: torch.device
-    wishes: Wishes
-
-    @property
-    def experiment(self) -> Experiment:
-        """All settings."""
-        return self.run.experiment
 
 
 def image_iterations(plan: BatchPlan, iterations: int, round_iterations: int) -> int:
@@ -90,7 +66,7 @@ def recover_batches(job: RecoverJob) -> Iterator[dict[str, Any]]:
         RunCancelled: asked to stop; what resume needs is written.
     """
     config = job.experiment.recover
-    fast = yield from _settled(job)
+    fast = yield from settled(job)
     plans = pack_batches(plan_batches(job.inputs.classes, config), fast.pack)
     tally = _Tally(job.run, plans)
     _write_start_images(job, plans)
@@ -137,23 +113,6 @@ def _recovered(job: RecoverJob, plans: Sequence[BatchPlan], tally: _Tally, fast:
         yield from _BatchWork(job, plan, tally, fast).run(state)
         tally.keep()
         remove_checkpoint(job.run, plan.batch_index)
-
-
-def _settled(job: RecoverJob) -> Generator[dict[str, Any], None, FastPath]:
-    """Return how the run is computed: as its record says, or, at its start, as the settings mean on this device."""
-    kept = job.run.record().speed
-    if kept:
-        return FastPath.from_record(kept)
-    config, ranks = job.experiment.recover, this_rank().size
-    fast = choose(config, job.device.type, job.inputs.dataset.spec.image_size)
-    if ranks > 1 and not config.pack:  # a batch a rank is more than all of them in one
-        fast = replace(fast, pack=max(1, min(fast.pack, len(plan_batches(job.inputs.classes, config)) // ranks)))
-    folding = fold(job.teacher.network) if fast.fold else None
-    layers = {"folded": folding.folded, "layers": folding.layers} if folding else {"folded": 0}
-    job.run.update(speed={**fast.to_record(), **layers})
-    if (fast.precision, fast.pack, fast.compile) != ("float32", 1, False):
-        yield from job.run.note(f"Computed in {fast}.")
-    return fast
 
 
 class _Tally:

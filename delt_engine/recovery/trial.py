@@ -1,0 +1,115 @@
+"""How many batches should take a step together? A short measurement with the run's own teacher, on its own device.
+
+Small steps leave a GPU idle between them, so several batches share one; where a few fill it, more gain nothing and take
+memory. So the number is doubled for as long as the rate rises. What is computed is a run in small: all images joined,
+five iterations, thrown away.
+
+Source: ours.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from delt_engine.config import RecoverConfig
+from delt_engine.models.devices import wait_for
+from delt_engine.models.out_of_memory import free_reserve, is_out_of_memory
+from delt_engine.recovery.augment import crop_plan
+from delt_engine.recovery.batches import pack_batches, plan_batches
+from delt_engine.recovery.loop import recover
+from delt_engine.recovery.speed import FastPath
+from delt_engine.seeding import generator
+
+PREPARED, TIMED = 2, 3
+"""Iterations of each number of batches: the first ones prepare the device, the others are timed."""
+
+GAIN = 1.05
+"""How much faster twice as many batches have to be."""
+
+
+def pack_rates(
+    network: nn.Module,
+    config: RecoverConfig,
+    fast: FastPath,
+    *,
+    image_size: int,
+    device: torch.device,
+    most: int,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[int, float]:
+    """Measure image-iterations a second with 1, 2, 4, ... batches a step, for as long as the rate rises.
+
+    Args:
+        network: the teacher, on the device.
+        config: the settings; batches are as large as theirs.
+        fast: how it is computed, whatever its ``pack`` is.
+        image_size: S, side of the images in pixels.
+        device: where.
+        most: batches at most.
+        clock: tells the seconds.
+
+    Returns:
+        Number of batches to rate, in the order measured; the last one may be slower than the one before. Numbers for
+        which the memory does not suffice are left out, so it may be empty.
+    """
+    trial = config.replace(iterations=PREPARED + TIMED, round_iterations=PREPARED + TIMED, early_late=False)
+    rates: dict[int, float] = {}
+    number = 1
+    while number <= most:
+        try:
+            rate = _rate(network, trial, replace(fast, pack=number), image_size, device, clock)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            free_reserve(device)
+            break
+        best = max(rates.values(), default=0.0)
+        rates[number] = rate
+        if rate < GAIN * best:
+            break
+        number *= 2
+    return rates
+
+
+def best_pack(rates: dict[int, float]) -> int:
+    """Return the smallest number of batches that no other one beats by more than :data:`GAIN`; 1 without rates.
+
+    >>> best_pack({1: 100.0, 2: 180.0, 4: 187.0}), best_pack({})
+    (2, 1)
+    """
+    highest = max(rates.values(), default=0.0)
+    return next((number for number, rate in rates.items() if rate * GAIN >= highest), 1)
+
+
+def _rate(
+    network: nn.Module,
+    config: RecoverConfig,
+    fast: FastPath,
+    image_size: int,
+    device: torch.device,
+    clock: Callable[[], float],
+) -> float:
+    """Return the image-iterations a second of one number of batches."""
+    each = max(1, config.batch_size // config.ipc) if config.batching == "classes" else config.batch_size
+    plan = pack_batches(plan_batches(each * fast.pack, config), fast.pack)[0]
+    count = len(plan.slots)
+    draws = generator(0, "trial")
+    images = torch.randn(count, 3, image_size, image_size, generator=draws).to(device)
+    labels = torch.zeros(count, dtype=torch.long, device=device)
+    rows = torch.stack([crop_plan(config, image_size, generator(0, "trial", key)) for key in plan.members])
+    loop = recover(images, labels, network, plan, config, rows, mean=(0.0,) * 3, std=(1.0,) * 3, fast=fast)
+    for _ in range(PREPARED):
+        next(loop)
+    wait_for(device)
+    began = clock()
+    for _ in range(TIMED):
+        next(loop)
+    wait_for(device)
+    seconds = clock() - began
+    loop.close()
+    return TIMED * count / seconds
