@@ -22,6 +22,7 @@ from delt_engine.cli.options import (
 )
 from delt_engine.cli.output import say, say_json, say_table
 from delt_engine.cli.progress import display
+from delt_engine.cli.recovery import flags
 from delt_engine.config import Experiment, RelabelConfig
 from delt_engine.errors import ConfigError
 from delt_engine.runs import ranks
@@ -92,8 +93,7 @@ def _launch(number: int, words: list[str], out: Path, *, as_json: bool, quiet: b
     Raises:
         Exit: it failed or was stopped, which was said.
     """
-    flags = [flag for flag, is_on in (("--json", as_json), ("--quiet", quiet)) if is_on]
-    code = ranks.launch(number, [*words, *flags])
+    code = ranks.launch(number, [*words, *flags(as_json=as_json, quiet=quiet)])
     from delt_engine.label_store import is_complete
 
     if code == 0 and not is_complete(out):  # ranks that were asked to stop ended well
