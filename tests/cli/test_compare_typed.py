@@ -22,17 +22,10 @@ from delt_engine.runs.records import RunOptions
 from delt_engine.runs.sources import find_source
 from delt_engine.runs.store import Run, list_runs
 
-pytest_plugins = ["tiny_world"]
+pytest_plugins = ["tiny_world", "rank_processes"]
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 QUICK = ["--epochs", "2", "--rand-augment", "none"]
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

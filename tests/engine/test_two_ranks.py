@@ -15,16 +15,10 @@ from waiting import PATIENCE_S
 from delt_engine.models.team import ALONE
 from tests import two_ranks
 
+pytest_plugins = ["rank_processes"]
+pytestmark = pytest.mark.usefixtures("one_thread")
 ROOT = Path(two_ranks.__file__).resolve().parent.parent
 EXACT = ["squeezed_without_batchnorm", "student_without_batchnorm", "student_of_stored_labels"]
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
