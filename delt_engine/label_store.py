@@ -103,15 +103,8 @@ class StoreFacts:
     def size(self) -> StoreSize:
         """What the whole store takes."""
         config = self.config.replace(temperature=self.temperature)
-        return predicted_bytes(
-            self.images,
-            self.num_classes,
-            self.epochs,
-            self.relabel,
-            config,
-            image_size=self.image_size,
-            mosaic=self.mosaic,
-        )
+        count, classes, side = self.images, self.num_classes, self.image_size
+        return predicted_bytes(count, classes, self.epochs, self.relabel, config, image_size=side, mosaic=self.mosaic)
 
 
 @dataclass(frozen=True)
@@ -182,12 +175,10 @@ class LabelStore:
             DataError: the folder holds something else, or the disk has no room for the store.
         """
         path = Path(path)
-        if (path / MANIFEST).is_file():
+        if is_begun(path):
             store = cls.open(path)
-            _check_same(asdict(store.facts), asdict(facts), f"out: {path} holds labels of")
+            store.check(facts)
             return store
-        if path.exists() and (not path.is_dir() or any(not _is_unfinished(entry) for entry in path.iterdir())):
-            raise DataError(f"out: {path} given, but it must be a new folder, an empty one, or labels to go on with.")
         needed, free = facts.size.total, shutil.disk_usage(_existing(path)).free
         if needed > free:
             raise DataError(
@@ -215,6 +206,14 @@ class LabelStore:
                 f"label_store: {path} has format {facts.format}, but this version reads format {FORMAT}; relabel again."
             )
         return cls(path, facts)
+
+    def check(self, facts: StoreFacts) -> None:
+        """Refuse to go on with labels that are not the very same: of other images, another teacher, form and so on.
+
+        Raises:
+            DataError: they differ.
+        """
+        _check_same(asdict(self.facts), asdict(facts), f"out: {self.path} holds labels of")
 
     def epoch_path(self, epoch: int) -> Path:
         """Return the file of an epoch, from 1."""
@@ -318,16 +317,18 @@ class LabelStore:
             raise DataError(f"label_store: {self.epoch_path(epoch)} is damaged; remove it and relabel again.") from None
 
 
-def check_begun(path: str | Path, settings: RelabelConfig, *, epochs: int, seed: int) -> None:
-    """Refuse to go on with labels of another form, length or seed, before anything is read; free where none are.
+def is_begun(path: str | Path) -> bool:
+    """Return whether labels are there to go on with; False where a store can be begun.
 
     Raises:
-        DataError: they differ.
+        DataError: the folder holds something else.
     """
-    if (Path(path).expanduser() / MANIFEST).is_file():
-        store = LabelStore.open(path)
-        asked = {**asdict(store.facts), **settings.model_dump(), "epochs": epochs, "seed": seed}
-        _check_same(asdict(store.facts), asked, f"out: {store.path} holds labels of")
+    path = Path(path)
+    if (path / MANIFEST).is_file():
+        return True
+    if path.exists() and (not path.is_dir() or any(not _is_unfinished(entry) for entry in path.iterdir())):
+        raise DataError(f"out: {path} given, but it must be a new folder, an empty one, or labels to go on with.")
+    return False
 
 
 def is_complete(path: str | Path) -> bool:

@@ -129,6 +129,22 @@ class StoredLabels:
             )
         return cls(store)
 
+    def check_teacher(self, teacher: nn.Module) -> None:
+        """Refuse a training whose teacher is not the one that made the labels.
+
+        Args:
+            teacher: its logits are the classes of the images.
+
+        Raises:
+            DataError: it has other weights.
+        """
+        made_with, given = self.store.facts.teacher_fingerprint, weights_fingerprint(teacher.state_dict())
+        if made_with != given:
+            raise DataError(
+                f"label_store: {self.store.path} has labels of teacher {made_with}, but {given} is asked for; name "
+                "that one with --teacher, or run `delt relabel` with this one."
+            )
+
     def draws(self, epoch: int) -> EpochDraws:
         """Return the recorded draws of an epoch."""
         return self._of(epoch)[0]
@@ -211,12 +227,23 @@ def begin_store(
 
     The arguments, and what is raised, are those of :func:`relabel`.
     """
-    if config.batch_size is None or config.rand_augment == "auto":
-        raise ConfigError("batch_size: it is left open, but labels are written with resolved settings.")
-    store = LabelStore.create(out, _facts(train, config, settings, seed, weights_fingerprint(teacher.state_dict())))
+    store = LabelStore.create(out, store_facts(train, teacher, config, settings, seed=seed))
     if settings.directions and not store.basis_path.is_file():
         _find_directions(store, teacher, DeviceImages(train, pick_device(str(device))), config)
     return store
+
+
+def store_facts(
+    train: ImageTable, teacher: nn.Module, config: EvaluateConfig, settings: RelabelConfig, *, seed: int
+) -> StoreFacts:
+    """Return what the store of a training is of; the arguments are those of :func:`relabel`.
+
+    Raises:
+        ConfigError: settings that are not resolved.
+    """
+    if config.batch_size is None or config.rand_augment == "auto":
+        raise ConfigError("batch_size: it is left open, but labels are written with resolved settings.")
+    return _facts(train, config, settings, seed, weights_fingerprint(teacher.state_dict()))
 
 
 def write_epochs(

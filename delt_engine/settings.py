@@ -63,7 +63,7 @@ class Settings(BaseModel):
 
 @dataclass(frozen=True)
 class FieldSpec:
-    """One setting as a control sees it: name, flag, kind, default, limits, texts."""
+    """One setting as a control sees it: name, flag, kind, default, limits, texts, and whether it may be left open."""
 
     name: str
     flag: str
@@ -76,6 +76,7 @@ class FieldSpec:
     help: str
     source: str
     more: bool
+    may_be_open: bool = False
 
 
 def _kind(annotation: Any) -> tuple[str, tuple[str, ...]]:
@@ -118,6 +119,7 @@ def field_specs(record: type[Settings]) -> tuple[FieldSpec, ...]:
                 help=info.description or "",
                 source=extra.get("source", ""),
                 more=bool(extra.get("more")),
+                may_be_open=type(None) in get_args(info.annotation),
             )
         )
     return tuple(specs)

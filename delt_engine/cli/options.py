@@ -12,7 +12,15 @@ import click
 
 from delt_engine.config import EvaluateConfig, Experiment, FieldSpec, Settings, field_specs
 from delt_engine.methods import METHOD_STAGES
-from delt_engine.runs.commands import RUN_OPTIONS, STAGE_RECORDS, TEACHER_SETTINGS, image_size_of, split_names
+from delt_engine.runs.commands import (
+    OPEN,
+    RUN_OPTIONS,
+    STAGE_RECORDS,
+    TEACHER_SETTINGS,
+    image_size_of,
+    is_open_number,
+    split_names,
+)
 from delt_engine.runs.records import RunOptions
 
 
@@ -29,6 +37,23 @@ class _Numbers(click.ParamType):
             return tuple(int(part) for part in value.split(",") if part.strip())
         except ValueError:
             self.fail(f"{value!r} given, but whole numbers with commas between them are needed.", param, ctx)
+
+
+_LEFT_OPEN = object()
+"""A number that was typed as ``auto``; None is one that was not typed."""
+
+
+class _OrOpen(click.ParamType):
+    """A number, or ``auto`` for a setting that a rule decides, which is typed where the recipe itself has a number."""
+
+    def __init__(self, number: click.ParamType) -> None:
+        self._number, self.name = number, number.name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number, or what stands for one that is left open."""
+        if value is _LEFT_OPEN or value == OPEN:
+            return _LEFT_OPEN
+        return self._number.convert(value, param, ctx)
 
 
 _TYPES: dict[str, Any] = {
@@ -68,6 +93,7 @@ def _option(stage: str, spec: FieldSpec) -> Decorator:
         flag = spec.flag.removeprefix("--")
         return click.option(f"--{flag}/--no-{flag}", name, default=None, help=_help(spec))
     kind = click.Choice(spec.choices) if spec.kind == "choice" else _TYPES[spec.kind]
+    kind = _OrOpen(kind) if is_open_number(spec) else kind
     is_list = spec.kind == "texts"
     return click.option(
         spec.flag, name, type=kind, default=None, multiple=is_list, help=_help(spec), metavar=_metavar(spec)
@@ -75,6 +101,8 @@ def _option(stage: str, spec: FieldSpec) -> Decorator:
 
 
 def _metavar(spec: FieldSpec) -> str | None:
+    if is_open_number(spec):
+        return f"{'N' if spec.kind == 'int' else 'X'}|{OPEN}"
     return {"int": "N", "float": "X", "text": "TEXT", "texts": "NAME,...", "ints": "N,..."}.get(spec.kind)
 
 
@@ -114,7 +142,7 @@ def typed_settings(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     for name, value in values.items():
         stage, joint, setting = name.partition(_JOINT)
         if joint and stage != "option" and value is not None and value != ():
-            typed.setdefault(stage, {})[setting] = value
+            typed.setdefault(stage, {})[setting] = None if value is _LEFT_OPEN else value
     overall = typed.get("experiment", {})
     if "classes" in overall:
         overall["classes"] = tuple(part for text in overall["classes"] for part in split_names(text))

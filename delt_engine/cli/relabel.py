@@ -22,6 +22,7 @@ from delt_engine.cli.options import (
 )
 from delt_engine.cli.output import say, say_json, say_table
 from delt_engine.cli.progress import display
+from delt_engine.cli.recovery import flags
 from delt_engine.config import Experiment, RelabelConfig
 from delt_engine.errors import ConfigError
 from delt_engine.runs import ranks
@@ -74,16 +75,19 @@ def relabel(source: str, out: Path | None, predict: bool, as_json: bool, quiet: 
 
 def _check_before(experiment: Experiment, source: Source, out: Path) -> None:
     """Say once what is wrong with the question; ranks that fail are started again and would repeat it."""
-    from delt_engine.label_store import check_begun
+    from delt_engine.label_store import is_begun
     from delt_engine.models.devices import pick_device
     from delt_engine.runs.inputs import load_inputs
-    from delt_engine.runs.relabeling import check_soft
+    from delt_engine.runs.relabeling import check_soft, find_teacher_of, relabel_job
 
     check_soft(experiment.evaluate)
     pick_device(experiment.device)
     source.check_ready()
-    load_inputs(experiment, needs_teacher=asks_for_teacher(experiment, source))
-    check_begun(out, experiment.relabel, epochs=experiment.evaluate.epochs, seed=experiment.seed)
+    if is_begun(out):
+        relabel_job(experiment.replace(device="cpu"), source).check(out)  # all that labels hang on is compared
+    else:
+        inputs = load_inputs(experiment, needs_teacher=asks_for_teacher(experiment, source))
+        find_teacher_of(experiment, source, inputs)
 
 
 def _launch(number: int, words: list[str], out: Path, *, as_json: bool, quiet: bool) -> None:
@@ -92,8 +96,7 @@ def _launch(number: int, words: list[str], out: Path, *, as_json: bool, quiet: b
     Raises:
         Exit: it failed or was stopped, which was said.
     """
-    flags = [flag for flag, is_on in (("--json", as_json), ("--quiet", quiet)) if is_on]
-    code = ranks.launch(number, [*words, *flags])
+    code = ranks.launch(number, [*words, *flags(as_json=as_json, quiet=quiet)])
     from delt_engine.label_store import is_complete
 
     if code == 0 and not is_complete(out):  # ranks that were asked to stop ended well

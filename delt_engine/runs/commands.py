@@ -56,6 +56,9 @@ RUN_OPTIONS: dict[str, tuple[str, ...]] = {
 }
 """Which of the run options a command takes."""
 
+OPEN = "auto"
+"""What is typed for a number that is left open, where the recipe has one."""
+
 STAGE_RECORDS: dict[str, type[Settings]] = {
     "squeeze": SqueezeConfig,
     "rank": RankConfig,
@@ -85,6 +88,15 @@ def split_names(text: str) -> tuple[str, ...]:
     """
     rows = list(csv.reader([text], skipinitialspace=True))
     return tuple(name.strip() for name in (rows[0] if rows else []) if name.strip())
+
+
+def is_open_number(spec: FieldSpec) -> bool:
+    """Return whether a setting is a number or left open, which is typed as :data:`OPEN`.
+
+    >>> [spec.name for spec in field_specs(EvaluateConfig) if is_open_number(spec)]
+    ['student_width', 'batch_size', 'learning_rate', 'min_crop']
+    """
+    return spec.may_be_open and spec.kind in ("int", "float")
 
 
 def image_size_of(dataset: str, image_size: int | None = None) -> int | None:
@@ -215,7 +227,7 @@ def _words(spec: FieldSpec, value: Any) -> tuple[str, ...]:
         return (spec.flag, join_names(value))
     if spec.kind == "ints":
         return (spec.flag, ",".join(map(str, value)))
-    return (spec.flag, _number(value))
+    return (spec.flag, OPEN if value is None else _number(value))
 
 
 def _number(value: Any) -> str:

@@ -39,10 +39,10 @@ FOLDER = "ranks"
 
 POLL_SECONDS = 0.05
 WELCOME_SECONDS = 300.0
-"""How long the first rank, done with everything, waits for others that are still being started."""
+"""How long the first rank, done with everything, waits for others still being started where the store goes with it."""
 
 FAREWELL_SECONDS = 10.0
-"""How long the first rank stays for the others where the store would go with it."""
+"""How long a rank stays to hear that the others know that it goes."""
 
 RESTARTS = 2
 """How often ranks that were started from here are started again."""
@@ -115,7 +115,8 @@ class Channel:
 
     The launcher's store outlives a restart, with what ranks said that are gone. So the first rank takes a word of its
     own for all its keys, and tells it to each rank that asks with a fresh word. Marks of ranks from before are
-    removed at the start; whoever lives puts its own there again.
+    removed at the start; whoever lives puts its own there again. A good end is heard without a welcome, so that the
+    first rank does not stay for ranks that come late, or never.
     """
 
     def __init__(self) -> None:
@@ -126,10 +127,13 @@ class Channel:
         self._count = 0
         self._own = uuid.uuid4().hex
         self._word = "" if self._rank.number else self._own
+        self._over = f"delt-over-{self._rank.restarts}"
+        self._came: dict[int, str] = {}
+        self._is_ending = threading.Event()
         self._welcoming: threading.Thread | None = None
         if not self._rank.number:
-            for number in range(1, self._rank.size):
-                self._store.delete_key(f"delt-here-{number}")
+            for mark in (self._over, *(f"delt-here-{number}" for number in range(1, self._rank.size))):
+                self._store.delete_key(mark)
             self._welcoming = threading.Thread(target=self._welcome, daemon=True, name="welcome")
             self._welcoming.start()
 
@@ -137,13 +141,12 @@ class Channel:
         """Tell each other rank the word of this first one, once it is there."""
         missing = set(range(1, self._rank.size))
         with contextlib.suppress(RuntimeError):  # the store is gone, and the launcher with it
-            while missing:
+            while missing and not self._is_ending.wait(POLL_SECONDS):
                 for number in sorted(missing):
                     if self._store.check([f"delt-here-{number}"]):
-                        asked = _text(self._store.get(f"delt-here-{number}"))
-                        self._store.set(f"delt-first-{asked}", self._own)
+                        self._came[number] = _text(self._store.get(f"delt-here-{number}"))
+                        self._store.set(f"delt-first-{self._came[number]}", self._own)
                         missing.remove(number)
-                time.sleep(POLL_SECONDS)
 
     def _is_welcome(self) -> bool:
         """Whether the first rank's word is known; asks for it."""
@@ -169,14 +172,14 @@ class Channel:
         Raises:
             RunError: the first rank is gone.
         """
-        try:
+        with self._reaching("first rank"):
             while not self._is_welcome() or not self._store.check([f"delt-{self._word}-{self._count}"]):
+                if self._is_late():
+                    return {"do": "end"}
                 check()
                 time.sleep(POLL_SECONDS)
             self._count += 1
             return json.loads(self._store.get(f"delt-{self._word}-{self._count - 1}"))
-        except RuntimeError as error:  # what torch raises of any broken connection
-            raise RunError(f"rank {self._rank.number}: the first rank cannot be reached ({error}).") from None
 
     def meet(self, check: Callable[[], None]) -> Store:
         """Wait until all ranks have come to the same place, after the same order; all of them go on, or none.
@@ -195,7 +198,7 @@ class Channel:
 
         place, number = f"delt-{self._word}-meeting-{self._count}", self._rank.number
         others = [place] if number else [f"{place}-{other}" for other in range(1, self._rank.size)]
-        try:
+        with self._reaching("other ranks"):
             if number:
                 self._store.set(f"{place}-{number}", "")
             try:
@@ -207,35 +210,63 @@ class Channel:
                     raise
             if self._settled(place, "go") == "off":
                 raise RunCancelled("pause")
-        except RuntimeError as error:  # what torch raises of any broken connection
-            raise RunError(f"rank {number}: the other ranks cannot be reached ({error}).") from None
         return PrefixStore(place, self._store)
 
     def _settled(self, place: str, word: str) -> str:
         """Say a word about a place, and return the first that any rank said."""
         return self._store.compare_set(place, "", word).decode()
 
-    def end(self, welcome_seconds: float = WELCOME_SECONDS) -> None:
+    def left(self) -> set[int]:
+        """Return which other ranks hear no orders any more; the first rank asks."""
+        came = dict(self._came)
+        try:
+            return {number for number, word in came.items() if self._store.check([f"delt-left-{word}"])}
+        except RuntimeError:  # the store is gone, so no order reaches anybody
+            return set(range(1, self._rank.size))
+
+    def end(self, welcome_seconds: float = WELCOME_SECONDS, *, is_good: bool = True) -> None:
         """Tell the others that nothing more comes, and stay until they know where the store would go with us.
 
         Args:
-            welcome_seconds: how long those that are still being started are waited for.
+            welcome_seconds: how long those that are still being started are waited for where it does.
+            is_good: whether the launcher lets the others come to their end too, and does not start all again.
         """
         self.say({"do": "end"})
-        self._welcoming.join(welcome_seconds)
+        if is_good:
+            self._store.set(self._over, "")
         if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+            self._is_ending.set()
+            self._welcoming.join(FAREWELL_SECONDS)  # a thread must not be in the store when the process ends
             return
-        others = [f"delt-{self._word}-bye-{number}" for number in range(1, self._rank.size)]
+        self._welcoming.join(welcome_seconds)
         until = time.monotonic() + FAREWELL_SECONDS
-        while not self._store.check(others) and time.monotonic() < until:
+        while len(self.left()) < self._rank.size - 1 and time.monotonic() < until:
             time.sleep(POLL_SECONDS)
 
     def leave(self) -> None:
-        """Say that the end was heard, or that it is not waited for."""
-        if self._word:
-            self._store.set(f"delt-{self._word}-bye-{self._rank.number}", "")
-        else:
-            self._store.set(f"delt-here-{self._rank.number}", self._own)
+        """Say that the end was heard, or that it is not waited for, and stay until the first rank can know.
+
+        Raises:
+            RunError: it was not there in time, so that the launcher has to know that one rank is missing.
+        """
+        until = time.monotonic() + FAREWELL_SECONDS
+        with self._reaching("first rank"):
+            self._store.set(f"delt-left-{self._own}", "")
+            while not self._is_welcome() and not self._is_late():
+                if time.monotonic() >= until:
+                    raise RunError(f"rank {self._rank.number}: it was to stop before the first rank was there.")
+                time.sleep(POLL_SECONDS)
+
+    def _is_late(self) -> bool:
+        """Whether all came to a good end before this rank was welcome."""
+        return not self._word and self._store.check([self._over])
+
+    @contextlib.contextmanager
+    def _reaching(self, whom: str) -> Iterator[None]:
+        try:
+            yield
+        except RuntimeError as error:  # what torch raises of any broken connection
+            raise RunError(f"rank {self._rank.number}: the {whom} cannot be reached ({error}).") from None
 
 
 def _text(value: bytes | str) -> str:
@@ -257,8 +288,8 @@ def leading() -> Iterator[None]:
     channel()  # first of all: what ranks of before have left behind is removed before those of now come
     try:
         yield
-    except BaseException:
-        channel().end(FAREWELL_SECONDS)  # who was asked to stop, or has failed, does not stay for long
+    except BaseException as error:  # who was asked to stop, or has failed, does not stay for long
+        channel().end(FAREWELL_SECONDS, is_good=isinstance(error, RunCancelled))
         raise
     channel().end()
 

@@ -11,11 +11,11 @@ from torch import nn
 from delt_engine.config import Experiment
 from delt_engine.errors import ConfigError, RunError
 from delt_engine.label_store import LabelStore, StoreSize, predicted_bytes
-from delt_engine.models.card import find_teacher
+from delt_engine.models.card import TeacherCard, find_teacher, has_card, read_card
 from delt_engine.models.devices import pick_device
 from delt_engine.models.teachers import load_teacher
-from delt_engine.relabel import RelabelProgress, begin_store, write_epochs
-from delt_engine.runs.inputs import Report
+from delt_engine.relabel import RelabelProgress, begin_store, store_facts, write_epochs
+from delt_engine.runs.inputs import Inputs, Report
 from delt_engine.runs.sources import Source
 from delt_engine.runs.training_images import evaluation_inputs
 from delt_engine.student_config import EvaluateConfig, RelabelConfig
@@ -59,6 +59,15 @@ class RelabelJob:
         return begin_store(
             self.train, self.teacher, self.config, self.settings, seed=self.seed, device=self.device, out=out
         )
+
+    def check(self, out: Path) -> None:
+        """Refuse to go on with labels that are not the very same.
+
+        Raises:
+            DataError: they differ, or there are none.
+        """
+        facts = store_facts(self.train, self.teacher, self.config, self.settings, seed=self.seed)
+        LabelStore.open(out).check(facts)
 
     def write(self, store: LabelStore, epochs: Sequence[int]) -> Iterator[RelabelProgress]:
         """Write some epochs of the store."""
@@ -107,26 +116,49 @@ def relabel_job(experiment: Experiment, source: Source, report: Report | None = 
     source.check_ready()
     inputs = evaluation_inputs(experiment, source, report)
     device = str(pick_device(experiment.device))
-    made_with = source.run.record().teacher if source.run else None
-    path, spec = inputs.teacher_path, inputs.dataset.spec
-    if path is None:
-        wanted = made_with.ref if made_with else experiment.teacher
-        path = find_teacher(wanted, spec.name, spec.image_size, spec.class_names)
+    path = find_teacher_of(experiment, source, inputs)
     squeezed = experiment.squeeze
     teacher = load_teacher(
         str(path), dataset=inputs.dataset, network=squeezed.network, width=squeezed.width,
         stem=None if squeezed.stem == "auto" else squeezed.stem, device=device,
     )  # fmt: skip
-    if made_with is not None and teacher.card.fingerprint != made_with.fingerprint:
-        raise RunError(f"teacher: {made_with.name} is not the one any more that run {source.ref} was made with.")
+    _check_made_with(source, teacher.card)
     train = inputs.train
     return RelabelJob(
         experiment=experiment,
         source=source,
         train=train,
         teacher=teacher_for(teacher.network, teacher.card.class_names, train.class_names),
-        config=resolve(config, card=teacher.card, train=train, dataset_name=spec.name),
+        config=resolve(config, card=teacher.card, train=train, dataset_name=inputs.dataset.spec.name),
         settings=experiment.relabel,
         seed=experiment.seed,
         device=device,
     )
+
+
+def find_teacher_of(experiment: Experiment, source: Source, inputs: Inputs) -> Path:
+    """Return the file of the teacher: of a run the one its images were made with.
+
+    Args:
+        experiment: names the teacher of what is no run.
+        source: what is labelled.
+        inputs: looked up for it.
+
+    Raises:
+        CheckpointError: no such teacher.
+        RunError: the run's teacher has changed.
+    """
+    made_with = source.run.record().teacher if source.run else None
+    path, spec = inputs.teacher_path, inputs.dataset.spec
+    if path is None:
+        wanted = made_with.ref if made_with else experiment.teacher
+        path = find_teacher(wanted, spec.name, spec.image_size, spec.class_names)
+    if has_card(path):
+        _check_made_with(source, read_card(path))
+    return path
+
+
+def _check_made_with(source: Source, card: TeacherCard) -> None:
+    made_with = source.run.record().teacher if source.run else None
+    if made_with is not None and card.fingerprint != made_with.fingerprint:
+        raise RunError(f"teacher: {made_with.name} is not the one any more that run {source.ref} was made with.")

@@ -74,6 +74,7 @@ class Shared:
         yield from self._told()
         if time.monotonic() - self._looked >= LOOK_SECONDS:
             self._looked = time.monotonic()
+            yield from self._left()
             for number, other in self._others.items():
                 if other.is_lost:
                     yield from self._told()  # its last words
@@ -131,6 +132,19 @@ class Shared:
 
     def _lost(self, number: int) -> RunError:
         return RunError(f"run {self._run.id}: the process of rank {number} is gone; `delt resume` goes on.")
+
+    def _left(self) -> Iterator[Event]:
+        """Look for ranks that were told to stop while they waited for orders: they left without a word in the run."""
+        if all(other.state for other in self._others.values()):
+            return
+        left = ranks.channel().left()
+        yield from self._told()  # what was done before it left
+        for number in sorted(left):
+            if self._others[number].state is None:
+                self._others[number].state = "stopped"
+                event = {"kind": "note", "text": f"Rank {number} was asked to stop and has left."}
+                self._run.event(event)
+                yield event
 
     def _told(self) -> Iterator[Event]:
         for number, other in self._others.items():

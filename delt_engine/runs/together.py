@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -23,6 +24,9 @@ Event = dict[str, Any]
 
 WISHES = (None, "pause", "cancel")
 """What a run can be asked for, the stronger wish later."""
+
+PATIENCE = timedelta(days=1)
+"""How long a rank waits for what the first does alone, such as a test; a lost one is known by its broken connection."""
 
 
 @contextlib.contextmanager
@@ -51,8 +55,9 @@ def met(run: Run, check: Callable[[], None]) -> Iterator[Team]:
         torch.cuda.set_device(rank.device(device))  # NCCL's own buffers would otherwise all lie on the first card
     try:
         dist.init_process_group(
-            "cpu:gloo,cuda:nccl" if is_on_cards else "gloo", store=store, rank=rank.number, world_size=rank.size
-        )
+            "cpu:gloo,cuda:nccl" if is_on_cards else "gloo",
+            store=store, rank=rank.number, world_size=rank.size, timeout=PATIENCE,
+        )  # fmt: skip
     except RuntimeError as error:  # what torch raises of any broken connection
         raise RanksLost(f"rank {rank.number}: the {rank.size} ranks cannot be brought together ({error}).") from None
     try:

@@ -30,7 +30,7 @@ from delt_engine.errors import CheckpointError, ConfigError, DataError
 from delt_engine.models.catalogue import build_network
 from delt_engine.models.devices import pick_device
 from delt_engine.models.team import ALONE, Team
-from delt_engine.relabel import LabelSource, TeacherLabels
+from delt_engine.relabel import LabelSource, StoredLabels, TeacherLabels
 from delt_engine.seeding import generator, seeded
 from delt_engine.student_config import EvaluateConfig
 from delt_engine.students.augment import augmented
@@ -95,7 +95,8 @@ def evaluate(
 
     Raises:
         ConfigError: settings that are not resolved, or a loss that is not finite any more.
-        DataError: classes of train and test differ, or there are fewer than two images.
+        DataError: classes of train and test differ, there are fewer than two images, or stored labels are of another
+            teacher.
         CheckpointError: no teacher where one is needed, or a state of another training.
         RanksLost: another rank of the team is gone.
     """
@@ -145,6 +146,8 @@ def _label_source(teacher: nn.Module | None, config: EvaluateConfig, labels: Lab
     if config.labels == "hard":
         return None
     if labels is not None:
+        if teacher is not None and isinstance(labels, StoredLabels):
+            labels.check_teacher(teacher)
         return labels
     if config.labels == "stored":
         raise ConfigError("labels: 'stored' given, but no label store was opened.")

@@ -22,17 +22,10 @@ from delt_engine.runs.records import RunOptions
 from delt_engine.runs.sources import find_source
 from delt_engine.runs.store import Run, list_runs
 
-pytest_plugins = ["tiny_world"]
+pytest_plugins = ["tiny_world", "rank_processes"]
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 QUICK = ["--epochs", "2", "--rand-augment", "none"]
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture
@@ -84,6 +77,7 @@ def test_evaluate_prints_the_result_and_names_the_run_it_made(typed, source) -> 
         (EvaluateConfig.for_recipe("rded", epochs=30, seeds=3), {"seed": 9}),
         (EvaluateConfig.for_recipe("edc", batch_size=10, learning_rate=0.002, flip=False, ema_decay=0.9), {}),
         (EvaluateConfig.for_recipe("hard", student="mobilenet_v2", student_width=0.5, student_stem="small"), {}),
+        (EvaluateConfig.for_recipe("edc", batch_size=None, learning_rate=None, min_crop=None), {}),
         (EvaluateConfig(loss="kl-t2", mix="mixup", mix_alpha=0.8, min_crop=0.5, precision="float32"), {}),
     ],
 )

@@ -4,54 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import psutil
 import pytest
-import torch
+from rank_processes import LAUNCHER
 from waiting import PATIENCE_S, said_after, wait_for
 
 from delt_engine.runs.store import Run
 
-pytest_plugins = ["colour_folder"]
+pytest_plugins = ["colour_folder", "rank_processes"]
+pytestmark = pytest.mark.usefixtures("one_thread")
 THREE_BATCHES = ["--batch-size", "4", "--checkpoint-seconds", "0.05", "--quiet"]
-LAUNCHER = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--max-restarts", "1"]
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """What runs in this process computes as each rank does: sums of several threads may differ in their last bits."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
-def started(home, monkeypatch):
-    """Start Python with these words; whatever is left of it at the end is killed."""
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    processes = []
-
-    def start(*words) -> subprocess.Popen:
-        environment = {**os.environ, "DELT_HOME": str(home)}
-        command = [sys.executable, *map(str, words)]
-        processes.append(subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE))
-        return processes[-1]
-
-    yield start
-    for process in processes:
-        if process.poll() is None:
-            for member in psutil.Process(process.pid).children(recursive=True):
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    member.kill()
-            process.kill()
-        process.communicate()
 
 
 def pictures(path: Path) -> dict[str, bytes]:
@@ -71,9 +37,7 @@ def test_a_killed_rank_is_started_again_and_the_images_are_those_of_one_process(
     words = [*small, "--mi", "400", "--ri", "100", *THREE_BATCHES]
     assert delt("recover", *words, "--out", tmp_path / "one").exit_code == 0
     run = Run(tmp_path / "two")
-    launcher = started(
-        *LAUNCHER, "--monitor-interval", "0.1", "-m", "delt_engine", "recover", *words, "--out", run.path
-    )
+    launcher = started(*LAUNCHER, "--max-restarts", "1", "-m", "delt_engine", "recover", *words, "--out", run.path)
     wait_for(lambda: other_at_work(run)).kill()
     said = launcher.communicate(timeout=PATIENCE_S)[1].decode()
     assert launcher.returncode == 0, said

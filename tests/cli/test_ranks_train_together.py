@@ -3,47 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import psutil
 import pytest
+from rank_processes import LAUNCHER, ranks_of
 from waiting import PATIENCE_S, wait_for
 
 from delt_engine.models.card import read_card
 from delt_engine.runs.store import Run
 
-pytest_plugins = ["colour_folder"]
+pytest_plugins = ["colour_folder", "rank_processes"]
 pytestmark = pytest.mark.timeout(600)  # several processes load torch one after the other
 ROOT = Path(__file__).resolve().parent.parent
-LAUNCHER = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--monitor-interval", "0.1"]
 PATIENCE = PATIENCE_S
 """Seconds that processes get to start, to train or to end; on an idle machine each takes a few."""
 
 TOGETHER = "2 ranks train one network, each on its part of every batch; BatchNorm normalises each part by itself."
-
-
-@pytest.fixture
-def started(home, monkeypatch):
-    """Start Python with these words; whatever is left of it at the end is killed."""
-    processes = []
-
-    def start(*words) -> subprocess.Popen:
-        environment = {**os.environ, "DELT_HOME": str(home), "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, *map(str, words)]
-        processes.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE))
-        return processes[-1]
-
-    yield start
-    for process in processes:
-        if process.poll() is None:
-            for member in psutil.Process(process.pid).children(recursive=True):
-                member.kill()
-            process.kill()
-        process.communicate()
 
 
 @pytest.fixture
@@ -59,13 +36,6 @@ def students(colours) -> list[str]:
         "evaluate", "real", "--dataset", str(colours), "--image-size", "8", "--device", "cpu", "--seeds", "1",
         "--rand-augment", "none", "--epochs", "5000", "--validate-every", "1000", "--checkpoint-seconds", "0.000001",
     ]  # fmt: skip
-
-
-def ranks_of(launcher: subprocess.Popen) -> dict[str, psutil.Process]:
-    """The ranks by their number."""
-    children = psutil.Process(launcher.pid).children(recursive=True)
-    told = [(child.environ(), child) for child in children]
-    return {environment["RANK"]: child for environment, child in told if "RANK" in environment}
 
 
 def epochs_of(run: Run) -> list[int]:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from delt_engine.label_store import LabelStore
+from delt_engine.models.card import read_card
 from delt_engine.runs import ranks
 
 pytest_plugins = ["colour_folder"]
@@ -106,6 +108,10 @@ def test_several_ranks_are_given_the_same_question(delt, folder, training, launc
         (["--seed", "8"], "holds labels of seed 0, but 8 is asked for"),
         (["--form", "uint8"], "holds labels of form 'float16', but 'uint8' is asked for"),
         (["--epochs", "3"], "holds labels of epochs 2, but 3 is asked for"),
+        (["--classes", "red,blue"], "holds labels of images 48, but 32 is asked for"),
+        (["--student-batch-size", "8"], "holds labels of batch size 16, but 8 is asked for"),
+        (["--rand-augment", "none"], "holds labels of rand augment 'm5-n2-mstd1', but 'none' is asked for"),
+        (["--temperature", "4"], "holds labels of temperature 20.0, but 4.0 is asked for"),
     ],
 )
 def test_what_cannot_be_is_told_before_ranks_are_started(delt, folder, training, launched, tmp_path, words, said):
@@ -114,4 +120,49 @@ def test_what_cannot_be_is_told_before_ranks_are_started(delt, folder, training,
     done = delt("relabel", *folder, *training, *words, *out, "--ranks", 2)
     assert done.exit_code == 2
     assert said in done.stderr
+    assert "number" not in launched
+
+
+def test_labels_of_another_teacher_are_refused_by_relabelling_and_by_training(
+    delt, folder, training, launched, squeeze_options, tmp_path
+):
+    labels, other = tmp_path / "labels", tmp_path / "other.safetensors"
+    assert delt("relabel", *folder, *training, "--out", labels).exit_code == 0
+    squeeze = ["squeeze", *folder[1:], *squeeze_options, "--seed", 1, "--out", other]
+    assert delt(*squeeze, "--quiet").exit_code == 0
+    for words in ((), ("--ranks", 2)):
+        done = delt("relabel", *folder, *training, "--teacher", other, "--out", labels, *words)
+        assert done.exit_code == 2
+        assert f"out: {labels} holds labels of teacher fingerprint " in done.stderr
+    assert "number" not in launched
+    students = ["--student", "convnet-3", "--student-width", "0.0625", "--labels", "stored", "--label-store", labels]
+    done = delt("evaluate", *folder, *training, *students, "--teacher", other, "--quiet")
+    assert done.exit_code == 2
+    made_with, given = LabelStore.open(labels).facts.teacher_fingerprint, read_card(other).fingerprint
+    assert f"label_store: {labels} has labels of teacher {made_with}, but {given} is asked for" in done.stderr
+
+
+def test_a_folder_that_holds_something_else_is_told_before_ranks_are_started(
+    delt, folder, training, launched, tmp_path
+):
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "file").touch()
+    done = delt("relabel", *folder, *training, "--out", tmp_path / "labels", "--ranks", 2)
+    assert done.exit_code == 2
+    assert "it must be a new folder, an empty one, or labels to go on with" in done.stderr
+    assert "number" not in launched
+
+
+def test_a_teacher_that_is_not_the_runs_any_more_is_told_before_ranks_are_started(
+    delt, small, training, launched, squeeze_options, tmp_path
+):
+    own, run = tmp_path / "own.safetensors", tmp_path / "run"
+    squeeze = ["squeeze", *small[:4], "--device", "cpu", *squeeze_options, "--out", own, "--quiet"]
+    assert delt(*squeeze).exit_code == 0
+    assert delt("recover", *small, "--teacher", own, "--out", run, "--quiet").exit_code == 0
+    own.unlink()
+    assert delt(*squeeze, "--seed", 1).exit_code == 0
+    done = delt("relabel", run, *training, "--out", tmp_path / "labels", "--ranks", 2)
+    assert done.exit_code == 1
+    assert f"teacher: own is not the one any more that run {run} was made with" in done.stderr
     assert "number" not in launched

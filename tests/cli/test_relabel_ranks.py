@@ -2,53 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import psutil
 import pytest
-import torch
+from rank_processes import LAUNCHER, ranks_of
 from waiting import PATIENCE_S, wait_for
 
-pytest_plugins = ["colour_folder"]
+pytest_plugins = ["colour_folder", "rank_processes"]
+pytestmark = pytest.mark.usefixtures("one_thread")
 EPOCHS = "400"
-LAUNCHER = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--max-restarts", "1"]
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """What runs in this process computes as each rank does: sums of several threads may differ in their last bits."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
-def started(home, monkeypatch):
-    """Start Python with these words; whatever is left of it at the end is killed."""
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    processes = []
-
-    def start(*words) -> subprocess.Popen:
-        environment = {**os.environ, "DELT_HOME": str(home)}
-        command = [sys.executable, *map(str, words)]
-        processes.append(subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE))
-        return processes[-1]
-
-    yield start
-    for process in processes:
-        if process.poll() is None:
-            for member in psutil.Process(process.pid).children(recursive=True):
-                with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended by itself
-                    member.kill()
-            process.kill()
-        process.communicate()
 
 
 @pytest.fixture
@@ -77,10 +42,9 @@ def has_begun(path: Path) -> bool:
 def test_a_killed_rank_is_started_again_and_the_labels_are_those_of_one_process(one, words, started, tmp_path):
     two = tmp_path / "two"
     words += ["--epochs", EPOCHS, "--out", two]
-    launcher = started(*LAUNCHER, "--monitor-interval", "0.1", "-m", "delt_engine", *words)
+    launcher = started(*LAUNCHER, "--max-restarts", "1", "-m", "delt_engine", *words)
     wait_for(lambda: has_begun(two))
-    ranks = psutil.Process(launcher.pid).children(recursive=True)
-    next(process for process in ranks if process.environ().get("RANK") == "1").kill()
+    ranks_of(launcher)["1"].kill()
     said = launcher.communicate(timeout=PATIENCE_S)[1].decode()
     assert launcher.returncode == 0, said
     assert files_of(two) == one

@@ -8,6 +8,7 @@ from torch import nn
 
 from delt_engine.errors import ConfigError, DataError
 from delt_engine.label_store import MANIFEST, LabelStore
+from delt_engine.models.checkpoints import weights_fingerprint
 from delt_engine.relabel import (
     RelabelProgress,
     StoredLabels,
@@ -163,6 +164,16 @@ def test_other_images_another_seed_and_settings_left_open_are_refused(tmp_path):
         opened(tmp_path, CONFIG.replace(batch_size=16))
     with pytest.raises(ConfigError, match="batch_size: it is left open"):
         written(tmp_path / "other", CONFIG.replace(batch_size=None))
+
+
+def test_a_student_is_not_trained_on_labels_of_another_teacher(tmp_path):
+    written(tmp_path)
+    config = CONFIG.replace(labels="stored", label_store=str(tmp_path))
+    made_with, other = (weights_fingerprint(teacher(seed).state_dict()) for seed in (0, 1))
+    training = evaluate(TRAIN, TEST, teacher(1), config, seed=5, device="cpu", labels=opened(tmp_path))
+    with pytest.raises(DataError, match=f"has labels of teacher {made_with}, but {other} is asked for"):
+        next(training)
+    next(evaluate(TRAIN, TEST, None, config, seed=5, device="cpu", labels=opened(tmp_path)))  # none is needed
 
 
 def test_the_fingerprint_of_images_follows_every_part():

@@ -15,16 +15,10 @@ from waiting import PATIENCE_S
 from delt_engine.models.team import ALONE
 from tests import two_ranks
 
+pytest_plugins = ["rank_processes"]
+pytestmark = pytest.mark.usefixtures("one_thread")
 ROOT = Path(two_ranks.__file__).resolve().parent.parent
 EXACT = ["squeezed_without_batchnorm", "student_without_batchnorm", "student_of_stored_labels"]
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -54,11 +48,12 @@ def of_rank(folder: Path, case: str, number: int) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("case", EXACT)
 def test_two_ranks_train_what_one_trains(folder, case) -> None:
+    """Sums in another order differ by some of float32's last digits: by 4e-7 in numbers below 2, as measured."""
     expected, found = two_ranks.CASES[case](ALONE), of_rank(folder, case, 0)
     assert found.keys() == expected.keys()
     for name, value in expected.items():
         torch.testing.assert_close(
-            found[name], value, rtol=1e-5, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}"
+            found[name], value, rtol=1e-6, atol=1e-6, msg=lambda text, name=name: f"{name}: {text}"
         )
 
 

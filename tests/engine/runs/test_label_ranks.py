@@ -34,6 +34,9 @@ class Orders(list):
     def leave(self) -> None:
         self.append({"do": "left"})
 
+    def left(self) -> set[int]:
+        return set()
+
 
 @pytest.fixture
 def experiment(world, settings):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 
@@ -59,16 +60,20 @@ class Store:
 
 
 @pytest.fixture
-def channels(monkeypatch):
-    """Channels of two ranks, made from the variables of each."""
+def alone_there(monkeypatch) -> ranks.Channel:
+    """The first of two ranks; the other has not come yet."""
     store = Store()
     monkeypatch.setattr("torch.distributed.rendezvous", lambda url: iter([(store, 0, 2)]))
     monkeypatch.setenv("WORLD_SIZE", "2")
-    made = []
-    for number in "01":
-        monkeypatch.setenv("RANK", number)
-        made.append(ranks.Channel())
-    return made
+    monkeypatch.setenv("RANK", "0")
+    return ranks.Channel()
+
+
+@pytest.fixture
+def channels(alone_there, monkeypatch) -> list[ranks.Channel]:
+    """Channels of two ranks, made from the variables of each."""
+    monkeypatch.setenv("RANK", "1")
+    return [alone_there, ranks.Channel()]
 
 
 def test_orders_arrive_in_their_order_and_the_first_rank_stays_until_the_end_is_heard(channels) -> None:
@@ -82,6 +87,108 @@ def test_orders_arrive_in_their_order_and_the_first_rank_stays_until_the_end_is_
     assert ending.is_alive()
     other.leave()
     ending.join()
+
+
+@pytest.fixture
+def launchers_store(monkeypatch) -> None:
+    """The store belongs to the launcher, so it stays when the first rank goes."""
+    monkeypatch.setenv("TORCHELASTIC_USE_AGENT_STORE", "True")
+
+
+@pytest.fixture
+def clock(monkeypatch) -> list[float]:
+    """Time that passes only while somebody sleeps; how long they slept."""
+    slept: list[float] = []
+    monkeypatch.setattr(ranks.time, "sleep", slept.append)
+    monkeypatch.setattr(ranks.time, "monotonic", lambda: sum(slept))
+    return slept
+
+
+def test_the_first_rank_does_not_stay_for_ranks_that_come_late_or_never(alone_there, launchers_store, clock) -> None:
+    alone_there.end()
+    assert not clock
+    assert not alone_there._welcoming.is_alive()
+
+
+def test_a_rank_that_comes_late_hears_the_end_and_goes(alone_there, launchers_store, monkeypatch) -> None:
+    monkeypatch.setenv("RANK", "1")
+    late = ranks.Channel()
+    alone_there.end()
+    assert late.hear(lambda: pytest.fail("waited")) == {"do": "end"}
+    late.leave()
+
+
+def test_a_bad_end_is_heard_by_nobody_who_is_started_again(alone_there, launchers_store, monkeypatch) -> None:
+    alone_there.end(is_good=False)
+    monkeypatch.setenv("RANK", "1")
+    with pytest.raises(RunCancelled):
+        ranks.Channel().hear(stop)
+
+
+def test_who_is_started_again_does_not_hear_the_end_of_before(alone_there, launchers_store, monkeypatch) -> None:
+    alone_there.end()
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    monkeypatch.setenv("RANK", "1")
+    late = ranks.Channel()
+    with pytest.raises(RunCancelled):
+        late.hear(stop)
+    monkeypatch.delenv("TORCHELASTIC_RESTART_COUNT")
+    monkeypatch.setenv("RANK", "0")
+    ranks.Channel()  # on another machine the number of starts may be another one
+    assert not late._store.check([alone_there._over])
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [(None, {}), (RunCancelled("pause"), {"is_good": True}), (RunError("gone"), {"is_good": False})],
+)
+def test_the_end_of_the_first_rank_is_good_unless_the_launcher_starts_all_again(
+    channels, monkeypatch, raised, expected
+) -> None:
+    ended = []
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setattr(ranks, "channel", lambda: channels[0])
+    monkeypatch.setattr(channels[0], "end", lambda *args, **options: ended.append(options))
+    with contextlib.suppress(RunCancelled, RunError), ranks.leading():
+        if raised:
+            raise raised
+    assert ended == [expected]
+
+
+def test_the_first_rank_knows_who_left_while_it_waited_for_orders(channels) -> None:
+    first, other = channels
+    wait_for(other._is_welcome)
+    assert first.left() == set()
+    other.leave()
+    assert first.left() == {1}
+
+
+def test_a_rank_that_leaves_before_it_is_welcome_stays_until_the_first_knows(alone_there, monkeypatch) -> None:
+    monkeypatch.setenv("RANK", "1")
+    ranks.Channel().leave()
+    assert alone_there.left() == {1}
+
+
+def test_a_rank_that_leaves_where_no_first_comes_tells_the_launcher(alone_there, monkeypatch, clock) -> None:
+    alone_there._is_ending.set()
+    alone_there._welcoming.join()
+    monkeypatch.setenv("RANK", "1")
+    with pytest.raises(RunError, match="rank 1: it was to stop before the first rank was there"):
+        ranks.Channel().leave()
+    assert sum(clock) == pytest.approx(ranks.FAREWELL_SECONDS, abs=2 * ranks.POLL_SECONDS)
+
+
+def test_without_a_store_no_order_reaches_anybody(channels, monkeypatch) -> None:
+    def broken(*_words) -> bool:
+        raise RuntimeError("Connection reset by peer")
+
+    first, other = channels
+    wait_for(other._is_welcome)
+    for name in ("check", "set"):
+        monkeypatch.setattr(first._store, name, broken)
+    assert first.left() == {1}
+    with pytest.raises(RunError, match="rank 1: the first rank cannot be reached"):
+        other.leave()
 
 
 def test_orders_and_marks_of_ranks_that_are_gone_are_not_heard_after_a_restart(channels, monkeypatch) -> None:

@@ -16,9 +16,16 @@ from delt_engine.runs.worker import Wishes
 
 
 class Orders(list):
-    """What the first rank said."""
+    """What the first rank said, and who is not there any more to hear it."""
 
     say = list.append
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gone: set[int] = set()
+
+    def left(self) -> set[int]:
+        return self.gone
 
 
 @pytest.fixture
@@ -134,6 +141,33 @@ def test_a_rank_that_was_told_to_stop_alone_is_not_waited_for(run, orders, wish,
         other.event({"kind": "rank", "state": state})
     with pytest.raises(RunCancelled, match=expected):
         list(shared.rest(wishes))
+
+
+@pytest.mark.parametrize("is_joint", [False, True])
+def test_a_rank_that_left_while_it_waited_for_orders_is_not_waited_for(run, orders, monkeypatch, is_joint) -> None:
+    monkeypatch.setattr(sharing, "LOOK_SECONDS", 0.0)
+    shared = Shared(run, "recover", range(3), is_joint=is_joint)
+    begun(others(run)[0])
+    orders.gone = {1, 2}  # the first of them has told in the run what it does
+    wait = shared.attend if is_joint else lambda wishes: list(shared.rest(wishes))
+    with pytest.raises(RunCancelled, match="pause"):
+        wait(Wishes(run))
+    assert [event["text"] for event in run.events("note")] == ["Rank 2 was asked to stop and has left."]
+    assert run.record().notes == ()  # nothing that is worth knowing of the images
+
+
+def test_a_rank_that_left_when_it_was_through_is_not_missed(run, orders, monkeypatch) -> None:
+    monkeypatch.setattr(sharing, "LOOK_SECONDS", 0.0)
+    shared = Shared(run, "recover", range(3), dict)
+
+    def left_in_this_moment() -> set[int]:
+        for other in others(run):
+            begun(other)
+            other.event({"kind": "rank", "state": "done"})
+        return {1, 2}
+
+    orders.left = left_in_this_moment
+    assert list(shared.rest(Wishes(run))) == []
 
 
 def test_a_rank_that_failed_or_is_gone_is_told(run, orders, monkeypatch) -> None:
