@@ -78,13 +78,16 @@ def _steps_done(step: dict[str, Any]) -> int:
 
 
 def _training_rate(steps: list[dict[str, Any]]) -> float | None:
-    """Return steps a second, as far back as they went forwards: after a stop some may have been made again."""
-    first = last = steps[-1]
-    for step in reversed(steps):
-        if _steps_done(step) > _steps_done(first):
+    """Return the steps a second of the last ``_RATE_MOST`` events: those since some were made again, if any were."""
+    last, since = (steps[-1]["t"], _steps_done(steps[-1])), (0.0, 0)
+    for step, following in zip(steps[-2::-1], steps[:0:-1], strict=True):
+        if _steps_done(step) > _steps_done(following):
+            since = following["t"], _steps_done(following)
             break
-        first = step
-    passed, moved = last["t"] - first["t"], _steps_done(last) - _steps_done(first)
+    else:
+        if len(steps) == _RATE_MOST:
+            since = steps[0]["t"], _steps_done(steps[0])
+    passed, moved = last[0] - since[0], last[1] - since[1]
     return moved / passed if passed > 0 and moved > 0 else None
 
 
