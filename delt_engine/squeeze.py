@@ -3,7 +3,7 @@
 A generator of records that knows nothing of files: each step yields a SqueezeProgress, each epoch a SqueezeEpoch, and
 the last record is a SqueezeResult with the network and its card. Images are cropped and mirrored on the device, every
 image by its own draw. All randomness follows from the seed: weights, and an epoch at a time order, crops and dropout,
-so a squeeze that goes on from the state after an epoch gets the same bits on the same device.
+so a squeeze that goes on from the state after an epoch ends as one that never stopped, on a CPU in the same bits.
 
 Shapes: B images in a batch, S side in pixels, K classes.
 

@@ -19,7 +19,7 @@ from delt_engine.models.checkpoints import differences, fit_state
 
 @dataclass(frozen=True, eq=False)
 class TrainingState:
-    """Everything a training needs to go on after an epoch to the same bits on the same device.
+    """Everything a training needs to go on after an epoch as if it had never stopped.
 
     Attributes:
         tensors: name to contiguous tensor on the CPU: weights and the optimiser's memory.
