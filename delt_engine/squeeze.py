@@ -241,10 +241,10 @@ class _Training:
         check_facts(state, seed=self.seed, settings=settings, dataset=self.dataset.fingerprint)
         fill(state.tensors, {"network": self.network}, self.optimizer)
         self.done, self.test_accuracy = int(facts["epoch"]), facts["test_accuracy"]
-        steps, rates = self.done * self.steps, list(facts["learning_rates"])
+        rates = list(facts["learning_rates"])
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
             group["lr"] = rate  # cosine makes each rate from the one before
-        self.schedule.load_state_dict({"last_epoch": steps, "_step_count": steps + 1, "_last_lr": rates})
+        self.schedule.load_state_dict({"last_epoch": self.done * self.steps, "_last_lr": rates})
         self._began = time.perf_counter() - float(facts["seconds"])
 
     def result(self) -> SqueezeResult:

@@ -39,7 +39,7 @@ CHECKPOINT_SHARE = 0.05
 """Most of the time that checkpoints may take, as far as the run's ``checkpoint_seconds`` allows."""
 
 EPOCH_PATIENCE = 1.0
-"""Seconds that an asked-for stop may wait for the end of an epoch, where nothing is lost."""
+"""Seconds that an asked-for stop may wait for the end of an epoch, where nothing is lost; it waits for no later end."""
 
 
 def state_path(run: Run, name: str) -> Path:
@@ -108,9 +108,9 @@ class Course:
         wish = self.wishes.asked()
         if wish:
             self._asked = self._asked or now
-        next_step = now - self._stepped if step.step < step.steps else 0.0  # as long as this one
+        left = (step.steps - step.step) * (now - self._stepped)  # of the epoch, if the other steps are like this one
         self._stepped = now
-        is_urgent = bool(wish) and now + next_step - self._asked >= EPOCH_PATIENCE
+        is_urgent = bool(wish) and now + left - self._asked >= EPOCH_PATIENCE
         wish, is_urgent = together.agreed(self.team, wish, is_urgent)
         if wish and is_urgent:
             self._stop(wish)
