@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from delt_engine.errors import ShapeError
-from delt_engine.plots import LINE, METHOD_COLOURS, NEUTRAL, apply_style, blank_figure, round_colour
+from delt_engine.plots import LINE, METHOD_COLOURS, NEUTRAL, apply_style, blank_figure, newest_epochs, round_colour
 
 TRAIN_COLOUR, TEST_COLOUR = NEUTRAL, LINE
 """Of accuracies on train and test images; no method's colours."""
@@ -130,7 +130,7 @@ def training_curves(epochs: Sequence[Mapping[str, Any]], total: int) -> go.Figur
     """Draw a teacher's loss and its accuracy on train and test images over the epochs.
 
     Args:
-        epochs: events of kind ``epoch`` of a run that trains a teacher.
+        epochs: events of kind ``epoch`` of a run that trains a teacher; of one told twice the newer counts.
         total: how many epochs it is to have.
 
     Returns:
@@ -138,6 +138,7 @@ def training_curves(epochs: Sequence[Mapping[str, Any]], total: int) -> go.Figur
     """
     figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.2)
     apply_style(figure, height=280)
+    epochs = newest_epochs(epochs)
     numbers = [event["epoch"] for event in epochs]
     tests = [(event["epoch"], event["test_accuracy"]) for event in epochs if event.get("test_accuracy") is not None]
     lines = [

@@ -271,6 +271,23 @@ def _sampled(iterations: int, length: int, milestone: float) -> list[int]:
     return sorted(set(spread) | set(jumps))
 
 
+def newest_epochs(events: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the epochs of one training in order, each once and as it was last told.
+
+    A training that was killed goes on from its last checkpoint, so epochs after that one are told again; those that
+    it has not come to again are left out.
+
+    >>> newest_epochs([{"epoch": 1}, {"epoch": 2}, {"epoch": 3}, {"epoch": 2, "again": True}])
+    [{'epoch': 1}, {'epoch': 2, 'again': True}]
+    """
+    found: list[Mapping[str, Any]] = []
+    for event in events:
+        while found and found[-1]["epoch"] >= event["epoch"]:
+            found.pop()
+        found.append(event)
+    return found
+
+
 def mark_rounds(figure: go.Figure, iterations: int, rounds: int) -> None:
     """Mark the end of every round but the last; of more than 64 rounds none, since they would fill the figure."""
     if rounds > 64:

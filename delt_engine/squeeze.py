@@ -2,7 +2,8 @@
 
 A generator of records that knows nothing of files: each step yields a SqueezeProgress, each epoch a SqueezeEpoch, and
 the last record is a SqueezeResult with the network and its card. Images are cropped and mirrored on the device, every
-image by its own draw. All randomness follows from the seed: weights, order, crops and dropout.
+image by its own draw. All randomness follows from the seed: weights, and an epoch at a time order, crops and dropout,
+so a squeeze that goes on from the state after an epoch ends as one that never stopped, on a CPU in the same bits.
 
 Shapes: B images in a batch, S side in pixels, K classes.
 
@@ -36,9 +37,11 @@ from delt_engine.models.devices import pick_device
 from delt_engine.models.teachers import predict
 from delt_engine.models.team import ALONE, Team
 from delt_engine.models.training_images import TrainingImages, augment
+from delt_engine.models.training_state import TrainingState, WithState, check_facts, fill, flat_tensors
 from delt_engine.seeding import generator, seeded
 
 _READS_PER_EPOCH = 20  # how often the loss is copied from the device: each copy waits for it
+_TESTED_AT_ONCE = 512  # test images between two records, so that a long test can be stopped as well
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,10 @@ class SqueezeEpoch:
     seconds: float
 
 
+class SqueezedEpoch(WithState, SqueezeEpoch):
+    """An epoch's record with the state after it."""
+
+
 @dataclass(frozen=True, eq=False)
 class SqueezeResult:
     """The teacher: a frozen network in eval mode, and its card."""
@@ -74,7 +81,7 @@ class SqueezeResult:
     card: TeacherCard
 
 
-SqueezeRecord = SqueezeProgress | SqueezeEpoch | SqueezeResult
+SqueezeRecord = SqueezeProgress | SqueezedEpoch | SqueezeResult
 
 
 def squeeze(
@@ -83,6 +90,7 @@ def squeeze(
     *,
     seed: int = 0,
     device: str | torch.device = "auto",
+    state: TrainingState | None = None,
     team: Team = ALONE,
 ) -> Iterator[SqueezeRecord]:
     """Train a teacher.
@@ -92,34 +100,34 @@ def squeeze(
         config: network, optimiser and augmentation.
         seed: same seed, settings and device give the same weights.
         device: name as in the settings, or a torch device.
-        team: the ranks that train it together; each of them asks for as many records, and all get the same ones.
+        state: of a :class:`SqueezedEpoch`, to go on from there.
+        team: the ranks that train it together, all from the same state; each of them asks for as many records, and
+            all get the same ones.
 
     Yields:
-        SqueezeProgress after every step, SqueezeEpoch after every epoch, SqueezeResult at the end.
+        SqueezeProgress after every step, and its last one again now and then while test images are looked at;
+        SqueezedEpoch after every epoch, SqueezeResult at the end.
 
     Raises:
         DataError: fewer than two classes or two training images.
         ConfigError: unknown network, a width or stem it cannot have, or a loss that is not finite any more.
+        CheckpointError: a state of another training.
         RanksLost: another rank of the team is gone.
     """
     _check(dataset)
     run = _Training(dataset, config, seed, pick_device(str(device)), team)
-    started = time.perf_counter()
-    last: SqueezeEpoch | None = None
-    for epoch in range(1, config.epochs + 1):
-        progress = None
+    if state is not None:
+        run.load(state)
+    for epoch in range(run.done + 1, config.epochs + 1):
         for progress in run.epoch(epoch):
             yield progress
-        last = SqueezeEpoch(
-            epoch,
-            config.epochs,
-            progress.loss,
-            progress.train_accuracy,
-            run.test_accuracy(),
-            time.perf_counter() - started,
-        )
-        yield last
-    yield run.result(last)
+        for _ in run.testing():
+            yield progress
+        yield SqueezedEpoch(
+            run.state, epoch=epoch, epochs=config.epochs, loss=progress.loss, train_accuracy=progress.train_accuracy,
+            test_accuracy=run.test_accuracy, seconds=run.seconds,
+        )  # fmt: skip
+    yield run.result()
 
 
 def _check(dataset: Dataset) -> None:
@@ -150,6 +158,13 @@ class _Training:
         self.schedule = _schedule(self.optimizer, config, config.epochs * self.steps)
         wanted = "bfloat16" if config.precision == "auto" and device.type == "cuda" else config.precision
         self.autocast = wanted == "bfloat16"
+        self.done, self.test_accuracy = 0, None
+        self._began = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training so far, those before it went on included."""
+        return time.perf_counter() - self._began
 
     def epoch(self, epoch: int) -> Iterator[SqueezeProgress]:
         """Yield one record a step over all training images in a new order."""
@@ -170,6 +185,7 @@ class _Training:
                 self._must_be_finite(loss, epoch, step)
             yield SqueezeProgress(epoch, self.config.epochs, step, self.steps, loss, accuracy, learning_rate)
         self.team.average_statistics(self.network)
+        self.done = epoch
 
     def step(self, indices: Tensor, draws: torch.Generator) -> Tensor:
         """Train on one batch; return its mean loss and number of right answers, ``(2,)`` on the device.
@@ -193,18 +209,45 @@ class _Training:
         right = (logits.detach().argmax(1) == labels).sum().float()
         return torch.stack([loss.detach(), self.team.counted(right, count)])
 
-    def test_accuracy(self) -> float | None:
-        """Return the accuracy on the test split in percent, as the first rank measures it."""
-        return self.team.first(self._tested)
+    def testing(self) -> Iterator[None]:
+        """Measure the accuracy on the test split in percent, in the first rank; yield between two parts of it."""
+        test, right = self.dataset.test, 0
+        for start in range(0, len(test), _TESTED_AT_ONCE):
+            if start:
+                yield
+            indices = np.arange(start, min(start + _TESTED_AT_ONCE, len(test)))
+            if self.team.is_first:
+                predicted = predict(self.network, test, indices, self.dataset.spec.mean, self.dataset.spec.std)
+                right += int((predicted.numpy() == test.labels[indices]).sum())
+        accuracy = 100.0 * right / len(test) if len(test) else None
+        self.test_accuracy = self.team.first(lambda: accuracy)
 
-    def _tested(self) -> float | None:
-        test = self.dataset.test
-        if len(test) == 0:
-            return None
-        predicted = predict(self.network, test, np.arange(len(test)), self.dataset.spec.mean, self.dataset.spec.std)
-        return 100.0 * int((predicted.numpy() == test.labels).sum()) / len(test)
+    def state(self) -> TrainingState:
+        """Return a copy of everything that going on needs."""
+        facts = {
+            "seed": self.seed,
+            "epoch": self.done,
+            "settings": self.config.model_dump_json(),
+            "dataset": self.dataset.fingerprint,
+            "learning_rates": self.schedule.get_last_lr(),
+            "test_accuracy": self.test_accuracy,
+            "seconds": self.seconds,
+        }
+        return TrainingState(flat_tensors({"network": self.network}, self.optimizer), facts)
 
-    def result(self, last: SqueezeEpoch) -> SqueezeResult:
+    def load(self, state: TrainingState) -> None:
+        """Go on from a state."""
+        facts, settings = state.facts, self.config.model_dump_json()
+        check_facts(state, seed=self.seed, settings=settings, dataset=self.dataset.fingerprint)
+        fill(state.tensors, {"network": self.network}, self.optimizer)
+        self.done, self.test_accuracy = int(facts["epoch"]), facts["test_accuracy"]
+        rates = list(facts["learning_rates"])
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate  # cosine makes each rate from the one before
+        self.schedule.load_state_dict({"last_epoch": self.done * self.steps, "_last_lr": rates})
+        self._began = time.perf_counter() - float(facts["seconds"])
+
+    def result(self) -> SqueezeResult:
         """Return the frozen network with its card."""
         spec, config = self.dataset.spec, self.config
         network = self.network.to(memory_format=torch.contiguous_format).eval().requires_grad_(requires_grad=False)
@@ -221,7 +264,7 @@ class _Training:
             std=tuple(spec.std),
             dataset=spec.name,
             dataset_fingerprint=self.dataset.fingerprint,
-            accuracy=last.test_accuracy,
+            accuracy=self.test_accuracy,
             epochs=config.epochs,
             source=_command(spec, config, self.seed),
             fingerprint=weights_fingerprint(network.state_dict()),

@@ -16,7 +16,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from delt_engine.accuracy_plots import Score, method_colour, told
-from delt_engine.plots import LINE, LOSS_STYLES, NEUTRAL, apply_style, blank_figure
+from delt_engine.plots import LINE, LOSS_STYLES, NEUTRAL, apply_style, blank_figure, newest_epochs
 
 HEIGHT = 380
 """Height of the live figure in pixels, also while it is empty, so that nothing moves when the first epoch comes."""
@@ -39,7 +39,7 @@ def student_curves(events: Iterable[Mapping[str, Any]], *, epochs: int, method: 
     """Draw test accuracy and training loss of students at work over their epochs, a line a student.
 
     Args:
-        events: records of an evaluation; those of kind ``epoch`` are drawn.
+        events: records of an evaluation; those of kind ``epoch`` are drawn, of one told twice the newer.
         epochs: the end of the axis.
         method: whose images are learned, for the colour.
 
@@ -52,7 +52,8 @@ def student_curves(events: Iterable[Mapping[str, Any]], *, epochs: int, method: 
     for event in events:
         if event.get("kind") == "epoch":
             students.setdefault(int(event.get("student", 0)), []).append(event)
-    for number, own in sorted(students.items()):
+    for number, all_told in sorted(students.items()):
+        own = newest_epochs(all_told)
         dash = _SEED_DASHES[number % len(_SEED_DASHES)]
         name = f"Student {number + 1}"
         figure.add_trace(_tested(own, "top1", name, method_colour(method), dash), row=1, col=1)

@@ -61,9 +61,13 @@ class Recorded(TeacherLabels):
 
 
 def squeezed(team: Team) -> dict[str, Tensor]:
-    """Return the weights and the numbers of a teacher."""
-    records = list(squeezing.squeeze(tiny_dataset(), SQUEEZE, seed=3, device="cpu", team=team))
-    epochs = [record for record in records if isinstance(record, squeezing.SqueezeEpoch)]
+    """Return the weights and the numbers of a teacher, of which the second epoch goes on from the first one's state."""
+    run = squeezing.squeeze(tiny_dataset(), SQUEEZE, seed=3, device="cpu", team=team)
+    first = next(record for record in run if isinstance(record, squeezing.SqueezedEpoch))
+    state = team.first(lambda: first.state)
+    run.close()
+    records = list(squeezing.squeeze(tiny_dataset(), SQUEEZE, seed=3, device="cpu", state=state, team=team))
+    epochs = [first, *(record for record in records if isinstance(record, squeezing.SqueezeEpoch))]
     told = torch.tensor([[each.loss, each.train_accuracy, each.test_accuracy] for each in epochs])
     return {**records[-1].network.state_dict(), "told": told}
 

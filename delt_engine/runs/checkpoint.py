@@ -1,4 +1,4 @@
-"""What resume needs, in one safetensors file a batch that is worked on: its tensors, and where it stands.
+"""What resume needs of a recovery, in one safetensors file a batch that is worked on: its tensors, and where it stands.
 
 A checkpoint that cannot be read counts as none: the batch then begins again and ends in the same images, only later.
 """

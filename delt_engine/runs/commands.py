@@ -49,7 +49,7 @@ RELABEL_SETTINGS = (
 
 RUN_OPTIONS: dict[str, tuple[str, ...]] = {
     "recover": ("ranks", "teacher_check", "snapshot_classes", "live_seconds", "checkpoint_seconds"),
-    "squeeze": ("ranks", "keep_teacher"),
+    "squeeze": ("ranks", "keep_teacher", "checkpoint_seconds"),
     "rank": ("teacher_check",),
     "evaluate": ("ranks", "teacher_check", "checkpoint_seconds"),
     "relabel": ("ranks",),

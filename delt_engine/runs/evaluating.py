@@ -13,15 +13,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 
 from delt_engine.config import EvaluateConfig
 from delt_engine.errors import RanksLost, RunCancelled, RunError
@@ -29,33 +25,26 @@ from delt_engine.methods import METHOD_TITLES
 from delt_engine.models.card import find_teacher, has_card, read_card
 from delt_engine.models.teachers import Teacher
 from delt_engine.models.team import ALONE, Team
+from delt_engine.models.training_state import TrainingState
 from delt_engine.runs import files, together
-from delt_engine.runs.checkpoint import FOLDER, remove_checkpoint
+from delt_engine.runs.checkpoint import remove_checkpoint
 from delt_engine.runs.inputs import Inputs
 from delt_engine.runs.ranks import this_rank
 from delt_engine.runs.sharing import Shared
 from delt_engine.runs.sources import Source, find_source, needs_teacher
 from delt_engine.runs.stages import loaded_teacher, shared_inputs
 from delt_engine.runs.store import Run
+from delt_engine.runs.training import Course, read_state, state_path
 from delt_engine.runs.training_images import training_images
 from delt_engine.runs.worker import Wishes
 from delt_engine.students import records
-from delt_engine.students.records import EvaluationResult, StudentEpoch, StudentResult, StudentStep
+from delt_engine.students.records import EvaluationResult, StudentResult, StudentStep
 from delt_engine.students.resolve import recipe_changes, resolve
-from delt_engine.students.state import StudentState
 from delt_engine.students.teacher_classes import teacher_for
-from delt_engine.students.training import TrainedEpoch, evaluate
+from delt_engine.students.training import evaluate
 from delt_engine.students.training_set import ImageTable, test_table
 
 Event = dict[str, Any]
-EVENT_SECONDS = 0.25
-"""Shortest time between two step events."""
-
-CHECKPOINT_GAP = 1.0
-"""Seconds below which the end of an epoch writes no further checkpoint: epochs may be shorter than a disk's sync."""
-
-EPOCH_PATIENCE = 1.0
-"""Seconds that an asked-for stop may wait for the end of an epoch, where nothing is lost."""
 
 
 def evaluate_stage(run: Run, inputs: Inputs, wishes: Wishes) -> Iterator[Event]:
@@ -182,75 +171,29 @@ def _students(job: _Job) -> Iterator[Event]:
 
 def _trained(job: _Job, number: int, before: float) -> Iterator[Event]:
     """Train a student, from its checkpoint where it has one, and keep its result."""
-    run = job.run
-    state = job.team.first(lambda: _read_checkpoint(run, number))
-    result = yield from _Training(job, number, before).go(state)
+    run, path = job.run, state_path(job.run, f"student-{number}")
+    state = job.team.first(partial(read_state, path))
+    course = Course(run, path, job.wishes, job.team, before + (state.facts["seconds"] if state else 0.0))
+    result = yield from _went(job, number, course, state)
     if not job.team.is_first:
         return
     files.write_bytes(_result_path(run, number), _json(asdict(result)), durable=True)
-    _checkpoint_path(run, number).unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
     yield _emit(run, {"kind": "student", "student": number, "students": job.config.seeds, **asdict(result)})
 
 
-class _Training:
-    """One student on its way."""
-
-    def __init__(self, job: _Job, number: int, before: float) -> None:
-        self.job, self.number, self._before = job, number, before
-        self._next_event, self._asked = 0.0, None
-        self._checkpointed = time.monotonic()
-
-    def go(self, state: StudentState | None) -> Iterator[Event]:
-        """Take the student from its start, or from ``state``, to its result."""
-        job, began = self.job, time.monotonic()
-        spent = self._before + (state.facts["seconds"] if state else 0.0)
-        told = [event["t"] for event in map(job.run.latest_event, ("step", "epoch")) if event]
-        self._began = began - max(spent, *told, 0.0)  # what was told took time as well, and time does not go back
-        teacher = job.teacher and teacher_for(job.teacher.network, job.teacher.card.class_names, job.train.class_names)
-        steps = evaluate(
-            job.train, job.test, teacher, job.config, seed=job.run.experiment.seed + self.number,
-            device=job.run.record().device or "cpu", labels=_stored_labels(job), state=state,
-            number=self.number, team=job.team,
-        )  # fmt: skip
-        for record in steps:
-            if isinstance(record, StudentResult):
-                return record
-            if isinstance(record, StudentStep):
-                yield from self._after_step(record)
-            else:
-                yield from self._after_epoch(record)
-        raise AssertionError("the last record of evaluate is its result")
-
-    def _after_step(self, step: StudentStep) -> Iterator[Event]:
-        now = time.monotonic()
-        if now >= self._next_event and self.job.team.is_first:
-            self._next_event = now + EVENT_SECONDS
-            yield _emit(self.job.run, self._event("step", step))
-        wish = self.job.wishes.asked()
-        if wish:
-            self._asked = self._asked or now
-        wish, is_urgent = together.agreed(self.job.team, wish, bool(wish) and now - self._asked >= EPOCH_PATIENCE)
-        if wish and is_urgent:
-            self._stop(wish)
-
-    def _after_epoch(self, epoch: TrainedEpoch) -> Iterator[Event]:
-        wish, _ = together.agreed(self.job.team, self.job.wishes.asked())
-        if self.job.team.is_first:
-            yield _emit(self.job.run, self._event("epoch", epoch))
-            gap = min(CHECKPOINT_GAP, self.job.run.record().options.checkpoint_seconds)
-            if wish or (time.monotonic() - self._checkpointed >= gap and epoch.epoch < epoch.epochs):
-                _write_checkpoint(self.job.run, self.number, epoch.state)
-                self._checkpointed = time.monotonic()
-        if wish:
-            self._stop(wish)
-
-    def _stop(self, wish: str) -> None:
-        self.job.run.update(seconds=round(time.monotonic() - self._began, 3))
-        raise RunCancelled(wish)
-
-    def _event(self, kind: str, record: StudentStep | StudentEpoch) -> Event:
-        plain = {name: round(value, 6) if isinstance(value, float) else value for name, value in asdict(record).items()}
-        return {"kind": kind, "t": round(time.monotonic() - self._began, 3), **plain}
+def _went(job: _Job, number: int, course: Course, state: TrainingState | None) -> Generator[Event, None, StudentResult]:
+    """Take a student from its start, or from ``state``, to its result."""
+    teacher = job.teacher and teacher_for(job.teacher.network, job.teacher.card.class_names, job.train.class_names)
+    steps = evaluate(
+        job.train, job.test, teacher, job.config, seed=job.run.experiment.seed + number,
+        device=job.run.record().device or "cpu", labels=_stored_labels(job), state=state, number=number, team=job.team,
+    )  # fmt: skip
+    for record in steps:
+        if isinstance(record, StudentResult):
+            return record
+        yield from course.after_step(record) if isinstance(record, StudentStep) else course.after_epoch(record)
+    raise AssertionError("the last record of evaluate is its result")
 
 
 def _stored_labels(job: _Job) -> Any:
@@ -289,30 +232,6 @@ def _result(run: Run, number: int) -> StudentResult | None:
     try:
         return StudentResult.from_mapping(json.loads(_result_path(run, number).read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _checkpoint_path(run: Run, number: int) -> Path:
-    return run.path / FOLDER / f"student-{number}.safetensors"
-
-
-def _write_checkpoint(run: Run, number: int, state: StudentState) -> None:
-    facts = json.dumps({"student": number, "facts": state.facts})
-    data = save(state.tensors, metadata={"position": facts})
-    files.write_bytes(_checkpoint_path(run, number), data, durable=True)
-
-
-def _read_checkpoint(run: Run, number: int) -> StudentState | None:
-    """Return the state of a student at its last checkpoint; None when there is none that can be read."""
-    path = _checkpoint_path(run, number)
-    if not path.is_file():
-        return None
-    try:
-        with safe_open(path, framework="pt") as stored:
-            told = json.loads(stored.metadata()["position"])
-            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-            return StudentState(tensors, told["facts"])
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError):
         return None
 
 

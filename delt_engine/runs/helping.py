@@ -163,10 +163,10 @@ def _hold(run: RankRun, wishes: Wishes, held: contextlib.ExitStack) -> None:
 
 def _share(work: str) -> Share:
     """Return what does a share; loads torch."""
-    from delt_engine.runs import evaluating, label_ranks, stages
+    from delt_engine.runs import evaluating, label_ranks, squeezing, stages
 
     return {
-        "rank": stages.rank_share, "recover": stages.recover_share, "squeeze": stages.squeeze_share,
+        "rank": stages.rank_share, "recover": stages.recover_share, "squeeze": squeezing.squeeze_share,
         "evaluate": evaluating.evaluate_share, "train": evaluating.train_share, "relabel": label_ranks.relabel_share,
     }[work]  # fmt: skip
 

@@ -172,6 +172,10 @@ def _stage(kind: str) -> Callable[[Run, Inputs, Wishes], Iterator[Event]]:
         from delt_engine.runs.evaluating import evaluate_stage
 
         return evaluate_stage
+    if kind == "squeeze":
+        from delt_engine.runs.squeezing import squeeze_stage
+
+        return squeeze_stage
     from delt_engine.runs import stages
 
-    return {"recover": stages.recover_stage, "squeeze": stages.squeeze_stage, "rank": stages.rank_stage}[kind]
+    return {"recover": stages.recover_stage, "rank": stages.rank_stage}[kind]

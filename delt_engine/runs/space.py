@@ -50,7 +50,7 @@ def free(run: Run, *, rounds: bool = False, checkpoint: bool = False) -> int:
     Args:
         run: a run that is not at work.
         rounds: the pictures of all rounds but the start and the last.
-        checkpoint: what a resume needs; the batch at work then begins again.
+        checkpoint: what a resume needs; the batch, teacher or student at work then begins again.
 
     Raises:
         RunError: it is at work, an example, or a file cannot be deleted.

@@ -1,40 +1,34 @@
-"""What each kind of run does once it has its device: rank, select and recover; squeeze; or rank alone."""
+"""What a run does once it has its device: rank, select and recover, or rank alone; and how it gets its teacher."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import asdict
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from delt_engine.errors import CheckpointError, RanksLost, RunCancelled, RunError
-from delt_engine.models.card import SUFFIX, free_teacher_path
-from delt_engine.models.checkpoints import save_teacher
+from delt_engine.errors import CheckpointError, RunCancelled, RunError
 from delt_engine.models.checks import keep_check
 from delt_engine.models.devices import pick_device
 from delt_engine.models.teachers import Teacher, check_record, check_teacher, load_teacher
-from delt_engine.models.team import Team
 from delt_engine.ranking import Ranking, joined, keep_ranking, partial_path, rank, ranking_key, shares
-from delt_engine.runs import files, together
 from delt_engine.runs.checkpoint import FOLDER, remove_checkpoint
 from delt_engine.runs.helping import share_inputs
 from delt_engine.runs.inputs import Inputs
 from delt_engine.runs.ranks import this_rank
 from delt_engine.runs.records import NO_ROUNDS, TeacherRecord
-from delt_engine.runs.recovering import RecoverJob, recover_batches, recover_some
+from delt_engine.runs.recovering import recover_batches, recover_some
+from delt_engine.runs.settling import RecoverJob
 from delt_engine.runs.sharing import Shared
 from delt_engine.runs.starting import known_ranking, write_selected
 from delt_engine.runs.store import Run
 from delt_engine.runs.taking import take_patches
 from delt_engine.runs.worker import Wishes
 from delt_engine.selection import SelectedImage
-from delt_engine.squeeze import SqueezeEpoch, SqueezeProgress, SqueezeRecord, SqueezeResult, squeeze
 
 Event = dict[str, Any]
 
@@ -86,62 +80,6 @@ def rank_stage(run: Run, inputs: Inputs, wishes: Wishes) -> Iterator[Event]:
     teacher = yield from loaded_teacher(run, inputs, wishes)
     ranking = yield from _ranking(run, inputs, teacher, wishes)
     ranking.save(run.path / "ranking.npz")
-
-
-def squeeze_stage(run: Run, inputs: Inputs, wishes: Wishes) -> Iterator[Event]:
-    """Train a teacher, all ranks together, and put it where ``auto`` finds it."""
-    began = time.monotonic()
-    shared = Shared(run, "squeeze", [0], is_joint=True)
-    try:
-        with together.met(run, partial(shared.attend, wishes)) as team:
-            yield from together.told(run, team)
-            result = yield from _trained(run, _squeezed(run, inputs, team, wishes), began)
-            own = run.path / "teacher.safetensors"
-            save_teacher(own, result.network, result.card)
-    except (RunCancelled, RanksLost):
-        shared.settle()
-        raise
-    shared.leave()
-    name = result.card.name
-    if run.record().options.keep_teacher:
-        kept = free_teacher_path(name, result.card.fingerprint)
-        files.write_bytes(kept, own.read_bytes(), durable=True)
-        name = kept.name.removesuffix(SUFFIX)
-    told = {"teacher": str(own), "name": name, "accuracy": result.card.accuracy, "epochs": result.card.epochs}
-    run.update(seconds=round(time.monotonic() - began, 3), result=told)
-
-
-def squeeze_share(run: Run, _pieces: Sequence[int], wishes: Wishes) -> Iterator[Event]:
-    """Train a teacher together with the rank that owns the run, which keeps it."""
-    inputs = shared_inputs(run, wishes)
-    with together.met(run, wishes.check) as team:
-        for _ in _squeezed(run, inputs, team, wishes):
-            pass
-    yield from ()
-
-
-def _squeezed(run: Run, inputs: Inputs, team: Team, wishes: Wishes) -> Iterator[SqueezeRecord]:
-    """Yield the records of a squeeze, in all ranks until one of them is asked to stop."""
-    device, experiment = run.record().device or "cpu", run.experiment
-    for record in squeeze(inputs.dataset, experiment.squeeze, seed=experiment.seed, device=device, team=team):
-        together.check(team, wishes.asked())
-        yield record
-
-
-def _trained(run: Run, records: Iterator[SqueezeRecord], began: float) -> Generator[Event, None, SqueezeResult]:
-    """Tell how far a squeeze is, and return its result."""
-    next_event = 0.0
-    for record in records:
-        seconds = round(time.monotonic() - began, 3)
-        if isinstance(record, SqueezeProgress):
-            if time.monotonic() >= next_event:
-                next_event = time.monotonic() + 0.25
-                yield _emit(run, {"kind": "step", "t": seconds, **_plain(record)})
-        elif isinstance(record, SqueezeEpoch):
-            yield _emit(run, {"kind": "epoch", "t": seconds, **_plain(record)})
-        else:
-            return record
-    raise AssertionError("the last record of squeeze is its result")
 
 
 def loaded_teacher(run: Run, inputs: Inputs, wishes: Wishes) -> Iterator[Event]:
@@ -278,10 +216,6 @@ def _ranked_images(run: Run, inputs: Inputs) -> int:
 
 def _part_path(run: Run, number: int) -> Path:
     return run.path / FOLDER / f"ranking-{number}.npz"
-
-
-def _plain(record: SqueezeProgress | SqueezeEpoch) -> Event:
-    return {name: round(value, 6) if isinstance(value, float) else value for name, value in asdict(record).items()}
 
 
 def _emit(run: Run, event: Event) -> Event:

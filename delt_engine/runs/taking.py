@@ -11,7 +11,8 @@ from typing import Any
 
 from delt_engine.recovery.batches import plan_batches
 from delt_engine.runs.pictures import are_written, write_images
-from delt_engine.runs.recovering import RecoverJob, image_texts, predict_shown, start_images
+from delt_engine.runs.recovering import image_texts, predict_shown, start_images
+from delt_engine.runs.settling import RecoverJob
 from delt_engine.runs.starting import pictures, slots_of, start_pixels
 
 

@@ -79,18 +79,6 @@ def agreed(team: Team, wish: str | None, is_urgent: bool = False) -> tuple[str |
     return WISHES[strongest], bool(urgent)
 
 
-def check(team: Team, wish: str | None) -> None:
-    """Stop here if any rank is asked to; every rank calls this in the same place.
-
-    Raises:
-        RunCancelled: its text is the wish.
-        RanksLost: another rank is gone.
-    """
-    found, _ = agreed(team, wish)
-    if found:
-        raise RunCancelled(found)
-
-
 def told(run: Run, team: Team) -> list[Event]:
     """Note once in the run that several ranks train one network, since its last digits hang on how many."""
     if team.size == 1:

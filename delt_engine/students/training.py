@@ -19,8 +19,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +29,7 @@ from delt_engine.errors import CheckpointError, ConfigError, DataError
 from delt_engine.models.catalogue import build_network
 from delt_engine.models.devices import pick_device
 from delt_engine.models.team import ALONE, Team
+from delt_engine.models.training_state import TrainingState, WithState, check_facts, fill, flat_tensors
 from delt_engine.relabel import LabelSource, StoredLabels, TeacherLabels
 from delt_engine.seeding import generator, seeded
 from delt_engine.student_config import EvaluateConfig
@@ -39,7 +39,6 @@ from delt_engine.students.draws import EpochDraws, draw_epoch
 from delt_engine.students.losses import student_loss
 from delt_engine.students.rates import learning_rate_at
 from delt_engine.students.records import StudentEpoch, StudentResult, StudentStep
-from delt_engine.students.state import StudentState, check_facts, fill, flat_tensors
 from delt_engine.students.testing import Accuracy, accuracy_of
 from delt_engine.students.training_set import ImageTable, check_same_classes
 
@@ -47,17 +46,8 @@ _READS_PER_EPOCH = 20
 _FEWEST_STEPS_BETWEEN = 8  # an epoch of few steps is read once, at its end
 
 
-class TrainedEpoch(StudentEpoch):
-    """An epoch's record with the state after it, which is copied from the device only when it is asked for."""
-
-    def __init__(self, capture: Callable[[], StudentState], **values: Any) -> None:
-        super().__init__(**values)
-        object.__setattr__(self, "_capture", capture)
-
-    @property
-    def state(self) -> StudentState:
-        """The state after this epoch; to be read before the next record is asked for."""
-        return self._capture()
+class TrainedEpoch(WithState, StudentEpoch):
+    """An epoch's record with the state after it."""
 
 
 def evaluate(
@@ -69,7 +59,7 @@ def evaluate(
     seed: int,
     device: str | torch.device,
     labels: LabelSource | None = None,
-    state: StudentState | None = None,
+    state: TrainingState | None = None,
     number: int = 0,
     team: Team = ALONE,
 ) -> Iterator[StudentStep | TrainedEpoch | StudentResult]:
@@ -280,7 +270,7 @@ class _Training:
         """What the state keeps the weights of."""
         return {"network": self.network} | ({"ema": self.averaged} if self.averaged is not None else {})
 
-    def state(self) -> StudentState:
+    def state(self) -> TrainingState:
         """Return a copy of everything that going on needs."""
         facts = {
             "seed": self.seed,
@@ -290,11 +280,11 @@ class _Training:
             "ema_curve": [list(pair) for pair in self.ema_curve],
             "seconds": self.seconds,
         }
-        return StudentState(flat_tensors(self.networks, self.optimizer), facts)
+        return TrainingState(flat_tensors(self.networks, self.optimizer), facts)
 
-    def load(self, state: StudentState) -> None:
+    def load(self, state: TrainingState) -> None:
         """Go on from a state."""
-        check_facts(state, self.seed, self.config.model_dump_json())
+        check_facts(state, seed=self.seed, settings=self.config.model_dump_json())
         fill(state.tensors, self.networks, self.optimizer)
         facts = state.facts
         self.done, self.seconds = int(facts["epoch"]), float(facts["seconds"])

@@ -65,11 +65,30 @@ def _of_recovery(run: Run, step: dict[str, Any]) -> Progress:
 
 
 def _of_training(run: Run, step: dict[str, Any]) -> Progress:
-    done, total = (step["epoch"] - 1) * step["steps"] + step["step"], step["epochs"] * step["steps"]
-    left_s = step["t"] * (total - done) / done if done and run.status == "running" else None
+    done, total = _steps_done(step), step["epochs"] * step["steps"]
+    rate = _training_rate(run.events("step", last=_RATE_MOST))
+    left_s = (total - done) / rate if rate and run.status == "running" else None
     accuracy = f"training accuracy {step['train_accuracy']:.0f} %"
     text = f"epoch {step['epoch']} of {step['epochs']}, {accuracy}{_left(left_s)}"
     return Progress(fraction=_share(run, done, total), text=text, left_s=left_s)
+
+
+def _steps_done(step: dict[str, Any]) -> int:
+    return (step["epoch"] - 1) * step["steps"] + step["step"]
+
+
+def _training_rate(steps: list[dict[str, Any]]) -> float | None:
+    """Return the steps a second of the last ``_RATE_MOST`` events: those since some were made again, if any were."""
+    last, since = (steps[-1]["t"], _steps_done(steps[-1])), (0.0, 0)
+    for step, following in zip(steps[-2::-1], steps[:0:-1], strict=True):
+        if _steps_done(step) > _steps_done(following):
+            since = following["t"], _steps_done(following)
+            break
+    else:
+        if len(steps) == _RATE_MOST:
+            since = steps[0]["t"], _steps_done(steps[0])
+    passed, moved = last[0] - since[0], last[1] - since[1]
+    return moved / passed if passed > 0 and moved > 0 else None
 
 
 def _of_students(run: Run, step: dict[str, Any]) -> Progress:

@@ -59,7 +59,7 @@ def _question(runs: list[Run]) -> None:
             f"Rounds between start and end, {size(rounds)}: the gallery then shows the start and the last round only.",
             value=rounds > 0, disabled=not rounds, key="runs/free_rounds")  # fmt: skip
         keep_checkpoints = not st.checkbox(
-            f"Checkpoints, {size(checkpoints)}: a resumed run then begins its current batch again.",
+            f"Checkpoints, {size(checkpoints)}: a resumed run then begins its current batch, teacher or student again.",
             disabled=not checkpoints, key="runs/free_checkpoints")  # fmt: skip
         with st.container(horizontal=True):
             st.button("Delete these files", type="primary", key="runs/free_now", on_click=_free,

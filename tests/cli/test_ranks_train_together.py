@@ -74,6 +74,22 @@ def test_a_rank_that_fails_fails_the_run_with_its_sentence(squeeze, started, tmp
     assert "Error: data: image 7 cannot be read." in complaints
 
 
+def test_a_teacher_of_two_ranks_goes_on_after_a_killed_rank(squeeze, started, tmp_path) -> None:
+    run = Run(tmp_path / "run")
+    long = ["--epochs", "2000", "--batch-size", "4", "--checkpoint-seconds", "0.000001"]
+    launcher = started(*LAUNCHER, "-m", "delt_engine", *squeeze, *long, "--quiet", "--out", run.path)
+    wait_for(lambda: (run.path / "run.json").is_file() and len(epochs_of(run)) > 5, PATIENCE)
+    ranks_of(launcher)["1"].kill()
+    assert launcher.wait(PATIENCE) != 0
+    last = epochs_of(run)[-1]
+    assert epochs_of(run) == list(range(1, last + 1))  # the first rank alone tells
+    process = started("-m", "delt_engine", "resume", run.path, "--ranks", "1", "-q")
+    went_on = wait_for(lambda: first_epochs(run)[1:], PATIENCE)
+    assert went_on[0] in (last, last + 1)  # the first rank may have lost the other before it kept what it had told
+    process.send_signal(signal.SIGINT)
+    assert process.wait(PATIENCE) == 128 + signal.SIGINT
+
+
 def test_a_student_of_two_ranks_goes_on_after_a_killed_rank_and_after_a_pause_with_one(
     delt, students, started, tmp_path
 ) -> None:

@@ -62,6 +62,19 @@ def test_training_curves_leave_out_a_test_accuracy_that_is_not_there() -> None:
     assert training_curves([], 5).layout.annotations[0].text == "No epoch is finished yet"
 
 
+def test_training_curves_show_each_epoch_once_and_as_it_was_last_told() -> None:
+    def epoch(number: int, loss: float) -> dict:
+        return {"epoch": number, "loss": loss, "train_accuracy": 10 * loss, "test_accuracy": 11 * loss}
+
+    before = [epoch(1, 5.0), epoch(2, 4.0), epoch(3, 3.0), epoch(4, 2.0)]  # killed; the last checkpoint was of epoch 2
+    loss, train, test = training_curves([*before, epoch(3, 3.5), epoch(4, 2.5), epoch(5, 1.0)], 5).data
+    assert list(loss.x) == list(train.x) == list(test.x) == [1, 2, 3, 4, 5]
+    assert list(loss.y) == [5.0, 4.0, 3.5, 2.5, 1.0]
+    assert list(test.y) == [55.0, 44.0, 38.5, 27.5, 11.0]
+    begun_again = training_curves([*before, epoch(1, 9.0), epoch(2, 8.0)], 5).data[0]
+    assert (list(begun_again.x), list(begun_again.y)) == ([1, 2], [9.0, 8.0])
+
+
 def test_class_counts_stand_side_by_side() -> None:
     train, test = class_counts(["a", "b"], [5, 3], [1, 2]).data
     assert (list(train.y), list(test.y)) == ([5, 3], [1, 2])

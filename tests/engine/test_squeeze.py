@@ -13,7 +13,7 @@ from delt_engine.errors import ConfigError, DataError
 from delt_engine.models.card import read_card
 from delt_engine.models.checkpoints import save_teacher, weights_fingerprint
 from delt_engine.models.teachers import load_teacher
-from delt_engine.squeeze import SqueezeEpoch, SqueezeProgress, SqueezeResult, squeeze
+from delt_engine.squeeze import SqueezedEpoch, SqueezeEpoch, SqueezeProgress, SqueezeResult, squeeze
 
 QUICK = SqueezeConfig(network="convnet-3", width=0.1, epochs=3, batch_size=16, learning_rate=0.05)
 
@@ -21,7 +21,7 @@ QUICK = SqueezeConfig(network="convnet-3", width=0.1, epochs=3, batch_size=16, l
 def test_records_come_in_order_and_the_loss_falls():
     records = list(squeeze(tiny_dataset(), QUICK, seed=1, device="cpu"))
     kinds = [type(record) for record in records]
-    assert kinds == ([SqueezeProgress] * 4 + [SqueezeEpoch]) * 3 + [SqueezeResult]  # 72 images: 4 steps of 16
+    assert kinds == ([SqueezeProgress] * 4 + [SqueezedEpoch]) * 3 + [SqueezeResult]  # 72 images: 4 steps of 16
     epochs = [record for record in records if isinstance(record, SqueezeEpoch)]
     assert epochs[-1].loss < 0.5 * epochs[0].loss
     assert epochs[-1].test_accuracy > 90

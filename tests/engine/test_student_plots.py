@@ -23,6 +23,15 @@ def test_each_student_has_its_tests_and_its_losses() -> None:
     assert traces["Student 1"].line.dash != traces["Student 2"].line.dash
 
 
+def test_an_epoch_that_was_told_twice_is_drawn_once() -> None:
+    events = [epoch(0, 1, 10.0, 2.0), epoch(0, 2, 20.0, 1.5), epoch(1, 1, 12.0, 2.1), epoch(1, 2, 22.0, 1.6),
+              epoch(1, 2, 23.0, 1.4), epoch(1, 3, 33.0, 1.0)]  # fmt: skip
+    traces = {trace.name: trace for trace in student_curves(events, epochs=3).data}
+    assert (list(traces["Student 1"].x), list(traces["Student 1"].y)) == ([1, 2], [10.0, 20.0])
+    assert (list(traces["Student 2"].x), list(traces["Student 2"].y)) == ([1, 2, 3], [12.0, 23.0, 33.0])
+    assert list(traces["Student 2, loss"].y) == [2.1, 1.4, 1.0]
+
+
 def test_averaged_weights_have_a_line_of_their_own() -> None:
     names = [trace.name for trace in student_curves([epoch(0, 1, 10.0, ema=14.0)], epochs=2).data]
     assert "Student 1, EMA" in names

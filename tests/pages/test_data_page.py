@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from delt_engine.config import Experiment, SqueezeConfig
 from delt_engine.data.catalogue import load_dataset
 from delt_engine.data.places import known_folders
 from delt_engine.errors import CheckpointError
@@ -15,7 +16,9 @@ from delt_engine.models.card import TeacherCard
 from delt_engine.models.checks import CheckRecord, keep_check
 from delt_engine.runs import tasks
 from delt_engine.runs.processes import this_process
+from delt_engine.runs.store import Run
 from pages.shared import cached
+from pages.shared.progress import progress
 from pages.shared.wording import plain
 
 PAGE = "distill/data_and_teachers"
@@ -128,6 +131,26 @@ def test_a_teacher_is_trained_with_the_settings_and_watched(open_page, card, sta
     assert not app.exception
     assert any("Epoch 2 of 3" in entry.proto.text for entry in app.main.get("progress"))
     assert app.get("plotly_chart")
+
+
+def test_the_time_left_of_a_teacher_follows_the_rate_since_it_went_on(tmp_path) -> None:
+    experiment = Experiment(dataset="photos", squeeze=SqueezeConfig(epochs=10))
+    run = Run.create(tmp_path / "teacher", experiment, "squeeze")
+    run.set_status("running", process=this_process())
+
+    def step(seconds: float, epoch: int, number: int) -> None:
+        run.event({"kind": "step", "t": seconds, "epoch": epoch, "epochs": 10, "step": number, "steps": 10,
+                   "loss": 1.0, "train_accuracy": 60.0, "learning_rate": 0.1})  # fmt: skip
+
+    for seconds, epoch in ((1.0, 1), (500.0, 4), (1000.0, 5)):
+        step(seconds, epoch, 1)
+    step(1000.0, 3, 1)  # killed, and gone on from the checkpoint of epoch 2
+    assert progress(run).left_s is None
+    step(1005.0, 3, 6)
+    now = progress(run)
+    assert now.left_s == pytest.approx(74.0)  # a step a second, 26 of 100 done
+    assert now.fraction == 0.26
+    assert now.text.startswith("epoch 3 of 10, training accuracy 60 %, ")
 
 
 def test_a_folder_is_added_read_and_shown_with_what_was_left_out(open_page, asked, tmp_path) -> None:

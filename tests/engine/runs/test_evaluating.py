@@ -11,7 +11,7 @@ from tiny_world import finished, run_until_stopped
 
 from delt_engine.config import EvaluateConfig
 from delt_engine.errors import ConfigError, DataError, RunError
-from delt_engine.runs import evaluating, inputs, worker
+from delt_engine.runs import evaluating, inputs, training, worker
 from delt_engine.runs.evaluations import Evaluation, evaluation_experiment, evaluations, evaluations_of
 from delt_engine.runs.pipeline import resume_run, run_experiment
 from delt_engine.runs.sources import find_source
@@ -126,7 +126,7 @@ def stop_at(monkeypatch, student: int, epoch: int) -> None:
 def test_a_long_epoch_is_not_waited_for(world, source, monkeypatch) -> None:
     run = queued(world / "a", source, SHORT.replace(batch_size=4))
     with monkeypatch.context() as patched:
-        patched.setattr(evaluating, "EPOCH_PATIENCE", 0.0)
+        patched.setattr(training, "EPOCH_PATIENCE", 0.0)
         patched.setattr(worker.Wishes, "asked", wished_after_loading)
         run_until_stopped(run)
     assert run.events("epoch") == []

@@ -57,12 +57,6 @@ def test_what_one_rank_is_asked_for_all_are(second, own, theirs, expected) -> No
     assert together.agreed(second(*theirs), *own) == expected
 
 
-def test_all_stop_in_the_same_place(second) -> None:
-    together.check(second(None), None)
-    with pytest.raises(RunCancelled, match="pause"):
-        together.check(second("pause"), None)
-
-
 class Meeting:
     """The launcher's store, as far as a meeting needs it."""
 

@@ -10,13 +10,13 @@ import torch
 from torch import nn
 
 from delt_engine.errors import CheckpointError, ConfigError, DataError
+from delt_engine.models.training_state import TrainingState
 from delt_engine.relabel import TeacherLabels
 from delt_engine.student_config import EvaluateConfig
 from delt_engine.students import training, training_set
 from delt_engine.students.draws import draw_epoch
 from delt_engine.students.losses import student_loss
 from delt_engine.students.records import StudentEpoch, StudentResult, StudentStep
-from delt_engine.students.state import StudentState
 from delt_engine.students.training import TrainedEpoch, evaluate, is_tested
 from tests.tiny_data import tiny_dataset
 
@@ -57,13 +57,13 @@ def epochs(records: list) -> list[TrainedEpoch]:
     return [record for record in records if isinstance(record, StudentEpoch)]
 
 
-def same(first: StudentState, second: StudentState) -> bool:
+def same(first: TrainingState, second: TrainingState) -> bool:
     facts = [{**state.facts, "seconds": 0} for state in (first, second)]
     equal = all(torch.equal(first.tensors[name], second.tensors[name]) for name in first.tensors)
     return first.tensors.keys() == second.tensors.keys() and equal and facts[0] == facts[1]
 
 
-def states(settings: EvaluateConfig, seed: int = 0, **more) -> list[StudentState]:
+def states(settings: EvaluateConfig, seed: int = 0, **more) -> list[TrainingState]:
     run = evaluate(TRAIN, TEST, ColourTeacher(), settings, seed=seed, device="cpu", **more)
     return [record.state for record in run if isinstance(record, TrainedEpoch)]
 
@@ -117,7 +117,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_one_others():
     settings = config(augmented=True, epochs=2)
     first, second, other = states(settings), states(settings), states(settings, seed=1)
     assert same(first[-1], second[-1])
-    assert not same(first[-1], StudentState(other[-1].tensors, first[-1].facts))
+    assert not same(first[-1], TrainingState(other[-1].tensors, first[-1].facts))
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_one_others():
 def test_going_on_from_a_state_gives_the_same_bits(settings):
     whole = states(settings)
     for epoch in (1, settings.epochs - 1):
-        kept = StudentState(whole[epoch - 1].tensors, json.loads(json.dumps(whole[epoch - 1].facts)))
+        kept = TrainingState(whole[epoch - 1].tensors, json.loads(json.dumps(whole[epoch - 1].facts)))
         assert kept.facts["epoch"] == epoch
         assert same(states(settings, state=kept)[-1], whole[-1])
 
@@ -156,7 +156,7 @@ def test_dropout_goes_on_to_the_same_bits_and_leaves_the_generator_alone():
 
 def test_a_state_of_another_training_is_refused():
     state = states(config(epochs=1))[-1]
-    with pytest.raises(CheckpointError, match=r"state: it is of seed 0, but the student has seed 5\."):
+    with pytest.raises(CheckpointError, match=r"state: it is of seed 0, but this training has seed 5\."):
         trained(config(epochs=1), seed=5, state=state)
     with pytest.raises(CheckpointError, match=r"state: it is of a training with other settings"):
         trained(config(epochs=2), state=state)
@@ -165,8 +165,8 @@ def test_a_state_of_another_training_is_refused():
 def test_a_state_of_another_network_is_refused():
     state = states(config(epochs=1))[-1]
     tensors = {name: value for name, value in state.tensors.items() if "classifier" not in name}
-    with pytest.raises(CheckpointError, match=r"state: it is of another network, so this student cannot go on"):
-        trained(config(epochs=1), state=StudentState(tensors, state.facts))
+    with pytest.raises(CheckpointError, match=r"state: it is of another network, so this training cannot go on"):
+        trained(config(epochs=1), state=TrainingState(tensors, state.facts))
 
 
 def test_states_are_flat_and_stay_as_they_were(tmp_path):
@@ -243,7 +243,7 @@ def test_bfloat16_computes_in_bfloat16_and_keeps_float32_weights():
     settings = config(precision="bfloat16", epochs=1)
     low, high = states(settings)[-1], states(config(epochs=1))[-1]
     assert all(tensor.dtype in (torch.float32, torch.int64) for tensor in low.tensors.values())
-    assert not same(low, StudentState(high.tensors, low.facts))
+    assert not same(low, TrainingState(high.tensors, low.facts))
 
 
 def test_recorded_draws_are_replayed():

@@ -1,11 +1,12 @@
-"""The state of a student after an epoch, as flat tensors for a safetensors file and plain facts for a JSON one.
+"""The state of a training after an epoch, as flat tensors for a safetensors file and plain facts for a JSON one.
 
-Names of tensors: ``network/<name>``, ``ema/<name>`` and ``optimizer/<parameter's number>/<name>``.
+What a squeeze and a student go on from. Names of tensors: ``<network>/<name>``, such as ``network/`` and ``ema/``, and
+``optimizer/<parameter's number>/<name>``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,16 +18,30 @@ from delt_engine.models.checkpoints import differences, fit_state
 
 
 @dataclass(frozen=True, eq=False)
-class StudentState:
-    """Everything a student needs to go on after an epoch to the same bits on the same device.
+class TrainingState:
+    """Everything a training needs to go on after an epoch as if it had never stopped.
 
     Attributes:
-        tensors: name to contiguous tensor on the CPU: weights, optimiser and averaged weights.
-        facts: plain JSON values: ``seed``, ``epoch`` (done), ``settings``, ``curve``, ``ema_curve``, ``seconds``.
+        tensors: name to contiguous tensor on the CPU: weights and the optimiser's memory.
+        facts: plain JSON values: ``seed``, ``epoch`` (done), ``settings``, ``seconds``, and what else the training
+            needs.
     """
 
     tensors: dict[str, Tensor]
     facts: dict[str, Any]
+
+
+class WithState:
+    """A record of an epoch with the state after it, which is copied from the device only when it is asked for."""
+
+    def __init__(self, capture: Callable[[], TrainingState], **values: Any) -> None:
+        super().__init__(**values)
+        object.__setattr__(self, "_capture", capture)  # the record is frozen
+
+    @property
+    def state(self) -> TrainingState:
+        """The state after this epoch; to be read before the next record is asked for."""
+        return self._capture()
 
 
 def flat_tensors(networks: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -42,7 +57,7 @@ def flat_tensors(networks: Mapping[str, nn.Module], optimizer: torch.optim.Optim
 
 
 def fill(tensors: Mapping[str, Tensor], networks: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer) -> None:
-    """Put back what :func:`flat_tensors` returned.
+    """Put back copies of what :func:`flat_tensors` returned.
 
     Raises:
         CheckpointError: weights that are not these networks'.
@@ -51,7 +66,7 @@ def fill(tensors: Mapping[str, Tensor], networks: Mapping[str, nn.Module], optim
         prefix = f"{part}/"
         own = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
         if differences(network, own):
-            raise CheckpointError("state: it is of another network, so this student cannot go on from it.")
+            raise CheckpointError("state: it is of another network, so this training cannot go on from it.")
         fit_state(network, own, part)
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     memory: dict[int, dict[str, Tensor]] = {}
@@ -63,16 +78,24 @@ def fill(tensors: Mapping[str, Tensor], networks: Mapping[str, nn.Module], optim
     optimizer.load_state_dict({**optimizer.state_dict(), "state": memory})
 
 
-def check_facts(state: StudentState, seed: int, settings: str) -> None:
+def check_facts(state: TrainingState, *, seed: int, settings: str, dataset: str | None = None) -> None:
     """Refuse the state of another training.
 
+    Args:
+        state: what is to be gone on from.
+        seed: of the training that is to go on.
+        settings: of it, as JSON.
+        dataset: fingerprint of the images it learns; not asked for where None.
+
     Raises:
-        CheckpointError: it has another seed or other settings.
+        CheckpointError: it has another seed, other settings or another dataset.
     """
     if state.facts["seed"] != seed:
-        raise CheckpointError(f"state: it is of seed {state.facts['seed']}, but the student has seed {seed}.")
+        raise CheckpointError(f"state: it is of seed {state.facts['seed']}, but this training has seed {seed}.")
     if state.facts["settings"] != settings:
         raise CheckpointError("state: it is of a training with other settings, so this one cannot go on from it.")
+    if dataset is not None and state.facts["dataset"] != dataset:
+        raise CheckpointError("state: it is of a training on another dataset, so this one cannot go on from it.")
 
 
 def _copy(value: Tensor) -> Tensor:
@@ -80,5 +103,7 @@ def _copy(value: Tensor) -> Tensor:
 
 
 def _laid_out_as(weight: Tensor, value: Tensor) -> Tensor:
-    """Return ``value`` with the memory layout of ``weight``: fused optimisers take both in the order of memory."""
-    return torch.empty_like(weight, device=value.device).copy_(value) if value.shape == weight.shape else value
+    """Return a copy with the memory layout of ``weight``: fused optimisers take both in the order of memory."""
+    if value.shape != weight.shape:
+        return value.clone()  # a count of steps, which the optimiser would otherwise move on in the state itself
+    return torch.empty_like(weight, device=value.device).copy_(value)
