@@ -127,5 +127,5 @@ def schedule(case: Case, *, quick: bool, device_type: str = "cpu") -> RecoverCon
         each = _GPU_ITERATIONS
     num_rounds = ROUNDS
     if quick:
-        num_rounds, each = ROUNDS if case.compares_schedules else _QUICK_ROUNDS, max(2, each // 2)
+        num_rounds, each = ROUNDS if case.compares_schedules else _QUICK_ROUNDS, max(2, 2 * each // 3)
     return RecoverConfig(ipc=50, batch_size=100, iterations=each * num_rounds, round_iterations=each)
