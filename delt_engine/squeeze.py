@@ -237,8 +237,8 @@ class _Training:
 
     def load(self, state: TrainingState) -> None:
         """Go on from a state."""
-        facts, settings = state.facts, self.config.model_dump_json()
-        check_facts(state, seed=self.seed, settings=settings, dataset=self.dataset.fingerprint)
+        facts = state.facts
+        check_facts(state, seed=self.seed, settings=self.config, dataset=self.dataset.fingerprint)
         fill(state.tensors, {"network": self.network}, self.optimizer)
         self.done, self.test_accuracy = int(facts["epoch"]), facts["test_accuracy"]
         rates = list(facts["learning_rates"])

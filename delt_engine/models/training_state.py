@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from pydantic import BaseModel
 from torch import Tensor, nn
 
 from delt_engine.errors import CheckpointError
@@ -78,13 +79,13 @@ def fill(tensors: Mapping[str, Tensor], networks: Mapping[str, nn.Module], optim
     optimizer.load_state_dict({**optimizer.state_dict(), "state": memory})
 
 
-def check_facts(state: TrainingState, *, seed: int, settings: str, dataset: str | None = None) -> None:
+def check_facts(state: TrainingState, *, seed: int, settings: BaseModel, dataset: str | None = None) -> None:
     """Refuse the state of another training.
 
     Args:
         state: what is to be gone on from.
         seed: of the training that is to go on.
-        settings: of it, as JSON.
+        settings: of it; a setting that the state does not name yet counts as its default.
         dataset: fingerprint of the images it learns; not asked for where None.
 
     Raises:
@@ -92,10 +93,17 @@ def check_facts(state: TrainingState, *, seed: int, settings: str, dataset: str 
     """
     if state.facts["seed"] != seed:
         raise CheckpointError(f"state: it is of seed {state.facts['seed']}, but this training has seed {seed}.")
-    if state.facts["settings"] != settings:
+    if not _are_same(state.facts["settings"], settings):
         raise CheckpointError("state: it is of a training with other settings, so this one cannot go on from it.")
     if dataset is not None and state.facts["dataset"] != dataset:
         raise CheckpointError("state: it is of a training on another dataset, so this one cannot go on from it.")
+
+
+def _are_same(told: str, settings: BaseModel) -> bool:
+    try:
+        return type(settings).model_validate_json(told) == settings
+    except ValueError:  # pydantic's, or ours of settings that do not go together any more
+        return False
 
 
 def _copy(value: Tensor) -> Tensor:

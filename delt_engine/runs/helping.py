@@ -22,6 +22,7 @@ from delt_engine.runs.records import RunRecord
 from delt_engine.runs.sources import asks_for_teacher, find_source
 from delt_engine.runs.store import Run
 from delt_engine.runs.worker import DeviceLock, Wishes, device_lock_name, listening
+from delt_engine.waiting import settle_waiting
 
 Event = dict[str, Any]
 Share = Callable[[Run, Sequence[int], Wishes], Iterator[Event]]
@@ -108,6 +109,7 @@ def help_first() -> None:
     """
     rank = ranks.this_rank()
     channel = ranks.channel()
+    settle_waiting()
     _share("recover")  # torch is loaded while the first rank looks up what is asked for
     with contextlib.suppress(RunCancelled):
         while True:

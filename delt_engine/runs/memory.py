@@ -8,6 +8,8 @@ from pathlib import Path
 import psutil
 import torch
 
+from delt_engine.models.out_of_memory import free_reserve
+
 _STATUS = Path("/proc/self/status")
 
 
@@ -30,3 +32,10 @@ def peak_memory(device: torch.device) -> int:
         return int(found.group(1)) * 1024
     now = psutil.Process().memory_info()
     return int(getattr(now, "peak_wset", now.rss))
+
+
+def forget_peak(device: torch.device) -> None:
+    """Give back what a trial kept in reserve, and let :func:`peak_memory` of a CUDA device begin anew."""
+    free_reserve(device)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)

@@ -235,6 +235,7 @@ class Channel:
         if is_good:
             self._store.set(self._over, "")
         if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+            self._welcoming.join(FAREWELL_SECONDS)  # ranks that are late by more read the mark of a good end
             self._is_ending.set()
             self._welcoming.join(FAREWELL_SECONDS)  # a thread must not be in the store when the process ends
             return

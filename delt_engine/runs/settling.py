@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import json
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,12 +12,16 @@ from typing import Any
 import torch
 
 from delt_engine.config import Experiment, RecoverConfig
+from delt_engine.errors import RunError
 from delt_engine.models.teachers import Teacher
+from delt_engine.paths import home
 from delt_engine.recovery.batches import plan_batches
 from delt_engine.recovery.folding import fold
 from delt_engine.recovery.speed import MOST_PACKED, FastPath, choose
 from delt_engine.recovery.trial import best_pack, pack_rates
+from delt_engine.runs import files
 from delt_engine.runs.inputs import Inputs
+from delt_engine.runs.memory import forget_peak
 from delt_engine.runs.ranks import this_rank
 from delt_engine.runs.store import Run
 from delt_engine.runs.worker import Wishes
@@ -44,8 +51,8 @@ class RecoverJob:
 def settled(job: RecoverJob) -> Generator[dict[str, Any], None, FastPath]:
     """Return how a run is computed: as its record says, or, at its start, as the settings mean on this device.
 
-    On CUDA devices the number of batches a step is measured, see :mod:`delt_engine.recovery.trial`. Elsewhere it
-    follows from the settings, so that the same machine always makes the same images.
+    On CUDA devices the number of batches a step is measured, see :mod:`delt_engine.recovery.trial`, and kept for the
+    next run of the kind. Elsewhere it follows from the settings. So the same machine makes the same images again.
     """
     kept = job.run.record().speed
     if kept:
@@ -68,14 +75,22 @@ def settled(job: RecoverJob) -> Generator[dict[str, Any], None, FastPath]:
 def _measured(job: RecoverJob, fast: FastPath) -> dict[int, float]:
     """Return the rates of numbers of batches a step, none where there is nothing to choose."""
     config = job.experiment.recover
-    most = _most_batches(config, job.inputs.classes)
+    most, image_size = _most_batches(config, job.inputs.classes), job.inputs.dataset.spec.image_size
     if most <= 1:
         return {}
+    subject = (
+        torch.__version__, job.run.record().device_name, job.teacher.card.fingerprint, image_size, most,
+        config.batch_size, config.ipc, config.batching, fast,
+    )  # fmt: skip
+    path = home() / "packs" / f"{hashlib.sha256(repr(subject).encode()).hexdigest()[:16]}.json"
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        return {int(number): float(rate) for number, rate in json.loads(path.read_text(encoding="utf-8")).items()}
     with job.wishes.at_once():
-        return pack_rates(
-            job.teacher.network, config, fast, image_size=job.inputs.dataset.spec.image_size, device=job.device,
-            most=most,
-        )  # fmt: skip
+        rates = pack_rates(job.teacher.network, config, fast, image_size=image_size, device=job.device, most=most)
+    forget_peak(job.device)
+    with contextlib.suppress(RunError):  # a disk that refuses costs the next run a measurement
+        files.write_bytes(path, json.dumps(rates).encode())
+    return rates
 
 
 def _most_batches(config: RecoverConfig, classes: Sequence[int]) -> int:

@@ -57,7 +57,7 @@ class Shared:
         # Of a joint piece nothing is missing once the first rank is through, whatever became of the others then.
         self._ends = ("done", "stopped") if is_joint else ("done",)
         shares = [list(pieces if is_joint else pieces[number :: rank.size]) for number in range(rank.size)]
-        self.mine = shares[0]
+        self.mine, self._shares = shares[0], shares
         self._others = {number: _Other(run, number) for number in range(1, rank.size)}
         if not self._others:
             return
@@ -140,7 +140,9 @@ class Shared:
         left = ranks.channel().left()
         yield from self._told()  # what was done before it left
         for number in sorted(left):
-            if self._others[number].state is None:
+            if self._others[number].state is None and not self._shares[number]:
+                self._others[number].state = "done"  # nothing of its is missing
+            elif self._others[number].state is None:
                 self._others[number].state = "stopped"
                 event = {"kind": "note", "text": f"Rank {number} was asked to stop and has left."}
                 self._run.event(event)

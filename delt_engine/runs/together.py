@@ -25,8 +25,9 @@ Event = dict[str, Any]
 WISHES = (None, "pause", "cancel")
 """What a run can be asked for, the stronger wish later."""
 
-PATIENCE = timedelta(days=1)
-"""How long a rank waits for what the first does alone, such as a test; a lost one is known by its broken connection."""
+PATIENCE = timedelta(hours=2)
+"""How long a rank waits for another, at most for what the first does alone, such as a test. A process that is gone is
+known at once by its broken connection; one that hangs, or a machine without power, by this alone."""
 
 
 @contextlib.contextmanager

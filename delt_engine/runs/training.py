@@ -106,8 +106,7 @@ class Course:
             self._next_event = now + EVENT_SECONDS
             yield self._told("step", step)
         wish = self.wishes.asked()
-        if wish:
-            self._asked = self._asked or now
+        self._asked = (self._asked or now) if wish else None
         left = (step.steps - step.step) * (now - self._stepped)  # of the epoch, if the other steps are like this one
         self._stepped = now
         is_urgent = bool(wish) and now + left - self._asked >= EPOCH_PATIENCE

@@ -284,7 +284,7 @@ class _Training:
 
     def load(self, state: TrainingState) -> None:
         """Go on from a state."""
-        check_facts(state, seed=self.seed, settings=self.config.model_dump_json())
+        check_facts(state, seed=self.seed, settings=self.config)
         fill(state.tensors, self.networks, self.optimizer)
         facts = state.facts
         self.done, self.seconds = int(facts["epoch"]), float(facts["seconds"])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 from torch import nn
 
+from delt_engine.config import SqueezeConfig
 from delt_engine.errors import CheckpointError
 from delt_engine.models.training_state import TrainingState, WithState, check_facts, fill, flat_tensors
 
@@ -61,20 +64,33 @@ def test_another_network_is_refused() -> None:
         fill(kept, {"network": other}, optimizer_of(other, "sgd"))
 
 
+SETTINGS = SqueezeConfig(epochs=7)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"seed": 2}, r"^state: it is of seed 1, but this training has seed 2\.$"),
-        ({"settings": "b"}, r"^state: it is of a training with other settings, so this one cannot go on from it\.$"),
+        ({"settings": SqueezeConfig(epochs=8)}, r"^state: it is of a training with other settings, so this one cannot"),
         ({"dataset": "e"}, r"^state: it is of a training on another dataset, so this one cannot go on from it\.$"),
     ],
 )
 def test_other_facts_are_refused(changes, message) -> None:
-    state = TrainingState({}, {"seed": 1, "settings": "a", "dataset": "d"})
-    check_facts(state, seed=1, settings="a")
-    check_facts(state, seed=1, settings="a", dataset="d")
+    state = TrainingState({}, {"seed": 1, "settings": SETTINGS.model_dump_json(), "dataset": "d"})
+    check_facts(state, seed=1, settings=SETTINGS)
+    check_facts(state, seed=1, settings=SETTINGS, dataset="d")
     with pytest.raises(CheckpointError, match=message):
-        check_facts(state, **{"seed": 1, "settings": "a", "dataset": "d", **changes})
+        check_facts(state, **{"seed": 1, "settings": SETTINGS, "dataset": "d", **changes})
+
+
+def test_settings_that_came_later_count_as_their_defaults_and_unknown_ones_as_others() -> None:
+    told = json.loads(SETTINGS.model_dump_json())
+    del told["label_smoothing"]
+    check_facts(TrainingState({}, {"seed": 1, "settings": json.dumps(told)}), seed=1, settings=SETTINGS)
+    for wrong in ({**told, "no_such_setting": 1}, {**told, "epochs": -1}, []):
+        state = TrainingState({}, {"seed": 1, "settings": json.dumps(wrong)})
+        with pytest.raises(CheckpointError, match="other settings"):
+            check_facts(state, seed=1, settings=SETTINGS)
 
 
 def test_a_record_captures_its_state_when_it_is_asked_for() -> None:

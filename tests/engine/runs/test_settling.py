@@ -35,6 +35,22 @@ def test_a_run_takes_the_measured_number_of_batches_and_says_so(world, settings,
     assert pixels[0] == pixels[1]
 
 
+def test_what_was_measured_once_is_used_again_by_runs_of_the_kind(world, settings, measured, monkeypatch) -> None:
+    forgotten = []
+    monkeypatch.setattr(settling, "forget_peak", forgotten.append)
+    runs = [finished(world / name, settings(batch_size=4, seed=seed)) for seed, name in enumerate("ab")]
+    assert [run.record().speed["pack"] for run in runs] == [2, 2]
+    assert runs[0].record().notes == runs[1].record().notes
+    assert [device.type for device in forgotten] == ["cpu"]  # the trial's memory is not the run's
+    assert measured == [3]
+    finished(world / "c", settings(batch_size=2, ipc=2))  # of another kind
+    assert len(measured) == 2
+    for kept in (world / "home" / "packs").iterdir():
+        kept.write_text("[1, 2", encoding="utf-8")
+    assert finished(world / "e", settings(batch_size=4)).record().speed["pack"] == 2
+    assert len(measured) == 3
+
+
 def test_what_the_settings_say_and_a_single_batch_are_not_measured(world, settings, measured) -> None:
     assert finished(world / "a", settings(batch_size=4, pack=1)).record().speed["pack"] == 1
     run = finished(world / "b", settings())

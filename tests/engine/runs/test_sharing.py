@@ -156,6 +156,17 @@ def test_a_rank_that_left_while_it_waited_for_orders_is_not_waited_for(run, orde
     assert run.record().notes == ()  # nothing that is worth knowing of the images
 
 
+def test_a_rank_without_work_may_leave_while_it_waits_for_orders(run, orders, monkeypatch) -> None:
+    monkeypatch.setattr(sharing, "LOOK_SECONDS", 0.0)
+    shared = Shared(run, "recover", range(2))  # two pieces: the third rank has none
+    first, _ = others(run)
+    begun(first)
+    first.event({"kind": "rank", "state": "done"})
+    orders.gone = {2}
+    assert [event for event in shared.rest(Wishes(run)) if event["kind"] == "note"] == []
+    assert not (run.path / "ranks").exists()
+
+
 def test_a_rank_that_left_when_it_was_through_is_not_missed(run, orders, monkeypatch) -> None:
     monkeypatch.setattr(sharing, "LOOK_SECONDS", 0.0)
     shared = Shared(run, "recover", range(3), dict)
