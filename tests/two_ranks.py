@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +23,7 @@ from delt_engine import squeeze as squeezing
 from delt_engine.config import SqueezeConfig
 from delt_engine.models.team import Team
 from delt_engine.relabel import TeacherLabels
+from delt_engine.runs.together import load_before_group
 from delt_engine.student_config import EvaluateConfig
 from delt_engine.students import training, training_set
 from delt_engine.students.draws import BatchDraws
@@ -135,11 +139,25 @@ CASES: dict[str, Callable[[Team], dict[str, Tensor]]] = {
 def main(number: int, folder: Path) -> None:
     """Do all trainings as one of two ranks."""
     torch.set_num_threads(1)
+    load_before_group()
     dist.init_process_group("gloo", store=dist.FileStore(str(folder / "store"), 2), rank=number, world_size=2)
     for name, case in CASES.items():
         found = {key: value.contiguous() for key, value in case(Team(number, 2)).items()}
         save_file(found, folder / f"{name}-{number}.safetensors")
     dist.destroy_process_group()
+    until = time.monotonic() + 10  # a thread that has just ended may still be listed
+    while (names := threads_of_the_group()) and time.monotonic() < until:
+        pass
+    (folder / f"threads-{number}.json").write_text(json.dumps(names))
+
+
+def threads_of_the_group() -> list[str]:
+    """Return the names of this process's threads that are gloo's; on Linux alone they can be seen."""
+    found = []
+    for task in Path("/proc/self/task").glob("*/comm"):
+        with contextlib.suppress(OSError):  # it has just ended
+            found.append(task.read_text().strip())
+    return [name for name in found if "gloo" in name]
 
 
 if __name__ == "__main__":

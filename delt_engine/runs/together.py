@@ -8,6 +8,7 @@ of all: a rank that left alone would leave the others waiting.
 from __future__ import annotations
 
 import contextlib
+import importlib
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -28,6 +29,14 @@ WISHES = (None, "pause", "cancel")
 PATIENCE = timedelta(hours=2)
 """How long a rank waits for another, at most for what the first does alone, such as a test. A process that is gone is
 known at once by its broken connection; one that hangs, or a machine without power, by this alone."""
+
+
+def load_before_group() -> None:
+    """Load now what optimisers load at their first step: loaded beside a process group, it keeps that one for ever.
+
+    Its threads are then alive when the process ends, which now and then ends it with an abort (torch 2.15, gloo).
+    """
+    importlib.import_module("torch._dynamo")
 
 
 @contextlib.contextmanager
@@ -54,6 +63,7 @@ def met(run: Run, check: Callable[[], None]) -> Iterator[Team]:
         raise RunCancelled(run.requested() or str(stopped)) from None  # who called it off may have meant more
     if is_on_cards:
         torch.cuda.set_device(rank.device(device))  # NCCL's own buffers would otherwise all lie on the first card
+    load_before_group()
     try:
         dist.init_process_group(
             "cpu:gloo,cuda:nccl" if is_on_cards else "gloo",

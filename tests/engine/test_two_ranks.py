@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -83,3 +84,9 @@ def test_what_one_wants_all_do_and_what_the_first_knows_all_know(folder) -> None
         found = of_rank(folder, "agreed", number)
         assert found["highest"].tolist() == [1, 5]
         assert found["known"].tolist() == [0.0, 1.0, 2.0]
+
+
+def test_no_thread_of_the_group_is_left_when_it_is_taken_down(folder) -> None:
+    """One that is left may end its process with an abort."""
+    for number in range(2):
+        assert json.loads((folder / f"threads-{number}.json").read_text()) == []
