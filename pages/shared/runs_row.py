@@ -25,7 +25,7 @@ ICONS = {"recover": ":material/image:", "rank": ":material/sort:", "squeeze": ":
 def draw(run: Run) -> None:
     """Draw one run, with its details when the address asks for them."""
     with st.container(border=True):
-        pick, images, words, actions = st.columns([0.35, 2.8, 5.9, 3.3], vertical_alignment="center")
+        pick, images, words, actions = st.columns([0.3, 2.7, 5.5, 3.85], vertical_alignment="center")
         with pick:
             if not is_example(run):
                 st.checkbox(f"Choose {run.id}", key=f"runs/pick/{run.id}", label_visibility="collapsed")
