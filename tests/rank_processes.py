@@ -10,19 +10,9 @@ from collections.abc import Callable, Iterator
 
 import psutil
 import pytest
-import torch
 
 LAUNCHER = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--monitor-interval", "0.1"]
 """Words of Python that start two ranks of what follows."""
-
-
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """What runs in this process computes as each rank does: sums of several threads may differ in their last bits."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

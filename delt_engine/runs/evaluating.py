@@ -38,7 +38,7 @@ from delt_engine.runs.training import Course, read_state, state_path
 from delt_engine.runs.training_images import training_images
 from delt_engine.runs.worker import Wishes
 from delt_engine.students import records
-from delt_engine.students.records import EvaluationResult, StudentResult, StudentStep
+from delt_engine.students.records import EvaluationResult, StudentResult
 from delt_engine.students.resolve import recipe_changes, resolve
 from delt_engine.students.teacher_classes import teacher_for
 from delt_engine.students.training import evaluate
@@ -189,11 +189,7 @@ def _went(job: _Job, number: int, course: Course, state: TrainingState | None) -
         job.train, job.test, teacher, job.config, seed=job.run.experiment.seed + number,
         device=job.run.record().device or "cpu", labels=_stored_labels(job), state=state, number=number, team=job.team,
     )  # fmt: skip
-    for record in steps:
-        if isinstance(record, StudentResult):
-            return record
-        yield from course.after_step(record) if isinstance(record, StudentStep) else course.after_epoch(record)
-    raise AssertionError("the last record of evaluate is its result")
+    return (yield from course.through(steps))
 
 
 def _stored_labels(job: _Job) -> Any:

@@ -22,7 +22,7 @@ from delt_engine.runs.stages import shared_inputs
 from delt_engine.runs.store import Run
 from delt_engine.runs.training import Course, read_state, state_path
 from delt_engine.runs.worker import Wishes
-from delt_engine.squeeze import SqueezeProgress, SqueezeResult, squeeze
+from delt_engine.squeeze import SqueezeResult, squeeze
 
 Event = dict[str, Any]
 
@@ -69,8 +69,4 @@ def _went(run: Run, inputs: Inputs, course: Course) -> Generator[Event, None, Sq
         inputs.dataset, experiment.squeeze, seed=experiment.seed, device=run.record().device or "cpu",
         state=team.first(partial(read_state, course.path)), team=team,
     )  # fmt: skip
-    for record in steps:
-        if isinstance(record, SqueezeResult):
-            return record
-        yield from course.after_step(record) if isinstance(record, SqueezeProgress) else course.after_epoch(record)
-    raise AssertionError("the last record of squeeze is its result")
+    return (yield from course.through(steps))

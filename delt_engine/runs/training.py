@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,8 @@ from delt_engine.runs import files, together
 from delt_engine.runs.checkpoint import FOLDER
 from delt_engine.runs.store import Run
 from delt_engine.runs.worker import Wishes
-from delt_engine.squeeze import SqueezedEpoch, SqueezeProgress
-from delt_engine.students.records import StudentStep
+from delt_engine.squeeze import SqueezedEpoch, SqueezeProgress, SqueezeResult
+from delt_engine.students.records import StudentResult, StudentStep
 from delt_engine.students.training import TrainedEpoch
 
 Event = dict[str, Any]
@@ -93,6 +93,20 @@ class Course:
     def seconds(self) -> float:
         """Seconds of work so far, to the millisecond."""
         return round(time.monotonic() - self._began, 3)
+
+    def through(self, records: Iterator[Any]) -> Generator[Event, None, Any]:
+        """Take a training through its records to its result, and return that.
+
+        Raises:
+            RunCancelled: asked to stop; see :meth:`after_step` and :meth:`after_epoch`.
+            RanksLost: another rank is gone.
+        """
+        for record in records:
+            if isinstance(record, (SqueezeResult, StudentResult)):
+                return record
+            is_step = isinstance(record, (SqueezeProgress, StudentStep))
+            yield from self.after_step(record) if is_step else self.after_epoch(record)
+        raise AssertionError("the last record of a training is its result")
 
     def after_step(self, step: SqueezeProgress | StudentStep) -> Iterator[Event]:
         """Tell a step now and then, and stop after it if that is asked for and the end of the epoch is not near.

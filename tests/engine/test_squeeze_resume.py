@@ -16,16 +16,9 @@ from delt_engine.errors import CheckpointError
 from delt_engine.models.training_state import TrainingState
 from delt_engine.squeeze import SqueezedEpoch, SqueezeProgress, SqueezeRecord, SqueezeResult, squeeze
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 QUICK = SqueezeConfig(network="convnet-3", width=0.1, epochs=4, batch_size=16, learning_rate=0.02)
 DATA = tiny_dataset(train=12)  # 36 images: 2 steps of 16, and 4 that wait for another epoch
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def trained(config: SqueezeConfig, **more) -> tuple[list[SqueezeRecord], list[TrainingState]]:

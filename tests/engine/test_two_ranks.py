@@ -16,7 +16,6 @@ from waiting import PATIENCE_S
 from delt_engine.models.team import ALONE
 from tests import two_ranks
 
-pytest_plugins = ["rank_processes"]
 pytestmark = pytest.mark.usefixtures("one_thread")
 ROOT = Path(two_ranks.__file__).resolve().parent.parent
 EXACT = ["squeezed_without_batchnorm", "student_without_batchnorm", "student_of_stored_labels"]

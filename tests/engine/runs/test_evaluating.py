@@ -19,16 +19,9 @@ from delt_engine.runs.store import Run
 from delt_engine.students.training_set import from_run
 
 pytest_plugins = ["tiny_world"]
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 SHORT = EvaluateConfig(epochs=4, validate_every=2, rand_augment="none", seeds=2)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

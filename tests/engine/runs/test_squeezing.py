@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-import torch
 from safetensors import safe_open
 from tiny_world import SQUEEZE, run_until_stopped
 
@@ -18,6 +17,7 @@ from delt_engine.runs.training import read_state, state_path, write_state
 from delt_engine.squeeze import SqueezedEpoch, SqueezeProgress
 
 pytest_plugins = ["tiny_world"]
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 SHORT = SQUEEZE.replace(epochs=5, schedule="cosine")
 EVERY_EPOCH = RunOptions(checkpoint_seconds=1e-6)
@@ -25,14 +25,6 @@ EVERY_EPOCH = RunOptions(checkpoint_seconds=1e-6)
 
 class Killed(BaseException):
     """What nothing in a process can answer."""
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture
