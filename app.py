@@ -3,7 +3,9 @@
 import streamlit as st
 from streamlit import runtime
 
-from pages.shared import gallery_downloads, job_strip, nav, strips
+from pages.shared import nav
+from pages.shared.gallery import downloads
+from pages.shared.runs import job_strip, strips
 
 if runtime.exists():
     st.set_page_config(page_title="DELT Studio", page_icon=nav.ICON, layout="wide", initial_sidebar_state=240)
@@ -13,4 +15,4 @@ if runtime.exists():
     page.run()
 else:  # read by `streamlit run` before the first visitor comes
     nav.claim_pages_folder()
-    app = st.App(__file__, routes=[strips.route(), gallery_downloads.route()])
+    app = st.App(__file__, routes=[strips.route(), downloads.route()])

@@ -1,7 +1,7 @@
 """DELT Studio's engine: squeeze, rank, select, recover, and the runs that keep what they made.
 
 Names are loaded on first use, so that ``import delt_engine`` stays free of torch: the app's process reads
-runs and settings and never loads a network. ``squeeze`` is in its module, ``delt_engine.squeeze``, whose name it has.
+runs and settings and never loads a network.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ _PUBLIC = {
     "SqueezeConfig": "config",
     "Dataset": "data.dataset",
     "load_dataset": "data.catalogue",
-    "build_network": "models.catalogue",
+    "build_network": "models.networks",
     "load_teacher": "models.teachers",
-    "rank": "ranking",
-    "select": "selection",
+    "squeeze": "training.squeeze",
+    "rank": "patches.ranking",
+    "select": "patches.selection",
     "recover": "recovery.loop",
-    "EarlyLateSchedule": "recovery.schedule",
+    "EarlyLateSchedule": "config.schedule",
     "Run": "runs.store",
 }
 __all__ = ["__version__", *sorted(_PUBLIC)]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from itertools import count
 
-from delt_engine import squeeze
 from delt_engine.cli import main
 from delt_engine.errors import DataError
-from delt_engine.runs.ranks import this_rank
+from delt_engine.jobs.ranks import this_rank
+from delt_engine.training import squeeze
 
 step, steps = squeeze._Training.step, count(1)
 

@@ -8,18 +8,32 @@ from pathlib import Path
 
 import numpy as np
 
+from delt_engine import files
 from delt_engine.config import EvaluateConfig, Experiment, RecoverConfig
-from delt_engine.methods import METHOD_TITLES, is_optimised
-from delt_engine.runs import files
+from delt_engine.config.methods import METHOD_TITLES, is_optimised
 from delt_engine.runs.predictions import write_predictions
 from delt_engine.runs.processes import this_process
-from delt_engine.runs.records import DatasetRecord, TeacherRecord, now
+from delt_engine.runs.record import DatasetRecord, TeacherRecord, now
 from delt_engine.runs.store import Run
-from delt_engine.students.records import EvaluationResult, Source, StudentResult
+from delt_engine.training.records import EvaluationResult, Source, StudentResult
 
 CLASS_NAMES = ("astronaut", "cat", "coffee")
-COLUMNS = ("class_index", "class", "index", "tile", "source", "image_index", "top", "left", "height", "width",
-           "true_class_prob", "rank", "start_round", "iterations")  # fmt: skip
+COLUMNS = (
+    "class_index",
+    "class",
+    "index",
+    "tile",
+    "source",
+    "image_index",
+    "top",
+    "left",
+    "height",
+    "width",
+    "true_class_prob",
+    "rank",
+    "start_round",
+    "iterations",
+)
 
 
 def fake_experiment(
@@ -40,11 +54,21 @@ def prepare(
     chosen = experiment.classes or class_names
     classes = tuple(class_names.index(name) for name in chosen)
     run.update(
-        dataset=DatasetRecord(name="photos", title="Photos", fingerprint="f00d", image_size=size,
-                              class_names=class_names, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25)),
+        dataset=DatasetRecord(
+            name="photos",
+            title="Photos",
+            fingerprint="f00d",
+            image_size=size,
+            class_names=class_names,
+            mean=(0.5, 0.5, 0.5),
+            std=(0.25, 0.25, 0.25),
+        ),
         teacher=TeacherRecord(name="photos", network="resnet18", fingerprint="beef", accuracy=94.0),
-        classes=classes, device="cpu", device_name="CPU", threads=2,
-    )  # fmt: skip
+        classes=classes,
+        device="cpu",
+        device_name="CPU",
+        threads=2,
+    )
     write_fake_selection(run)
     for class_index in classes:
         write_fake_round(run, class_index, 0)
@@ -64,8 +88,24 @@ def write_fake_selection(run: Run) -> None:
                 zip(schedule.start_rounds, schedule.image_iterations_each, strict=True)
             ):
                 probability = round(float(generator.uniform()), 6)
-                writer.writerow([class_index, name, index, 0, f"train/{name}/{index:05d}", class_index * 100 + index,
-                                 0, 0, 32, 32, probability, index, start, count])  # fmt: skip
+                writer.writerow(
+                    [
+                        class_index,
+                        name,
+                        index,
+                        0,
+                        f"train/{name}/{index:05d}",
+                        class_index * 100 + index,
+                        0,
+                        0,
+                        32,
+                        32,
+                        probability,
+                        index,
+                        start,
+                        count,
+                    ]
+                )
 
 
 def fake_images(run: Run, class_index: int, round_number: int) -> np.ndarray:
@@ -94,17 +134,40 @@ def write_fake_events(run: Run, rounds: int) -> None:
         for part in range(3):
             within = part * (config.round_iterations - 1) // 2
             iteration = (round_number - 1) * config.round_iterations + within
-            run.event({
-                "kind": "step", "t": round(iteration * 0.01, 3), "batch": 0, "batches": 1, "iteration": iteration,
-                "iterations": config.iterations, "round": round_number, "rounds": schedule.num_rounds,
-                "joined": joined, "ce_loss": round(2 / (1 + iteration), 5), "bn_loss": round(30 / (2 + iteration), 5),
-                "total_loss": round(2 / (1 + iteration) + 0.3 / (2 + iteration), 5), "learning_rate": 0.25,
-                "crop_min": 0.5, "image_iterations": done + joined * (within + 1), "image_iterations_total": total,
-            })  # fmt: skip
+            run.event(
+                {
+                    "kind": "step",
+                    "t": round(iteration * 0.01, 3),
+                    "batch": 0,
+                    "batches": 1,
+                    "iteration": iteration,
+                    "iterations": config.iterations,
+                    "round": round_number,
+                    "rounds": schedule.num_rounds,
+                    "joined": joined,
+                    "ce_loss": round(2 / (1 + iteration), 5),
+                    "bn_loss": round(30 / (2 + iteration), 5),
+                    "total_loss": round(2 / (1 + iteration) + 0.3 / (2 + iteration), 5),
+                    "learning_rate": 0.25,
+                    "crop_min": 0.5,
+                    "image_iterations": done + joined * (within + 1),
+                    "image_iterations_total": total,
+                }
+            )
         done += joined * config.round_iterations
-        run.event({"kind": "round", "t": round(round_number * 0.1, 3), "batch": 0, "batches": 1,
-                   "round": round_number, "rounds": schedule.num_rounds, "classes": list(run.classes),
-                   "iteration": round_number * config.round_iterations, "partial": False})  # fmt: skip
+        run.event(
+            {
+                "kind": "round",
+                "t": round(round_number * 0.1, 3),
+                "batch": 0,
+                "batches": 1,
+                "round": round_number,
+                "rounds": schedule.num_rounds,
+                "classes": list(run.classes),
+                "iteration": round_number * config.round_iterations,
+                "partial": False,
+            }
+        )
 
 
 def make_finished_run(path: Path, experiment: Experiment | None = None, **shape) -> Run:
@@ -117,13 +180,25 @@ def make_finished_run(path: Path, experiment: Experiment | None = None, **shape)
         for round_number in range(1, schedule.num_rounds + 1):
             write_fake_round(run, class_index, round_number)
         for index, image in enumerate(fake_images(run, class_index, schedule.num_rounds)):
-            text = {"method": run.experiment.recover.method, "class": run.class_names[class_index], "index": index,
-                    "seed": 0, "start_round": schedule.start_rounds[index],
-                    "iterations": schedule.image_iterations_each[index]}  # fmt: skip
+            text = {
+                "method": run.experiment.recover.method,
+                "class": run.class_names[class_index],
+                "index": index,
+                "seed": 0,
+                "start_round": schedule.start_rounds[index],
+                "iterations": schedule.image_iterations_each[index],
+            }
             files.write_bytes(run.image_path(class_index, index), files.png_bytes(image, text))
     done = schedule.image_iterations(len(run.classes))
-    run.set_status("finished", finished=now(), seconds=2.0, image_iterations=done,
-                   image_iterations_per_second=done / 2, first_snapshot_seconds=0.1, process=None)  # fmt: skip
+    run.set_status(
+        "finished",
+        finished=now(),
+        seconds=2.0,
+        image_iterations=done,
+        image_iterations_per_second=done / 2,
+        first_snapshot_seconds=0.1,
+        process=None,
+    )
     return run
 
 
@@ -158,17 +233,28 @@ def write_fake_predictions(run: Run, rounds: Sequence[int] | None = None) -> Non
 def make_large_run(path: Path, *, num_classes: int = 1000, ipc: int = 50, rounds: int = 8, size: int = 32) -> Run:
     """A finished run of many classes, made in seconds: a few strips and tables of predictions, linked everywhere."""
     experiment = Experiment(
-        dataset="large", device="cpu",
+        dataset="large",
+        device="cpu",
         recover=RecoverConfig.for_method("delt", ipc=ipc, iterations=100 * rounds, round_iterations=100),
-    )  # fmt: skip
+    )
     names = tuple(f"class {number:04d}" for number in range(num_classes))
     run = Run.create(path, experiment, command=["delt", "recover", "--dataset", "large"])
     run.update(
-        dataset=DatasetRecord(name="large", title="Large", fingerprint="1a", image_size=size, class_names=names,
-                              mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25)),
+        dataset=DatasetRecord(
+            name="large",
+            title="Large",
+            fingerprint="1a",
+            image_size=size,
+            class_names=names,
+            mean=(0.5, 0.5, 0.5),
+            std=(0.25, 0.25, 0.25),
+        ),
         teacher=TeacherRecord(name="large", network="resnet18", fingerprint="beef", accuracy=70.0),
-        classes=tuple(range(num_classes)), device="cpu", device_name="CPU", threads=2,
-    )  # fmt: skip
+        classes=tuple(range(num_classes)),
+        device="cpu",
+        device_name="CPU",
+        threads=2,
+    )
     write_fake_selection(run)
     for number in range(rounds + 1):
         write_fake_round(run, 0, number)
@@ -194,31 +280,73 @@ def fake_student(seed: int, top1: float, epochs: int, num_classes: int, ema: boo
     curve += tuple(zip(tested[-2:], (top1 + 1, top1), strict=True))
     per_class = tuple(top1 + 10 * (number - (num_classes - 1) / 2) for number in range(num_classes))
     return StudentResult(
-        seed=seed, top1_last=top1, top1_best=top1 + 1, best_epoch=tested[-2], top1_ema=top1 + 2 if ema else None,
-        top1_ema_best=top1 + 2 if ema else None, top5_last=min(100.0, top1 + 30), per_class=per_class, curve=curve,
-        ema_curve=curve if ema else (), seconds=float(epochs),
-    )  # fmt: skip
+        seed=seed,
+        top1_last=top1,
+        top1_best=top1 + 1,
+        best_epoch=tested[-2],
+        top1_ema=top1 + 2 if ema else None,
+        top1_ema_best=top1 + 2 if ema else None,
+        top5_last=min(100.0, top1 + 30),
+        per_class=per_class,
+        curve=curve,
+        ema_curve=curve if ema else (),
+        seconds=float(epochs),
+    )
 
 
 def make_evaluation(
-    path: Path, source: Run | str, top1: Sequence[float] = (40.0, 42.0, 44.0), *, recipe: str = "delt",
-    epochs: int = 60, dataset: DatasetRecord | None = None, ema: bool = False, **settings,
-) -> Run:  # fmt: skip
+    path: Path,
+    source: Run | str,
+    top1: Sequence[float] = (40.0, 42.0, 44.0),
+    *,
+    recipe: str = "delt",
+    epochs: int = 60,
+    dataset: DatasetRecord | None = None,
+    ema: bool = False,
+    **settings,
+) -> Run:
     """A finished evaluation of a run, or of the whole real set, with one student an accuracy."""
     config = EvaluateConfig.for_recipe(
-        recipe, **{"epochs": epochs, "seeds": len(top1), "student": "resnet18", "student_width": 0.25,
-                   "student_stem": "small", "batch_size": 50, "learning_rate": 0.001, **settings},
-    )  # fmt: skip
+        recipe,
+        **{
+            "epochs": epochs,
+            "seeds": len(top1),
+            "student": "resnet18",
+            "student_width": 0.25,
+            "student_stem": "small",
+            "batch_size": 50,
+            "learning_rate": 0.001,
+            **settings,
+        },
+    )
     is_run = isinstance(source, Run)
-    data = dataset or (source.record().dataset if is_run else DatasetRecord(
-        name="photos", title="Photos", fingerprint="f00d", image_size=32, class_names=CLASS_NAMES,
-        mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25)))  # fmt: skip
+    data = dataset or (
+        source.record().dataset
+        if is_run
+        else DatasetRecord(
+            name="photos",
+            title="Photos",
+            fingerprint="f00d",
+            image_size=32,
+            class_names=CLASS_NAMES,
+            mean=(0.5, 0.5, 0.5),
+            std=(0.25, 0.25, 0.25),
+        )
+    )
     count = len(data.class_names)
     if is_run:
         record, method = source.record(), source.experiment.recover.method
         ipc = source.experiment.recover.ipc
-        about = Source(source.id, f"{METHOD_TITLES[method]}, IPC {ipc}", method, METHOD_TITLES[method], ipc,
-                       ipc * count, record.seconds, record.image_iterations)  # fmt: skip
+        about = Source(
+            source.id,
+            f"{METHOD_TITLES[method]}, IPC {ipc}",
+            method,
+            METHOD_TITLES[method],
+            ipc,
+            ipc * count,
+            record.seconds,
+            record.image_iterations,
+        )
         experiment = source.experiment.replace(evaluate=config)
     else:
         method = "real" if source == "real" else "folder"
@@ -231,10 +359,20 @@ def make_evaluation(
     write_fake_epochs(run, students, epochs)
     changes = {name: pair for name, pair in config.changes().items() if name not in ("batch_size", "learning_rate")}
     result = EvaluationResult(
-        students=students, source=about, config=config, changes=changes, dataset=data.name, dataset_title=data.title,
-        dataset_fingerprint=data.fingerprint, class_names=data.class_names, teacher="photos",
-        teacher_fingerprint="beef", image_size=data.image_size, test_images=100 * count, seconds=float(epochs),
-    )  # fmt: skip
+        students=students,
+        source=about,
+        config=config,
+        changes=changes,
+        dataset=data.name,
+        dataset_title=data.title,
+        dataset_fingerprint=data.fingerprint,
+        class_names=data.class_names,
+        teacher="photos",
+        teacher_fingerprint="beef",
+        image_size=data.image_size,
+        test_images=100 * count,
+        seconds=float(epochs),
+    )
     run.set_status("finished", finished=now(), seconds=float(epochs), result=result.summary(), process=None)
     return run
 
@@ -245,9 +383,15 @@ def write_fake_epochs(run: Run, students: Sequence[StudentResult], epochs: int, 
         tested = dict(student.curve)
         last = epochs if until is None or number < len(students) - 1 else until
         for epoch in range(1, last + 1):
-            shared = {"student": number, "students": run.experiment.evaluate.seeds, "epoch": epoch,
-                      "epochs": epochs, "loss": round(2 / epoch, 5), "learning_rate": 0.001,
-                      "t": float(number * epochs + epoch)}  # fmt: skip
+            shared = {
+                "student": number,
+                "students": run.experiment.evaluate.seeds,
+                "epoch": epoch,
+                "epochs": epochs,
+                "loss": round(2 / epoch, 5),
+                "learning_rate": 0.001,
+                "t": float(number * epochs + epoch),
+            }
             run.event({"kind": "step", **shared, "step": 2, "steps": 2})
             top1 = tested.get(epoch)
             run.event({"kind": "epoch", **shared, "top1": top1, "top5": top1, "top1_ema": None})
@@ -256,8 +400,13 @@ def write_fake_epochs(run: Run, students: Sequence[StudentResult], epochs: int, 
 def make_training(path: Path, source: Run, *, epochs: int = 60, until: int = 20, alive: bool = True) -> Run:
     """An evaluation in the middle of its second student of two."""
     config = EvaluateConfig(epochs=epochs, seeds=2, student="resnet18")
-    run = Run.create(path, source.experiment.replace(evaluate=config), "evaluate",
-                     ["delt", "evaluate", source.id, "--epochs", str(epochs)], source=source.id)  # fmt: skip
+    run = Run.create(
+        path,
+        source.experiment.replace(evaluate=config),
+        "evaluate",
+        ["delt", "evaluate", source.id, "--epochs", str(epochs)],
+        source=source.id,
+    )
     process = this_process() if alive else this_process().model_copy(update={"created": 1.0})
     run.update(dataset=source.record().dataset, device="cpu", device_name="CPU", threads=2)
     run.set_status("running", started=now(), process=process)

@@ -10,7 +10,7 @@ import signal
 from itertools import count
 
 from delt_engine.cli import main
-from delt_engine.runs.ranks import Channel, this_rank
+from delt_engine.jobs.ranks import Channel, this_rank
 
 hear, orders = Channel.hear, count(1)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,138 +13,188 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 TOP_LEVEL = {"pyproject.toml", "app.py", "pages", "delt_engine", "assets", "tests", "README.md", "LICENSE"}
 
-# A module may import from its own layer and from lower ones; the first matching prefix decides.
-LAYERS = [
-    ("delt_engine.errors", 0),
-    ("delt_engine.paths", 0),
-    ("delt_engine.settings", 0),
-    ("delt_engine.config", 0),
-    ("delt_engine.student_config", 0),
-    ("delt_engine.patch_config", 0),
-    ("delt_engine.methods", 0),
-    ("delt_engine.seeding", 0),
-    ("delt_engine.recovery.schedule", 0),
-    ("delt_engine.recovery.curriculum", 0),
-    ("delt_engine.data", 1),
-    ("delt_engine.models", 2),
-    ("delt_engine.squeeze", 3),
-    ("delt_engine.ranking", 3),
-    ("delt_engine.ranking_stream", 3),
-    ("delt_engine.ranking_partial", 3),
-    ("delt_engine.selection", 3),
-    ("delt_engine.patch_orders", 3),
-    ("delt_engine.recovery", 3),
-    ("delt_engine.analysis", 3),
-    ("delt_engine.students", 3),
-    ("delt_engine.relabel", 3),
-    ("delt_engine.label_store", 3),
-    ("delt_engine.label_codec", 3),
-    ("delt_engine.plots", 4),
-    ("delt_engine.plots_live", 4),
-    ("delt_engine.data_plots", 4),
-    ("delt_engine.lab_plots", 4),
-    ("delt_engine.image_plots", 4),
-    ("delt_engine.accuracy_plots", 4),
-    ("delt_engine.student_plots", 4),
-    ("delt_engine.diversity_plots", 4),
-    ("delt_engine.bench", 4),
-    ("delt_engine.runs", 4),
-    ("delt_engine.cli", 5),
-    ("delt_engine.__main__", 6),
-    ("delt_engine", 0),
-    ("pages.shared", 5),
-    ("pages", 6),
-    ("app", 7),
-]
+# Who stands in a row imports from its own row and from those above it.
+FLOORS = (
+    "errors paths seeding threads files",
+    "config",
+    "data models",
+    "patches recovery training",
+    "analysis papers applications lab",
+    "plots runs",
+    "jobs pipeline",
+    "bench cli pages.shared",
+    "__main__ pages",
+    "app",
+)
+LEVEL = {name: level for level, row in enumerate(FLOORS) for name in row.split()}
+
+MIRRORS = {"config", "pipeline", "cli", "plots", "bench"}
+"""Packages whose files may be named like those of others: they mirror the stages."""
+
 TORCH_FREE = [
     "delt_engine",
-    "delt_engine.config",
+    "delt_engine.cli",
+    "delt_engine.config.presets",
     "delt_engine.paths",
-    "delt_engine.plots",
-    "delt_engine.data_plots",
-    "delt_engine.lab_plots",
-    "delt_engine.analysis.film",
-    "delt_engine.analysis.lab",
-    "delt_engine.analysis.published",
+    "delt_engine.files",
+    "delt_engine.data.catalogue",
+    "delt_engine.data.available",
+    "delt_engine.models.card",
+    "delt_engine.models.held_out",
+    "delt_engine.patches.selection",
+    "delt_engine.patches.ranking",
+    "delt_engine.recovery.curriculum",
+    "delt_engine.recovery.batches",
+    "delt_engine.training.records",
+    "delt_engine.training.rates",
+    "delt_engine.analysis.cost",
     "delt_engine.analysis.scores",
     "delt_engine.analysis.diversity_store",
     "delt_engine.analysis.embedding",
-    "delt_engine.models.second",
-    "delt_engine.runs.diversity",
-    "delt_engine.runs.embedding",
-    "delt_engine.analysis.own_time",
-    "delt_engine.image_plots",
-    "delt_engine.accuracy_plots",
-    "delt_engine.student_plots",
-    "delt_engine.diversity_plots",
-    "delt_engine.plots_live",
-    "delt_engine.presets",
-    "delt_engine.analysis.cost",
-    "delt_engine.runs.rates",
-    "delt_engine.runs.lineage",
-    "delt_engine.selection",
-    "delt_engine.ranking",
-    "delt_engine.data.catalogue",
-    "delt_engine.models.card",
-    "delt_engine.recovery.schedule",
-    "delt_engine.recovery.curriculum",
-    "delt_engine.recovery.batches",
-    "delt_engine.student_config",
-    "delt_engine.students.records",
-    "delt_engine.students.rates",
+    "delt_engine.papers.published",
+    "delt_engine.lab.material",
+    "delt_engine.lab.filmstrip",
+    "delt_engine.lab.image_schedule",
+    "delt_engine.plots.recovery",
+    "delt_engine.plots.live",
+    "delt_engine.plots.data",
+    "delt_engine.plots.lab",
+    "delt_engine.plots.images",
+    "delt_engine.plots.accuracy",
+    "delt_engine.plots.students",
+    "delt_engine.plots.diversity",
     "delt_engine.runs.store",
-    "delt_engine.runs.jobs",
-    "delt_engine.runs.evaluations",
+    "delt_engine.runs.lineage",
     "delt_engine.runs.sources",
-    "delt_engine.cli",
+    "delt_engine.jobs.start",
+    "delt_engine.jobs.measured_rates",
+    "delt_engine.jobs.evaluations",
+    "delt_engine.pipeline.measure",
+    "delt_engine.pipeline.embed",
 ]
 
 
-def layer(module: str) -> int:
-    return next(level for prefix, level in LAYERS if module == prefix or module.startswith(prefix + "."))
+def sources() -> dict[str, Path]:
+    """Return every module of the project by its dotted name."""
+    paths = [ROOT / "app.py", *(ROOT / "pages").rglob("*.py"), *(ROOT / "delt_engine").rglob("*.py")]
+    return {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in paths}
 
 
-def sources() -> list[Path]:
-    return [
-        ROOT / "app.py",
-        *sorted((ROOT / "pages").rglob("*.py")),
-        *sorted((ROOT / "delt_engine").rglob("*.py")),
-    ]
+def imported(tree: ast.AST, modules: dict[str, Path]) -> set[str]:
+    """Return what a module imports anywhere, also inside functions: names of modules here, roots of others.
 
-
-def module_name(path: Path) -> str:
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-def imports(path: Path) -> set[str]:
+    What only a type checker sees is left out.
+    """
+    guarded = {
+        id(child)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        for child in ast.walk(node)
+    }
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree):
+        if id(node) in guarded:
+            continue
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: imports are written in full"
-            names = {f"{node.module}.{alias.name}" for alias in node.names}
-            is_package = (ROOT / Path(*(node.module or "").split("."))).is_dir()
-            found |= names if is_package else {node.module or ""}
-    return found
+            assert node.level == 0, "imports are written in full"
+            whole = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in modules else node.module or "" for name in whole}
+    return {name if name in modules else name.split(".")[0] for name in found}
 
 
-@pytest.mark.parametrize("path", sources(), ids=module_name)
-def test_imports_point_downwards(path: Path) -> None:
-    module = module_name(path)
-    for name in imports(path):
-        if name.split(".")[0] in {"delt_engine", "pages"}:
-            assert layer(name) <= layer(module), f"{module} imports {name}, which stands above it"
+def level(module: str) -> int:
+    """Return the floor of a module; the engine's own front door stands with the lowest."""
+    if module == "delt_engine":
+        return 0
+    name = module.removeprefix("delt_engine.")
+    return LEVEL["pages.shared"] if name.startswith("pages.shared") else LEVEL[name.split(".")[0]]
 
 
-@pytest.mark.parametrize("path", sources(), ids=module_name)
-def test_streamlit_stays_out_of_the_engine_and_torch_out_of_the_pages(path: Path) -> None:
-    roots = {name.split(".")[0] for name in imports(path)}
-    if module_name(path).startswith("delt_engine"):
-        assert "streamlit" not in roots
-    else:
-        assert not roots & {"torch", "torchvision", "timm"}
+def rising(graph: dict[str, set[str]]) -> list[str]:
+    """Return the imports that point at a higher floor."""
+    return [f"{a} -> {b}" for a, others in graph.items() for b in others if level(b) > level(a)]
+
+
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """Return the modules that import each other, directly or through others, each with those of them it imports.
+
+    Who imports nobody that is left, or is imported by nobody that is left, is in no circle.
+    """
+    left = {name: set(others) & set(graph) for name, others in graph.items()}
+    while free := [
+        name for name in left if not left[name] & set(left) or not any(name in others for others in left.values())
+    ]:
+        for name in free:
+            del left[name]
+    return [[name, *sorted(left[name] & set(left))] for name in sorted(left)]
+
+
+@pytest.fixture(scope="module")
+def graph() -> dict[str, set[str]]:
+    modules = sources()
+    trees = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in modules.items()}
+    return {name: imported(tree, modules) for name, tree in trees.items()}
+
+
+def own(graph: dict[str, set[str]]) -> dict[str, set[str]]:
+    """Return the imports among our own modules, without those of a package by what stands in it."""
+    return {
+        name: {other for other in others if other in graph and not name.startswith(other + ".")} - {name}
+        for name, others in graph.items()
+    }
+
+
+def test_imports_point_downwards(graph: dict[str, set[str]]) -> None:
+    assert rising(own(graph)) == []
+
+
+def test_no_modules_import_each_other_in_a_circle(graph: dict[str, set[str]]) -> None:
+    assert circles(own(graph)) == []
+
+
+def test_a_circle_and_a_rising_import_are_seen() -> None:
+    tangled = {
+        "delt_engine.data.a": {"delt_engine.data.b", "delt_engine.runs.d"},
+        "delt_engine.data.b": {"delt_engine.data.a"},
+        "delt_engine.runs.c": {"delt_engine.data.a"},
+        "delt_engine.runs.d": set(),
+    }
+    assert rising(tangled) == ["delt_engine.data.a -> delt_engine.runs.d"]
+    assert circles(tangled) == [
+        ["delt_engine.data.a", "delt_engine.data.b"],
+        ["delt_engine.data.b", "delt_engine.data.a"],
+    ]
+
+
+def test_imports_inside_functions_count_and_those_of_type_checkers_do_not() -> None:
+    modules = {"delt_engine.errors": ROOT, "delt_engine.paths": ROOT, "delt_engine": ROOT}
+    text = (
+        "from delt_engine import errors\n"
+        "if TYPE_CHECKING:\n    import torch\n"
+        "def late():\n    from delt_engine.paths import home\n    import numpy.linalg\n"
+    )
+    assert imported(ast.parse(text), modules) == {"delt_engine.errors", "delt_engine.paths", "numpy"}
+
+
+def test_a_file_name_stands_for_one_thing(graph: dict[str, set[str]]) -> None:
+    names = Counter(
+        name.split(".")[-1]
+        for name, path in sources().items()
+        if name.startswith("delt_engine.") and path.name != "__init__.py" and name.split(".")[1] not in MIRRORS
+    )
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_streamlit_stays_out_of_the_engine_and_torch_out_of_the_pages(graph: dict[str, set[str]]) -> None:
+    engine = [name for name, others in graph.items() if name.startswith("delt_engine") and "streamlit" in others]
+    pages = [
+        name
+        for name, others in graph.items()
+        if not name.startswith("delt_engine") and others & {"torch", "torchvision", "timm"}
+    ]
+    assert (engine, pages) == ([], [])
 
 
 def test_what_the_app_imports_loads_no_torch() -> None:

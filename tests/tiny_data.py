@@ -14,10 +14,18 @@ def tiny_dataset(
 ) -> Dataset:
     """Return ``train`` and ``test`` noisy images a class; the class is the colour."""
     spec = DatasetSpec(
-        name="colours", title="Colours", kind="built-in", num_classes=classes, class_names=names[:classes],
-        image_size=size, mean=(0.4, 0.4, 0.4), std=(0.3, 0.3, 0.3), train_size=classes * train,
-        test_size=classes * test, description="",
-    )  # fmt: skip
+        name="colours",
+        title="Colours",
+        kind="built-in",
+        num_classes=classes,
+        class_names=names[:classes],
+        image_size=size,
+        mean=(0.4, 0.4, 0.4),
+        std=(0.3, 0.3, 0.3),
+        train_size=classes * train,
+        test_size=classes * test,
+        description="",
+    )
     return Dataset(spec, _images(classes, train, size, seed=1), _images(classes, test, size, seed=2), "tiny")
 
 

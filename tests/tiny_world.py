@@ -9,9 +9,10 @@ from tiny_data import tiny_dataset
 
 from delt_engine.config import Experiment, SqueezeConfig, is_optimised
 from delt_engine.errors import RunCancelled
-from delt_engine.runs import inputs, recovering, worker
-from delt_engine.runs.pipeline import run_experiment
-from delt_engine.runs.records import RunOptions
+from delt_engine.jobs import worker
+from delt_engine.pipeline import inputs, recover
+from delt_engine.pipeline.run import run_experiment
+from delt_engine.runs.record import RunOptions
 from delt_engine.runs.store import Run
 
 SQUEEZE = SqueezeConfig(network="convnet-3", width=0.0625, epochs=3, batch_size=24, learning_rate=0.1, min_crop=1)
@@ -21,7 +22,7 @@ SQUEEZE = SqueezeConfig(network="convnet-3", width=0.0625, epochs=3, batch_size=
 def tiny_teacher(tmp_path_factory):
     """The file of a teacher that knows its colours."""
     from delt_engine.models.checkpoints import save_teacher
-    from delt_engine.squeeze import squeeze
+    from delt_engine.training.squeeze import squeeze
 
     *_, result = squeeze(tiny_dataset(), SQUEEZE, seed=0, device="cpu")
     path = tmp_path_factory.mktemp("teacher") / "colours.safetensors"
@@ -69,7 +70,7 @@ def images_of(run: Run) -> dict[str, bytes]:
 
 def stop_at(monkeypatch, iteration: int, wish: str = "cancel") -> None:
     """Let the wish be there after the iteration with this index."""
-    loop = recovering.recover
+    loop = recover.recover
 
     def watched(*args, **kwargs):
         for step in loop(*args, **kwargs):
@@ -77,7 +78,7 @@ def stop_at(monkeypatch, iteration: int, wish: str = "cancel") -> None:
                 monkeypatch.setattr(worker.Wishes, "asked", lambda self: wish)
             yield step
 
-    monkeypatch.setattr(recovering, "recover", watched)
+    monkeypatch.setattr(recover, "recover", watched)
 
 
 def run_until_stopped(run: Run) -> None:

@@ -19,34 +19,48 @@ import torch.distributed as dist
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from delt_engine import squeeze as squeezing
 from delt_engine.config import SqueezeConfig
-from delt_engine.models.team import Team
-from delt_engine.relabel import TeacherLabels
-from delt_engine.runs.together import load_before_group
-from delt_engine.student_config import EvaluateConfig
-from delt_engine.students import training, training_set
-from delt_engine.students.draws import BatchDraws
-from delt_engine.students.training import TrainedEpoch
+from delt_engine.config.students import EvaluateConfig
+from delt_engine.pipeline.together import load_before_group
+from delt_engine.training import image_table, students
+from delt_engine.training import squeeze as squeezing
+from delt_engine.training.distributed import Team
+from delt_engine.training.draws import BatchDraws
+from delt_engine.training.relabel import TeacherLabels
+from delt_engine.training.students import TrainedEpoch
 from tests.tiny_data import tiny_dataset
 
 SQUEEZE = SqueezeConfig(
     network="convnet-3", width=0.1, epochs=2, batch_size=15, learning_rate=0.05, label_smoothing=0.1
 )
 STUDENT = EvaluateConfig.for_recipe(
-    "delt", epochs=3, student="convnet-3", student_width=0.0625, student_stem="stock", batch_size=7, optimizer="sgd",
-    learning_rate=0.05, temperature=2.0, validate_every=1, precision="float32", ema_decay=0.7,
+    "delt",
+    epochs=3,
+    student="convnet-3",
+    student_width=0.0625,
+    student_stem="stock",
+    batch_size=7,
+    optimizer="sgd",
+    learning_rate=0.05,
+    temperature=2.0,
+    validate_every=1,
+    precision="float32",
+    ema_decay=0.7,
     rand_augment="m5-n2-mstd1",
-)  # fmt: skip
-TRAIN = training_set.real(tiny_dataset(train=8))  # 24 images: steps of 7, 7, 7 and 3, which two ranks do not divide
-TEST = training_set.test_table(tiny_dataset(), TRAIN)
+)
+TRAIN = image_table.real(tiny_dataset(train=8))  # 24 images: steps of 7, 7, 7 and 3, which two ranks do not divide
+TEST = image_table.test_table(tiny_dataset(), TRAIN)
 
 
 def without_batchnorm(*_args, **_kwargs) -> nn.Module:
     return nn.Sequential(
-        nn.Conv2d(3, 8, 3, padding=1, bias=False), nn.GroupNorm(2, 8), nn.ReLU(), nn.AvgPool2d(4), nn.Flatten(),
+        nn.Conv2d(3, 8, 3, padding=1, bias=False),
+        nn.GroupNorm(2, 8),
+        nn.ReLU(),
+        nn.AvgPool2d(4),
+        nn.Flatten(),
         nn.Linear(32, 3),
-    )  # fmt: skip
+    )
 
 
 class ColourTeacher(nn.Module):
@@ -83,10 +97,10 @@ def squeezed_without_batchnorm(team: Team) -> dict[str, Tensor]:
 
 def student(team: Team, labels: TeacherLabels | None = None, config: EvaluateConfig = STUDENT) -> dict[str, Tensor]:
     """Return the state after the last epoch, which follows from going on after the first, and the numbers."""
-    run = training.evaluate(TRAIN, TEST, ColourTeacher(), config, seed=2, device="cpu", labels=labels, team=team)
+    run = students.evaluate(TRAIN, TEST, ColourTeacher(), config, seed=2, device="cpu", labels=labels, team=team)
     state = next(record for record in run if isinstance(record, TrainedEpoch)).state
     run.close()
-    run = training.evaluate(
+    run = students.evaluate(
         TRAIN, TEST, ColourTeacher(), config, seed=2, device="cpu", labels=labels, team=team, state=state
     )
     for record in run:
@@ -98,14 +112,14 @@ def student(team: Team, labels: TeacherLabels | None = None, config: EvaluateCon
 
 
 def student_without_batchnorm(team: Team) -> dict[str, Tensor]:
-    with mock.patch.object(training, "build_network", without_batchnorm):
+    with mock.patch.object(students, "build_network", without_batchnorm):
         return student(team)
 
 
 def student_of_stored_labels(team: Team) -> dict[str, Tensor]:
     """By a loss that also asks for the classes of both images of a mix."""
     config = STUDENT.replace(loss="mse-ce", cross_entropy_weight=0.5)
-    with mock.patch.object(training, "build_network", without_batchnorm):
+    with mock.patch.object(students, "build_network", without_batchnorm):
         return student(team, Recorded(ColourTeacher()), config)
 
 
@@ -131,9 +145,16 @@ def averaged(team: Team) -> dict[str, Tensor]:
 
 CASES: dict[str, Callable[[Team], dict[str, Tensor]]] = {
     case.__name__: case
-    for case in (squeezed, squeezed_without_batchnorm, student, student_without_batchnorm, student_of_stored_labels,
-                 averaged, agreed)
-}  # fmt: skip
+    for case in (
+        squeezed,
+        squeezed_without_batchnorm,
+        student,
+        student_without_batchnorm,
+        student_of_stored_labels,
+        averaged,
+        agreed,
+    )
+}
 
 
 def main(number: int, folder: Path) -> None:

@@ -1,1 +1,1 @@
-"""What finished images are like: how alike a class is, how far images moved, and the early-versus-late lab."""
+"""What finished images are like: how alike a class is, where images lie on a map, and what a run costs."""

@@ -1,10 +1,10 @@
 """What a recovery will cost before it runs: seconds on a device, and bytes on the disk.
 
 An iteration over n images takes ``fixed_s + per_image_s * n``: the first part is what a step costs whatever is in it,
-the second grows with the images. Both are measured (:mod:`delt_engine.runs.measuring`), or taken from a finished run
-as its mean, with no fixed part. Nothing here needs torch or reads a file.
+the second grows with the images. Both are measured (:mod:`delt_engine.pipeline.measure_rate`), or
+taken from a finished run as its mean, with no fixed part. Nothing here needs torch or reads a file.
 
-Source: the counts are those of DELT Eq. 7 by :mod:`delt_engine.recovery.schedule`; the rest is ours.
+Source: the counts are those of DELT Eq. 7 by :mod:`delt_engine.config.schedule`; the rest is ours.
 """
 
 from __future__ import annotations

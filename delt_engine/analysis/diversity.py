@@ -21,8 +21,8 @@ import torch
 from torch import nn
 
 from delt_engine.analysis.features import look
-from delt_engine.analysis.likeness import SMALLEST_NORM, halves, pair_cosine, pixel_vectors
-from delt_engine.data.tensors import normalise, to_pixels
+from delt_engine.analysis.similarity import SMALLEST_NORM, halves, pair_cosine, pixel_vectors
+from delt_engine.data.pixels import normalise, to_pixels
 from delt_engine.errors import ShapeError
 
 Vectors = Callable[[np.ndarray], np.ndarray]

@@ -179,12 +179,16 @@ class DiversityResult:
         halves, pairs = self.early_late, self.early_late_pairwise
         return {
             **{name: getattr(self, name) for name in names},
-            "cosine_similarity": self.mean, "pairwise_similarity": self.mean_pairwise, "spread": self.spread,
-            "early": halves and halves[0], "late": halves and halves[1],
-            "early_pairwise": pairs and pairs[0], "late_pairwise": pairs and pairs[1],
+            "cosine_similarity": self.mean,
+            "pairwise_similarity": self.mean_pairwise,
+            "spread": self.spread,
+            "early": halves and halves[0],
+            "late": halves and halves[1],
+            "early_pairwise": pairs and pairs[0],
+            "late_pairwise": pairs and pairs[1],
             "per_class": dict(zip(self.class_names, self.per_class.round(6).tolist(), strict=True)),
             "per_class_pairwise": dict(zip(self.class_names, self.per_class_pairwise.round(6).tolist(), strict=True)),
-        }  # fmt: skip
+        }
 
     def save(self, path: str | Path) -> None:
         """Write the result as .npz, whole or not at all.

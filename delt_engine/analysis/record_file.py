@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from delt_engine.errors import DataError
-from delt_engine.ranking import write_whole
+from delt_engine.patches.ranking import write_whole
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

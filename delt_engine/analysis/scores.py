@@ -25,10 +25,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from delt_engine.analysis.published import here_config
+from delt_engine.config.settings import field_specs
+from delt_engine.config.students import EvaluateConfig
 from delt_engine.data.catalogue import CATALOGUE
-from delt_engine.settings import field_specs
-from delt_engine.student_config import EvaluateConfig
+from delt_engine.papers.published import here_config
 
 WEIGHT = 0.5
 PLAIN = {"mix": "none", "rand_augment": "none", "min_crop": 1.0, "flip": False, "shuffle_patches": False}
@@ -128,13 +128,25 @@ def label_robust_score(base: Summary, others: Sequence[Summary], accuracy: str =
     hard = _hard(base)
     inputs = (
         Input("synthetic", "This set as evaluated", base, _evaluate(base, base["source"], _own(base))),
-        Input("synthetic_hard", "This set, hard labels", _find(others, base, hard, source=base["source"]),
-              _evaluate(base, base["source"], hard)),
-        Input("random", "Random real images, as evaluated", _find(others, base, _own(base), method="random"),
-              _compare(base, _own(base))),
-        Input("real_hard", "All real images, hard labels", _find(others, base, hard, method="real", any_epochs=True),
-              _evaluate(base, "real", hard)),
-    )  # fmt: skip
+        Input(
+            "synthetic_hard",
+            "This set, hard labels",
+            _find(others, base, hard, source=base["source"]),
+            _evaluate(base, base["source"], hard),
+        ),
+        Input(
+            "random",
+            "Random real images, as evaluated",
+            _find(others, base, _own(base), method="random"),
+            _compare(base, _own(base)),
+        ),
+        Input(
+            "real_hard",
+            "All real images, hard labels",
+            _find(others, base, hard, method="real", any_epochs=True),
+            _evaluate(base, "real", hard),
+        ),
+    )
     got = {each.name: each.found[accuracy] for each in inputs if each.found is not None}
     parts = {}
     if {"real_hard", "synthetic_hard"} <= set(got):
@@ -157,13 +169,25 @@ def augmentation_robust_score(base: Summary, others: Sequence[Summary], accuracy
     plain = config.replace(**PLAIN)
     inputs = (
         Input("synthetic", "This set, with augmentation", base, _evaluate(base, base["source"], config)),
-        Input("random", "Random real images, with augmentation", _find(others, base, config, method="random"),
-              _compare(base, config)),
-        Input("synthetic_plain", "This set, without augmentation", _find(others, base, plain, source=base["source"]),
-              _evaluate(base, base["source"], plain)),
-        Input("random_plain", "Random real images, without augmentation",
-              _find(others, base, plain, method="random"), _compare(base, plain)),
-    )  # fmt: skip
+        Input(
+            "random",
+            "Random real images, with augmentation",
+            _find(others, base, config, method="random"),
+            _compare(base, config),
+        ),
+        Input(
+            "synthetic_plain",
+            "This set, without augmentation",
+            _find(others, base, plain, source=base["source"]),
+            _evaluate(base, base["source"], plain),
+        ),
+        Input(
+            "random_plain",
+            "Random real images, without augmentation",
+            _find(others, base, plain, method="random"),
+            _compare(base, plain),
+        ),
+    )
     got = {each.name: each.found[accuracy] for each in inputs if each.found is not None}
     pairs = {"IOR with augmentation": ("synthetic", "random"), "IOR without": ("synthetic_plain", "random_plain")}
     parts = {

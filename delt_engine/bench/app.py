@@ -139,8 +139,16 @@ def _session(script: Path, home: Path, pages: Sequence[str], visits: int = 1) ->
     port = free_port()
     environment = {**os.environ, "DELT_HOME": str(home), "PYTHONPATH": str(PROJECT)}
     environment.pop("DELT_RUNS", None)
-    command = [sys.executable, "-m", "streamlit", "run", str(script), f"--server.port={port}",
-               "--server.headless=true", "--server.address=localhost"]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        str(script),
+        f"--server.port={port}",
+        "--server.headless=true",
+        "--server.address=localhost",
+    ]
     began = time.perf_counter()
     process = subprocess.Popen(
         command, cwd=PROJECT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

@@ -72,11 +72,16 @@ CASES = (
     Case("early-late", "EarlyLate on and off, photos", network="", compares_schedules=True),
     Case("resnet18-64", "ResNet-18, 64 px, float32", image_size=64, is_quick=False),
     Case("resnet18-64-bfloat16", "ResNet-18, 64 px, bfloat16", image_size=64, precision="bfloat16", is_quick=False),
-    Case("resnet18-32-packed", "ResNet-18, 32 px, bfloat16, ten batches a step", precision="bfloat16", pack=10,
-         is_for_gpu=True),
+    Case(
+        "resnet18-32-packed",
+        "ResNet-18, 32 px, bfloat16, ten batches a step",
+        precision="bfloat16",
+        pack=10,
+        is_for_gpu=True,
+    ),
     Case("resnet18-224", "ResNet-18, 224 px, bfloat16", image_size=224, precision="bfloat16", is_for_gpu=True),
     Case("resnet50-224", "ResNet-50, 224 px, bfloat16", "resnet50", 224, "bfloat16", is_for_gpu=True),
-)  # fmt: skip
+)
 """Ten batches of 100 images are what ``--pack 0`` takes on a GPU at 32 px."""
 
 

@@ -18,12 +18,12 @@ from delt_engine.bench.cases import named
 from delt_engine.bench.plain_students import train_as_published
 from delt_engine.config import EvaluateConfig
 from delt_engine.data.catalogue import load_dataset
-from delt_engine.models.catalogue import build_network
+from delt_engine.models.networks import build_network
 from delt_engine.models.teachers import load_teacher
 from delt_engine.seeding import generator, seeded
-from delt_engine.students.draws import draw_epoch
-from delt_engine.students.training import evaluate
-from delt_engine.students.training_set import ImageTable, real
+from delt_engine.training.draws import draw_epoch
+from delt_engine.training.image_table import ImageTable, real
+from delt_engine.training.students import evaluate
 
 BATCH = 50
 
@@ -101,16 +101,31 @@ def _measured(case: EvaluateCase, count: int, rounds: int, device: torch.device)
     teacher = load_teacher("photos", dataset=dataset, device=str(device)).network if case.has_teacher else None
     kind = {} if case.has_teacher else {"labels": "hard", "loss": "ce"}
     config = EvaluateConfig.for_recipe(
-        "delt", epochs=1, student="resnet18", student_width=0.25, student_stem="small", batch_size=BATCH,
-        learning_rate=1e-3, rand_augment="none", ema_decay=0.0, precision="float32", **kind,
-    ).at_size(table.image_size)  # fmt: skip
+        "delt",
+        epochs=1,
+        student="resnet18",
+        student_width=0.25,
+        student_stem="small",
+        batch_size=BATCH,
+        learning_rate=1e-3,
+        rand_augment="none",
+        ema_decay=0.0,
+        precision="float32",
+        **kind,
+    ).at_size(table.image_size)
     runs = [_side_by_side(table, teacher, config, seed, device) for seed in range(rounds)]
     plain, fast, gaps = zip(*runs, strict=True)
     trained = count - BATCH  # the first step of each is its warm-up
     return EvaluateResult(
-        case.name, case.title, str(device), torch.get_num_threads(), trained / median(plain), trained / median(fast),
-        median(p / f for p, f in zip(plain, fast, strict=True)), max(gaps),
-    )  # fmt: skip
+        case.name,
+        case.title,
+        str(device),
+        torch.get_num_threads(),
+        trained / median(plain),
+        trained / median(fast),
+        median(p / f for p, f in zip(plain, fast, strict=True)),
+        max(gaps),
+    )
 
 
 def _side_by_side(
@@ -139,7 +154,10 @@ def _student(table: ImageTable, config: EvaluateConfig, seed: int) -> nn.Module:
     """Return the student that the engine begins with."""
     with seeded(generator(seed, "student-weights").initial_seed(), torch.device("cpu")):
         network = build_network(
-            config.student, len(table.class_names), width=config.student_width, stem=config.student_stem,
+            config.student,
+            len(table.class_names),
+            width=config.student_width,
+            stem=config.student_stem,
             image_size=table.image_size,
-        )  # fmt: skip
+        )
     return network.train()

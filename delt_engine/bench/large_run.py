@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from delt_engine import files
 from delt_engine.config import Experiment, RecoverConfig
-from delt_engine.runs import files
+from delt_engine.patches.selection import Patch, SelectedImage, write_selection
 from delt_engine.runs.processes import this_process
-from delt_engine.runs.records import DatasetRecord, TeacherRecord, now
+from delt_engine.runs.record import DatasetRecord, TeacherRecord, now
 from delt_engine.runs.store import Run
-from delt_engine.selection import Patch, SelectedImage, write_selection
 
 SIZE, ROUNDS, ROUND_ITERATIONS = 32, 8, 100
 
@@ -28,11 +28,21 @@ def make_large_run(path: Path, *, num_classes: int = 1000, ipc: int = 50) -> Run
     run = Run.create(path, Experiment(dataset="large", device="cpu", recover=config), command=["delt", "recover"])
     names = tuple(f"class {number:04d}" for number in range(num_classes))
     run.update(
-        dataset=DatasetRecord(name="large", title="Large", fingerprint="large", image_size=SIZE, class_names=names,
-                              mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25)),
+        dataset=DatasetRecord(
+            name="large",
+            title="Large",
+            fingerprint="large",
+            image_size=SIZE,
+            class_names=names,
+            mean=(0.5, 0.5, 0.5),
+            std=(0.25, 0.25, 0.25),
+        ),
         teacher=TeacherRecord(name="large", network="resnet18", fingerprint="large", accuracy=70.0),
-        classes=tuple(range(num_classes)), device="cpu", device_name="CPU", threads=2,
-    )  # fmt: skip
+        classes=tuple(range(num_classes)),
+        device="cpu",
+        device_name="CPU",
+        threads=2,
+    )
     write_selection(run.path / "selection.csv", _selection(run), names)
     _write_strips(run)
     run.set_status("running", started=now(), process=this_process())
@@ -46,13 +56,24 @@ def _selection(run: Run) -> tuple[SelectedImage, ...]:
     starts = list(zip(schedule.start_rounds, schedule.image_iterations_each, strict=True))
     return tuple(
         SelectedImage(
-            class_index, index,
-            (Patch(class_index * 100 + index, f"train/{class_index:04d}/{index:05d}", (0, 0, SIZE, SIZE), class_index,
-                   round(float(draw.uniform()), 6), index),),
-            start, iterations,
+            class_index,
+            index,
+            (
+                Patch(
+                    class_index * 100 + index,
+                    f"train/{class_index:04d}/{index:05d}",
+                    (0, 0, SIZE, SIZE),
+                    class_index,
+                    round(float(draw.uniform()), 6),
+                    index,
+                ),
+            ),
+            start,
+            iterations,
         )
-        for class_index in run.classes for index, (start, iterations) in enumerate(starts)
-    )  # fmt: skip
+        for class_index in run.classes
+        for index, (start, iterations) in enumerate(starts)
+    )
 
 
 def _write_strips(run: Run) -> None:
@@ -77,9 +98,20 @@ def _write_events(run: Run) -> None:
     for number in range(1, ROUNDS + 1):
         iteration, joined = number * ROUND_ITERATIONS, classes * schedule.joined(number)
         place = {"t": float(number), "batch": 0, "batches": 1, "round": number, "rounds": ROUNDS}
-        run.event({
-            "kind": "step", **place, "iteration": iteration - 1, "iterations": iterations, "joined": joined,
-            "ce_loss": 2 / number, "bn_loss": 30 / number, "total_loss": 2.3 / number, "learning_rate": 0.25,
-            "crop_min": 0.5, "image_iterations": total * number // ROUNDS, "image_iterations_total": total,
-        })  # fmt: skip
+        run.event(
+            {
+                "kind": "step",
+                **place,
+                "iteration": iteration - 1,
+                "iterations": iterations,
+                "joined": joined,
+                "ce_loss": 2 / number,
+                "bn_loss": 30 / number,
+                "total_loss": 2.3 / number,
+                "learning_rate": 0.25,
+                "crop_min": 0.5,
+                "image_iterations": total * number // ROUNDS,
+                "image_iterations_total": total,
+            }
+        )
         run.event({"kind": "round", **place, "classes": list(run.classes), "iteration": iteration, "partial": False})

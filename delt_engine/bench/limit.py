@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import torch
 from torch import Tensor, nn
 
-from delt_engine.models.devices import wait_for
+from delt_engine.models.device import wait_for
 
 TIMES = 3
 

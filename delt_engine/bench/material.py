@@ -17,8 +17,8 @@ from delt_engine.bench.cases import Case
 from delt_engine.bench.plain import PlainStep, recover_as_published
 from delt_engine.config import RecoverConfig
 from delt_engine.data.catalogue import load_dataset
-from delt_engine.data.tensors import normalise, to_pixels
-from delt_engine.models.catalogue import build_network
+from delt_engine.data.pixels import normalise, to_pixels
+from delt_engine.models.networks import build_network
 from delt_engine.models.teachers import load_teacher
 from delt_engine.recovery.augment import crop_plan
 from delt_engine.recovery.batches import BatchPlan, pack_batches, plan_batches
@@ -49,9 +49,16 @@ class Material:
     def fast(self, path: FastPath) -> Iterator[RecoverStep]:
         """Begin the engine's loop."""
         return recover(
-            self.images, self.labels, self.network, self.plan, self.config, self.crop_rows, mean=self.mean,
-            std=self.std, fast=path,
-        )  # fmt: skip
+            self.images,
+            self.labels,
+            self.network,
+            self.plan,
+            self.config,
+            self.crop_rows,
+            mean=self.mean,
+            std=self.std,
+            fast=path,
+        )
 
     def plain(self) -> list[Iterator[PlainStep]]:
         """Begin the plain loops, one a batch, each with a teacher of its own: hooks would measure for all of them."""
@@ -60,10 +67,18 @@ class Material:
         for member, places, crops in zip(self.plan.members, self.places, rows, strict=True):
             plan = BatchPlan(member, tuple(self.plan.slots[place] for place in places))
             network = copy.deepcopy(self.network)
-            loops.append(recover_as_published(
-                self.images[places], self.labels[places], network, plan, self.config, crops, mean=self.mean,
-                std=self.std,
-            ))  # fmt: skip
+            loops.append(
+                recover_as_published(
+                    self.images[places],
+                    self.labels[places],
+                    network,
+                    plan,
+                    self.config,
+                    crops,
+                    mean=self.mean,
+                    std=self.std,
+                )
+            )
         return loops
 
     @property

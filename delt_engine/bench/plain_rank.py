@@ -18,16 +18,20 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from delt_engine.data.images import square_box
+from delt_engine.data.resize import square_box
 
 
 class PlainImages(Dataset):
     """Pictures, from files or from an array, as normalised tensors and labels."""
 
     def __init__(
-        self, pictures: Sequence[str] | np.ndarray, labels: np.ndarray, image_size: int, mean: Sequence[float],
+        self,
+        pictures: Sequence[str] | np.ndarray,
+        labels: np.ndarray,
+        image_size: int,
+        mean: Sequence[float],
         std: Sequence[float],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.pictures, self.labels, self.image_size = pictures, labels, image_size
         self.mean, self.std = torch.tensor(mean)[:, None, None], torch.tensor(std)[:, None, None]
 

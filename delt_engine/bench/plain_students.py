@@ -17,15 +17,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from delt_engine.student_config import EvaluateConfig
-from delt_engine.students.draws import EpochDraws
-from delt_engine.students.training_set import ImageTable
+from delt_engine.config.students import EvaluateConfig
+from delt_engine.training.draws import EpochDraws
+from delt_engine.training.image_table import ImageTable
 
 
 def train_as_published(
-    network: nn.Module, teacher: nn.Module | None, table: ImageTable, config: EvaluateConfig, draws: EpochDraws,
+    network: nn.Module,
+    teacher: nn.Module | None,
+    table: ImageTable,
+    config: EvaluateConfig,
+    draws: EpochDraws,
     device: torch.device,
-) -> Iterator[Tensor]:  # fmt: skip
+) -> Iterator[Tensor]:
     """Train for an epoch.
 
     Args:

@@ -23,10 +23,10 @@ from delt_engine.bench.cases import named
 from delt_engine.bench.plain_rank import PlainImages, rank_as_published
 from delt_engine.config import RankConfig
 from delt_engine.data.dataset import ArrayImages, Dataset, DatasetSpec, ImageSet
-from delt_engine.data.files import FileImages
-from delt_engine.models.catalogue import build_network
-from delt_engine.ranking import Ranking, RankProgress, rank
-from delt_engine.ranking_stream import RankTiming
+from delt_engine.data.loader import FileImages
+from delt_engine.models.networks import build_network
+from delt_engine.patches.ranking import Ranking, RankProgress, rank
+from delt_engine.patches.scoring import RankTiming
 
 HEIGHT, WIDTH = 375, 500
 """Native size of the files: the median of ImageNet's."""
@@ -136,10 +136,20 @@ def _measured(case: RankCase, folder: Path, count: int, rounds: int, device: tor
         gaps.append(float(np.abs(ranking.true_class_prob - plain).max()))
     shares = timing.to_record()
     return RankResult(
-        case.name, case.title, str(device), torch.get_num_threads(), count / median(plain_s), count / median(fast_s),
-        median(p / f for p, f in zip(plain_s, fast_s, strict=True)), max(gaps), count / median(decode_s),
-        shares["decode_percent"], shares["copy_percent"], shares["network_percent"], int(shares["workers"]),
-    )  # fmt: skip
+        case.name,
+        case.title,
+        str(device),
+        torch.get_num_threads(),
+        count / median(plain_s),
+        count / median(fast_s),
+        median(p / f for p, f in zip(plain_s, fast_s, strict=True)),
+        max(gaps),
+        count / median(decode_s),
+        shares["decode_percent"],
+        shares["copy_percent"],
+        shares["network_percent"],
+        int(shares["workers"]),
+    )
 
 
 def _ranked(dataset: Dataset, teacher: Any, config: RankConfig, device: torch.device) -> tuple[Ranking, RankTiming]:

@@ -83,11 +83,16 @@ def bench_ranks(
         same = same and _images(one) == _images(many)
     report("measure", rounds, rounds)
     return RanksResult(
-        ranks, device, round(statistics.median(pair[0] for pair in pairs), 1),
+        ranks,
+        device,
+        round(statistics.median(pair[0] for pair in pairs), 1),
         round(statistics.median(pair[1] for pair in pairs), 1),
-        round(statistics.median(pair[1] / pair[0] for pair in pairs), 3), same, rounds, round(load, 2),
+        round(statistics.median(pair[1] / pair[0] for pair in pairs), 3),
+        same,
+        rounds,
+        round(load, 2),
         os.cpu_count() or 1,
-    )  # fmt: skip
+    )
 
 
 def command(ranks: int, of: int, out: Path, device: str, *, quick: bool) -> list[str]:
@@ -101,10 +106,35 @@ def command(ranks: int, of: int, out: Path, device: str, *, quick: bool) -> list
     names = load_dataset("photos").spec.class_names[: max(of, CLASSES // of * of)]
     iterations = QUICK_ITERATIONS if quick else ITERATIONS
     return [
-        "recover", "--dataset", "photos", "--classes", ",".join(names), "--ipc", IPC, "--batch-size", IPC,
-        "--mi", iterations, "--ri", iterations // 4, "--no-early-late", "--pack", 1, "--live-seconds", 0,
-        "--snapshot-classes", 0, "--no-teacher-check", "--device", device, "--ranks", ranks, "--out", out, "--quiet",
-    ]  # fmt: skip
+        "recover",
+        "--dataset",
+        "photos",
+        "--classes",
+        ",".join(names),
+        "--ipc",
+        IPC,
+        "--batch-size",
+        IPC,
+        "--mi",
+        iterations,
+        "--ri",
+        iterations // 4,
+        "--no-early-late",
+        "--pack",
+        1,
+        "--live-seconds",
+        0,
+        "--snapshot-classes",
+        0,
+        "--no-teacher-check",
+        "--device",
+        device,
+        "--ranks",
+        ranks,
+        "--out",
+        out,
+        "--quiet",
+    ]
 
 
 def _run(out: Path, ranks: int, of: int, device: str, quick: bool) -> Run:

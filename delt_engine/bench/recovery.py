@@ -26,7 +26,7 @@ from delt_engine.bench.cases import Case, schedule
 from delt_engine.bench.limit import convolution_rate
 from delt_engine.bench.material import Material, material
 from delt_engine.config import RecoverConfig
-from delt_engine.models.devices import wait_for
+from delt_engine.models.device import wait_for
 from delt_engine.recovery.objective import Objective
 from delt_engine.recovery.speed import FastPath, choose
 from delt_engine.seeding import generator
@@ -235,7 +235,12 @@ def _compare_loops(cases: Sequence[Case], *, quick: bool, rounds: int, device: t
         losses = [lane.total_loss for lane in last]
         peak = matrix_rate(device, getattr(torch, path.precision))
         yield CaseResult(
-            case.name, case.title, path.precision, str(path), str(device), torch.get_num_threads(),
+            case.name,
+            case.title,
+            path.precision,
+            str(path),
+            str(device),
+            torch.get_num_threads(),
             plain_rate=timed / median(plain),
             fast_rate=rate,
             ratio=median(p / f for p, f in zip(plain, fast, strict=True)),
@@ -249,7 +254,7 @@ def _compare_loops(cases: Sequence[Case], *, quick: bool, rounds: int, device: t
             plain_mb=last[0].kept_mb,
             fast_mb=last[1].kept_mb,
             plain="float32, TF32 convolutions" if device.type == "cuda" else "float32",
-        )  # fmt: skip
+        )
 
 
 def _fast_path(case: Case, given: Material, device: torch.device) -> FastPath:
@@ -301,7 +306,15 @@ def _compare_schedules(
         ratio = median(run[0].seconds / run[1].seconds for run in runs)
         number = len(pair[0].images)
         yield CaseResult(
-            case.name, case.title, path.precision, str(path), str(device), torch.get_num_threads(),
-            plain_rate=number / off, fast_rate=number / on, ratio=ratio, saved_percent=100 * (1 - 1 / ratio),
+            case.name,
+            case.title,
+            path.precision,
+            str(path),
+            str(device),
+            torch.get_num_threads(),
+            plain_rate=number / off,
+            fast_rate=number / on,
+            ratio=ratio,
+            saved_percent=100 * (1 - 1 / ratio),
             scheduled_percent=config.schedule.saved_percent,
-        )  # fmt: skip
+        )

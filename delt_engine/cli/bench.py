@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from delt_engine.bench.cases import CASES, find_cases, named
-from delt_engine.cli import benching
+from delt_engine.cli import bench_cases
 from delt_engine.cli.output import progress_option, reporter, say, say_json, say_table
-from delt_engine.waiting import settle_waiting
+from delt_engine.threads import settle_waiting
 
 ROUNDS = 3
 _NAMES = ", ".join(case.name for case in CASES)
@@ -23,10 +23,15 @@ def bench() -> None:
 
 @bench.command()
 @click.option("--quick", is_flag=True, help="Fewer cases, a shorter schedule, one round.")
-@click.option("--case", "names", multiple=True, metavar="NAME",
-              help=f"Measure this case only; may be given again. [{_NAMES}]")  # fmt: skip
-@click.option("--rounds", type=click.IntRange(min=1), metavar="N",
-              help=f"How often each is measured; medians are told. [default: {ROUNDS}, 1 with --quick]")  # fmt: skip
+@click.option(
+    "--case", "names", multiple=True, metavar="NAME", help=f"Measure this case only; may be given again. [{_NAMES}]"
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help=f"How often each is measured; medians are told. [default: {ROUNDS}, 1 with --quick]",
+)
 @click.option("--device", default="auto", show_default=True, metavar="TEXT", help="auto, cpu, cuda, cuda:1, ...")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list on stdout.")
 @progress_option
@@ -41,7 +46,7 @@ def recover(
     settle_waiting()  # as runs have it; read when torch is loaded
     named(CASES, names)  # what is not there is said before torch is loaded
     from delt_engine.bench.recovery import bench_recovery
-    from delt_engine.models.devices import pick_device
+    from delt_engine.models.device import pick_device
 
     report, chosen = reporter(progress_json), pick_device(device)
     cases = find_cases(names, quick=quick, device_type=chosen.type)
@@ -92,11 +97,22 @@ def _row(record: dict) -> list[str]:
 
 
 @bench.command()
-@click.option("--ranks", "number", type=click.IntRange(min=2, max=10), default=2, show_default=True, metavar="N",
-              help="How many ranks are compared with one.")  # fmt: skip
+@click.option(
+    "--ranks",
+    "number",
+    type=click.IntRange(min=2, max=10),
+    default=2,
+    show_default=True,
+    metavar="N",
+    help="How many ranks are compared with one.",
+)
 @click.option("--quick", is_flag=True, help="Fewer iterations, one round.")
-@click.option("--rounds", type=click.IntRange(min=1), metavar="N",
-              help=f"How often each is measured; medians are told. [default: {ROUNDS}, 1 with --quick]")  # fmt: skip
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help=f"How often each is measured; medians are told. [default: {ROUNDS}, 1 with --quick]",
+)
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list on stdout.")
 @progress_option
@@ -123,5 +139,5 @@ def ranks(number: int, quick: bool, rounds: int | None, device: str, as_json: bo
     )
 
 
-for command in (benching.rank, benching.evaluate, benching.app):
+for command in (bench_cases.rank, bench_cases.evaluate, bench_cases.app):
     bench.add_command(command)

@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from delt_engine.cli.comparing import Comparison, compared, planned
+from delt_engine.cli.compare_methods import Comparison, compared, planned
 from delt_engine.cli.options import output_options, setting_options, teacher_options
 from delt_engine.cli.output import say, say_json, say_table
-from delt_engine.runs.files import check_writable, write_bytes
+from delt_engine.files import check_writable, write_bytes
 from delt_engine.runs.tables import shown, to_csv, to_latex, to_markdown, without_common
 
 DEFAULT_METHODS = "sre2l,cda,rded,delt,random"
@@ -28,12 +28,21 @@ def _file_options(function: Any) -> Any:
 
 
 @click.command()
-@click.option("--methods", default=DEFAULT_METHODS, metavar="NAME,...", show_default=True,
-              help="delt, cda, cda-init, sre2l, rded, random, and real for the whole training set.")  # fmt: skip
+@click.option(
+    "--methods",
+    default=DEFAULT_METHODS,
+    metavar="NAME,...",
+    show_default=True,
+    help="delt, cda, cda-init, sre2l, rded, random, and real for the whole training set.",
+)
 @setting_options(["experiment", "recover", "evaluate"], {"recover": ("ipc", "iterations", "round_iterations")})
 @teacher_options
-@click.option("--into", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
-              help="Put the runs there, named by dataset and method, and not among your runs.")  # fmt: skip
+@click.option(
+    "--into",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Put the runs there, named by dataset and method, and not among your runs.",
+)
 @click.option("--fresh", is_flag=True, help="Compute everything anew, also what is there already.")
 @_file_options
 @output_options

@@ -14,7 +14,7 @@ from delt_engine.analysis.embedding import POINTS
 from delt_engine.cli.options import output_options
 from delt_engine.cli.output import progress_option, reporter, say, say_json, say_table
 from delt_engine.errors import CheckpointError, ConfigError
-from delt_engine.runs.diversity_sources import Report, Subject, of_folder, of_run, reference
+from delt_engine.pipeline.image_sets import Report, Subject, of_folder, of_run, reference
 from delt_engine.runs.store import Run
 
 if TYPE_CHECKING:
@@ -26,41 +26,71 @@ _COLUMNS = ("images of", "space", "n", "to centroid", "of pairs", "early", "late
 @click.command()
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @click.option(
-    "--space", "spaces", default=",".join(SPACES), show_default=True, metavar="NAME,...",
+    "--space",
+    "spaces",
+    default=",".join(SPACES),
+    show_default=True,
+    metavar="NAME,...",
     help="teacher: features of the run's teacher; second: of a network that took no part; pixels.",
-)  # fmt: skip
+)
 @click.option(
-    "--reference", "references", default=f"{REAL},{RANDOM}", show_default=True, metavar="NAME,...",
+    "--reference",
+    "references",
+    default=f"{REAL},{RANDOM}",
+    show_default=True,
+    metavar="NAME,...",
     help="Real images beside them, as many a class: real is the mean of five draws, random is one; or none.",
-)  # fmt: skip
+)
 @click.option(
-    "--images", type=click.IntRange(min=2), metavar="N",
+    "--images",
+    type=click.IntRange(min=2),
+    metavar="N",
     help="Images a class that are compared at once. [default: as many as the smallest source has]",
-)  # fmt: skip
+)
 @click.option(
-    "--network", default="", metavar="NAME",
+    "--network",
+    default="",
+    metavar="NAME",
     help="Name or file of a network for the space second. [default: the one that is found]",
-)  # fmt: skip
+)
 @click.option("--dataset", metavar="NAME", help="Dataset that folders of images belong to.")
 @click.option("--image-size", type=click.IntRange(8, 1024), metavar="N", help="Side at which its images are read.")
 @click.option("--teacher", default="auto", show_default=True, metavar="NAME", help="Teacher for folders of images.")
 @click.option("--map", "with_map", is_flag=True, help="Also draw the map of these images among the real ones.")
 @click.option(
-    "--points", type=click.IntRange(min=10), default=POINTS, show_default=True, metavar="N",
+    "--points",
+    type=click.IntRange(min=10),
+    default=POINTS,
+    show_default=True,
+    metavar="N",
     help="Most points on the map.",
-)  # fmt: skip
+)
 @click.option("--device", default="auto", show_default=True, metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps.")
 @click.option(
-    "--into", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+    "--into",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
     help="Also put the results there, as they ship in assets/diversity.",
-)  # fmt: skip
+)
 @progress_option
 @output_options
 def diversity(
-    sources: tuple[str, ...], spaces: str, references: str, images: int | None, network: str, dataset: str | None,
-    image_size: int | None, teacher: str, with_map: bool, points: int, device: str, into: Path | None,
-    progress_json: bool, as_json: bool, quiet: bool,
-) -> None:  # fmt: skip
+    sources: tuple[str, ...],
+    spaces: str,
+    references: str,
+    images: int | None,
+    network: str,
+    dataset: str | None,
+    image_size: int | None,
+    teacher: str,
+    with_map: bool,
+    points: int,
+    device: str,
+    into: Path | None,
+    progress_json: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
     """Measure how alike the images of each class are; lower is more diverse.
 
     SOURCE is a run (its folder or id), or a folder with one folder of images a class. What was measured before is
@@ -107,7 +137,7 @@ class _Asked:
 
     def measure(self, subject: Subject, space: str) -> None:
         """Add the result of a source in a space, or why there is none."""
-        from delt_engine.runs.diversity import kept_file, measured, why_none
+        from delt_engine.pipeline.measure import kept_file, measured, why_none
 
         reason = why_none(subject, space, self._network)
         if reason:
@@ -119,7 +149,7 @@ class _Asked:
 
     def draw(self, subjects: Sequence[Subject], space: str, points: int) -> None:
         """Add what there is to say of the map in a space; without its network there is none."""
-        from delt_engine.runs.embedding import embedded, kept_file
+        from delt_engine.pipeline.embed import embedded, kept_file
 
         try:
             path = kept_file(subjects, space, points=points, network=self._network)
@@ -148,7 +178,7 @@ def _subject(source: str, dataset: str | None, image_size: int | None, teacher: 
         raise ConfigError(
             f"dataset: nothing given, but {source} is a folder of images and needs the dataset whose classes it has."
         )
-    from delt_engine.runs import inputs
+    from delt_engine.pipeline import inputs
 
     return of_folder(path, inputs.load_dataset(dataset, image_size, report=report), dataset, teacher)
 

@@ -15,13 +15,13 @@ from delt_engine.cli.options import (
     teacher_options,
     typed_settings,
 )
-from delt_engine.cli.recovery import OUT, begun_before, finish, follow, launched, pieces_of
+from delt_engine.cli.recover import OUT, begun_before, finish, follow, launched, pieces_of
 from delt_engine.config import EvaluateConfig, Experiment
 from delt_engine.errors import ConfigError
-from delt_engine.runs import ranks
-from delt_engine.runs.commands import STAGES, command_for
-from delt_engine.runs.evaluations import evaluation_experiment
-from delt_engine.runs.records import RunOptions
+from delt_engine.jobs import ranks
+from delt_engine.jobs.evaluations import evaluation_experiment
+from delt_engine.runs.command import STAGES, command_for
+from delt_engine.runs.record import RunOptions
 from delt_engine.runs.sources import Source, find_source
 from delt_engine.runs.store import Run, check_free, new_run_path
 
@@ -80,7 +80,7 @@ def evaluated(
     Raises:
         DeltError: it cannot be done; what is wrong with the question is said before a folder is made.
     """
-    from delt_engine.runs.pipeline import run_experiment
+    from delt_engine.pipeline.run import run_experiment
 
     again = begun_before(experiment, out, "evaluate")
     if again is not None:
@@ -88,7 +88,7 @@ def evaluated(
     path = out if out is not None else new_run_path(experiment, "evaluate")
     inputs = None
     if not (path / "run.json").is_file():
-        from delt_engine.runs.training_images import evaluation_inputs
+        from delt_engine.pipeline.training_images import evaluation_inputs
 
         check_free(path)
         inputs = evaluation_inputs(experiment, source)

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from delt_engine.errors import CheckpointError, ConfigError, DataError, DeltError, RunCancelled, ShapeError
-from delt_engine.runs import ranks
+from delt_engine.jobs import ranks
 
 BAD_INPUT = (ConfigError, DataError, CheckpointError, ShapeError)
 STOPPED = 130
@@ -50,7 +50,7 @@ class CommandGroup(click.Group):
     def _main(self, *args: Any, **kwargs: Any) -> Any:
         """Run the command; of several processes that were started with it, in the first, and the others help."""
         if ranks.this_rank().number:
-            from delt_engine.runs.helping import help_first
+            from delt_engine.pipeline.helping import help_first
 
             return help_first()
         with ranks.leading():
@@ -89,7 +89,7 @@ def told(error: BaseException) -> tuple[str, int]:
         errno.EPERM,
         errno.EROFS,
     ):
-        from delt_engine.runs.files import reason
+        from delt_engine.files import reason
 
         where = f"{error.filename} cannot be used: " if error.filename else ""
         return f"Error: {where}{reason(error)}.", 1

@@ -11,8 +11,8 @@ from typing import Any
 import click
 
 from delt_engine.config import EvaluateConfig, Experiment, FieldSpec, Settings, field_specs
-from delt_engine.methods import METHOD_STAGES
-from delt_engine.runs.commands import (
+from delt_engine.config.methods import METHOD_STAGES
+from delt_engine.runs.command import (
     OPEN,
     RUN_OPTIONS,
     STAGE_RECORDS,
@@ -21,7 +21,7 @@ from delt_engine.runs.commands import (
     is_open_number,
     split_names,
 )
-from delt_engine.runs.records import RunOptions
+from delt_engine.runs.record import RunOptions
 
 
 class _Numbers(click.ParamType):
@@ -57,8 +57,12 @@ class _OrOpen(click.ParamType):
 
 
 _TYPES: dict[str, Any] = {
-    "int": click.INT, "float": click.FLOAT, "text": click.STRING, "texts": click.STRING, "ints": _Numbers(),
-}  # fmt: skip
+    "int": click.INT,
+    "float": click.FLOAT,
+    "text": click.STRING,
+    "texts": click.STRING,
+    "ints": _Numbers(),
+}
 _JOINT = "__"
 """Between the stage and the setting in a parameter's name, as in ``rank__min_crop``."""
 
@@ -168,26 +172,47 @@ def run_options(kind: str) -> Decorator:
     plain = RunOptions()
     options = {
         "ranks": click.option(
-            "--ranks", "option__ranks", type=click.IntRange(min=0, max=1024), metavar="N",
+            "--ranks",
+            "option__ranks",
+            type=click.IntRange(min=0, max=1024),
+            metavar="N",
             help="Processes on this machine that share the work; 1 for one. [default: one a GPU, if it has enough "
-            "to do]"),
+            "to do]",
+        ),
         "teacher_check": click.option(
-            "--teacher-check/--no-teacher-check", "option__teacher_check", default=None,
-            help="Measure the teacher on a sample first and refuse one near chance. [default: on]"),
+            "--teacher-check/--no-teacher-check",
+            "option__teacher_check",
+            default=None,
+            help="Measure the teacher on a sample first and refuse one near chance. [default: on]",
+        ),
         "keep_teacher": click.option(
-            "--keep-teacher/--no-keep-teacher", "option__keep_teacher", default=None,
-            help="Put the teacher where `--teacher auto` finds it. [default: on, off with --out FILE]"),
+            "--keep-teacher/--no-keep-teacher",
+            "option__keep_teacher",
+            default=None,
+            help="Put the teacher where `--teacher auto` finds it. [default: on, off with --out FILE]",
+        ),
         "snapshot_classes": click.option(
-            "--snapshot-classes", "option__snapshot_classes", type=click.IntRange(min=0), metavar="N",
-            help="Keep pictures of every round for the first N classes only. [default: all]"),
+            "--snapshot-classes",
+            "option__snapshot_classes",
+            type=click.IntRange(min=0),
+            metavar="N",
+            help="Keep pictures of every round for the first N classes only. [default: all]",
+        ),
         "live_seconds": click.option(
-            "--live-seconds", "option__live_seconds", type=click.FloatRange(min=0), metavar="X",
-            help=f"Shortest time between two live pictures; 0 for none. [default: {plain.live_seconds:g}]"),
+            "--live-seconds",
+            "option__live_seconds",
+            type=click.FloatRange(min=0),
+            metavar="X",
+            help=f"Shortest time between two live pictures; 0 for none. [default: {plain.live_seconds:g}]",
+        ),
         "checkpoint_seconds": click.option(
-            "--checkpoint-seconds", "option__checkpoint_seconds", metavar="X",
+            "--checkpoint-seconds",
+            "option__checkpoint_seconds",
+            metavar="X",
             type=click.FloatRange(min=0, min_open=True),
-            help=f"Longest time without a checkpoint. [default: {plain.checkpoint_seconds:g}]"),
-    }  # fmt: skip
+            help=f"Longest time without a checkpoint. [default: {plain.checkpoint_seconds:g}]",
+        ),
+    }
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         for name in reversed(RUN_OPTIONS[kind]):

@@ -20,19 +20,19 @@ from delt_engine.cli.options import (
     teacher_options,
 )
 from delt_engine.cli.output import say, say_json, say_table
-from delt_engine.cli.recovery import follow
+from delt_engine.cli.recover import follow
 from delt_engine.config import Experiment
 from delt_engine.errors import RunCancelled
+from delt_engine.jobs.ranks import this_rank
+from delt_engine.patches.scoring import timing_words
 from delt_engine.paths import home
-from delt_engine.ranking_stream import timing_words
-from delt_engine.runs.commands import STAGES, command_for
-from delt_engine.runs.ranks import this_rank
-from delt_engine.runs.records import RunOptions
+from delt_engine.runs.command import STAGES, command_for
+from delt_engine.runs.record import RunOptions
 from delt_engine.runs.store import Run, check_free
 
 if TYPE_CHECKING:
-    from delt_engine.ranking import Ranking
-    from delt_engine.runs.inputs import Inputs
+    from delt_engine.patches.ranking import Ranking
+    from delt_engine.pipeline.inputs import Inputs
 
 QUANTILES = {"min": 0.0, "q25": 0.25, "median": 0.5, "q75": 0.75, "max": 1.0}
 
@@ -42,9 +42,11 @@ QUANTILES = {"min": 0.0, "q25": 0.25, "median": 0.5, "q75": 0.75, "max": 1.0}
 @teacher_options
 @run_options("rank")
 @click.option(
-    "--out", type=click.Path(path_type=Path), metavar="PATH",
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
     help="FILE.npz for the ranking alone, or a folder for the run. [default: the cache, where later runs find it]",
-)  # fmt: skip
+)
 @output_options
 def rank(out: Path | None, as_json: bool, quiet: bool, **values: Any) -> None:
     """Score real patches by the teacher's probability of their class."""
@@ -55,10 +57,17 @@ def rank(out: Path | None, as_json: bool, quiet: bool, **values: Any) -> None:
         ranking.save(out)
     rows = [_quantiles(ranking, class_index) for class_index in np.unique(ranking.label).tolist()]
     if as_json:
-        say_json({
-            "out": str(out.absolute()) if out else None, "dataset": ranking.dataset, "teacher": ranking.teacher,
-            "patches": len(ranking), "key": ranking.key, "timing": timing, "classes": rows,
-        })  # fmt: skip
+        say_json(
+            {
+                "out": str(out.absolute()) if out else None,
+                "dataset": ranking.dataset,
+                "teacher": ranking.teacher,
+                "patches": len(ranking),
+                "key": ranking.key,
+                "timing": timing,
+                "classes": rows,
+            }
+        )
         return
     title = f"{ranking.dataset}: probability of the true class by {ranking.teacher}, {len(ranking):,} patches"
     say_table(list(rows[0]), [list(row.values()) for row in rows], title)
@@ -77,8 +86,8 @@ def select(out: Path | None, as_json: bool, quiet: bool, **values: Any) -> None:
 
     Patches are ranked first where that was not done yet.
     """
-    from delt_engine.selection import select as select_patches
-    from delt_engine.selection import write_selection
+    from delt_engine.patches.selection import select as select_patches
+    from delt_engine.patches.selection import write_selection
 
     experiment = read_experiment(values)
     ranking, inputs = ranked(experiment, RunOptions(), None, quiet=quiet)
@@ -91,17 +100,30 @@ def select(out: Path | None, as_json: bool, quiet: bool, **values: Any) -> None:
         write_selection(out, chosen, class_names)
     rows = [
         {
-            "class": class_names[image.class_index], "index": image.index, "tile": tile, "source": patch.source,
-            "crop_box": list(patch.crop_box), "true_class_prob": float(f"{patch.true_class_prob:.6g}"),
-            "rank": patch.rank, "start_round": image.start_round, "iterations": image.iterations,
+            "class": class_names[image.class_index],
+            "index": image.index,
+            "tile": tile,
+            "source": patch.source,
+            "crop_box": list(patch.crop_box),
+            "true_class_prob": float(f"{patch.true_class_prob:.6g}"),
+            "rank": patch.rank,
+            "start_round": image.start_round,
+            "iterations": image.iterations,
         }
-        for image in chosen for tile, patch in enumerate(image.patches)
-    ]  # fmt: skip
+        for image in chosen
+        for tile, patch in enumerate(image.patches)
+    ]
     if as_json:
-        say_json({
-            "out": str(out.absolute()) if out else None, "dataset": ranking.dataset, "teacher": ranking.teacher,
-            "criterion": experiment.select.criterion, "order": experiment.select.order, "patches": rows,
-        })  # fmt: skip
+        say_json(
+            {
+                "out": str(out.absolute()) if out else None,
+                "dataset": ranking.dataset,
+                "teacher": ranking.teacher,
+                "criterion": experiment.select.criterion,
+                "order": experiment.select.order,
+                "patches": rows,
+            }
+        )
     elif out is not None:
         say(f"{len(rows):,} patches of {len(inputs.classes)} classes: {out.absolute()}")
     else:
@@ -131,9 +153,9 @@ def timed_ranking(
     Raises:
         RunCancelled: it was stopped.
     """
-    from delt_engine.ranking import Ranking
-    from delt_engine.runs.inputs import load_inputs
-    from delt_engine.runs.pipeline import run_experiment
+    from delt_engine.patches.ranking import Ranking
+    from delt_engine.pipeline.inputs import load_inputs
+    from delt_engine.pipeline.run import run_experiment
 
     if out is not None and not (out / "run.json").is_file():
         check_free(out)

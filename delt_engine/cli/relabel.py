@@ -22,15 +22,15 @@ from delt_engine.cli.options import (
 )
 from delt_engine.cli.output import say, say_json, say_table
 from delt_engine.cli.progress import display
-from delt_engine.cli.recovery import flags
+from delt_engine.cli.recover import flags
 from delt_engine.config import Experiment, RelabelConfig
 from delt_engine.errors import ConfigError
-from delt_engine.runs import ranks
-from delt_engine.runs.commands import RELABEL_SETTINGS, command_for, relabel_command
+from delt_engine.jobs import ranks
+from delt_engine.runs.command import RELABEL_SETTINGS, command_for, relabel_command
 from delt_engine.runs.sources import Source, asks_for_teacher, find_source
 
 if TYPE_CHECKING:
-    from delt_engine.runs.relabeling import RelabelJob
+    from delt_engine.pipeline.relabel import RelabelJob
 
 
 @click.command()
@@ -60,7 +60,7 @@ def relabel(source: str, out: Path | None, predict: bool, as_json: bool, quiet: 
             _check_before(experiment, found, out)
             _launch(number, relabel_command(experiment, out, found.ref)[1:], out, as_json=as_json, quiet=quiet)
             return
-    from delt_engine.runs.relabeling import relabel_job
+    from delt_engine.pipeline.relabel import relabel_job
 
     job = relabel_job(experiment, found)
     facts = _facts(job)
@@ -75,10 +75,10 @@ def relabel(source: str, out: Path | None, predict: bool, as_json: bool, quiet: 
 
 def _check_before(experiment: Experiment, source: Source, out: Path) -> None:
     """Say once what is wrong with the question; ranks that fail are started again and would repeat it."""
-    from delt_engine.label_store import is_begun
-    from delt_engine.models.devices import pick_device
-    from delt_engine.runs.inputs import load_inputs
-    from delt_engine.runs.relabeling import check_soft, find_teacher_of, relabel_job
+    from delt_engine.models.device import pick_device
+    from delt_engine.pipeline.inputs import load_inputs
+    from delt_engine.pipeline.relabel import check_soft, find_teacher_of, relabel_job
+    from delt_engine.training.soft_labels import is_begun
 
     check_soft(experiment.evaluate)
     pick_device(experiment.device)
@@ -97,7 +97,7 @@ def _launch(number: int, words: list[str], out: Path, *, as_json: bool, quiet: b
         Exit: it failed or was stopped, which was said.
     """
     code = ranks.launch(number, [*words, *flags(as_json=as_json, quiet=quiet)])
-    from delt_engine.label_store import is_complete
+    from delt_engine.training.soft_labels import is_complete
 
     if code == 0 and not is_complete(out):  # ranks that were asked to stop ended well
         code = STOPPED
@@ -106,7 +106,7 @@ def _launch(number: int, words: list[str], out: Path, *, as_json: bool, quiet: b
 
 
 def _written(job: RelabelJob, out: Path, *, quiet: bool) -> float:
-    from delt_engine.runs.label_ranks import write_labels
+    from delt_engine.pipeline.label_ranks import write_labels
 
     began = time.monotonic()
     with display(quiet=quiet) as shown:

@@ -1,130 +1,153 @@
-"""``delt squeeze``: train a teacher on the real images."""
+"""``delt teachers``: which teachers there are, whether one knows a dataset, and taking in checkpoints of others."""
 
 from __future__ import annotations
 
-import tempfile
+import re
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from delt_engine.cli.group import STOPPED
-from delt_engine.cli.options import output_options, read_experiment, read_run_options, run_options, setting_options
-from delt_engine.cli.output import say, say_json
-from delt_engine.cli.recovery import begun_before, flags, follow, launched, pieces_of, results
+from delt_engine.cli.options import output_options, read_experiment, setting_options, teacher_options
+from delt_engine.cli.output import progress_option, reporter, say, say_json, say_table
 from delt_engine.config import Experiment
-from delt_engine.errors import RunError
-from delt_engine.runs import ranks
-from delt_engine.runs.commands import STAGES, command_for
-from delt_engine.runs.files import check_writable, write_bytes
-from delt_engine.runs.records import RunOptions
-from delt_engine.runs.store import Run, check_free, new_run_path
+from delt_engine.errors import CheckpointError
 
 if TYPE_CHECKING:
-    from delt_engine.runs.inputs import Inputs
+    from delt_engine.data.dataset import Dataset
+    from delt_engine.models.health import CheckRecord
+    from delt_engine.models.teachers import Teacher
 
-SUFFIX = ".safetensors"
+Report = Callable[[str, int, int], None]
+DATA_SETTINGS = {"experiment": ("dataset", "image_size", "device", "seed")}
+SAMPLE = click.option(
+    "--sample",
+    type=click.IntRange(min=1),
+    default=2000,
+    show_default=True,
+    metavar="N",
+    help="Test images to look at, at most.",
+)
 
 
-@click.command()
-@setting_options(["experiment", *STAGES["squeeze"]], {"experiment": ("dataset", "image_size", "seed", "device")})
-@run_options("squeeze")
-@click.option(
-    "--out", type=click.Path(path_type=Path), metavar="PATH",
-    help="FILE.safetensors for the teacher alone, or a folder for the run. [default: a run among your runs]",
-)  # fmt: skip
+@click.group(invoke_without_command=True)
 @output_options
-def squeeze(out: Path | None, as_json: bool, quiet: bool, **values: Any) -> None:
-    """Train a teacher on a dataset.
-
-    It is kept where `--teacher auto` finds it; with --out FILE.safetensors it goes there alone. Several ranks (with
-    --ranks, or under torchrun) train one teacher, each on its part of every batch.
-    """
-    experiment, options = read_experiment(values), read_run_options(values)
-    is_file = out is not None and out.suffix == SUFFIX
-    number = ranks.wanted(options.ranks, experiment, lambda: pieces_of(experiment, "squeeze"))
-    if number > 1:
-        path = out if out is not None else new_run_path(experiment, "squeeze")
-        _inputs(experiment, path)
-        words = command_for(experiment, path, "squeeze", options)[1:]
-        if is_file:
-            _launched_to_file(path, number, [*words, *flags(as_json=as_json, quiet=quiet)])
-        else:
-            launched(Run(path), number, words, as_json=as_json, quiet=quiet)
+@click.pass_context
+def teachers(context: click.Context, as_json: bool, quiet: bool) -> None:  # noqa: ARG001
+    """List the teachers, check one, or add a checkpoint from elsewhere."""
+    if context.invoked_subcommand is not None:
         return
-    if is_file:
-        result = _squeezed_to_file(experiment, out, options, quiet=quiet)
-    else:
-        result = squeezed(experiment, out, options, quiet=quiet)
+    from delt_engine.models.card import read_card, teacher_files
+
+    cards = []
+    for _, path in teacher_files():
+        try:
+            cards.append((path, read_card(path)))
+        except CheckpointError as error:
+            say(f"left out: {error}") if not as_json else None
+    if as_json:
+        say_json({"teachers": [{**asdict(card), "path": str(path)} for path, card in cards]})
+        return
+    columns = ("name", "network", "width", "stem", "image_size", "num_classes", "dataset", "accuracy")
+    rows = [[getattr(card, column) for column in columns] for _, card in cards]
+    say_table(columns, [[value if value is not None else "-" for value in row] for row in rows])
+
+
+@teachers.command()
+@click.argument("ref", default="auto")
+@setting_options(["experiment"], DATA_SETTINGS)
+@teacher_options
+@SAMPLE
+@progress_option
+@output_options
+def check(ref: str, sample: int, progress_json: bool, as_json: bool, quiet: bool, **values: Any) -> None:  # noqa: ARG001
+    """Measure a teacher (a name, a file, or auto) on test images of a dataset and keep the result."""
+    report = reporter(progress_json)
+    dataset, teacher = _loaded(ref, read_experiment(values), report)
+    record = _measured(teacher, dataset, sample, report)
+    _tell({"teacher": teacher.card.name, **asdict(record)}, record.message, as_json=as_json)
+
+
+@teachers.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--name", metavar="TEXT", help="Name of the teacher. [default: of the file]")
+@click.option("--force", is_flag=True, help="Add it although it does not know the dataset.")
+@setting_options(["experiment"], DATA_SETTINGS)
+@teacher_options
+@SAMPLE
+@progress_option
+@output_options
+def add(
+    file: Path,
+    name: str | None,
+    force: bool,
+    sample: int,
+    progress_json: bool,
+    as_json: bool,
+    quiet: bool,  # noqa: ARG001
+    **values: Any,
+) -> None:
+    """Take in a checkpoint: read it safely, check it on the dataset, and keep it where `--teacher` finds it."""
+    from delt_engine.models.checkpoints import save_teacher
+
+    report = reporter(progress_json)
+    dataset, teacher = _loaded(str(file), read_experiment(values), report)
+    record = _measured(teacher, dataset, sample, report)
+    if record.verdict == "class order?" and not force:
+        raise CheckpointError(f"teacher: {record.message} It was not added; --force adds it all the same.")
+    path = _free_path(name or file.name.split(".")[0], teacher.card.fingerprint)
+    card = replace(teacher.card, name=path.stem, source=f"added from {file.name}")
+    if card.accuracy is None and record.sample >= record.test_size:
+        card = replace(card, accuracy=record.accuracy)
+    save_teacher(path, teacher.network, card)
+    _tell(
+        {"teacher": card.name, "path": str(path), **asdict(record)},
+        f"{record.message} Added as {card.name}: {path}",
+        as_json=as_json,
+    )
+
+
+def _loaded(ref: str, experiment: Experiment, report: Report) -> tuple[Dataset, Teacher]:
+    """Read the dataset and load the teacher for it."""
+    from delt_engine.data.catalogue import load_dataset
+    from delt_engine.models.device import pick_device
+    from delt_engine.models.teachers import load_teacher
+
+    dataset = load_dataset(experiment.dataset, experiment.image_size, report=report)
+    report("teacher", 0, 1)
+    squeeze = experiment.squeeze
+    stem = None if squeeze.stem == "auto" else squeeze.stem
+    device = pick_device(experiment.device)
+    teacher = load_teacher(ref, dataset=dataset, network=squeeze.network, width=squeeze.width, stem=stem, device=device)
+    return dataset, teacher
+
+
+def _measured(teacher: Teacher, dataset: Dataset, sample: int, report: Report) -> CheckRecord:
+    from delt_engine.models.health import keep_check
+    from delt_engine.models.teachers import check_record, check_teacher
+
+    checked = check_teacher(teacher, dataset, sample, report=lambda done, total: report("check", done, total))
+    record = check_record(teacher, dataset, checked)
+    keep_check(record)
+    return record
+
+
+def _free_path(name: str, fingerprint: str) -> Path:
+    """Return where to put a teacher; the place of the same weights is taken again, that of others is refused."""
+    from delt_engine.models.card import SUFFIX, read_card
+    from delt_engine.paths import teachers_dir
+
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "teacher"
+    path = teachers_dir() / f"{plain}{SUFFIX}"
+    if path.exists() and read_card(path).fingerprint != fingerprint:
+        raise CheckpointError(f"teacher: there is another teacher named {plain}; give this one another name (--name).")
+    return path
+
+
+def _tell(result: dict[str, Any], text: str, *, as_json: bool) -> None:
     if as_json:
         say_json(result)
     else:
-        accuracy = (
-            f"{result['accuracy']:.2f} % on the test images" if result["accuracy"] is not None else "not measured"
-        )
-        say(f"teacher {result['name']}: {accuracy}, {result['seconds']:.1f} s: {result['teacher']}")
-
-
-def squeezed(experiment: Experiment, out: Path | None, options: RunOptions, *, quiet: bool) -> dict[str, Any]:
-    """Make a squeeze run, work on it, and return its results.
-
-    Raises:
-        RunCancelled: it was stopped.
-    """
-    from delt_engine.runs.pipeline import run_experiment
-
-    run, inputs = begun_before(experiment, out, "squeeze"), None
-    if run is None:
-        path = out if out is not None else new_run_path(experiment, "squeeze")
-        inputs = _inputs(experiment, path)
-        run = Run.create(path, experiment, "squeeze", command_for(experiment, path, "squeeze", options), options)
-    stopped = follow(run_experiment(run, inputs), quiet=quiet) if run.record().status != "finished" else None
-    if stopped is not None:
-        raise stopped
-    return results(run)
-
-
-def _inputs(experiment: Experiment, out: Path) -> Inputs | None:
-    """Look up what a squeeze starts from, so that what is wrong with the question is said before anything is made.
-
-    Returns:
-        None for a run that was prepared before.
-    """
-    if (out / "run.json").is_file():
-        return None
-    from delt_engine.runs.inputs import load_inputs
-
-    _check_file(out) if out.suffix == SUFFIX else check_free(out)
-    return load_inputs(experiment, needs_teacher=False)
-
-
-def _check_file(out: Path) -> None:
-    if out.is_dir():
-        raise RunError(f"out: {out} is a folder, but the teacher needs a file name.")
-    check_writable(out)
-
-
-def _squeezed_to_file(experiment: Experiment, out: Path, options: RunOptions, *, quiet: bool) -> dict[str, Any]:
-    _check_file(out)
-    keep = options.model_copy(update={"keep_teacher": False})
-    beside = out.absolute().parent if ranks.this_rank().size > 1 else None  # ranks of other machines have to see it
-    with tempfile.TemporaryDirectory(prefix=".delt-squeeze-", dir=beside) as folder:
-        result = squeezed(experiment, Path(folder) / "run", keep, quiet=quiet)
-        write_bytes(out, Path(result["teacher"]).read_bytes())
-    return {**result, "run": None, "teacher": str(out.absolute()), "name": out.name.removesuffix(SUFFIX)}
-
-
-def _launched_to_file(out: Path, number: int, words: list[str]) -> None:
-    """Let several ranks on this machine make a teacher's file.
-
-    Raises:
-        Exit: it failed or was stopped, which was said.
-    """
-    before = _written(out)
-    code = ranks.launch(number, words)
-    if code or _written(out) == before:
-        raise click.exceptions.Exit(code or STOPPED)
-
-
-def _written(path: Path) -> int | None:
-    return path.stat().st_mtime_ns if path.is_file() else None
+        say(text)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from delt_engine.data.images import resize_box, square_box
+from delt_engine.data.resize import resize_box, square_box
 from delt_engine.errors import DataError
 
 

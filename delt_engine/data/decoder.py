@@ -23,7 +23,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from delt_engine.data.decode import UnreadableImage, read_rgb
-from delt_engine.data.images import resize_box
+from delt_engine.data.resize import resize_box
 from delt_engine.data.scan import decode_square
 
 

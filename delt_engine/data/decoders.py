@@ -20,7 +20,7 @@ from types import TracebackType
 import numpy as np
 
 from delt_engine.data.dataset import ImageSet
-from delt_engine.data.files import FileImages, gone
+from delt_engine.data.loader import FileImages, gone
 from delt_engine.data.scan import worker_count
 from delt_engine.errors import DataError
 from delt_engine.paths import PROJECT
@@ -159,8 +159,10 @@ class _Decoder:
         environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "delt_engine.data.decoder"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment,
-        )  # fmt: skip
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+        )
         _widen(self._process.stdout.fileno())
 
     def read(self, question: dict, out: np.ndarray) -> None:

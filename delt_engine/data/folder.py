@@ -17,8 +17,8 @@ from PIL import Image
 from delt_engine.data.cache import cached_arrays, open_arrays, store_arrays
 from delt_engine.data.dataset import Dataset, DatasetSpec, SkippedFile
 from delt_engine.data.decode import Trait, formats
-from delt_engine.data.files import FileImages
 from delt_engine.data.layout import Listing, list_files
+from delt_engine.data.loader import FileImages
 from delt_engine.data.scan import Scan, scan_files, scan_pixels
 from delt_engine.data.statistics import Channels, statistics_of
 from delt_engine.errors import DataError

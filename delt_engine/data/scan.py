@@ -23,8 +23,8 @@ import numpy as np
 
 from delt_engine.data.cache import datasets_dir, write_file
 from delt_engine.data.decode import Trait, UnreadableImage, decode
-from delt_engine.data.images import resize_box, square_box
 from delt_engine.data.layout import Listing
+from delt_engine.data.resize import resize_box, square_box
 
 Report = Callable[[str, int, int], None]
 

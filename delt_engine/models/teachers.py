@@ -19,12 +19,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from delt_engine.data.tensors import normalise, to_pixels
+from delt_engine.data.pixels import normalise, to_pixels
 from delt_engine.errors import CheckpointError, DataError
 from delt_engine.models.card import TeacherCard, find_teacher, has_card, read_card
-from delt_engine.models.catalogue import build_network, resolve_stem, stem_of
 from delt_engine.models.checkpoints import State, differences, fit_state, load_state, weights_fingerprint
-from delt_engine.models.checks import CheckRecord
+from delt_engine.models.health import CheckRecord
+from delt_engine.models.networks import build_network, resolve_stem, stem_of
 from delt_engine.models.stems import has_small_stem
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def check_teacher(
 
 
 def check_record(teacher: Teacher, dataset: Dataset, check: TeacherCheck) -> CheckRecord:
-    """Return what :func:`delt_engine.models.checks.keep_check` keeps of a check."""
+    """Return what :func:`delt_engine.models.health.keep_check` keeps of a check."""
     return CheckRecord(
         teacher=teacher.card.name,
         teacher_fingerprint=teacher.card.fingerprint,

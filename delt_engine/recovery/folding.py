@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
-from delt_engine.models.statistics import bn_layers
+from delt_engine.models.bn_layers import bn_layers
 from delt_engine.recovery.operators import FoldedStatistics, StatisticsDistance
 
 LEAST_SCALE = 1e-2

@@ -25,12 +25,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from delt_engine.config import RecoverConfig
-from delt_engine.data.tensors import value_bounds
+from delt_engine.data.pixels import value_bounds
 from delt_engine.errors import ShapeError
 from delt_engine.recovery.augment import COLUMNS, apply_crop, crop_bounds
 from delt_engine.recovery.batches import BatchPlan, clock
 from delt_engine.recovery.curriculum import learning_rate_at
-from delt_engine.recovery.sparing import objective_for
+from delt_engine.recovery.low_memory import objective_for
 from delt_engine.recovery.speed import FastPath, choose
 from delt_engine.seeding import generator
 

@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from delt_engine.config import RecoverConfig
 from delt_engine.errors import CheckpointError
-from delt_engine.models.statistics import bn_layers
+from delt_engine.models.bn_layers import bn_layers
 from delt_engine.recovery.folding import fold
 from delt_engine.recovery.operators import StatisticsDistance
 from delt_engine.recovery.speed import FastPath

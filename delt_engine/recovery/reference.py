@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from delt_engine.config import RecoverConfig
-from delt_engine.data.tensors import value_bounds
-from delt_engine.models.statistics import bn_layers
+from delt_engine.data.pixels import value_bounds
+from delt_engine.models.bn_layers import bn_layers
 from delt_engine.recovery.augment import apply_crop
 from delt_engine.recovery.batches import BatchPlan
 from delt_engine.recovery.curriculum import learning_rate_at

@@ -32,7 +32,7 @@ class FastPath:
         fold: whether BatchNorm is folded into convolutions where that is exact to rounding.
         pack: how many batches with the same schedule take a step together, each with statistics of its own.
         compile: whether torch.compile is used.
-        spare: whether a step is computed in less memory, see :mod:`delt_engine.recovery.sparing`.
+        spare: whether a step is computed in less memory, see :mod:`delt_engine.recovery.low_memory`.
     """
 
     precision: str = "float32"

@@ -1,1 +1,1 @@
-"""Runs: the folder a run is, the pipeline that fills it, and the processes that work on it."""
+"""The run folder: its record, events, images, predictions and checkpoints, and what can be read from them."""

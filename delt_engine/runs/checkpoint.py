@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from delt_engine.runs import files
+from delt_engine import files
 from delt_engine.runs.store import Run
 
 FOLDER = "checkpoint"

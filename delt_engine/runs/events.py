@@ -38,8 +38,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from delt_engine.runs.files import as_run_error
-from delt_engine.runs.records import now
+from delt_engine.files import as_run_error
+from delt_engine.runs.record import now
 
 
 def append(path: Path, event: dict[str, Any]) -> None:
@@ -114,10 +114,14 @@ class _Index:
             self._end += len(line) + 1
 
     def _chosen(self, kind: str | None, batch: int | None, last: int | None, most: int | None) -> Sequence[int]:
-        starts = array("q", (
-            start for start, its_kind, its_batch in zip(self._starts, self._kinds, self._batches, strict=True)
-            if kind in (None, its_kind) and batch in (None, its_batch)
-        ))  # fmt: skip
+        starts = array(
+            "q",
+            (
+                start
+                for start, its_kind, its_batch in zip(self._starts, self._kinds, self._batches, strict=True)
+                if kind in (None, its_kind) and batch in (None, its_batch)
+            ),
+        )
         if last is not None:
             starts = starts[max(0, len(starts) - last) :]
         if most is not None and len(starts) > most > 1:

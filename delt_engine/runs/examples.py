@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from delt_engine.methods import METHOD_TITLES
+from delt_engine.config.methods import METHOD_TITLES
 from delt_engine.paths import assets_dir
 from delt_engine.runs.store import Run, list_runs
 

@@ -12,8 +12,8 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from delt_engine import files
 from delt_engine.errors import RunError
-from delt_engine.runs import files
 from delt_engine.runs.image_facts import selected_of
 from delt_engine.runs.image_settings import image_text
 from delt_engine.runs.store import Run

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from delt_engine.errors import RunError
+from delt_engine.patches.selection import SelectedImage, read_selection
 from delt_engine.runs.predictions import last_probabilities
 from delt_engine.runs.store import Run
-from delt_engine.selection import SelectedImage, read_selection
 
 SORTS = {
     "start": "Start round",

@@ -11,10 +11,10 @@ from PIL import Image
 
 from delt_engine.config import Experiment, RankConfig, RecoverConfig, SelectConfig
 from delt_engine.errors import ConfigError, RunError
+from delt_engine.files import TEXT_KEY
 from delt_engine.models.card import teacher_files
-from delt_engine.runs.files import TEXT_KEY
+from delt_engine.patches.selection import SelectedImage
 from delt_engine.runs.store import Run
-from delt_engine.selection import SelectedImage
 
 _LARGEST_TEXT = 2**20
 
@@ -79,8 +79,12 @@ def image_text(run: Run, class_index: int, index: int, round_number: int, origin
         "iterations": max(0, round_number - start + 1) * schedule.round_iterations,
         "round": round_number,
         "patches": [
-            {"source": patch.source, "crop_box": list(patch.crop_box), "true_class_prob": patch.true_class_prob,
-             "rank": patch.rank}
+            {
+                "source": patch.source,
+                "crop_box": list(patch.crop_box),
+                "true_class_prob": patch.true_class_prob,
+                "rank": patch.rank,
+            }
             for patch in (origin.patches if origin else ())
         ],
         "dataset": experiment.dataset,
@@ -88,7 +92,7 @@ def image_text(run: Run, class_index: int, index: int, round_number: int, origin
         "rank": experiment.rank.model_dump(),
         "select": experiment.select.model_dump(),
         "settings": experiment.recover.model_dump(),
-    }  # fmt: skip
+    }
 
 
 def _text(png: bytes) -> dict[str, Any]:

@@ -10,10 +10,10 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from delt_engine import files
+from delt_engine.config.settings import Settings
 from delt_engine.errors import RunError
-from delt_engine.runs import files
 from delt_engine.runs.store import Run
-from delt_engine.settings import Settings
 
 _FILE = "parent.json"
 

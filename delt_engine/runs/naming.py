@@ -20,7 +20,7 @@ from delt_engine.config import (
 from delt_engine.data.catalogue import dataset_names
 from delt_engine.models.card import teacher_files
 from delt_engine.paths import runs_dir
-from delt_engine.runs.records import Kind
+from delt_engine.runs.record import Kind
 
 
 @lru_cache(maxsize=64)

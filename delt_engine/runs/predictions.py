@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from delt_engine.runs import files
-from delt_engine.runs.ranks import alone
+from delt_engine import files
+from delt_engine.runs.locks import alone
 from delt_engine.runs.store import Run
 
 TOP = 5

@@ -9,7 +9,7 @@ import socket
 
 import psutil
 
-from delt_engine.runs.records import ProcessRecord
+from delt_engine.runs.record import ProcessRecord
 
 _CLOCK_SLACK = 5.0
 """Seconds by which two readings of one process's start time may differ, for the clock may be set in between."""

@@ -13,15 +13,27 @@ from collections.abc import Sequence
 import numpy as np
 
 from delt_engine.data.dataset import Dataset
-from delt_engine.ranking import Ranking
-from delt_engine.runs.files import png_bytes
+from delt_engine.files import png_bytes
+from delt_engine.patches.ranking import Ranking
+from delt_engine.patches.selection import SelectedImage, patch_pixels, selection_csv
 from delt_engine.runs.naming import class_folders
-from delt_engine.selection import SelectedImage, patch_pixels, selection_csv
 
 SCORE_COLUMNS = (
-    "class_index", "class", "rank", "true_class_prob", "source", "image_index", "top", "left", "height", "width",
-    "row", "image", "start_round", "iterations",
-)  # fmt: skip
+    "class_index",
+    "class",
+    "rank",
+    "true_class_prob",
+    "source",
+    "image_index",
+    "top",
+    "left",
+    "height",
+    "width",
+    "row",
+    "image",
+    "start_round",
+    "iterations",
+)
 """Columns of :func:`scores_csv`; the last three are empty for patches that are not selected."""
 
 
@@ -30,7 +42,7 @@ def selection_zip(dataset: Dataset, selected: Sequence[SelectedImage]) -> bytes:
 
     Args:
         dataset: that the patches are of.
-        selected: as :func:`delt_engine.selection.select` returns it.
+        selected: as :func:`delt_engine.patches.selection.select` returns it.
 
     Raises:
         DataError: the selection names images that this dataset does not have.

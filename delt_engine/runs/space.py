@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from delt_engine import files
 from delt_engine.errors import RunError
-from delt_engine.runs import files
-from delt_engine.runs.labels import check_own
 from delt_engine.runs.store import Run
+from delt_engine.runs.titles import check_own
 
 _ACTIVE_SECONDS = 30
 """How long a measure of a run at work is good for."""

@@ -19,16 +19,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from delt_engine import files
 from delt_engine.config import Experiment
 from delt_engine.errors import RunError
 from delt_engine.paths import assets_dir, runs_dir
-from delt_engine.runs import events, files
+from delt_engine.runs import events
 from delt_engine.runs.naming import class_folders, new_run_path, relevant_settings, with_absolute_paths
 from delt_engine.runs.processes import is_running
-from delt_engine.runs.records import STATUSES, Kind, ProcessRecord, RunOptions, RunRecord, now, read_record, versions
+from delt_engine.runs.record import STATUSES, Kind, ProcessRecord, RunOptions, RunRecord, now, read_record, versions
 
 if TYPE_CHECKING:
-    from delt_engine.selection import SelectedImage
+    from delt_engine.patches.selection import SelectedImage
 
 __all__ = ["STATUSES", "Run", "check_free", "class_folders", "list_runs", "new_run_path"]
 
@@ -85,9 +86,16 @@ class Run:
             return run._taken_over(experiment, kind, source)
         check_free(run.path)
         record = RunRecord(
-            id=run.id, kind=kind, source=source, experiment=experiment, options=options or RunOptions(),
-            command=tuple(command), seed=experiment.seed, versions=versions(), created=now(),
-        )  # fmt: skip
+            id=run.id,
+            kind=kind,
+            source=source,
+            experiment=experiment,
+            options=options or RunOptions(),
+            command=tuple(command),
+            seed=experiment.seed,
+            versions=versions(),
+            created=now(),
+        )
         if not files.create_bytes(run.path / "run.json", record.to_json().encode()):
             raise run._taken()  # another command was quicker by a moment
         return run
@@ -307,7 +315,7 @@ class Run:
         Raises:
             RunError: the run has not selected yet.
         """
-        from delt_engine.selection import read_selection
+        from delt_engine.patches.selection import read_selection
 
         path = self.path / "selection.csv"
         if not path.is_file():

@@ -110,9 +110,7 @@ def _plain(value: Any) -> Any:
     return "" if value is None else round(value, 6) if isinstance(value, float) else value
 
 
-def to_markdown(
-    rows: Sequence[Mapping[str, Any]], columns: Sequence[Column] = METHOD_COLUMNS, note: str = ""
-) -> str:  # fmt: skip
+def to_markdown(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column] = METHOD_COLUMNS, note: str = "") -> str:
     """Return the rows as a Markdown table; names of any kind are shown as they are.
 
     Args:
@@ -129,9 +127,7 @@ def to_markdown(
     return f"{table}\n{markdown_text(note)}\n" if note else table
 
 
-def to_latex(
-    rows: Sequence[Mapping[str, Any]], columns: Sequence[Column] = METHOD_COLUMNS, note: str = ""
-) -> str:  # fmt: skip
+def to_latex(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column] = METHOD_COLUMNS, note: str = "") -> str:
     r"""Return the rows as a LaTeX tabular with the rules of booktabs, which needs ``\usepackage{booktabs}``.
 
     Args:
@@ -149,11 +145,26 @@ def to_latex(
 
 # a bracket or a star at the beginning of a row would be an argument of the line break before it
 _LATEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", "[": "{[}", "*": "{*}", '"': r"\textquotedbl{}",
-    "±": r"$\pm$", "²": r"\textsuperscript{2}", NOTHING: "--",
-}  # fmt: skip
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "[": "{[}",
+    "*": "{*}",
+    '"': r"\textquotedbl{}",
+    "±": r"$\pm$",
+    "²": r"\textsuperscript{2}",
+    NOTHING: "--",
+}
 
 
 def latex_text(text: str) -> str:

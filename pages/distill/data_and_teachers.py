@@ -6,20 +6,12 @@ import streamlit as st
 
 from delt_engine.data.dataset import Dataset
 from delt_engine.errors import CheckpointError
+from delt_engine.jobs.tasks import Task
 from delt_engine.runs.store import Run
-from delt_engine.runs.tasks import Task
-from pages.shared import (
-    cached,
-    dataset_choice,
-    dataset_view,
-    errors,
-    live,
-    nav,
-    teacher_card,
-    teacher_checkpoint,
-    teacher_training,
-)
+from pages.shared import cached, errors, live, nav
 from pages.shared.session import session
+from pages.shared.teachers import card as teacher_card
+from pages.shared.teachers import checkpoint, dataset_choice, dataset_view, training
 from pages.shared.wording import plain
 
 
@@ -31,7 +23,7 @@ def at_work(tasks: list[Task], run: Run | None) -> None:
             if work.is_running:
                 dataset_choice.progress_bar(work)
         if run is not None:
-            teacher_training.watch(run)
+            training.watch(run)
 
     live.follow(lambda: any(work.is_running for work in tasks) or bool(run and run.is_active), draw)
 
@@ -43,8 +35,14 @@ def data_side(data: Dataset) -> None:
         st.subheader(plain(data.spec.title), width="content")
         st.space("stretch")
         if data.root:
-            st.button("Read again", icon=":material/refresh:", key="data/again", on_click=dataset_choice.read,
-                      args=(draft.dataset,), help="After files were added or changed.")  # fmt: skip
+            st.button(
+                "Read again",
+                icon=":material/refresh:",
+                key="data/again",
+                on_click=dataset_choice.read,
+                args=(draft.dataset,),
+                help="After files were added or changed.",
+            )
     dataset_view.numbers(data)
     dataset_view.samples(draft.dataset, draft.image_size, data)
     dataset_view.per_class(data)
@@ -54,23 +52,23 @@ def data_side(data: Dataset) -> None:
 def teacher_side(data: Dataset) -> None:
     """Draw the teacher's card, or how to get a teacher; then training and checkpoints."""
     st.subheader("Teacher")
-    run, works = teacher_training.newest(session().draft.dataset), [teacher_checkpoint.adding()]
+    run, works = training.newest(session().draft.dataset), [checkpoint.adding()]
     chosen = teacher_card.choose(data)
     try:
         card = cached.teacher(chosen, data.spec.name, data.spec.image_size, data.spec.class_names)
     except CheckpointError as error:
         st.info(plain(teacher_card.none_yet(data) if chosen == "auto" else str(error)), icon=":material/school:")
         if run is None or not run.is_active:
-            teacher_training.small_button()
+            training.small_button()
     else:
         teacher_card.draw(card, data)
         works.append(teacher_card.checking(card, data))
         nav.link("distill/patches", "See the patches it ranks")
     at_work(works, run)
     with st.expander("Train a teacher", icon=":material/model_training:", key="data/training"):
-        teacher_training.form(data)
+        training.form(data)
     with st.expander("Use a checkpoint", icon=":material/upload_file:", key="data/checkpoint_box"):
-        teacher_checkpoint.draw()
+        checkpoint.draw()
 
 
 def show() -> None:

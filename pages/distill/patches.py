@@ -7,23 +7,12 @@ import streamlit as st
 from delt_engine.data.dataset import Dataset
 from delt_engine.errors import CheckpointError
 from delt_engine.models.card import TeacherCard
-from delt_engine.ranking import Ranking
-from delt_engine.selection import select
-from pages.shared import (
-    address,
-    cached,
-    controls,
-    errors,
-    nav,
-    patch_band,
-    patch_mosaics,
-    patch_page,
-    patch_picks,
-    patch_ranking,
-    patch_rows,
-    patch_table,
-    recover_form,
-)
+from delt_engine.patches.ranking import Ranking
+from delt_engine.patches.selection import select
+from pages.shared import address, cached, controls, errors, nav
+from pages.shared.patches import band, mosaics, page, picks, rows, table
+from pages.shared.patches import ranking as patch_ranking
+from pages.shared.recover import form
 from pages.shared.session import forget, session
 from pages.shared.wording import plain
 
@@ -37,7 +26,7 @@ def choose_class(data: Dataset) -> int:
     address.restore("cls", "patches/class", address.member(names))
     if st.session_state.get("patches/class") not in names:
         st.session_state["patches/class"] = names[0]
-    chosen = st.selectbox("Class", names, key="patches/class", on_change=patch_band.forget_drag)
+    chosen = st.selectbox("Class", names, key="patches/class", on_change=band.forget_drag)
     address.publish("cls", "patches/class", chosen)
     return names.index(chosen)
 
@@ -47,7 +36,7 @@ def controls_row() -> tuple[Dataset, int]:
     now = session()
     grid = st.grid(7, min_column_width=130, vertical_alignment="bottom")
     with grid:
-        name = recover_form.dataset_control(PAGE)
+        name = form.dataset_control(PAGE)
     if not cached.is_at_hand(name):
         st.info(
             f"{plain(name)} is not on this machine yet. Ranking it fetches it first, and says what to do if it cannot."
@@ -63,7 +52,7 @@ def controls_row() -> tuple[Dataset, int]:
     return data, class_index
 
 
-def chosen_side(view: patch_rows.View) -> None:
+def chosen_side(view: rows.View) -> None:
     """Draw what the images start from, and the way to a run that starts from it."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader("Chosen, in the order of joining", width="content")
@@ -71,27 +60,28 @@ def chosen_side(view: patch_rows.View) -> None:
         if st.button("Recover from these", type="primary", icon=":material/arrow_forward:", key="patches/use"):
             forget("recover/")
             nav.go("distill/recover")
-    patch_rows.chosen_grid(view)
+    rows.chosen_grid(view)
     st.subheader("One image from 1 x 1 to 5 x 5 patches")
-    patch_mosaics.mosaics_grid(view)
+    mosaics.mosaics_grid(view)
 
 
 def ranked(ranking: Ranking, data: Dataset, class_index: int, card: TeacherCard) -> None:
     """Draw everything about the class of a ranking."""
-    experiment, config = session().draft, patch_picks.settings(ranking)
-    chosen = select(ranking, data.train.names, experiment.recover.schedule, config, seed=experiment.seed,
-                    classes=[class_index])  # fmt: skip
-    view = patch_rows.View(ranking, data, experiment, config, class_index, chosen)
+    experiment, config = session().draft, picks.settings(ranking)
+    chosen = select(
+        ranking, data.train.names, experiment.recover.schedule, config, seed=experiment.seed, classes=[class_index]
+    )
+    view = rows.View(ranking, data, experiment, config, class_index, chosen)
     left, right = st.columns(2, gap="large")
     with left:
-        patch_band.figure(view)
+        band.figure(view)
         patch_ranking.teacher_line(card)
     with right:
         chosen_side(view)
     st.subheader("Hardest, medium, easiest, random")
-    patch_rows.extremes_grid(view)
-    patch_page.draw(view)
-    patch_table.draw(ranking, data, experiment, class_index, chosen, config)
+    rows.extremes_grid(view)
+    page.draw(view)
+    table.draw(ranking, data, experiment, class_index, chosen, config)
 
 
 def show() -> None:
@@ -103,7 +93,7 @@ def show() -> None:
     except CheckpointError as error:
         st.info(plain(str(error)))
         nav.link("distill/data_and_teachers", "Train a teacher, or add one")
-        patch_rows.unranked_grid(data, experiment, class_index)
+        rows.unranked_grid(data, experiment, class_index)
         return
     ranking = cached.ranking(data.fingerprint, card.fingerprint, experiment.rank, experiment.seed)
     if ranking is not None:

@@ -6,10 +6,12 @@ import streamlit as st
 
 from delt_engine.config import Experiment
 from delt_engine.errors import RunError
-from delt_engine.runs import jobs
+from delt_engine.jobs import start as jobs
 from delt_engine.runs.lineage import keep_parent, parent_of
 from delt_engine.runs.store import Run
-from pages.shared import errors, live, nav, planner, recover_changes, recover_compare, recover_form, run_view
+from pages.shared import errors, live, nav
+from pages.shared.recover import changes, compare, form, planner
+from pages.shared.runs import view
 from pages.shared.session import session
 from pages.shared.wording import plain
 
@@ -37,7 +39,7 @@ def leave() -> None:
 def repeat(run: Run) -> None:
     """Plan another run from this one's settings; both will stand side by side."""
     leave()
-    recover_changes.take(run)
+    changes.take(run)
 
 
 def watch(run: Run) -> None:
@@ -47,8 +49,14 @@ def watch(run: Run) -> None:
     with st.container(horizontal=True):
         st.button("Plan another run", icon=":material/arrow_back:", key="recover/back", on_click=leave)
         if not run.unreadable:
-            st.button("Rerun with changes", icon=":material/tune:", key="recover/reuse", on_click=repeat, args=(run,),
-                      help="Opens the form with this run's settings; it stays as it is.")  # fmt: skip
+            st.button(
+                "Rerun with changes",
+                icon=":material/tune:",
+                key="recover/reuse",
+                on_click=repeat,
+                args=(run,),
+                help="Opens the form with this run's settings; it stays as it is.",
+            )
     if run.unreadable:
         errors.show(run.unreadable)
         return
@@ -56,14 +64,14 @@ def watch(run: Run) -> None:
     if parent is not None and parent.unreadable:
         parent = None
     if parent is not None:
-        recover_compare.draw_changes(run, parent)
+        compare.draw_changes(run, parent)
 
     def is_active() -> bool:
         return run.is_active or (parent is not None and parent.is_active)
 
-    live.follow(is_active, lambda: run_view.draw(run, parent))
-    live.follow(is_active, lambda: run_view.draw_curves(run, parent), run_view.CURVES_S)
-    run_view.settings(run)
+    live.follow(is_active, lambda: view.draw(run, parent))
+    live.follow(is_active, lambda: view.draw_curves(run, parent), view.CURVES_S)
+    view.settings(run)
 
 
 def plan() -> None:
@@ -72,15 +80,16 @@ def plan() -> None:
     top = st.container()
     left, right = st.columns([5, 7], gap="large")
     with left, errors.shown():
-        recover_form.draw_main()
-        recover_form.draw_more()
+        form.draw_main()
+        form.draw_more()
     with top:  # says what the form has changed, so it is drawn after it
-        recover_changes.draw()
+        changes.draw()
     experiment = session().draft
     with right:
-        lacking = recover_form.missing(experiment)
-        is_started = st.button("Start this run", type="primary", icon=":material/play_arrow:", key="recover/start",
-                               disabled=bool(lacking))  # fmt: skip
+        lacking = form.missing(experiment)
+        is_started = st.button(
+            "Start this run", type="primary", icon=":material/play_arrow:", key="recover/start", disabled=bool(lacking)
+        )
         if lacking:
             st.info(plain(lacking), icon=":material/info:")
             nav.link("distill/data_and_teachers", "Go to Data and teachers")
@@ -94,7 +103,7 @@ def plan() -> None:
 
 def start(experiment: Experiment) -> None:
     """Start the planned run and watch it."""
-    repeated = recover_changes.parent()
+    repeated = changes.parent()
     run = jobs.start(experiment)
     if repeated is not None:
         keep_parent(run, repeated.id)

@@ -4,33 +4,23 @@ from __future__ import annotations
 
 import streamlit as st
 
-from delt_engine.runs.evaluations import Evaluation, evaluations
-from pages.shared import (
-    accuracy_choices,
-    accuracy_compare,
-    accuracy_data,
-    accuracy_figures,
-    accuracy_form,
-    accuracy_live,
-    accuracy_papers,
-    accuracy_scores,
-    accuracy_table,
-    cached,
-    errors,
-    nav,
-)
+from delt_engine.jobs.evaluations import Evaluation, evaluations
+from pages.shared import cached, errors, nav
+from pages.shared.accuracy import choices, data, figures, form, live, scores, table
+from pages.shared.accuracy import compare as accuracy_compare
+from pages.shared.papers import published
 
 
 def compare(found: list[Evaluation]) -> str:
     """Draw the comparison of finished evaluations and return its dataset."""
-    view = accuracy_choices.choose(found)
-    badges = dict.fromkeys(filter(None, map(accuracy_data.shortened, view.evaluations)))
+    view = choices.choose(found)
+    badges = dict.fromkeys(filter(None, map(data.shortened, view.evaluations)))
     for words in badges:
         st.badge(words, icon=":material/content_cut:", color="orange")
-    accuracy_figures.draw(view)
-    accuracy_papers.draw(view)
-    accuracy_table.draw(view)
-    accuracy_scores.draw(view, found)
+    figures.draw(view)
+    published.draw(view)
+    table.draw(view)
+    scores.draw(view, found)
     return view.setup.dataset
 
 
@@ -38,24 +28,28 @@ def start(dataset: str, *, is_open: bool) -> None:
     """Draw what starts the training of students."""
     st.subheader("Train students")
     st.write("Students are trained from scratch on the chosen images and tested on the real test images.")
-    config = accuracy_form.draw(dataset)
+    config = form.draw(dataset)
     with st.expander("Compare methods: recover and train for several at once", expanded=is_open):
         accuracy_compare.draw(config)
 
 
 st.title("Accuracy")
-st.write("A distilled set is worth what a student learns from it. Only evaluations of one recipe, on the same test "
-         "images, stand side by side.")  # fmt: skip
+st.write(
+    "A distilled set is worth what a student learns from it. Only evaluations of one recipe, on the same test "
+    "images, stand side by side."
+)
 with errors.shown():
-    accuracy_live.draw(st.query_params.get("run", ""))
+    live.draw(st.query_params.get("run", ""))
     finished = evaluations([*cached.runs(), *cached.examples()])
     if finished:
         shown = compare(finished)
     else:
         shown = ""
-        st.info("No students have been trained yet. Choose a finished run below, or compare all methods at once.",
-                icon=":material/school:")  # fmt: skip
-        if not accuracy_form.images():
+        st.info(
+            "No students have been trained yet. Choose a finished run below, or compare all methods at once.",
+            icon=":material/school:",
+        )
+        if not form.images():
             st.caption("There is no finished run either: the real training set can be learned from, or start a run.")
             nav.link("distill/recover", "Plan a run")
     start(shown, is_open=not finished)

@@ -8,45 +8,42 @@ import streamlit as st
 
 from delt_engine.analysis.diversity_store import ALONE
 from delt_engine.runs.store import Run
-from pages.shared import (
-    diversity_choices,
-    diversity_data,
-    diversity_embedding,
-    diversity_measure,
-    diversity_views,
-    errors,
-    nav,
-)
-from pages.shared.diversity_data import SPACES
+from pages.shared import errors, nav
+from pages.shared.diversity import choices, data, embedding, measure, views
+from pages.shared.diversity.data import SPACES
 from pages.shared.wording import plain
 
 
 def show(runs: Sequence[Run]) -> None:
     """Draw the comparison of the chosen runs."""
-    chosen, space = diversity_choices.choose(runs)
-    network = diversity_data.network_of(chosen, space)
+    chosen, space = choices.choose(runs)
+    network = data.network_of(chosen, space)
     st.caption(f"Compared in {SPACES[space]}" + (f" Here: {plain(network)}." if network else ""))
     if chosen[0].experiment.recover.ipc < 2:
         st.info(ALONE, icon=":material/info:")
         return
-    sets = diversity_data.gather(chosen, space)
-    diversity_measure.draw(sets)
+    sets = data.gather(chosen, space)
+    measure.draw(sets)
     if sets.shown:
-        diversity_views.draw(sets)
+        views.draw(sets)
     elif not sets.refusal:
         st.caption("Figures and the table appear here when something is measured.")
     if not sets.refusal:
-        diversity_embedding.draw(sets)
+        embedding.draw(sets)
 
 
 st.title("Diversity")
-st.write("A class of images teaches more when they differ. The cosine similarity of each image to the centroid of its "
-         "class tells how alike they are: 1 is identical, lower is more diverse.")  # fmt: skip
+st.write(
+    "A class of images teaches more when they differ. The cosine similarity of each image to the centroid of its "
+    "class tells how alike they are: 1 is identical, lower is more diverse."
+)
 with errors.shown():
-    found = diversity_data.measurable_runs()
+    found = data.measurable_runs()
     if found:
         show(found)
     else:
-        st.info("There is no finished run yet. Start one, and how alike its images are can be measured here.",
-                icon=":material/scatter_plot:")  # fmt: skip
+        st.info(
+            "There is no finished run yet. Start one, and how alike its images are can be measured here.",
+            icon=":material/scatter_plot:",
+        )
         nav.link("start/home", "Start a run")

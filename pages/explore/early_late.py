@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from pages.shared import address, errors, lab_cached, lab_export, lab_predict, lab_tour, lab_views, nav
-from pages.shared.lab_source import Scene, Source, scene, sources
-from pages.shared.lab_steps import lab_steps
+from pages.shared import address, errors, nav
+from pages.shared.lab import cached, export, predict, tour
+from pages.shared.lab import views as lab_views
+from pages.shared.lab.source import Scene, Source, scene, sources
+from pages.shared.lab.steps import lab_steps
 from pages.shared.wording import plain
 
 
@@ -17,8 +19,7 @@ def choose_source(found: Sequence[Source]) -> Source:
     ids = [source.id for source in found]
     address.restore("src", "lab/source", address.member(ids))
     titles = {source.id: source.title for source in found}
-    chosen = st.selectbox("Material", ids, key="lab/source", format_func=titles.get,
-                          disabled="src" in lab_tour.locked())  # fmt: skip
+    chosen = st.selectbox("Material", ids, key="lab/source", format_func=titles.get, disabled="src" in tour.locked())
     address.publish("src", "lab/source", chosen if chosen != ids[0] else "")
     return found[ids.index(chosen)]
 
@@ -29,7 +30,7 @@ def choose_class(source: Source) -> str:
     address.restore("cls", "lab/class", address.member(names))
     if st.session_state.get("lab/class") not in names:
         st.session_state["lab/class"] = source.opens_with
-    chosen = st.selectbox("Class", names, key="lab/class", width=220, disabled="cls" in lab_tour.locked())
+    chosen = st.selectbox("Class", names, key="lab/class", width=220, disabled="cls" in tour.locked())
     address.publish("cls", "lab/class", chosen)
     return chosen
 
@@ -37,7 +38,7 @@ def choose_class(source: Source) -> str:
 def choose_patch(source: Source, class_name: str) -> int:
     """Draw the choice of a patch where there are several, and return its number, from 1."""
     patches = source.patches(class_name)
-    address.restore("patch", "lab/patch", lab_tour.whole(1, patches))
+    address.restore("patch", "lab/patch", tour.whole(1, patches))
     if not 1 <= (st.session_state.get("lab/patch") or 0) <= patches:
         st.session_state["lab/patch"] = 1
     if patches == 1:
@@ -45,7 +46,7 @@ def choose_patch(source: Source, class_name: str) -> int:
         return 1
     numbers = list(range(1, patches + 1))
     label = "Patch" if source.lab else "Image"
-    chosen = st.selectbox(label, numbers, key="lab/patch", width=110, disabled="patch" in lab_tour.locked())
+    chosen = st.selectbox(label, numbers, key="lab/patch", width=110, disabled="patch" in tour.locked())
     address.publish("patch", "lab/patch", chosen)
     return chosen
 
@@ -60,14 +61,14 @@ def inside(shown: Scene, found: Sequence[Source]) -> None:
         st.info(f"Runs keep no single iterations, so these are from {plain(lab.title)}, class {plain(lab.classes[0])}.")
         shown = scene(lab, lab.classes[0], 1)
     subject = shown.subject
-    sheet = lab_cached.sheet(shown.source.lab, subject.stages_sheet)
+    sheet = cached.sheet(shown.source.lab, subject.stages_sheet)
     lab_steps(subject.stages, shown.config.iterations, shown.class_name, sheet, shown.tile, key="lab/inside")
     st.caption(f"{plain(shown.origin)} Arrow keys move between the stages.")
 
 
 def take_home(shown: Scene) -> None:
     """Draw the downloads, and how the material was made."""
-    lab_export.downloads(shown)
+    export.downloads(shown)
     if shown.source.lab:
         with st.expander("How this was recorded"):
             st.code(shown.source.lab.record.command, language="bash", wrap_lines=True)
@@ -76,23 +77,23 @@ def take_home(shown: Scene) -> None:
 
 def show(found: Sequence[Source]) -> None:
     """Draw the tour on one of the sources."""
-    step = lab_tour.choose_step()
+    step = tour.choose_step()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         source = choose_source(found)
         class_name = choose_class(source)
         number = choose_patch(source, class_name)
         recover = source.config
-        end = lab_tour.choose_end(recover.iterations, recover.round_iterations)
-        lab_tour.lesson_links(recover.iterations, recover.round_iterations)
-    address.publish("upto", lab_tour.UPTO, end if end != recover.iterations else "")
+        end = tour.choose_end(recover.iterations, recover.round_iterations)
+        tour.lesson_links(recover.iterations, recover.round_iterations)
+    address.publish("upto", tour.UPTO, end if end != recover.iterations else "")
     shown = scene(source, class_name, number, end)
-    lab_tour.introduce(step, is_run=source.run is not None)
+    tour.introduce(step, is_run=source.run is not None)
     if step == 5:
         inside(shown, found)
     else:
-        views = {1: lab_views.one_patch, 2: lab_views.twins, 3: lab_views.late, 4: lab_predict.predict, 6: take_home}
+        views = {1: lab_views.one_patch, 2: lab_views.twins, 3: lab_views.late, 4: predict.predict, 6: take_home}
         views[step](shown)
-    lab_tour.walk(step)
+    tour.walk(step)
 
 
 st.title("Early vs late")

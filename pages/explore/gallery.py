@@ -7,25 +7,27 @@ from collections.abc import Sequence
 import streamlit as st
 
 from delt_engine.runs.store import Run
-from pages.shared import cached, errors, gallery_choices, gallery_settings, gallery_view, image_detail, live, nav
-from pages.shared.gallery_filter import choose_filter
-from pages.shared.gallery_parts import View
-from pages.shared.run_actions import badge
+from pages.shared import cached, errors, live, nav
+from pages.shared.gallery import choices, image_detail, settings
+from pages.shared.gallery import view as gallery_view
+from pages.shared.gallery.filter import choose_filter
+from pages.shared.gallery.parts import View
+from pages.shared.runs.actions import badge
 
 
 def choose(runs: Sequence[Run]) -> View:
     """Draw the choices above the images and return what to show."""
     left, middle, right = st.columns([7, 6, 9])
     with left:
-        main = gallery_choices.choose_run(runs)
+        main = choices.choose_run(runs)
     with middle:
-        shown = (main, *gallery_choices.choose_beside(runs, main))
+        shown = (main, *choices.choose_beside(runs, main))
     with right:
-        class_name = gallery_choices.choose_class(shown)
+        class_name = choices.choose_class(shown)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        sort, descending = gallery_choices.choose_order()
-        arrangement = gallery_choices.choose_arrangement(shown)
-        size = gallery_choices.choose_size()
+        sort, descending = choices.choose_order()
+        arrangement = choices.choose_arrangement(shown)
+        size = choices.choose_size()
         facts = cached.image_facts(main, main.class_names.index(class_name))
         conditions = choose_filter(main.experiment.recover.schedule, facts)
     if conditions.number:
@@ -41,7 +43,7 @@ def show(runs: Sequence[Run]) -> None:
         badge(run)
     position, image = gallery_view.draw(view)
     if len(view.runs) > 1:
-        gallery_settings.draw_differences(view.runs)
+        settings.draw_differences(view.runs)
     if image is None:
         st.caption("Click an image to see its patch, all its rounds, the teacher's view of it and its settings.")
     else:
@@ -71,9 +73,9 @@ def _state(active: Sequence[Run], view: View) -> list[tuple[str, int]]:
 with st.container(horizontal=True, vertical_alignment="bottom"):
     st.title("Gallery", width="content")
     st.space("stretch")
-    gallery_settings.drop_image()
+    settings.drop_image()
 with errors.shown():
-    found = gallery_choices.runs_with_images()
+    found = choices.runs_with_images()
     if found:
         show(found)
     else:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from delt_engine.runs.store import Run
-from pages.shared import cached, live, nav, runs_compare, runs_filter, runs_row, runs_tidy
+from pages.shared import cached, live, nav
+from pages.shared.runs import compare, row, tidy
+from pages.shared.runs import filter as runs_filter
 from pages.shared.wording import plural
 
 PER_PAGE = 10
@@ -24,30 +26,37 @@ def pick_bar(runs: list[Run]) -> None:
             st.caption(f"{plural(len(runs), 'run')}. Tick two to compare them, any to delete them or to free disk.")
             return
         st.markdown(f"**{plural(len(ids), 'run')} ticked**", width="content")
-        st.button("Compare", icon=":material/compare:", key="runs/compare", disabled=len(ids) != 2,
-                  help="Two runs side by side.", on_click=runs_compare.open_pair, args=(ids,))  # fmt: skip
-        st.button("Free disk", icon=":material/mop:", key="runs/free", on_click=runs_tidy.ask_to_free, args=(ids,))
-        st.button("Delete", icon=":material/delete:", key="runs/delete", on_click=runs_tidy.delete, args=(ids,))
+        st.button(
+            "Compare",
+            icon=":material/compare:",
+            key="runs/compare",
+            disabled=len(ids) != 2,
+            help="Two runs side by side.",
+            on_click=compare.open_pair,
+            args=(ids,),
+        )
+        st.button("Free disk", icon=":material/mop:", key="runs/free", on_click=tidy.ask_to_free, args=(ids,))
+        st.button("Delete", icon=":material/delete:", key="runs/delete", on_click=tidy.delete, args=(ids,))
 
 
 def listed() -> None:
     """Draw everything that changes: what was asked, the filters, one page of the runs, the trash."""
     runs = cached.runs()
-    runs_tidy.draw()
-    runs_compare.draw()
+    tidy.draw()
+    compare.draw()
     if runs:
         found = runs_filter.chosen(runs)
         pick_bar(found)
         pages = max(1, -(-len(found) // PER_PAGE))
         at = min(st.pagination(pages, key="runs/page"), pages) if pages > 1 else 1
         for run in found[PER_PAGE * (at - 1) : PER_PAGE * at]:
-            runs_row.draw(run)
+            row.draw(run)
         if not found:
             st.info("No run is like that.", icon=":material/search_off:")
     else:
         st.info("No runs yet. What you start in the app or with `delt recover` is listed here.")
         nav.link("start/home", "Start a run")
-    runs_tidy.trash_line()
+    tidy.trash_line()
 
 
 st.title("Runs")
@@ -56,4 +65,4 @@ examples = cached.examples()
 if examples:
     st.subheader("Examples")
     for example in examples:
-        runs_row.draw(example)
+        row.draw(example)

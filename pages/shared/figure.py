@@ -8,7 +8,7 @@ from pathlib import Path
 import plotly.graph_objects as go
 import streamlit as st
 
-_HERE = Path(__file__).resolve().parent
+_HERE = Path(__file__).resolve().parent / "components"
 _HTML = (
     '<div class="tools">Save as <button type="button" data-format="png">PNG</button>'
     '<button type="button" data-format="svg">SVG</button></div>'

@@ -12,7 +12,7 @@ from typing import Any
 import streamlit as st
 
 from delt_engine.config import Experiment, RecoverConfig, SqueezeConfig, is_optimised, stage_settings
-from pages.shared.presets import QUICK, SMALL_TEACHER
+from pages.shared.recover.named_presets import QUICK, SMALL_TEACHER
 
 _KEY = "delt/session"
 

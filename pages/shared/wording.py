@@ -6,9 +6,9 @@ import re
 from datetime import datetime, timezone
 
 from delt_engine.config import Experiment
-from delt_engine.methods import METHOD_TITLES
-from delt_engine.recovery.schedule import EarlyLateSchedule
-from delt_engine.student_config import RECIPE_TITLES
+from delt_engine.config.methods import METHOD_TITLES
+from delt_engine.config.schedule import EarlyLateSchedule
+from delt_engine.config.students import RECIPE_TITLES
 
 STATUS_LOOKS = {
     "queued": (":material/schedule:", "gray"),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from delt_engine import plots
-from delt_engine.runs import jobs
+from delt_engine.jobs import start
+from delt_engine.plots import recovery
 from delt_engine.runs.store import Run
-from pages.shared import cached, class_rows, errors, nav, planner
-from pages.shared.gallery_grid import Look, gallery_grid
-from pages.shared.presets import HOME
+from pages.shared import cached, errors, nav
+from pages.shared.gallery.grid import Look, gallery_grid
+from pages.shared.recover import planner
+from pages.shared.recover.named_presets import HOME
+from pages.shared.runs import class_rows
 from pages.shared.session import session
 from pages.shared.wording import METHOD_TITLES, count, duration, plain
 
@@ -40,7 +42,7 @@ def start_button() -> None:
     )
     if is_started:
         with errors.shown():
-            run = jobs.start(experiment)
+            run = start.start(experiment)
         session().watched = run.id
         nav.go("distill/recover", run=run.id)
 
@@ -51,10 +53,16 @@ def numbers(run: Run) -> None:
     with st.grid(4, min_column_width=132):
         st.metric("Images per class (IPC)", recover.ipc)
         rounds = f"{count(recover.iterations)} / {count(recover.round_iterations)}"
-        st.metric("MI / RI", rounds if recover.is_optimised else "not optimised",
-                  help="Iterations of the first images, and iterations between two rounds.")  # fmt: skip
-        st.metric("Saved by EarlyLate", f"{recover.schedule.saved_percent:.1f} %",
-                  help="Image-iterations against giving every image MI iterations; from the schedule.")  # fmt: skip
+        st.metric(
+            "MI / RI",
+            rounds if recover.is_optimised else "not optimised",
+            help="Iterations of the first images, and iterations between two rounds.",
+        )
+        st.metric(
+            "Saved by EarlyLate",
+            f"{recover.schedule.saved_percent:.1f} %",
+            help="Image-iterations against giving every image MI iterations; from the schedule.",
+        )
         st.metric("Took", duration(record.seconds), help=f"Measured on {record.device_name or record.device}.")
 
 
@@ -67,8 +75,15 @@ def example(run: Run) -> None:
     numbers(run)
     made = class_rows.film(run, run.classes[:ROWS_SHOWN])
     look = Look(tile=class_rows.tile_side(run), shown=80, slider=True)
-    gallery_grid(made.rows, made.sheets, key="home/grid", look=look, frames=made.frames, head=made.head,
-                 frame=len(made.frames) - 1)  # fmt: skip
+    gallery_grid(
+        made.rows,
+        made.sheets,
+        key="home/grid",
+        look=look,
+        frames=made.frames,
+        head=made.head,
+        frame=len(made.frames) - 1,
+    )
     st.caption(
         f"{METHOD_TITLES[run.experiment.recover.method]} on {plain(run.record().dataset.title)}, teacher "
         f"{plain(run.record().teacher.network)}, run {plain(run.id)}. Move the slider or press play: early images keep "
@@ -89,7 +104,9 @@ if found:
 else:
     st.subheader("How EarlyLate works")
     st.plotly_chart(
-        plots.schedule_lanes(HOME[0].experiment().recover.schedule), key="home/lanes", config={"displayModeBar": False}
+        recovery.schedule_lanes(HOME[0].experiment().recover.schedule),
+        key="home/lanes",
+        config={"displayModeBar": False},
     )
     st.caption("Each lane is an image of a class. There is no finished run yet: start one and it will stand here.")
-jobs.prepare()
+start.prepare()

@@ -10,18 +10,44 @@ import torch
 from delt_engine.bench import recovery
 from delt_engine.bench.cases import CASES
 from delt_engine.bench.recovery import CaseResult
-from delt_engine.models import devices
+from delt_engine.models import device
 
 pytest_plugins = ["colour_folder"]
 
 LOOPS = CaseResult(
-    "resnet18-32", "ResNet-18, 32 px", "float32", "float32", "cpu", 2, 40.0, 80.0, 2.0, 0.5, 1.0, 1e-7, 2e-7, 0.1, 90.0,
-    100.0, 700.0, 500.0, plain="float32",
-)  # fmt: skip
+    "resnet18-32",
+    "ResNet-18, 32 px",
+    "float32",
+    "float32",
+    "cpu",
+    2,
+    40.0,
+    80.0,
+    2.0,
+    0.5,
+    1.0,
+    1e-7,
+    2e-7,
+    0.1,
+    90.0,
+    100.0,
+    700.0,
+    500.0,
+    plain="float32",
+)
 SCHEDULES = CaseResult(
-    "early-late", "EarlyLate", "float32", "float32", "cpu", 2, 1.0, 2.0, 2.0, saved_percent=50.0,
+    "early-late",
+    "EarlyLate",
+    "float32",
+    "float32",
+    "cpu",
+    2,
+    1.0,
+    2.0,
+    2.0,
+    saved_percent=50.0,
     scheduled_percent=42.25,
-)  # fmt: skip
+)
 
 
 @pytest.fixture
@@ -64,7 +90,7 @@ def test_a_gpu_has_cases_of_its_own_which_any_device_takes_by_name(delt, asked, 
     words = [word for name in own for word in ("--case", name)]
     assert delt("bench", "recover", *words, "--device", "cpu", "--json").exit_code == 0
     assert asked["names"] == own
-    monkeypatch.setattr(devices, "pick_device", lambda name: torch.device("cuda"))
+    monkeypatch.setattr(device, "pick_device", lambda name: torch.device("cuda"))
     assert delt("bench", "recover", "--json").exit_code == 0
     assert asked["names"][-3:] == own
     assert len(asked["names"]) == len(CASES)

@@ -10,13 +10,12 @@ import sys
 import pytest
 from PIL import Image
 
-from delt_engine import __version__
-from delt_engine.cli import studio
+from delt_engine import __version__, files
+from delt_engine.cli import app
 from delt_engine.models.card import read_card
-from delt_engine.ranking import Ranking
-from delt_engine.runs import files
+from delt_engine.patches.ranking import Ranking
+from delt_engine.patches.selection import read_selection
 from delt_engine.runs.store import Run, list_runs
-from delt_engine.selection import read_selection
 
 pytest_plugins = ["colour_folder"]
 
@@ -243,7 +242,7 @@ def test_a_refusal_of_the_system_anywhere_is_one_sentence(delt, small, tmp_path,
 
 
 def test_ctrl_c_and_pause_leave_130(delt, small, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("delt_engine.runs.worker.Wishes.asked", lambda self: "pause")
+    monkeypatch.setattr("delt_engine.jobs.worker.Wishes.asked", lambda self: "pause")
     result = delt("recover", *small, "--out", tmp_path / "run", "--json")
     assert result.exit_code == 130
     assert json.loads(result.stdout)["status"] == "paused"
@@ -253,7 +252,7 @@ def test_ctrl_c_and_pause_leave_130(delt, small, tmp_path, monkeypatch) -> None:
 
 def test_resume_goes_on_and_refuses_what_is_finished(delt, small, tmp_path, monkeypatch) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr("delt_engine.runs.worker.Wishes.asked", lambda self: "cancel")
+        patched.setattr("delt_engine.jobs.worker.Wishes.asked", lambda self: "cancel")
         delt("recover", *small, "--out", tmp_path / "run", "--quiet")
     assert Run(tmp_path / "run").status == "cancelled"
     found = only_json(delt("resume", tmp_path / "run", "--json"))
@@ -271,7 +270,7 @@ def test_ipc_1_says_that_it_has_no_rounds(delt, small, tmp_path) -> None:
 
 def test_a_prepared_run_is_taken_over(delt, small, tmp_path, colours) -> None:
     from delt_engine.cli.options import read_experiment
-    from delt_engine.cli.recovery import recover
+    from delt_engine.cli.recover import recover
 
     experiment = read_experiment(recover.make_context("recover", list(small)).params)
     Run.create(tmp_path / "run", experiment, command=["delt", "recover"])
@@ -350,8 +349,11 @@ def test_rank_shows_quantiles_and_saves(delt, small, tmp_path) -> None:
 def test_select_shows_and_exports(delt, small, tmp_path) -> None:
     found = only_json(delt("select", *small[:-2], "--json"))
     assert [(row["class"], row["index"], row["start_round"]) for row in found["patches"][:4]] == [
-        ("blue", 0, 1), ("blue", 1, 2), ("blue", 2, 3), ("blue", 3, 4),
-    ]  # fmt: skip
+        ("blue", 0, 1),
+        ("blue", 1, 2),
+        ("blue", 2, 3),
+        ("blue", 3, 4),
+    ]
     assert [row["rank"] for row in found["patches"][:4]] == [8, 9, 7, 10]
     assert "train/blue/" in delt("select", *small[:-2], "--criterion", "top").stdout
     result = delt("select", *small[:-2], "--mosaic", 2, "--out", tmp_path / "selection.csv")
@@ -372,14 +374,14 @@ def test_select_shows_and_exports(delt, small, tmp_path) -> None:
 )
 def test_app_hands_over_to_streamlit(delt, monkeypatch, words, flags) -> None:
     handed = []
-    monkeypatch.setattr(studio.os, "execv", lambda program, command: handed.append(command))
-    monkeypatch.setattr(studio.os, "chdir", lambda path: handed.append(path))
-    monkeypatch.setattr(studio, "_has_screen", lambda: False)
+    monkeypatch.setattr(app.os, "execv", lambda program, command: handed.append(command))
+    monkeypatch.setattr(app.os, "chdir", lambda path: handed.append(path))
+    monkeypatch.setattr(app, "_has_screen", lambda: False)
     assert delt("app", *words).exit_code == 0
-    root = studio.PROJECT
+    root = app.PROJECT
     assert handed == [root, [sys.executable, "-m", "streamlit", "run", str(root / "app.py"), *flags]]
 
 
 def test_app_that_is_not_there_is_a_sentence(delt, monkeypatch, tmp_path) -> None:
-    monkeypatch.setattr(studio, "PROJECT", tmp_path)
+    monkeypatch.setattr(app, "PROJECT", tmp_path)
     assert "app.py is not there" in sentence(delt("app"), 1)

@@ -10,15 +10,16 @@ import torch
 from click.testing import CliRunner
 from tiny_world import finished
 
-from delt_engine.cli import comparing, main
+from delt_engine.cli import compare_methods, main
 from delt_engine.cli.evaluate import evaluate, read_evaluation
 from delt_engine.cli.options import read_run_options
 from delt_engine.config import EvaluateConfig, Experiment
+from delt_engine.jobs.evaluations import evaluation_experiment
 from delt_engine.models.checkpoints import load_state
-from delt_engine.runs import pipeline, recovering
-from delt_engine.runs.commands import command_for
-from delt_engine.runs.evaluations import evaluation_experiment
-from delt_engine.runs.records import RunOptions
+from delt_engine.pipeline import recover
+from delt_engine.pipeline import run as pipeline
+from delt_engine.runs.command import command_for
+from delt_engine.runs.record import RunOptions
 from delt_engine.runs.sources import find_source
 from delt_engine.runs.store import Run, list_runs
 
@@ -31,7 +32,7 @@ QUICK = ["--epochs", "2", "--rand-augment", "none"]
 @pytest.fixture
 def typed(world, monkeypatch):
     """Type a command; the tiny dataset answers to every name."""
-    monkeypatch.setattr(comparing, "size_of", lambda dataset, image_size=None: 8)
+    monkeypatch.setattr(compare_methods, "size_of", lambda dataset, image_size=None: 8)
 
     def run(*words, code: int = 0):
         done = CliRunner().invoke(main, [str(word) for word in words])
@@ -56,13 +57,25 @@ def read_back(command: list[str]) -> tuple[str, Experiment, RunOptions]:
 def test_evaluate_prints_the_result_and_names_the_run_it_made(typed, source) -> None:
     found = json.loads(typed("evaluate", "source", *QUICK, "--json", "-q").stdout)
     assert (found["kind"], found["status"], found["source"], found["method"]) == (
-        "evaluate", "finished", "source", "random")  # fmt: skip
+        "evaluate",
+        "finished",
+        "source",
+        "random",
+    )
     assert (found["epochs"], found["is_shortened"], found["seeds"]) == (2, True, [0])
     assert 0 <= found["top1_last"] <= 100
     run = Run.open(found["run"])
     assert run.record().source == "source"
-    assert run.record().command == ("delt", "evaluate", "source", *QUICK[:2], "--rand-augment", "none", "--out",
-                                    str(run.path))  # fmt: skip
+    assert run.record().command == (
+        "delt",
+        "evaluate",
+        "source",
+        *QUICK[:2],
+        "--rand-augment",
+        "none",
+        "--out",
+        str(run.path),
+    )
     said = typed("evaluate", source.path, *QUICK, "--seeds", "2").output
     assert "Random real, IPC 4: top-1" in said
     assert "over 2 seeds" in said
@@ -110,8 +123,9 @@ def test_compare_fills_one_table_in_the_order_asked_and_uses_what_is_there(typed
     assert [row["method"] for row in rows] == ["random", "delt", "real"]
     assert [row["ipc"] for row in rows] == [4, 4, 24]
     assert [row["iterations"] for row in rows] == [0, 8, None]
-    assert found["notes"] == ["Shortened against the papers: MI 8 instead of 4,000 and students of 2 instead of 300 "
-                              "epochs."]  # fmt: skip
+    assert found["notes"] == [
+        "Shortened against the papers: MI 8 instead of 4,000 and students of 2 instead of 300 epochs."
+    ]
     for row in rows:
         assert 0 <= row["top1_last"] <= row["top1_best"] <= 100
         assert -1 <= row["cosine_similarity"] <= 1
@@ -166,7 +180,7 @@ def test_checkpoints_that_do_not_say_what_they_are_are_told_apart_by_their_weigh
 
 def test_compare_goes_on_where_it_was_stopped(typed, monkeypatch) -> None:
     with monkeypatch.context() as patched:
-        loop = recovering.recover
+        loop = recover.recover
 
         def stopped(*args, **kwargs):
             for step in loop(*args, **kwargs):
@@ -174,7 +188,7 @@ def test_compare_goes_on_where_it_was_stopped(typed, monkeypatch) -> None:
                     patched.setattr(pipeline.Wishes, "asked", lambda self: "cancel")
                 yield step
 
-        patched.setattr(recovering, "recover", stopped)
+        patched.setattr(recover, "recover", stopped)
         done = typed(*COMPARE, "--methods", "random,delt", "-q", code=130)
     assert done.output.startswith("Stopped: delt: run ")
     ids = {run.id for run in list_runs()}
@@ -198,9 +212,9 @@ def test_a_failure_names_the_method_and_wrong_methods_are_refused_at_once(typed)
 
 
 def test_the_built_in_datasets_are_shortened_unless_said_otherwise() -> None:
-    assert comparing._shortened({}, {}) == ({"iterations": 200, "round_iterations": 50}, {"epochs": 60})
+    assert compare_methods._shortened({}, {}) == ({"iterations": 200, "round_iterations": 50}, {"epochs": 60})
     typed = ({"iterations": 4000, "round_iterations": 500}, {"epochs": 300})
-    assert comparing._shortened(*typed) == typed
-    assert comparing._shortened({"iterations": 400}, {})[0] == {"iterations": 400, "round_iterations": 100}
+    assert compare_methods._shortened(*typed) == typed
+    assert compare_methods._shortened({"iterations": 400}, {})[0] == {"iterations": 400, "round_iterations": 100}
     plans = {"delt": Experiment()}
-    assert comparing._note(plans, EvaluateConfig()) == ""
+    assert compare_methods._note(plans, EvaluateConfig()) == ""

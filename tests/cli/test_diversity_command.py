@@ -43,8 +43,9 @@ def test_a_run_beside_real_images(delt, run, tmp_path) -> None:
     assert [each["source"] for each in told["missing"]] == ["colourful", "real", "random", "map"]
     assert "delt squeeze --dataset colours" in told["missing"][0]["reason"]
     assert [(each["space"], each["shown"], each["total"]) for each in told["maps"]] == [
-        ("teacher", 30, 60), ("pixels", 30, 60),
-    ]  # fmt: skip
+        ("teacher", 30, 60),
+        ("pixels", 30, 60),
+    ]
     assert '"what": "compare images"' in result.stderr
     put = list((tmp_path / "put").glob("*.npz"))
     assert len(put) == 8  # six results, two maps
@@ -76,8 +77,10 @@ def test_a_foreign_folder_is_measured_at_the_smaller_number(delt, run, colours, 
     assert result.exit_code == 0, result.stderr
     rows = json.loads(result.stdout)["results"]
     assert [(row["method"], row["images"], row["draws"]) for row in rows] == [
-        ("delt", 4, 1), ("folder", 4, 5), ("random", 4, 1),
-    ]  # fmt: skip
+        ("delt", 4, 1),
+        ("folder", 4, 5),
+        ("random", 4, 1),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -105,7 +108,7 @@ def test_folders_need_a_dataset_and_runs_must_exist(delt, colours) -> None:
 
 def test_shipped_results_of_the_examples_are_found() -> None:
     """Every example has results in all spaces, so the page is full at first start."""
-    from delt_engine.runs.diversity import kept_result, of_run, reference
+    from delt_engine.pipeline.measure import kept_result, of_run, reference
     from delt_engine.runs.examples import example_runs
 
     for run in (each for each in example_runs() if each.record().kind == "recover"):

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from delt_engine.cli import recovery
-from delt_engine.cli.recovery import pieces_of
+from delt_engine.cli import recover
+from delt_engine.cli.recover import pieces_of
 from delt_engine.config import EvaluateConfig, Experiment, SqueezeConfig
 from delt_engine.errors import RunError
-from delt_engine.runs import ranks
+from delt_engine.jobs import ranks
 from delt_engine.runs.store import Run
 
 pytest_plugins = ["colour_folder"]
@@ -79,7 +79,7 @@ def experiment(colours, tmp_path, monkeypatch) -> Path:
     """A whole experiment in a file, on a machine of two cards where there is no teacher yet."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
-    monkeypatch.setattr("delt_engine.cli.recovery._has_teacher", lambda experiment: False)
+    monkeypatch.setattr("delt_engine.cli.recover._has_teacher", lambda experiment: False)
     file = tmp_path / "experiment.yaml"
     file.write_text(f"dataset: {colours}\nimage_size: 8\nrecover: {{ipc: 4, iterations: 8, round_iterations: 2}}\n")
     return file
@@ -88,7 +88,7 @@ def experiment(colours, tmp_path, monkeypatch) -> Path:
 def test_run_lets_all_cards_squeeze_and_recover_where_it_pays(
     delt, launched, experiment, tmp_path, monkeypatch
 ) -> None:
-    monkeypatch.setattr(recovery, "PIXELS_A_RANK", 128 * 8**2 // 2)
+    monkeypatch.setattr(recover, "PIXELS_A_RANK", 128 * 8**2 // 2)
     delt("run", experiment, "--out", tmp_path / "run", "--quiet")
     assert launched == [(2, ["run", str(experiment), "--out", str(tmp_path / "run"), "--quiet"])]
 
@@ -97,6 +97,6 @@ def test_run_squeezes_by_itself_where_steps_are_small(delt, launched, experiment
     def squeezed(*arguments, **options):
         raise RunError("squeezed here")
 
-    monkeypatch.setattr("delt_engine.cli.teachers.squeezed", squeezed)
+    monkeypatch.setattr("delt_engine.cli.squeeze.squeezed", squeezed)
     assert "squeezed here" in delt("run", experiment, "--out", tmp_path / "run").stderr
     assert launched == []

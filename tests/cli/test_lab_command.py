@@ -7,7 +7,7 @@ import shlex
 
 import pytest
 
-from delt_engine.analysis.lab import lab_folders, open_lab
+from delt_engine.lab.material import lab_folders, open_lab
 
 pytest_plugins = ["colour_folder"]
 

@@ -8,8 +8,18 @@ from rich.console import Console
 
 from delt_engine.cli.progress import Bars, Lines, Silence, display
 
-STEP = {"kind": "step", "t": 2.0, "batch": 0, "batches": 2, "iteration": 9, "iterations": 40, "round": 1, "rounds": 4,
-        "image_iterations": 100, "image_iterations_total": 400}  # fmt: skip
+STEP = {
+    "kind": "step",
+    "t": 2.0,
+    "batch": 0,
+    "batches": 2,
+    "iteration": 9,
+    "iterations": 40,
+    "round": 1,
+    "rounds": 4,
+    "image_iterations": 100,
+    "image_iterations_total": 400,
+}
 ROUND = {"kind": "round", "batch": 0, "batches": 2, "round": 1, "rounds": 4, "iteration": 10, "partial": False}
 EPOCH = {"kind": "epoch", "epoch": 2, "epochs": 3, "loss": 0.5, "train_accuracy": 90.0, "test_accuracy": 88.5}
 SQUEEZE_STEP = {"kind": "step", "epoch": 1, "epochs": 2, "step": 5, "steps": 10, "train_accuracy": 50.0}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 
-from delt_engine import ranking_stream
-from delt_engine.runs.worker import Wishes
+from delt_engine.jobs.worker import Wishes
+from delt_engine.patches import scoring
 
 pytest_plugins = ["colour_folder"]
 
@@ -38,7 +38,7 @@ def test_a_stopped_ranking_goes_on_with_the_same_command_and_ends_in_the_same_sc
         "8",
     ]
     whole, parts, scored = tmp_path / "whole.npz", tmp_path / "parts.npz", []
-    score = ranking_stream.Scorer.__call__
+    score = scoring.Scorer.__call__
 
     def watched(self, *args):
         scored.append(1)
@@ -47,7 +47,7 @@ def test_a_stopped_ranking_goes_on_with_the_same_command_and_ends_in_the_same_sc
         return score(self, *args)
 
     with monkeypatch.context() as patched:
-        patched.setattr(ranking_stream.Scorer, "__call__", watched)
+        patched.setattr(scoring.Scorer, "__call__", watched)
         stopped = delt(*words, "--out", parts)
     assert stopped.exit_code == 130
     assert "what is scored is kept, and the same command goes on" in stopped.stderr

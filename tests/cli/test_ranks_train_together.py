@@ -33,9 +33,25 @@ def squeeze(colours, squeeze_options) -> list[str]:
 def students(colours) -> list[str]:
     """The command of one student that learns for longer than anybody waits, and keeps every epoch."""
     return [
-        "evaluate", "real", "--dataset", str(colours), "--image-size", "8", "--device", "cpu", "--seeds", "1",
-        "--rand-augment", "none", "--epochs", "5000", "--validate-every", "1000", "--checkpoint-seconds", "0.000001",
-    ]  # fmt: skip
+        "evaluate",
+        "real",
+        "--dataset",
+        str(colours),
+        "--image-size",
+        "8",
+        "--device",
+        "cpu",
+        "--seeds",
+        "1",
+        "--rand-augment",
+        "none",
+        "--epochs",
+        "5000",
+        "--validate-every",
+        "1000",
+        "--checkpoint-seconds",
+        "0.000001",
+    ]
 
 
 def epochs_of(run: Run) -> list[int]:

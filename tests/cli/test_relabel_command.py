@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from delt_engine.label_store import LabelStore
+from delt_engine.jobs import ranks
 from delt_engine.models.card import read_card
-from delt_engine.runs import ranks
+from delt_engine.training.soft_labels import LabelStore
 
 pytest_plugins = ["colour_folder"]
 

@@ -21,10 +21,10 @@ import pytest
 from waiting import PATIENCE_S, said_after, wait_for
 
 from delt_engine.cli.options import read_experiment
-from delt_engine.cli.recovery import recover
-from delt_engine.runs import jobs, queue
+from delt_engine.cli.recover import recover
+from delt_engine.jobs import queue, start
 from delt_engine.runs.processes import is_running
-from delt_engine.runs.records import RunOptions
+from delt_engine.runs.record import RunOptions
 from delt_engine.runs.store import Run
 
 pytest_plugins = ["colour_folder"]
@@ -137,10 +137,10 @@ def test_signals_stop_within_two_seconds(environment, words, tmp_path, number, s
 
 def test_jobs_queue_for_the_device_pause_cancel_and_go_on(words, whole, tmp_path) -> None:
     experiment = read_experiment(recover.make_context("recover", list(words)).params)
-    first = jobs.start(experiment, tmp_path / "first", options=RunOptions(live_seconds=0.05))
+    first = start.start(experiment, tmp_path / "first", options=RunOptions(live_seconds=0.05))
     wait_for(lambda: first.latest_event("step"))
     with held(first):
-        second = jobs.start(experiment, tmp_path / "second")
+        second = start.start(experiment, tmp_path / "second")
         wait_for(lambda: second.latest_event("note"))
         assert "Waiting for the device" in second.latest_event("note")["text"]
         assert (second.status, second.record().started) == ("queued", None)
@@ -149,18 +149,18 @@ def test_jobs_queue_for_the_device_pause_cancel_and_go_on(words, whole, tmp_path
         assert not any("libtorch" in part.path for part in waiting.memory_maps())
 
     asked = time.time()
-    jobs.pause(first)
+    start.pause(first)
     wait_for(lambda: first.status == "paused")
     assert said_after(first, asked) < 2
     wait_for(lambda: second.status == "running")
-    assert not jobs.is_alive(first)
+    assert not start.is_alive(first)
 
     wait_for(lambda: second.latest_event("step"))
     with held(second):
-        jobs.resume(first)
+        start.resume(first)
         wait_for(lambda: first.events("note") and first.status == "queued")
     asked = time.time()
-    jobs.cancel(second)
+    start.cancel(second)
     wait_for(lambda: second.status == "cancelled")
     assert said_after(second, asked) < 2
 
@@ -180,7 +180,7 @@ def test_three_runs_take_the_device_one_by_one_in_the_order_of_the_queue(words, 
     experiment = read_experiment(recover.make_context("recover", list(words)).params)
     short = experiment.replace(recover=experiment.recover.replace(iterations=40, round_iterations=10))
     settings = {"first": experiment, "second": short, "third": short}
-    first, second, third = (jobs.start(each, tmp_path / name) for name, each in settings.items())
+    first, second, third = (start.start(each, tmp_path / name) for name, each in settings.items())
     wait_for(lambda: first.status == "running" and queue.place(third) == 2)
     with held(first):
         assert [queue.place(run) for run in (first, second, third)] == [None, 1, 2]
@@ -195,33 +195,33 @@ def test_three_runs_take_the_device_one_by_one_in_the_order_of_the_queue(words, 
 
 def test_a_run_is_cancelled_within_two_seconds_while_it_loads(words, tmp_path) -> None:
     experiment = read_experiment(recover.make_context("recover", list(words)).params)
-    run = jobs.start(experiment, tmp_path / "run")
+    run = start.start(experiment, tmp_path / "run")
     wait_for(lambda: run.status == "running")  # torch is being loaded
     asked = time.time()
-    jobs.cancel(run)
+    start.cancel(run)
     wait_for(lambda: run.status == "cancelled")
     assert said_after(run, asked) < 2
-    wait_for(lambda: not jobs.is_alive(run))
+    wait_for(lambda: not start.is_alive(run))
     assert (run.error, run.requested()) == (None, None)
 
 
 def test_a_process_that_does_not_react_is_ended_and_its_run_goes_on_later(words, whole, tmp_path, monkeypatch) -> None:
     experiment = read_experiment(recover.make_context("recover", list(words)).params)
-    run = jobs.start(experiment, tmp_path / "run", options=RunOptions(checkpoint_seconds=0.05))
+    run = start.start(experiment, tmp_path / "run", options=RunOptions(checkpoint_seconds=0.05))
     wait_for(lambda: in_second_round(run))
     hung = run.record().process
     psutil.Process(hung.pid).suspend()
-    jobs.cancel(run)
+    start.cancel(run)
     asked = (run.path / "control").stat().st_mtime
     for seconds, is_overdue in ((1.9, False), (2.1, True)):
         with monkeypatch.context() as patched:
-            patched.setattr(jobs.time, "time", lambda now=asked + seconds: now)
-            assert jobs.is_overdue(run) == is_overdue
-    jobs.stop_hard(run)
+            patched.setattr(start.time, "time", lambda now=asked + seconds: now)
+            assert start.is_overdue(run) == is_overdue
+    start.stop_hard(run)
     assert (run.status, run.requested(), run.record().process) == ("cancelled", None, None)
     assert not is_running(hung)
     assert run.rounds_written(0)[-1] >= 1
-    jobs.resume(run)
+    start.resume(run)
     wait_for(lambda: run.status == "finished")
     assert pictures(run) == whole
 

@@ -14,8 +14,8 @@ import pytest
 from waiting import PATIENCE_S, said_after, wait_for
 
 from delt_engine.config import EvaluateConfig, Experiment
-from delt_engine.runs import jobs
-from delt_engine.runs.evaluations import evaluations_of, start_evaluation
+from delt_engine.jobs import start
+from delt_engine.jobs.evaluations import evaluations_of, start_evaluation
 from delt_engine.runs.store import Run
 
 pytest_plugins = ["colour_folder"]
@@ -39,9 +39,7 @@ def same_environment(environment, monkeypatch) -> None:
 @pytest.fixture(scope="module")
 def images(colours) -> Experiment:
     """Settings of random real images of the colours."""
-    return Experiment.for_method(
-        "random", size=8, recover={"ipc": 4}, dataset=str(colours), image_size=8, device="cpu"
-    )  # fmt: skip
+    return Experiment.for_method("random", size=8, recover={"ipc": 4}, dataset=str(colours), image_size=8, device="cpu")
 
 
 def called(environment, *words) -> tuple[int, str, str]:
@@ -74,7 +72,7 @@ def place(run: Run) -> tuple[int, int]:
 def test_images_then_students_in_the_queue_and_killed_students_end_in_the_same_numbers(
     environment, images, tmp_path
 ) -> None:
-    source = jobs.start(images, tmp_path / "source")
+    source = start.start(images, tmp_path / "source")
     config = EvaluateConfig(epochs=40, validate_every=20, rand_augment="none", seeds=3)
     whole = start_evaluation(source, config)  # its images are not there yet
     wait_for(lambda: whole.status in ("finished", "failed"))
@@ -84,8 +82,17 @@ def test_images_then_students_in_the_queue_and_killed_students_end_in_the_same_n
     assert [each["seed"] for each in expected["students"]] == [0, 1, 2]
     assert [found.run for found in evaluations_of(str(source.path))] == [whole]
 
-    process = launch(environment, "evaluate", source.path, *QUICK, "--checkpoint-seconds", "0.000001", "--out",
-                     tmp_path / "run", "-q")  # fmt: skip
+    process = launch(
+        environment,
+        "evaluate",
+        source.path,
+        *QUICK,
+        "--checkpoint-seconds",
+        "0.000001",
+        "--out",
+        tmp_path / "run",
+        "-q",
+    )
     run = opened(tmp_path / "run")
     wait_for(lambda: place(run) >= (1, 10))  # the second of three students is on its way, or has been
     process.send_signal(signal.SIGKILL)
@@ -101,19 +108,19 @@ def test_images_then_students_in_the_queue_and_killed_students_end_in_the_same_n
 
 
 def test_students_pause_and_cancel_within_two_seconds_and_go_on(images, tmp_path) -> None:
-    source = jobs.start(images, tmp_path / "source")
+    source = start.start(images, tmp_path / "source")
     run = start_evaluation(source, LONG)
-    for wish, status in ((jobs.pause, "paused"), (jobs.cancel, "cancelled")):
+    for wish, status in ((start.pause, "paused"), (start.cancel, "cancelled")):
         before = len(run.events("epoch"))
         wait_for(lambda before=before: len(run.events("epoch")) > before)
         asked = time.time()
         wish(run)
         wait_for(lambda status=status: run.status == status)
         assert said_after(run, asked) < 2
-        wait_for(lambda: not jobs.is_alive(run))
+        wait_for(lambda: not start.is_alive(run))
         last = run.events("epoch")[-1]["epoch"]
         if status == "paused":
-            jobs.resume(run)
+            start.resume(run)
             wait_for(lambda last=last: run.events("epoch")[-1]["epoch"] > last)
             assert run.events("epoch")[before + last]["epoch"] == last + 1  # nothing was lost
     assert run.record().seconds > 0
@@ -121,10 +128,10 @@ def test_students_pause_and_cancel_within_two_seconds_and_go_on(images, tmp_path
 
 def test_a_source_that_was_stopped_fails_its_students_with_a_sentence(images, tmp_path) -> None:
     optimised = images.replace(recover={"ipc": 4, "iterations": 24000, "round_iterations": 600}, select={})
-    source = jobs.start(optimised, tmp_path / "source")
+    source = start.start(optimised, tmp_path / "source")
     run = start_evaluation(source, LONG)
     wait_for(lambda: source.latest_event("step"))
-    jobs.cancel(source)
+    start.cancel(source)
     wait_for(lambda: run.status == "failed")
     assert run.error == "source: run source is cancelled, but students learn from a finished one."
 

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from delt_engine.models.card import read_card, teacher_files
-from delt_engine.models.checks import find_check
+from delt_engine.models.health import find_check
 
 pytest_plugins = ["colour_folder"]
 
@@ -66,7 +66,9 @@ def test_what_could_run_code_or_is_another_teacher_is_refused(delt, fitting, wei
     assert "can run code, so it was refused" in delt("teachers", "add", tmp_path / "object.pt", *fitting).stderr
     torch.save(weights, tmp_path / "first.pt")
     assert delt("teachers", "add", tmp_path / "first.pt", *fitting, "--name", "taken").exit_code == 0
-    torch.save({key: value + 0.001 if value.is_floating_point() else value for key, value in weights.items()},
-               tmp_path / "second.pt")  # fmt: skip
+    torch.save(
+        {key: value + 0.001 if value.is_floating_point() else value for key, value in weights.items()},
+        tmp_path / "second.pt",
+    )
     done = delt("teachers", "add", tmp_path / "second.pt", *fitting, "--name", "taken")
     assert "another teacher named taken" in done.stderr

@@ -57,8 +57,16 @@ class Studio:
 
     def start(self) -> None:
         log = (self.home / "server.log").open("ab")
-        command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true",
-                   f"--server.port={self.port}", "--server.address=localhost"]  # fmt: skip
+        command = [
+            sys.executable,
+            "-m",
+            "streamlit",
+            "run",
+            "app.py",
+            "--server.headless=true",
+            f"--server.port={self.port}",
+            "--server.address=localhost",
+        ]
         environment = {**os.environ, "DELT_HOME": str(self.home)}
         environment.pop("DELT_RUNS", None)
         self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)

@@ -10,8 +10,8 @@ from fake_runs import fake_experiment, make_evaluation, make_finished_run
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from delt_engine.runs.evaluations import Evaluation
-from pages.shared.accuracy_data import setup_of
+from delt_engine.jobs.evaluations import Evaluation
+from pages.shared.accuracy.data import setup_of
 
 
 @pytest.fixture(scope="module", autouse=True)

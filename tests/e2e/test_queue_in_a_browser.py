@@ -10,9 +10,9 @@ import psutil
 from playwright.sync_api import Page, expect
 from waiting import said_after, wait_for
 
-from delt_engine.runs import jobs
+from delt_engine.jobs import start
 from delt_engine.runs.store import Run
-from pages.shared.presets import GLANCE
+from pages.shared.recover.named_presets import GLANCE
 
 WISH_S = 2.0
 """Seconds within which a wish is met."""
@@ -31,7 +31,7 @@ def test_one_works_and_one_waits_in_every_tab(page: Page, studio, monkeypatch) -
     monkeypatch.delenv("DELT_RUNS", raising=False)
     experiment = GLANCE.experiment()
     long = experiment.replace(recover=experiment.recover.replace(iterations=5000, round_iterations=1000))
-    first, second = (jobs.start(long.replace(seed=seed)) for seed in (0, 1))
+    first, second = (start.start(long.replace(seed=seed)) for seed in (0, 1))
 
     page.goto(f"{studio.url}/recover?run={first.id}")
     strip = page.get_by_test_id("stSidebar")

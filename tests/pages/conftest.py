@@ -12,7 +12,7 @@ from fake_runs import make_finished_run, make_half_done_run
 from streamlit.testing.v1 import AppTest
 
 from delt_engine.config import Experiment
-from delt_engine.runs import jobs
+from delt_engine.jobs import start as jobs
 from delt_engine.runs.store import Run, new_run_path
 
 ROOT = Path(__file__).resolve().parents[2]

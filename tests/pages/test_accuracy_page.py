@@ -10,17 +10,22 @@ from fake_runs import fake_experiment, make_evaluation, make_finished_run, make_
 
 from delt_engine.data.catalogue import load_dataset
 from delt_engine.data.class_names import CIFAR10
+from delt_engine.jobs.evaluations import Evaluation, evaluations
 from delt_engine.models.card import find_teacher, read_card
-from delt_engine.runs.evaluations import Evaluation, evaluations
 from delt_engine.runs.processes import this_process
-from delt_engine.runs.records import DatasetRecord, TeacherRecord
-from pages.shared import accuracy_data
+from delt_engine.runs.record import DatasetRecord, TeacherRecord
+from pages.shared.accuracy import data
 
 PAGE = "explore/accuracy"
 CIFAR = DatasetRecord(
-    name="cifar10", title="CIFAR-10", fingerprint="c1fa", image_size=32, class_names=CIFAR10, mean=(0.5, 0.5, 0.5),
+    name="cifar10",
+    title="CIFAR-10",
+    fingerprint="c1fa",
+    image_size=32,
+    class_names=CIFAR10,
+    mean=(0.5, 0.5, 0.5),
     std=(0.25, 0.25, 0.25),
-)  # fmt: skip
+)
 
 
 def captions(app) -> str:
@@ -214,8 +219,9 @@ def test_compare_queues_recovery_before_students_and_takes_what_is_there(open_pa
     methods = [experiment.recover.method for experiment, _ in started.experiments]
     assert methods == ["rded", "rded", "delt", "delt"]
     assert started.experiments[0][0].rank.crops == 5
-    assert started.sources == [run.id for run, (_, kind) in zip(started.runs, started.experiments, strict=True)
-                               if kind == "recover"]  # fmt: skip
+    assert started.sources == [
+        run.id for run, (_, kind) in zip(started.runs, started.experiments, strict=True) if kind == "recover"
+    ]
     app.button(key="accuracy/compare").click().run()  # both recoveries wait already
     assert [kind for _, kind in started.experiments[4:]] == ["evaluate", "evaluate"]
 
@@ -228,11 +234,23 @@ def test_compare_takes_no_run_of_another_teacher(open_page, started, home) -> No
         made = next(run for run in reversed(started.runs) if run.record().kind == "recover")
         card = read_card(find_teacher("photos"))
         made.update(
-            dataset=DatasetRecord(name="photos", title="Photos", fingerprint=load_dataset("photos").fingerprint,
-                                  image_size=32, class_names=card.class_names, mean=card.mean, std=card.std),
-            teacher=TeacherRecord(name="photos", network=card.network, fingerprint=fingerprint or card.fingerprint,
-                                  accuracy=card.accuracy, ref="photos"),
-        )  # fmt: skip
+            dataset=DatasetRecord(
+                name="photos",
+                title="Photos",
+                fingerprint=load_dataset("photos").fingerprint,
+                image_size=32,
+                class_names=card.class_names,
+                mean=card.mean,
+                std=card.std,
+            ),
+            teacher=TeacherRecord(
+                name="photos",
+                network=card.network,
+                fingerprint=fingerprint or card.fingerprint,
+                accuracy=card.accuracy,
+                ref="photos",
+            ),
+        )
         made.set_status("running", process=this_process())
         before = len(started.experiments)
         app.button(key="accuracy/compare").click().run()
@@ -293,7 +311,7 @@ def test_only_equal_setups_share_a_name(home) -> None:
     make(home, "c", epochs=60, mix="none")
     make(home, "d", epochs=60, dataset=CIFAR)
     make(home, "e", epochs=60, student="convnet-3")
-    found = {accuracy_data.setup_of(one) for one in evaluations()}
+    found = {data.setup_of(one) for one in evaluations()}
     assert len(found) == 5
     titles = {one.recipe_title for one in found}
     assert {"DELT", "DELT · 60 epochs", "DELT · 60 epochs · mix none"} == titles
@@ -304,5 +322,5 @@ def test_labels_tell_runs_of_one_method_apart(home) -> None:
     for name, mi in (("a", 40), ("b", 80)):
         run = make_finished_run(home / "runs" / f"20260101-000000-{name}", fake_experiment("delt", 10, mi=mi))
         pairs.append(make_evaluation(home / "runs" / f"20260102-000000-{name}", run))
-    found = accuracy_data.labels([Evaluation(run, run.record().result) for run in pairs])
+    found = data.labels([Evaluation(run, run.record().result) for run in pairs])
     assert list(found.values()) == ["DELT, MI 40 / RI 10", "DELT, MI 80 / RI 10"]

@@ -9,16 +9,16 @@ import pytest
 from PIL import Image
 
 from delt_engine.config import Experiment, SqueezeConfig
+from delt_engine.data.available import known_folders
 from delt_engine.data.catalogue import load_dataset
-from delt_engine.data.places import known_folders
 from delt_engine.errors import CheckpointError
+from delt_engine.jobs import tasks
 from delt_engine.models.card import TeacherCard
-from delt_engine.models.checks import CheckRecord, keep_check
-from delt_engine.runs import tasks
+from delt_engine.models.health import CheckRecord, keep_check
 from delt_engine.runs.processes import this_process
 from delt_engine.runs.store import Run
 from pages.shared import cached
-from pages.shared.progress import progress
+from pages.shared.runs.progress import progress
 from pages.shared.wording import plain
 
 PAGE = "distill/data_and_teachers"
@@ -43,15 +43,41 @@ def asked(monkeypatch) -> list[tuple[str, list[str]]]:
 @pytest.fixture
 def card(monkeypatch) -> TeacherCard:
     spec = load_dataset("photos").spec
-    made = TeacherCard("photos-net", "resnet18", 0.25, "small", 10, spec.class_names, 32, spec.mean, spec.std,
-                       "photos", load_dataset("photos").fingerprint, 94.2, 20, "a test", "beef")  # fmt: skip
+    made = TeacherCard(
+        "photos-net",
+        "resnet18",
+        0.25,
+        "small",
+        10,
+        spec.class_names,
+        32,
+        spec.mean,
+        spec.std,
+        "photos",
+        load_dataset("photos").fingerprint,
+        94.2,
+        20,
+        "a test",
+        "beef",
+    )
     monkeypatch.setattr(cached, "teacher", lambda *_: made)
     return made
 
 
 def measured(accuracy: float, verdict: str = "good") -> CheckRecord:
-    return CheckRecord("photos-net", "beef", "photos", load_dataset("photos").fingerprint, accuracy, 1000, 1000, 10.0,
-                       verdict, "It is right on few.", "2026-01-01T00:00:00Z")  # fmt: skip
+    return CheckRecord(
+        "photos-net",
+        "beef",
+        "photos",
+        load_dataset("photos").fingerprint,
+        accuracy,
+        1000,
+        1000,
+        10.0,
+        verdict,
+        "It is right on few.",
+        "2026-01-01T00:00:00Z",
+    )
 
 
 def badges(app) -> str:
@@ -124,8 +150,19 @@ def test_a_teacher_is_trained_with_the_settings_and_watched(open_page, card, sta
     run = started.runs[0]
     assert (run.experiment.squeeze.network, run.experiment.squeeze.epochs) == ("convnet-3", 3)
     run.event({"kind": "epoch", "epoch": 1, "epochs": 3, "loss": 1.5, "train_accuracy": 50.0, "test_accuracy": 40.0})
-    run.event({"kind": "step", "t": 1.0, "epoch": 2, "epochs": 3, "step": 5, "steps": 10, "loss": 1.2,
-               "train_accuracy": 61.0, "learning_rate": 0.1})  # fmt: skip
+    run.event(
+        {
+            "kind": "step",
+            "t": 1.0,
+            "epoch": 2,
+            "epochs": 3,
+            "step": 5,
+            "steps": 10,
+            "loss": 1.2,
+            "train_accuracy": 61.0,
+            "learning_rate": 0.1,
+        }
+    )
     run.set_status("running", process=this_process())
     app.run()
     assert not app.exception
@@ -139,8 +176,19 @@ def test_the_time_left_of_a_teacher_follows_the_rate_since_it_went_on(tmp_path) 
     run.set_status("running", process=this_process())
 
     def step(seconds: float, epoch: int, number: int) -> None:
-        run.event({"kind": "step", "t": seconds, "epoch": epoch, "epochs": 10, "step": number, "steps": 10,
-                   "loss": 1.0, "train_accuracy": 60.0, "learning_rate": 0.1})  # fmt: skip
+        run.event(
+            {
+                "kind": "step",
+                "t": seconds,
+                "epoch": epoch,
+                "epochs": 10,
+                "step": number,
+                "steps": 10,
+                "loss": 1.0,
+                "train_accuracy": 60.0,
+                "learning_rate": 0.1,
+            }
+        )
 
     for seconds, epoch in ((1.0, 1), (500.0, 4), (1000.0, 5)):
         step(seconds, epoch, 1)

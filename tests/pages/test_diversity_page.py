@@ -16,10 +16,10 @@ from PIL import Image
 
 from delt_engine.analysis.diversity_store import DiversityResult
 from delt_engine.analysis.embedding import Embedding
-from delt_engine.runs import tasks
-from delt_engine.runs.diversity import Subject, witness
+from delt_engine.jobs import tasks
+from delt_engine.pipeline.measure import Subject, witness
 from delt_engine.runs.store import Run
-from pages.shared.diversity_cached import COLUMNS, real_sheet
+from pages.shared.diversity.cached import COLUMNS, real_sheet
 
 PAGE = "explore/diversity"
 
@@ -38,12 +38,25 @@ def result(subject: Subject, value: float, space: str = "teacher") -> DiversityR
     cosine = np.stack([np.full((1, subject.ipc), value - 0.1 * place) for place in range(count)])
     halves = np.tile([[0.9, 0.8], [0.5, 0.4]], (count, 1, 1)) if subject.rounds else np.zeros((0, 2, 2))
     return DiversityResult(
-        source=subject.source, title=subject.title, method=subject.method, dataset=subject.dataset.name,
-        dataset_fingerprint=subject.dataset.fingerprint, class_names=subject.dataset.class_names,
-        classes=subject.classes, ipc=subject.ipc, space=space, network=seen.name, network_title=seen.title,
-        network_fingerprint=seen.fingerprint, seed=0, rounds=subject.rounds, cosine=cosine,
-        index=np.broadcast_to(np.arange(subject.ipc), cosine.shape), pairwise=cosine.mean(axis=2) - 0.2, halves=halves,
-    )  # fmt: skip
+        source=subject.source,
+        title=subject.title,
+        method=subject.method,
+        dataset=subject.dataset.name,
+        dataset_fingerprint=subject.dataset.fingerprint,
+        class_names=subject.dataset.class_names,
+        classes=subject.classes,
+        ipc=subject.ipc,
+        space=space,
+        network=seen.name,
+        network_title=seen.title,
+        network_fingerprint=seen.fingerprint,
+        seed=0,
+        rounds=subject.rounds,
+        cosine=cosine,
+        index=np.broadcast_to(np.arange(subject.ipc), cosine.shape),
+        pairwise=cosine.mean(axis=2) - 0.2,
+        halves=halves,
+    )
 
 
 @pytest.fixture
@@ -55,8 +68,8 @@ def measured(monkeypatch) -> dict[tuple[str, str], float]:
         value = known.get((subject.source, space))
         return None if value is None else result(subject, value, space)
 
-    monkeypatch.setattr("pages.shared.diversity_data.kept_result", kept)
-    monkeypatch.setattr("pages.shared.diversity_embedding.kept_embedding", lambda *_rest: None)
+    monkeypatch.setattr("pages.shared.diversity.data.kept_result", kept)
+    monkeypatch.setattr("pages.shared.diversity.embedding.kept_embedding", lambda *_rest: None)
     return known
 
 
@@ -135,21 +148,39 @@ def test_runs_of_other_sizes_are_another_choice(open_page, home, measured) -> No
 def test_the_map_shows_each_image_under_its_point(open_page, home, measured, monkeypatch) -> None:
     run = make(home, "a", ipc=4)
     made = Embedding(
-        sources=("real", run.id), titles=("Real images", "DELT"), methods=("real", "delt"), shown=(2, 3),
-        totals=(1500, 12), class_names=run.class_names, space="teacher", network_title="resnet18", seed=0,
-        explained=(0.5, 0.25), pca=np.zeros((5, 2)), tsne=np.linspace(0, 1, 10).reshape(5, 2),
-        set_number=[0, 0, 1, 1, 1], class_index=[0, 2, 0, 0, 1], index=[3, 77, 0, 2, 1],
-    )  # fmt: skip
+        sources=("real", run.id),
+        titles=("Real images", "DELT"),
+        methods=("real", "delt"),
+        shown=(2, 3),
+        totals=(1500, 12),
+        class_names=run.class_names,
+        space="teacher",
+        network_title="resnet18",
+        seed=0,
+        explained=(0.5, 0.25),
+        pca=np.zeros((5, 2)),
+        tsne=np.linspace(0, 1, 10).reshape(5, 2),
+        set_number=[0, 0, 1, 1, 1],
+        class_index=[0, 2, 0, 0, 1],
+        index=[3, 77, 0, 2, 1],
+    )
     drawn = {}
-    monkeypatch.setattr("pages.shared.diversity_embedding.kept_embedding", lambda *_rest: made)
-    monkeypatch.setattr("pages.shared.diversity_map.draw", lambda points, groups, sheets, **rest: drawn.update(
-        points=points, groups=groups, sheets=sheets, **rest))  # fmt: skip
+    monkeypatch.setattr("pages.shared.diversity.embedding.kept_embedding", lambda *_rest: made)
+    monkeypatch.setattr(
+        "pages.shared.diversity.map.draw",
+        lambda points, groups, sheets, **rest: drawn.update(points=points, groups=groups, sheets=sheets, **rest),
+    )
     monkeypatch.setattr("pages.shared.cached.is_at_hand", lambda _name: False)
     app = open_page(PAGE)
     assert "5 of 1,512 images are shown" in captions(app)
     names = [(point.name, point.sheet, point.tile) for point in drawn["points"]]
-    assert names == [("astronaut, image 4", -1, 0), ("coffee, image 78", -1, 1), ("astronaut, image 1", 0, 0),
-                     ("astronaut, image 3", 0, 2), ("cat, image 2", 1, 1)]  # fmt: skip
+    assert names == [
+        ("astronaut, image 4", -1, 0),
+        ("coffee, image 78", -1, 1),
+        ("astronaut, image 1", 0, 0),
+        ("astronaut, image 3", 0, 2),
+        ("cat, image 2", 1, 1),
+    ]
     assert [sheet.columns for sheet in drawn["sheets"]] == [4, 4]
     assert "round-04.png" in drawn["sheets"][0].url
     assert [(group.title, group.open) for group in drawn["groups"]] == [("Real images", True), ("DELT", False)]

@@ -7,7 +7,7 @@ import json
 import pytest
 from fake_runs import fake_experiment, make_finished_run, make_half_done_run
 
-from delt_engine.analysis.lab import open_lab
+from delt_engine.lab.material import open_lab
 from delt_engine.paths import assets_dir
 
 PAGE = "explore/early_late"
@@ -20,8 +20,10 @@ def lab():
 
 def drawn(app) -> list[dict]:
     """What the components were told to draw."""
-    return [json.loads(entry.proto.mixed.json if entry.proto.HasField("mixed") else entry.proto.json)
-            for entry in app.get("bidi_component")]  # fmt: skip
+    return [
+        json.loads(entry.proto.mixed.json if entry.proto.HasField("mixed") else entry.proto.json)
+        for entry in app.get("bidi_component")
+    ]
 
 
 def captions(app) -> str:
@@ -97,7 +99,13 @@ def test_an_iteration_has_six_stages_with_its_numbers(open_page, lab) -> None:
     assert [iteration["label"] for iteration in steps["iterations"]] == ["21 of 400", "201 of 400", "361 of 400"]
     stages = steps["iterations"][1]["stages"]
     assert [stage["title"] for stage in stages] == [
-        "Crop", "Forward", "Two loss terms", "Gradient", "Adam's update", "Clip"]  # fmt: skip
+        "Crop",
+        "Forward",
+        "Two loss terms",
+        "Gradient",
+        "Adam's update",
+        "Clip",
+    ]
     record = lab.subjects("cat")[0].stages[1]
     assert stages[1]["bars"][0][:2] == list(record.top[0])
     assert stages[0]["pictures"][0]["box"] == list(record.crop)
@@ -144,9 +152,19 @@ def test_a_link_may_lock_some_of_it(open_page) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"step": "9"}, {"step": "x"}, {"cls": "unicorn"}, {"patch": "7"}, {"src": "nothing"}, {"upto": "70"},
-     {"upto": "4000"}, {"it": "-5"}, {"it": "x"}, {"it": "99999"}],
-)  # fmt: skip
+    [
+        {"step": "9"},
+        {"step": "x"},
+        {"cls": "unicorn"},
+        {"patch": "7"},
+        {"src": "nothing"},
+        {"upto": "70"},
+        {"upto": "4000"},
+        {"it": "-5"},
+        {"it": "x"},
+        {"it": "99999"},
+    ],
+)
 @pytest.mark.parametrize("lock", [{}, {"lock": "1"}])
 def test_limits_hold_in_the_address_too(open_page, wrong, lock) -> None:
     app = open_page(PAGE, **wrong, **lock)
@@ -207,7 +225,7 @@ def test_a_run_in_the_middle_is_shown_as_far_as_it_is(open_page, home) -> None:
 
 
 def test_without_any_material_it_says_what_to_do(open_page, monkeypatch, tmp_path) -> None:
-    monkeypatch.setattr("delt_engine.analysis.lab.assets_dir", lambda: tmp_path / "none")
+    monkeypatch.setattr("delt_engine.lab.material.assets_dir", lambda: tmp_path / "none")
     app = open_page(PAGE)
     assert "delt lab" in app.info[0].value
     assert not app.exception

@@ -12,7 +12,7 @@ from fake_runs import make_finished_run
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pages.shared import gallery_downloads
+from pages.shared.gallery import downloads
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +22,7 @@ def run(tmp_path, monkeypatch):
 
 
 def asked(query: str) -> Response:
-    return gallery_downloads.answer(Request({"type": "http", "query_string": query.encode(), "headers": []}))
+    return downloads.answer(Request({"type": "http", "query_string": query.encode(), "headers": []}))
 
 
 def body(answer) -> bytes:
@@ -40,8 +40,10 @@ def test_chosen_images_come_as_a_zip_to_keep(run) -> None:
     assert "attachment" in answer.headers["content-disposition"]
     names = zipfile.ZipFile(io.BytesIO(body(answer))).namelist()
     assert [name for name in names if name.endswith(".png")] == [
-        "run/cat/0000.png", "run/cat/0002.png", "run/astronaut/0003.png",
-    ]  # fmt: skip
+        "run/cat/0000.png",
+        "run/cat/0002.png",
+        "run/astronaut/0003.png",
+    ]
 
 
 @pytest.mark.parametrize(

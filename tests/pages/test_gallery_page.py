@@ -17,8 +17,8 @@ from fake_runs import (
 )
 from PIL import Image
 
-from delt_engine.runs import files
-from delt_engine.runs.files import png_bytes
+from delt_engine import files
+from delt_engine.files import png_bytes
 from delt_engine.runs.image_facts import difference_image, mean_distances
 from delt_engine.runs.image_settings import image_text
 from delt_engine.runs.store import Run
@@ -28,8 +28,10 @@ PAGE = "explore/gallery"
 
 def grids(app) -> list[dict]:
     """What each grid of images was told to draw."""
-    return [json.loads(entry.proto.mixed.json if entry.proto.HasField("mixed") else entry.proto.json)
-            for entry in app.get("bidi_component")]  # fmt: skip
+    return [
+        json.loads(entry.proto.mixed.json if entry.proto.HasField("mixed") else entry.proto.json)
+        for entry in app.get("bidi_component")
+    ]
 
 
 def captions(app) -> str:
@@ -279,8 +281,9 @@ def test_the_detail_shows_what_changed_and_what_the_teacher_says(open_page, fini
     largest = np.abs(images[1] - images[0]).max()
     assert difference["lines"] == [f"white +{largest}, black -{largest}"]
     picture = Image.open(io.BytesIO(base64.b64decode(change["sheets"][2].split(",")[1])))
-    np.testing.assert_array_equal(np.asarray(picture), difference_image(images[1].astype(np.uint8),
-                                                                       images[0].astype(np.uint8))[0])  # fmt: skip
+    np.testing.assert_array_equal(
+        np.asarray(picture), difference_image(images[1].astype(np.uint8), images[0].astype(np.uint8))[0]
+    )
     (chart,) = app.get("plotly_chart")
     assert '"name":"cat"' in chart.proto.spec.replace(" ", "")
     assert "0.050 at the start, 0.700 after 40 iterations" in captions(app)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fake_runs import fake_experiment, make_finished_run
 
 from delt_engine.errors import RunError
-from delt_engine.runs import jobs
-from pages.shared.presets import GLANCE, QUICK
+from delt_engine.jobs import start
+from pages.shared.recover.named_presets import GLANCE, QUICK
 
 
 def texts(app) -> str:
@@ -36,7 +36,7 @@ def test_a_run_that_cannot_start_says_why(open_page, started, monkeypatch) -> No
     def refuse(*_):
         raise RunError("runs: there is no space left on the disk.")
 
-    monkeypatch.setattr(jobs, "start", refuse)
+    monkeypatch.setattr(start, "start", refuse)
     app = open_page()
     app.button(key="home/start").click().run()
     assert [entry.value for entry in app.error] == ["runs: there is no space left on the disk."]
@@ -58,8 +58,11 @@ def test_the_shipped_example_is_on_screen_with_its_numbers(open_page, home) -> N
     assert "run photos-delt" in texts(app)
     values = {entry.label: entry.value for entry in app.metric}
     assert values == {
-        "Images per class (IPC)": "4", "MI / RI": "40 / 10", "Saved by EarlyLate": "37.5 %", "Took": "2 s",
-    }  # fmt: skip
+        "Images per class (IPC)": "4",
+        "MI / RI": "40 / 10",
+        "Saved by EarlyLate": "37.5 %",
+        "Took": "2 s",
+    }
 
 
 def test_a_run_in_rounds_is_preferred_to_one_without(open_page, home) -> None:

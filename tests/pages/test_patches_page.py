@@ -11,12 +11,13 @@ from delt_engine.config import RankConfig
 from delt_engine.data.catalogue import load_dataset
 from delt_engine.errors import CheckpointError
 from delt_engine.models.card import TeacherCard
-from delt_engine.ranking import Ranking
+from delt_engine.patches.ranking import Ranking
+from delt_engine.patches.selection import median_order
 from delt_engine.runs.processes import this_process
 from delt_engine.runs.store import Run
-from delt_engine.selection import median_order
-from pages.shared import cached, patch_band, patch_picks
+from pages.shared import cached
 from pages.shared import session as session_module
+from pages.shared.patches import band, picks
 
 PAGE = "distill/patches"
 CHOSEN, MOSAICS, EXTREMES, ALL = range(4)
@@ -26,8 +27,23 @@ CHOSEN, MOSAICS, EXTREMES, ALL = range(4)
 @pytest.fixture
 def card(monkeypatch) -> TeacherCard:
     names = load_dataset("photos").spec.class_names
-    made = TeacherCard("photos-resnet18", "resnet18", 0.25, "small", 10, names, 32, (0.5,) * 3, (0.25,) * 3,
-                       "photos", "f00d", 94.2, 20, "a test", "beef")  # fmt: skip
+    made = TeacherCard(
+        "photos-resnet18",
+        "resnet18",
+        0.25,
+        "small",
+        10,
+        names,
+        32,
+        (0.5,) * 3,
+        (0.25,) * 3,
+        "photos",
+        "f00d",
+        94.2,
+        20,
+        "a test",
+        "beef",
+    )
     monkeypatch.setattr(cached, "teacher", lambda *_: made)
     monkeypatch.setattr(cached, "cached_ranking", lambda *_: None)
     return made
@@ -43,15 +59,28 @@ def ranking(card, monkeypatch) -> Ranking:
         rows = data.train.of_class(number)
         probs[rows] = np.linspace(0.1, 0.9, len(rows))
     boxes = np.array([[0, 0, *data.train.size(index)] for index in range(n)])
-    made = Ranking(np.arange(n), boxes, data.train.labels, probs, "photos", data.fingerprint, card.name,
-                   card.fingerprint, 32, RankConfig(), data.spec.class_names)  # fmt: skip
+    made = Ranking(
+        np.arange(n),
+        boxes,
+        data.train.labels,
+        probs,
+        "photos",
+        data.fingerprint,
+        card.name,
+        card.fingerprint,
+        32,
+        RankConfig(),
+        data.spec.class_names,
+    )
     monkeypatch.setattr(cached, "cached_ranking", lambda *_: made)
     return made
 
 
 def grids(app) -> list[dict]:
-    return [json.loads(entry.proto.mixed.json if entry.proto.HasField("mixed") else entry.proto.json)
-            for entry in app.get("bidi_component")]  # fmt: skip
+    return [
+        json.loads(entry.proto.mixed.json if entry.proto.HasField("mixed") else entry.proto.json)
+        for entry in app.get("bidi_component")
+    ]
 
 
 def chosen(app) -> list[str]:
@@ -203,31 +232,29 @@ def test_dropped_patches_are_replaced_and_can_be_released(open_page, ranking) ->
 
 def test_a_drag_is_a_band_and_a_lasso_is_single_patches(open_page, ranking, monkeypatch) -> None:
     state: dict = {}
-    monkeypatch.setattr(patch_band.st, "session_state", state)
-    state[patch_band.FIGURE] = {"selection": {"box": [{"x": [0.618, -0.2]}], "points": [{"customdata": 3}]}}
-    patch_band.take_drag()
-    assert state[patch_band.WINDOW] == (0.0, 0.62)
-    assert patch_band.picked_ranks(np.array([0.1, 0.6, 0.7])).tolist() == [0, 1]
-    state[patch_band.FIGURE] = {
-        "selection": {"box": [], "points": [{"customdata": [2]}, {"customdata": 1}, {"x": 0.5}]}
-    }
-    patch_band.take_drag()
-    assert patch_band.picked_ranks(np.array([0.1, 0.6, 0.7])).tolist() == [1, 2]
-    patch_band.forget_drag()
-    assert patch_band.picked_ranks(np.array([0.1, 0.6, 0.7])) is None
+    monkeypatch.setattr(band.st, "session_state", state)
+    state[band.FIGURE] = {"selection": {"box": [{"x": [0.618, -0.2]}], "points": [{"customdata": 3}]}}
+    band.take_drag()
+    assert state[band.WINDOW] == (0.0, 0.62)
+    assert band.picked_ranks(np.array([0.1, 0.6, 0.7])).tolist() == [0, 1]
+    state[band.FIGURE] = {"selection": {"box": [], "points": [{"customdata": [2]}, {"customdata": 1}, {"x": 0.5}]}}
+    band.take_drag()
+    assert band.picked_ranks(np.array([0.1, 0.6, 0.7])).tolist() == [1, 2]
+    band.forget_drag()
+    assert band.picked_ranks(np.array([0.1, 0.6, 0.7])) is None
 
 
 def test_a_click_pins_as_long_as_there_is_room(open_page, ranking, monkeypatch) -> None:
     now = session_module.Session()
-    monkeypatch.setattr(patch_picks, "session", lambda: now)
-    monkeypatch.setattr(patch_picks.st, "session_state", {})
+    monkeypatch.setattr(picks, "session", lambda: now)
+    monkeypatch.setattr(picks.st, "session_state", {})
     rows = [rank_row(ranking, rank) for rank in (3, 7, 9)]
-    patch_picks.pin(ranking, rows[:1], 0, 2)
-    patch_picks.pin(ranking, rows[1:], 0, 2)
+    picks.pin(ranking, rows[:1], 0, 2)
+    picks.pin(ranking, rows[1:], 0, 2)
     assert now.draft.select.pinned == (rows[0], rows[1]), "there is room for two"
-    patch_picks.drop(ranking, rows[:1])
+    picks.drop(ranking, rows[:1])
     assert (now.draft.select.pinned, now.draft.select.dropped) == ((rows[1],), (rows[0],))
-    patch_picks.release(ranking, rows)
+    picks.release(ranking, rows)
     assert now.draft.select.picked_from == ""
 
 

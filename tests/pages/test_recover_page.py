@@ -12,12 +12,14 @@ from fake_runs import fake_experiment, make_finished_run, make_half_done_run
 from delt_engine.analysis.cost import Rate, RateKey
 from delt_engine.config import Experiment, RecoverConfig
 from delt_engine.errors import RunError
+from delt_engine.jobs import start, tasks
+from delt_engine.jobs.measured_rates import keep_rate
 from delt_engine.models.card import find_teacher, read_card
-from delt_engine.runs import jobs, tasks
 from delt_engine.runs.lineage import keep_parent, parent_of
-from delt_engine.runs.rates import keep_rate
 from delt_engine.runs.store import Run
-from pages.shared import cached, class_rows, recover_rows
+from pages.shared import cached
+from pages.shared.recover import rows
+from pages.shared.runs import class_rows
 
 PAGE = "distill/recover"
 
@@ -183,7 +185,7 @@ def test_a_start_that_fails_is_one_sentence(open_page, started, monkeypatch) -> 
     def refuse(*_):
         raise RunError("runs: there is no permission to write there.")
 
-    monkeypatch.setattr(jobs, "start", refuse)
+    monkeypatch.setattr(start, "start", refuse)
     app = open_page(PAGE)
     app.button(key="recover/start").click().run()
     assert [entry.value for entry in app.error] == ["runs: there is no permission to write there."]
@@ -287,7 +289,7 @@ def test_a_rerun_can_stand_alone(open_page, finished, started) -> None:
 def test_both_runs_share_rows_and_positions_in_iterations(home, finished) -> None:
     other = make_half_done_run(home / "runs" / "20260106-000000-child", fake_experiment(mi=40, ri=20))
     keep_parent(other, finished.id)
-    made = recover_rows.beside((other, finished), ("this run", "the run it repeats"), 2)
+    made = rows.beside((other, finished), ("this run", "the run it repeats"), 2)
     assert [row.title for row in made.rows] == ["astronaut", "astronaut", "cat", "cat"]
     assert [frame.tick for frame in made.frames] == ["0", "10", "20", "30", "40"]
     child, parent = made.rows[0].cells[0], made.rows[1].cells[0]
@@ -299,7 +301,7 @@ def test_both_runs_share_rows_and_positions_in_iterations(home, finished) -> Non
 
 def test_images_can_be_seen_over_what_they_started_from(open_page, finished) -> None:
     made = class_rows.film_so_far(finished, [0, 1])
-    over = recover_rows.over_starts(made, "patch")
+    over = rows.over_starts(made, "patch")
     assert [row.note for row in over.rows] == ["", "patch it started from"] * 2
     image, patch = over.rows[2].cells[1], over.rows[3].cells[1]
     assert set(patch.sheets) == {image.sheets[0]}
@@ -309,8 +311,9 @@ def test_images_can_be_seen_over_what_they_started_from(open_page, finished) -> 
 
 
 def test_a_run_at_work_shows_memory_and_losses_of_each_group(open_page, half_done) -> None:
-    half_done.event({**half_done.latest_event("step"), "start_rounds": [1, 2], "start_ce_losses": [0.5, 1.5],
-                     "memory_mb": 512.3})  # fmt: skip
+    half_done.event(
+        {**half_done.latest_event("step"), "start_rounds": [1, 2], "start_ce_losses": [0.5, 1.5], "memory_mb": 512.3}
+    )
     app = open_page(PAGE, run=half_done.id)
     assert values(app)["Memory"] == "512 MB"
     assert "Round 2" in app.get("plotly_chart")[0].proto.spec
@@ -325,5 +328,8 @@ def test_of_two_folders_of_one_name_each_has_its_own_teacher(home, monkeypatch) 
     monkeypatch.setattr(cached, "teacher", lambda *words: asked.append(words))
     for name in ("/a/pets", "/new/pets", "photos"):
         cached.planned_teacher(Experiment(dataset=name))
-    assert asked == [("auto", "/a/pets", None, ("cat", "dog")), ("auto", "/new/pets", None, None),
-                     ("auto", "photos", None, None)]  # fmt: skip
+    assert asked == [
+        ("auto", "/a/pets", None, ("cat", "dog")),
+        ("auto", "/new/pets", None, None),
+        ("auto", "photos", None, None),
+    ]

@@ -9,11 +9,11 @@ import pytest
 from fake_runs import fake_experiment, make_finished_run, make_half_done_run
 
 from delt_engine.errors import RunError
-from delt_engine.runs import jobs, queue, trash
-from delt_engine.runs.labels import Labels, read_labels
+from delt_engine.jobs import queue, start, trash
 from delt_engine.runs.processes import this_process
-from delt_engine.runs.records import now
+from delt_engine.runs.record import now
 from delt_engine.runs.store import Run
+from delt_engine.runs.titles import Labels, read_labels
 
 PAGE = "manage/runs"
 
@@ -108,8 +108,19 @@ def test_examples_stand_apart(open_page, home) -> None:
 def test_teachers_and_rankings_are_followed_like_runs(open_page, home) -> None:
     run = Run.create(home / "runs" / "20260501-000000-teacher", fake_experiment(), "squeeze")
     run.set_status("running", started=now(), process=this_process())
-    run.event({"kind": "step", "t": 9.0, "epoch": 2, "epochs": 4, "step": 5, "steps": 10, "loss": 1.0,
-               "train_accuracy": 62.5, "learning_rate": 0.1})  # fmt: skip
+    run.event(
+        {
+            "kind": "step",
+            "t": 9.0,
+            "epoch": 2,
+            "epochs": 4,
+            "step": 5,
+            "steps": 10,
+            "loss": 1.0,
+            "train_accuracy": 62.5,
+            "learning_rate": 0.1,
+        }
+    )
     app = open_page(PAGE)
     assert "photos · teacher resnet18" in words(app)
     assert "Epoch 2 of 4, training accuracy 62 %, 15 s left" in [entry.value for entry in app.sidebar.caption]
@@ -123,7 +134,7 @@ def test_what_cannot_be_done_is_one_sentence_in_its_place(open_page, home, start
     def refuse(run: Run) -> None:
         raise RunError(f"run {run.id}: its process cannot be started.")
 
-    monkeypatch.setattr(jobs, "resume", refuse)
+    monkeypatch.setattr(start, "resume", refuse)
     gone = make_half_done_run(home / "runs" / "20260103-000000-gone", alive=False)
     app = open_page(PAGE)
     app.button(key=f"runs/resume/{gone.id}").click().run()
@@ -273,7 +284,7 @@ def test_a_run_that_broke_off_is_in_the_strip_with_its_last_words(open_page, hom
 
 
 def test_a_process_that_does_not_react_can_be_ended(open_page, half_done, started, monkeypatch) -> None:
-    monkeypatch.setattr(jobs, "stop_hard", lambda run: started.asked.append(("stop_hard", run.id)))
+    monkeypatch.setattr(start, "stop_hard", lambda run: started.asked.append(("stop_hard", run.id)))
     half_done.request("cancel")
     os.utime(half_done.path / "control", (0, time.time() + 3600))  # the page has all the time it needs
     assert f"runs/stop_hard/{half_done.id}" not in keys(open_page(PAGE))

@@ -14,11 +14,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from delt_engine.config import Experiment, RecoverConfig, SelectConfig, field_specs
+from delt_engine.config.schedule import EarlyLateSchedule
 from delt_engine.errors import ConfigError
-from delt_engine.recovery.schedule import EarlyLateSchedule
-from pages.shared import class_rows, controls, live, presets, strips, wording
-from pages.shared.progress import progress
-from pages.shared.rounds import divisors, nearest
+from pages.shared import controls, live, wording
+from pages.shared.recover import named_presets
+from pages.shared.recover.rounds import divisors, nearest
+from pages.shared.runs import class_rows, strips
+from pages.shared.runs.progress import progress
 from pages.shared.session import Session
 
 
@@ -32,8 +34,12 @@ def asked(url: str) -> Response:
     path, _, query = url.partition("?")
     _, folder, run, name = path.split("/", 3)
     assert folder == "strips"
-    scope = {"type": "http", "query_string": query.encode(), "headers": [],
-             "path_params": {"run": unquote(run), "path": unquote(name)}}  # fmt: skip
+    scope = {
+        "type": "http",
+        "query_string": query.encode(),
+        "headers": [],
+        "path_params": {"run": unquote(run), "path": unquote(name)},
+    }
     return strips.answer(Request(scope))
 
 
@@ -61,10 +67,10 @@ def test_offered_round_iterations_divide(iterations) -> None:
 
 
 def test_presets_are_valid_and_name_their_origin() -> None:
-    for preset in presets.PRESETS:
+    for preset in named_presets.PRESETS:
         assert preset.experiment().recover.schedule.num_rounds == preset.iterations // preset.round_iterations
         assert preset.origin
-    assert presets.PUBLISHED.experiment().recover == RecoverConfig()
+    assert named_presets.PUBLISHED.experiment().recover == RecoverConfig()
 
 
 def test_help_says_default_and_origin() -> None:

@@ -6,9 +6,10 @@ import pytest
 from fake_runs import fake_experiment, make_finished_run, make_half_done_run
 
 from delt_engine.config import Experiment
-from pages.shared import class_rows, gallery_film
+from pages.shared.gallery import film
 from pages.shared.nav import PAGES
-from pages.shared.progress import progress
+from pages.shared.runs import class_rows
+from pages.shared.runs.progress import progress
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def test_its_start_is_its_only_frame_and_its_images_do_not_wait(still) -> None:
     assert len(cells) == 12
     assert {cell.joins for cell in cells} == {0}
     assert cells[0].alt == "astronaut, image 1: a real patch, not optimised"
-    assert gallery_film.positions([still]) == [0]
+    assert film.positions([still]) == [0]
 
 
 def test_gallery_and_detail_say_that_nothing_was_optimised(still, open_page) -> None:
@@ -51,7 +52,7 @@ def test_gallery_and_detail_say_that_nothing_was_optimised(still, open_page) -> 
 def test_beside_an_optimised_run(still, finished, open_page) -> None:
     app = open_page("explore/gallery", run=finished.id, vs=still.id)
     assert not app.exception
-    assert gallery_film.round_at(still, gallery_film.END) == 0
+    assert film.round_at(still, film.END) == 0
 
 
 def test_the_view_of_the_run_has_no_losses(still, open_page) -> None:

@@ -6,13 +6,13 @@ import pytest
 from fake_runs import make_evaluation, make_finished_run
 
 from delt_engine.config import EvaluateConfig
-from delt_engine.runs.evaluations import evaluation_experiment
+from delt_engine.jobs.evaluations import evaluation_experiment
 from delt_engine.runs.processes import this_process
 from delt_engine.runs.sources import find_source
 from delt_engine.runs.store import Run
 from pages.shared import nav
-from pages.shared.progress import progress
-from pages.shared.student_words import own_title
+from pages.shared.accuracy.words import own_title
+from pages.shared.runs.progress import progress
 
 
 def texts(app) -> str:
@@ -55,8 +55,20 @@ def test_the_job_strip_says_which_student_and_epoch(home, open_page) -> None:
     run = Run.create(home / "runs" / "students", experiment, "evaluate", source=source.id)
     run.set_status("running", process=this_process())
     for step, seconds in ((1, 10.0), (2, 11.0)):
-        run.event({"kind": "step", "t": seconds, "student": 0, "students": 3, "epoch": 12, "epochs": 60, "step": step,
-                   "steps": 2, "loss": 0.1, "learning_rate": 0.001})  # fmt: skip
+        run.event(
+            {
+                "kind": "step",
+                "t": seconds,
+                "student": 0,
+                "students": 3,
+                "epoch": 12,
+                "epochs": 60,
+                "step": step,
+                "steps": 2,
+                "loss": 0.1,
+                "learning_rate": 0.001,
+            }
+        )
     now = progress(run)
     assert now.text.startswith("training student 1 of 3, epoch 12 of 60, ")
     assert now.fraction == 12 / 180

@@ -24,11 +24,25 @@ COSINE = [[[0.9, 0.7], [0.5, 0.7]], [[0.4, 0.2], [0.2, 0.0]]]  # two classes, tw
 def result() -> DiversityResult:
     """Of two classes, drawn twice."""
     return DiversityResult(
-        source="run-1", title="DELT", method="delt", dataset="photos", dataset_fingerprint="f", class_names=("a", "b"),
-        classes=(3, 5), ipc=4, space="teacher", network="photos", network_title="resnet18", network_fingerprint="w",
-        seed=0, rounds=(1, 1, 2, 2), cosine=COSINE, index=[[[0, 2], [1, 3]], [[0, 1], [2, 3]]],
-        pairwise=[[0.5, 0.3], [0.1, -0.1]], halves=[[[0.8, 0.6], [0.6, 0.4]], [[0.6, 0.2], [0.2, 0.0]]],
-    )  # fmt: skip
+        source="run-1",
+        title="DELT",
+        method="delt",
+        dataset="photos",
+        dataset_fingerprint="f",
+        class_names=("a", "b"),
+        classes=(3, 5),
+        ipc=4,
+        space="teacher",
+        network="photos",
+        network_title="resnet18",
+        network_fingerprint="w",
+        seed=0,
+        rounds=(1, 1, 2, 2),
+        cosine=COSINE,
+        index=[[[0, 2], [1, 3]], [[0, 1], [2, 3]]],
+        pairwise=[[0.5, 0.3], [0.1, -0.1]],
+        halves=[[[0.8, 0.6], [0.6, 0.4]], [[0.6, 0.2], [0.2, 0.0]]],
+    )
 
 
 def test_means_are_those_of_classes(result) -> None:
@@ -38,8 +52,10 @@ def test_means_are_those_of_classes(result) -> None:
     assert result.per_class_pairwise == pytest.approx([0.4, 0.0])
     assert result.mean_pairwise == pytest.approx(0.2)
     assert result.spread == pytest.approx(np.std([0.55, 0.35], ddof=1))  # of the means of both draws
-    assert replace(result, cosine=result.cosine[:, :1], index=result.index[:, :1],
-                   pairwise=result.pairwise[:, :1]).spread is None  # fmt: skip
+    assert (
+        replace(result, cosine=result.cosine[:, :1], index=result.index[:, :1], pairwise=result.pairwise[:, :1]).spread
+        is None
+    )
 
 
 def test_halves_rounds_and_single_images(result) -> None:
@@ -99,9 +115,13 @@ def test_what_was_measured_is_found_again(result, tmp_path, monkeypatch) -> None
     monkeypatch.setattr("delt_engine.analysis.diversity_store.assets_dir", lambda: tmp_path / "assets")
     about = {"classes": (0, 1), "draws": 1, "seed": 0}
     key = result_key("run", "weights", 10, **about)
-    others = [result_key("other", "weights", 10, **about), result_key("run", "other", 10, **about),
-              result_key("run", "weights", 9, **about), result_key("run", "weights", 10, **about | {"draws": 5}),
-              result_key("run", "weights", 10, **about | {"classes": (0,)})]  # fmt: skip
+    others = [
+        result_key("other", "weights", 10, **about),
+        result_key("run", "other", 10, **about),
+        result_key("run", "weights", 9, **about),
+        result_key("run", "weights", 10, **about | {"draws": 5}),
+        result_key("run", "weights", 10, **about | {"classes": (0,)}),
+    ]
     assert len({key, *others}) == 6
     assert kept(key) is None
     result.save(shipped_path(kept_path(key)))

@@ -72,10 +72,22 @@ def test_three_points_make_no_map() -> None:
 def small_map() -> Embedding:
     """Of three points, one of them real."""
     return Embedding(
-        sources=("real", "run-1"), titles=("Real images", "DELT"), methods=("real", "delt"), shown=(1, 2),
-        totals=(500, 2), class_names=("a", "b"), space="pixels", network_title="", seed=0, explained=(0.5, 0.25),
-        pca=np.zeros((3, 2)), tsne=np.ones((3, 2)), set_number=[0, 1, 1], class_index=[0, 0, 1], index=[417, 0, 1],
-    )  # fmt: skip
+        sources=("real", "run-1"),
+        titles=("Real images", "DELT"),
+        methods=("real", "delt"),
+        shown=(1, 2),
+        totals=(500, 2),
+        class_names=("a", "b"),
+        space="pixels",
+        network_title="",
+        seed=0,
+        explained=(0.5, 0.25),
+        pca=np.zeros((3, 2)),
+        tsne=np.ones((3, 2)),
+        set_number=[0, 1, 1],
+        class_index=[0, 0, 1],
+        index=[417, 0, 1],
+    )
 
 
 def test_a_map_survives_its_file_and_says_of_how_many_it_shows(small_map, tmp_path) -> None:

@@ -54,10 +54,16 @@ def test_lrs_finds_its_evaluations() -> None:
 @pytest.mark.parametrize(
     "changed",
     [
-        {"student": "convnet-3"}, {"student_width": 0.25}, {"dataset_fingerprint": "other"}, {"ipc": 50},
-        {"epochs": 300}, {"temperature": 4.0}, {"learning_rate_changed": True}, {"teacher_fingerprint": "other"},
+        {"student": "convnet-3"},
+        {"student_width": 0.25},
+        {"dataset_fingerprint": "other"},
+        {"ipc": 50},
+        {"epochs": 300},
+        {"temperature": 4.0},
+        {"learning_rate_changed": True},
+        {"teacher_fingerprint": "other"},
     ],
-)  # fmt: skip
+)
 def test_a_random_set_on_other_terms_does_not_count(changed) -> None:
     if changed.pop("learning_rate_changed", False):
         other = summary(40.0, epochs=60, method="random", source="run-2")
@@ -76,11 +82,34 @@ def test_what_is_missing_is_named_with_its_command() -> None:
     student = ["--student", "resnet18", "--student-width", "0.25", "--student-stem", "small", "--seeds", "3"]
     assert commands == {
         "synthetic_hard": ["delt", "evaluate", "run-1", "--recipe", "hard", "--epochs", "60", *student],
-        "random": ["delt", "compare", "--dataset", "cifar10", "--methods", "random", "--ipc", "10", "--recipe", "delt",
-                   "--epochs", "60", *student],
-        "real_hard": ["delt", "evaluate", "real", "--dataset", "cifar10", "--recipe", "hard", "--epochs", "60",
-                      *student],
-    }  # fmt: skip
+        "random": [
+            "delt",
+            "compare",
+            "--dataset",
+            "cifar10",
+            "--methods",
+            "random",
+            "--ipc",
+            "10",
+            "--recipe",
+            "delt",
+            "--epochs",
+            "60",
+            *student,
+        ],
+        "real_hard": [
+            "delt",
+            "evaluate",
+            "real",
+            "--dataset",
+            "cifar10",
+            "--recipe",
+            "hard",
+            "--epochs",
+            "60",
+            *student,
+        ],
+    }
 
 
 def test_commands_of_other_recipes_carry_their_changes() -> None:
@@ -122,8 +151,9 @@ def test_what_a_recipe_leaves_to_the_image_size_is_compared_as_it_was_trained() 
     base = summary(60.0, "rded", epochs=60)  # up to 64 px RDED crops nothing
     plain = {"epochs": 60, "mix": "none", "flip": False, "shuffle_patches": False}
     others = [
-        summary(40.0, "rded", epochs=60, method="random", source="run-2"), summary(50.0, "rded", **plain),
+        summary(40.0, "rded", epochs=60, method="random", source="run-2"),
+        summary(50.0, "rded", **plain),
         summary(45.0, "rded", method="random", source="run-2", **plain),
-    ]  # fmt: skip
+    ]
     assert augmentation_robust_score(base, others).value == pytest.approx(augmentation_robust(60, 40, 50, 45))
     assert "--student-crop-min" not in augmentation_robust_score(base, []).inputs[2].command

@@ -10,7 +10,7 @@ from torch import nn
 from delt_engine.bench.evaluate import CASES, EvaluateResult, _side_by_side, find_cases
 from delt_engine.config import EvaluateConfig
 from delt_engine.errors import ConfigError
-from delt_engine.students.training_set import ImageTable
+from delt_engine.training.image_table import ImageTable
 
 NAMES = ("a", "b", "c")
 
@@ -25,9 +25,19 @@ def test_both_trainings_have_the_same_loss(has_teacher):
     teacher = nn.Sequential(nn.Flatten(), nn.Linear(192, 3)).eval() if has_teacher else None
     kind = {} if has_teacher else {"labels": "hard", "loss": "ce"}
     config = EvaluateConfig.for_recipe(
-        "delt", epochs=1, student="convnet-3", student_width=0.0625, student_stem="small", batch_size=4,
-        learning_rate=1e-3, rand_augment="none", ema_decay=0.0, precision="float32", min_crop=0.25, **kind,
-    )  # fmt: skip
+        "delt",
+        epochs=1,
+        student="convnet-3",
+        student_width=0.0625,
+        student_stem="small",
+        batch_size=4,
+        learning_rate=1e-3,
+        rand_augment="none",
+        ema_decay=0.0,
+        precision="float32",
+        min_crop=0.25,
+        **kind,
+    )
     plain, fast, gap = _side_by_side(table, teacher, config, 0, torch.device("cpu"))
     assert plain > 0
     assert fast > 0

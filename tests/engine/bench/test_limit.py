@@ -25,8 +25,10 @@ def test_every_call_is_found_with_the_size_of_its_input() -> None:
     network = Twice()
     found = limit._calls(network, torch.rand(2, 3, 9, 9))
     assert [(layer, tuple(shape)) for layer, shape in found] == [
-        (network.first, (2, 3, 9, 9)), (network.first, (2, 3, 9, 9)), (network.last, (2, 3, 9, 9)),
-    ]  # fmt: skip
+        (network.first, (2, 3, 9, 9)),
+        (network.first, (2, 3, 9, 9)),
+        (network.last, (2, 3, 9, 9)),
+    ]
     assert not network.first._forward_hooks
 
 

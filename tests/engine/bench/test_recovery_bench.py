@@ -35,8 +35,9 @@ def test_schedules_have_the_published_proportions():
 
 def test_cases_are_found_by_name_in_the_order_given():
     assert [case.name for case in find_cases(("photos", "resnet18-32", "photos"), quick=True)] == [
-        "photos", "resnet18-32",
-    ]  # fmt: skip
+        "photos",
+        "resnet18-32",
+    ]
     assert find_cases((), quick=False, device_type="cuda") == CASES
     own = ("resnet18-32-packed", "resnet18-224", "resnet50-224")
     for device_type in ("cpu", "mps"):
@@ -134,9 +135,10 @@ def test_convolutions_of_the_plain_loop_may_use_tf32(small, monkeypatch):
     compare = recovery._compare_loops
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     monkeypatch.setattr(
-        recovery, "_compare_loops",
+        recovery,
+        "_compare_loops",
         lambda *args, **values: seen.append(torch.backends.cudnn.allow_tf32) or compare(*args, **values),
-    )  # fmt: skip
+    )
     list(recovery.bench_recovery([TINY], quick=True, rounds=1, device=CPU))
     assert seen == [True]
     assert torch.backends.cudnn.allow_tf32 is False

@@ -31,9 +31,14 @@ def test_published_teachers() -> None:
     """The values of RDED's README."""
     published = {name: entry.teacher_accuracy for name, entry in CATALOGUE.items() if entry.teacher_accuracy}
     assert published == {
-        "cifar10": 93.86, "cifar100": 72.27, "tiny-imagenet": 61.98, "imagenette": 90.0, "imagewoof": 75.0,
-        "imagenet-100": 83.4, "imagenet-1k": 69.76,
-    }  # fmt: skip
+        "cifar10": 93.86,
+        "cifar100": 72.27,
+        "tiny-imagenet": 61.98,
+        "imagenette": 90.0,
+        "imagewoof": 75.0,
+        "imagenet-100": 83.4,
+        "imagenet-1k": 69.76,
+    }
 
 
 def test_names_of_labels_are_torchvisions() -> None:

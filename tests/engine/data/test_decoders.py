@@ -15,7 +15,7 @@ from delt_engine.data import decoders
 from delt_engine.data.dataset import ArrayImages
 from delt_engine.data.decoder import answer, serve
 from delt_engine.data.decoders import DecodedImages, paying_workers
-from delt_engine.data.files import FileImages
+from delt_engine.data.loader import FileImages
 from delt_engine.errors import DataError
 
 SIZE = 8

@@ -40,8 +40,17 @@ def random(seed: int = 0) -> np.random.Generator:
 
 def test_sizes_labels_and_names(photos: Dataset) -> None:
     assert photos.spec.class_names == (
-        "astronaut", "cat", "coffee", "galaxy", "tissue", "motorcycle", "retina", "rocket", "flower", "temple",
-    )  # fmt: skip
+        "astronaut",
+        "cat",
+        "coffee",
+        "galaxy",
+        "tissue",
+        "motorcycle",
+        "retina",
+        "rocket",
+        "flower",
+        "temple",
+    )
     assert np.bincount(photos.train.labels).tolist() == [500] * 10
     assert np.bincount(photos.test.labels).tolist() == [100] * 10
     assert photos.train.names[12] == "train/astronaut/00012"
@@ -116,9 +125,11 @@ def test_every_square_lies_in_one_cell_of_its_split(split: str, angle: float) ->
         inside = [
             index
             for index, (top, left, tall, wide) in enumerate(cells)
-            if top - 1e-9 <= low_row and left - 1e-9 <= low_column
-            and high_row <= top + tall + 1e-9 and high_column <= left + wide + 1e-9
-        ]  # fmt: skip
+            if top - 1e-9 <= low_row
+            and left - 1e-9 <= low_column
+            and high_row <= top + tall + 1e-9
+            and high_column <= left + wide + 1e-9
+        ]
         assert len(inside) == 1
         used.add(inside[0])
     assert len(used) > 0.9 * len(cells)

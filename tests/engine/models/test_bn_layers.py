@@ -5,15 +5,25 @@ import torch
 from torch import nn
 
 from delt_engine.errors import CheckpointError
-from delt_engine.models.catalogue import build_network
-from delt_engine.models.statistics import bn_layers
+from delt_engine.models.bn_layers import bn_layers
+from delt_engine.models.networks import build_network
 
 
 @pytest.mark.parametrize(
     "name",
-    ["resnet18", "resnet50", "convnet-3", "mobilenet_v2", "shufflenet_v2_x0_5", "densenet121", "regnet_x_400mf",
-     "efficientnet_b0", "googlenet", "resnet10t"],
-)  # fmt: skip
+    [
+        "resnet18",
+        "resnet50",
+        "convnet-3",
+        "mobilenet_v2",
+        "shufflenet_v2_x0_5",
+        "densenet121",
+        "regnet_x_400mf",
+        "efficientnet_b0",
+        "googlenet",
+        "resnet10t",
+    ],
+)
 def test_layers_come_as_the_forward_pass_meets_them(name):
     network = build_network(name, 4, image_size=32).eval()
     layers, met = bn_layers(network), []

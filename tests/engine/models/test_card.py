@@ -19,10 +19,22 @@ from delt_engine.models.card import (
 )
 
 CARD = TeacherCard(
-    name="made", network="resnet18", width=0.25, stem="small", num_classes=2, class_names=("cat", "été"), image_size=32,
-    mean=(0.5, 0.4, 0.3), std=(0.2, 0.2, 0.1), dataset="photos", dataset_fingerprint="d1", accuracy=94.5, epochs=3,
-    source="delt squeeze, seed 0", fingerprint="f1",
-)  # fmt: skip
+    name="made",
+    network="resnet18",
+    width=0.25,
+    stem="small",
+    num_classes=2,
+    class_names=("cat", "été"),
+    image_size=32,
+    mean=(0.5, 0.4, 0.3),
+    std=(0.2, 0.2, 0.1),
+    dataset="photos",
+    dataset_fingerprint="d1",
+    accuracy=94.5,
+    epochs=3,
+    source="delt squeeze, seed 0",
+    fingerprint="f1",
+)
 
 
 def write(path, card=CARD, **changes):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from delt_engine.errors import ConfigError
-from delt_engine.models.catalogue import NETWORKS, build_network, network_names, resolve_stem, stem_of
+from delt_engine.models.networks import NETWORKS, build_network, network_names, resolve_stem, stem_of
 
 
 def parameters(network: torch.nn.Module) -> int:
@@ -38,9 +38,21 @@ def test_quarter_width_resnet_by_hand():
 
 @pytest.mark.parametrize(
     "name",
-    ["resnet18", "convnet-4", "mobilenet_v3_small", "shufflenet_v2_x0_5", "efficientnet_b0", "densenet121",
-     "regnet_x_400mf", "mnasnet0_5", "googlenet", "resnet10t", "vit_tiny_patch16_224", "efficientnet_lite0"],
-)  # fmt: skip
+    [
+        "resnet18",
+        "convnet-4",
+        "mobilenet_v3_small",
+        "shufflenet_v2_x0_5",
+        "efficientnet_b0",
+        "densenet121",
+        "regnet_x_400mf",
+        "mnasnet0_5",
+        "googlenet",
+        "resnet10t",
+        "vit_tiny_patch16_224",
+        "efficientnet_lite0",
+    ],
+)
 def test_families_take_32_px(name):
     network = build_network(name, 5, image_size=32).eval()
     with torch.no_grad():
@@ -110,5 +122,5 @@ def test_stem_of_a_network_without_a_small_one_is_stock():
 
 
 def test_listing_needs_no_torch():
-    code = "import delt_engine.models.catalogue, sys; assert 'torch' not in sys.modules and 'timm' not in sys.modules"
+    code = "import delt_engine.models.networks, sys; assert 'torch' not in sys.modules and 'timm' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

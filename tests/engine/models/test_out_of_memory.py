@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from delt_engine.models.out_of_memory import free_reserve, is_out_of_memory
+from delt_engine.models.device_memory import free_reserve, is_out_of_memory
 
 
 @pytest.mark.parametrize(

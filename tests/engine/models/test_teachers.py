@@ -10,15 +10,23 @@ from tiny_data import tiny_dataset
 from torch import nn
 
 from delt_engine.errors import CheckpointError, DataError
-from delt_engine.models.catalogue import build_network
 from delt_engine.models.checkpoints import save_teacher, weights_fingerprint
+from delt_engine.models.networks import build_network
 from delt_engine.models.teachers import Teacher, check_teacher, load_teacher, predict
 
 SETTINGS = {
-    "name": "colours", "network": "convnet-3", "width": 0.05, "stem": "stock", "num_classes": 3,
-    "class_names": ("red", "green", "blue"), "image_size": 8, "mean": (0.4, 0.4, 0.4), "std": (0.3, 0.3, 0.3),
-    "dataset": "colours", "accuracy": None,
-}  # fmt: skip
+    "name": "colours",
+    "network": "convnet-3",
+    "width": 0.05,
+    "stem": "stock",
+    "num_classes": 3,
+    "class_names": ("red", "green", "blue"),
+    "image_size": 8,
+    "mean": (0.4, 0.4, 0.4),
+    "std": (0.3, 0.3, 0.3),
+    "dataset": "colours",
+    "accuracy": None,
+}
 COLOUR_CARD = replace(CARD, **SETTINGS)
 
 
@@ -63,12 +71,16 @@ def test_own_teacher_needs_no_dataset_and_knows_its_network_better(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"class_names": ("green", "red", "blue")},
-         r"the same classes in another order than colours has: class 0 is 'green' in the teacher and 'red' in"),
-        ({"class_names": ("red", "lime", "blue")},
-         r"other classes than colours has: class 1 is 'lime' in the teacher and 'green' in the dataset"),
+        (
+            {"class_names": ("green", "red", "blue")},
+            r"the same classes in another order than colours has: class 0 is 'green' in the teacher and 'red' in",
+        ),
+        (
+            {"class_names": ("red", "lime", "blue")},
+            r"other classes than colours has: class 1 is 'lime' in the teacher and 'green' in the dataset",
+        ),
     ],
-)  # fmt: skip
+)
 def test_other_classes_are_named(tmp_path, change, message):
     path = save_teacher(tmp_path / "mine.safetensors", convnet(), replace(COLOUR_CARD, **change))
     with pytest.raises(CheckpointError, match=message):
@@ -105,9 +117,13 @@ def test_foreign_checkpoint_takes_its_card_from_the_dataset(tmp_path):
     torch.save({"model": network.state_dict()}, tmp_path / "theirs.pth")
     found = load_teacher(str(tmp_path / "theirs.pth"), dataset=tiny_dataset(), network="convnet-3", width=0.05)
     assert found.card == replace(
-        COLOUR_CARD, name="theirs", dataset_fingerprint="tiny", epochs=None, source="checkpoint theirs.pth",
+        COLOUR_CARD,
+        name="theirs",
+        dataset_fingerprint="tiny",
+        epochs=None,
+        source="checkpoint theirs.pth",
         fingerprint=weights_fingerprint(network.state_dict()),
-    )  # fmt: skip
+    )
     assert not found.network.training
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from delt_engine.config import RecoverConfig
 from delt_engine.errors import CheckpointError
-from delt_engine.models.catalogue import build_network
+from delt_engine.models.networks import build_network
 from delt_engine.recovery.folding import FoldedNorm, MeasuredNorm, fold
 from delt_engine.recovery.loop import recover
 from delt_engine.recovery.objective import Objective
@@ -56,10 +56,15 @@ class DepthwiseNet(nn.Module):
         super().__init__()
         self.stem = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1, bias=False), nn.BatchNorm2d(4), nn.ReLU6(inplace=True))
         self.block = nn.Sequential(
-            nn.Conv2d(4, 8, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU6(inplace=True),
-            nn.Conv2d(8, 8, 3, padding=1, groups=8, bias=False), nn.BatchNorm2d(8), nn.ReLU6(inplace=True),
-            nn.Conv2d(8, 4, 1, bias=False), nn.BatchNorm2d(4),
-        )  # fmt: skip
+            nn.Conv2d(4, 8, 1, bias=False),
+            nn.BatchNorm2d(8),
+            nn.ReLU6(inplace=True),
+            nn.Conv2d(8, 8, 3, padding=1, groups=8, bias=False),
+            nn.BatchNorm2d(8),
+            nn.ReLU6(inplace=True),
+            nn.Conv2d(8, 4, 1, bias=False),
+            nn.BatchNorm2d(4),
+        )
         self.head = nn.Linear(4, 3)
 
     def forward(self, images):
@@ -163,10 +168,15 @@ def teacher_of(name: str, width: float):
 
 def test_timm_s_norm_with_an_activation_folds_and_keeps_it():
     timm_norm = pytest.importorskip("timm.layers").BatchNormAct2d
-    network = teacher(nn.Sequential(
-        nn.Conv2d(3, 4, 3, bias=False), timm_norm(4, act_layer=nn.SiLU), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
-        nn.Linear(4, 3),
-    )).double()  # fmt: skip
+    network = teacher(
+        nn.Sequential(
+            nn.Conv2d(3, 4, 3, bias=False),
+            timm_norm(4, act_layer=nn.SiLU),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(4, 3),
+        )
+    ).double()
     assert fold(network).folded == 1
     images, labels = features_of(4, 3, SIZE, SIZE), torch.tensor([0, 1, 2, 0])
     for mine, theirs in zip(outcome(network, images, labels, fold=True), outcome(network, images, labels), strict=True):

@@ -7,7 +7,7 @@ from tiny_networks import MEAN, STD, ResidualNet, batch, conv_net, teacher
 from torch import nn
 
 from delt_engine.config import RecoverConfig
-from delt_engine.data.tensors import value_bounds
+from delt_engine.data.pixels import value_bounds
 from delt_engine.errors import CheckpointError, ShapeError
 from delt_engine.recovery.batches import plan_batches
 from delt_engine.recovery.curriculum import crop_scale_at, learning_rate_at

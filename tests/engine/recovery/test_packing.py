@@ -20,10 +20,14 @@ CLASSES = 3
 
 
 def start(plan):
-    return torch.stack([
-        torch.randn(3, SIZE, SIZE, generator=generator(0, "start", slot.class_index, slot.index), dtype=torch.float64)
-        for slot in plan.slots
-    ])  # fmt: skip
+    return torch.stack(
+        [
+            torch.randn(
+                3, SIZE, SIZE, generator=generator(0, "start", slot.class_index, slot.index), dtype=torch.float64
+            )
+            for slot in plan.slots
+        ]
+    )
 
 
 def steps_of(plan, network, config=CONFIG, **values):
@@ -105,10 +109,14 @@ def test_crops_are_needed_for_each_group():
         ({}, "cuda", 224, FastPath("bfloat16", True, 1)),
         ({"batch_size": 1, "ipc": 1}, "cuda", 8, FastPath("bfloat16", True, 16)),
         ({}, "mps", 32, FastPath("float32", True, 1)),
-        ({"precision": "bfloat16", "fold": "off", "pack": 3, "compile": "on"}, "cpu", 32,
-         FastPath("bfloat16", False, 3, True)),
+        (
+            {"precision": "bfloat16", "fold": "off", "pack": 3, "compile": "on"},
+            "cpu",
+            32,
+            FastPath("bfloat16", False, 3, True),
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_auto_means(changes, device, size, expected):
     chosen = choose(RecoverConfig(**changes), device, size)
     assert chosen == expected

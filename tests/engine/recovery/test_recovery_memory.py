@@ -8,7 +8,7 @@ from torch import nn
 
 from delt_engine.config import RecoverConfig
 from delt_engine.errors import CheckpointError
-from delt_engine.models.catalogue import build_network
+from delt_engine.models.networks import build_network
 from delt_engine.recovery.memory import predict
 from delt_engine.recovery.speed import FastPath
 

@@ -21,9 +21,14 @@ def rates(most: int, seconds=None, config: RecoverConfig = CONFIG, network=None,
         ends = iter([moment for each in seconds for moment in (10.0, 10.0 + each)])
         clock = {"clock": lambda: next(ends)}
     return trial.pack_rates(
-        network or teacher(conv_net()), config, fast or FastPath(fold=True), image_size=SIZE, device=CPU, most=most,
+        network or teacher(conv_net()),
+        config,
+        fast or FastPath(fold=True),
+        image_size=SIZE,
+        device=CPU,
+        most=most,
         **clock,
-    )  # fmt: skip
+    )
 
 
 def test_the_number_is_doubled_until_the_rate_stays() -> None:
@@ -39,9 +44,16 @@ def test_no_more_batches_are_tried_than_there_are() -> None:
     assert list(rates(1, (1.0,))) == [1]
 
 
-@pytest.mark.parametrize(("found", "best"), [
-    ({}, 1), ({1: 5.0}, 1), ({1: 100.0, 2: 50.0}, 1), ({1: 100.0, 2: 104.0}, 1), ({1: 100.0, 2: 106.0, 4: 110.0}, 2),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("found", "best"),
+    [
+        ({}, 1),
+        ({1: 5.0}, 1),
+        ({1: 100.0, 2: 50.0}, 1),
+        ({1: 100.0, 2: 104.0}, 1),
+        ({1: 100.0, 2: 106.0, 4: 110.0}, 2),
+    ],
+)
 def test_the_smallest_number_wins_unless_another_is_clearly_faster(found, best) -> None:
     assert trial.best_pack(found) == best
 

@@ -29,8 +29,10 @@ def test_finished_images_go_out_as_they_are(tmp_path) -> None:
     folder = run.class_folder(1)
     assert archive.read(f"run/{folder}/0002.png") == run.image_path(1, 2).read_bytes()
     assert [name for name in archive.namelist() if name.endswith(".png")] == [
-        "run/cat/0000.png", "run/cat/0002.png", *(f"run/coffee/000{index}.png" for index in range(4)),
-    ]  # fmt: skip
+        "run/cat/0000.png",
+        "run/cat/0002.png",
+        *(f"run/coffee/000{index}.png" for index in range(4)),
+    ]
 
 
 def test_an_earlier_round_is_cut_from_its_strip_with_its_settings(tmp_path) -> None:
@@ -40,8 +42,11 @@ def test_an_earlier_round_is_cut_from_its_strip_with_its_settings(tmp_path) -> N
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(png))), run.snapshot_images(1, 1)[1])
     found = read_image_settings(png)
     assert (found.class_name, found.index, found.iterations, found.experiment.recover) == (
-        "cat", 1, 0, run.experiment.recover,
-    )  # fmt: skip
+        "cat",
+        1,
+        0,
+        run.experiment.recover,
+    )
     assert np.array_equal(
         np.asarray(Image.open(io.BytesIO(archive.read("run/astronaut/0003.png")))), run.snapshot_images(0, 2)[3]
     )

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from delt_engine import files
 from delt_engine.errors import RunError
-from delt_engine.runs import files
 
 
 def refuse(monkeypatch, number: int) -> None:

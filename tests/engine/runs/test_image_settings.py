@@ -12,9 +12,9 @@ from PIL import Image
 
 from delt_engine.config import Experiment, SelectConfig
 from delt_engine.errors import RunError
-from delt_engine.runs.files import png_bytes
+from delt_engine.files import png_bytes
+from delt_engine.pipeline.run import run_experiment
 from delt_engine.runs.image_settings import image_text, read_image_settings
-from delt_engine.runs.pipeline import run_experiment
 from delt_engine.runs.store import Run
 
 pytest_plugins = ["tiny_world"]

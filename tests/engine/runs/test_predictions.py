@@ -7,11 +7,12 @@ import pytest
 import torch
 from fake_runs import fake_experiment, prepare
 
-from delt_engine.data.tensors import normalise, to_pixels
+from delt_engine.data.pixels import normalise, to_pixels
 from delt_engine.errors import RunCancelled
+from delt_engine.jobs import worker
 from delt_engine.models.teachers import load_teacher
-from delt_engine.runs import recovering, worker
-from delt_engine.runs.pipeline import resume_run, run_experiment
+from delt_engine.pipeline import recover
+from delt_engine.pipeline.run import resume_run, run_experiment
 from delt_engine.runs.predictions import (
     Prediction,
     is_due,
@@ -23,7 +24,7 @@ from delt_engine.runs.predictions import (
     rounds_predicted,
     write_predictions,
 )
-from delt_engine.runs.records import RunOptions
+from delt_engine.runs.record import RunOptions
 from delt_engine.runs.store import Run
 
 pytest_plugins = ["tiny_world"]
@@ -67,7 +68,7 @@ def test_waiting_images_are_not_looked_at_again(world, settings, often) -> None:
 
 def test_looking_changes_no_image(world, settings, often, monkeypatch) -> None:
     looked = finished(world / "a", settings())
-    monkeypatch.setattr(recovering, "predict_shown", lambda job, plan, images, round_number: None)
+    monkeypatch.setattr(recover, "predict_shown", lambda job, plan, images, round_number: None)
     plain = finished(world / "b", settings())
     assert said(looked)
     assert not said(plain)
@@ -79,7 +80,7 @@ def test_looking_changes_no_image(world, settings, often, monkeypatch) -> None:
 
 def test_a_stopped_run_ends_with_the_same_numbers(world, settings, often, monkeypatch) -> None:
     whole = finished(world / "a", settings())
-    loop = recovering.recover
+    loop = recover.recover
 
     def watched(*args, **kwargs):
         for step in loop(*args, **kwargs):
@@ -88,7 +89,7 @@ def test_a_stopped_run_ends_with_the_same_numbers(world, settings, often, monkey
             yield step
 
     with monkeypatch.context() as stopping:
-        stopping.setattr(recovering, "recover", watched)
+        stopping.setattr(recover, "recover", watched)
         run = Run.create(world / "b", settings())
         with pytest.raises(RunCancelled):
             list(run_experiment(run))
@@ -135,13 +136,13 @@ def test_a_damaged_file_counts_as_none(tmp_path, text) -> None:
 
 def test_the_teacher_is_asked_with_gradients_off(world, settings, often, monkeypatch) -> None:
     modes = []
-    plain = recovering.write_predictions
+    plain = recover.write_predictions
 
     def watched(*args):
         modes.append(torch.is_grad_enabled())
         return plain(*args)
 
-    monkeypatch.setattr(recovering, "write_predictions", watched)
+    monkeypatch.setattr(recover, "write_predictions", watched)
     finished(world / "a", settings())
     assert modes
     assert not any(modes)

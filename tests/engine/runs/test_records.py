@@ -8,7 +8,7 @@ import pytest
 from fake_runs import fake_experiment
 
 from delt_engine.errors import RunError
-from delt_engine.runs.records import ProcessRecord, RunRecord, now, read_record, versions
+from delt_engine.runs.record import ProcessRecord, RunRecord, now, read_record, versions
 
 
 def record() -> RunRecord:
@@ -41,7 +41,7 @@ def test_times_are_utc_and_sort_as_text() -> None:
 
 
 def test_versions_of_what_is_missing_say_so(monkeypatch) -> None:
-    from delt_engine.runs import records
+    from delt_engine.runs import record as records
 
     def missing(name):
         raise records.metadata.PackageNotFoundError(name)

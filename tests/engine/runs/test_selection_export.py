@@ -11,19 +11,26 @@ from PIL import Image
 from tiny_data import tiny_dataset
 
 from delt_engine.config import RankConfig, SelectConfig
-from delt_engine.ranking import Ranking
-from delt_engine.recovery.schedule import EarlyLateSchedule
+from delt_engine.config.schedule import EarlyLateSchedule
+from delt_engine.patches.ranking import Ranking
+from delt_engine.patches.selection import patch_pixels, read_selection, select
 from delt_engine.runs.selection_export import SCORE_COLUMNS, scores_csv, selection_zip
-from delt_engine.selection import patch_pixels, read_selection, select
 
 DATA = tiny_dataset(train=6)
 N = len(DATA.train)
 RANKING = Ranking(
-    image_index=np.arange(N), crop_box=np.tile([0, 0, 8, 8], (N, 1)), label=DATA.train.labels,
-    true_class_prob=np.random.default_rng(0).permutation(N).astype(np.float32) / N, dataset="colours",
-    dataset_fingerprint="d", teacher="t", teacher_fingerprint="t", image_size=8, config=RankConfig(),
+    image_index=np.arange(N),
+    crop_box=np.tile([0, 0, 8, 8], (N, 1)),
+    label=DATA.train.labels,
+    true_class_prob=np.random.default_rng(0).permutation(N).astype(np.float32) / N,
+    dataset="colours",
+    dataset_fingerprint="d",
+    teacher="t",
+    teacher_fingerprint="t",
+    image_size=8,
+    config=RankConfig(),
     class_names=DATA.spec.class_names,
-)  # fmt: skip
+)
 SCHEDULE = EarlyLateSchedule(2, 20, 10)
 SELECTED = select(RANKING, DATA.train.names, SCHEDULE, SelectConfig(), seed=0, classes=[0, 2])
 
@@ -32,8 +39,10 @@ def test_the_zip_is_an_image_folder_with_the_selection_beside_it(tmp_path) -> No
     with zipfile.ZipFile(io.BytesIO(selection_zip(DATA, SELECTED))) as file:
         names = file.namelist()
         file.extractall(tmp_path)
-    assert names == ["selection.csv", *(f"images/{folder}/{index:04d}.png" for folder in ("0-red", "2-blue")
-                                        for index in (0, 1))]  # fmt: skip
+    assert names == [
+        "selection.csv",
+        *(f"images/{folder}/{index:04d}.png" for folder in ("0-red", "2-blue") for index in (0, 1)),
+    ]
     assert read_selection(tmp_path / "selection.csv") == SELECTED
     found = np.asarray(Image.open(tmp_path / names[1]))
     np.testing.assert_array_equal(found, patch_pixels(DATA, SELECTED[0]))

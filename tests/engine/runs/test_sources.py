@@ -49,6 +49,8 @@ def test_only_what_is_no_run_looks_for_a_teacher_of_its_own(tmp_path) -> None:
     hard = EvaluateConfig.for_recipe("hard")
     named = hard.replace(student="resnet18")
     sources = [find_source(run.path), find_source("real")]
-    asked = [[asks_for_teacher(Experiment(evaluate=config), source) for config in (EvaluateConfig(), hard, named)]
-             for source in sources]  # fmt: skip
+    asked = [
+        [asks_for_teacher(Experiment(evaluate=config), source) for config in (EvaluateConfig(), hard, named)]
+        for source in sources
+    ]
     assert asked == [[False, False, False], [True, True, False]]

@@ -8,11 +8,12 @@ import os
 import pytest
 from fake_runs import fake_experiment, fake_images, make_finished_run, make_half_done_run, prepare
 
+from delt_engine import files
 from delt_engine.errors import RunError
-from delt_engine.runs import files, store
+from delt_engine.runs import store
 from delt_engine.runs.naming import class_folders, new_run_path, relevant_settings, with_absolute_paths
 from delt_engine.runs.processes import identity, this_process
-from delt_engine.runs.records import SCHEMA_VERSION
+from delt_engine.runs.record import SCHEMA_VERSION
 from delt_engine.runs.store import Run, list_runs
 
 
@@ -203,8 +204,11 @@ def test_selection_is_read_back(tmp_path) -> None:
     run = prepare(tmp_path / "a")
     selection = run.selection()
     assert [(image.class_index, image.index, image.start_round) for image in selection[:4]] == [
-        (0, 0, 1), (0, 1, 2), (0, 2, 3), (0, 3, 4),
-    ]  # fmt: skip
+        (0, 0, 1),
+        (0, 1, 2),
+        (0, 2, 3),
+        (0, 3, 4),
+    ]
     assert selection[0].patches[0].source == "train/astronaut/00000"
     with pytest.raises(RunError, match="no selection.csv yet"):
         Run.create(tmp_path / "b", fake_experiment()).selection()

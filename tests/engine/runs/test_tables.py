@@ -58,8 +58,12 @@ def test_markdown_keeps_its_columns_whatever_the_names_hold() -> None:
 def test_latex_has_booktabs_rules_and_escapes_every_letter_of_its_own() -> None:
     lines = to_latex(ROWS, COLUMNS, note="60 of\n300 epochs").splitlines()
     assert lines[:5] == [
-        "% 60 of 300 epochs", r"\begin{tabular}{lr}", r"\toprule", r"Name & Top-1 (\%) \\", r"\midrule",
-    ]  # fmt: skip
+        "% 60 of 300 epochs",
+        r"\begin{tabular}{lr}",
+        r"\toprule",
+        r"Name & Top-1 (\%) \\",
+        r"\midrule",
+    ]
     assert lines[5] == r"SRe\textsuperscript{2}L & 41.3 $\pm$ 0.8 \\"
     assert lines[6] == r"a\textbar{}b, \textquotedbl{}c\textquotedbl{} \& d\_e \textbackslash{} 50\% \$x\$ & 7.0 \\"
     assert lines[7:] == [r"-- & -- \\", r"\bottomrule", r"\end{tabular}"]

@@ -1,0 +1,132 @@
+"""All settings of one run, gathered: how an experiment is read, written and validated."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import field_validator
+
+from delt_engine.config.methods import METHOD_STAGES, stage_settings
+from delt_engine.config.patches import RankConfig, SelectConfig
+from delt_engine.config.recover import RecoverConfig
+from delt_engine.config.settings import Settings, setting
+from delt_engine.config.squeeze import SqueezeConfig
+from delt_engine.config.students import EvaluateConfig, RelabelConfig
+from delt_engine.errors import ConfigError
+
+
+class Experiment(Settings):
+    """Everything one run needs: the data, the teacher, and the settings of each stage."""
+
+    dataset: str = setting(
+        "photos",
+        "Name of a dataset in the catalogue, or a folder with one folder of images a class.",
+        title="Dataset",
+        more=False,
+    )
+    image_size: int | None = setting(
+        None,
+        "Side of the square images in pixels; as the dataset has it when not given.",
+        title="Image size",
+        ge=8,
+        le=1024,
+    )
+    teacher: str = setting(
+        "auto",
+        "Shipped or trained teacher by name, or a checkpoint file; auto finds one for the dataset.",
+        title="Teacher",
+    )
+    classes: tuple[str, ...] | None = setting(None, "Recover these classes only; all when not given.", title="Classes")
+    seed: int = setting(
+        0, "The same seed on the same device gives the same images.", title="Seed", ge=0, le=2**31 - 1, more=False
+    )
+    device: str = setting("auto", "auto, cpu, cuda, cuda:1, ... or mps.", title="Device")
+    squeeze: SqueezeConfig = SqueezeConfig()
+    rank: RankConfig = RankConfig()
+    select: SelectConfig = SelectConfig()
+    recover: RecoverConfig = RecoverConfig()
+    relabel: RelabelConfig = RelabelConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _classes_given(cls, value: Any) -> Any:
+        if value is not None and not isinstance(value, str) and len(tuple(value)) == 0:
+            raise ConfigError("classes: an empty list given, but at least one class is needed.")
+        return value
+
+    @classmethod
+    def for_method(
+        cls, method: str, *, size: int | None = None, recover: Mapping[str, Any] | None = None, **values: Any
+    ) -> Experiment:
+        """Return an experiment with a method's settings in every stage, and ``values`` on top.
+
+        Args:
+            method: its name.
+            size: side of the dataset's images in pixels, for what depends on it; ``image_size`` when not given.
+            recover: settings of the recovery on top of the method's.
+            values: settings of the experiment; of a stage a mapping on top of the method's, or a whole record.
+
+        Raises:
+            ConfigError: an unknown method or name, or a value that is not allowed.
+
+        >>> Experiment.for_method("rded", size=224, rank={"crops": 3}).rank.crops
+        3
+        """
+        values["recover"] = RecoverConfig.for_method(method, **(recover or {}))
+        for stage, settings in stage_settings(method, size or values.get("image_size")).items():
+            given = values.get(stage, {})
+            if isinstance(given, Mapping):
+                values[stage] = {**settings, **given}
+        return cls(**values)
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any], size_of: Callable[[str], int | None] | None = None) -> Experiment:
+        """Read an experiment from plain values; ``recover.method`` and ``evaluate.recipe`` set their defaults first.
+
+        Args:
+            values: settings by name, of a stage as a mapping.
+            size_of: tells the side of a dataset's images in pixels, for methods in which something depends on it.
+
+        Raises:
+            ConfigError: an unknown name or a value that is not allowed.
+        """
+        values = dict(values)
+        evaluate = values.get("evaluate")
+        if isinstance(evaluate, Mapping):
+            evaluate = dict(evaluate)
+            values["evaluate"] = EvaluateConfig.for_recipe(evaluate.pop("recipe", "delt"), **evaluate)
+        recover = values.get("recover")
+        if not isinstance(recover, Mapping):
+            return cls(**values)
+        recover = dict(recover)
+        method = recover.pop("method", "delt")
+        size = size_of(str(values.get("dataset", "photos"))) if size_of and method in METHOD_STAGES else None
+        return cls.for_method(method, **{**values, "recover": recover, "size": values.get("image_size") or size})
+
+    @classmethod
+    def read(cls, path: str | Path, size_of: Callable[[str], int | None] | None = None) -> Experiment:
+        """Read an experiment from a YAML or JSON file; see :meth:`from_mapping`.
+
+        Raises:
+            ConfigError: no such file, not YAML, or a value that is not allowed.
+        """
+        path = Path(path)
+        try:
+            values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(f"experiment: {path} cannot be read ({error.strerror}).") from None
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            first_line = str(error).splitlines()[0]
+            raise ConfigError(f"experiment: {path} is neither YAML nor JSON ({first_line}).") from None
+        if not isinstance(values, Mapping):
+            raise ConfigError(f"experiment: {path} must hold names and values, but holds {type(values).__name__}.")
+        return cls.from_mapping(values, size_of)
+
+    def to_yaml(self) -> str:
+        """Return the experiment as YAML that :meth:`read` takes back."""
+        return yaml.safe_dump(json.loads(self.model_dump_json()), sort_keys=False, allow_unicode=True)

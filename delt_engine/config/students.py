@@ -1,0 +1,367 @@
+"""Settings of relabelling and of student training: the evaluation recipes of the field as named records.
+
+A number is only comparable with another one of the same recipe, so a recipe is a name, and what was changed against
+it is told beside every result (:meth:`EvaluateConfig.changes`).
+
+Source: each recipe names its own; the rules for batch size and learning rate are DELT's and RDED's shared evaluation
+code (DELT Table 8a and 8c give the same numbers for the cases they list).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import model_validator
+
+from delt_engine.config.methods import SMALL_IMAGES
+from delt_engine.config.settings import Settings, field_specs, setting
+from delt_engine.errors import ConfigError
+
+Recipe = Literal["delt", "sre2l", "rded", "edc", "hard"]
+
+RECIPES: dict[str, dict[str, Any]] = {
+    "delt": {},
+    "rded": {"rand_augment": "none", "min_crop": None, "shuffle_patches": True, "validate_from": 0.8},
+    "sre2l": {"batch_size": 1024, "lr_schedule": "cosine", "rand_augment": "none", "min_crop": 0.08},
+    "edc": {
+        "batch_size": 25,
+        "loss": "mse-ce",
+        "cross_entropy_weight": 0.025,
+        "epochs": 1000,
+        "lr_schedule": "steps",
+        "min_crop": 0.5,
+        "rand_augment": "none",
+        "ema_decay": 0.99,
+    },
+    "hard": {"labels": "hard", "loss": "ce"},
+}
+"""What a recipe changes against DELT's.
+
+Source: rded: RDED's validation code (no RandAugment, patches shuffled, crops by :func:`min_crop_rule`, validation in
+the last fifth). sre2l: SRe2L's ImageNet-1K training (batch 1024, plain cosine, crops from 0.08). edc: EDC's CIFAR-10
+training (batch 25, 1,000 epochs, steps, MSE on logits and 0.025 of the cross-entropy, EMA 0.99). hard: DELT's with the
+class itself as the label.
+"""
+
+RECIPE_TITLES = {
+    "delt": "DELT",
+    "sre2l": "SRe2L",
+    "rded": "RDED",
+    "edc": "EDC (small batch, EMA)",
+    "hard": "Hard labels",
+}
+
+_HARD_LOSS = "ce"
+
+
+class RelabelConfig(Settings):
+    """How soft labels are stored."""
+
+    form: Literal["float32", "float16", "uint8"] = setting(
+        "float16",
+        "Number format of a stored label: float32 replays exactly, uint8 is a quarter of it.",
+        title="Label format",
+        more=False,
+        source="SRe2L stores float16",
+    )
+    top_k: int = setting(
+        0,
+        "Classes kept of a label, the most probable ones; the others share the rest evenly. 0 keeps all.",
+        title="Classes kept",
+        ge=0,
+        le=100_000,
+        flag="--top-k",
+        more=False,
+    )
+    directions: int = setting(
+        0,
+        "Numbers that a label is reduced to, its place along the directions in which the teacher's labels differ most. "
+        "0 keeps the classes themselves.",
+        title="Directions kept",
+        ge=0,
+        le=5000,
+        more=False,
+    )
+
+    @model_validator(mode="after")
+    def _one_reduction(self) -> RelabelConfig:
+        if self.top_k and self.directions:
+            raise ConfigError(
+                f"directions: {self.directions} given together with top_k {self.top_k}, but a label is reduced in one "
+                "way; set one of them to 0."
+            )
+        return self
+
+
+class EvaluateConfig(Settings):
+    """How students are trained. Defaults are DELT's; :meth:`for_recipe` gives the others'."""
+
+    recipe: Recipe = setting(
+        "delt", "delt, sre2l, rded, edc or hard: which paper's training it is.", title="Recipe", more=False
+    )
+    student: str = setting(
+        "auto",
+        "Network of the student: a name of torchvision or timm, or convnet-3 to convnet-6; auto takes the teacher's.",
+        title="Student",
+        more=False,
+    )
+    student_width: float | None = setting(
+        None,
+        "Share of the student's published width; the teacher's when its network is taken, else 1.",
+        title="Student width",
+        gt=0,
+        le=4,
+    )
+    student_stem: Literal["auto", "small", "stock"] = setting(
+        "auto", "First layers of the student; auto picks small up to 64 px.", title="Student stem"
+    )
+    epochs: int = setting(
+        300,
+        "Passes over the synthetic images; fewer than the recipe's is told as shortened.",
+        title="Epochs",
+        ge=1,
+        le=100_000,
+        more=False,
+        source="DELT Table 8a",
+    )
+    seeds: int = setting(
+        1,
+        "Students trained, each from another seed; mean and spread are over them.",
+        title="Seeds",
+        ge=1,
+        le=100,
+        more=False,
+    )
+    batch_size: int | None = setting(
+        None,
+        "Images in one training step; by the recipe's rule when not given.",
+        title="Batch size",
+        ge=1,
+        le=65536,
+        flag="--student-batch-size",
+        source="DELT Table 8a: 10 at IPC 1, 50 at IPC 10, 100 at IPC 50",
+    )
+    optimizer: Literal["adamw", "sgd"] = setting(
+        "adamw", "adamw has betas 0.9 and 0.999, sgd has momentum 0.9.", title="Optimiser", source="DELT Table 8a"
+    )
+    learning_rate: float | None = setting(
+        None,
+        "Learning rate at the start; by the student's network when not given.",
+        title="Learning rate",
+        gt=0,
+        le=10,
+        flag="--student-learning-rate",
+        source="DELT Table 8a: 0.001, MobileNet-V2 0.0025",
+    )
+    weight_decay: float = setting(
+        0.01,
+        "Weight decay, on weights of more than one dimension.",
+        title="Weight decay",
+        ge=0,
+        le=1,
+        source="DELT Table 8a",
+    )
+    lr_schedule: Literal["half-cosine", "cosine", "steps"] = setting(
+        "half-cosine",
+        "half-cosine is the first half of a cosine, so it ends at half its start; cosine ends at 0; steps takes a "
+        "tenth of the rate at 80, 90 and 95 % of the epochs.",
+        title="Learning rate over epochs",
+        source="published evaluation code",
+    )
+    temperature: float = setting(
+        20.0,
+        "Both outputs are divided by it before they are compared.",
+        title="Temperature",
+        gt=0,
+        le=1000,
+        source="published evaluation code",
+    )
+    loss: Literal["kl", "kl-t2", "mse-ce", "ce"] = setting(
+        "kl",
+        "kl: Kullback-Leibler divergence at the temperature; kl-t2: times its square; mse-ce: squared error of the "
+        "logits and cross-entropy; ce: cross-entropy with the class.",
+        title="Loss",
+        source="published evaluation code",
+    )
+    cross_entropy_weight: float = setting(
+        0.025, "Weight of the cross-entropy in mse-ce.", title="Cross-entropy weight", ge=0, le=100, source="EDC"
+    )
+    labels: Literal["on-the-fly", "stored", "hard"] = setting(
+        "on-the-fly",
+        "on-the-fly asks the teacher in every step; stored replays what `delt relabel` wrote; hard takes the class.",
+        title="Labels",
+        source="DELT and RDED label on the fly, SRe2L and CDA store",
+    )
+    label_store: str = setting("", "Folder that `delt relabel` wrote, for stored labels.", title="Label store")
+    mix: Literal["cutmix", "mixup", "none"] = setting(
+        "cutmix",
+        "How two images of a batch are mixed; one box or one share for the whole batch.",
+        title="Mix",
+        source="DELT, RDED and SRe2L (ImageNet-1K) take CutMix",
+    )
+    mix_alpha: float = setting(
+        1.0, "Both parameters of the Beta distribution of the share.", title="Mix alpha", gt=0, le=100
+    )
+    rand_augment: str = setting(
+        "auto",
+        "RandAugment in timm's writing, such as m5-n4-mstd1; auto takes the dataset's, none turns it off.",
+        title="RandAugment",
+        source="DELT Table 8c: m5-n4 CIFAR-10, m4-n3 Tiny-ImageNet, m6-n2 ImageNet, mstd 1 each",
+    )
+    min_crop: float | None = setting(
+        0.25,
+        "Smallest area share of a crop; 1 turns crops off. RDED's recipe takes 1 up to 64 px and 0.5 above.",
+        title="Smallest crop",
+        gt=0,
+        le=1,
+        flag="--student-crop-min",
+        source="published evaluation code",
+    )
+    flip: bool = setting(True, "Mirror half of the images.", title="Flips", flag="--student-flip")
+    shuffle_patches: bool = setting(
+        False, "Shuffle the tiles of mosaics before each crop.", title="Shuffle tiles", source="RDED"
+    )
+    ema_decay: float = setting(
+        0.0,
+        "Decay of the running average of the student's weights in a step; 0 keeps none.",
+        title="EMA decay",
+        ge=0,
+        lt=1,
+        source="EDC: 0.99",
+    )
+    validate_every: int = setting(
+        10,
+        "Epochs between two tests; the first and the last epoch are always tested.",
+        title="Test every",
+        ge=1,
+        le=100_000,
+        source="published evaluation code",
+    )
+    validate_from: float = setting(
+        0.0,
+        "Share of the epochs before which nothing but the first epoch is tested.",
+        title="Test from",
+        ge=0,
+        lt=1,
+        source="RDED: 0.8",
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = setting(
+        "auto",
+        "Number format of the training step; auto is bfloat16 on a GPU, float32 elsewhere.",
+        title="Precision",
+        flag="--student-precision",
+    )
+
+    @classmethod
+    def for_recipe(cls, recipe: str, **values: Any) -> EvaluateConfig:
+        """Return the recipe's settings with ``values`` on top.
+
+        Raises:
+            ConfigError: unknown recipe, or a value out of its limits.
+        """
+        if recipe not in RECIPES:
+            raise ConfigError(f"recipe: {recipe!r} given, but it must be one of {', '.join(RECIPES)}.")
+        return cls(**{"recipe": recipe, **RECIPES[recipe], **values})
+
+    @model_validator(mode="after")
+    def _labels_fit(self) -> EvaluateConfig:
+        if (self.labels == "hard") != (self.loss == _HARD_LOSS):
+            raise ConfigError(
+                f"loss: {self.loss!r} given with {self.labels} labels, but hard labels go with 'ce' and soft ones "
+                "with 'kl', 'kl-t2' or 'mse-ce'."
+            )
+        if self.labels == "stored" and not self.label_store:
+            raise ConfigError(
+                "label_store: nothing given, but stored labels need the folder that `delt relabel` wrote."
+            )
+        return self
+
+    @property
+    def is_shortened(self) -> bool:
+        """Whether there are fewer epochs than the recipe has."""
+        return self.epochs < EvaluateConfig.for_recipe(self.recipe).epochs
+
+    def at_size(self, image_size: int) -> EvaluateConfig:
+        """Return the settings with crops for images of a size, where they are left open."""
+        return self if self.min_crop is not None else self.replace(min_crop=min_crop_rule(image_size))
+
+    def changes(self) -> dict[str, tuple[Any, Any]]:
+        """Return what differs from the recipe: name to (the recipe's, this one's), students and seeds aside.
+
+        >>> EvaluateConfig.for_recipe("rded", epochs=30).changes()
+        {'epochs': (300, 30)}
+        """
+        plain = EvaluateConfig.for_recipe(self.recipe)
+        aside = {"recipe", "student", "student_width", "student_stem", "seeds", "label_store"}
+        names = [spec.name for spec in field_specs(type(self)) if spec.name not in aside]
+        pairs = {name: (getattr(plain, name), getattr(self, name)) for name in names}
+        return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def batch_size_rule(ipc: int, num_classes: int, dataset: str = "", student: str = "") -> int:
+    """Return how many images a training step takes when nothing else is said.
+
+    10 at IPC 1, 50 at 10 and 20, 100 above, doubled from 100 classes on; 100 for Tiny-ImageNet; half of it for a
+    ResNet-101 on ImageNet-1K; never more than there are images. Numbers between the published ones take the next lower
+    one's.
+
+    Source: published evaluation code of DELT and RDED.
+
+    >>> batch_size_rule(1, 10), batch_size_rule(10, 10), batch_size_rule(50, 1000), batch_size_rule(1, 5)
+    (10, 50, 200, 5)
+    """
+    size = 10 if ipc < 10 else 50 if ipc < 30 else 100
+    size = 2 * size if num_classes >= 100 else size
+    size = 100 if dataset == "tiny-imagenet" else size
+    size = size // 2 if (dataset, student) == ("imagenet-1k", "resnet101") else size
+    return max(1, min(size, ipc * num_classes))
+
+
+_RATES = (
+    ("mobilenet", 0.0025),
+    ("efficientnet", 0.002),
+    ("vit", 1e-4),
+    ("deit", 1e-4),
+    ("swin", 1e-4),
+    ("alexnet", 1e-4),
+    ("vgg11", 5e-4),
+)
+
+
+def learning_rate_rule(student: str) -> float:
+    """Return AdamW's learning rate for a student when nothing else is said.
+
+    Source: DELT Table 8a; published evaluation code.
+
+    >>> learning_rate_rule("resnet18"), learning_rate_rule("mobilenet_v2"), learning_rate_rule("deit_tiny_patch16_224")
+    (0.001, 0.0025, 0.0001)
+    """
+    return next((rate for name, rate in _RATES if name in student), 0.001)
+
+
+def min_crop_rule(image_size: int) -> float:
+    """Return the smallest area share of RDED's crops: 1 over the tiles along each side of its mosaics.
+
+    Where its images are one patch that is 1, so nothing is cropped.
+
+    Source: RDED's validation code.
+
+    >>> min_crop_rule(32), min_crop_rule(224)
+    (1.0, 0.5)
+    """
+    return 1.0 if image_size <= SMALL_IMAGES else 0.5
+
+
+_RAND_AUGMENT = {"cifar10": "m5-n4-mstd1", "cifar100": "m5-n4-mstd1", "tiny-imagenet": "m4-n3-mstd1"}
+
+
+def rand_augment_rule(dataset: str, image_size: int) -> str:
+    """Return RandAugment's settings for a dataset: those of its own row, else of the nearest image size.
+
+    Source: DELT Table 8c.
+
+    >>> rand_augment_rule("imagenette", 224), rand_augment_rule("photos", 32)
+    ('m6-n2-mstd1', 'm5-n4-mstd1')
+    """
+    by_size = "m5-n4-mstd1" if image_size <= 32 else "m4-n3-mstd1" if image_size <= 64 else "m6-n2-mstd1"
+    return _RAND_AUGMENT.get(dataset, by_size)

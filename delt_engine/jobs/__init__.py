@@ -1,0 +1,1 @@
+"""Processes: how one is started, queued, asked to stop, and which of several ranks it is."""

@@ -1,0 +1,92 @@
+"""Evaluations as the app and other tools see them: what is finished, of which source, and how one is started."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from delt_engine.config import EvaluateConfig, Experiment
+from delt_engine.errors import ConfigError
+from delt_engine.jobs import start
+from delt_engine.runs.examples import example_runs
+from delt_engine.runs.sources import Source, find_source
+from delt_engine.runs.store import Run, list_runs
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A finished evaluation.
+
+    Attributes:
+        run: its own run.
+        result: the ``result`` entry of its run.json; see
+            :meth:`delt_engine.training.records.EvaluationResult.summary`.
+    """
+
+    run: Run
+    result: dict[str, Any]
+
+    @property
+    def source(self) -> str:
+        """What the students were trained on: a run's id or folder, a folder, or ``real``."""
+        return str(self.result["source"])
+
+
+def evaluations(runs: Iterable[Run] | None = None) -> list[Evaluation]:
+    """Return the finished evaluations, newest first, then those that ship with the project.
+
+    Args:
+        runs: where to look; all of this user's and the examples when not given.
+    """
+    found = [*list_runs(), *example_runs()] if runs is None else runs
+    readable = [run for run in found if not run.unreadable]
+    records = [(run, run.record()) for run in readable]
+    return [
+        Evaluation(run, record.result)
+        for run, record in records
+        if record.kind == "evaluate" and record.status == "finished" and record.result
+    ]
+
+
+def evaluations_of(source: str, runs: Iterable[Run] | None = None) -> list[Evaluation]:
+    """Return the finished evaluations of one source, newest first."""
+    return [evaluation for evaluation in evaluations(runs) if evaluation.source == source]
+
+
+def evaluation_experiment(source: Source, evaluate: EvaluateConfig, **changes: Any) -> Experiment:
+    """Return the settings of an evaluation.
+
+    Args:
+        source: of a run the experiment is taken over, so its data, teacher and classes; otherwise they are defaults.
+        evaluate: how students are trained.
+        changes: settings of the experiment on top, such as ``seed`` and ``device``; of a run no others.
+
+    Raises:
+        ConfigError: a setting that the run itself decides, or a value that is not allowed.
+    """
+    fixed = [name for name in changes if name not in ("seed", "device")]
+    if source.run is not None and fixed:
+        raise ConfigError(f"{fixed[0]}: {changes[fixed[0]]!r} given, but run {source.ref} itself says it.")
+    base = source.run.experiment if source.run is not None else Experiment()
+    return base.replace(evaluate=evaluate, **changes)
+
+
+def start_evaluation(source: str | Path | Run, evaluate: EvaluateConfig, **changes: Any) -> Run:
+    """Queue an evaluation and start its process; return at once.
+
+    Args:
+        source: a run, its id or folder, a folder of images, or ``real``; a run that is still at work is waited for.
+        evaluate: how students are trained.
+        changes: see :func:`evaluation_experiment`.
+
+    Raises:
+        DataError: no such source.
+        ConfigError: a value that is not allowed.
+        RunError: the run folder or the process cannot be made.
+    """
+    found = find_source(source.path if isinstance(source, Run) else source)
+    if found.run is not None and not found.run.is_active:
+        found.check_ready()
+    return start.start(evaluation_experiment(found, evaluate, **changes), kind="evaluate", source=found.ref)

@@ -1,0 +1,83 @@
+"""How fast this machine is, as far as it is known: short measurements that are kept, and finished runs.
+
+A measurement is one small JSON file in ``<home>/rates/``, named by what it is for, so a new one replaces the old.
+Finished runs count as measurements of what they ran.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+from delt_engine import files
+from delt_engine.analysis.cost import Rate, RateKey, largest_batch
+from delt_engine.config import Experiment
+from delt_engine.jobs.worker import device_lock_name
+from delt_engine.paths import home, runs_dir
+from delt_engine.runs.store import Run
+
+
+def rate_key(experiment: Experiment, num_classes: int, teacher: str, image_size: int) -> RateKey:
+    """Return what the speed of a run depends on.
+
+    Args:
+        experiment: its settings; the device is guessed where it says ``auto``.
+        num_classes: classes it recovers.
+        teacher: fingerprint of its teacher.
+        image_size: side of its images.
+    """
+    device = device_lock_name(experiment.device).partition("-")[0]
+    return RateKey(device, teacher, image_size, largest_batch(experiment.recover, num_classes))
+
+
+def keep_rate(rate: Rate) -> Path:
+    """Keep a measurement and return its file.
+
+    Raises:
+        RunError: the disk refuses.
+    """
+    digest = hashlib.sha256(repr((rate.key, rate.device_name)).encode()).hexdigest()[:16]
+    path = home() / "rates" / f"{digest}.json"
+    files.write_bytes(path, (json.dumps(asdict(rate), indent=2) + "\n").encode())
+    return path
+
+
+def kept_rates() -> list[Rate]:
+    """Return the measurements that are kept, newest first; what cannot be read is left out."""
+    found = []
+    for path in (home() / "rates").glob("*.json"):
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            found.append(Rate(**{**values, "key": RateKey(**values["key"])}))
+        except (OSError, ValueError, TypeError, KeyError):
+            continue
+    return sorted(found, key=lambda rate: rate.name, reverse=True)
+
+
+def rate_of(run: Run) -> Rate | None:
+    """Return the mean rate of a finished recovery, None of anything else."""
+    if run.status != "finished":
+        return None
+    record = run.record()
+    rate = record.image_iterations_per_second
+    if record.kind != "recover" or not rate or record.dataset is None or record.teacher is None:
+        return None
+    batch = largest_batch(record.experiment.recover, max(1, len(record.classes)))
+    device = (record.device or "cpu").partition(":")[0]
+    return Rate(
+        RateKey(device, record.teacher.fingerprint, record.dataset.image_size, batch),
+        0.0,
+        1.0 / rate,
+        record.device_name or device,
+        "run",
+        run.id,
+        is_here=run.path.parent == runs_dir(),
+    )
+
+
+def known_rates(runs: Iterable[Run]) -> list[Rate]:
+    """Return all that is known, the newest measurements first, then the runs in their order."""
+    return [*kept_rates(), *(rate for rate in map(rate_of, runs) if rate)]

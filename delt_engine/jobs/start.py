@@ -1,0 +1,243 @@
+"""Runs as processes: start one detached from the caller, ask it to stop, start it again.
+
+The process is the command a person would type, in a session of its own, so it outlives the app and its server. All
+it has in common with the caller is the run folder. One run at a time works on a device; the others wait as queued.
+
+Source: DESIGN section 4, "Jobs are processes".
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from delt_engine import files
+from delt_engine.config import Experiment
+from delt_engine.errors import RunError
+from delt_engine.jobs import prefork, queue
+from delt_engine.jobs.worker import device_lock_name
+from delt_engine.paths import PROJECT
+from delt_engine.runs.command import command_for
+from delt_engine.runs.naming import with_absolute_paths
+from delt_engine.runs.processes import end, identity, is_running, memory_bytes
+from delt_engine.runs.record import Kind, ProcessRecord, RunOptions, now
+from delt_engine.runs.store import Run, new_run_path
+from delt_engine.threads import settle_waiting
+
+__all__ = [
+    "cancel",
+    "command_for",
+    "is_alive",
+    "is_overdue",
+    "memory",
+    "pause",
+    "prepare",
+    "resume",
+    "retry",
+    "start",
+    "stop_hard",
+]
+
+RESUMABLE = ("paused", "cancelled", "interrupted", "failed")
+
+REACTION_SECONDS = 2.0
+"""Within this a process meets a wish; after it, it may be ended."""
+
+
+def start(
+    experiment: Experiment,
+    run_path: str | Path | None = None,
+    kind: Kind = "recover",
+    options: RunOptions | None = None,
+    source: str = "",
+) -> Run:
+    """Prepare a queued run folder and start its process; return at once.
+
+    Args:
+        experiment: all settings.
+        run_path: a new or an empty folder; one among this user's runs when not given.
+        kind: what the run makes.
+        options: how it is worked on.
+        source: what an evaluation trains on, as :func:`delt_engine.runs.sources.find_source` names it.
+
+    Raises:
+        RunError: the folder is taken or cannot be written, or the process cannot be started.
+    """
+    path = Path(run_path).expanduser().absolute() if run_path is not None else new_run_path(experiment, kind)
+    experiment = with_absolute_paths(experiment)
+    command = command_for(experiment, path, kind, options, source)
+    run = Run.create(path, experiment, kind, command, options, source)
+    queue.enter(run, device_lock_name(experiment.device))
+    _spawn(run, command)
+    return run
+
+
+def retry(run: Run) -> Run:
+    """Start a new run with the same settings; the old one stays as it is.
+
+    Raises:
+        RunError: the run is unreadable, or the process cannot be started.
+    """
+    record = run.record()
+    return start(record.experiment, kind=record.kind, options=record.options, source=record.source)
+
+
+def resume(run: Run) -> None:
+    """Start a process that goes on where the run stopped; return at once.
+
+    Raises:
+        RunError: the run is finished, still active, unreadable, or an example that ships with the project.
+    """
+    check_resumable(run)
+    run.request(None)
+    (run.path / "job.json").unlink(missing_ok=True)
+    run.update(status="queued", process=None, error=None)
+    run.event({"kind": "status", "status": "queued"})
+    queue.enter(run, device_lock_name(run.record().device or run.experiment.device))
+    _spawn(run, ["delt", "resume", str(run.path)])
+
+
+def check_resumable(run: Run) -> None:
+    """Refuse a run that cannot go on.
+
+    Raises:
+        RunError: the run is finished, still active, or unreadable.
+    """
+    status = run.status
+    if status == "unreadable":
+        raise RunError(run.unreadable or "")
+    if status not in RESUMABLE:
+        raise RunError(f"run {run.id}: it is {status}; only a run that is {_any_of(RESUMABLE)} can be resumed.")
+
+
+def cancel(run: Run) -> None:
+    """Ask the run to stop and to stay as it is; it does so within two seconds. Asking twice does no harm."""
+    _ask(run, "cancel", "cancelled")
+
+
+def pause(run: Run) -> None:
+    """Ask the run to stop for now; it keeps what :func:`resume` needs."""
+    _ask(run, "pause", "paused")
+
+
+def is_alive(run: Run) -> bool:
+    """Return whether a process works on the run, or waits for its device."""
+    record = run.record()
+    worker = record.process or run.job_process()
+    return record.status in ("queued", "running") and worker is not None and is_running(worker)
+
+
+def is_overdue(run: Run) -> bool:
+    """Return whether the run's process was asked for something and has not reacted in time."""
+    if run.requested() is None or not is_alive(run):
+        return False
+    try:
+        return time.time() - (run.path / "control").stat().st_mtime > REACTION_SECONDS
+    except OSError:
+        return False
+
+
+def stop_hard(run: Run) -> None:
+    """End the process of a run that does not react; the run can go on from its last checkpoint.
+
+    It blocks for about two seconds at most, while the process is asked a last time.
+
+    Raises:
+        RunError: the process runs on another machine.
+    """
+    if run.status in ("unreadable", "finished"):
+        return
+    wish, launcher = run.requested() or "cancel", run.job_process()
+    worker = run.record().process or launcher
+    if launcher is not None and launcher != worker:  # of several ranks: it would start them again
+        end(launcher)
+    if worker is not None:
+        end(worker)
+        if is_running(worker):
+            raise RunError(f"run {run.id}: its process {worker.pid} on {worker.hostname} cannot be ended from here.")
+    _mark_stopped(run, {"cancel": "cancelled", "pause": "paused"}[wish])
+
+
+def _mark_stopped(run: Run, status: str) -> None:
+    """Write the status of a run whose process is no more."""
+    run.request(None)
+    queue.leave(run)
+    if run.record().status not in ("finished", status):
+        run.set_status(status, finished=now() if status == "cancelled" else None, process=None)
+
+
+def memory(run: Run) -> int | None:
+    """Return the main memory that the run's process holds, in bytes; None when there is no such process."""
+    worker = run.record().process or run.job_process()
+    return memory_bytes(worker) if worker is not None else None
+
+
+def _ask(run: Run, wish: str, status: str) -> None:
+    if run.unreadable or run.record().status in ("finished", "cancelled", status):
+        return
+    worker = run.job_process()
+    if worker is not None and _is_idle(run, worker):
+        end(worker, patience=0)
+        _mark_stopped(run, status)
+    elif is_alive(run) or run.status == "queued":  # a process that is about to start will find the wish
+        run.request(wish)
+    elif wish == "cancel" or run.status != "failed":
+        _mark_stopped(run, status)
+
+
+def _is_idle(run: Run, worker: ProcessRecord) -> bool:
+    """Return whether ``worker``, started here, is at the run but waits or loads, and so has nothing to lose.
+
+    Loading torch can hold a process for seconds in which it hears nothing. Between the event that it is finished and
+    its record, a run has everything to lose.
+    """
+    at_work, last = run.record().process, run.latest_event()
+    is_ours = at_work is not None and at_work.pid == worker.pid and is_running(worker)
+    return is_ours and last is not None and last["kind"] in ("status", "note") and last.get("status") != "finished"
+
+
+def prepare() -> bool:
+    """Keep a process ready that has loaded torch, for the run that is about to be started; see :mod:`warm`."""
+    return prefork.keep(_environment())
+
+
+def _environment() -> dict[str, str]:
+    environment = dict(os.environ)
+    # The engine is found from any folder, also where it was never installed.
+    paths = [str(PROJECT), *filter(None, [environment.get("PYTHONPATH")])]
+    environment["PYTHONPATH"] = os.pathsep.join(paths)
+    environment["PYTHONUNBUFFERED"] = "1"
+    settle_waiting(environment)
+    return environment
+
+
+def _spawn(run: Run, command: Sequence[str]) -> None:
+    environment = _environment()
+    with files.as_run_error(run.path / "log.txt"):
+        log = (run.path / "log.txt").open("ab")
+    with log:
+        try:
+            process = prefork.take(command[1:], log, environment) or subprocess.Popen(
+                [sys.executable, "-m", "delt_engine", *command[1:]],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                start_new_session=True,
+            )
+        except OSError as error:
+            sentence = f"run {run.id}: its process cannot be started ({files.reason(error)})."
+            run.set_status("failed", error=sentence, finished=now())
+            raise RunError(sentence) from None
+    files.write_bytes(run.path / "job.json", identity(process.pid).model_dump_json().encode())
+    # Without somebody who waits for it, an ended process stays in the table as a zombie.
+    threading.Thread(target=process.wait, daemon=True, name=f"reap-{process.pid}").start()
+
+
+def _any_of(words: Sequence[str]) -> str:
+    return ", ".join(words[:-1]) + " or " + words[-1]

@@ -1,0 +1,165 @@
+"""Short work of the app in a process of its own: read a dataset, check a teacher, add a checkpoint.
+
+A task is a `delt` command with ``--json --progress-json``, detached from the app: its result is the object on stdout,
+its progress the JSON lines on stderr, its error the last other line. Everything stands in ``<home>/tasks/<name>/``, so
+a reload or a restart of the server loses nothing. Runs, which take minutes and make images, are in jobs.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+
+from delt_engine import files
+from delt_engine.errors import DeltError, RunError
+from delt_engine.paths import PROJECT, home
+from delt_engine.runs.processes import identity, is_running
+from delt_engine.runs.record import ProcessRecord
+from delt_engine.threads import settle_waiting
+
+State = Literal["none", "running", "done", "failed"]
+_NAMES = ("process.json", "result.json", "log.txt")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a task is: what it does, and how much of it is done."""
+
+    what: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task by its name; nothing is held but the name of its folder."""
+
+    name: str
+
+    @property
+    def path(self) -> Path:
+        """The task's folder."""
+        return home() / "tasks" / self.name
+
+    @property
+    def state(self) -> State:
+        """Whether it was started, is at work, or has ended well or not."""
+        process = self._process()
+        if process is None:
+            return "none"
+        if is_running(process):
+            return "running"
+        return "done" if self.result() is not None else "failed"
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its process is at work."""
+        return self.state == "running"
+
+    def progress(self) -> Progress | None:
+        """Return what the process said last about how far it is, or None."""
+        for line in reversed(self._log()):
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                told = json.loads(line)
+                return Progress(str(told["what"]), int(told["done"]), int(told["total"]))
+        return None
+
+    def result(self) -> dict[str, Any] | None:
+        """Return the object it printed, or None while there is none."""
+        try:
+            found = json.loads((self.path / "result.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return found if isinstance(found, dict) else None
+
+    @property
+    def error(self) -> str:
+        """Why it failed, as one sentence; "" when it did not."""
+        if self.state != "failed":
+            return ""
+        words = [line for line in self._log() if line.strip() and not line.startswith("{")]
+        return words[-1].removeprefix("Error: ") if words else "The process ended without a word."
+
+    def forget(self) -> None:
+        """End the process if it is at work, and remove what it left."""
+        process = self._process()
+        if process is not None and is_running(process):
+            with contextlib.suppress(psutil.Error):
+                psutil.Process(process.pid).terminate()
+        for name in _NAMES:
+            (self.path / name).unlink(missing_ok=True)
+
+    def _process(self) -> ProcessRecord | None:
+        try:
+            return ProcessRecord.model_validate_json((self.path / "process.json").read_bytes())
+        except (OSError, ValueError):
+            return None
+
+    def _log(self) -> list[str]:
+        try:
+            return (self.path / "log.txt").read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            return []
+
+
+def task(kind: str, *about: object) -> Task:
+    """Return the task of a kind about something, whether it was started or not.
+
+    >>> task("read", "photos").name == task("read", "photos").name != task("read", "digits").name
+    True
+    """
+    digest = hashlib.sha256("\0".join(map(str, about)).encode("utf-8", "surrogateescape")).hexdigest()
+    return Task(f"{kind}-{digest[:12]}")
+
+
+def start(work: Task, words: Sequence[str]) -> Task:
+    """Start ``delt <words> --json --progress-json`` for a task and return at once; one at work is left to go on.
+
+    Raises:
+        RunError: its folder cannot be written, or the process cannot be started.
+    """
+    if work.is_running:
+        return work
+    work.forget()
+    with files.as_run_error(work.path):
+        work.path.mkdir(parents=True, exist_ok=True)
+    environment = dict(os.environ)
+    environment["PYTHONPATH"] = os.pathsep.join([str(PROJECT), *filter(None, [environment.get("PYTHONPATH")])])
+    settle_waiting(environment)
+    command = [sys.executable, "-m", "delt_engine", *words, "--json", "--progress-json"]
+    with (work.path / "result.json").open("wb") as out, (work.path / "log.txt").open("wb") as log:
+        try:
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=out, stderr=log, env=environment, start_new_session=True
+            )
+        except OSError as error:
+            raise RunError(f"{words[0]}: its process cannot be started ({files.reason(error)}).") from None
+    files.write_bytes(work.path / "process.json", identity(process.pid).model_dump_json().encode())
+    # Without somebody who waits for it, an ended process stays in the table as a zombie.
+    threading.Thread(target=process.wait, daemon=True, name=f"reap-{process.pid}").start()
+    return work
+
+
+def store_upload(name: str, content: bytes) -> Path:
+    """Keep an uploaded file in the user's home and return where; only the last part of the name counts.
+
+    Raises:
+        DeltError: the name is none, or the disk refuses.
+    """
+    plain = Path(name.replace("\\", "/")).name
+    if not plain or plain.startswith("."):
+        raise DeltError(f"file: {name!r} given, but it needs a name.")
+    path = home() / "uploads" / plain
+    files.write_bytes(path, content)
+    return path

@@ -1,0 +1,161 @@
+"""One iteration of recovery taken apart: crop, forward, the two loss terms, gradient, Adam's step, clip.
+
+The loop itself keeps none of this. Its state before an iteration is enough to repeat the iteration step by step; a
+test holds the outcome to what the loop does. n images of a batch have joined, K classes.
+
+Source: DELT Eq. 7-8; :mod:`delt_engine.recovery.loop`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from delt_engine.config import RecoverConfig
+from delt_engine.data.pixels import value_bounds
+from delt_engine.recovery.augment import apply_crop, crop_bounds
+from delt_engine.recovery.batches import BatchPlan, clock
+from delt_engine.recovery.curriculum import learning_rate_at
+from delt_engine.recovery.loop import ADAM_EPS, BatchState
+from delt_engine.recovery.objective import Objective
+
+
+@dataclass(frozen=True, eq=False)
+class TakenApart:
+    """All stages of one iteration, over the n joined images of a batch.
+
+    Attributes:
+        iteration: index from 0.
+        round_number: from 1.
+        learning_rate: of this iteration.
+        crop_scale: bounds of the crop's area share.
+        crop_row: top, left, height, width, flip, roll_y, roll_x in pixels.
+        before: normalised images (n, 3, S, S) before the step.
+        crops: what the teacher is given.
+        probabilities: (n, K) for the crops.
+        ce_each: (n,) each image's cross-entropy; the loss is their mean.
+        ce_loss: 0-dim, over the batch.
+        bn_loss: 0-dim, over the batch, without its weight.
+        ce_gradient: (n, 3, S, S) of the cross-entropy.
+        bn_gradient: of the weighted BatchNorm term; the gradient is the sum of both.
+        update: what Adam adds to the images.
+        after: images after the step, clipped to valid pixels.
+    """
+
+    iteration: int
+    round_number: int
+    learning_rate: float
+    crop_scale: tuple[float, float]
+    crop_row: tuple[int, ...]
+    before: Tensor
+    crops: Tensor
+    probabilities: Tensor
+    ce_each: Tensor
+    ce_loss: Tensor
+    bn_loss: Tensor
+    ce_gradient: Tensor
+    bn_gradient: Tensor
+    update: Tensor
+    after: Tensor
+
+    @property
+    def gradient(self) -> Tensor:
+        """Gradient of the whole loss, (n, 3, S, S)."""
+        return self.ce_gradient + self.bn_gradient
+
+    @property
+    def clipped(self) -> Tensor:
+        """Whether the clip changed a value, bool (n, 3, S, S)."""
+        return self.before + self.update != self.after
+
+
+def take_apart(
+    state: BatchState,
+    labels: Tensor,
+    network: nn.Module,
+    plan: BatchPlan,
+    config: RecoverConfig,
+    crop_rows: Tensor,
+    *,
+    mean: Sequence[float],
+    std: Sequence[float],
+) -> TakenApart:
+    """Repeat the iteration that follows ``state`` and keep every stage; ``state`` is not changed.
+
+    Args:
+        state: the loop's, before the iteration; some image must have joined.
+        labels: int64 (N,) of the whole batch.
+        network: the teacher.
+        plan: who joins when.
+        config: as given to the loop.
+        crop_rows: int64 (MI, 7), as given to the loop.
+        mean: of the teacher's data.
+        std: likewise.
+    """
+    iteration = state.iteration
+    round_number = iteration // config.round_iterations + 1
+    joined = plan.joined(round_number)
+    learning_rate = learning_rate_at(*clock(iteration, config), config.learning_rate)
+    before = state.images[:joined].detach().clone()
+    leaf = before.clone().requires_grad_()
+    crops = apply_crop(leaf, crop_rows[iteration])
+    logits: list[Tensor] = []
+    hook = network.register_forward_hook(lambda _network, _inputs, output: logits.append(output))
+    try:
+        with Objective(network, config) as objective:
+            losses = objective(crops, labels[:joined])
+            (ce_gradient,) = torch.autograd.grad(losses.ce, leaf, retain_graph=True)
+            (bn_gradient,) = torch.autograd.grad(config.r_bn * losses.bn, leaf)
+    finally:
+        hook.remove()
+    update = -learning_rate * _direction(state, ce_gradient + bn_gradient, plan, config)
+    low, high = (bound.to(before) for bound in value_bounds(mean, std))
+    scores = logits[0].detach()
+    return TakenApart(
+        iteration=iteration,
+        round_number=round_number,
+        learning_rate=learning_rate,
+        crop_scale=crop_bounds(iteration, config),
+        crop_row=tuple(crop_rows[iteration].tolist()),
+        before=before,
+        crops=crops.detach(),
+        probabilities=scores.softmax(dim=1),
+        ce_each=nn.functional.cross_entropy(scores, labels[:joined], reduction="none"),
+        ce_loss=losses.ce.detach(),
+        bn_loss=losses.bn.detach(),
+        ce_gradient=ce_gradient,
+        bn_gradient=bn_gradient,
+        update=update,
+        after=(before + update).clamp(low, high),
+    )
+
+
+def _direction(state: BatchState, gradient: Tensor, plan: BatchPlan, config: RecoverConfig) -> Tensor:
+    """Return Adam's step for a learning rate of one, with its sign turned."""
+    joined = len(gradient)
+    first = torch.tensor(plan.first_iterations(config.round_iterations), device=gradient.device)
+    start = first[0] if config.adam_counters == "shared" else first[:joined].view(-1, 1, 1, 1)
+    steps = (state.iteration + 1 - start).to(gradient)
+    exp_avg = state.exp_avg[:joined].lerp(gradient, 1 - config.beta1)
+    exp_avg_sq = config.beta2 * state.exp_avg_sq[:joined] + (1 - config.beta2) * gradient**2
+    root = (exp_avg_sq / (1 - config.beta2**steps)).sqrt()
+    return exp_avg / (1 - config.beta1**steps) / (root + ADAM_EPS)
+
+
+def signed_u8(values: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Return signed values as pictures: grey is zero, and both ends are the same distance from it.
+
+    Args:
+        values: float (n, 3, S, S).
+
+    Returns:
+        uint8 (n, S, S, 3), and the largest absolute value of each image, float (n,), which full colour stands for.
+    """
+    scale = values.abs().flatten(1).amax(dim=1)
+    shown = 127.5 * (1 + values / scale.clamp_min(1e-12).view(-1, 1, 1, 1))
+    image_u8 = shown.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+    return image_u8.contiguous().cpu().numpy(), scale.cpu().numpy()

@@ -1,0 +1,1 @@
+"""What the papers print, and in what a measurement here differs from theirs."""

@@ -1,0 +1,382 @@
+"""How hard is each real patch for the teacher? Its probability of the true class, kept as a :class:`Ranking`.
+
+A patch is a whole image, or one of several random crops of it; M is the number of patches, in the order of the
+training images (the crops of one image follow each other).
+
+Source: DELT Sec. 3 "Selection Criteria" (the teacher's true-class probability of every patch); data_selection.py
+``rank`` (softmax, then gather by the label). Random square crops: RDED's synthesize/, five an image.
+Differs: pixels are normalised with the teacher's own statistics, so ranking and recovery see the same images (the
+published code always takes ImageNet's); an image is resized to S and cropped to S (published: to S // 7 * 8, then to
+S, which at 32 px is the same); the side of a crop is drawn against the largest square in the image, so that no
+draw has to be thrown away, and all crops are kept (RDED keeps the best one of each image).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import itertools
+import json
+import math
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from delt_engine.config import RankConfig
+from delt_engine.data.cache import write_file
+from delt_engine.data.resize import square_box
+from delt_engine.errors import CheckpointError, DataError, ShapeError
+from delt_engine.patches.partial import PartialScores
+from delt_engine.patches.scoring import Patches, RankProgress, Scorer, scored
+from delt_engine.paths import assets_dir, cache_dir
+
+if TYPE_CHECKING:
+    import torch
+
+    from delt_engine.data.dataset import Dataset, ImageSet
+    from delt_engine.models.teachers import Teacher
+
+FORMAT = 1
+"""Version of the file and of the rule that draws crops; raise it when either changes."""
+_ARRAYS = {"image_index": np.int32, "crop_box": np.int32, "label": np.int32, "true_class_prob": np.float32}
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """The teacher's probability of the true class, of every patch of the training images.
+
+    Attributes:
+        image_index: int (M,), index of the training image.
+        crop_box: int (M, 4), top, left, height, width in native pixels; of a whole image its centred square.
+        label: int (M,), true class.
+        true_class_prob: float32 (M,) in [0, 1].
+        dataset: name of the dataset.
+        dataset_fingerprint: which images these were.
+        teacher: name of the teacher.
+        teacher_fingerprint: which weights these were.
+        image_size: S, side in pixels at which the patches were scored.
+        config: what was scored.
+        class_names: name of every class of the dataset, for texts.
+        seed: what the crops were drawn from; without crops it has no effect.
+        classes: the classes that were scored, ascending; None for all.
+
+    Raises:
+        ShapeError: the arrays do not fit each other.
+    """
+
+    image_index: np.ndarray
+    crop_box: np.ndarray
+    label: np.ndarray
+    true_class_prob: np.ndarray
+    dataset: str
+    dataset_fingerprint: str
+    teacher: str
+    teacher_fingerprint: str
+    image_size: int
+    config: RankConfig
+    class_names: tuple[str, ...] = ()
+    seed: int = 0
+    classes: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        for name, dtype in _ARRAYS.items():
+            array = np.asarray(getattr(self, name))
+            expected = (len(self), 4) if name == "crop_box" else (len(self),)
+            if array.shape != expected:
+                raise ShapeError(f"{name}: shape {array.shape} given, but {len(self)} patches need {expected}.")
+            object.__setattr__(self, name, array.astype(dtype if dtype == np.float32 else np.int64, copy=False))
+
+    def __len__(self) -> int:
+        return len(self.true_class_prob)
+
+    @property
+    def key(self) -> str:
+        """Name under which this ranking is cached, see :func:`ranking_key`."""
+        return ranking_key(self.dataset_fingerprint, self.teacher_fingerprint, self.config, self.seed, self.classes)
+
+    def class_name(self, class_index: int) -> str:
+        """Return the name of a class, or its number where no names are known."""
+        return self.class_names[class_index] if class_index < len(self.class_names) else str(class_index)
+
+    def of_class(self, class_index: int) -> np.ndarray:
+        """Return where the patches of a class are in the arrays, in the order of the images, int (n,)."""
+        return np.flatnonzero(self.label == class_index)
+
+    def ascending(self, class_index: int) -> np.ndarray:
+        """Return where the patches of a class are in the arrays, hardest first; equals keep their order."""
+        rows = self.of_class(class_index)
+        return rows[np.argsort(self.true_class_prob[rows], kind="stable")]
+
+    def save(self, path: str | Path) -> None:
+        """Write the ranking as .npz, whole or not at all.
+
+        Raises:
+            DataError: the file cannot be written.
+        """
+        write_whole("ranking", Path(path), self._packed())
+
+    @classmethod
+    def load(cls, path: str | Path) -> Ranking:
+        """Read a ranking; nothing that is stored in it is run.
+
+        Raises:
+            DataError: no such file, or not a ranking.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                about = json.loads(str(stored["about"]))
+                arrays = {name: stored[name] for name in _ARRAYS}
+            if about.pop("format") != FORMAT:
+                raise DataError(f"ranking: {path} was written by another version; rank again.")
+            about["config"] = RankConfig(**about["config"])
+            about["class_names"] = tuple(about["class_names"])
+            about["classes"] = None if about["classes"] is None else tuple(about["classes"])
+            return cls(**arrays, **about)
+        except OSError as error:
+            raise DataError(f"ranking: {path} cannot be read ({error.strerror or error}).") from None
+        except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error):
+            raise DataError(f"ranking: {path} is not a ranking, or is damaged.") from None
+
+    def _packed(self) -> bytes:
+        """Return the content of the .npz file."""
+        about = {"format": FORMAT, "config": self.config.model_dump()}
+        for name in ("dataset", "dataset_fingerprint", "teacher", "teacher_fingerprint", "image_size", "class_names"):
+            about[name] = getattr(self, name)
+        about |= {"seed": self.seed, "classes": self.classes}
+        buffer = io.BytesIO()
+        arrays = {name: getattr(self, name).astype(dtype) for name, dtype in _ARRAYS.items()}
+        np.savez_compressed(buffer, about=np.array(json.dumps(about)), **arrays)
+        return buffer.getvalue()
+
+
+def ranking_key(
+    dataset_fingerprint: str,
+    teacher_fingerprint: str,
+    config: RankConfig,
+    seed: int,
+    classes: Sequence[int] | None = None,
+) -> str:
+    """Return the name under which a ranking is cached: the same for all settings that score the same patches.
+
+    The batch size has no part in it, nor have, when whole images are scored, the seed and the limits of the crops.
+    """
+    crops = [config.crops, config.min_crop, config.max_crop, int(seed)] if config.crops else [0]
+    chosen = None if classes is None else sorted({int(c) for c in classes})
+    parts = json.dumps([FORMAT, dataset_fingerprint, teacher_fingerprint, crops, chosen])
+    return hashlib.sha256(parts.encode()).hexdigest()[:24]
+
+
+def cached_ranking(
+    dataset_fingerprint: str,
+    teacher_fingerprint: str,
+    config: RankConfig,
+    seed: int,
+    classes: Sequence[int] | None = None,
+) -> Ranking | None:
+    """Return a ranking made earlier or shipped with the project, or None.
+
+    A ranking of all classes also serves ``classes``; a damaged file counts as none.
+    """
+    scopes = (None,) if classes is None else (None, classes)
+    keys = [ranking_key(dataset_fingerprint, teacher_fingerprint, config, seed, scope) for scope in scopes]
+    for key, folder in itertools.product(keys, (cache_dir(), assets_dir())):
+        with contextlib.suppress(DataError):
+            ranking = Ranking.load(folder / "rankings" / f"{key}.npz")
+            if ranking.key == key:
+                return ranking
+    return None
+
+
+def partial_path(key: str) -> Path:
+    """Return where the scores of an unfinished ranking are kept, by its key."""
+    return cache_dir() / "rankings" / "partial" / f"{key}.npz"
+
+
+def keep_ranking(ranking: Ranking) -> bool:
+    """Put a ranking where :func:`cached_ranking` finds it; False when the disk refuses."""
+    return write_file(cache_dir() / "rankings" / f"{ranking.key}.npz", ranking._packed())
+
+
+def write_whole(what: str, path: Path, content: bytes) -> None:
+    """Write a file that others may read as well, whole or not at all.
+
+    Raises:
+        DataError: the disk refuses.
+    """
+    if not write_file(path, content):
+        raise DataError(f"{what}: {path} cannot be written; the disk is full or the folder may not be written.")
+    path.chmod(0o644)
+
+
+def keyed_rng(seed: int, stage: str, *keys: int) -> np.random.Generator:
+    """Return a random generator that depends on nothing but its arguments.
+
+    >>> keyed_rng(0, "rank", 7).integers(10, size=3).tolist()
+    [0, 3, 3]
+    """
+    digest = hashlib.sha256(json.dumps([int(seed), stage, *map(int, keys)]).encode()).digest()
+    return np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "big")))
+
+
+def whole_box(height: int, width: int) -> tuple[int, int, int, int]:
+    """Return the box of a whole image: its largest centred square, in whole pixels.
+
+    >>> whole_box(5, 10)
+    (0, 2, 5, 5)
+    """
+    top, left, tall, wide = square_box(height, width)
+    return int(top), int(left), int(tall), int(wide)
+
+
+def patch_boxes(height: int, width: int, config: RankConfig, seed: int, image_index: int) -> np.ndarray:
+    """Return the boxes that are scored in one image.
+
+    Args:
+        height: native pixels.
+        width: native pixels.
+        config: how many crops, and the limits of their area as a share of the largest square.
+        seed: of the experiment.
+        image_index: of the image, so that its crops do not depend on what else is scored, or in what batches.
+
+    Returns:
+        int (max(1, crops), 4): top, left, height, width in native pixels; one whole box without crops.
+    """
+    if not config.crops:
+        return np.array([whole_box(height, width)])
+    rng = keyed_rng(seed, "rank", image_index)
+    share = rng.uniform(config.min_crop, config.max_crop, config.crops)
+    side = np.maximum(1, np.rint(np.sqrt(share) * min(height, width))).astype(np.int64)
+    top = rng.integers(0, height - side, endpoint=True)
+    left = rng.integers(0, width - side, endpoint=True)
+    return np.stack([top, left, side, side], axis=1)
+
+
+def rank(
+    dataset: Dataset,
+    teacher: Teacher,
+    config: RankConfig,
+    *,
+    seed: int,
+    device: str | torch.device = "cpu",
+    classes: Sequence[int] | None = None,
+    kept: Path | None = None,
+    workers: int | None = None,
+    share: tuple[int, int] = (0, 1),
+) -> Iterator[RankProgress | Ranking]:
+    """Score the patches of the training images, batch by batch.
+
+    A few batches of pixels are in memory at most: one is scored while the next are being read.
+
+    Args:
+        dataset: whose training images are scored.
+        teacher: its network, put in eval mode, scores; its card's mean and std normalise the pixels.
+        config: whole images or crops; the batch size changes no box, and no probability but by rounding.
+        seed: of the experiment.
+        device: where to score, by name; the network is moved there.
+        classes: score only these; all when None.
+        kept: a file that keeps scores until all are there; a ranking that was stopped goes on from it, and is to
+            the bit what it would have been.
+        workers: processes that decode files; as many as pay when None.
+        share: (number, of how many): score this share of the patches only, in the batches in which all would be; see
+            :func:`shares` and :func:`joined`.
+
+    Yields:
+        RankProgress after every batch, the last one with the timing, then the Ranking.
+
+    Raises:
+        CheckpointError: the teacher has another number of classes, or its probabilities are not finite.
+        DataError: a class that the dataset does not have, no images to score, or a file that has gone since.
+        RunError: the device is out of memory also with half a batch.
+
+    Source: DELT Sec. 3; data_selection.py ``rank``.
+    """
+    _check_classes(dataset, teacher, classes)
+    train = dataset.train
+    images = np.flatnonzero(np.isin(train.labels, classes)) if classes is not None else np.arange(len(train.labels))
+    if not len(images):
+        raise DataError(f"dataset: {dataset.spec.name} has no training images of the classes asked for.")
+    images = images[_share(len(images), config, share)]
+    indices = np.repeat(images, max(1, config.crops))
+    chosen = None if classes is None else tuple(sorted({int(c) for c in classes}))
+    key = ranking_key(dataset.fingerprint, teacher.card.fingerprint, config, seed, chosen)
+    scorer = Scorer(teacher, dataset.spec.num_classes, device)
+    name = f"{key} {share} {config.batch_size} {scorer.device} {metadata.version('torch')}"
+    scores = PartialScores(kept, name, len(indices), config.batch_size)
+    patches = Patches(train, images, config.crops, partial(_boxes_of, train, images, config=config, seed=seed))
+    try:
+        yield from scored(patches, scores, scorer, config.batch_size, workers)
+    finally:
+        scores.write()
+    yield Ranking(
+        image_index=indices,
+        crop_box=scores.boxes,
+        label=train.labels[indices],
+        true_class_prob=scores.probs,
+        dataset=dataset.spec.name,
+        dataset_fingerprint=dataset.fingerprint,
+        teacher=teacher.card.name,
+        teacher_fingerprint=teacher.card.fingerprint,
+        image_size=dataset.spec.image_size,
+        config=config,
+        class_names=tuple(dataset.spec.class_names),
+        seed=int(seed),
+        classes=chosen,
+    )
+    scores.remove()
+
+
+def shares(images: int, config: RankConfig, most: int) -> int:
+    """Return into how many shares the scoring of some images can be cut, ``most`` at most: none is empty.
+
+    >>> shares(1000, RankConfig(batch_size=256), 8)
+    4
+    """
+    return max(1, min(most, -(-images // _unit(config))))
+
+
+def joined(rankings: Sequence[Ranking]) -> Ranking:
+    """Return the whole ranking of all its shares in their order: to the bit what one process would have made."""
+    arrays = {name: np.concatenate([getattr(ranking, name) for ranking in rankings]) for name in _ARRAYS}
+    return replace(rankings[0], **arrays)
+
+
+def _share(images: int, config: RankConfig, share: tuple[int, int]) -> slice:
+    """Return which of some images a share holds; it begins where a batch does."""
+    number, count = share
+    unit = _unit(config)
+    units = -(-images // unit)
+    return slice(unit * (units * number // count), min(images, unit * (units * (number + 1) // count)))
+
+
+def _unit(config: RankConfig) -> int:
+    """Return the least number of images whose patches fill whole batches."""
+    crops = max(1, config.crops)
+    return math.lcm(config.batch_size, crops) // crops
+
+
+def _check_classes(dataset: Dataset, teacher: Teacher, classes: Sequence[int] | None) -> None:
+    """Refuse a teacher of another number of classes, and classes that are not there."""
+    spec, card = dataset.spec, teacher.card
+    if card.num_classes != spec.num_classes:
+        raise CheckpointError(
+            f"teacher: {card.name} knows {card.num_classes} classes, but {spec.name} has {spec.num_classes}."
+        )
+    for class_index in () if classes is None else classes:
+        if not 0 <= class_index < spec.num_classes:
+            raise DataError(f"classes: {class_index} given, but {spec.name} has classes 0 to {spec.num_classes - 1}.")
+
+
+def _boxes_of(train: ImageSet, images: np.ndarray, part: slice, *, config: RankConfig, seed: int) -> np.ndarray:
+    """Return the boxes of some patches, int (n, 4); an image that straddles two batches is drawn in both."""
+    each = max(1, config.crops)
+    first, last = part.start // each, -(-part.stop // each)
+    drawn = [patch_boxes(*train.size(int(i)), config, seed, int(i)) for i in images[first:last]]
+    return np.concatenate(drawn)[part.start - first * each : part.stop - first * each]

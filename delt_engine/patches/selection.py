@@ -1,0 +1,380 @@
+"""Which ranked patches start the synthetic images, which of them joins first, and what an image starts from.
+
+Words: the *rank* of a patch is its place among its class's patches sorted by true-class probability, 0 the hardest.
+A *tile* is the place of a patch in an image: k x k tiles, row by row; k = 1 is one patch an image.
+
+Two settings, in this order:
+
+- the **criterion** puts all patches of a class into a line and takes as many from its front as are needed.
+  ``medium`` starts at the median and widens (:func:`median_order`), ``top`` starts at the easiest patch, ``min`` at
+  the hardest, ``random`` draws. The line does not depend on the number of images: those of IPC 10 are the first ten
+  of IPC 50.
+- the **order** says who of the taken joins first, and so gets the most iterations. ``delt`` keeps the line as it is:
+  median outwards for ``medium``, easiest first for ``top``, hardest first for ``min``, as drawn for ``random``.
+  ``ascending`` puts the hardest first, ``descending`` the easiest, ``random`` shuffles.
+
+Source: DELT Sec. 3 "Selection Criteria", Appendix D, Tables 4b (criteria), 10 and 11 (orders); data_selection.py
+``store_medium``, ``store_top``, ``store_min``, whose file prefix is the order in which images join. Mosaics: DELT
+Table 4a; which patch goes to which tile follows RDED's ``mix_images``.
+Differs: published code reads past the ends of a class that holds too few patches; here that is an error. Tiles are
+resized bicubic and antialiased (RDED: nearest neighbour). Where several crops an image are ranked, one source image
+may start several images, or fill several tiles of one; nothing is done against that, since published DELT ranks
+whole images only.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from delt_engine.config import SelectConfig
+from delt_engine.config.schedule import EarlyLateSchedule
+from delt_engine.errors import ConfigError, DataError, ShapeError
+from delt_engine.patches.orders import criterion_order, joining_order, median_order, repeated
+from delt_engine.patches.ranking import Ranking, keyed_rng, whole_box, write_whole
+
+if TYPE_CHECKING:
+    from delt_engine.data.dataset import Dataset
+
+__all__ = [
+    "COLUMNS",
+    "Patch",
+    "SelectedImage",
+    "criterion_order",
+    "joining_order",
+    "median_order",
+    "patch_pixels",
+    "read_selection",
+    "select",
+    "tile_edges",
+    "write_selection",
+]
+
+COLUMNS = (
+    "class_index",
+    "class",
+    "index",
+    "tile",
+    "source",
+    "image_index",
+    "top",
+    "left",
+    "height",
+    "width",
+    "true_class_prob",
+    "rank",
+    "start_round",
+    "iterations",
+)
+"""Columns of the selection file, one row a patch."""
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A real patch and what the teacher thinks of it.
+
+    Attributes:
+        image_index: of the training image.
+        source: name of the training image.
+        crop_box: top, left, height, width in native pixels.
+        label: its class.
+        true_class_prob: in [0, 1], a float32 number.
+        rank: 0-based place among the class's patches by ascending probability.
+    """
+
+    image_index: int
+    source: str
+    crop_box: tuple[int, int, int, int]
+    label: int
+    true_class_prob: float
+    rank: int
+
+
+@dataclass(frozen=True)
+class SelectedImage:
+    """What one synthetic image starts from, and when.
+
+    Attributes:
+        class_index: its class.
+        index: 0-based within the class, in the order of joining.
+        patches: k * k patches, row by row.
+        start_round: 1-based round in which it joins.
+        iterations: how many it gets.
+    """
+
+    class_index: int
+    index: int
+    patches: tuple[Patch, ...]
+    start_round: int
+    iterations: int
+
+
+def select(
+    ranking: Ranking,
+    dataset_names_of_train: Sequence[str],
+    schedule: EarlyLateSchedule,
+    config: SelectConfig,
+    *,
+    seed: int,
+    classes: Sequence[int],
+    pinned: Collection[int] | None = None,
+    dropped: Collection[int] | None = None,
+) -> tuple[SelectedImage, ...]:
+    """Choose the patches that the images of each class start from.
+
+    Args:
+        ranking: of at least these classes.
+        dataset_names_of_train: name of every training image.
+        schedule: IPC, and which image joins in which round.
+        config: criterion, order and mosaic.
+        seed: of the experiment; used by ``random`` only, and by each class for itself.
+        classes: class indices, in the order of the result.
+        pinned: patches that are taken whatever the criterion says, as positions in the arrays of ``ranking``; those of
+            ``config`` when not given. They take the places of those the criterion would have taken last; when they
+            join, the order decides.
+        dropped: patches that are not taken, likewise; the next in line take their places, and all other ranks stay.
+
+    Returns:
+        IPC images a class, class by class, in the order of joining. Image i of n = IPC has in tile t the patch that is
+        t * n + i in the order.
+
+    Raises:
+        ConfigError: more pinned patches in a class than there is room for, one that is pinned and dropped, or rows
+            that were picked from another ranking.
+        DataError: a class has fewer patches than are needed.
+
+    Source: see the module.
+    """
+    _check_picked_from(ranking, config)
+    pinned = config.pinned if pinned is None else pinned
+    dropped = config.dropped if dropped is None else dropped
+    pinned, dropped = _checked_rows(ranking, pinned, dropped)
+    ipc, tiles = schedule.ipc, config.mosaic**2
+    result = []
+    for class_index in classes:
+        rows = ranking.ascending(class_index)
+        pins = [rank for rank, row in enumerate(rows.tolist()) if row in pinned]
+        drops = {rank for rank, row in enumerate(rows.tolist()) if row in dropped}
+        others = repeated(ranking.image_index[rows]) - set(pins) if config.one_per_image else set()
+        rng = keyed_rng(seed, "select", class_index)
+        line = [rank for rank in criterion_order(len(rows), config.criterion, rng) if rank not in drops | others]
+        _check_enough(ranking.class_name(class_index), len(line), len(drops), len(pins), ipc, config.mosaic)
+        taken = _take(line, ipc * tiles, pins)
+        ranks = joining_order(taken, config.order, keyed_rng(seed, "order", class_index))
+        patches = [_patch(ranking, dataset_names_of_train, int(rows[rank]), rank) for rank in ranks]
+        result += [
+            SelectedImage(
+                class_index=int(class_index),
+                index=index,
+                patches=tuple(patches[index::ipc]),  # tile t holds place t * ipc + index
+                start_round=schedule.start_rounds[index],
+                iterations=schedule.image_iterations_each[index],
+            )
+            for index in range(ipc)
+        ]
+    return tuple(result)
+
+
+def _check_picked_from(ranking: Ranking, config: SelectConfig) -> None:
+    """Refuse rows that were picked from another ranking, where they stand for other patches."""
+    if (config.pinned or config.dropped) and config.picked_from not in ("", ranking.key):
+        raise ConfigError(
+            f"picked_from: the pinned and dropped patches were picked from ranking {config.picked_from}, but this one "
+            f"is {ranking.key}, where the same rows are other patches; pick again, or leave them out."
+        )
+
+
+def _checked_rows(
+    ranking: Ranking, pinned: Collection[int] | None, dropped: Collection[int] | None
+) -> tuple[set[int], set[int]]:
+    """Return pinned and dropped patches as sets of positions in the ranking."""
+    given = {"pinned": pinned, "dropped": dropped}
+    sets = {name: set() if rows is None else {int(row) for row in rows} for name, rows in given.items()}
+    for name, rows in sets.items():
+        wrong = sorted(row for row in rows if not 0 <= row < len(ranking))
+        if wrong:
+            raise ConfigError(f"{name}: patch {wrong[0]} given, but the ranking has patches 0 to {len(ranking) - 1}.")
+    both = sorted(sets["pinned"] & sets["dropped"])
+    if both:
+        raise ConfigError(f"pinned: patch {both[0]} given, but it is dropped as well; it can be one of the two.")
+    return sets["pinned"], sets["dropped"]
+
+
+def _check_enough(name: str, there: int, dropped: int, pinned: int, ipc: int, mosaic: int) -> None:
+    """Refuse a class with too few patches, or with more pinned ones than there is room for."""
+    needed = ipc * mosaic**2
+    each = f"IPC {ipc}" if mosaic == 1 else f"IPC {ipc} with {mosaic} x {mosaic} patches an image"
+    if there < needed:
+        left = f" left after {dropped} dropped" if dropped else ""
+        raise DataError(
+            f"class {name!r} has {there} patches{left}, but {each} needs {needed}; "
+            f"lower the images per class or the mosaic, or rank more crops of each image."
+        )
+    if pinned > needed:
+        raise ConfigError(f"pinned: {pinned} patches of class {name!r} given, but {each} has room for {needed}.")
+
+
+def _take(line: Sequence[int], needed: int, pins: Sequence[int]) -> list[int]:
+    """Return ``needed`` ranks of the line: all pinned ones, and the first of the others; in the line's order."""
+    taken = set(pins)
+    for rank in line:
+        if len(taken) == needed:
+            break
+        taken.add(rank)
+    return [rank for rank in line if rank in taken]
+
+
+def _patch(ranking: Ranking, names: Sequence[str], row: int, rank: int) -> Patch:
+    """Return the patch at one position of the ranking."""
+    image_index = int(ranking.image_index[row])
+    if image_index >= len(names):
+        raise DataError(
+            f"ranking: it names image {image_index} of {ranking.dataset}, but there are {len(names)}; rank again."
+        )
+    return Patch(
+        image_index=image_index,
+        source=str(names[image_index]),
+        crop_box=tuple(int(value) for value in ranking.crop_box[row]),
+        label=int(ranking.label[row]),
+        true_class_prob=float(ranking.true_class_prob[row]),
+        rank=int(rank),
+    )
+
+
+def tile_edges(image_size: int, mosaic: int) -> list[int]:
+    """Return where the tiles of one side begin, and where the last ends; the first ones are the wider.
+
+    Source: RDED's ``mix_images``: pixels that are left over go to the first tiles.
+
+    >>> tile_edges(32, 3)
+    [0, 11, 22, 32]
+    """
+    share, extra = divmod(image_size, mosaic)
+    return [tile * share + min(tile, extra) for tile in range(mosaic + 1)]
+
+
+def patch_pixels(dataset: Dataset, selected: SelectedImage) -> np.ndarray:
+    """Return what an image starts from: its patch, or its patches side by side.
+
+    Returns:
+        uint8 (S, S, 3), S the dataset's image size; a whole image has the very pixels that were ranked.
+
+    Raises:
+        DataError: the selection names images that this dataset does not have.
+        ShapeError: the patches do not fill a square.
+    """
+    mosaic = math.isqrt(len(selected.patches))
+    if mosaic < 1 or mosaic**2 != len(selected.patches):
+        raise ShapeError(f"patches: {len(selected.patches)} given, but an image is made of 1, 4, 9, 16 or 25.")
+    if mosaic == 1:
+        return _one_patch(dataset, selected.patches[0])
+    edges = tile_edges(dataset.spec.image_size, mosaic)
+    image_u8 = np.empty((edges[-1], edges[-1], 3), np.uint8)
+    for tile, patch in enumerate(selected.patches):
+        top, bottom = edges[tile // mosaic : tile // mosaic + 2]
+        left, right = edges[tile % mosaic : tile % mosaic + 2]
+        picture = Image.fromarray(_one_patch(dataset, patch))
+        image_u8[top:bottom, left:right] = picture.resize((right - left, bottom - top), Image.Resampling.BICUBIC)
+    return image_u8
+
+
+def _one_patch(dataset: Dataset, patch: Patch) -> np.ndarray:
+    """Return one patch at the dataset's image size, uint8 (S, S, 3)."""
+    train, index = dataset.train, patch.image_index
+    there = 0 <= index < len(train)
+    if not there or train.names[index] != patch.source:
+        found = f"is {train.names[index]}" if there else "is not there"
+        raise DataError(
+            f"selection: training image {index} is said to be {patch.source}, but in {dataset.spec.name} it {found}; "
+            f"the selection was made from other data."
+        )
+    if patch.crop_box == whole_box(*train.size(index)):
+        return train.pixels([index])[0]
+    return train.crops([index], np.array([patch.crop_box]))[0]
+
+
+def write_selection(path: str | Path, selected: Sequence[SelectedImage], class_names: Sequence[str]) -> None:
+    """Write a selection as CSV, one row a patch, whole or not at all; DataError when the disk refuses."""
+    write_whole("selection", Path(path), selection_csv(selected, class_names))
+
+
+def selection_csv(selected: Sequence[SelectedImage], class_names: Sequence[str]) -> bytes:
+    """Return a selection as the CSV that :func:`read_selection` reads."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)  # names quoted: they may hold anything
+    writer.writerow(COLUMNS)
+    for image in selected:
+        name = class_names[image.class_index]
+        for tile, patch in enumerate(image.patches):
+            # str() of a float32 is the shortest text that gives the same number back.
+            scores = (float(str(np.float32(patch.true_class_prob))), patch.rank, image.start_round, image.iterations)
+            place = (image.class_index, name, image.index, tile, patch.source, patch.image_index)
+            writer.writerow((*place, *patch.crop_box, *scores))
+    # A file name that is not UTF-8 comes as surrogates; they go out and come back as they were.
+    return text.getvalue().encode("utf-8", "surrogateescape")
+
+
+def read_selection(path: str | Path, class_index: int | None = None) -> tuple[SelectedImage, ...]:
+    """Read what :func:`write_selection` wrote; probabilities come back as the same float32 numbers.
+
+    With ``class_index`` only the images of this class are read, at a fraction of the cost.
+
+    Raises:
+        DataError: no such file, or not a selection; the sentence names the line.
+    """
+    try:
+        with Path(path).open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+            reader = csv.DictReader(file if class_index is None else _rows_of(file, class_index))
+            missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+            if missing:
+                raise DataError(f"selection: {path} has no column {missing[0]!r}.")
+            images: list[dict[str, Any]] = []
+            for row in reader:
+                _read_row(row, images, f"{path} line {reader.line_num}")
+    except OSError as error:
+        raise DataError(f"selection: {path} cannot be read ({error.strerror}).") from None
+    except csv.Error as error:
+        raise DataError(f"selection: {path} is not a table ({error}).") from None
+    return tuple(SelectedImage(**{**values, "patches": tuple(values["patches"])}) for values in images)
+
+
+def _rows_of(lines: Iterable[str], class_index: int) -> Iterator[str]:
+    """Keep the heading and the rows of one class; a row may go over several lines where a name does."""
+    is_kept, is_open = True, False  # the heading is kept
+    for number, line in enumerate(lines):
+        is_kept = is_kept if is_open or number == 0 else line.startswith(f"{class_index},")
+        is_open ^= line.count('"') % 2 == 1
+        if is_kept:
+            yield line
+
+
+def _read_row(row: dict[str, str], images: list[dict[str, Any]], where: str) -> None:
+    """Add one patch to the image it belongs to, beginning a new one at tile 0."""
+    try:
+        number = {name: int(row[name]) for name in COLUMNS if name not in ("class", "source", "true_class_prob")}
+        patch = Patch(
+            image_index=number["image_index"],
+            source=row["source"],
+            crop_box=(number["top"], number["left"], number["height"], number["width"]),
+            label=number["class_index"],
+            true_class_prob=float(np.float32(row["true_class_prob"])),
+            rank=number["rank"],
+        )
+    except (TypeError, ValueError):
+        raise DataError(f"selection: {where} does not hold a patch.") from None
+    about = {name: number[name] for name in ("class_index", "index", "start_round", "iterations")}
+    if number["tile"] == 0:
+        images.append({**about, "patches": [patch]})
+        return
+    last = images[-1] if images else {"patches": []}
+    if number["tile"] != len(last["patches"]) or any(last.get(name) != value for name, value in about.items()):
+        raise DataError(f"selection: {where} holds tile {number['tile']}, but not after the tiles before it.")
+    last["patches"].append(patch)

@@ -1,0 +1,116 @@
+"""How fast a recovery would go on this device: the real loop for a few seconds, on noise that is thrown away.
+
+Measured are iterations over a full batch and over the few images of the first round, since a device that is not busy
+with few images is slow per image; :mod:`delt_engine.analysis.cost` predicts from both. What is in the images does not
+change the time. The device's lock is held, so nothing else of ours runs meanwhile.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import torch
+
+from delt_engine.analysis.cost import Rate, fitted
+from delt_engine.config import Experiment, RecoverConfig
+from delt_engine.errors import RunError
+from delt_engine.jobs.measured_rates import keep_rate, rate_key
+from delt_engine.jobs.worker import DeviceLock, device_lock_name
+from delt_engine.models.device import pick_device
+from delt_engine.models.teachers import Teacher, load_teacher
+from delt_engine.pipeline.inputs import load_inputs
+from delt_engine.recovery.augment import crop_plan
+from delt_engine.recovery.batches import BatchPlan, Slot, plan_batches
+from delt_engine.recovery.loop import RecoverStep, recover, start_noise
+from delt_engine.runs.record import now
+from delt_engine.seeding import generator
+
+SECONDS = 2.5
+"""Time spent in the loop, both batch sizes together."""
+
+_WARM_UP = 2
+_LEAST, _MOST = 3, 400
+"""Fewest and most iterations that are timed of a batch."""
+
+Report = Callable[[str, int, int], None]
+
+
+def measure(experiment: Experiment, report: Report | None = None, seconds: float = SECONDS) -> Rate:
+    """Measure, keep and return the rate of a recovery with these settings.
+
+    Args:
+        experiment: dataset, teacher, image size, batch and device count; MI and RI do not.
+        report: told what is done, how much of it, and of how much.
+        seconds: time spent in the loop.
+
+    Raises:
+        RunError: a run works on the device, so nothing can be measured.
+        DataError, CheckpointError, ConfigError: as a run would.
+    """
+    inputs = load_inputs(experiment, report)
+    device = pick_device(experiment.device)
+    lock = DeviceLock(device_lock_name(str(device)))
+    if not lock.take():
+        raise RunError(f"device: {device} is at work on a run, so its speed cannot be measured now.")
+    try:
+        squeezed = experiment.squeeze
+        teacher = load_teacher(
+            str(inputs.teacher_path),
+            dataset=inputs.dataset,
+            network=squeezed.network,
+            width=squeezed.width,
+            stem=None if squeezed.stem == "auto" else squeezed.stem,
+            device=str(device),
+        )
+        plan = plan_batches(inputs.classes, experiment.recover)[0]
+        sizes = sorted({plan.joined(plan.start_rounds[0]), len(plan.slots)})
+        image_size = inputs.dataset.spec.image_size
+        points = []
+        for done, size in enumerate(sizes):
+            if report:
+                report("measure", done, len(sizes))
+            images = start_noise(_first(plan, size), image_size, seed=experiment.seed).to(device)
+            steps = _steps(teacher, _first(plan, size), experiment, images)
+            points.append((size, _seconds_per_iteration(steps, seconds / len(sizes))))
+    finally:
+        lock.release()
+    fixed, each = fitted(points)
+    key = rate_key(experiment.replace(device=str(device)), len(inputs.classes), teacher.card.fingerprint, image_size)
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type.upper()
+    rate = Rate(key, fixed, each, name, "measured", now())
+    keep_rate(rate)
+    return rate
+
+
+def _first(plan: BatchPlan, size: int) -> BatchPlan:
+    """Return the first ``size`` images of a batch, all of which join at once."""
+    return BatchPlan(0, tuple(Slot(slot.class_index, slot.index, 1) for slot in plan.slots[:size]))
+
+
+def _steps(teacher: Teacher, plan: BatchPlan, experiment: Experiment, images: torch.Tensor) -> Iterator[RecoverStep]:
+    """Return the loop over some images."""
+    card, config = teacher.card, _endless(experiment.recover)
+    labels = torch.tensor([slot.class_index for slot in plan.slots], device=images.device)
+    rows = crop_plan(config, images.shape[-1], generator(experiment.seed, "measure"))
+    return recover(images, labels, teacher.network, plan, config, rows, mean=card.mean, std=card.std)
+
+
+def _seconds_per_iteration(steps: Iterator[RecoverStep], seconds: float) -> float:
+    """Take steps for a while and return the time of one; the device is waited for every few only."""
+    for _ in range(_WARM_UP):
+        next(steps).losses()
+    began, done = time.monotonic(), 0
+    for step in steps:
+        done += 1
+        if done % _LEAST == 0 or done >= _MOST:
+            step.losses()
+            if time.monotonic() - began >= seconds or done >= _MOST:
+                break
+    return (time.monotonic() - began) / done
+
+
+def _endless(config: RecoverConfig) -> RecoverConfig:
+    """Return the same loop with every image in it from the start, longer than anything that is timed."""
+    length = _WARM_UP + _MOST + 1
+    return config.replace(iterations=length, round_iterations=length, early_late=False)

@@ -1,0 +1,166 @@
+"""One network in training, a teacher or a student: what it goes on from, how soon it stops, when it is told about.
+
+After an epoch its state is kept in one safetensors file, whole or not at all. A file that cannot be read counts as
+none: the training then begins again and ends in the same weights, only later.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Generator, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from delt_engine import files
+from delt_engine.errors import RunCancelled
+from delt_engine.jobs.worker import Wishes
+from delt_engine.pipeline import together
+from delt_engine.runs.checkpoint import FOLDER
+from delt_engine.runs.store import Run
+from delt_engine.training.distributed import Team
+from delt_engine.training.records import StudentResult, StudentStep
+from delt_engine.training.squeeze import SqueezedEpoch, SqueezeProgress, SqueezeResult
+from delt_engine.training.state import TrainingState
+from delt_engine.training.students import TrainedEpoch
+
+Event = dict[str, Any]
+
+EVENT_SECONDS = 0.25
+"""Shortest time between two step events."""
+
+CHECKPOINT_GAP = 1.0
+"""Seconds below which the end of an epoch writes no further checkpoint: epochs may be shorter than a disk's sync."""
+
+CHECKPOINT_SHARE = 0.05
+"""Most of the time that checkpoints may take, as far as the run's ``checkpoint_seconds`` allows."""
+
+EPOCH_PATIENCE = 1.0
+"""Seconds that an asked-for stop may wait for the end of an epoch, where nothing is lost; it waits for no later end."""
+
+
+def state_path(run: Run, name: str) -> Path:
+    """Return where the state of a training is or will be, such as ``student-0`` or ``teacher``."""
+    return run.path / FOLDER / f"{name}.safetensors"
+
+
+def write_state(path: Path, state: TrainingState) -> None:
+    """Write a state, whole or not at all, and make sure that the disk has it.
+
+    Raises:
+        RunError: the system refused; the state before stays.
+    """
+    data = save(state.tensors, metadata={"position": json.dumps({"facts": state.facts})})
+    files.write_bytes(path, data, durable=True)
+
+
+def read_state(path: Path) -> TrainingState | None:
+    """Return what was last written; None when there is nothing that can be read."""
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="pt") as stored:
+            facts = json.loads(stored.metadata()["position"])["facts"]
+            return TrainingState({name: stored.get_tensor(name) for name in stored.keys()}, facts)  # noqa: SIM118
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError):
+        return None
+
+
+class Course:
+    """The way of one training through its run; every rank that trains it has one, and asks it after the same records.
+
+    Args:
+        run: what is worked on.
+        path: of the checkpoint; see :func:`state_path`.
+        wishes: what is asked of this process.
+        team: the ranks that train it together; the first one tells and keeps.
+        before: seconds of work that the run has behind it. What was told took time as well, and time does not go
+            back, so that it may be more.
+    """
+
+    def __init__(self, run: Run, path: Path, wishes: Wishes, team: Team, before: float = 0.0) -> None:
+        self.run, self.path, self.wishes, self.team = run, path, wishes, team
+        told = [event["t"] for event in map(run.latest_event, ("step", "epoch")) if event]
+        now = time.monotonic()
+        self._began = now - max(before, *told, 0.0)
+        self._asked: float | None = None
+        self._next_event, self._stepped, self._checkpointed, self._cost = 0.0, now, now, 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of work so far, to the millisecond."""
+        return round(time.monotonic() - self._began, 3)
+
+    def through(self, records: Iterator[Any]) -> Generator[Event, None, Any]:
+        """Take a training through its records to its result, and return that.
+
+        Raises:
+            RunCancelled: asked to stop; see :meth:`after_step` and :meth:`after_epoch`.
+            RanksLost: another rank is gone.
+        """
+        for record in records:
+            if isinstance(record, (SqueezeResult, StudentResult)):
+                return record
+            is_step = isinstance(record, (SqueezeProgress, StudentStep))
+            yield from self.after_step(record) if is_step else self.after_epoch(record)
+        raise AssertionError("the last record of a training is its result")
+
+    def after_step(self, step: SqueezeProgress | StudentStep) -> Iterator[Event]:
+        """Tell a step now and then, and stop after it if that is asked for and the end of the epoch is not near.
+
+        Raises:
+            RunCancelled: its text is the wish.
+            RanksLost: another rank is gone.
+        """
+        now = time.monotonic()
+        if self.team.is_first and now >= self._next_event:
+            self._next_event = now + EVENT_SECONDS
+            yield self._told("step", step)
+        wish = self.wishes.asked()
+        self._asked = (self._asked or now) if wish else None
+        left = (step.steps - step.step) * (now - self._stepped)  # of the epoch, if the other steps are like this one
+        self._stepped = now
+        is_urgent = bool(wish) and now + left - self._asked >= EPOCH_PATIENCE
+        wish, is_urgent = together.agreed(self.team, wish, is_urgent)
+        if wish and is_urgent:
+            self._stop(wish)
+
+    def after_epoch(self, epoch: SqueezedEpoch | TrainedEpoch) -> Iterator[Event]:
+        """Tell an epoch, keep the state after it where it is time, and stop if that is asked for.
+
+        Raises:
+            RunCancelled: its text is the wish; the state is kept.
+            RanksLost: another rank is gone.
+            RunError: the state cannot be written.
+        """
+        if self.team.is_first:
+            yield self._told("epoch", epoch)
+        wish, _ = together.agreed(self.team, self.wishes.asked())
+        if self.team.is_first and (wish or (self._is_due() and epoch.epoch < epoch.epochs)):
+            began = time.monotonic()
+            write_state(self.path, epoch.state)
+            self._checkpointed = time.monotonic()
+            self._cost = self._checkpointed - began
+        if wish:
+            self._stop(wish)
+        self._stepped = time.monotonic()
+
+    def _told(self, kind: str, record: Any) -> Event:
+        """Write a record into the run's events, and return what was written."""
+        plain = {name: round(value, 6) if isinstance(value, float) else value for name, value in asdict(record).items()}
+        event = {"kind": kind, "t": self.seconds, **plain}
+        self.run.event(event)
+        return event
+
+    def _is_due(self) -> bool:
+        gap = max(CHECKPOINT_GAP, self._cost / CHECKPOINT_SHARE)
+        longest = self.run.record().options.checkpoint_seconds
+        return time.monotonic() - self._checkpointed >= min(gap, longest)
+
+    def _stop(self, wish: str) -> None:
+        self.run.update(seconds=self.seconds)
+        raise RunCancelled(wish)

@@ -1,0 +1,1 @@
+"""Figures: records and arrays in, a Plotly figure out; one file a subject, no Streamlit."""

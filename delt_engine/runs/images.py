@@ -1,0 +1,141 @@
+"""What a batch looks like, written into the run: strips at every round, live strips, and the finished images.
+
+A class whose images are spread over several batches shares one strip: each batch puts its own images into it.
+Shapes: n images of a batch, IPC images of a class, S side in pixels; all uint8 numpy.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from delt_engine import files
+from delt_engine.errors import RunError
+from delt_engine.runs.locks import alone
+from delt_engine.runs.store import Run
+
+STRIP_LEVEL = 1
+"""zlib level of strips: measured, a quarter to a third of level 6's time for 10 to 25 % more bytes (224 and 32 px)."""
+
+_PNG_END = b"IEND\xaeB`\x82"
+
+LIVE_SHARE = 0.02
+"""Share of the run time that live strips may take."""
+
+
+class Pictures:
+    """Writes pictures of one batch.
+
+    Args:
+        run: where to.
+        slots: (class index, index within the class) of each image of the batch.
+        ipc: images per class.
+        num_rounds: K.
+        shown: the classes that get strips.
+        live_seconds: shortest time between live strips; 0 for none.
+        clock: seconds, for tests.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        slots: Sequence[tuple[int, int]],
+        ipc: int,
+        num_rounds: int,
+        shown: Sequence[int],
+        live_seconds: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._run, self._ipc, self._num_rounds, self._clock = run, ipc, num_rounds, clock
+        self._live_seconds = live_seconds
+        self._next_live = clock() + min(live_seconds, 0.3)
+        self._places: dict[int, list[tuple[int, int]]] = {}
+        for position, (class_index, index) in enumerate(slots):
+            if class_index in set(shown):
+                self._places.setdefault(class_index, []).append((position, index))
+
+    @property
+    def classes(self) -> list[int]:
+        """The classes of the batch that get strips."""
+        return list(self._places)
+
+    def write_round(self, image_u8: np.ndarray, round_number: int) -> None:
+        """Write a strip a class: the batch's images (n, S, S, 3) after a round; 0 is the start images."""
+        for class_index in self._places:
+            with alone(self._run, str(class_index)):
+                strip = self._strip(class_index, image_u8, (round_number, 0))
+                path = self._run.snapshot_path(class_index, round_number)
+                files.write_bytes(path, files.png_bytes(strip, level=STRIP_LEVEL))
+
+    @property
+    def live_due(self) -> bool:
+        """Whether it is time for live strips."""
+        return self._live_seconds > 0 and self._clock() >= self._next_live
+
+    def write_live(self, image_u8: np.ndarray) -> None:
+        """Write a live strip a class, and keep what that cost within :data:`LIVE_SHARE`."""
+        began = self._clock()
+        for class_index in self._places:
+            with alone(self._run, str(class_index)):
+                strip = self._strip(class_index, image_u8, (self._num_rounds, 0))
+                files.write_bytes(self._run.live_path(class_index), files.png_bytes(strip, level=STRIP_LEVEL))
+        ended = self._clock()
+        self._next_live = ended + max(self._live_seconds, (ended - began) / LIVE_SHARE)
+
+    def _strip(self, class_index: int, image_u8: np.ndarray, rounds: tuple[int, ...]) -> np.ndarray:
+        places = self._places[class_index]
+        size = image_u8.shape[1]
+        images = np.zeros((self._ipc, size, size, 3), np.uint8)
+        if len(places) < self._ipc:
+            images = self._others(class_index, images, rounds)
+        for position, index in places:
+            images[index] = image_u8[position]
+        return files.join_strip(images)
+
+    def _others(self, class_index: int, images: np.ndarray, rounds: tuple[int, ...]) -> np.ndarray:
+        """Return the class as the newest of the given rounds shows it, for images of other batches."""
+        for round_number in rounds:
+            try:
+                found = self._run.snapshot_images(class_index, round_number)
+            except RunError:
+                continue
+            if found.shape == images.shape:
+                return found.copy()
+        return images
+
+
+def write_images(
+    run: Run, slots: Sequence[tuple[int, int]], image_u8: np.ndarray, texts: Sequence[dict[str, Any]]
+) -> None:
+    """Write finished images with their settings in them.
+
+    Args:
+        run: where to.
+        slots: (class index, index within the class) of each image.
+        image_u8: uint8 (n, S, S, 3).
+        texts: settings of each.
+    """
+    for (class_index, index), image, text in zip(slots, image_u8, texts, strict=True):
+        files.write_bytes(run.image_path(class_index, index), files.png_bytes(image, text))
+
+
+def are_written(run: Run, slots: Sequence[tuple[int, int]], image_size: int) -> bool:
+    """Return whether every image is there and whole, to its last byte."""
+    try:
+        return all(_is_whole(run.image_path(*slot), image_size) for slot in slots)
+    except (OSError, RunError):
+        return False
+
+
+def _is_whole(path: Path, image_size: int) -> bool:
+    return path.read_bytes().endswith(_PNG_END) and files.read_png(path).shape == (image_size, image_size, 3)
+
+
+def remove_live(run: Run) -> None:
+    """Remove the live strips; who looks at them next finds the last round."""
+    shutil.rmtree(run.path / "live", ignore_errors=True)

@@ -1,0 +1,155 @@
+"""Which evaluations may stand side by side, and what each is called there.
+
+Accuracies compare only within one set-up: the same test images, recipe with the same changes, and student.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from delt_engine.errors import RunError
+from delt_engine.jobs.evaluations import Evaluation
+from delt_engine.plots.accuracy import Score
+from delt_engine.runs.store import Run
+from pages.shared.diversity import data as diversity_data
+from pages.shared.wording import count, id_end
+
+KINDS = {"last": "Last epoch", "best": "Best epoch", "ema": "EMA"}
+"""Which accuracy; the best epoch was chosen on the test images, EMA is of averaged weights."""
+
+
+METHOD_ORDER = ("random", "sre2l", "cda", "cda-init", "rded", "delt", "folder", "real")
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What must be equal for accuracies to stand side by side, with the short names the address has for it.
+
+    Args:
+        data: fingerprint of the test images and their classes.
+        dataset: their name.
+        recipe: recipe with what was changed, as a short word, for instance "delt-60ep".
+        recipe_title: the same for a reader.
+        student: network with its width and stem.
+    """
+
+    data: str
+    dataset: str
+    recipe: str
+    recipe_title: str
+    student: str
+
+
+def setup_of(evaluation: Evaluation) -> Setup:
+    """Return the set-up of an evaluation."""
+    result = evaluation.result
+    data = _short([result["dataset_fingerprint"], result["class_names"], result["image_size"]])
+    changes = dict(result["changes"])
+    words, title = result["recipe"], result["recipe_title"]
+    if changes.pop("epochs", None) is not None:
+        words += f"-{result['epochs']}ep"
+        title += f" · {count(result['epochs'])} epochs"
+    if changes:
+        words += f"-{_short(changes)[:4]}"
+        title += f" · {', '.join(f'{name} {pair[1]}' for name, pair in list(changes.items())[:2])}"
+        title += f" and {len(changes) - 2} more" if len(changes) > 2 else ""
+    width = "" if result["student_width"] in (None, 1.0) else f", width {result['student_width']:g}"
+    stem = f", {result['student_stem']} stem" if result["student_stem"] not in (None, "auto") else ""
+    return Setup(data, result["dataset"], words, title, f"{result['student']}{width}{stem}")
+
+
+def _short(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def ipc_of(evaluation: Evaluation) -> int:
+    """Return the images per class, of an uneven folder their mean."""
+    result = evaluation.result
+    return result["ipc"] or max(1, round(result["images"] / max(1, len(result["class_names"]))))
+
+
+def order(evaluation: Evaluation) -> tuple[int, int]:
+    """Return where an evaluation stands on the page: by IPC, and DELT after what it is held against."""
+    method = evaluation.result["method"]
+    return ipc_of(evaluation), METHOD_ORDER.index(method) if method in METHOD_ORDER else len(METHOD_ORDER)
+
+
+def newest_of_each(evaluations: Iterable[Evaluation]) -> list[Evaluation]:
+    """Return the newest evaluation of each method and IPC, in the order given."""
+    newest: dict[tuple[str, int], Evaluation] = {}
+    for one in sorted(evaluations, key=lambda one: one.run.record().finished or ""):
+        newest[_cell(one)] = one
+    kept = set(map(id, newest.values()))
+    return [one for one in evaluations if id(one) in kept]
+
+
+def _cell(evaluation: Evaluation) -> tuple[str, int]:
+    # Folders of others are each a set of images of their own.
+    method = evaluation.result["method"]
+    return (evaluation.result["source"] if method == "folder" else method, ipc_of(evaluation))
+
+
+def labels(evaluations: Sequence[Evaluation]) -> dict[str, str]:
+    """Return what to call each evaluation, by the id of its run: the method, and more where that is not enough."""
+    several = {cell for cell, number in Counter(map(_cell, evaluations)).items() if number > 1}
+    found = {}
+    for one in evaluations:
+        title = one.result["source_title"] if one.result["method"] == "folder" else one.result["method_title"]
+        found[one.run.id] = f"{title}, {_variant(one)}" if _cell(one) in several else title
+    doubled = {
+        name for name, number in Counter((found[one.run.id], ipc_of(one)) for one in evaluations).items() if number > 1
+    }
+    return {
+        one.run.id: f"{found[one.run.id]} ({id_end(one.run.id)})"
+        if (found[one.run.id], ipc_of(one)) in doubled
+        else found[one.run.id]
+        for one in evaluations
+    }
+
+
+def source_run(evaluation: Evaluation) -> Run | None:
+    """Return the run whose images were evaluated, None for a folder, the real set, or a run that is gone."""
+    if evaluation.result["method"] in ("real", "folder"):
+        return None
+    try:
+        run = Run.open(evaluation.result["source"])
+    except RunError:
+        return None
+    return None if run.unreadable else run
+
+
+def _variant(evaluation: Evaluation) -> str:
+    run = source_run(evaluation)
+    if run is None or not run.experiment.recover.iterations:
+        return evaluation.result["source"].rsplit("/", 1)[-1]
+    recover = run.experiment.recover
+    return f"MI {count(recover.iterations)} / RI {count(recover.round_iterations)}"
+
+
+def score(evaluation: Evaluation, label: str, kind: str = "last") -> Score | None:
+    """Return one of the accuracies of :data:`KINDS`, None where it was not measured."""
+    result = evaluation.result
+    value = result[f"top1_{kind}"]
+    if value is None:
+        return None
+    spread = result[f"top1_{kind}_std"] or 0.0
+    return Score(label, result["method"], ipc_of(evaluation), value, spread, len(result["seeds"]))
+
+
+def shortened(evaluation: Evaluation) -> str:
+    """Return that a recipe was shortened and by how much, "" when it was not."""
+    result = evaluation.result
+    if not result["is_shortened"]:
+        return ""
+    full = (result["changes"].get("epochs") or ["?"])[0]
+    return f"shortened: {count(result['epochs'])} of {full if full == '?' else count(full)} epochs"
+
+
+def cosine(evaluation: Evaluation) -> float | None:
+    """Return how alike the images of a class are in the teacher's features, None where it is not measured."""
+    run = source_run(evaluation)
+    return diversity_data.cosine(run) if run else None

@@ -1,0 +1,90 @@
+"""Settings in and around images: taken to Recover, read back from a dropped PNG, and compared between runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+from delt_engine.config import Experiment
+from delt_engine.errors import DeltError
+from delt_engine.runs import differences as comparing
+from delt_engine.runs.image_settings import ImageSettings, read_image_settings
+from delt_engine.runs.store import Run
+from pages.shared import errors, nav
+from pages.shared.session import forget, session
+from pages.shared.wording import count, plain, run_title
+
+_MOST_NAMED = 6
+
+
+def use_button(experiment: Experiment, key: str) -> None:
+    """Draw the button that plans a run with these settings."""
+    if st.button(
+        "Use these settings", icon=":material/tune:", key=key, help="Opens Recover with them; nothing starts."
+    ):
+        session().draft = experiment
+        session().watched = ""
+        forget("recover/")
+        nav.go("distill/recover")
+
+
+def drop_image() -> None:
+    """Draw the place to drop an image on, and what it says about itself."""
+    with st.popover("Settings from an image", icon=":material/upload_file:", key="gallery/drop"):
+        dropped = st.file_uploader("A PNG that DELT Studio made", type="png", key="gallery/png", max_upload_size=20)
+        if dropped is None:
+            st.caption("Images of a run, also downloaded ones, hold the settings they were made with.")
+            return
+        try:
+            _say(read_image_settings(dropped.getvalue()))
+        except DeltError as error:  # shown here, and the page goes on
+            errors.show(error)
+
+
+def _say(found: ImageSettings) -> None:
+    st.markdown(f"**{plain(run_title(found.experiment))}**")
+    st.write(
+        f"{plain(found.class_name)}, image {found.index + 1}: joins in round {found.start_round}, had "
+        f"{count(found.iterations)} iterations, seed {found.experiment.seed}."
+    )
+    if found.sources:
+        st.caption("Started from " + plain(", ".join(found.sources)))
+    use_button(found.experiment, "gallery/use-dropped")
+    st.code(found.experiment.to_yaml(), language="yaml", height=240)
+
+
+def differences(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
+    """Return the settings in which any of the runs differs from the first, by title, with each run's value."""
+    found = [{entry.name: entry for entry in comparing.differences(runs[0], other)} for other in runs[1:]]
+    rows = []
+    for name, entry in {name: entry for table in reversed(found) for name, entry in table.items()}.items():
+        first = entry.values[0]
+        values = [first, *(table[name].values[1] if name in table else first for table in found)]
+        stage = f"{name.split('.')[0].capitalize()}: " if "." in name else ""
+        rows.append((stage + entry.title, [_words(value) for value in values]))
+    return rows
+
+
+def draw_differences(runs: Sequence[Run]) -> None:
+    """Draw the settings in which the runs on the page differ, or say that there are none."""
+    rows = differences(runs)
+    st.subheader("Settings that differ")
+    if not rows:
+        st.caption("None: the runs were made with the same settings.")
+        return
+    letters = [chr(ord("A") + place) for place in range(len(runs))]
+    st.table(
+        [{"Setting": name, **dict(zip(letters, map(plain, values), strict=True))} for name, values in rows],
+        border="horizontal",
+        hide_index=True,
+    )
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value)) if len(value) <= _MOST_NAMED else f"{len(value)} chosen"
+    return "–" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,120 @@
+"""Picking in the figure of probabilities: drag a band, click or lasso single patches, and pin or drop them."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from delt_engine.patches.ranking import Ranking
+from delt_engine.patches.selection import median_order
+from delt_engine.plots.data import patch_figure
+from pages.shared.patches import picks
+from pages.shared.patches.rows import View
+from pages.shared.session import prime
+from pages.shared.wording import count
+
+FIGURE, WINDOW, LASSO = "patches/figure", "patches/window", "patches/lasso"
+WHOLE = (0.0, 1.0)
+
+
+def figure(view: View) -> None:
+    """Draw the probabilities of the class: drag a band, click or lasso single patches, pin or drop them."""
+    rank_of = {int(row): rank for rank, row in enumerate(view.rows)}
+    pins, drops = (
+        [rank_of[row] for row in rows if row in rank_of] for rows in (view.config.pinned, view.config.dropped)
+    )
+    drawn = patch_figure(
+        view.ranking.true_class_prob[view.rows],
+        {rank: image.start_round for rank, image in view.joins.items()},
+        view.experiment.recover.schedule.num_rounds,
+        window=st.session_state.get(WINDOW, WHOLE),
+        pinned=pins,
+        dropped=drops,
+        iterations={rank: image.iterations for rank, image in view.joins.items()},
+    )
+    st.plotly_chart(
+        drawn, key=FIGURE, on_select=take_drag, selection_mode=("box", "lasso", "points"), config={"displaylogo": False}
+    )
+    window()
+    picked = picked_ranks(view.ranking.true_class_prob[view.rows])
+    bar(view, picked)
+
+
+def take_drag() -> None:
+    """Read what was dragged or clicked in the figure: a box is a band, a lasso or a click single patches."""
+    event = (st.session_state.get(FIGURE) or {}).get("selection") or {}
+    boxes = event.get("box") or []
+    if boxes:
+        ends = [float(x) for x in boxes[-1]["x"]]
+        st.session_state[WINDOW] = tuple(round(min(1.0, max(0.0, end)), 2) for end in (min(ends), max(ends)))
+        st.session_state[LASSO] = ()
+        return
+    found = [point.get("customdata") for point in event.get("points") or []]
+    ranks = (one[0] if isinstance(one, (list, tuple)) else one for one in found if one is not None)
+    st.session_state[LASSO] = tuple(sorted({int(rank) for rank in ranks}))
+
+
+def forget_drag() -> None:
+    """Look at the whole class again."""
+    st.session_state[WINDOW], st.session_state[LASSO] = WHOLE, ()
+
+
+def window() -> tuple[float, float]:
+    """Draw the ends of the band for the keyboard, and return them."""
+    now = prime(WINDOW, WHOLE)
+    return st.slider("Band of probabilities", 0.0, 1.0, now, step=0.01, key=WINDOW, help="Or drag across the figure.")
+
+
+def picked_ranks(probabilities: np.ndarray) -> np.ndarray | None:
+    """Return the ranks that are picked, ascending: those of a lasso or click, else those in the band; None for all."""
+    lasso = [rank for rank in st.session_state.get(LASSO, ()) if rank < len(probabilities)]
+    if lasso:
+        return np.array(lasso)
+    low, high = st.session_state.get(WINDOW, WHOLE)
+    if (low, high) == WHOLE:
+        return None
+    return np.flatnonzero((probabilities >= low) & (probabilities <= high))
+
+
+def bar(view: View, ranks: np.ndarray | None) -> None:
+    """Draw what can be done with the picked patches, and what was pinned and dropped so far."""
+    ranking, room = view.ranking, view.room
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if ranks is not None:
+            chosen = [int(view.rows[rank]) for rank in ranks]
+            middle = [chosen[at] for at in median_order(len(chosen))]
+            st.markdown(f"**{count(len(chosen))} picked**", width="content")
+            some = f"Pin {count(len(chosen))}" if len(chosen) <= room else f"Pin the middle {count(room)}"
+            st.button(
+                some,
+                icon=":material/push_pin:",
+                key="patches/pin",
+                on_click=picks.pin,
+                disabled=not chosen,
+                args=(ranking, middle[:room], view.class_index, room),
+            )
+            st.button(
+                "Drop",
+                icon=":material/block:",
+                key="patches/drop",
+                on_click=picks.drop,
+                disabled=not chosen,
+                args=(ranking, chosen),
+            )
+            st.button("Show all", key="patches/show_all", on_click=forget_drag, type="tertiary")
+        _told(ranking, view.class_index)
+    if st.session_state.pop(picks.FULL, False):
+        st.caption(
+            f"There is room for {count(room)} patches of this class; raise the images per class or release some."
+        )
+
+
+def _told(ranking: Ranking, class_index: int) -> None:
+    now = picks.own(ranking)
+    if not (now.pinned or now.dropped):
+        return
+    here = [sum(ranking.label[row] == class_index for row in rows) for rows in (now.pinned, now.dropped)]
+    words = f"{here[0]} pinned and {here[1]} dropped in this class"
+    more = len(now.pinned) + len(now.dropped) - sum(here)
+    st.caption(words + (f", {count(more)} in others" if more else ""), width="content")
+    st.button("Release all", icon=":material/undo:", key="patches/release_all", on_click=picks.clear, type="tertiary")

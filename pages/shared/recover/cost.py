@@ -1,0 +1,102 @@
+"""What a planned run will take: time, with where the number is from, and disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from delt_engine.analysis.cost import Rate, best_rate, checkpoint_bytes, predicted_bytes, predicted_seconds
+from delt_engine.config import Experiment
+from delt_engine.data.catalogue import find_entry
+from delt_engine.errors import CheckpointError
+from delt_engine.jobs.measured_rates import known_rates, rate_key
+from delt_engine.models.card import TeacherCard
+from delt_engine.paths import runs_dir
+from delt_engine.runs.store import Run
+from pages.shared import cached
+from pages.shared.wording import count
+from pages.shared.wording import size as file_size
+
+_UNKNOWN = "Not known on this machine yet: a run, or a measurement, tells it."
+_RUNS_READ = 200
+
+
+@dataclass(frozen=True)
+class Expected:
+    """How long a run may take, and where that is from; no seconds while nothing was measured."""
+
+    seconds: float | None
+    origin: str
+    where: str = ""
+
+
+def num_classes(experiment: Experiment) -> int | None:
+    """Return how many classes the run recovers, None for a folder that is not read yet."""
+    if experiment.classes is not None:
+        return len(experiment.classes)
+    entry, card = find_entry(experiment.dataset), _card(experiment)
+    return entry.num_classes if entry else card.num_classes if card else None
+
+
+def expected(experiment: Experiment) -> Expected:
+    """Return how long a run may take, from the measurement that is nearest to it."""
+    classes, card = num_classes(experiment), _card(experiment)
+    if classes is None:
+        return Expected(None, _UNKNOWN)
+    runs = [*cached.runs()[:_RUNS_READ], *cached.examples()]
+    if card is not None:
+        key = rate_key(experiment, classes, card.fingerprint, _image_size(experiment, card))
+        rate, is_exact = best_rate(known_rates(runs), key)
+        if rate is not None:
+            seconds = predicted_seconds(experiment.recover, classes, rate)
+            return Expected(seconds, _origin(rate, is_exact, key.batch_size), _where(rate.is_here))
+    run = next((run for run in runs if _is_like(run, experiment)), None)
+    if run is None:
+        return Expected(None, _UNKNOWN)
+    record = run.record()
+    rate_s = record.image_iterations_per_second or 1.0
+    origin = f"Estimated: {count(rate_s)} image-iterations/s in run {run.id} on the same dataset, another teacher."
+    seconds = experiment.recover.schedule.image_iterations(classes) / rate_s
+    return Expected(seconds, origin, _where(run.path.parent == runs_dir()))
+
+
+def _origin(rate: Rate, is_exact: bool, images: int) -> str:
+    speed = f"{count(rate.per_second(images))} image-iterations/s"
+    whose = f"run {rate.name}" if rate.source == "run" else f"the measurement of {rate.name[:16].replace('T', ' ')} UTC"
+    if is_exact:
+        return f"Measured on this machine in {whose}: {speed}."
+    return f"Estimated from {whose} ({_where(rate.is_here)}, batch {rate.key.batch_size}): {speed}."
+
+
+def _where(is_here: bool) -> str:
+    return "on this machine" if is_here else "on the machine of the example"
+
+
+def _is_like(run: Run, experiment: Experiment) -> bool:
+    if run.status != "finished" or not run.record().image_iterations_per_second:
+        return False
+    return (run.experiment.dataset, run.experiment.image_size) == (experiment.dataset, experiment.image_size)
+
+
+def _card(experiment: Experiment) -> TeacherCard | None:
+    try:
+        return cached.planned_teacher(experiment)
+    except CheckpointError:
+        return None
+
+
+def _image_size(experiment: Experiment, card: TeacherCard) -> int:
+    return experiment.image_size or card.image_size
+
+
+def disk(experiment: Experiment) -> tuple[float, str] | None:
+    """Return the bytes a run will take and how they were counted; None while the number of classes is unknown."""
+    classes, entry, card = num_classes(experiment), find_entry(experiment.dataset), _card(experiment)
+    size = experiment.image_size or (entry.image_size if entry else card.image_size if card else None)
+    if classes is None or size is None:
+        return None
+    going = checkpoint_bytes(experiment.recover, classes, size)
+    origin = (
+        "Estimated: images, a strip a class and round, events, at the PNG sizes of the shipped example. "
+        f"While it runs, {file_size(going)} more for what resume needs."
+    )
+    return predicted_bytes(experiment.recover, classes, size), origin

@@ -1,0 +1,166 @@
+"""The settings of the next run, drawn from the records; what the reader enters is kept in the session's draft."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from delt_engine.config import Experiment, RecoverConfig
+from delt_engine.data.available import known_folders
+from delt_engine.data.catalogue import CATALOGUE, dataset_names
+from delt_engine.errors import CheckpointError
+from delt_engine.runs.command import image_size_of
+from pages.shared import cached, controls
+from pages.shared.recover import presets
+from pages.shared.recover.rounds import rounds_control
+from pages.shared.session import forget, place_of, prime, session
+from pages.shared.wording import METHOD_TITLES, short_name
+
+PAGE = "recover"
+_MAIN = ("method", "ipc", "iterations", "round_iterations")
+_SHARED_WITH_PATCHES = ("criterion", "order", "mosaic")
+
+
+def draw_main() -> None:
+    """Draw the settings that everybody needs.
+
+    Raises:
+        ConfigError: a value that is not allowed.
+    """
+    now = session()
+    presets.draw()
+    left, right = st.columns(2, vertical_alignment="bottom")
+    with left:
+        dataset_control(PAGE)
+    recover = now.draft.recover
+    with right:
+        values = controls.settings(recover, ["ipc"], PAGE)
+    with st.container():  # one element whatever is in it, so that what is open below stays open
+        if recover.is_optimised:
+            now.change("recover", **values, **rounds_control(recover, PAGE))
+        else:
+            now.change("recover", **values)
+            st.caption(f"{METHOD_TITLES[recover.method]} optimises nothing, so there is no MI and no RI.")
+
+
+def draw_more() -> None:
+    """Draw all other settings, out of the way.
+
+    Raises:
+        ConfigError: a value that is not allowed.
+    """
+    now = session()
+    with st.expander("More settings"):
+        _method()
+        st.markdown("**Start patches**")
+        now.change("select", **controls.settings_grid(now.draft.select, _SHARED_WITH_PATCHES, PAGE))
+        if now.draft.recover.is_optimised:
+            st.markdown("**Optimisation**")
+            names = controls.names_behind_more(RecoverConfig, _MAIN)
+            now.change("recover", **controls.settings_grid(now.draft.recover, names, PAGE))
+        st.markdown("**Data and device**")
+        _classes()
+        now.change(**controls.settings_grid(now.draft, ["seed", "teacher", "device"], PAGE))
+
+
+def dataset_control(page: str) -> str:
+    """Draw the choice of a dataset; a folder's path can be typed in."""
+    key, names = f"{page}/dataset", [*dataset_names(), *known_folders()]
+    now = prime(key, session().draft.dataset)
+    chosen = st.selectbox(
+        "Dataset",
+        names,
+        place_of(now, names),
+        key=key,
+        accept_new_options=True,
+        format_func=_dataset_title,
+        help="A dataset of the catalogue, or type the path of a folder with one folder of images per class.",
+    )
+    chosen = (chosen or names[0]).strip()
+    if chosen != session().draft.dataset:
+        session().change(dataset=chosen, classes=None, teacher="auto")
+        session().change("select", pinned=(), dropped=(), picked_from="")
+        st.session_state.pop(f"{page}/classes", None)
+    return chosen
+
+
+def _dataset_title(name: str) -> str:
+    entry = CATALOGUE.get(name)
+    return f"{entry.title} ({entry.num_classes} classes)" if entry else f"{short_name(name)} ({name})"
+
+
+def _method() -> None:
+    spec = controls.spec_of(RecoverConfig, "method")
+    key = f"{PAGE}/method"
+    now = prime(key, session().draft.recover.method)
+    st.segmented_control(
+        spec.title,
+        spec.choices,
+        default=now,
+        key=key,
+        required=True,
+        format_func=METHOD_TITLES.get,
+        help=controls.help_text(spec),
+        on_change=_take_method,
+    )
+
+
+def _take_method() -> None:
+    """Take over the method's settings; the widgets behind "more" start again from them."""
+    session().choose_method(st.session_state[f"{PAGE}/method"], image_size(session().draft))
+    draft = session().draft
+    for name in controls.names_behind_more(RecoverConfig, _MAIN):
+        st.session_state[f"{PAGE}/{name}"] = getattr(draft.recover, name)
+    for name in _SHARED_WITH_PATCHES:
+        st.session_state[f"{PAGE}/{name}"] = getattr(draft.select, name)
+
+
+def _classes() -> None:
+    names = class_names(session().draft)
+    if not names:
+        return
+    key = f"{PAGE}/classes"
+    now = [name for name in prime(key, list(session().draft.classes or ())) if name in names]
+    chosen = st.multiselect("Classes", names, now, key=key, placeholder="All classes", help="None chosen means all.")
+    session().change(classes=tuple(chosen) or None)
+
+
+def class_names(experiment: Experiment) -> tuple[str, ...]:
+    """Return the names of the dataset's classes as its teacher knows them, empty without a teacher."""
+    try:
+        return cached.planned_teacher(experiment).class_names
+    except CheckpointError:
+        return ()
+
+
+def image_size(experiment: Experiment) -> int | None:
+    """Return the side of the dataset's images in pixels, of a folder as its teacher has it; None without one."""
+    known = image_size_of(experiment.dataset, experiment.image_size)
+    if known is not None:
+        return known
+    try:
+        return cached.planned_teacher(experiment).image_size
+    except CheckpointError:
+        return None
+
+
+def missing(experiment: Experiment) -> str:
+    """Return what has to be there before this run can start, as a sentence; "" when nothing is missing."""
+    if not cached.is_at_hand(experiment.dataset):
+        return f"{_dataset_title(experiment.dataset)} is not on this machine yet; Data and teachers fetches it."
+    try:
+        cached.planned_teacher(experiment)
+    except CheckpointError as error:
+        return "" if is_file(experiment.teacher) else str(error)
+    return ""
+
+
+def is_file(teacher: str) -> bool:
+    """Return whether a teacher is named by its file, which may come without a card."""
+    return Path(teacher).expanduser().is_file()
+
+
+def start_again() -> None:
+    """Let every widget of the form take its value from the draft again."""
+    forget(f"{PAGE}/")

@@ -1,0 +1,116 @@
+"""The plan of a run before it starts: who joins when, what it costs, what EarlyLate saves, how long it may take."""
+
+from __future__ import annotations
+
+import shlex
+
+import streamlit as st
+
+from delt_engine.config import Experiment
+from delt_engine.config.schedule import EarlyLateSchedule
+from delt_engine.plots import recovery
+from delt_engine.runs.command import command_for
+from pages.shared.recover import cost, measure
+from pages.shared.recover.cost import Expected, expected, num_classes
+from pages.shared.wording import count, duration, plain, size
+
+__all__ = ["Expected", "command_text", "draw", "expected", "num_classes"]
+
+_GROUPS_TOLD = 10
+
+
+def draw(experiment: Experiment) -> None:
+    """Draw numbers, lanes, curves, and the command of a planned run."""
+    schedule = experiment.recover.schedule
+    if schedule.is_still:
+        _still(experiment)
+    else:
+        _numbers(experiment, num_classes(experiment))
+        measure.draw(experiment)
+    disk = cost.disk(experiment)
+    if disk:
+        st.caption(f"Disk: about {size(disk[0])} when it is finished.", help=disk[1])
+    st.caption(sentence(experiment))
+    if not schedule.is_still:
+        _figures(experiment)
+    st.caption("The same run from a terminal:")
+    st.code(command_text(experiment), language="bash", wrap_lines=True)
+
+
+def _figures(experiment: Experiment) -> None:
+    schedule, quiet = experiment.recover.schedule, {"displayModeBar": False}
+    lanes, curves = st.tabs(["Who joins when", "Learning rate and crops"])
+    with lanes:
+        st.plotly_chart(recovery.schedule_lanes(schedule), key="recover/lanes", config=quiet)
+        st.caption(groups(schedule))
+    with curves:
+        st.plotly_chart(recovery.learning_curves(experiment.recover), key="recover/curves", config=quiet)
+        st.caption(
+            "Both follow the run's iterations: who joins late begins with the small steps and hard crops of "
+            "that moment."
+            if schedule.has_rounds
+            else "The same for every image."
+        )
+
+
+def _still(experiment: Experiment) -> None:
+    classes, ipc = num_classes(experiment), experiment.recover.ipc
+    with st.grid(2, min_column_width=118):
+        st.metric("Images", count(classes * ipc) if classes else f"{count(ipc)} per class")
+        st.metric("Iterations", "0", help="The selected patches are the images; only ranking them takes time.")
+
+
+def command_text(experiment: Experiment) -> str:
+    """Return the equivalent command as one would type it."""
+    return shlex.join(command_for(experiment))
+
+
+def _numbers(experiment: Experiment, classes: int | None) -> None:
+    schedule = experiment.recover.schedule
+    total, full = schedule.image_iterations(classes or 1), schedule.baseline_image_iterations(classes or 1)
+    time = expected(experiment)
+    whose = f"the images of all {count(classes)} classes" if classes and classes > 1 else "the images of one class"
+    with st.grid(4, min_column_width=118):
+        st.metric("Rounds", schedule.num_rounds, help="MI divided by RI.")
+        st.metric("Image-iterations", count(total), help=f"Iterations summed over {whose}; from the schedule.")
+        st.metric(
+            "Saved",
+            f"{schedule.saved_percent:.1f} %",
+            help=(
+                f"{count(full - total)} image-iterations: {count(total)} against {count(full)} if every image got MI "
+                "iterations; from the schedule."
+            ),
+        )
+        st.metric("Time expected", duration(time.seconds) if time.seconds else "–", help=plain(time.origin))
+
+
+def sentence(experiment: Experiment) -> str:
+    """Return what EarlyLate does in this plan."""
+    schedule = experiment.recover.schedule
+    if schedule.is_still:
+        return "Not optimised: the images are the selected real patches, as they are."
+    if not experiment.recover.early_late:
+        return f"All {schedule.ipc} images of a class join in round 1 and get {count(schedule.iterations)} iterations."
+    if schedule.ipc == 1:
+        return "With one image per class there are no rounds to join in: EarlyLate does nothing and saves nothing."
+    if not schedule.has_rounds:
+        return "RI equals MI, so there is one round and every image gets all iterations."
+    last = schedule.image_iterations_each[-1]
+    return (
+        f"Early images join in round 1 and get {count(schedule.iterations)} iterations; "
+        f"the latest join in round {schedule.start_rounds[-1]} and get {count(last)}."
+    )
+
+
+def groups(schedule: EarlyLateSchedule) -> str:
+    """Return the sizes of the groups that join together, with their iterations.
+
+    >>> groups(EarlyLateSchedule(10, 200, 50))
+    'Images of a class by round: 3 with 200 iterations, 3 with 150, 2 with 100, 2 with 50.'
+    """
+    pairs = [(n, schedule.iterations - at * schedule.round_iterations) for at, n in enumerate(schedule.newcomers) if n]
+    (first, most), *others = pairs
+    told = [f"{first} with {count(most)} iterations", *(f"{n} with {count(each)}" for n, each in others)]
+    if len(told) > _GROUPS_TOLD:
+        told = [*told[: _GROUPS_TOLD - 2], "…", told[-1]]
+    return f"Images of a class by round: {', '.join(told)}."

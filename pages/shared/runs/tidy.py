@@ -1,0 +1,119 @@
+"""Deleting with undo, and freeing the disk: what is lost and how much it frees is said before."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from delt_engine.errors import DeltError
+from delt_engine.jobs import trash
+from delt_engine.runs import space
+from delt_engine.runs.store import Run
+from pages.shared import errors
+from pages.shared.wording import plain, plural, size
+
+_DELETED = "runs/deleted"
+_FREEING = "runs/freeing"
+_PLACE = "runs/tidy"
+
+
+def delete(ids: list[str]) -> None:
+    """Move runs to the trash; those that are at work stay, and it is said."""
+    gone = []
+    for run_id in ids:
+        errors.attempt(_PLACE, lambda run_id=run_id: gone.append(trash.delete(_run(run_id))))
+        st.session_state.pop(f"runs/pick/{run_id}", None)
+    st.session_state[_DELETED] = gone
+    if st.query_params.get("run") in gone:
+        st.query_params.pop("run")
+
+
+def undo(ids: list[str]) -> None:
+    """Bring deleted runs back."""
+    for run_id in ids:
+        errors.attempt(_PLACE, trash.restore, run_id)
+    st.session_state.pop(_DELETED, None)
+
+
+def ask_to_free(ids: list[str]) -> None:
+    """Ask, on the next draw, whether the disk shall be freed of parts of these runs."""
+    st.session_state[_FREEING] = ids
+
+
+def draw() -> None:
+    """Draw what there is to undo, to answer or to say."""
+    errors.show_kept(_PLACE)
+    gone = [run_id for run_id in st.session_state.get(_DELETED, ()) if (trash.trash_dir() / run_id).is_dir()]
+    if gone:
+        with st.container(horizontal=True, vertical_alignment="center", border=True):
+            st.markdown(f"Deleted {plain(gone[0]) if len(gone) == 1 else plural(len(gone), 'run')}.", width="content")
+            st.button("Undo", icon=":material/undo:", key="runs/undo", on_click=undo, args=(gone,))
+    if st.session_state.get(_FREEING):
+        _question([run for run in map(_run, st.session_state[_FREEING]) if run.path.is_dir()])
+
+
+def _question(runs: list[Run]) -> None:
+    uses = [space.use(run) for run in runs]
+    rounds, checkpoints = sum(use.rounds for use in uses), sum(use.checkpoint for use in uses)
+    with st.container(border=True):
+        st.markdown(f"**Free disk: {plural(len(runs), 'run')}**")
+        keep_rounds = not st.checkbox(
+            f"Rounds between start and end, {size(rounds)}: the gallery then shows the start and the last round only.",
+            value=rounds > 0,
+            disabled=not rounds,
+            key="runs/free_rounds",
+        )
+        keep_checkpoints = not st.checkbox(
+            f"Checkpoints, {size(checkpoints)}: a resumed run then begins its current batch, teacher or student again.",
+            disabled=not checkpoints,
+            key="runs/free_checkpoints",
+        )
+        with st.container(horizontal=True):
+            st.button(
+                "Delete these files",
+                type="primary",
+                key="runs/free_now",
+                on_click=_free,
+                disabled=keep_rounds and keep_checkpoints,
+                args=(runs, not keep_rounds, not keep_checkpoints),
+            )
+            st.button("Keep them", key="runs/free_not", on_click=ask_to_free, args=([],))
+        st.caption("This cannot be undone.")
+
+
+def _free(runs: list[Run], rounds: bool, checkpoints: bool) -> None:
+    freed = 0
+    for run in runs:
+        try:
+            freed += space.free(run, rounds=rounds, checkpoint=checkpoints)
+        except DeltError as error:
+            errors.attempt(_PLACE, _fail, error)
+    ask_to_free([])
+    st.toast(f"{size(freed)} freed.", icon=":material/mop:")
+
+
+def _fail(error: DeltError) -> None:
+    raise error
+
+
+def trash_line() -> None:
+    """Draw what is in the trash, with a way back and a way to empty it."""
+    gone = trash.trashed()
+    if not gone:
+        return
+    total = sum(space.use(run).total for run in gone)
+    with st.expander(f"Trash: {plural(len(gone), 'run')}, {size(total)}", icon=":material/delete:", key="runs/trash"):
+        for run in gone:
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.markdown(plain(run.id), width="content")
+                st.button("Bring back", type="tertiary", key=f"runs/restore/{run.id}", on_click=undo, args=([run.id],))
+        st.button(
+            f"Delete for good, {size(total)}", icon=":material/delete_forever:", key="runs/empty_trash", on_click=_empty
+        )
+
+
+def _empty() -> None:
+    errors.attempt(_PLACE, lambda: st.toast(f"{size(trash.empty())} freed."))
+
+
+def _run(run_id: str) -> Run:
+    return Run(trash.runs_dir() / run_id)

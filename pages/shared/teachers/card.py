@@ -1,0 +1,167 @@
+"""A teacher's card with its health: what it is, what was measured, and whether that is what it should be."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from delt_engine.data.catalogue import find_entry
+from delt_engine.data.dataset import Dataset
+from delt_engine.errors import CheckpointError
+from delt_engine.jobs import tasks
+from delt_engine.jobs.tasks import Task
+from delt_engine.models.card import TeacherCard, teacher_files
+from delt_engine.models.health import MOST_OFF, CheckRecord, Health, are_alike, find_check, judge
+from delt_engine.paths import teachers_dir
+from pages.shared import cached, errors
+from pages.shared.runs.strips import stamp
+from pages.shared.session import prime, session
+from pages.shared.wording import ago, count, plain
+
+PAGE = "data"
+LOOKS = {
+    "good": ("green", ":material/check_circle:"),
+    "warning": ("orange", ":material/warning:"),
+    "bad": ("red", ":material/error:"),
+    "unknown": ("gray", ":material/help:"),
+}
+_STEMS = {"small": "small (3x3, no max-pool)", "stock": "stock (as published)"}
+
+
+def choose(data: Dataset) -> str:
+    """Draw the choice among the teachers of a dataset and return its name, "auto" for the newest."""
+    names = ["auto", *names_for(data)]
+    now = session().draft.teacher
+    key = f"{PAGE}/teacher"
+    options = names if now in names else [*names, now]
+    if prime(key, now) not in options:
+        st.session_state[key] = "auto"
+    place, label = options.index(st.session_state[key]), {"auto": "The newest for this dataset"}
+    chosen = st.selectbox(
+        "Teacher", options, place, key=key, format_func=lambda name: label.get(name, name), label_visibility="collapsed"
+    )
+    session().change(teacher=chosen)
+    return chosen
+
+
+def none_yet(data: Dataset) -> str:
+    """Say that a dataset has no teacher, and what to do or to put where."""
+    return (
+        f"There is no teacher for {data.spec.title} at {data.spec.image_size} px yet. Train a small one here, or add a "
+        f"checkpoint below. Teachers of yours are the .safetensors files in {teachers_dir()}."
+    )
+
+
+def names_for(data: Dataset) -> list[str]:
+    """Return the teachers that know the dataset's classes, the user's newest first."""
+    found = []
+    for name, path in teacher_files():
+        try:
+            card = cached.teacher_card(str(path), stamp(path))
+        except CheckpointError:  # a foreign or broken file among the teachers hides no other one
+            continue
+        if card.dataset == data.spec.name or card.class_names == data.spec.class_names:
+            found.append(name)
+    return found
+
+
+def checking(card: TeacherCard, data: Dataset) -> Task:
+    """Return the task that checks a teacher, whether it was started or not."""
+    return tasks.task("check", card.fingerprint, data.fingerprint)
+
+
+def check(card: TeacherCard, data: Dataset) -> None:
+    """Begin to measure a teacher in a process."""
+    draft = session().draft
+    size = ["--image-size", str(draft.image_size)] if draft.image_size else []
+    words = ["teachers", "check", draft.teacher, "--dataset", draft.dataset, *size, "--device", draft.device]
+    tasks.start(checking(card, data), words)
+
+
+def draw(card: TeacherCard, data: Dataset) -> None:
+    """Draw the card: verdict first, then accuracies, then what the teacher is."""
+    measured = find_check(card.fingerprint, data.fingerprint)
+    health = judge(card, data.spec, measured)
+    with st.container(border=True):
+        _verdict(card, data, health, measured)
+        _accuracies(card, data, health, measured)
+        st.markdown(_facts(card, data))
+
+
+def _verdict(card: TeacherCard, data: Dataset, health: Health, measured: CheckRecord | None) -> None:
+    colour, icon = LOOKS[health.level]
+    work = checking(card, data)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(f"**{plain(card.name)}**", width="content")
+        st.badge(health.title, color=colour, icon=icon)
+        st.space("stretch")
+        label = "Check again" if measured else "Check it"
+        st.button(
+            label,
+            icon=":material/monitor_heart:",
+            type="secondary" if measured else "primary",
+            key=f"{PAGE}/check",
+            on_click=check,
+            args=(card, data),
+            disabled=work.is_running,
+        )
+    for reason in health.reasons:
+        (st.error if health.level == "bad" else st.warning)(plain(reason))
+    if work.error:
+        errors.show(work.error)
+
+
+def _accuracies(card: TeacherCard, data: Dataset, health: Health, measured: CheckRecord | None) -> None:
+    entry = find_entry(data.spec.name)
+    published = entry.teacher_accuracy if entry else None
+    gap = None if measured is None or health.reference is None else measured.accuracy - health.reference
+    with st.grid(3, min_column_width=84):
+        st.metric(
+            "Measured here",
+            _percent(measured.accuracy if measured else None),
+            f"{gap:+.1f} points" if gap is not None else None,
+            delta_arrow="off",
+            delta_color="normal" if gap and gap < -MOST_OFF else "off",
+            help=f"Against the accuracy {health.reference_origin}." if gap is not None else None,
+        )
+        st.metric("On its card", _percent(card.accuracy), help="On the test images, when it was trained or added.")
+        st.metric(
+            "Published",
+            _percent(published),
+            help="RDED's ResNet-18 teacher of full width at the dataset's own "
+            "size (for ImageNet-1K torchvision's); other networks are not held to it.",
+        )
+    if measured:
+        part = "all" if measured.sample >= measured.test_size else f"{count(measured.sample)} of"
+        st.caption(
+            f"Measured on {part} {count(measured.test_size)} test images {ago(measured.measured)}; chance is "
+            f"{measured.chance:.3g} %."
+        )
+
+
+def _facts(card: TeacherCard, data: Dataset) -> str:
+    """Return the facts, one a line: each beside the dataset's where both have it."""
+    spec = data.spec
+    order = "in the dataset's order" if card.class_names == spec.class_names else "**not as the dataset has them**"
+    other = "" if card.dataset_fingerprint == data.fingerprint else " as it was then (its images have changed since)"
+    rows = [
+        ("Network", f"{plain(card.network)}, width {card.width:g}"),
+        ("Stem", _STEMS.get(card.stem, card.stem)),
+        ("Input", f"{card.image_size} px{_beside(card.image_size == spec.image_size, f'{spec.image_size} px')}"),
+        ("Mean", f"{_triple(card.mean)}{_beside(are_alike(card.mean, spec.mean), _triple(spec.mean))}"),
+        ("Std", f"{_triple(card.std)}{_beside(are_alike(card.std, spec.std), _triple(spec.std))}"),
+        ("Classes", f"{card.num_classes}, {order}"),
+        ("Trained", f"{card.epochs or '?'} epochs on {plain(card.dataset)}{other}; {plain(card.source)}"),
+    ]
+    return "  \n".join(f":gray[{name}] {value}" for name, value in rows)
+
+
+def _beside(is_same: bool, other: str) -> str:
+    return ", as the dataset" if is_same else f", **the dataset has {other}**"
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f} %"
+
+
+def _triple(values: tuple[float, ...]) -> str:
+    return ", ".join(f"{value:.3f}" for value in values)

@@ -1,0 +1,137 @@
+"""A dataset at a glance: whether it is here, its numbers, sample images, images per class, and what was left out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from delt_engine.data.available import Place, places
+from delt_engine.data.catalogue import CATALOGUE
+from delt_engine.data.dataset import Dataset
+from delt_engine.patches.ranking import whole_box
+from delt_engine.plots import data as data_plots
+from pages.shared import cached
+from pages.shared.gallery.grid import Cell, Look, Row, gallery_grid
+from pages.shared.runs.strips import tile_side
+from pages.shared.wording import count, plain, plural, sentence
+
+PAGE = "data"
+SAMPLES, CLASSES_SHOWN = 8, 10
+STATES = {"ready": "here", "unread": "here, not read yet", "download": "to download", "missing": "not here"}
+_ODD = {
+    "exif_rotated": "turned as their EXIF says",
+    "grey": "grey",
+    "cmyk": "CMYK",
+    "palette": "with a palette",
+    "alpha": "with transparency",
+    "grey16": "grey of 16 bit",
+    "animated": "animated, first frame used",
+}
+
+
+def numbers(data: Dataset) -> None:
+    """Draw sizes, statistics and where they are from."""
+    spec = data.spec
+    with st.grid(4, min_column_width=110):
+        st.metric("Classes", count(spec.num_classes))
+        st.metric("Training images", count(len(data.train)))
+        st.metric("Test images", count(len(data.test)))
+        st.metric("Image size", f"{spec.image_size} px", help="Side of the square that networks see.")
+    origin = "of the catalogue" if spec.name in CATALOGUE else "measured on its training images"
+    st.caption(
+        f"Mean {_triple(spec.mean)}, std {_triple(spec.std)} (red, green, blue; pixels from 0 to 1; {origin}). "
+        f"{plain(spec.description)}"
+    )
+
+
+def samples(name: str, image_size: int | None, data: Dataset) -> None:
+    """Draw the first training images of each class, ten classes at a time."""
+    spec = data.spec
+    pages = -(-spec.num_classes // CLASSES_SHOWN)
+    at = st.pagination(pages, key=f"{PAGE}/page") if pages > 1 else 1
+    shown = range(CLASSES_SHOWN * (at - 1), min(spec.num_classes, CLASSES_SHOWN * at))
+    sizes = np.bincount(data.train.labels, minlength=spec.num_classes)
+    rows, indices = [], []
+    for number in shown:
+        chosen = data.train.of_class(number)[:SAMPLES].tolist()
+        cells = (
+            Cell(f"{number}/{index}", f"{spec.class_names[number]}, {data.train.names[index]}", (0,), len(indices) + x)
+            for x, index in enumerate(chosen)
+        )
+        rows.append(Row(spec.class_names[number], tuple(cells), count(sizes[number])))
+        indices += chosen
+    boxes = tuple(whole_box(*data.train.size(index)) for index in indices)
+    sheet = cached.patch_sheet(name, image_size, tuple(indices), boxes)
+    gallery_grid(
+        rows, [sheet], key=f"{PAGE}/samples", look=Look(tile=tile_side(spec.image_size), shown=44, columns=SAMPLES)
+    )
+    st.caption("The first training images of each class; the number is how many there are.")
+
+
+def per_class(data: Dataset) -> None:
+    """Say how many images each class has: one line when all are alike, else a figure."""
+    classes = data.spec.num_classes
+    train, test = (np.bincount(part.labels, minlength=classes) for part in (data.train, data.test))
+    if len(set(train)) == len(set(test)) == 1:
+        st.caption(f"Every class has {count(train[0])} training and {count(test[0])} test images.")
+        return
+    figure = data_plots.class_counts(data.spec.class_names, train.tolist(), test.tolist())
+    st.plotly_chart(figure, key=f"{PAGE}/per_class", config={"displayModeBar": False})
+
+
+def left_out(data: Dataset) -> None:
+    """Say which files were skipped and why, and what was odd about those that were used."""
+    odd = [
+        f"{count(number)} {_ODD.get(what, what.replace('_', ' '))}"
+        for what, number in data.counts.items()
+        if number and what not in ("used", "skipped", "ignored")
+    ]
+    if odd:
+        st.caption(f"Used as they should look: {', '.join(odd)}.")
+    if data.counts.get("ignored"):
+        st.caption(f"Passed over: {plural(data.counts['ignored'], 'file')} not named as an image.")
+    if not data.skipped:
+        if data.root:
+            st.caption("No file had to be left out.")
+        return
+    reasons = Counter(file.reason for file in data.skipped)
+    title = f"{plural(len(data.skipped), 'file')} left out"
+    with st.expander(title, icon=":material/warning:", key=f"{PAGE}/skipped"):
+        st.markdown(
+            "\n".join(f"- {plain(sentence(reason))}: {count(number)}" for reason, number in reasons.most_common(20))
+        )
+        table = pd.DataFrame([(file.path, file.reason) for file in data.skipped], columns=["File", "Why"])
+        st.dataframe(table, hide_index=True, height="content" if len(table) < 8 else 300)
+
+
+def overview() -> None:
+    """Draw every dataset of the catalogue and of the user, and whether it is at hand."""
+    rows = [_overview_row(place) for place in places()]
+    columns = ["Dataset", "Name", "Classes", "Size, px", "Training", "Test", "State", "What to do"]
+    numbers = {name: st.column_config.NumberColumn(format="localized") for name in columns[2:6]}
+    table = pd.DataFrame(rows, columns=columns)
+    st.dataframe(table, hide_index=True, key=f"{PAGE}/overview", column_config=numbers, height="content")
+
+
+def _overview_row(place: Place) -> Sequence[object]:
+    entry = CATALOGUE.get(place.name)
+    if entry is None:
+        return (place.title, place.name, None, None, None, None, STATES[place.state], place.note)
+    return (
+        entry.title,
+        entry.name,
+        entry.num_classes,
+        entry.image_size,
+        entry.train_size or None,
+        entry.test_size or None,
+        STATES[place.state],
+        place.note,
+    )
+
+
+def _triple(values: Sequence[float]) -> str:
+    return ", ".join(f"{value:.3f}" for value in values)

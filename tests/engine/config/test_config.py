@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from delt_engine.config import (
+    Experiment,
+    RankConfig,
+    RecoverConfig,
+    SelectConfig,
+    SqueezeConfig,
+    field_specs,
+)
+from delt_engine.errors import ConfigError
+
+
+def test_defaults_are_those_of_the_paper_table() -> None:
+    config = RecoverConfig()
+    assert (config.iterations, config.round_iterations, config.batch_size) == (4000, 500, 100)
+    assert (config.learning_rate, config.beta1, config.beta2) == (0.25, 0.5, 0.9)
+    assert (config.r_bn, config.first_bn_multiplier) == (0.01, 10.0)
+    assert (config.curriculum, config.milestone, config.min_crop, config.max_crop) == (
+        "cosine",
+        1.0,
+        0.08,
+        1.0,
+    )
+    assert config.early_late
+    assert config.initialization == "patches"
+
+
+@pytest.mark.parametrize(
+    ("record", "values", "sentence"),
+    [
+        (RecoverConfig, {"ipc": 0}, r"ipc: 0 given, but it must be at least 1\."),
+        (RecoverConfig, {"learning_rate": 0}, r"learning_rate: 0 given, but it must be above 0"),
+        (RecoverConfig, {"r_bn": float("nan")}, r"r_bn: nan given, but .*finite"),
+        (RecoverConfig, {"r_bn": "much"}, r"r_bn: 'much' given, but .*number"),
+        (
+            RecoverConfig,
+            {"curriculum": "sine"},
+            r"curriculum: 'sine' given, but it must be one of 'cosine', 'linear'",
+        ),
+        (RecoverConfig, {"ricecake": 1}, r"ricecake: there is no such setting in RecoverConfig"),
+        (
+            RecoverConfig,
+            {"min_crop": 0.9, "max_crop": 0.5},
+            r"min_crop: 0.9 given, but it must not be above max_crop = 0.5",
+        ),
+        (RankConfig, {"min_crop": 0.9, "max_crop": 0.5}, r"min_crop: 0.9 given"),
+        (SelectConfig, {"mosaic": 6}, r"mosaic: 6 given, but it must be at most 5"),
+        (SelectConfig, {"pinned": [3, -1]}, r"pinned: -1 given, but rows of a ranking count from 0"),
+        (SelectConfig, {"pinned": [3], "dropped": [4, 3]}, r"patch 3 given, but it is dropped as well"),
+        (SqueezeConfig, {"epochs": 0}, r"epochs: 0 given, but it must be at least 1"),
+        (Experiment, {"classes": []}, r"classes: an empty list given, but at least one class is needed"),
+        (Experiment, {"recover": {"ipc": 0}}, r"ipc: 0 given, but it must be at least 1"),
+    ],
+)
+def test_a_wrong_value_is_one_sentence(record, values, sentence) -> None:
+    with pytest.raises(ConfigError, match=sentence) as caught:
+        record(**values)
+    assert "\n" not in str(caught.value)
+
+
+def test_mi_that_ri_does_not_divide_is_refused_with_neighbours() -> None:
+    with pytest.raises(ConfigError, match=r"RI = 300 given, but it must divide MI = 1000 .* 250 and 500"):
+        RecoverConfig(iterations=1000, round_iterations=300)
+
+
+def test_records_are_frozen_and_hash_by_value() -> None:
+    config = RecoverConfig(ipc=3)
+    with pytest.raises(Exception, match="frozen"):
+        config.ipc = 4
+    assert hash(config) == hash(RecoverConfig(ipc=3))
+    assert config.replace(ipc=4).ipc == 4
+    with pytest.raises(ConfigError, match="ipc"):
+        config.replace(ipc=-1)
+
+
+def test_methods_are_the_same_record_with_other_settings() -> None:
+    cda = RecoverConfig.for_method("cda")
+    sre2l = RecoverConfig.for_method("sre2l", ipc=2)
+    assert (cda.initialization, cda.early_late, cda.curriculum) == ("noise", False, "cosine")
+    assert (sre2l.initialization, sre2l.early_late, sre2l.curriculum, sre2l.ipc) == (
+        "noise",
+        False,
+        "constant",
+        2,
+    )
+    assert (RecoverConfig().jitter, cda.jitter, sre2l.jitter) == (0, 4, 4)
+    assert RecoverConfig.for_method("cda", initialization="patches").initialization == "patches"
+    with pytest.raises(ConfigError, match="method: 'dalt' given, but it must be one of delt, cda, sre2l"):
+        RecoverConfig.for_method("dalt")
+
+
+def test_cda_with_real_starts_is_delt_without_early_late() -> None:
+    assert RecoverConfig.for_method("cda-init", ipc=7) == RecoverConfig(method="cda-init", ipc=7, early_late=False)
+
+
+@pytest.mark.parametrize("method", ["rded", "random"])
+def test_methods_that_optimise_nothing_have_no_iterations_and_no_rounds(method) -> None:
+    recover = RecoverConfig.for_method(method, ipc=3)
+    schedule = recover.schedule
+    assert (recover.is_optimised, recover.iterations, recover.initialization) == (False, 0, "patches")
+    assert (schedule.num_rounds, schedule.has_rounds, schedule.newcomers, schedule.start_rounds) == (
+        0,
+        False,
+        (3,),
+        (1, 1, 1),
+    )
+    assert (schedule.image_iterations(10), schedule.image_iterations_each, schedule.saved_percent) == (0, (0, 0, 0), 0)
+    with pytest.raises(ConfigError, match=f"{method} given with MI = 40 from patches, but it optimises nothing"):
+        RecoverConfig.for_method(method, iterations=40, round_iterations=10)
+    with pytest.raises(ConfigError, match="iterations: 0 given, but delt needs at least 1"):
+        RecoverConfig(iterations=0)
+
+
+def test_a_method_sets_the_stages_before_the_recovery() -> None:
+    rded = Experiment.for_method("rded", size=32, recover={"ipc": 2})
+    assert (rded.rank.crops, rded.select.criterion, rded.select.mosaic, rded.recover.ipc) == (5, "top", 1, 2)
+    assert rded.select.one_per_image
+    assert (rded.rank.min_crop, rded.rank.max_crop) == (0.08, 1.0)  # RandomResizedCrop's own limits
+    assert [Experiment.for_method("rded", size=size).select.mosaic for size in (64, 65, 224, None)] == [1, 2, 2, 1]
+    assert Experiment.for_method("rded", image_size=128).select.mosaic == 2
+    assert Experiment.for_method("random").select.criterion == "random"
+    assert Experiment.for_method("cda") == Experiment(recover=RecoverConfig.for_method("cda"))
+    given = Experiment.for_method("rded", size=224, select={"mosaic": 3}, rank=RankConfig(crops=7))
+    assert (given.select.mosaic, given.select.criterion, given.rank) == (3, "top", RankConfig(crops=7))
+
+
+def test_an_experiment_file_of_a_method_asks_for_the_images_size(tmp_path) -> None:
+    path = tmp_path / "rded.yaml"
+    path.write_text("dataset: large\nrecover: {method: rded}\nrank: {crops: 3}\n", encoding="utf-8")
+    found = Experiment.read(path, {"large": 224}.get)
+    assert (found.rank.crops, found.select.mosaic, found.select.criterion) == (3, 2, "top")
+
+
+@pytest.mark.parametrize("suffix", ["yaml", "json"])
+def test_an_experiment_is_read_back_as_written(tmp_path, suffix) -> None:
+    experiment = Experiment(
+        classes=("cat", "retina"),
+        seed=7,
+        recover=RecoverConfig.for_method("sre2l", ipc=3),
+        select={"mosaic": 2},
+    )
+    text = experiment.to_yaml() if suffix == "yaml" else json.dumps(json.loads(experiment.model_dump_json()))
+    path = tmp_path / f"experiment.{suffix}"
+    path.write_text(text, encoding="utf-8")
+    assert Experiment.read(path) == experiment
+
+
+def test_an_experiment_file_may_name_only_the_method(tmp_path) -> None:
+    path = tmp_path / "cda.yaml"
+    path.write_text("recover: {method: cda, ipc: 2}\n", encoding="utf-8")
+    assert Experiment.read(path).recover == RecoverConfig.for_method("cda", ipc=2)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, "cannot be read"),
+        ("recover: [", "neither YAML nor JSON"),
+        ("- 1\n- 2\n", "must hold names and values, but holds list"),
+        ("datset: photos\n", "datset: there is no such setting in Experiment"),
+    ],
+)
+def test_a_wrong_experiment_file_is_one_sentence(tmp_path, content, sentence) -> None:
+    path = tmp_path / "experiment.yaml"
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+    with pytest.raises(ConfigError, match=sentence):
+        Experiment.read(path)
+
+
+def test_field_specs_carry_what_a_control_needs() -> None:
+    specs = {spec.name: spec for spec in field_specs(RecoverConfig)}
+    assert specs["iterations"].flag == "--mi"
+    assert specs["round_iterations"].flag == "--ri"
+    assert (specs["ipc"].kind, specs["ipc"].minimum, specs["ipc"].default) == ("int", 1, 10)
+    assert specs["curriculum"].choices == ("cosine", "linear", "step", "constant", "reverse")
+    assert specs["early_late"].kind == "bool"
+    assert all(spec.help.endswith(".") and spec.title for spec in specs.values())
+    assert {spec.name: spec.kind for spec in field_specs(Experiment)}["classes"] == "texts"
+
+
+def test_every_flag_is_used_once_in_a_command() -> None:
+    records = (Experiment, RankConfig, SelectConfig, RecoverConfig)
+    flags = [spec.flag for record in records for spec in field_specs(record)]
+    assert len(flags) == len(set(flags))

@@ -1,0 +1,76 @@
+"""Places: what is at hand, what to put where, and the list of folders a user added."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from delt_engine.data.available import add_folder, forget_folder, known_folders, place_of, places
+from delt_engine.data.catalogue import load_dataset
+from delt_engine.errors import DataError
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("DELT_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        for number in range(3):
+            pixels = np.full((8, 8, 3), 40 * number, np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "pictures" / name / f"{number}.png")
+    return tmp_path / "pictures"
+
+
+def test_built_in_sets_are_ready_and_others_say_what_to_put_where(home) -> None:
+    found = {place.name: place for place in places()}
+    assert found["photos"].state == found["digits"].state == "ready"
+    assert found["cifar10"].state == "download"
+    assert "cifar-10-python.tar.gz" in found["cifar10"].note
+    assert str(home / "cache" / "datasets" / "cifar10") in found["cifar10"].note
+    assert found["tiny-imagenet"].state == "missing"
+    assert found["tiny-imagenet"].note.startswith("Put its train and val folders")
+
+
+def test_a_folder_is_unread_until_it_was_read(pictures) -> None:
+    assert place_of(str(pictures)).state == "unread"
+    load_dataset(str(pictures))
+    assert place_of(str(pictures)).state == "ready"
+    assert place_of(str(pictures / "gone")).state == "missing"
+    assert "does not exist" in place_of(str(pictures / "gone")).note
+    assert "is a file" in place_of(str(pictures / "a" / "0.png")).note
+
+
+def test_a_named_set_whose_folder_is_there_is_found(home) -> None:
+    (home / "cache" / "datasets" / "tiny-imagenet-200" / "train").mkdir(parents=True)
+    assert place_of("tiny-imagenet").state == "unread"
+
+
+def test_folders_are_added_once_kept_and_forgotten(pictures, home) -> None:
+    assert known_folders() == ()
+    assert add_folder(f" {pictures} ") == str(pictures)
+    add_folder(pictures)
+    assert known_folders() == (str(pictures),)
+    assert places()[-1].name == str(pictures)
+    forget_folder(str(pictures))
+    assert known_folders() == ()
+    assert pictures.is_dir()
+
+
+@pytest.mark.parametrize("name", ["", "nowhere", "pictures/a/0.png"])
+def test_what_is_no_folder_is_refused(name, pictures) -> None:
+    with pytest.raises(DataError, match=r"dataset: the folder .*(does not exist|is a file)"):
+        add_folder(pictures.parent / name if name else "")
+    assert known_folders() == ()
+
+
+@pytest.mark.parametrize("content", ["{", "{}", '[1, "x"]'])
+def test_a_damaged_list_counts_as_what_can_be_read_of_it(content, home) -> None:
+    home.mkdir()
+    (home / "folders.json").write_text(content)
+    assert known_folders() == (("x",) if "x" in content else ())

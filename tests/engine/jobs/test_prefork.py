@@ -1,0 +1,63 @@
+"""A spare process becomes the command it is given, and goes when nobody needs it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from waiting import PATIENCE_S, wait_for
+
+from delt_engine.jobs import prefork
+
+
+@pytest.fixture(autouse=True)
+def _switched_on(monkeypatch, tmp_path) -> Iterator[None]:
+    monkeypatch.setenv(prefork.SWITCH, "1")
+    monkeypatch.setenv("DELT_HOME", str(tmp_path))
+    monkeypatch.setattr(prefork, "_spare", None)
+    yield
+    if prefork._spare is not None:
+        prefork._spare.process.kill()
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(prefork.PROJECT)}
+
+
+def test_it_becomes_the_command_with_the_log_as_its_output(tmp_path) -> None:
+    assert prefork.keep(environment())
+    spare = prefork._spare.process
+    with (tmp_path / "log.txt").open("ab") as log:
+        taken = prefork.take(["recover", "--dataset", "photos", "--mi", "7", "--ri", "2"], log, environment())
+    assert taken is spare
+    assert prefork._spare is None
+    assert taken.wait(PATIENCE_S) == 2
+    assert (tmp_path / "log.txt").read_text().startswith("Error: round_iterations: RI = 2 given")
+
+
+def test_one_is_kept_and_none_where_it_is_turned_off(monkeypatch) -> None:
+    assert prefork.keep(environment())
+    first = prefork._spare.process
+    prefork.keep(environment())
+    assert prefork._spare.process is first
+    first.kill()
+    wait_for(lambda: first.poll() is not None)
+    assert prefork.keep(environment())
+    assert prefork._spare.process is not first
+    monkeypatch.setenv(prefork.SWITCH, "0")
+    assert not prefork.keep(environment())
+
+
+def test_code_that_changed_since_is_not_run_and_the_process_ends(monkeypatch, tmp_path) -> None:
+    prefork.keep(environment())
+    spare = prefork._spare.process
+    monkeypatch.setattr(prefork, "_newest_code", lambda: prefork.time.time() + 60)
+    with (tmp_path / "log.txt").open("ab") as log:
+        assert prefork.take(["datasets"], log, environment()) is None
+    assert spare.wait(PATIENCE_S) == 0
+
+
+def test_without_one_a_run_starts_as_always(tmp_path) -> None:
+    with (tmp_path / "log.txt").open("ab") as log:
+        assert prefork.take(["datasets"], log, environment()) is None

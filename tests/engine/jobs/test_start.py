@@ -1,0 +1,163 @@
+"""Runs as processes: started detached, asked to stop, started again, and honest about what died."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from fake_runs import fake_experiment, make_finished_run, make_half_done_run
+from waiting import wait_for
+
+from delt_engine.errors import RunError
+from delt_engine.jobs import start
+from delt_engine.runs.processes import identity, this_process
+from delt_engine.runs.store import Run
+
+
+@pytest.fixture
+def program(tmp_path, monkeypatch):
+    """Put a shell script in the place of Python; it gets the arguments that Python would get."""
+
+    def install(script: str) -> None:
+        path = tmp_path / "program"
+        path.write_text("#!/bin/sh\n" + script)
+        path.chmod(path.stat().st_mode | stat.S_IEXEC)
+        monkeypatch.setattr(start.sys, "executable", str(path))
+
+    return install
+
+
+def test_the_process_runs_the_command_that_is_shown_and_is_detached(tmp_path, program) -> None:
+    program('echo "$@"\nps -o sid= -p $$ || true\nexec sleep 30')
+    run = start.start(fake_experiment(), tmp_path / "runs" / "a")
+    worker = run.job_process()
+    try:
+        assert run.record().command == tuple(start.command_for(run.experiment, run.path))
+        words = wait_for(lambda: (run.path / "log.txt").read_text().splitlines())
+        assert words[0] == " ".join(["-m", "delt_engine", *run.record().command[1:]])
+        assert os.getsid(worker.pid) == worker.pid  # a session of its own: nothing ends it with the caller
+        assert start.is_alive(run)
+        assert run.status == "queued"
+    finally:
+        psutil.Process(worker.pid).kill()
+    wait_for(lambda: not start.is_alive(run))
+
+
+def test_a_process_that_dies_at_once_is_failed_with_its_last_words(tmp_path, program) -> None:
+    program('echo "no such module" >&2\nexit 3')
+    run = start.start(fake_experiment(), tmp_path / "a")
+    wait_for(lambda: run.status == "failed")
+    assert run.error == "no such module"
+    assert not start.is_alive(run)
+    wait_for(lambda: not psutil.pid_exists(run.job_process().pid))  # nobody is left as a zombie
+
+
+def test_a_process_that_cannot_be_started_is_a_sentence(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(start.sys, "executable", str(tmp_path / "absent"))
+    with pytest.raises(RunError, match="its process cannot be started"):
+        start.start(fake_experiment(), tmp_path / "a")
+    assert Run(tmp_path / "a").status == "failed"
+
+
+def test_a_taken_folder_starts_nothing(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(start.subprocess, "Popen", lambda *a, **k: pytest.fail("started"))
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(RunError, match="is not empty"):
+        start.start(fake_experiment(), tmp_path)
+
+
+def test_wrong_input_fails_the_run_with_the_sentence(tmp_path) -> None:
+    """The real command, up to the point where the dataset is looked up."""
+    run = start.start(fake_experiment().replace(dataset="no-such-set"), tmp_path / "a")
+    wait_for(lambda: run.status == "failed")
+    assert "no-such-set" in run.error
+    assert run.record().error == run.error
+    assert run.latest_event("status")["status"] == "failed"
+    assert Path(sys.executable).exists()
+
+
+def test_who_is_alive_is_asked_and_who_is_gone_is_marked(tmp_path) -> None:
+    alive = make_half_done_run(tmp_path / "a")
+    start.pause(alive)
+    assert (alive.requested(), alive.status) == ("pause", "running")
+    start.cancel(alive)
+    start.cancel(alive)
+    assert (alive.requested(), alive.status) == ("cancel", "running")
+    gone = make_half_done_run(tmp_path / "b", alive=False)
+    start.cancel(gone)
+    assert (gone.requested(), gone.status) == (None, "cancelled")
+    done = make_finished_run(tmp_path / "c")
+    start.cancel(done)
+    start.pause(done)
+    assert done.status == "finished"
+    assert not (done.path / "control").exists()
+
+
+def test_stopping_hard_ends_the_launcher_of_ranks_too(tmp_path, program) -> None:
+    program("sleep 30 &\nwait\nsleep 30")
+    run = start.start(fake_experiment(), tmp_path / "a")
+    launcher = psutil.Process(run.job_process().pid)
+    (rank,) = wait_for(launcher.children)
+    run.update(process=identity(rank.pid), status="running")
+    start.stop_hard(run)
+    assert not psutil.wait_procs([rank, launcher], timeout=5)[1]
+    assert run.status == "cancelled"
+
+
+@pytest.mark.parametrize(("said", "is_ended"), [("running", True), ("finished", False)])
+def test_who_waits_is_ended_at_once_but_not_who_writes_that_it_is_finished(
+    tmp_path, monkeypatch, said, is_ended
+) -> None:
+    run = Run.create(tmp_path / "a", fake_experiment())
+    run.update(status="running", process=this_process())
+    (run.path / "job.json").write_text(this_process().model_dump_json())
+    run.event({"kind": "status", "status": said})
+    ended = []
+    monkeypatch.setattr(start, "end", lambda worker, **_: ended.append(worker))
+    start.cancel(run)
+    assert bool(ended) == is_ended
+    assert run.record().status == ("cancelled" if is_ended else "running")
+
+
+def test_a_run_that_is_about_to_start_finds_the_wish(tmp_path) -> None:
+    run = Run.create(tmp_path / "a", fake_experiment())
+    start.cancel(run)
+    assert run.requested() == "cancel"
+
+
+def test_resume_starts_the_resume_command(tmp_path, program) -> None:
+    program('echo "$@"\nexec sleep 30')
+    run = make_half_done_run(tmp_path / "a", alive=False)
+    run.request("cancel")
+    (run.path / "job.json").write_text(identity(1).model_copy(update={"created": 1.0}).model_dump_json())
+    start.resume(run)
+    try:
+        assert (run.status, run.requested(), run.error) == ("queued", None, None)
+        words = wait_for(lambda: (run.path / "log.txt").read_text().splitlines())
+        assert words == [f"-m delt_engine resume {run.path}"]
+        with pytest.raises(RunError, match="it is queued; only a run that is paused"):
+            start.resume(run)
+    finally:
+        psutil.Process(run.job_process().pid).kill()
+
+
+def test_only_what_stopped_can_be_resumed(tmp_path) -> None:
+    with pytest.raises(RunError, match="it is finished"):
+        start.resume(make_finished_run(tmp_path / "a"))
+    with pytest.raises(RunError, match="it is running"):
+        start.resume(make_half_done_run(tmp_path / "b"))
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "run.json").write_text("{")
+    with pytest.raises(RunError, match="cannot be read"):
+        start.resume(Run(tmp_path / "c"))
+
+
+def test_another_process_with_the_same_number_is_not_ours(tmp_path) -> None:
+    run = make_half_done_run(tmp_path / "a")
+    assert start.is_alive(run)
+    run.update(process=this_process().model_copy(update={"created": this_process().created - 60}))
+    assert not start.is_alive(run)

@@ -1,0 +1,70 @@
+"""Tasks: a command in a process of its own, what it said, and why it failed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from waiting import wait_for
+
+from delt_engine.errors import DeltError
+from delt_engine.jobs import tasks
+from delt_engine.runs.processes import this_process
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("DELT_HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_a_task_ends_with_the_object_the_command_printed() -> None:
+    work = tasks.task("read", "digits")
+    assert work.state == "none"
+    tasks.start(work, ["datasets", "digits"])
+    wait_for(lambda: not work.is_running)
+    assert (work.state, work.error) == ("done", "")
+    assert work.result()["num_classes"] == 10
+    work.forget()
+    assert work.state == "none"
+
+
+def test_a_task_that_fails_says_why_in_one_sentence(home) -> None:
+    work = tasks.start(tasks.task("read", "x"), ["datasets", str(home / "x")])
+    wait_for(lambda: not work.is_running)
+    assert work.state == "failed"
+    assert work.error == f"dataset: the folder {home / 'x'} does not exist."
+
+
+def test_progress_is_the_last_that_was_told(home) -> None:
+    work = tasks.task("check", "a")
+    work.path.mkdir(parents=True)
+    assert work.progress() is None
+    lines = [json.dumps({"what": "check", "done": done, "total": 9}) for done in (3, 6)]
+    (work.path / "log.txt").write_text("a warning\n" + "\n".join(lines) + '\n{"what": "che')
+    assert work.progress() == tasks.Progress("check", 6, 9)
+
+
+def test_a_task_at_work_is_not_started_again(home) -> None:
+    work = tasks.task("check", "a")
+    work.path.mkdir(parents=True)
+    (work.path / "process.json").write_text(this_process().model_dump_json())
+    assert tasks.start(work, ["no such command"]).state == "running"
+    assert not (work.path / "log.txt").exists()
+
+
+def test_a_process_that_is_gone_without_a_word_is_named(home) -> None:
+    work = tasks.task("check", "b")
+    work.path.mkdir(parents=True)
+    gone = this_process().model_copy(update={"created": 1.0})
+    (work.path / "process.json").write_text(gone.model_dump_json())
+    assert (work.state, work.error) == ("failed", "The process ended without a word.")
+
+
+def test_an_upload_stays_in_its_folder(home) -> None:
+    path = tasks.store_upload("../../evil.pt", b"1")
+    assert path == home / "uploads" / "evil.pt"
+    assert path.read_bytes() == b"1"
+    assert tasks.store_upload("C:\\x\\net.pth", b"2").name == "net.pth"
+    with pytest.raises(DeltError, match="needs a name"):
+        tasks.store_upload("..", b"")

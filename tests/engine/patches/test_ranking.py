@@ -1,0 +1,384 @@
+"""Ranking: probabilities against a softmax by hand, boxes, streaming, the file, the cache, and what is refused."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from delt_engine.config import RankConfig
+from delt_engine.data.dataset import ArrayImages, Dataset, DatasetSpec
+from delt_engine.errors import CheckpointError, DataError, ShapeError
+from delt_engine.patches import ranking as ranking_module
+from delt_engine.patches.ranking import (
+    Ranking,
+    RankProgress,
+    cached_ranking,
+    joined,
+    keep_ranking,
+    patch_boxes,
+    rank,
+    ranking_key,
+    shares,
+    whole_box,
+)
+
+SIZE = 8
+MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
+
+
+class RecordedImages(ArrayImages):
+    """Images that count how many are read at a time."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.reads = []
+
+    def pixels(self, indices):
+        self.reads.append(len(indices))
+        return super().pixels(indices)
+
+    def crops(self, indices, boxes):
+        self.reads.append(len(indices))
+        return super().crops(indices, boxes)
+
+
+def make_dataset(n=11, native=(SIZE, SIZE), num_classes=3):
+    rng = np.random.default_rng(3)
+    labels = np.arange(n) % num_classes
+    images = RecordedImages(
+        rng.integers(0, 256, (n, *native, 3), dtype=np.uint8), labels, [f"train/{i:03d}" for i in range(n)], SIZE
+    )
+    names = tuple("abc"[:num_classes])
+    # The dataset's own statistics differ from the teacher's on purpose: only the teacher's may be used.
+    spec = DatasetSpec("toy", "Toy", "built-in", num_classes, names, SIZE, (0, 0, 0), (1, 1, 1), n, n, "")
+    return Dataset(spec, images, images, fingerprint="data-1")
+
+
+def make_teacher(num_classes=3, network=None):
+    if network is None:
+        torch.manual_seed(0)
+        network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * SIZE * SIZE, num_classes))
+    card = SimpleNamespace(name="tiny", num_classes=num_classes, mean=MEAN, std=STD, fingerprint="weights-1")
+    return SimpleNamespace(network=network, card=card)
+
+
+def ranked(dataset=None, teacher=None, config=None, *, seed=0, **options):
+    *_, result = rank(
+        dataset or make_dataset(), teacher or make_teacher(), config or RankConfig(), seed=seed, **options
+    )
+    assert isinstance(result, Ranking)
+    return result
+
+
+def softmax_by_hand(teacher, image_u8, labels):
+    linear = teacher.network[1]
+    images = (image_u8.astype(np.float64) / 255 - MEAN) / STD
+    flat = images.transpose(0, 3, 1, 2).reshape(len(images), -1)
+    logits = flat @ linear.weight.detach().numpy().T.astype(np.float64) + linear.bias.detach().numpy()
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return (powers / powers.sum(axis=1, keepdims=True))[np.arange(len(labels)), labels]
+
+
+def test_whole_images_get_the_softmax_of_their_label_under_the_teachers_statistics():
+    dataset, teacher = make_dataset(), make_teacher()
+    result = ranked(dataset, teacher)
+    expected = softmax_by_hand(teacher, dataset.train.pixels(range(11)), dataset.train.labels)
+    np.testing.assert_allclose(result.true_class_prob, expected, rtol=1e-5)
+    assert result.true_class_prob.dtype == np.float32
+    np.testing.assert_array_equal(result.image_index, np.arange(11))
+    np.testing.assert_array_equal(result.label, dataset.train.labels)
+    np.testing.assert_array_equal(result.crop_box, [[0, 0, SIZE, SIZE]] * 11)
+    assert (result.dataset, result.teacher, result.image_size, result.class_names) == (
+        "toy",
+        "tiny",
+        8,
+        ("a", "b", "c"),
+    )
+
+
+def test_crops_get_the_softmax_of_the_pixels_in_their_box():
+    dataset, teacher = make_dataset(native=(20, 13)), make_teacher()
+    result = ranked(dataset, teacher, RankConfig(crops=3))
+    np.testing.assert_array_equal(result.image_index, np.repeat(np.arange(11), 3))
+    image_u8 = dataset.train.crops(result.image_index, result.crop_box)
+    np.testing.assert_allclose(result.true_class_prob, softmax_by_hand(teacher, image_u8, result.label), rtol=1e-5)
+
+
+@pytest.mark.parametrize("crops", [0, 3])
+@pytest.mark.parametrize("batch_size", [1, 4, 7, 33])
+def test_batch_size_changes_nothing_and_bounds_what_is_read(crops, batch_size):
+    dataset = make_dataset(native=(12, 9))
+    whole = ranked(dataset, config=RankConfig(crops=crops, batch_size=1000))
+    dataset.train.reads.clear()
+    result = ranked(dataset, config=RankConfig(crops=crops, batch_size=batch_size))
+    np.testing.assert_array_equal(result.crop_box, whole.crop_box)
+    np.testing.assert_allclose(result.true_class_prob, whole.true_class_prob, rtol=1e-6)
+    assert max(dataset.train.reads) <= batch_size
+    assert sum(dataset.train.reads) == len(result)
+
+
+@pytest.mark.parametrize(("crops", "batch_size"), [(0, 4), (3, 4), (5, 1000)])
+def test_shares_are_what_one_process_scores_to_the_bit(crops, batch_size):
+    dataset, config = make_dataset(native=(12, 9)), RankConfig(crops=crops, batch_size=batch_size)
+    whole = ranked(dataset, config=config)
+    count = shares(len(dataset.train.labels), config, 3)
+    assert count == (1 if batch_size == 1000 else 3)
+    parts = [ranked(dataset, config=config, share=(number, count)) for number in range(count)]
+    assert all(len(part) for part in parts)
+    result = joined(parts)
+    for name in ("image_index", "crop_box", "label", "true_class_prob"):
+        np.testing.assert_array_equal(getattr(result, name), getattr(whole, name))
+    assert result.key == whole.key
+
+
+def test_progress_counts_patches_and_reads_at_most_two_batches_ahead():
+    dataset = make_dataset()
+    steps = rank(dataset, make_teacher(), RankConfig(batch_size=2), seed=0)
+    assert next(steps) == RankProgress(2, 11)
+    assert len(dataset.train.reads) <= 2
+    assert next(steps) == RankProgress(4, 11)
+    assert torch.is_grad_enabled()
+    assert not torch.is_inference_mode_enabled()
+    steps.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("rank")]
+
+
+def test_classes_restrict_what_is_scored_and_change_no_box():
+    dataset = make_dataset(native=(12, 9))
+    full = ranked(dataset, config=RankConfig(crops=2), seed=5)
+    part = ranked(dataset, config=RankConfig(crops=2), seed=np.int64(5), classes=np.array([2, 0]))
+    rows = np.flatnonzero(full.label != 1)
+    np.testing.assert_array_equal(part.crop_box, full.crop_box[rows])
+    np.testing.assert_allclose(part.true_class_prob, full.true_class_prob[rows], rtol=1e-6)
+    assert part.classes == (0, 2)
+    assert part.of_class(1).size == 0
+
+
+def test_the_seed_moves_crops_and_nothing_else():
+    config = RankConfig(crops=2)
+    assert not np.array_equal(ranked(config=config, seed=1).crop_box, ranked(config=config, seed=2).crop_box)
+    np.testing.assert_array_equal(ranked(config=config, seed=1).crop_box, ranked(config=config, seed=1).crop_box)
+
+
+def test_crops_lie_in_the_image_and_have_areas_within_the_limits():
+    config = RankConfig(crops=64, min_crop=0.25, max_crop=0.81)
+    boxes = np.concatenate([patch_boxes(200, 100, config, seed=0, image_index=i) for i in range(30)])
+    top, left, height, width = boxes.T
+    np.testing.assert_array_equal(height, width)
+    assert height.min() >= 50
+    assert height.max() <= 90
+    assert height.min() < 53, "small crops are drawn"
+    assert height.max() > 87, "large crops are drawn"
+    assert top.min() >= 0
+    assert (top + height).max() <= 200
+    assert (top + height).max() > 195, "crops reach the lower edge of a tall image"
+    assert left.min() >= 0
+    assert (left + width).max() <= 100
+
+
+def test_a_crop_of_a_tiny_image_has_at_least_one_pixel():
+    assert patch_boxes(1, 1, RankConfig(crops=2, min_crop=0.01), 0, 0).tolist() == [[0, 0, 1, 1]] * 2
+
+
+def test_the_box_of_a_whole_image_is_its_centred_square():
+    assert whole_box(10, 4) == (3, 0, 4, 4)
+    assert whole_box(4, 9) == (0, 2, 4, 4)
+
+
+def test_a_network_left_in_training_mode_scores_in_eval_mode():
+    teacher = make_teacher()
+    noisy = make_teacher(network=torch.nn.Sequential(*teacher.network, torch.nn.Dropout(0.9)).train())
+    np.testing.assert_array_equal(ranked(teacher=noisy).true_class_prob, ranked(teacher=teacher).true_class_prob)
+
+
+def test_ascending_sorts_a_class_and_keeps_the_order_of_equals():
+    result = Ranking(
+        image_index=range(5),
+        crop_box=np.zeros((5, 4)),
+        label=[0, 1, 0, 0, 0],
+        true_class_prob=[0.5, 0.1, 0.2, 0.5, 0.5],
+        dataset="d",
+        dataset_fingerprint="f",
+        teacher="t",
+        teacher_fingerprint="g",
+        image_size=8,
+        config=RankConfig(),
+    )
+    assert result.ascending(0).tolist() == [2, 0, 3, 4]
+    assert result.of_class(0).tolist() == [0, 2, 3, 4]
+    assert (result.class_name(0), result.class_name(7)) == ("0", "7")
+
+
+def test_arrays_that_do_not_fit_are_refused():
+    with pytest.raises(ShapeError, match=r"crop_box: shape \(2, 4\) given, but 1 patches need \(1, 4\)"):
+        Ranking([0], np.zeros((2, 4)), [0], [0.5], "d", "f", "t", "g", 8, RankConfig())
+
+
+def test_the_file_gives_back_what_was_saved(tmp_path):
+    result = ranked(config=RankConfig(crops=2, min_crop=0.3), seed=9, classes=[1])
+    result.save(tmp_path / "new" / "r.npz")
+    again = Ranking.load(tmp_path / "new" / "r.npz")
+    for name in ("image_index", "crop_box", "label", "true_class_prob"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(result, name))
+        assert getattr(again, name).dtype == getattr(result, name).dtype
+    about = ("dataset", "dataset_fingerprint", "teacher", "teacher_fingerprint", "image_size", "config", "class_names")
+    for name in (*about, "seed", "classes", "key"):
+        assert getattr(again, name) == getattr(result, name)
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["r.npz"], "no temporary file is left"
+
+
+class Trap:
+    """An object whose unpickling would leave a trace."""
+
+    sprung = False
+
+    def __reduce__(self):
+        return (setattr, (Trap, "sprung", True))
+
+
+@pytest.mark.parametrize("kind", ["pickle", "object array", "half a file", "text", "other arrays", "array"])
+def test_a_damaged_or_foreign_file_is_named_and_runs_no_code(tmp_path, kind):
+    path = tmp_path / "r.npz"
+    ranked().save(path)
+    whole = path.read_bytes()
+    if kind == "pickle":
+        path.write_bytes(pickle.dumps(Trap()))
+    elif kind == "object array":
+        np.savez(path, about=np.array([Trap()], dtype=object))
+    elif kind == "half a file":
+        path.write_bytes(whole[: len(whole) // 2])
+    elif kind == "text":
+        path.write_text("no ranking", encoding="utf-8")
+    elif kind == "other arrays":
+        np.savez(path, image_index=[1])
+    else:
+        with path.open("wb") as file:
+            np.save(file, np.zeros(3))
+    with pytest.raises(DataError, match=r"ranking: .*r\.npz is not a ranking, or is damaged"):
+        Ranking.load(path)
+    assert not Trap.sprung
+
+
+def test_a_flipped_bit_is_noticed(tmp_path):
+    path = tmp_path / "r.npz"
+    ranked().save(path)
+    content = bytearray(path.read_bytes())
+    content[content.find(b"true_class_prob.npy") + 60] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="damaged"):
+        Ranking.load(path)
+
+
+def test_a_missing_file_a_newer_version_and_a_place_that_cannot_be_written(tmp_path, monkeypatch):
+    with pytest.raises(DataError, match=r"ranking: .*none\.npz cannot be read \(No such file"):
+        Ranking.load(tmp_path / "none.npz")
+    monkeypatch.setattr(ranking_module, "FORMAT", 99)
+    ranked().save(tmp_path / "later.npz")
+    monkeypatch.undo()
+    with pytest.raises(DataError, match="written by another version; rank again"):
+        Ranking.load(tmp_path / "later.npz")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="cannot be written"):
+        ranked().save(tmp_path / "file" / "r.npz")
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """A cache and a folder of shipped files of this test's own."""
+    monkeypatch.setenv("DELT_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(ranking_module, "assets_dir", lambda: tmp_path / "assets")
+    return tmp_path / "home" / "cache" / "rankings"
+
+
+def test_the_cache_gives_back_what_was_kept_and_only_that(cache):
+    config = RankConfig()
+    assert cached_ranking("data-1", "weights-1", config, 0) is None
+    result = ranked()
+    assert keep_ranking(result)
+    found = cached_ranking("data-1", "weights-1", RankConfig(batch_size=3), 7)
+    np.testing.assert_array_equal(found.true_class_prob, result.true_class_prob)
+    assert cached_ranking("data-2", "weights-1", config, 0) is None
+    assert cached_ranking("data-1", "weights-2", config, 0) is None
+    assert cached_ranking("data-1", "weights-1", RankConfig(crops=1), 0) is None
+
+
+def test_a_ranking_of_all_classes_serves_some_but_not_the_other_way_round(cache):
+    keep_ranking(ranked(classes=[1]))
+    assert cached_ranking("data-1", "weights-1", RankConfig(), 0) is None
+    assert cached_ranking("data-1", "weights-1", RankConfig(), 0, classes=[1, 2]) is None
+    assert len(cached_ranking("data-1", "weights-1", RankConfig(), 0, classes=[1])) == 4
+    keep_ranking(ranked())
+    assert len(cached_ranking("data-1", "weights-1", RankConfig(), 0, classes=[1])) == 11
+
+
+def test_shipped_rankings_are_found_and_a_damaged_copy_of_the_cache_does_not_hide_them(cache, tmp_path):
+    result = ranked()
+    result.save(tmp_path / "assets" / "rankings" / f"{result.key}.npz")
+    cache.mkdir(parents=True)
+    (cache / f"{result.key}.npz").write_bytes(b"broken")
+    assert len(cached_ranking("data-1", "weights-1", RankConfig(), 0)) == 11
+
+
+def test_a_ranking_under_a_strangers_key_is_not_taken(cache):
+    result = ranked()
+    result.save(cache / f"{ranking_key('data-2', 'weights-1', RankConfig(), 0)}.npz")
+    assert cached_ranking("data-2", "weights-1", RankConfig(), 0) is None
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(cache):
+    cache.parent.parent.mkdir(parents=True)
+    cache.parent.write_text("a file where the folder should be")
+    assert keep_ranking(ranked()) is False
+
+
+def test_the_key_depends_on_the_seed_and_the_limits_only_where_crops_are_drawn():
+    def key(seed=0, classes=None, **config):
+        return ranking_key("d", "t", RankConfig(**config), seed, classes)
+
+    assert key(seed=1) == key(seed=2) == key(min_crop=0.5) == key(batch_size=9)
+    keys = [key(), key(crops=2), key(crops=3), key(crops=2, seed=1), key(crops=2, min_crop=0.5), key(classes=[0])]
+    assert len(set(keys)) == len(keys)
+    assert key(classes=[2, 0, 2]) == key(classes=(0, 2))
+
+
+def test_a_teacher_of_another_number_of_classes_is_refused_before_any_work():
+    dataset = make_dataset()
+    with pytest.raises(CheckpointError, match="teacher: tiny knows 10 classes, but toy has 3"):
+        next(rank(dataset, make_teacher(num_classes=10), RankConfig(), seed=0))
+    assert not dataset.train.reads
+
+
+def test_a_network_that_gives_other_logits_than_its_card_says_is_refused():
+    teacher = make_teacher()
+    teacher.network = make_teacher(num_classes=5).network
+    with pytest.raises(CheckpointError, match=r"logits of shape \(11, 5\) for 11 images, but \(11, 3\) is needed"):
+        ranked(teacher=teacher)
+
+
+def test_probabilities_that_are_not_finite_are_refused_by_the_name_of_the_image():
+    teacher = make_teacher()
+    with torch.no_grad():
+        teacher.network[1].weight[0, 0] = float("nan")
+    with pytest.raises(
+        CheckpointError, match="teacher: tiny gives a probability that is not a finite number for train/000"
+    ):
+        ranked(teacher=teacher)
+
+
+def test_unknown_classes_and_classes_without_images_are_refused():
+    with pytest.raises(DataError, match="classes: 3 given, but toy has classes 0 to 2"):
+        ranked(classes=[0, 3])
+    with pytest.raises(DataError, match="toy has no training images of the classes asked for"):
+        ranked(make_dataset(n=2), classes=[2])
+
+
+def test_an_image_that_cannot_be_read_stops_the_ranking_with_its_own_error():
+    dataset = make_dataset()
+    dataset.train.pixels = lambda indices: (_ for _ in ()).throw(DataError("train/004 is truncated."))
+    with pytest.raises(DataError, match="train/004 is truncated"):
+        ranked(dataset)

@@ -1,0 +1,224 @@
+"""The evaluate stage: students of a run, a folder and all real images; the same numbers wherever it was stopped."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+import torch
+from tiny_data import tiny_dataset
+from tiny_world import finished, run_until_stopped
+
+from delt_engine.config import EvaluateConfig
+from delt_engine.errors import ConfigError, DataError, RunError
+from delt_engine.jobs import worker
+from delt_engine.jobs.evaluations import Evaluation, evaluation_experiment, evaluations, evaluations_of
+from delt_engine.pipeline import evaluate, inputs
+from delt_engine.pipeline import train as training
+from delt_engine.pipeline.run import resume_run, run_experiment
+from delt_engine.runs.sources import find_source
+from delt_engine.runs.store import Run
+from delt_engine.training.image_table import from_run
+
+pytest_plugins = ["tiny_world"]
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+SHORT = EvaluateConfig(epochs=4, validate_every=2, rand_augment="none", seeds=2)
+
+
+@pytest.fixture
+def source(world, settings) -> Run:
+    return finished(world / "home" / "runs" / "source", settings("random", seed=5))
+
+
+def queued(path, source: Run | str, config: EvaluateConfig = SHORT, **changes) -> Run:
+    found = find_source(source.path if isinstance(source, Run) else source)
+    return Run.create(path, evaluation_experiment(found, config, **changes), "evaluate", source=found.ref)
+
+
+def evaluated(path, source: Run | str, config: EvaluateConfig = SHORT, **changes) -> Run:
+    run = queued(path, source, config, **changes)
+    list(run_experiment(run))
+    return run
+
+
+def bytes_of(run: Run) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(run.path)): path.read_bytes() for path in sorted(run.path.rglob("*")) if path.is_file()
+    }
+
+
+def without_times(result: dict) -> dict:
+    plain = {name: value for name, value in result.items() if name != "seconds"}
+    return {**plain, "students": [{**each, "seconds": 0} for each in result["students"]]}
+
+
+def test_the_result_says_what_was_trained_on_what(world, source) -> None:
+    before = bytes_of(source)
+    run = evaluated(world / "a", source)
+    result = run.record().result
+    assert (result["source"], result["method"], result["method_title"], result["ipc"], result["images"]) == (
+        "source",
+        "random",
+        "Random real",
+        4,
+        12,
+    )
+    assert (result["source_title"], result["recipe"], result["is_shortened"]) == ("Random real, IPC 4", "delt", True)
+    assert (result["student"], result["student_width"], result["epochs"]) == ("convnet-3", 0.0625, 4)
+    assert result["changes"]["epochs"] == [300, 4]
+    assert (result["teacher_fingerprint"], run.record().teacher) == (
+        source.record().teacher.fingerprint,
+        source.record().teacher,
+    )
+    assert (result["dataset_fingerprint"], result["test_images"], result["image_size"]) == ("tiny", 36, 8)
+    assert result["chance"] == pytest.approx(100 / 3)
+    assert result["seeds"] == [5, 6]  # the run's own seed, and the next one
+    assert (result["image_iterations"], result["synthesis_seconds"]) == (0, source.record().seconds)
+    assert result["top1_last"] == pytest.approx(sum(each["top1_last"] for each in result["students"]) / 2)
+    assert [epoch for epoch, _ in result["students"][1]["curve"]] == [1, 2, 4]
+    assert bytes_of(source) == before
+    assert not (run.path / "checkpoint").exists()
+
+
+def test_events_say_where_the_training_is(world, source) -> None:
+    run = evaluated(world / "a", source)
+    epochs = run.events("epoch")
+    assert [(event["student"], event["students"], event["epoch"], event["epochs"]) for event in epochs] == [
+        (student, 2, epoch, 4) for student in range(2) for epoch in range(1, 5)
+    ]
+    assert [event["top1"] is None for event in epochs[:4]] == [False, False, True, False]
+    times = [event["t"] for event in run.events() if "t" in event]
+    assert times == sorted(times)
+    assert {"student", "epoch", "steps", "loss", "learning_rate"} <= set(run.events("step")[0])
+    told = [event["top1_last"] for event in run.events("student")]
+    assert told == [each["top1_last"] for each in run.record().result["students"]]
+
+
+@pytest.mark.parametrize("stop", [(0, 2), (1, 1), (1, 3)])
+def test_stopped_anywhere_it_ends_in_the_same_numbers(world, source, monkeypatch, stop) -> None:
+    whole = evaluated(world / "whole", source)
+    run = queued(world / "a", source)
+    with monkeypatch.context() as patched:
+        stop_at(patched, *stop)
+        run_until_stopped(run)
+    assert run.status == "paused"
+    assert [event["student"] for event in run.events("student")] == [0] * stop[0]
+    before = len(run.events("epoch"))
+    list(resume_run(run))
+    went_on = run.events("epoch")[before]
+    assert (went_on["student"], went_on["epoch"]) == (stop[0], stop[1] + 1)
+    assert without_times(run.record().result) == without_times(whole.record().result)
+
+
+def stop_at(monkeypatch, student: int, epoch: int) -> None:
+    """Let a pause be wished in the last step of an epoch."""
+    train = evaluate.evaluate
+
+    def watched(*args, **kwargs):
+        for record in train(*args, **kwargs):
+            place = (getattr(record, "student", -1), getattr(record, "epoch", -1))
+            if place == (student, epoch):
+                monkeypatch.setattr(worker.Wishes, "asked", lambda self: "pause")
+            yield record
+
+    monkeypatch.setattr(evaluate, "evaluate", watched)
+
+
+def test_a_long_epoch_is_not_waited_for(world, source, monkeypatch) -> None:
+    run = queued(world / "a", source, SHORT.replace(batch_size=4))
+    with monkeypatch.context() as patched:
+        patched.setattr(training, "EPOCH_PATIENCE", 0.0)
+        patched.setattr(worker.Wishes, "asked", wished_after_loading)
+        run_until_stopped(run)
+    assert run.events("epoch") == []
+    list(resume_run(run))
+    assert run.status == "finished"
+
+
+def wished_after_loading(wishes) -> str | None:
+    return "cancel" if wishes._run.events("step") else None
+
+
+def test_a_checkpoint_that_cannot_be_read_only_costs_time(world, source, monkeypatch) -> None:
+    whole = evaluated(world / "whole", source)
+    run = queued(world / "a", source)
+    with monkeypatch.context() as patched:
+        stop_at(patched, 1, 2)
+        run_until_stopped(run)
+    (run.path / "checkpoint" / "student-1.safetensors").write_bytes(b"damaged")
+    (run.path / "students" / "0.json").write_text("{")
+    list(resume_run(run))
+    assert without_times(run.record().result) == without_times(whole.record().result)
+
+
+def test_all_real_images_and_a_folder_of_images(world, source, settings) -> None:
+    real = evaluated(world / "real", "real", SHORT.replace(seeds=1), dataset="colours", device="cpu")
+    result = real.record().result
+    assert (result["source"], result["method"], result["ipc"], result["images"]) == ("real", "real", 24, 72)
+    assert (result["synthesis_seconds"], result["teacher"]) == (None, real.record().teacher.name)
+    folder = world / "pictures"
+    shutil.copytree(source.path / "images", folder)
+    own = evaluated(world / "folder", folder, SHORT.replace(seeds=1), dataset="colours", device="cpu", seed=5)
+    told, of_run = own.record().result, evaluated(world / "of-run", source, SHORT.replace(seeds=1)).record().result
+    assert (told["source"], told["method"], told["ipc"]) == (str(folder), "folder", 4)
+    assert told["top1_last"] == of_run["top1_last"]  # the same images, so the same student
+    assert told["students"][0]["curve"] == of_run["students"][0]["curve"]
+
+
+def test_some_classes_are_trained_and_tested_alone(world, settings) -> None:
+    run = finished(world / "some", settings("random", classes=("green", "blue")))
+    result = evaluated(world / "a", run, SHORT.replace(seeds=1)).record().result
+    assert (result["class_names"], result["chance"], result["test_images"]) == (["green", "blue"], 50, 24)
+    real = evaluated(world / "real", "real", SHORT.replace(seeds=1), dataset="colours", classes=("green", "blue"))
+    assert (real.record().result["images"], real.record().result["test_images"]) == (48, 24)
+    assert from_run(run).class_names == ("green", "blue")
+
+
+def test_hard_labels_and_a_named_student_need_no_teacher(world, source) -> None:
+    config = EvaluateConfig.for_recipe("hard", epochs=1, student="convnet-3", student_width=0.0625)
+    shutil.rmtree(world / "home" / "teachers")
+    result = evaluated(world / "a", source, config).record().result
+    assert (result["teacher"], result["labels"]) == (None, "hard")
+
+
+def test_what_cannot_be_evaluated_fails_with_a_sentence(world, source, settings, monkeypatch) -> None:
+    waiting = Run.create(world / "waiting", settings())
+    run = queued(world / "a", waiting)
+    with pytest.raises(DataError, match="run waiting is .*, but students learn from a finished one"):
+        list(run_experiment(run))
+    assert (run.status, run.error.count("\n")) == ("failed", 0)
+
+    other = queued(world / "b", source)
+    monkeypatch.setattr(inputs, "load_dataset", lambda *a, **k: tiny_dataset(names=("red", "green", "violet")))
+    with pytest.raises(DataError, match="'blue'.*'violet'"):
+        list(run_experiment(other))
+    assert other.status == "failed"
+
+    with pytest.raises(ConfigError, match="dataset: 'photos' given, but run source itself says it"):
+        evaluation_experiment(find_source(source.path), SHORT, dataset="photos")
+
+
+def test_another_teacher_than_the_images_were_made_with_is_refused(world, source, settings) -> None:
+    from delt_engine.models.card import read_card
+    from delt_engine.models.checkpoints import save_teacher
+    from delt_engine.models.teachers import load_teacher
+
+    path = world / "home" / "teachers" / "colours.safetensors"
+    teacher = load_teacher(str(path))
+    with torch.no_grad():
+        next(teacher.network.parameters()).add_(1)
+    save_teacher(path, teacher.network, read_card(path))
+    run = queued(world / "a", source)
+    with pytest.raises(RunError, match="teacher: colours is not the one any more that run source was made with"):
+        list(run_experiment(run))
+
+
+def test_finished_evaluations_are_found_by_their_source(world, source) -> None:
+    run = evaluated(world / "home" / "runs" / "b", source, SHORT.replace(seeds=1))
+    queued(world / "home" / "runs" / "c", source)
+    own = [found for found in evaluations() if found.run.path.is_relative_to(world)]
+    assert own == [Evaluation(run, run.record().result)]
+    assert [found.run for found in evaluations_of("source")] == [run]
+    assert evaluations_of("nowhere") == []
+    assert {found.source for found in evaluations_of("photos-cda")} == {"photos-cda"}  # one that ships

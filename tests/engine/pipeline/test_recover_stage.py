@@ -1,0 +1,209 @@
+"""The recover stage: events, pictures and images, and the same images wherever it was stopped."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+from tiny_data import tiny_dataset
+from tiny_world import finished, images_of, run_until_stopped, stop_at
+
+from delt_engine import files
+from delt_engine.jobs import worker
+from delt_engine.pipeline import recover, stages
+from delt_engine.pipeline.run import resume_run, run_experiment
+from delt_engine.runs.record import RunOptions
+from delt_engine.runs.store import Run
+
+pytest_plugins = ["tiny_world"]
+
+
+def test_steps_say_where_the_run_is(world, settings) -> None:
+    run = finished(world / "a", settings())
+    steps, rounds = run.events("step"), run.events("round")
+    assert steps[0]["iteration"] == 0
+    assert steps[-1]["iteration"] == 7
+    assert steps[-1]["image_iterations"] == steps[-1]["image_iterations_total"] == 60
+    assert {event["iterations"] for event in steps} == {8}
+    assert [event["joined"] for event in steps if event["iteration"] % 2] == [3, 6, 9, 12]
+    assert [(event["round"], event["iteration"], event["partial"]) for event in rounds] == [
+        (1, 2, False),
+        (2, 4, False),
+        (3, 6, False),
+        (4, 8, False),
+    ]
+    assert all(np.isfinite([event["ce_loss"], event["bn_loss"], event["total_loss"]]).all() for event in steps)
+
+
+def test_steps_tell_the_cross_entropy_of_each_start_group(world, settings) -> None:
+    run = finished(world / "a", settings())
+    for event in run.events("step"):
+        assert event["start_rounds"] == list(range(1, event["round"] + 1))
+        # Three classes, one image of each a round: groups of one size, so the mean of their means is the loss.
+        assert np.mean(event["start_ce_losses"]) == pytest.approx(event["ce_loss"], rel=1e-4)
+        assert event["memory_mb"] > 10
+
+
+def test_waiting_images_show_their_start_and_joined_ones_move(world, settings) -> None:
+    run = finished(world / "a", settings())
+    start, first, last = (run.snapshot_images(1, number) for number in (0, 1, 4))
+    np.testing.assert_array_equal(first[1:], start[1:])
+    assert (first[0] != start[0]).any()
+    assert all((last[index] != start[index]).any() for index in range(4))
+    for index in range(4):
+        np.testing.assert_array_equal(files.read_png(run.image_path(1, index)), last[index])
+
+
+def test_start_images_are_the_selected_patches(world, settings) -> None:
+    run = finished(world / "a", settings())
+    selected = [image for image in run.selection() if image.class_index == 2]
+    dataset = tiny_dataset()
+    for image in selected:
+        patch = dataset.train.pixels([image.patches[0].image_index])[0]
+        np.testing.assert_array_equal(run.snapshot_images(2, 0)[image.index], patch)
+
+
+def test_each_image_holds_its_settings(world, settings) -> None:
+    run = finished(world / "a", settings(seed=5))
+    text = files.png_text(run.image_path(0, 3))
+    patch = next(i for i in run.selection() if (i.class_index, i.index) == (0, 3)).patches[0]
+    assert (text["method"], text["class"], text["index"], text["seed"]) == ("delt", "red", 3, 5)
+    assert (text["start_round"], text["iterations"]) == (4, 2)
+    assert text["patches"][0]["source"] == patch.source
+    assert text["settings"] == run.experiment.recover.model_dump()
+
+
+@pytest.mark.parametrize("method", ["cda", "sre2l"])
+def test_methods_that_start_from_noise_need_no_ranking(world, settings, method, monkeypatch) -> None:
+    monkeypatch.setattr(stages, "rank", lambda *a, **k: pytest.fail("ranked"))
+    run = finished(world / "a", settings(method, batch_size=5))
+    assert len(list(run.path.glob("images/*/*.png"))) == 12
+    assert run.record().image_iterations == 12 * 8
+    assert not (run.path / "selection.csv").exists()
+    for class_index in run.classes:  # images of several batches share a strip
+        last = run.snapshot_images(class_index, 4)
+        for index in range(4):
+            np.testing.assert_array_equal(files.read_png(run.image_path(class_index, index)), last[index])
+
+
+def test_the_same_seed_gives_the_same_images_and_another_one_others(world, settings) -> None:
+    first = images_of(finished(world / "a", settings()))
+    assert images_of(finished(world / "b", settings())) == first
+    assert images_of(finished(world / "c", settings(seed=1))) != first
+
+
+@pytest.mark.parametrize("iteration", [0, 2, 3, 6])
+@pytest.mark.parametrize(("wish", "status"), [("cancel", "cancelled"), ("pause", "paused")])
+def test_a_stopped_run_is_valid_and_goes_on_to_the_same_images(
+    world, settings, monkeypatch, iteration, wish, status
+) -> None:
+    whole = finished(world / "whole", settings(batch_size=8))
+    run = Run.create(world / "a", settings(batch_size=8))
+    with monkeypatch.context() as patched:
+        stop_at(patched, iteration, wish)
+        run_until_stopped(run)
+    assert run.status == status
+    assert run.record().process is None
+    assert 0 < run.record().image_iterations < 60
+    assert run.rounds_written(0)[-1] == iteration // 2 + 1
+    last = run.latest_event("round")
+    assert (last["iteration"], last["partial"]) == (iteration + 1, (iteration + 1) % 2 != 0)
+    assert not (run.path / "live").exists()
+    before = len(run.events("step"))
+    assert list(resume_run(run))[-1] == {"kind": "status", "status": "finished"}
+    assert run.events("step")[before]["iteration"] == iteration + 1  # it went on, and did not begin again
+    assert images_of(run) == images_of(whole)
+    assert not (run.path / "checkpoint").exists()
+
+
+def test_finished_batches_have_their_images_when_a_run_stops(world, settings, monkeypatch) -> None:
+    run = Run.create(world / "a", settings(batch_size=4))
+    seen = []
+    loop = recover.recover
+
+    def watched(*args, **kwargs):
+        for step in loop(*args, **kwargs):
+            seen.append(step.iteration)
+            if len(seen) == 12:
+                monkeypatch.setattr(worker.Wishes, "asked", lambda self: "cancel")
+            yield step
+
+    monkeypatch.setattr(recover, "recover", watched)
+    run_until_stopped(run)
+    assert len(list(run.path.glob("images/0-red/*.png"))) == 4
+    assert not (run.path / "images" / "1-green").exists()
+    assert run.record().image_iterations == 20 + 6
+    monkeypatch.undo()
+
+
+@pytest.mark.parametrize("moment", ["start", "checkpoint", "torn checkpoint", "images"])
+def test_a_run_that_died_anywhere_goes_on_to_the_same_images(world, settings, monkeypatch, moment) -> None:
+    monkeypatch.setattr(recover, "CHECKPOINT_GAP", 0.0)
+    whole = images_of(finished(world / "whole", settings()))
+    run = Run.create(world / "a", settings())
+
+    class Died(BaseException):
+        pass
+
+    def dying(*args, **kwargs):
+        raise Died
+
+    place = {
+        "start": (recover, "write_checkpoint"),
+        "checkpoint": (recover._BatchWork, "_write_round"),
+        "torn checkpoint": (recover._BatchWork, "_write_round"),
+        "images": (recover, "write_images"),
+    }[moment]
+    own = getattr(*place)
+    calls = []
+
+    def third(*args, **kwargs):
+        calls.append(args)
+        return dying() if len(calls) == 3 or moment in ("start", "images") else own(*args, **kwargs)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(*place, third)
+        with pytest.raises(Died):
+            list(run_experiment(run))
+    assert (run.path / "checkpoint").exists() == (moment != "start")
+    if moment == "torn checkpoint":
+        (run.path / "checkpoint" / "batch-00000.safetensors").write_bytes(b"torn")
+    if moment == "images":
+        files.write_bytes(run.image_path(0, 0), b"torn")
+    run.update(process=worker.this_process().model_copy(update={"created": 1.0}))
+    assert run.status == "interrupted"
+    list(resume_run(run))
+    assert images_of(run) == whole
+
+
+def test_some_classes_only_keep_their_numbers_and_images(world, settings) -> None:
+    run = finished(world / "a", settings(classes=("blue", "red")))
+    assert run.classes == (0, 2)
+    assert sorted(path.name for path in (run.path / "images").iterdir()) == ["0-red", "2-blue"]
+    assert run.record().image_iterations == 40
+
+
+def test_pictures_can_be_bounded(world, settings) -> None:
+    run = finished(world / "a", settings(), snapshot_classes=1, live_seconds=0)
+    assert [bool(run.rounds_written(class_index)) for class_index in (0, 1, 2)] == [True, False, False]
+    assert len(list(run.path.glob("images/*/*.png"))) == 12
+
+
+def test_live_strips_show_the_images_between_rounds_and_go_away(world, settings) -> None:
+    run = Run.create(
+        world / "a", settings(iterations=400, round_iterations=200), options=RunOptions(live_seconds=0.001)
+    )
+    seen = set()
+    for event in run_experiment(run):
+        if event["kind"] == "step" and run.live_path(0).is_file():
+            seen.add(run.live_path(0).read_bytes())
+    assert seen
+    with Image.open(run.snapshot_path(0, 1)) as strip:
+        assert strip.size == (32, 8)
+    assert not (run.path / "live").exists()
+
+
+def test_image_iterations_of_a_batch_count_joined_images_only(settings) -> None:
+    config = settings().recover
+    (plan,) = recover.plan_batches(3, config)
+    assert [recover.image_iterations(plan, done, 2) for done in range(9)] == [0, 3, 6, 12, 18, 27, 36, 48, 60]

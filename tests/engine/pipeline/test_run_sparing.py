@@ -1,0 +1,127 @@
+"""Memory of a run: predicted and measured in its record; out of memory it goes on, once, to the same images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+from tiny_world import finished, images_of
+
+from delt_engine.cli.recover import memory_words
+from delt_engine.errors import RunError
+from delt_engine.jobs.worker import Wishes
+from delt_engine.pipeline import recover
+from delt_engine.pipeline.memory import spared
+from delt_engine.pipeline.run import resume_run, run_experiment
+from delt_engine.recovery.speed import FastPath
+from delt_engine.runs.store import Run
+
+pytest_plugins = ["tiny_world"]
+
+OUT = torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+
+def run_out(monkeypatch, after: int, *, always: bool = False) -> list[FastPath]:
+    """Let the loop run out of memory after some iterations, unless memory is spared; return how it was computed."""
+    loop, paths = recover.recover, []
+
+    def watched(*args, fast, state, **kwargs):
+        paths.append(fast)
+        steps = loop(*args, fast=fast, state=state, **kwargs)
+        for number in range(1000):
+            if (always or not fast.spare) and number == after:
+                raise OUT
+            step = next(steps, None)
+            if step is None:
+                return
+            yield step
+
+    monkeypatch.setattr(recover, "recover", watched)
+    return paths
+
+
+@pytest.mark.parametrize("after", [0, 3])
+@pytest.mark.parametrize("pack", [1, 3])
+def test_out_of_memory_the_run_goes_on_from_its_last_iteration_and_ends_in_the_same_images(
+    world, settings, monkeypatch, after, pack
+):
+    experiment = settings(batch_size=4, pack=pack)
+    whole = finished(world / "whole", experiment)
+    paths = run_out(monkeypatch, after)
+    run = finished(world / "short", experiment)
+    assert [path.spare for path in paths[:2]] == [False, True]
+    assert run.status == "finished"
+    assert run.record().notes.count("Out of memory: going on with less of it, more slowly; this changes no image.") == 1
+    assert run.record().speed["spare"] is True
+    one, other = images_of(whole), images_of(run)
+    assert one.keys() == other.keys()
+    if pack == 1:
+        assert one == other
+
+
+def test_out_of_memory_again_fails_the_run_with_a_sentence(world, settings, monkeypatch):
+    run_out(monkeypatch, 1, always=True)
+    run = Run.create(world / "run", settings())
+    with pytest.raises(RunError, match="cpu is out of memory also where memory is spared; take a smaller --batch-size"):
+        list(run_experiment(run))
+    assert run.status == "failed"
+    monkeypatch.undo()
+
+
+def test_a_resumed_run_stays_with_it(world, settings, monkeypatch):
+    paths = run_out(monkeypatch, 1)
+    run = Run.create(world / "run", settings())
+    steps = run_experiment(run)
+    for _ in steps:
+        if run.record().speed.get("spare"):
+            monkeypatch.setattr(Wishes, "asked", lambda self: "cancel")
+            break
+    with pytest.raises(Exception, match="goes on"):
+        list(steps)
+    monkeypatch.setattr(Wishes, "asked", lambda self: None)
+    paths.clear()
+    list(resume_run(run))
+    assert all(path.spare for path in paths)
+
+
+@dataclass
+class _State:
+    images: torch.Tensor
+    exp_avg: torch.Tensor
+    exp_avg_sq: torch.Tensor
+
+
+@dataclass
+class _Step:
+    state: _State
+
+
+def test_a_step_that_failed_while_it_moved_the_images_and_other_errors_are_not_taken_again():
+    state = _State(*(torch.zeros(2) for _ in range(3)))
+
+    def half_done(_state, _fast):
+        yield _Step(state)
+        state.exp_avg.add_(1)
+        raise OUT
+
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        list(spared(None, half_done, None, FastPath(), torch.device("cpu")))
+
+    def broken(_state, _fast):
+        raise RuntimeError("shapes differ")
+        yield
+
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        list(spared(None, broken, None, FastPath(), torch.device("cpu")))
+
+
+def test_the_record_tells_the_peak_predicted_and_measured(world, settings):
+    run = finished(world / "run", settings())
+    memory = run.record().memory
+    assert memory["of"] == "process"
+    assert memory["predicted_mb"] > 0
+    assert memory["measured_mb"] > 0
+    assert run.latest_event("memory")["predicted_mb"] == memory["predicted_mb"]
+    assert memory_words(memory).startswith(", peak memory ")
+    assert memory_words({}) == ""

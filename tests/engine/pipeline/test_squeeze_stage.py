@@ -1,0 +1,205 @@
+"""The squeeze stage: the same teacher wherever it was stopped or killed, from the checkpoint of its last epoch."""
+
+from __future__ import annotations
+
+import pytest
+from safetensors import safe_open
+from tiny_world import SQUEEZE, run_until_stopped
+
+from delt_engine.config import Experiment, SqueezeConfig
+from delt_engine.errors import CheckpointError
+from delt_engine.jobs import worker
+from delt_engine.pipeline import squeeze
+from delt_engine.pipeline import train as training
+from delt_engine.pipeline.run import resume_run, run_experiment
+from delt_engine.pipeline.train import read_state, state_path, write_state
+from delt_engine.plots.data import training_curves
+from delt_engine.runs.record import RunOptions
+from delt_engine.runs.store import Run
+from delt_engine.training.squeeze import SqueezedEpoch, SqueezeProgress
+
+pytest_plugins = ["tiny_world"]
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+SHORT = SQUEEZE.replace(epochs=5, schedule="cosine")
+EVERY_EPOCH = RunOptions(checkpoint_seconds=1e-6)
+
+
+class Killed(BaseException):
+    """What nothing in a process can answer."""
+
+
+@pytest.fixture
+def experiment(settings):
+    def make(config: SqueezeConfig = SHORT) -> Experiment:
+        return settings().replace(squeeze=config)
+
+    return make
+
+
+def queued(path, experiment: Experiment, options: RunOptions = EVERY_EPOCH) -> Run:
+    return Run.create(path, experiment, "squeeze", options=options)
+
+
+def whole(path, experiment: Experiment) -> bytes:
+    """The teacher of a squeeze that nobody disturbed."""
+    run = queued(path, experiment)
+    list(run_experiment(run))
+    return teacher_of(run)
+
+
+def teacher_of(run: Run) -> bytes:
+    return (run.path / "teacher.safetensors").read_bytes()
+
+
+def epochs_of(run: Run) -> list[int]:
+    return [event["epoch"] for event in run.events("epoch")]
+
+
+def watch(monkeypatch, look) -> None:
+    """Let ``look`` see every record before the stage does."""
+    train = squeeze.squeeze
+
+    def watched(*args, **kwargs):
+        for record in train(*args, **kwargs):
+            look(record)
+            yield record
+
+    monkeypatch.setattr(squeeze, "squeeze", watched)
+
+
+def stop_in(monkeypatch, epoch: int) -> None:
+    """Let a pause be wished in the last step of an epoch."""
+
+    def look(record) -> None:
+        if isinstance(record, SqueezeProgress) and (record.epoch, record.step) == (epoch, record.steps):
+            monkeypatch.setattr(worker.Wishes, "asked", lambda self: "pause")
+
+    watch(monkeypatch, look)
+
+
+def kill_after(monkeypatch, epoch: int) -> None:
+    """Let the process die in the first step after an epoch."""
+
+    def look(record) -> None:
+        if isinstance(record, SqueezeProgress) and record.epoch == epoch + 1:
+            raise Killed
+
+    watch(monkeypatch, look)
+
+
+def killed(run: Run, monkeypatch, epoch: int) -> None:
+    with monkeypatch.context() as patched:
+        kill_after(patched, epoch)
+        with pytest.raises(Killed):
+            list(run_experiment(run))
+
+
+@pytest.mark.parametrize("epoch", [1, 3, 5])
+def test_paused_after_any_epoch_it_ends_in_the_same_teacher(world, experiment, monkeypatch, epoch) -> None:
+    run = queued(world / "a", experiment(), RunOptions())
+    with monkeypatch.context() as patched:
+        stop_in(patched, epoch)
+        run_until_stopped(run)
+    assert run.status == "paused"
+    assert read_state(state_path(run, "teacher")).facts["epoch"] == epoch
+    assert run.record().seconds >= run.latest_event("epoch")["t"] > 0
+    run.update(seconds=1000.0)
+    list(resume_run(run))
+    assert epochs_of(run) == [1, 2, 3, 4, 5]
+    assert all(event["t"] >= 1000 for event in run.events("epoch")[epoch:])
+    assert teacher_of(run) == whole(world / "whole", experiment())
+    assert 1000 < run.record().seconds < 2000
+    assert run.record().result["accuracy"] == run.latest_event("epoch")["test_accuracy"]
+    assert not (run.path / "checkpoint").exists()
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"optimizer": "adamw", "schedule": "one-cycle", "learning_rate": 0.01, "precision": "bfloat16"}]
+)
+def test_killed_between_epochs_it_goes_on_from_the_last_checkpoint(world, experiment, monkeypatch, changes) -> None:
+    settings = experiment(SHORT.replace(**changes))
+    run = queued(world / "a", settings)
+    killed(run, monkeypatch, 3)
+    assert run.record().status == "running"  # nobody could say that it stopped
+    list(resume_run(run))
+    assert epochs_of(run) == [1, 2, 3, 4, 5]
+    assert teacher_of(run) == whole(world / "whole", settings)
+    assert not (run.path / "checkpoint").exists()
+
+
+def test_epochs_told_twice_are_drawn_once_and_time_does_not_go_back(world, experiment, monkeypatch) -> None:
+    run = queued(world / "a", experiment())
+
+    def write_until_second(path, state) -> None:
+        if state.facts["epoch"] <= 2:
+            write_state(path, state)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(training, "write_state", write_until_second)
+        killed(run, patched, 4)
+    told = run.latest_event("step")["t"]
+    list(resume_run(run))
+    assert epochs_of(run) == [1, 2, 3, 4, 3, 4, 5]
+    times = [event["t"] for event in run.events() if "t" in event]
+    assert times == sorted(times)
+    assert run.record().seconds > told
+    loss, *_ = training_curves(run.events("epoch"), 5).data
+    assert list(loss.x) == [1, 2, 3, 4, 5]
+    assert teacher_of(run) == whole(world / "whole", experiment())
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.write_bytes(b"damaged"), lambda path: path.unlink()])
+def test_without_a_readable_checkpoint_it_begins_again(world, experiment, monkeypatch, damage) -> None:
+    run = queued(world / "a", experiment())
+    killed(run, monkeypatch, 2)
+    damage(state_path(run, "teacher"))
+    list(resume_run(run))
+    assert epochs_of(run) == [1, 2, 1, 2, 3, 4, 5]
+    assert teacher_of(run) == whole(world / "whole", experiment())
+
+
+def test_a_long_epoch_is_not_waited_for(world, experiment, monkeypatch) -> None:
+    run = queued(world / "a", experiment())
+    with monkeypatch.context() as patched:
+
+        def look(record) -> None:
+            if isinstance(record, SqueezeProgress) and (record.epoch, record.step) == (3, 1):
+                patched.setattr(worker.Wishes, "asked", lambda self: "cancel")
+
+        patched.setattr(training, "EPOCH_PATIENCE", 0.0)
+        watch(patched, look)
+        run_until_stopped(run)
+    assert (run.status, epochs_of(run)) == ("cancelled", [1, 2])
+    assert read_state(state_path(run, "teacher")).facts["epoch"] == 2
+    list(resume_run(run))
+    assert epochs_of(run) == [1, 2, 3, 4, 5]
+    assert teacher_of(run) == whole(world / "whole", experiment())
+
+
+def test_the_checkpoint_of_another_training_fails_the_run_with_its_sentence(world, experiment, monkeypatch) -> None:
+    run = queued(world / "a", experiment())
+    killed(run, monkeypatch, 2)
+    path = state_path(run, "teacher")
+    state = read_state(path)
+    state.facts["seed"] = 9
+    write_state(path, state)
+    sentence = "state: it is of seed 9, but this training has seed 0."
+    with pytest.raises(CheckpointError, match=sentence):
+        list(resume_run(run))
+    assert (run.status, run.error) == ("failed", sentence)
+
+
+def test_a_checkpoint_is_written_whole_and_no_oftener_than_it_is_worth(world, experiment, monkeypatch) -> None:
+    run, captured = queued(world / "a", experiment(), RunOptions()), []
+    capture = SqueezedEpoch.state.fget
+    monkeypatch.setattr(SqueezedEpoch, "state", property(lambda self: captured.append(self.epoch) or capture(self)))
+    monkeypatch.setattr(training, "CHECKPOINT_GAP", 1e9)
+    list(run_experiment(run))
+    assert captured == []
+    other = queued(world / "b", experiment())
+    killed(other, monkeypatch, 3)
+    assert captured == [1, 2, 3]
+    assert [path.name for path in (other.path / "checkpoint").iterdir()] == ["teacher.safetensors"]
+    with safe_open(state_path(other, "teacher"), framework="pt") as stored:
+        assert {name.split("/")[0] for name in stored.keys()} == {"network", "optimizer"}  # noqa: SIM118

@@ -1,0 +1,129 @@
+"""Figures of accuracy: bars stand in their group, spreads and references are the right ones, orders are sorted."""
+
+from __future__ import annotations
+
+import pytest
+
+from delt_engine.plots.accuracy import (
+    MOST_CLASSES,
+    CostPoint,
+    Curve,
+    Score,
+    accuracy_bars,
+    accuracy_curves,
+    class_differences,
+    cost_scatter,
+    mean_curve,
+    method_colour,
+)
+from delt_engine.plots.recovery import METHOD_COLOURS, NEUTRAL
+
+SCORES = [
+    Score("SRe²L", "sre2l", 10, 45.0, 1.5, 3),
+    Score("DELT", "delt", 10, 61.0, 0.9, 3),
+    Score("DELT", "delt", 1, 31.0, 0.4, 3),
+]
+
+
+def bars(figure):
+    return {trace.name: trace for trace in figure.data if trace.type == "bar"}
+
+
+def words_of(figure):
+    return [trace for trace in figure.data if trace.type == "scatter" and trace.mode == "text"]
+
+
+def lines(figure, name):
+    return [trace for trace in figure.data if trace.type == "scatter" and trace.name == name]
+
+
+def test_each_method_is_a_bar_in_the_group_of_its_ipc() -> None:
+    found = bars(accuracy_bars(SCORES))
+    assert [round(x) for x in found["DELT"].x] == [1, 0]  # IPC 1 is the first group
+    assert list(found["DELT"].y) == [61.0, 31.0]
+    assert found["DELT"].x[1] == 0  # alone in its group, so in the middle
+    assert found["SRe²L"].x[0] < 1 < found["DELT"].x[0]
+    assert found["DELT"].marker.color == METHOD_COLOURS["delt"]
+    assert list(found["DELT"].error_y.array) == [0.9, 0.4]
+
+
+def test_bars_of_a_group_do_not_overlap() -> None:
+    many = [Score(f"m{number}", "delt", 10, 50.0) for number in range(7)]
+    places = sorted((trace.x[0], trace.width) for trace in bars(accuracy_bars(many)).values())
+    assert all(a + width / 2 < b - width / 2 for (a, width), (b, _) in zip(places, places[1:], strict=False))
+    assert places[0][0] - places[0][1] / 2 > -0.5
+    assert places[-1][0] + places[-1][1] / 2 < 0.5
+
+
+def test_one_student_has_no_spread_and_says_so() -> None:
+    figure = accuracy_bars([Score("DELT", "delt", 10, 61.0, 5.0, 1), SCORES[0]])
+    assert list(bars(figure)["DELT"].error_y.array) == [0.0]
+    assert bars(figure)["DELT"].hovertext[0] == "DELT, IPC 10: 61.0 % (1 student)"
+    texts = [text for trace in words_of(figure) for text in trace.text]
+    assert sorted(texts) == ["<b>45.0</b><br>± 1.5<br>n = 3", "<b>61.0</b><br>n = 1"]
+
+
+def test_references_are_lines_over_what_they_are_for() -> None:
+    figure = accuracy_bars(SCORES, random={1: 24.0, 10: 49.0}, real=94.0, chance=10.0)
+    first, second = lines(figure, "Random real images")
+    assert (list(first.y), list(second.y)) == ([24.0, 24.0], [49.0, 49.0])
+    assert first.x[1] < second.x[0]
+    assert [trace.showlegend for trace in (first, second)] == [True, False]
+    for name, value in (("Whole real set", 94.0), ("Chance", 10.0)):
+        (line,) = lines(figure, name)
+        assert list(line.x) == [-0.5, 1.5]
+        assert list(line.y) == [value, value]
+
+
+def test_words_above_a_bar_are_moved_over_a_line_that_would_run_through_them() -> None:
+    for line, place in ((52.0, 52.0), (70.0, 50.0), (40.0, 50.0)):
+        (words,) = words_of(accuracy_bars([Score("DELT", "delt", 10, 50.0)], random={10: line}))
+        assert list(words.y) == [place]
+
+
+def test_mean_is_taken_where_all_seeds_were_tested() -> None:
+    seeds = {0: [(1, 10.0), (5, 20.0), (10, 40.0)], 1: [(1, 30.0), (10, 50.0)]}
+    assert mean_curve(seeds) == [(1, 20.0), (10, 45.0)]
+    figure = accuracy_curves([Curve("DELT", "delt", seeds), Curve("CDA", "cda", {0: [(1, 5.0)]})])
+    names = [trace.name for trace in figure.data]
+    assert names == ["DELT, seed 0", "DELT, seed 1", "DELT", "CDA"]
+    assert [trace.line.width for trace in figure.data] == [1, 1, 3, 3]
+    assert list(figure.data[2].y) == [20.0, 45.0]
+
+
+def test_class_differences_are_sorted_and_coloured_by_who_is_better() -> None:
+    figure = class_differences(("a", "b", "c"), [50, 40, 90], [60, 35, 30], ("DELT", "CDA"), ("#111111", "#222222"))
+    (trace,) = figure.data
+    assert list(trace.x) == [60, 5, -10]
+    assert list(figure.layout.yaxis.ticktext) == ["c", "b", "a"]
+    assert list(trace.marker.color) == ["#111111", "#111111", "#222222"]
+    assert trace.hovertext[0] == "c: DELT 90.0 %, CDA 30.0 %"
+
+
+def test_of_many_classes_both_ends_are_shown() -> None:
+    count = 100
+    figure = class_differences(
+        [str(n) for n in range(count)], range(count), [0] * count, ("A", "B"), ("#111111", "#222222")
+    )
+    assert len(figure.data[0].x) == MOST_CLASSES
+    assert (figure.data[0].x[0], figure.data[0].x[-1]) == (99, 0)
+
+
+def test_scatter_colours_by_cosine_and_leaves_unmeasured_ones_grey() -> None:
+    points = [CostPoint(SCORES[0], 40_000, 0.85), CostPoint(SCORES[1], 27_000, 0.71), CostPoint(SCORES[2], 0, None)]
+    known, unknown = cost_scatter(points, "Image-iterations").data
+    assert list(known.x) == [40_000, 27_000]
+    assert list(known.marker.color) == [0.85, 0.71]
+    assert list(known.marker.line.color) == [METHOD_COLOURS["sre2l"], METHOD_COLOURS["delt"]]
+    assert unknown.marker.color == NEUTRAL
+    assert "not measured" in unknown.hovertext[0]
+
+
+@pytest.mark.parametrize("points", [[], [CostPoint(SCORES[0], 0, None)]])
+def test_scatter_of_nothing_or_of_free_images_has_an_axis(points) -> None:
+    low, high = cost_scatter(points, "Seconds").layout.xaxis.range
+    assert low < 0 < high
+
+
+def test_unknown_methods_are_grey() -> None:
+    assert method_colour("folder") == NEUTRAL

@@ -1,0 +1,116 @@
+"""The command of a run says exactly its settings, and is the shortest that does."""
+
+from __future__ import annotations
+
+import pytest
+
+from delt_engine.cli.evaluate import read_evaluation
+from delt_engine.cli.options import read_experiment, read_run_options, typed_settings
+from delt_engine.cli.recover import recover
+from delt_engine.cli.relabel import relabel
+from delt_engine.cli.squeeze import squeeze
+from delt_engine.config import (
+    EvaluateConfig,
+    Experiment,
+    RankConfig,
+    RecoverConfig,
+    RelabelConfig,
+    SelectConfig,
+    SqueezeConfig,
+)
+from delt_engine.runs.command import command_for, join_names, relabel_command, split_names
+from delt_engine.runs.naming import relevant_settings
+from delt_engine.runs.record import RunOptions
+from delt_engine.runs.sources import find_source
+
+COMMANDS = {"recover": recover, "squeeze": squeeze}
+
+
+def read_back(command: list[str]) -> tuple[Experiment, RunOptions]:
+    """What the command line makes of a command."""
+    assert command[0] == "delt"
+    values = COMMANDS[command[1]].make_context(command[1], command[2:]).params
+    return read_experiment(values), read_run_options(values)
+
+
+def test_defaults_are_left_out() -> None:
+    assert command_for(Experiment()) == ["delt", "recover", "--dataset", "photos"]
+    assert command_for(Experiment(recover=RecoverConfig.for_method("sre2l"))) == [
+        "delt",
+        "recover",
+        "--dataset",
+        "photos",
+        "--method",
+        "sre2l",
+    ]
+    assert command_for(Experiment(), "runs/a")[-2:] == ["--out", "runs/a"]
+
+
+@pytest.mark.parametrize(
+    "experiment",
+    [
+        Experiment(),
+        Experiment(recover=RecoverConfig.for_method("cda", ipc=3, iterations=60, round_iterations=20, flip=False)),
+        Experiment(recover=RecoverConfig.for_method("sre2l", early_late=True, learning_rate=0.1, r_bn=0.005)),
+        Experiment(recover=RecoverConfig(restart_rounds=True, min_crop=0.2, beta2=0.99, adam_counters="per-image")),
+        Experiment(
+            dataset="pictures",
+            image_size=64,
+            teacher="mine",
+            classes=("cat", "tench, Tinca tinca", "a b"),
+            seed=7,
+            device="cuda:1",
+            rank=RankConfig(crops=5, min_crop=0.3),
+            select=SelectConfig(criterion="top", mosaic=2),
+            squeeze=SqueezeConfig(network="convnet-3", width=0.5, stem="small"),
+        ),
+        Experiment(select=SelectConfig(pinned=(17, 3), dropped=(0,), picked_from="0123abcd")),
+    ],
+)
+def test_the_command_line_reads_back_the_same_settings(experiment) -> None:
+    found, options = read_back(command_for(experiment, "runs/a"))
+    assert relevant_settings(found, "recover") == relevant_settings(experiment, "recover")
+    assert options == RunOptions()
+
+
+def test_squeeze_and_run_options_are_read_back_as_well() -> None:
+    experiment = Experiment(seed=3, squeeze=SqueezeConfig(epochs=5, width=0.25, flip=False, learning_rate=0.05))
+    found, options = read_back(command_for(experiment, None, "squeeze", RunOptions(keep_teacher=False)))
+    assert found == experiment
+    assert options == RunOptions(keep_teacher=False)
+    wanted = RunOptions(teacher_check=False, snapshot_classes=3, live_seconds=0.5, checkpoint_seconds=7)
+    assert read_back(command_for(Experiment(), None, "recover", wanted))[1] == wanted
+
+
+@pytest.mark.parametrize(
+    ("evaluate", "form"),
+    [
+        ({}, {}),
+        ({"recipe": "rded", "epochs": 20, "batch_size": 64, "flip": False}, {"form": "uint8", "directions": 8}),
+        ({"recipe": "edc", "mix": "mixup", "mix_alpha": 0.5, "temperature": 4.0}, {"top_k": 3}),
+        ({"recipe": "sre2l", "batch_size": None, "min_crop": None}, {}),
+    ],
+)
+def test_relabelling_is_read_back(evaluate, form) -> None:
+    experiment = Experiment(
+        dataset="pictures",
+        image_size=64,
+        seed=4,
+        device="cpu",
+        relabel=RelabelConfig(**form),
+        evaluate=EvaluateConfig.for_recipe(**{"recipe": "delt", **evaluate}),
+        squeeze=SqueezeConfig(width=0.5),
+    )
+    command = relabel_command(experiment, "labels", "real")
+    assert command[:5] == ["delt", "relabel", "real", "--dataset", "pictures"]
+    values = relabel.make_context("relabel", command[2:]).params
+    assert (values["source"], str(values["out"])) == ("real", "labels")
+    found = read_evaluation(find_source("real"), values)
+    assert found.replace(relabel=RelabelConfig(**typed_settings(values).get("relabel", {}))) == experiment
+
+
+def test_names_with_commas_survive() -> None:
+    names = ("plain", "tench, Tinca tinca", 'with "quotes"', "a b")
+    assert split_names(join_names(names)) == names
+    assert split_names("cat, dog") == ("cat", "dog")
+    assert split_names("") == ()

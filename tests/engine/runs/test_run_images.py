@@ -1,0 +1,82 @@
+"""Strips of a batch: whole classes, classes shared between batches, and live strips that keep their share."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from fake_runs import prepare
+
+from delt_engine.runs import images as pictures
+from delt_engine.runs.images import Pictures, are_written, remove_live, write_images
+from delt_engine.runs.store import Run
+
+SIZE = 4
+
+
+@pytest.fixture
+def run(tmp_path) -> Run:
+    return prepare(tmp_path / "a", size=SIZE)
+
+
+def images(count: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (count, SIZE, SIZE, 3), dtype=np.uint8)
+
+
+def test_images_stand_in_the_strip_of_their_class_by_their_number(run) -> None:
+    slots = [(0, 0), (2, 0), (0, 1), (2, 1)]
+    batch = images(4, 1)
+    writer = Pictures(run, slots, ipc=2, num_rounds=4, shown=(0, 2))
+    writer.write_round(batch, 3)
+    assert writer.classes == [0, 2]
+    np.testing.assert_array_equal(run.snapshot_images(0, 3), batch[[0, 2]])
+    np.testing.assert_array_equal(run.snapshot_images(2, 3), batch[[1, 3]])
+    assert run.rounds_written(1) == [0]
+
+
+def test_batches_that_share_a_class_share_its_strip(run) -> None:
+    first, second = images(1, 1), images(1, 2)
+    for class_index, index, batch in ((0, 0, first), (0, 1, second)):
+        writer = Pictures(run, [(class_index, index)], ipc=2, num_rounds=1, shown=(0,))
+        writer.write_round(batch, 0)
+        writer.write_round(255 - batch, 1)
+    np.testing.assert_array_equal(run.snapshot_images(0, 0), np.concatenate([first, second]))
+    np.testing.assert_array_equal(run.snapshot_images(0, 1), 255 - np.concatenate([first, second]))
+
+
+def test_live_strips_come_in_time_and_take_their_share_only(run, monkeypatch) -> None:
+    now = [0.0]
+    writer = Pictures(run, [(0, 0)], ipc=1, num_rounds=4, shown=(0,), live_seconds=1.0, clock=lambda: now[0])
+    assert not writer.live_due
+    now[0] = 0.3  # the first one is early: somebody may be watching for a sign of life
+    assert writer.live_due
+    encode = pictures.files.png_bytes
+
+    def slow(*args, **kwargs):
+        now[0] += 0.5
+        return encode(*args, **kwargs)
+
+    monkeypatch.setattr(pictures.files, "png_bytes", slow)
+    writer.write_live(images(1, 1))
+    assert run.live_path(0).is_file()
+    now[0] = 0.8 + 0.5 / pictures.LIVE_SHARE - 0.1
+    assert not writer.live_due
+    now[0] += 0.2
+    assert writer.live_due
+    remove_live(run)
+    assert not run.live_path(0).exists()
+    remove_live(run)
+
+
+def test_live_strips_can_be_turned_off(run) -> None:
+    writer = Pictures(run, [(0, 0)], ipc=1, num_rounds=4, shown=(0,), live_seconds=0, clock=lambda: 1e9)
+    assert not writer.live_due
+
+
+def test_images_count_as_written_when_all_are_there_and_whole(run) -> None:
+    slots, batch = [(0, 0), (1, 0)], images(2, 1)
+    assert not are_written(run, slots, SIZE)
+    write_images(run, slots, batch, [{"index": 0}, {"index": 0}])
+    assert are_written(run, slots, SIZE)
+    assert not are_written(run, slots, SIZE + 1)
+    run.image_path(1, 0).write_bytes(run.image_path(1, 0).read_bytes()[:-20])
+    assert not are_written(run, slots, SIZE)

@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from delt_engine.config.students import EvaluateConfig
+from delt_engine.errors import ConfigError
+from delt_engine.models.card import TeacherCard
+from delt_engine.training.image_table import ImageTable
+from delt_engine.training.recipe import recipe_changes, resolve
+
+
+def table(ipc: int, classes: int = 10, size: int = 32) -> ImageTable:
+    names = tuple(f"class {index}" for index in range(classes))
+    labels = np.repeat(np.arange(classes), ipc)
+    return ImageTable(np.zeros((len(labels), size, size, 3), np.uint8), labels, names, (0.5,) * 3, (0.5,) * 3, ipc=ipc)
+
+
+def card(network: str = "resnet18", width: float = 0.25) -> TeacherCard:
+    return TeacherCard(
+        name="teacher",
+        network=network,
+        width=width,
+        stem="small",
+        num_classes=10,
+        class_names=("a",) * 10,
+        image_size=32,
+        mean=(0.5,) * 3,
+        std=(0.5,) * 3,
+        dataset="photos",
+        dataset_fingerprint="",
+        accuracy=None,
+        epochs=None,
+        source=str(Path()),
+        fingerprint="",
+    )
+
+
+def test_everything_left_open_is_filled_in():
+    config = resolve(EvaluateConfig(), card=card(), train=table(10), dataset_name="photos")
+    assert (config.student, config.student_width, config.student_stem) == ("resnet18", 0.25, "small")
+    assert (config.batch_size, config.learning_rate, config.rand_augment) == (50, 0.001, "m5-n4-mstd1")
+
+
+def test_what_was_given_stays():
+    given = EvaluateConfig(
+        student="mobilenet_v2",
+        student_width=0.5,
+        student_stem="stock",
+        batch_size=7,
+        learning_rate=0.3,
+        rand_augment="none",
+    )
+    assert resolve(given, card=card(), train=table(10)) == given
+
+
+def test_another_student_has_its_own_width_and_rate():
+    config = resolve(EvaluateConfig(student="mobilenet_v2"), card=card(), train=table(1), dataset_name="cifar10")
+    assert (config.student_width, config.learning_rate, config.batch_size) == (1.0, 0.0025, 10)
+
+
+@pytest.mark.parametrize(
+    ("ipc", "classes", "dataset", "expected"),
+    [
+        (1, 10, "cifar10", 10),
+        (50, 10, "cifar10", 100),
+        (10, 100, "cifar100", 100),
+        (2, 200, "tiny-imagenet", 100),
+        (1, 4, "", 4),
+    ],
+)
+def test_batch_size_follows_the_rule(ipc, classes, dataset, expected):
+    config = resolve(
+        EvaluateConfig(), card=card(), train=table(ipc, classes, size=2), dataset_name=dataset, image_size=32
+    )
+    assert config.batch_size == expected
+
+
+def test_resnet101_on_imagenet_takes_half_a_batch():
+    sizes = [
+        resolve(
+            EvaluateConfig(student=student),
+            card=None,
+            train=table(50, 100, size=2),
+            dataset_name=dataset,
+            image_size=224,
+        ).batch_size
+        for student, dataset in (("resnet101", "imagenet-1k"), ("resnet50", "imagenet-1k"), ("resnet101", "imagenette"))
+    ]
+    assert sizes == [100, 200, 200]
+
+
+def test_rded_crops_by_the_tiles_of_its_mosaics():
+    # RDED's validation: shares from 1 / factor, with factor 1 up to 64 px and 2 above
+    config = EvaluateConfig.for_recipe("rded")
+    known = {"card": card(), "train": table(10)}
+    assert resolve(config, **known).min_crop == 1.0
+    assert resolve(config, **known, image_size=224).min_crop == 0.5
+    assert resolve(config.replace(min_crop=0.3), **known).min_crop == 0.3
+    assert resolve(EvaluateConfig(), **known).min_crop == 0.25
+    assert recipe_changes(config, **known) == {}
+    assert recipe_changes(config.replace(min_crop=0.3), **known) == {"min_crop": (1.0, 0.3)}
+
+
+def test_a_batch_is_never_larger_than_the_set():
+    assert resolve(EvaluateConfig.for_recipe("sre2l"), card=card(), train=table(10)).batch_size == 100
+
+
+def test_rand_augment_goes_by_dataset_and_size():
+    config = resolve(EvaluateConfig(), card=card(), train=table(1), image_size=224)
+    assert (config.rand_augment, config.student_stem) == ("m6-n2-mstd1", "stock")
+
+
+def test_families_that_need_real_numbers_are_built_as_well():
+    config = resolve(EvaluateConfig(student="regnet_y_400mf"), card=None, train=table(1))
+    assert config.student_stem == "small"
+    assert resolve(EvaluateConfig(student="convnet-3"), card=None, train=table(1)).student_stem == "stock"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"student": "resnet19"}, r"network: 'resnet19' given, .*near it are resnet18"),
+        ({"student": "convnet-6"}, r"convnet-6 given, but it needs images of at least 64 px, not 32 px"),
+        ({"student": "densenet121", "student_width": 0.5}, r"width: 0.5 given, but densenet121 comes in width 1 only"),
+        ({}, r"student: 'auto' given, but there is no teacher to take the network from"),
+    ],
+)
+def test_a_student_that_cannot_be_is_one_sentence(settings, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        resolve(EvaluateConfig(**settings), card=None, train=table(1))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "resnet18",
+        "resnet50",
+        "resnet101",
+        "mobilenet_v2",
+        "efficientnet_b0",
+        "mnasnet1_3",
+        "regnet_y_8gf",
+        "convnet-3",
+        "convnet-4",
+        "convnet-5",
+        "densenet121",
+        "convnext_tiny",
+        "deit_tiny_patch16_224",
+        "resnet10t",
+    ],
+)
+def test_students_of_the_papers_exist_at_32_px(name):
+    config = resolve(EvaluateConfig(student=name), card=None, train=table(1))
+    assert config.student_stem == ("stock" if name.startswith("convnet-") else "small")
+
+
+@pytest.mark.parametrize(("size", "stem"), [(64, "small"), (224, "stock")])
+@pytest.mark.parametrize("name", ["resnet18", "convnet-6", "mnasnet1_3", "convnext_tiny", "deit_tiny_patch16_224"])
+def test_students_exist_at_larger_sizes(name, size, stem):
+    config = resolve(EvaluateConfig(student=name), card=None, train=table(1), image_size=size)
+    assert config.student_stem == ("stock" if name == "convnet-6" else stem)
+
+
+def test_changes_are_told_against_the_resolved_recipe():
+    known = {"card": card(), "train": table(10), "dataset_name": "photos"}
+    assert recipe_changes(EvaluateConfig(), **known) == {}
+    assert recipe_changes(resolve(EvaluateConfig(), **known), **known) == {}
+    assert recipe_changes(EvaluateConfig(batch_size=50), **known) == {}
+    changes = recipe_changes(EvaluateConfig(batch_size=25, epochs=30, student="convnet-3"), **known)
+    assert changes == {"batch_size": (50, 25), "epochs": (300, 30)}

@@ -1,0 +1,132 @@
+"""Which images of a batch a rank takes, and what is added up; real ranks are in test_two_ranks.py."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from timm.layers import BatchNormAct2d
+from timm.layers.norm_act import SyncBatchNormAct
+from torch import nn
+
+from delt_engine.errors import RanksLost
+from delt_engine.training import distributed as module
+from delt_engine.training.distributed import ALONE, Team
+
+CASES = [(size, count) for size in (1, 2, 3, 5) for count in (1, 2, 3, 4, 7, 10, 16)]
+
+
+def ranks(size: int) -> list[Team]:
+    return [Team(number, size) for number in range(size)]
+
+
+@pytest.fixture
+def twice(monkeypatch) -> list[int]:
+    """Two ranks with the same numbers: a sum doubles them; return how many numbers were sent each time."""
+    sent = []
+
+    def all_reduce(tensor, op=None):
+        sent.append(tensor.numel())
+        tensor.mul_(2)
+
+    monkeypatch.setattr(module.dist, "all_reduce", all_reduce)
+    return sent
+
+
+@pytest.mark.parametrize(("size", "count"), CASES)
+def test_the_rows_of_the_ranks_make_the_batch_and_each_has_two_or_all_of_them(size, count) -> None:
+    rows = [list(range(count))[team.rows(count)] for team in ranks(size)]
+    if size > 1 and count < 2 * size:
+        assert rows == [list(range(count))] * size
+    else:
+        assert sum(rows, []) == list(range(count))
+        lengths = [len(part) for part in rows]
+        assert max(lengths) - min(lengths) <= 1
+        assert size == 1 or min(lengths) >= 2
+
+
+@pytest.mark.parametrize(("size", "count"), CASES)
+def test_what_the_ranks_add_is_the_mean_and_the_number_of_the_batch(size, count) -> None:
+    values = torch.rand(count, generator=torch.Generator().manual_seed(count), dtype=torch.float64)
+    parts = [(team, values[team.rows(count)]) for team in ranks(size)]
+    torch.testing.assert_close(sum(team.weighted(part.mean(), count) for team, part in parts), values.mean())
+    found = sum(team.counted((part > 0.5).sum().double(), count) for team, part in parts)
+    torch.testing.assert_close(found, (values > 0.5).sum().double())
+
+
+def test_one_rank_sends_nothing_and_changes_nothing(monkeypatch) -> None:
+    for name in ("all_reduce", "broadcast_object_list"):
+        monkeypatch.setattr(module.dist, name, lambda *a, **k: pytest.fail("sent"))
+    network, value = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)), torch.tensor(3.0)
+    network(torch.rand(2, 3, 8, 8)).sum().backward()
+    before = [each.clone() for each in (*network.buffers(), *(weight.grad for weight in network.parameters()))]
+    ALONE.add_gradients(network)
+    ALONE.average_statistics(network)
+    after = [*network.buffers(), *(weight.grad for weight in network.parameters())]
+    assert all(torch.equal(*pair) for pair in zip(before, after, strict=True))
+    assert ALONE.weighted(value, 7) is ALONE.total(value) is ALONE.counted(value, 1) is value
+    assert (ALONE.first(lambda: 5), ALONE.highest(2, 0), ALONE.is_first) == (5, (2, 0), True)
+    assert ALONE.synchronised(network, torch.device("cuda")) is network
+
+
+def test_gradients_are_added_in_one_message_and_keep_their_layout(twice) -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 2, 1)).to(memory_format=torch.channels_last)
+    network[1].bias.requires_grad_(False)
+    network(torch.rand(2, 3, 8, 8)).square().sum().backward()
+    before = {
+        name: (weight.grad.clone(), weight.grad.stride())
+        for name, weight in network.named_parameters()
+        if weight.grad is not None
+    }
+    Team(0, 2).add_gradients(network)
+    assert twice == [3 * 4 * 9 + 4 + 4 * 2]
+    assert network[1].bias.grad is None
+    for name, (gradient, stride) in before.items():
+        found = network.get_parameter(name).grad
+        assert torch.equal(found, 2 * gradient)
+        assert found.stride() == stride
+
+
+def test_running_statistics_become_their_mean_and_counts_stay(twice) -> None:
+    network = nn.BatchNorm2d(4)
+    network(torch.rand(2, 4, 8, 8))
+    before = {name: value.clone() for name, value in network.named_buffers()}
+    Team(1, 2).average_statistics(network)
+    assert twice == [8]
+    assert all(torch.equal(value, before[name]) for name, value in network.named_buffers())
+    Team(1, 4).average_statistics(network)  # twice one's own is half of what four ranks have
+    torch.testing.assert_close(network.running_mean, before["running_mean"] / 2)
+    assert network.num_batches_tracked == 1
+
+
+def test_a_total_leaves_what_was_given(twice) -> None:
+    given = torch.tensor([1.0, 3.0])
+    assert Team(0, 2).total(given).tolist() == [2.0, 6.0]
+    assert given.tolist() == [1.0, 3.0]
+
+
+def test_batchnorm_is_synchronised_on_cards_alone_and_keeps_weights_and_activations() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), BatchNormAct2d(4, act_layer=nn.SiLU))
+    weights = list(network.parameters())
+    assert Team(0, 2).synchronised(network, torch.device("cpu")) is network
+    found = Team(0, 2).synchronised(network, torch.device("cuda"))
+    assert isinstance(found[1], nn.SyncBatchNorm)
+    assert isinstance(found[2], SyncBatchNormAct)
+    assert isinstance(found[2].act, nn.SiLU)
+    assert all(one is other for one, other in zip(found.parameters(), weights, strict=True))
+
+
+def test_a_lost_rank_is_one_sentence(monkeypatch) -> None:
+    def broken(*args, **kwargs):
+        raise RuntimeError("[gloo/transport/tcp/pair.cc:525] Connection closed by peer\nand more")
+
+    monkeypatch.setattr(module.dist, "all_reduce", broken)
+    monkeypatch.setattr(module.dist, "broadcast_object_list", broken)
+    team, network = Team(1, 3), nn.BatchNorm2d(2)
+    for talk in (
+        lambda: team.highest(1),
+        lambda: team.first(lambda: 1),
+        lambda: team.total(torch.ones(1)),
+        lambda: team.average_statistics(network),
+    ):
+        with pytest.raises(RanksLost, match=r"^rank 1: one of the 3 ranks that train together is gone; [^\n]*$"):
+            talk()
