@@ -108,8 +108,8 @@ def this_rank(environment: Mapping[str, str] | None = None) -> Rank:
         found = Rank(-1)
     if not 0 <= found.number < found.size:
         raise ConfigError(
-            f"RANK: {variables['RANK']!r} of WORLD_SIZE {variables['WORLD_SIZE']!r} given, but a rank is a number from 0 "
-            "to one below the number of ranks."
+            f"RANK: {variables['RANK']!r} of WORLD_SIZE {variables['WORLD_SIZE']!r} given, but a rank is a number from "
+            "0 to one below the number of ranks."
         )
     return found
 
