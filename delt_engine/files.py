@@ -13,6 +13,7 @@ import os
 import tempfile
 import time
 from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,10 @@ from PIL import Image, PngImagePlugin, UnidentifiedImageError
 from delt_engine.errors import RunError
 
 TEXT_KEY = "delt"
+
+_SYNCS = 16
+"""Files that are synced at once."""
+
 _REASONS = {
     errno.ENOSPC: "there is no space left on the disk",
     errno.EDQUOT: "the disk quota is used up",
@@ -64,6 +69,31 @@ def write_bytes(path: Path, data: bytes, *, durable: bool = False) -> None:
     """
     with as_run_error(path), _written_beside(path, data, durable=durable) as name:
         os.replace(name, path)  # noqa: PTH105 (the tests stand in for a full disk here)
+
+
+def sync(*paths: Path) -> None:
+    """Make sure that the disk has files, folders with all that is in them, and the entries of both.
+
+    Raises:
+        RunError: the system refused.
+    """
+    found = [inside for path in paths for inside in ([path, *path.rglob("*")] if path.is_dir() else [path])]
+    folders = {path.parent for path in paths} if os.name == "posix" else set()
+    wanted = [*(path for path in found if not path.is_dir() or os.name == "posix"), *folders]
+    with ThreadPoolExecutor(_SYNCS) as pool:  # the disk takes many at once in little more time than one
+        list(pool.map(_sync_one, wanted))
+
+
+def _sync_one(path: Path) -> None:
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:  # a temporary file that has got its name meanwhile
+        return
+    with as_run_error(path):
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def create_bytes(path: Path, data: bytes) -> bool:

@@ -16,12 +16,12 @@ from unittest import mock
 
 import torch
 import torch.distributed as dist
+from delt_engine.pipeline.together import load_before_group
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from delt_engine.config import SqueezeConfig
 from delt_engine.config.students import EvaluateConfig
-from delt_engine.pipeline.together import load_before_group
 from delt_engine.training import image_table, students
 from delt_engine.training import squeeze as squeezing
 from delt_engine.training.distributed import Team

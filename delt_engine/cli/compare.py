@@ -12,6 +12,7 @@ from delt_engine.cli.compare_methods import Comparison, compared, planned
 from delt_engine.cli.options import output_options, setting_options, teacher_options
 from delt_engine.cli.output import say, say_json, say_table
 from delt_engine.files import check_writable, write_bytes
+from delt_engine.jobs.ranks import this_rank
 from delt_engine.runs.tables import shown, to_csv, to_latex, to_markdown, without_common
 
 DEFAULT_METHODS = "sre2l,cda,rded,delt,random"
@@ -58,6 +59,8 @@ def compare(methods: str, into: Path | None, fresh: bool, as_json: bool, quiet: 
         check_writable(path)
     comparison = planned(methods, values, into)
     rows = list(_rows(comparison, fresh=fresh, quiet=quiet))
+    if not this_rank().is_first:
+        return
     columns, common = without_common(rows)
     note = " ".join(filter(None, [f"Students: {common}." if common else "", comparison.note]))
     for name, path in files.items():
@@ -75,7 +78,7 @@ def _rows(comparison: Comparison, *, fresh: bool, quiet: bool) -> Iterator[dict[
     for number, method in enumerate(comparison.methods, start=1):
 
         def tell(text: str, place: str = f"{method} ({number} of {len(comparison.methods)})") -> None:
-            if not quiet:
+            if not quiet and this_rank().is_first:
                 click.echo(f"{place}: {text}", err=True)
 
         yield compared(comparison, method, fresh=fresh, quiet=quiet, tell=tell)

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from delt_engine.cli.options import size_of, typed_settings
-from delt_engine.cli.progress import Event
-from delt_engine.cli.recover import follow
+from delt_engine.cli.recover import completed, made
 from delt_engine.config import METHOD_SETTINGS, EvaluateConfig, Experiment, RecoverConfig, is_optimised
 from delt_engine.data.catalogue import find_entry
 from delt_engine.errors import ConfigError, DeltError, RunCancelled
+from delt_engine.jobs import ranks
 from delt_engine.jobs.evaluations import Evaluation, evaluation_experiment
 from delt_engine.jobs.reuse import same_run
 from delt_engine.pipeline.compare import method_row
 from delt_engine.pipeline.inputs import Inputs, load_inputs
-from delt_engine.runs.command import command_for, split_names
-from delt_engine.runs.record import Kind
+from delt_engine.runs.command import split_names
+from delt_engine.runs.record import Kind, RunOptions
 from delt_engine.runs.sources import REAL, find_source
 from delt_engine.runs.store import Run, list_runs, new_run_path
 
@@ -165,8 +165,11 @@ def _compared(comparison: Comparison, method: str, fresh: bool, quiet: bool, tel
         experiment = evaluation_experiment(source, comparison.evaluate)
     evaluated = _done(comparison, method, experiment, "evaluate", source.ref, fresh, quiet, tell)
     tell("measure similarity")
-    cosine = _similarity(comparison, run, experiment)
-    return method_row(Evaluation(evaluated, evaluated.record().result), run, cosine)
+    return ranks.first(
+        lambda: method_row(
+            Evaluation(evaluated, evaluated.record().result), run, _similarity(comparison, run, experiment)
+        )
+    )
 
 
 def _done(
@@ -180,17 +183,17 @@ def _done(
     tell: Tell,
 ) -> Run:
     """Return a finished run: one that is there, one that went on, or a new one."""
-    from delt_engine.pipeline.run import resume_run, run_experiment
-
     inputs = comparison.inputs
-    found = same_run(
-        experiment,
-        kind,
-        dataset=inputs.dataset.fingerprint,
-        teacher=comparison.teacher,
-        source=source,
-        done=not fresh,
-        runs=list_runs(comparison.into),
+    found = ranks.first(
+        lambda: same_run(
+            experiment,
+            kind,
+            dataset=inputs.dataset.fingerprint,
+            teacher=comparison.teacher,
+            source=source,
+            done=not fresh,
+            runs=list_runs(comparison.into),
+        )
     )
     what = {"recover": "recover", "evaluate": "train students"}[kind]
     if found is not None and found.record().status == "finished":
@@ -198,18 +201,15 @@ def _done(
         return found
     if found is not None:
         tell(f"{what}: run {found.id} goes on")
-        return _followed(found, resume_run(found), quiet)
-    tell(what)
-    path = comparison.place(experiment, kind, method)
-    run = Run.create(path, experiment, kind, command_for(experiment, path, kind, source=source), source=source)
-    return _followed(run, run_experiment(run, inputs), quiet)
-
-
-def _followed(run: Run, events: Iterator[Event], quiet: bool) -> Run:
-    stopped = follow(events, quiet=quiet)
+        inputs = None
+    else:
+        tell(what)
+        path = comparison.place(experiment, kind, method)
+        found, _ = made(experiment, kind, path, RunOptions(), lambda: comparison.inputs, source)
+    stopped = completed(found, inputs, ranks_asked=1, quiet=quiet)
     if stopped is not None:
         raise stopped
-    return run
+    return found
 
 
 def _similarity(comparison: Comparison, run: Run | None, experiment: Experiment) -> float | None:

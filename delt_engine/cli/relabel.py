@@ -110,8 +110,7 @@ def _written(job: RelabelJob, out: Path, *, quiet: bool) -> float:
 
     began = time.monotonic()
     with display(quiet=quiet) as shown:
-        for event in write_labels(job, out):
-            shown.show(event)
+        write_labels(job, out, shown.show)
     return round(time.monotonic() - began, 3)
 
 

@@ -14,8 +14,7 @@ from delt_engine.errors import ConfigError, RunError
 from delt_engine.models.card import TeacherCard, find_teacher, has_card, read_card
 from delt_engine.models.device import pick_device
 from delt_engine.models.teachers import load_teacher
-from delt_engine.pipeline.inputs import Inputs, Report
-from delt_engine.pipeline.training_images import evaluation_inputs
+from delt_engine.pipeline.inputs import Inputs, Report, evaluation_inputs
 from delt_engine.runs.sources import Source
 from delt_engine.training.draws import batch_bounds
 from delt_engine.training.image_table import ImageTable

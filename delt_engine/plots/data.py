@@ -6,7 +6,6 @@ In the style of :mod:`delt_engine.plots.recovery`: readable in a light and in a 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -22,6 +21,7 @@ from delt_engine.plots.recovery import (
     newest_epochs,
     round_colour,
 )
+from delt_engine.runs.events import SqueezeEpochEvent
 
 TRAIN_COLOUR, TEST_COLOUR = NEUTRAL, LINE
 """Of accuracies on train and test images; no method's colours."""
@@ -170,11 +170,11 @@ def _shade_outside(figure: go.Figure, window: tuple[float, float]) -> None:
             )
 
 
-def training_curves(epochs: Sequence[Mapping[str, Any]], total: int) -> go.Figure:
+def training_curves(epochs: Sequence[SqueezeEpochEvent], total: int) -> go.Figure:
     """Draw a teacher's loss and its accuracy on train and test images over the epochs.
 
     Args:
-        epochs: events of kind ``epoch`` of a run that trains a teacher; of one told twice the newer counts.
+        epochs: of a run that trains a teacher; of one that stands there twice the newer counts.
         total: how many epochs it is to have.
 
     Returns:
@@ -183,11 +183,11 @@ def training_curves(epochs: Sequence[Mapping[str, Any]], total: int) -> go.Figur
     figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.2)
     apply_style(figure, height=280)
     epochs = newest_epochs(epochs)
-    numbers = [event["epoch"] for event in epochs]
-    tests = [(event["epoch"], event["test_accuracy"]) for event in epochs if event.get("test_accuracy") is not None]
+    numbers = [event.epoch for event in epochs]
+    tests = [(event.epoch, event.test_accuracy) for event in epochs if event.test_accuracy is not None]
     lines = [
-        ("Loss, train", numbers, [event["loss"] for event in epochs], NEUTRAL, "solid", 1, ""),
-        ("Train", numbers, [event["train_accuracy"] for event in epochs], TRAIN_COLOUR, "dash", 2, " %"),
+        ("Loss, train", numbers, [event.loss for event in epochs], NEUTRAL, "solid", 1, ""),
+        ("Train", numbers, [event.train_accuracy for event in epochs], TRAIN_COLOUR, "dash", 2, " %"),
         ("Test", [at for at, _ in tests], [value for _, value in tests], TEST_COLOUR, "solid", 2, " %"),
     ]
     for name, x, y, colour, dash, col, unit in lines:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from delt_engine.plots.recovery import LOSS_STYLES, NEUTRAL, apply_style, mark_rounds, round_colour
+from delt_engine.runs.events import Event, StepEvent
 
 HEIGHT = 380
 """Height of the figure in pixels, also while it is empty, so that nothing moves when the first step comes."""
@@ -18,7 +18,7 @@ _LEGEND = 6
 
 
 def group_loss_curves(
-    events: Iterable[Mapping[str, Any]], *, iterations: int, num_rounds: int, batch: int | None = None
+    events: Iterable[Event], *, iterations: int, num_rounds: int, batch: int | None = None
 ) -> go.Figure:
     """Draw the cross-entropy of each start group, and below it the BatchNorm term of the joined batch as a whole.
 
@@ -27,7 +27,7 @@ def group_loss_curves(
     crops of that step.
 
     Args:
-        events: records of a run; those of kind ``step`` are drawn. Steps of runs made before groups were told have one
+        events: of a run; the steps of its recovery are drawn. Steps of runs made before groups were told have one
             line for all images.
         iterations: MI, the end of the axis.
         num_rounds: K, the end of the colours.
@@ -36,10 +36,10 @@ def group_loss_curves(
     Returns:
         Two stacked panels of a fixed height.
     """
-    steps = [event for event in events if event.get("kind") == "step"]
+    steps = [event for event in events if isinstance(event, StepEvent)]
     if steps:
-        batch = steps[-1].get("batch", 0) if batch is None else batch
-        steps = [step for step in steps if step.get("batch", 0) == batch]
+        batch = steps[-1].batch if batch is None else batch
+        steps = [step for step in steps if step.batch == batch]
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.1, row_heights=[0.62, 0.38])
     apply_style(figure, HEIGHT)
     groups = _groups(steps)
@@ -60,13 +60,12 @@ def group_loss_curves(
     return figure
 
 
-def _groups(steps: Iterable[Mapping[str, Any]]) -> dict[int, list[tuple[int, float]]]:
+def _groups(steps: Iterable[StepEvent]) -> dict[int, list[tuple[int, float]]]:
     """Return (iteration, cross-entropy) of each start round, ascending; 0 stands for all images."""
     found: dict[int, list[tuple[int, float]]] = {}
     for step in steps:
-        pairs = zip(step.get("start_rounds", (0,)), step.get("start_ce_losses", (step["ce_loss"],)), strict=True)
-        for number, loss in pairs:
-            found.setdefault(number, []).append((step["iteration"], loss))
+        for number, loss in zip(step.start_rounds or (0,), step.start_ce_losses or (step.ce_loss,), strict=False):
+            found.setdefault(number, []).append((step.iteration, loss))
     return dict(sorted(found.items()))
 
 
@@ -83,12 +82,12 @@ def _group_line(number: int, points: list[tuple[int, float]], num_rounds: int) -
     )
 
 
-def _bn_line(steps: list[Mapping[str, Any]]) -> go.Scatter:
+def _bn_line(steps: list[StepEvent]) -> go.Scatter:
     colour, dash = LOSS_STYLES["BatchNorm, weighted"]
     return go.Scatter(
         name="BatchNorm, all joined images",
-        x=[step["iteration"] for step in steps],
-        y=[step["total_loss"] - step["ce_loss"] for step in steps],
+        x=[step.iteration for step in steps],
+        y=[step.total_loss - step.ce_loss for step in steps],
         mode="lines",
         line={"color": colour, "width": 2, "dash": dash},
         hovertemplate="BatchNorm, weighted: %{y:.4g}<extra></extra>",

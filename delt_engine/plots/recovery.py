@@ -8,7 +8,7 @@ methods' stay apart for colour-blind readers; where lines cross, dashes tell the
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import plotly.graph_objects as go
@@ -19,6 +19,9 @@ from delt_engine.config.schedule import EarlyLateSchedule
 from delt_engine.errors import ShapeError
 from delt_engine.recovery.batches import clock
 from delt_engine.recovery.curriculum import crop_scale_at, learning_rate_at
+from delt_engine.runs.events import SqueezeEpochEvent, StudentEpochEvent
+
+_Epoch = TypeVar("_Epoch", SqueezeEpochEvent, StudentEpochEvent)
 
 METHOD_COLOURS: dict[str, str] = {
     "delt": "#e57517",  # orange
@@ -281,18 +284,15 @@ def _sampled(iterations: int, length: int, milestone: float) -> list[int]:
     return sorted(set(spread) | set(jumps))
 
 
-def newest_epochs(events: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the epochs of one training in order, each once and as it was last told.
+def newest_epochs(events: Iterable[_Epoch]) -> list[_Epoch]:
+    """Return the epochs of one training in order, each once and as it was last written.
 
-    A training that was killed goes on from its last checkpoint, so epochs after that one are told again; those that
+    A training that was killed goes on from its last checkpoint, so epochs after that one are written again; those that
     it has not come to again are left out.
-
-    >>> newest_epochs([{"epoch": 1}, {"epoch": 2}, {"epoch": 3}, {"epoch": 2, "again": True}])
-    [{'epoch': 1}, {'epoch': 2, 'again': True}]
     """
-    found: list[Mapping[str, Any]] = []
+    found: list[_Epoch] = []
     for event in events:
-        while found and found[-1]["epoch"] >= event["epoch"]:
+        while found and found[-1].epoch >= event.epoch:
             found.pop()
         found.append(event)
     return found

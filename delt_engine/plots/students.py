@@ -8,15 +8,15 @@ Source: ours.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from delt_engine.plots.accuracy import Score, method_colour, told
 from delt_engine.plots.recovery import LINE, LOSS_STYLES, NEUTRAL, apply_style, blank_figure, newest_epochs
+from delt_engine.runs.events import Event, StudentEpochEvent
 
 HEIGHT = 380
 """Height of the live figure in pixels, also while it is empty, so that nothing moves when the first epoch comes."""
@@ -35,11 +35,11 @@ class PublishedMark:
     source: str
 
 
-def student_curves(events: Iterable[Mapping[str, Any]], *, epochs: int, method: str = "") -> go.Figure:
+def student_curves(events: Iterable[Event], *, epochs: int, method: str = "") -> go.Figure:
     """Draw test accuracy and training loss of students at work over their epochs, a line a student.
 
     Args:
-        events: records of an evaluation; those of kind ``epoch`` are drawn, of one told twice the newer.
+        events: of an evaluation; its epochs are drawn, of one that stands there twice the newer.
         epochs: the end of the axis.
         method: whose images are learned, for the colour.
 
@@ -48,16 +48,16 @@ def student_curves(events: Iterable[Mapping[str, Any]], *, epochs: int, method: 
     """
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.1, row_heights=[0.6, 0.4])
     apply_style(figure, HEIGHT)
-    students: dict[int, list[Mapping[str, Any]]] = {}
+    students: dict[int, list[StudentEpochEvent]] = {}
     for event in events:
-        if event.get("kind") == "epoch":
-            students.setdefault(int(event.get("student", 0)), []).append(event)
-    for number, all_told in sorted(students.items()):
-        own = newest_epochs(all_told)
+        if isinstance(event, StudentEpochEvent):
+            students.setdefault(event.student, []).append(event)
+    for number, written in sorted(students.items()):
+        own = newest_epochs(written)
         dash = _SEED_DASHES[number % len(_SEED_DASHES)]
         name = f"Student {number + 1}"
         figure.add_trace(_tested(own, "top1", name, method_colour(method), dash), row=1, col=1)
-        if any(event.get("top1_ema") is not None for event in own):
+        if any(event.top1_ema is not None for event in own):
             figure.add_trace(_tested(own, "top1_ema", f"{name}, EMA", LINE, dash), row=1, col=1)
         figure.add_trace(_loss(own, name, dash), row=2, col=1)
     if not students:
@@ -70,8 +70,8 @@ def student_curves(events: Iterable[Mapping[str, Any]], *, epochs: int, method: 
     return figure
 
 
-def _tested(events: Sequence[Mapping[str, Any]], key: str, name: str, colour: str, dash: str) -> go.Scatter:
-    points = [(event["epoch"], event[key]) for event in events if event.get(key) is not None]
+def _tested(events: Sequence[StudentEpochEvent], key: str, name: str, colour: str, dash: str) -> go.Scatter:
+    points = [(event.epoch, getattr(event, key)) for event in events if getattr(event, key) is not None]
     return go.Scatter(
         name=name,
         x=[epoch for epoch, _ in points],
@@ -83,11 +83,11 @@ def _tested(events: Sequence[Mapping[str, Any]], key: str, name: str, colour: st
     )
 
 
-def _loss(events: Sequence[Mapping[str, Any]], name: str, dash: str) -> go.Scatter:
+def _loss(events: Sequence[StudentEpochEvent], name: str, dash: str) -> go.Scatter:
     return go.Scatter(
         name=f"{name}, loss",
-        x=[event["epoch"] for event in events],
-        y=[event["loss"] for event in events],
+        x=[event.epoch for event in events],
+        y=[event.loss for event in events],
         mode="lines",
         showlegend=False,
         line={"color": LOSS_STYLES["Total"][0], "width": 2, "dash": dash},

@@ -11,6 +11,7 @@ from plotly.graph_objects import Figure
 
 from delt_engine.jobs import queue
 from delt_engine.plots import students
+from delt_engine.runs.events import StudentEpochEvent, StudentStepEvent
 from delt_engine.runs.store import Run
 from pages.shared import cached, errors, live
 from pages.shared.runs import actions
@@ -110,19 +111,19 @@ def _one(run: Run) -> None:
     st.progress(now.fraction, text=plain(sentence(_where(run, now))))
     if run.error and not run.is_active:
         errors.show(run.error)
-    epoch, step = run.latest_event("epoch") or {}, run.latest_event("step") or {}
-    tested = [event["top1"] for event in run.events("epoch") if event.get("top1") is not None]
+    epoch, step = run.latest_event(StudentEpochEvent), run.latest_event(StudentStepEvent)
+    tested = [event.top1 for event in run.events(StudentEpochEvent) if event.top1 is not None]
     with st.grid(5, min_column_width=112):
         st.metric(
-            "Student", f"{step.get('student', 0) + 1} of {config.seeds}", help="Each is trained from another seed."
+            "Student", f"{step.student + 1 if step else 1} of {config.seeds}", help="Each is trained from another seed."
         )
-        st.metric("Epoch", f"{step.get('epoch', 0)} of {config.epochs}")
+        st.metric("Epoch", f"{step.epoch if step else 0} of {config.epochs}")
         st.metric(
             "Accuracy", f"{tested[-1]:.1f} %" if tested else "–", help="When last tested, on the real test images."
         )
         st.metric(
             "Loss",
-            f"{step['loss']:.4g}" if "loss" in step else f"{epoch['loss']:.4g}" if epoch else "–",
+            f"{(step or epoch).loss:.4g}" if step or epoch else "–",
             help="Mean over the epoch so far.",
         )
         st.metric(
@@ -149,4 +150,4 @@ def _curves(path: Path, _moment: int) -> Figure:
         method = Run.open(run.record().source).experiment.recover.method
     except errors.DeltError:
         method = "real"
-    return students.student_curves(run.events("epoch"), epochs=run.experiment.evaluate.epochs, method=method)
+    return students.student_curves(run.events(StudentEpochEvent), epochs=run.experiment.evaluate.epochs, method=method)

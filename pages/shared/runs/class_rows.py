@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from delt_engine.config.schedule import EarlyLateSchedule
 from delt_engine.plots.recovery import round_colour
+from delt_engine.runs.events import StepEvent
 from delt_engine.runs.image_facts import mean_prob
 from delt_engine.runs.store import Run
 from pages.shared.gallery.grid import Cell, Frame, Head, Row
@@ -121,8 +122,8 @@ def _sheet(run: Run, class_index: int, number: int, last: int, first: int, stop:
 def _frame(run: Run, number: int) -> Frame:
     schedule = run.experiment.recover.schedule
     if number == _NOW:
-        step = run.latest_event("step")
-        where = f"iteration {count(step['iteration'] + 1)} of {count(step['iterations'])}" if step else ""
+        step = run.latest_event(StepEvent)
+        where = f"iteration {count(step.iteration + 1)} of {count(step.iterations)}" if step else ""
         return Frame(f"Now: {where}" if where else "Now", "now", "as it was a moment ago")
     tick = count(number * schedule.round_iterations)
     return Frame(frame_label(schedule, number), tick, round_note(schedule, number))

@@ -13,6 +13,7 @@ import streamlit as st
 from plotly.graph_objects import Figure
 
 from delt_engine.plots import live
+from delt_engine.runs.events import StepEvent
 from delt_engine.runs.store import Run
 from pages.shared import errors
 from pages.shared.gallery.grid import Look, gallery_grid
@@ -167,9 +168,9 @@ def _so_far(run: Run, classes: tuple[int, ...]) -> Film:
 
 
 def _curves(run: Run) -> Figure:
-    config, newest = run.experiment.recover, run.latest_event("step") or {}
+    config, newest = run.experiment.recover, run.latest_event(StepEvent)
     return live.group_loss_curves(
-        run.events("step", batch=newest.get("batch", 0), most=MOST_POINTS),
+        run.events(StepEvent, batch=newest.batch if newest else 0, most=MOST_POINTS),
         iterations=config.iterations,
         num_rounds=config.schedule.num_rounds,
     )

@@ -13,6 +13,7 @@ from delt_engine.jobs import start as jobs
 from delt_engine.models.networks import NETWORKS
 from delt_engine.plots import data as data_plots
 from delt_engine.runs.command import command_for
+from delt_engine.runs.events import SqueezeEpochEvent
 from delt_engine.runs.store import Run
 from pages.shared import cached, controls, errors
 from pages.shared.recover.named_presets import SMALL_TEACHER
@@ -118,5 +119,5 @@ def watch(run: Run) -> None:
         st.progress(now.fraction, text=sentence(now.text))
     if run.error:
         errors.show(run.error)
-    figure = data_plots.training_curves(run.events("epoch"), record.experiment.squeeze.epochs)
+    figure = data_plots.training_curves(run.events(SqueezeEpochEvent), record.experiment.squeeze.epochs)
     st.plotly_chart(figure, key=f"{PAGE}/curves", config={"displayModeBar": False})

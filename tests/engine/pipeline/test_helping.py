@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from delt_engine.pipeline.helping import RankRun, help_first
 from tiny_world import finished, images_of
 
 from delt_engine.errors import ConfigError, RanksLost, RunCancelled
@@ -13,7 +14,6 @@ from delt_engine.jobs.ranks import Rank
 from delt_engine.jobs.worker import listening
 from delt_engine.patches.ranking import Ranking
 from delt_engine.pipeline import helping, stages
-from delt_engine.pipeline.helping import RankRun, help_first
 from delt_engine.pipeline.inputs import share_inputs
 from delt_engine.runs import locks
 from delt_engine.runs.store import Run

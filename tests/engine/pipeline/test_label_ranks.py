@@ -6,6 +6,7 @@ import json
 
 import pytest
 import torch
+from delt_engine.pipeline.helping import STOP, RankLabels, help_first
 
 from delt_engine.config.students import EvaluateConfig, RelabelConfig
 from delt_engine.errors import RunCancelled, RunError
@@ -13,7 +14,6 @@ from delt_engine.jobs import ranks
 from delt_engine.jobs.ranks import Rank
 from delt_engine.jobs.worker import Wishes, claimed_folder
 from delt_engine.pipeline import label_ranks, sharing
-from delt_engine.pipeline.helping import STOP, RankLabels, help_first
 from delt_engine.pipeline.label_ranks import SharedLabels, _Labels, relabel_share, write_labels
 from delt_engine.pipeline.relabel import relabel_job
 from delt_engine.runs import locks

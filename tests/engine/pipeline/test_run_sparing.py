@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import pytest
 import torch
+from delt_engine.pipeline.memory import spared
 from tiny_world import finished, images_of
 
 from delt_engine.cli.recover import memory_words
 from delt_engine.errors import RunError
 from delt_engine.jobs.worker import Wishes
 from delt_engine.pipeline import recover
-from delt_engine.pipeline.memory import spared
 from delt_engine.pipeline.run import resume_run, run_experiment
 from delt_engine.recovery.speed import FastPath
 from delt_engine.runs.store import Run

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from delt_engine.pipeline.helping import RankRun
+from delt_engine.pipeline.sharing import Shared
 from fake_runs import fake_experiment
 
 from delt_engine.errors import RunCancelled, RunError
@@ -10,8 +12,6 @@ from delt_engine.jobs import ranks
 from delt_engine.jobs.ranks import Rank
 from delt_engine.jobs.worker import Wishes
 from delt_engine.pipeline import sharing
-from delt_engine.pipeline.helping import RankRun
-from delt_engine.pipeline.sharing import Shared
 from delt_engine.runs import locks
 from delt_engine.runs.processes import this_process
 from delt_engine.runs.store import Run
