@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from events_of_runs import squeeze_epoch
 
 from delt_engine.errors import ShapeError
 from delt_engine.plots.data import class_counts, patch_figure, training_curves
 from delt_engine.plots.recovery import round_colour
+from delt_engine.runs.events import SqueezeEpochEvent
 
 PROBABILITIES = np.linspace(0.05, 0.95, 10)
 
@@ -52,8 +54,8 @@ def test_positions_that_are_no_ranks_are_refused_and_nothing_draws_too() -> None
 
 def test_training_curves_leave_out_a_test_accuracy_that_is_not_there() -> None:
     epochs = [
-        {"epoch": 1, "loss": 2.0, "train_accuracy": 20.0, "test_accuracy": None},
-        {"epoch": 2, "loss": 1.0, "train_accuracy": 60.0, "test_accuracy": 55.0},
+        squeeze_epoch(epoch=1, loss=2.0, train_accuracy=20.0, test_accuracy=None),
+        squeeze_epoch(epoch=2, loss=1.0, train_accuracy=60.0, test_accuracy=55.0),
     ]
     loss, train, test = training_curves(epochs, 5).data
     assert (list(loss.x), list(loss.y)) == ([1, 2], [2.0, 1.0])
@@ -63,8 +65,8 @@ def test_training_curves_leave_out_a_test_accuracy_that_is_not_there() -> None:
 
 
 def test_training_curves_show_each_epoch_once_and_as_it_was_last_told() -> None:
-    def epoch(number: int, loss: float) -> dict:
-        return {"epoch": number, "loss": loss, "train_accuracy": 10 * loss, "test_accuracy": 11 * loss}
+    def epoch(number: int, loss: float) -> SqueezeEpochEvent:
+        return squeeze_epoch(epoch=number, loss=loss, train_accuracy=10 * loss, test_accuracy=11 * loss)
 
     before = [epoch(1, 5.0), epoch(2, 4.0), epoch(3, 3.0), epoch(4, 2.0)]  # killed; the last checkpoint was of epoch 2
     loss, train, test = training_curves([*before, epoch(3, 3.5), epoch(4, 2.5), epoch(5, 1.0)], 5).data

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
+import events_of_runs
+
 from delt_engine.plots.live import HEIGHT, group_loss_curves
 from delt_engine.plots.recovery import ROUND_SCALE
+from delt_engine.runs.events import StepEvent
 
 
-def step(iteration: int, starts: list[int], losses: list[float], batch: int = 0) -> dict:
+def step(iteration: int, starts: list[int], losses: list[float], batch: int = 0) -> StepEvent:
     ce = sum(losses) / len(losses)
-    return {
-        "kind": "step",
-        "batch": batch,
-        "iteration": iteration,
-        "ce_loss": ce,
-        "total_loss": ce + 0.5,
-        "start_rounds": starts,
-        "start_ce_losses": losses,
-    }
+    groups = {"start_rounds": starts, "start_ce_losses": losses}
+    return events_of_runs.step(batch=batch, iteration=iteration, ce_loss=ce, total_loss=ce + 0.5, **groups)
 
 
 STEPS = [step(0, [1], [2.0]), step(9, [1], [1.0]), step(10, [1, 2], [0.8, 3.0]), step(19, [1, 2], [0.5, 2.0])]
@@ -47,9 +43,8 @@ def test_the_figure_is_as_high_before_the_first_step() -> None:
     assert tuple(empty.layout.xaxis.range) == (0, 20)
 
 
-def test_steps_from_before_groups_were_told_have_one_line() -> None:
-    old = {"kind": "step", "batch": 0, "iteration": 0, "ce_loss": 2.0, "total_loss": 2.5}
-    figure = group_loss_curves([old], iterations=20, num_rounds=2)
+def test_steps_from_before_groups_were_written_have_one_line() -> None:
+    figure = group_loss_curves([events_of_runs.step()], iterations=20, num_rounds=2)
     assert [trace.name for trace in figure.data] == ["All images", "BatchNorm, all joined images"]
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from events_of_runs import student_epoch, student_step
+
 from delt_engine.plots.accuracy import Score
 from delt_engine.plots.recovery import METHOD_COLOURS
 from delt_engine.plots.students import HEIGHT, PublishedMark, against_published, student_curves
 
 
 def epoch(student, number, top1, loss=1.0, ema=None):
-    return {"kind": "epoch", "student": student, "epoch": number, "loss": loss, "top1": top1, "top1_ema": ema}
+    return student_epoch(student=student, epoch=number, loss=loss, top1=top1, top1_ema=ema)
 
 
 def test_each_student_has_its_tests_and_its_losses() -> None:
@@ -17,7 +19,7 @@ def test_each_student_has_its_tests_and_its_losses() -> None:
         epoch(0, 2, None, 1.5),
         epoch(0, 3, 30.0, 1.0),
         epoch(1, 1, 12.0, 2.1),
-        {"kind": "step", "student": 1, "epoch": 2, "loss": 9.0},
+        student_step(student=1, loss=9.0),
     ]
     traces = {trace.name: trace for trace in student_curves(events, epochs=3, method="delt").data}
     assert set(traces) == {"Student 1", "Student 1, loss", "Student 2", "Student 2, loss"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fake_runs import fake_experiment, make_finished_run, make_half_done_run
 
 from delt_engine.runs.differences import differences, measured
+from delt_engine.runs.events import StepEvent
 
 
 def test_only_what_differs_is_listed(tmp_path) -> None:
@@ -26,6 +27,6 @@ def test_what_was_measured_is_taken_from_the_run(tmp_path) -> None:
     run = make_finished_run(tmp_path / "a")
     found = measured(run)
     assert (found.seconds, found.image_iterations, found.image_iterations_per_second) == (2.0, 300, 150.0)
-    assert found.ce_loss == run.events("step")[-1]["ce_loss"]
+    assert found.ce_loss == run.events(StepEvent)[-1].ce_loss
     assert found.memory_mb is None
     assert found.device == "CPU"

@@ -24,7 +24,7 @@ PICTURE = np.zeros((4, 4, 3), np.uint8)
 def test_an_image_of_a_run_gives_its_settings_back(world, settings) -> None:
     experiment = settings(seed=7, select=SelectConfig(criterion="top"))
     run = Run.create(world / "a", experiment)
-    list(run_experiment(run))
+    run_experiment(run)
     found = read_image_settings(run.image_path(1, 2).read_bytes())
     assert (found.class_name, found.index, found.start_round, found.iterations) == ("green", 2, 3, 4)
     assert found.experiment.recover == experiment.recover
@@ -35,7 +35,7 @@ def test_an_image_of_a_run_gives_its_settings_back(world, settings) -> None:
 
 def test_a_snapshot_says_what_a_finished_image_says(world, settings) -> None:
     run = Run.create(world / "a", settings())
-    list(run_experiment(run))
+    run_experiment(run)
     finished = json.loads(Image.open(run.image_path(1, 2)).info["delt"])
     origin = next(image for image in run.selection() if (image.class_index, image.index) == (1, 2))
     text = image_text(run, 1, 2, 4, origin)
