@@ -67,7 +67,7 @@ def test_a_line_holds_the_kind_what_was_said_and_the_time(path) -> None:
     "example", sorted(assets_dir().glob("examples/*/events.jsonl")), ids=lambda path: path.parent.name
 )
 def test_every_line_of_runs_made_before_is_read_as_it_was_written(example) -> None:
-    for line in (assets_dir() / "examples" / example / "events.jsonl").read_bytes().splitlines(keepends=True):
+    for line in example.read_bytes().splitlines(keepends=True):
         event = events.from_line(line)
         assert event is not None
         assert {**json.loads(events.to_line(event)), "time": event.time} == json.loads(line)

@@ -17,12 +17,12 @@ def own_runs(tmp_path, monkeypatch) -> None:
 def test_the_link_leads_to_the_run_and_leaves_it_as_it_is(tmp_path) -> None:
     parent = make_finished_run(tmp_path / "first")
     before = {path: path.read_bytes() for path in parent.path.rglob("*") if path.is_file()}
-    child = Run.create(tmp_path / "second", fake_experiment(ipc=2))
+    child = Run(tmp_path / "second")
     assert parent_of(child) is None
     keep_parent(child, parent.id)
     assert parent_of(child) == parent
     assert {path: path.read_bytes() for path in parent.path.rglob("*") if path.is_file()} == before
-    assert Run.create(child.path, fake_experiment(ipc=2)) == child  # its process takes the folder over all the same
+    assert Run.create(child.path, fake_experiment(ipc=2)) == child  # a folder with a link takes its run
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"parent": "gone"}', '{"parent": 3}'])

@@ -68,7 +68,7 @@ def test_waiting_images_are_not_looked_at_again(world, settings, often) -> None:
 
 def test_looking_changes_no_image(world, settings, often, monkeypatch) -> None:
     looked = finished(world / "a", settings())
-    monkeypatch.setattr(recover, "predict_shown", lambda job, plan, images, round_number: None)
+    monkeypatch.setattr(recover.RecoverJob, "predict_shown", lambda *_: None)
     plain = finished(world / "b", settings())
     assert said(looked)
     assert not said(plain)
