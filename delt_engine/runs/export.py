@@ -12,8 +12,8 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from delt_engine import files
 from delt_engine.errors import RunError
+from delt_engine.runs import strips
 from delt_engine.runs.image_facts import selected_of
 from delt_engine.runs.image_settings import image_text
 from delt_engine.runs.store import Run
@@ -76,7 +76,7 @@ class Chosen:
                 png = finished.read_bytes()
             else:
                 images = self.run.snapshot_images(self.class_index, at) if images is None else images
-                png = files.png_bytes(images[index], text)
+                png = strips.png_bytes(images[index], text)
             sources = [patch["source"] for patch in text["patches"]]
             probs = [f"{patch['true_class_prob']:.6g}" for patch in text["patches"]]
             row = (class_name, index, text["start_round"], text["iterations"], at, "|".join(sources), "|".join(probs))

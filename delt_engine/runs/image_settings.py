@@ -11,10 +11,10 @@ from PIL import Image
 
 from delt_engine.config import Experiment, RankConfig, RecoverConfig, SelectConfig
 from delt_engine.errors import ConfigError, RunError
-from delt_engine.files import TEXT_KEY
 from delt_engine.models.card import teacher_files
 from delt_engine.patches.selection import SelectedImage
 from delt_engine.runs.store import Run
+from delt_engine.runs.strips import TEXT_KEY
 
 _LARGEST_TEXT = 2**20
 

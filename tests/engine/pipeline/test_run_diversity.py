@@ -15,7 +15,6 @@ from delt_engine.analysis.diversity import centroid_cosine
 from delt_engine.analysis.features import look
 from delt_engine.data.pixels import normalise, to_pixels
 from delt_engine.errors import CheckpointError, ConfigError, DataError, RunError
-from delt_engine.files import read_png
 from delt_engine.models.teachers import load_teacher
 from delt_engine.pipeline import measure
 from delt_engine.pipeline.embed import embedded, kept_embedding
@@ -29,6 +28,7 @@ from delt_engine.pipeline.measure import (
     reference,
     why_none,
 )
+from delt_engine.runs.strips import read_png
 
 pytest_plugins = ["tiny_world"]
 
