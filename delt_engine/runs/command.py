@@ -6,7 +6,7 @@ written, so a command reads like what a person would type.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from delt_engine.config import EvaluateConfig, Experiment, RecoverConfig, RelabelConfig, Settings, SqueezeConfig
@@ -159,7 +159,7 @@ def _stage_words(experiment: Experiment, kind: Kind, stage: str) -> list[str]:
 
 
 def _training_words(
-    evaluate: EvaluateConfig, only: Iterable[str] | None = None, always: Iterable[str] = ()
+    evaluate: EvaluateConfig, only: Collection[str] | None = None, always: Collection[str] = ()
 ) -> list[str]:
     plain = EvaluateConfig.for_recipe(evaluate.recipe)
     words = changed_words(evaluate, plain, only=only, without=("recipe",), always=always)

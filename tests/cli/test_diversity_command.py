@@ -109,7 +109,7 @@ def test_folders_need_a_dataset_and_runs_must_exist(delt, colours) -> None:
 def test_shipped_results_of_the_examples_are_found() -> None:
     """Every example has results in all spaces, so the page is full at first start."""
     from delt_engine.pipeline.measure import kept_result, of_run, reference
-    from delt_engine.runs.examples import example_runs
+    from delt_engine.runs.titles import example_runs
 
     for run in (each for each in example_runs() if each.record().kind == "recover"):
         subject = of_run(run)
