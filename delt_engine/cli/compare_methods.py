@@ -215,7 +215,8 @@ def _followed(run: Run, events: Iterator[Event], quiet: bool) -> Run:
 
 def _similarity(comparison: Comparison, run: Run | None, experiment: Experiment) -> float | None:
     """Return the mean cosine to the class centroids: of a run's images, or of as many real ones."""
-    from delt_engine.pipeline.measure import cosine_similarity, measured, of_run, reference
+    from delt_engine.pipeline.image_sets import of_run, reference
+    from delt_engine.pipeline.measure import cosine_similarity, measured
 
     if run is not None:
         return cosine_similarity(run, device=run.record().device or "auto")

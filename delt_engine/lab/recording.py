@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from delt_engine.analysis.features import look
+from delt_engine.analysis.diversity import network_outputs
 from delt_engine.analysis.similarity import halves_cosine, pixel_change, pixel_vectors
 from delt_engine.config import RecoverConfig
 from delt_engine.data.dataset import Dataset
@@ -195,14 +195,14 @@ class _Recording:
         if completed in self.moments:
             places = [self.places[key] for key in self.subjects]
             chosen = images[places].contiguous()
-            seen = look(network, chosen)
+            seen = network_outputs(network, chosen)
             image_u8 = to_u8(denormalise(chosen, card.mean, card.std))
             for number, key in enumerate(self.subjects):
                 self.frames[key][completed] = image_u8[number]
                 self.probabilities[key][completed] = float(seen.probabilities[number, key[0]])
         if self.is_base and completed % self.work.config.round_iterations == 0:
             image_u8 = to_u8(denormalise(images, card.mean, card.std))
-            self.rounds.append((look(network, images.contiguous()).features, image_u8))
+            self.rounds.append((network_outputs(network, images.contiguous()).features, image_u8))
 
 
 def _gather(

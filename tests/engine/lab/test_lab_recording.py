@@ -86,13 +86,13 @@ def test_the_base_run_is_the_run_that_recover_makes(material, world, settings) -
 
 
 def test_halves_are_measured_before_and_after_every_round(material, work) -> None:
-    from delt_engine.analysis.features import look
+    from delt_engine.analysis.diversity import network_outputs
     from delt_engine.data.pixels import normalise, to_pixels
 
     record = material.halves[0]
     assert len(record.early) == len(record.late) == len(record.pixel_early) == len(record.pixel_late) == 5
     card, start = work.teacher.card, material.sheets[record.sheet][0]
-    features = look(work.teacher.network, normalise(to_pixels(start), card.mean, card.std)).features.numpy()
+    features = network_outputs(work.teacher.network, normalise(to_pixels(start), card.mean, card.std)).features.numpy()
     assert halves_cosine(features) == pytest.approx((record.early[0], record.late[0]), abs=1e-3)
 
 
