@@ -32,6 +32,7 @@ class _Numbers(click.ParamType):
             self.fail(f"{value!r} given, but whole numbers with commas between them are needed.", param, ctx)
 
 
+NUMBERS = _Numbers()
 _LEFT_OPEN = object()
 """A number that was typed as ``auto``; None is one that was not typed."""
 
@@ -54,7 +55,7 @@ _TYPES: dict[str, Any] = {
     "float": click.FLOAT,
     "text": click.STRING,
     "texts": click.STRING,
-    "ints": _Numbers(),
+    "ints": NUMBERS,
 }
 _JOINT = "__"
 """Between the stage and the setting in a parameter's name, as in ``rank__min_crop``."""
