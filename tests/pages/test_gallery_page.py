@@ -19,8 +19,8 @@ from PIL import Image
 
 from delt_engine import files
 from delt_engine.files import png_bytes
+from delt_engine.runs.export import image_text
 from delt_engine.runs.image_facts import difference_image, mean_distances
-from delt_engine.runs.image_settings import image_text
 from delt_engine.runs.store import Run
 
 PAGE = "explore/gallery"
