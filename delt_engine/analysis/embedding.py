@@ -81,8 +81,8 @@ class Embedding:
         return len(self.pca)
 
     @property
-    def told(self) -> str:
-        """How many of how many images are shown, as words."""
+    def count_words(self) -> str:
+        """How many of how many images are shown."""
         total = sum(self.totals)
         return f"all {total:,} images" if len(self) == total else f"{len(self):,} of {total:,} images"
 

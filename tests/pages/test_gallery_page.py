@@ -18,8 +18,8 @@ from fake_runs import (
 from PIL import Image
 
 from delt_engine.runs import strips
+from delt_engine.runs.export import image_text
 from delt_engine.runs.image_facts import difference_image, mean_distances
-from delt_engine.runs.image_settings import image_text
 from delt_engine.runs.store import Run
 from delt_engine.runs.strips import png_bytes
 

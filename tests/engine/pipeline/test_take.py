@@ -12,8 +12,8 @@ from delt_engine.patches.selection import patch_pixels
 from delt_engine.pipeline import take
 from delt_engine.pipeline.run import resume_run
 from delt_engine.runs import strips
+from delt_engine.runs.export import read_image_settings
 from delt_engine.runs.image_facts import image_facts
-from delt_engine.runs.image_settings import read_image_settings
 from delt_engine.runs.images import write_images
 from delt_engine.runs.store import Run
 
