@@ -18,12 +18,11 @@ from pathlib import Path
 import numpy as np
 
 from delt_engine.data.cache import datasets_dir
+from delt_engine.data.dataset import Report
 from delt_engine.data.decode import UnreadableImage, decode, decode_square
 from delt_engine.data.layout import Listing
 from delt_engine.errors import DataError
 from delt_engine.files import npz_bytes, read_npz, try_write
-
-Report = Callable[[str, int, int], None]
 
 _CHUNK = 64
 """Files a thread takes at a time, at most."""
