@@ -16,7 +16,7 @@ from torch import nn
 
 from delt_engine.config import RecoverConfig
 from delt_engine.errors import RunError
-from delt_engine.models.device_memory import free_reserve, is_out_of_memory, peak_memory
+from delt_engine.models.device import free_reserve, is_out_of_memory, peak_memory
 from delt_engine.recovery.batches import BatchPlan
 from delt_engine.recovery.loop import BatchState, RecoverStep
 from delt_engine.recovery.memory import predict

@@ -15,7 +15,7 @@ import torch
 
 from delt_engine.data.pixels import denormalise, normalise, to_pixels, to_u8
 from delt_engine.errors import RunCancelled
-from delt_engine.models.device_memory import peak_memory
+from delt_engine.models.device import peak_memory
 from delt_engine.pipeline.memory import memory_record, predicted_mb, spared
 from delt_engine.pipeline.recover_job import RecoverJob, settled
 from delt_engine.pipeline.sharing import Shared

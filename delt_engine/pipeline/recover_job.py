@@ -16,7 +16,7 @@ from delt_engine.config import Experiment, RecoverConfig
 from delt_engine.errors import RunError
 from delt_engine.jobs.ranks import this_rank
 from delt_engine.jobs.worker import Wishes
-from delt_engine.models.device_memory import forget_peak
+from delt_engine.models.device import forget_peak
 from delt_engine.models.teachers import Teacher
 from delt_engine.patches.selection import SelectedImage
 from delt_engine.paths import home

@@ -19,6 +19,7 @@ from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
 from delt_engine.models.bn_layers import bn_layers
+from delt_engine.models.device import memory_format
 from delt_engine.recovery.operators import FoldedStatistics, StatisticsDistance
 
 LEAST_SCALE = 1e-2
@@ -88,6 +89,7 @@ class Folding:
             groups: G, groups of equal size that a batch is made of.
             precision: ``float32`` leaves the format as it is.
         """
+        order = memory_format(self.network, torch.device("cpu"))
         for module in self.network.modules():
             if isinstance(module, (FoldedNorm, MeasuredNorm)):
                 module.groups = groups
@@ -96,7 +98,7 @@ class Folding:
                 if precision == "bfloat16":
                     weight, bias = weight.bfloat16(), None if bias is None else bias.bfloat16()
                 if weight.device.type == "cpu":
-                    weight = weight.contiguous(memory_format=torch.channels_last)
+                    weight = weight.contiguous(memory_format=order)
                 module.weight = nn.Parameter(weight, requires_grad=False)
                 module.bias = None if bias is None else nn.Parameter(bias, requires_grad=False)
 

@@ -27,6 +27,7 @@ from torch.nn import functional as F
 from delt_engine.config import RecoverConfig
 from delt_engine.data.pixels import value_bounds
 from delt_engine.errors import ShapeError
+from delt_engine.models.device import memory_format
 from delt_engine.recovery.augment import COLUMNS, apply_crop, crop_bounds
 from delt_engine.recovery.batches import BatchPlan, clock
 from delt_engine.recovery.curriculum import learning_rate_at
@@ -175,7 +176,7 @@ def recover(
     """
     network = teacher if isinstance(teacher, nn.Module) else teacher.network
     _check_shapes(images, labels, plan, config, crop_rows, state)
-    state = _laid_out(BatchState.start(images) if state is None else state)
+    state = _laid_out(BatchState.start(images) if state is None else state, network)
     low, high = (bound.to(state.images) for bound in value_bounds(mean, std))
     first_iterations = plan.first_iterations(config.round_iterations)
     first_steps = torch.tensor(first_iterations, dtype=low.dtype, device=low.device).view(-1, 1, 1, 1)
@@ -249,14 +250,14 @@ def _adam_step(
     state.images[:joined].sub_(exp_avg / denominator * (learning_rate / (1 - beta1**steps)))
 
 
-def _laid_out(state: BatchState) -> BatchState:
+def _laid_out(state: BatchState, network: nn.Module) -> BatchState:
     """Copy a state into the memory order that is fastest.
 
     Channels-last on a CPU, where it saves a quarter of an iteration (ResNet-18, 32 px, batch 100); contiguous
     elsewhere.
     """
-    is_cpu = state.images.device.type == "cpu"
-    order = torch.channels_last if is_cpu else torch.contiguous_format
+    device = state.images.device
+    order = memory_format(network, device) if device.type == "cpu" else torch.contiguous_format
     images, exp_avg, exp_avg_sq = (
         tensor.detach().clone(memory_format=order) for tensor in (state.images, state.exp_avg, state.exp_avg_sq)
     )

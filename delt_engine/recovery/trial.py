@@ -17,8 +17,7 @@ import torch
 from torch import nn
 
 from delt_engine.config import RecoverConfig
-from delt_engine.models.device import wait_for
-from delt_engine.models.device_memory import free_reserve, is_out_of_memory
+from delt_engine.models.device import free_reserve, is_out_of_memory, wait_for
 from delt_engine.recovery.augment import crop_plan
 from delt_engine.recovery.batches import pack_batches, plan_batches
 from delt_engine.recovery.loop import recover
