@@ -160,56 +160,49 @@ def size_of(dataset: str, image_size: int | None = None) -> int:
     return known
 
 
+_PLAIN = RunOptions()
+_RUN_OPTIONS: dict[str, tuple[str, dict[str, Any], str]] = {
+    "ranks": (
+        "--ranks",
+        {"type": click.IntRange(min=0, max=1024), "metavar": "N"},
+        "Processes on this machine that share the work; 1 for one. [default: one a GPU, if it has enough to do]",
+    ),
+    "teacher_check": (
+        "--teacher-check/--no-teacher-check",
+        {"default": None},
+        "Measure the teacher on a sample first and refuse one near chance. [default: on]",
+    ),
+    "keep_teacher": (
+        "--keep-teacher/--no-keep-teacher",
+        {"default": None},
+        "Put the teacher where `--teacher auto` finds it. [default: on, off with --out FILE]",
+    ),
+    "snapshot_classes": (
+        "--snapshot-classes",
+        {"type": click.IntRange(min=0), "metavar": "N"},
+        "Keep pictures of every round for the first N classes only. [default: all]",
+    ),
+    "live_seconds": (
+        "--live-seconds",
+        {"type": click.FloatRange(min=0), "metavar": "X"},
+        f"Shortest time between two live pictures; 0 for none. [default: {_PLAIN.live_seconds:g}]",
+    ),
+    "checkpoint_seconds": (
+        "--checkpoint-seconds",
+        {"type": click.FloatRange(min=0, min_open=True), "metavar": "X"},
+        f"Longest time without a checkpoint. [default: {_PLAIN.checkpoint_seconds:g}]",
+    ),
+}
+"""Of each run option its flags, what click is told of its value, and its help."""
+
+
 def run_options(kind: str) -> Decorator:
     """Add the options that say how such a run is worked on."""
-    plain = RunOptions()
-    options = {
-        "ranks": click.option(
-            "--ranks",
-            "option__ranks",
-            type=click.IntRange(min=0, max=1024),
-            metavar="N",
-            help="Processes on this machine that share the work; 1 for one. [default: one a GPU, if it has enough "
-            "to do]",
-        ),
-        "teacher_check": click.option(
-            "--teacher-check/--no-teacher-check",
-            "option__teacher_check",
-            default=None,
-            help="Measure the teacher on a sample first and refuse one near chance. [default: on]",
-        ),
-        "keep_teacher": click.option(
-            "--keep-teacher/--no-keep-teacher",
-            "option__keep_teacher",
-            default=None,
-            help="Put the teacher where `--teacher auto` finds it. [default: on, off with --out FILE]",
-        ),
-        "snapshot_classes": click.option(
-            "--snapshot-classes",
-            "option__snapshot_classes",
-            type=click.IntRange(min=0),
-            metavar="N",
-            help="Keep pictures of every round for the first N classes only. [default: all]",
-        ),
-        "live_seconds": click.option(
-            "--live-seconds",
-            "option__live_seconds",
-            type=click.FloatRange(min=0),
-            metavar="X",
-            help=f"Shortest time between two live pictures; 0 for none. [default: {plain.live_seconds:g}]",
-        ),
-        "checkpoint_seconds": click.option(
-            "--checkpoint-seconds",
-            "option__checkpoint_seconds",
-            metavar="X",
-            type=click.FloatRange(min=0, min_open=True),
-            help=f"Longest time without a checkpoint. [default: {plain.checkpoint_seconds:g}]",
-        ),
-    }
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         for name in reversed(RUN_OPTIONS[kind]):
-            function = options[name](function)
+            flags, about, text = _RUN_OPTIONS[name]
+            function = click.option(flags, f"option{_JOINT}{name}", help=text, **about)(function)
         return function
 
     return decorate
