@@ -19,8 +19,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from delt_engine.analysis.record_file import load_record, save_record
 from delt_engine.errors import DataError, ShapeError
+from delt_engine.files import load_record, record_bytes, write_bytes
 from delt_engine.paths import assets_dir, cache_dir
 
 Record = TypeVar("Record")
@@ -193,7 +193,7 @@ class DiversityResult:
         Raises:
             DataError: the file cannot be written.
         """
-        save_record(self, path, tuple(_ARRAYS), what="diversity", version=FORMAT)
+        write_bytes(Path(path), record_bytes(self, _ARRAYS, FORMAT), what="diversity", kind=DataError)
 
     @classmethod
     def load(cls, path: str | Path) -> DiversityResult:
@@ -203,7 +203,7 @@ class DiversityResult:
             DataError: no such file, or not a result of this version.
         """
         return load_record(
-            cls, path, tuple(_ARRAYS), what="diversity", name="diversity result", version=FORMAT, remedy="measure again"
+            cls, path, _ARRAYS, what="diversity", name="diversity result", version=FORMAT, remedy="measure again"
         )
 
 

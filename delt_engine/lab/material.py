@@ -27,7 +27,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from delt_engine.config import RecoverConfig, SelectConfig
 from delt_engine.errors import ConfigError, DataError
-from delt_engine.patches.ranking import write_whole
+from delt_engine.files import write_bytes
 from delt_engine.paths import assets_dir, home
 from delt_engine.recovery.batches import clock
 from delt_engine.recovery.curriculum import crop_scale_at, learning_rate_at
@@ -310,8 +310,8 @@ def write_lab(folder: str | Path, record: LabRecord, sheets: Mapping[str, np.nda
     folder = Path(folder).expanduser().absolute()
     folder.mkdir(parents=True, exist_ok=True)
     for name, tiles in sheets.items():
-        write_whole("lab", folder / name, sheet_png(tiles))
-    write_whole("lab", folder / "lab.json", record.model_dump_json().encode())
+        write_bytes(folder / name, sheet_png(tiles), what="lab", kind=DataError)
+    write_bytes(folder / "lab.json", record.model_dump_json().encode(), what="lab", kind=DataError)
     return Lab(folder, record)
 
 

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from delt_engine import files
 from delt_engine.analysis.diversity_store import RANDOM, REAL, REFERENCE_TITLES
 from delt_engine.config import SqueezeConfig
 from delt_engine.config.methods import METHOD_TITLES
 from delt_engine.data.dataset import Dataset
 from delt_engine.errors import CheckpointError, ConfigError, DataError, RunError
 from delt_engine.models.card import TeacherCard, find_teacher, has_card, read_card
+from delt_engine.runs import strips
 from delt_engine.runs.record import DatasetRecord
 from delt_engine.runs.store import Run
 
@@ -225,7 +225,7 @@ def load_data(subject: Subject, report: Report | None = None) -> Dataset:
 
 
 def _run_images(run: Run, class_index: int, index: np.ndarray) -> np.ndarray:
-    return np.stack([files.read_png(run.image_path(class_index, number)) for number in index.tolist()])
+    return np.stack([strips.read_png(run.image_path(class_index, number)) for number in index.tolist()])
 
 
 def card_of(path: Path) -> TeacherCard:

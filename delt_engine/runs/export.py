@@ -16,14 +16,14 @@ from typing import Any
 
 from PIL import Image
 
-from delt_engine import files
 from delt_engine.config import Experiment, RankConfig, RecoverConfig, SelectConfig
 from delt_engine.errors import ConfigError, RunError
-from delt_engine.files import TEXT_KEY
 from delt_engine.models.card import teacher_files
 from delt_engine.patches.selection import SelectedImage
+from delt_engine.runs import strips
 from delt_engine.runs.image_facts import selected_of
 from delt_engine.runs.store import Run
+from delt_engine.runs.strips import TEXT_KEY
 from delt_engine.runs.tables import csv_text
 
 _COLUMNS = ("class", "index", "start_round", "iterations", "round", "sources", "true_class_prob")
@@ -185,7 +185,7 @@ class Chosen:
                 png = finished.read_bytes()
             else:
                 images = run.snapshot_images(self.class_index, at) if images is None else images
-                png = files.png_bytes(images[index], text)
+                png = strips.png_bytes(images[index], text)
             sources = "|".join(patch["source"] for patch in text["patches"])
             probs = "|".join(f"{patch['true_class_prob']:.6g}" for patch in text["patches"])
             row = (text["class"], index, text["start_round"], text["iterations"], at, sources, probs)

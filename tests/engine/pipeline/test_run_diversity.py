@@ -14,12 +14,12 @@ from tiny_world import finished
 from delt_engine.analysis.diversity import centroid_cosine, network_outputs
 from delt_engine.data.pixels import normalise, to_pixels
 from delt_engine.errors import CheckpointError, ConfigError, DataError, RunError
-from delt_engine.files import read_png
 from delt_engine.models.teachers import load_teacher
 from delt_engine.pipeline import measure
 from delt_engine.pipeline.embed import embedded, stored_embedding
 from delt_engine.pipeline.image_sets import of_folder, of_run, reference
 from delt_engine.pipeline.measure import cosine_similarity, measured, stored_file, stored_result, why_none
+from delt_engine.runs.strips import read_png
 
 pytest_plugins = ["tiny_world"]
 

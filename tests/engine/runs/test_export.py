@@ -14,10 +14,10 @@ from PIL import Image
 
 from delt_engine.config import Experiment, SelectConfig
 from delt_engine.errors import RunError
-from delt_engine.files import png_bytes
 from delt_engine.pipeline.run import run_experiment
 from delt_engine.runs.export import Chosen, image_text, read_image_settings, zip_chunks
 from delt_engine.runs.store import Run
+from delt_engine.runs.strips import png_bytes
 
 pytest_plugins = ["tiny_world"]
 PICTURE = np.zeros((4, 4, 3), np.uint8)
