@@ -206,6 +206,6 @@ def _references(subjects: Sequence[Subject], kinds: Sequence[str], images: int) 
     for subject in subjects:
         for kind in kinds:
             if kind != "none" and subject.ipc > 1:
-                key = (kind, subject.dataset.fingerprint, subject.classes, subject.teacher_fingerprint)
+                key = (kind, subject.dataset.fingerprint, subject.classes, subject.teacher.fingerprint)
                 found.setdefault(key, reference(subject, kind, images))
     return sorted(found.values(), key=lambda each: kinds.index(each.method))
