@@ -24,8 +24,9 @@ from delt_engine.models.teachers import Teacher
 from delt_engine.recovery.augment import apply_crop, crop_bounds
 from delt_engine.recovery.batches import BatchPlan, clock
 from delt_engine.recovery.curriculum import learning_rate_at
+from delt_engine.recovery.folding import PreparedTeacher
 from delt_engine.recovery.loop import ADAM_EPS, BatchState
-from delt_engine.recovery.objective import Objective
+from delt_engine.recovery.objective import objective
 
 TOP = 3
 """Classes named of the forward pass."""
@@ -113,8 +114,8 @@ def take_apart(
     logits: list[Tensor] = []
     hook = network.register_forward_hook(lambda _network, _inputs, output: logits.append(output))
     try:
-        with Objective(network, config) as objective:
-            losses = objective(crops, labels[:joined])
+        with objective(PreparedTeacher(network, mean, std), config) as losses_of:
+            losses = losses_of(crops, labels[:joined])
             (ce_gradient,) = torch.autograd.grad(losses.ce, leaf, retain_graph=True)
             (bn_gradient,) = torch.autograd.grad(config.r_bn * losses.bn, leaf)
     finally:

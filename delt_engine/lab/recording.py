@@ -28,6 +28,7 @@ from delt_engine.models.teachers import Teacher
 from delt_engine.patches.selection import SelectedImage, patch_pixels
 from delt_engine.recovery.augment import crop_plan
 from delt_engine.recovery.batches import BatchPlan, plan_batches
+from delt_engine.recovery.folding import PreparedTeacher
 from delt_engine.recovery.loop import BatchState, recover
 from delt_engine.seeding import generator
 
@@ -173,7 +174,7 @@ class _Recording:
         apart = {min(int(share * config.iterations), config.iterations - 1) for share in shares}
         states = [BatchState.start(images)] if 0 in apart else []
         self._look(images, 0)
-        for step in recover(images, self.labels, work.teacher, self.plan, config, rows, mean=card.mean, std=card.std):
+        for step in recover(images, self.labels, PreparedTeacher.of(work.teacher), self.plan, config, rows):
             completed = step.state.iteration
             if completed in apart:
                 states.append(

@@ -33,7 +33,7 @@ from delt_engine.data.pixels import normalise
 from delt_engine.errors import ConfigError, DataError
 from delt_engine.models.card import TeacherCard
 from delt_engine.models.checkpoints import weights_fingerprint
-from delt_engine.models.device import pick_device
+from delt_engine.models.device import memory_format, pick_device
 from delt_engine.models.networks import build_network, stem_of
 from delt_engine.models.teachers import predict
 from delt_engine.seeding import generator, seeded
@@ -154,11 +154,9 @@ class _Training:
         self.dataset, self.config, self.seed, self.device, self.team = dataset, config, seed, device, team
         self.batch_size = min(config.batch_size, len(dataset.train))
         self.steps = len(dataset.train) // self.batch_size  # the rest of a shuffled epoch waits for another one
-        # channels-last: measured 1.4x (float32) and 1.1x (bfloat16) on a CPU, quarter-width ResNet-18 at 32 px
-        layout = torch.contiguous_format if device.type == "mps" else torch.channels_last
         network = team.synchronised(_initial_network(dataset, config, seed), device)
-        self.network = network.to(device, memory_format=layout)
-        self.layout = layout
+        self.layout = memory_format(network, device)
+        self.network = network.to(device, memory_format=self.layout)
         self.images = TrainingImages(dataset.train, device)
         self.optimizer = _optimizer(self.network, config)
         self.schedule = _schedule(self.optimizer, config, config.epochs * self.steps)

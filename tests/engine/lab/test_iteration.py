@@ -6,6 +6,7 @@ from delt_engine.lab.iteration import signed_u8, take_apart
 from delt_engine.models.teachers import load_teacher
 from delt_engine.recovery.augment import crop_plan
 from delt_engine.recovery.batches import plan_batches
+from delt_engine.recovery.folding import PreparedTeacher
 from delt_engine.recovery.loop import BatchState, recover
 from delt_engine.seeding import generator
 
@@ -32,7 +33,7 @@ def setup(**values):
 def test_every_iteration_ends_as_the_loop_ends_it(counters, network) -> None:
     config, plan, images, labels, rows = setup(adam_counters=counters)
     state = BatchState.start(images)
-    for step in recover(images, labels, network, plan, config, rows, mean=MEAN, std=STD):
+    for step in recover(images, labels, PreparedTeacher(network, MEAN, STD), plan, config, rows):
         apart = take_apart(state, labels, network, plan, config, rows, mean=MEAN, std=STD)
         assert len(apart.after) == step.joined
         torch.testing.assert_close(apart.after, step.state.images[: step.joined], atol=2e-5, rtol=1e-4)
