@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 import torch
+from torch import nn
 
 from delt_engine.errors import ConfigError
 
@@ -32,6 +36,26 @@ def device_names() -> tuple[str, ...]:
     cuda = tuple(f"cuda:{index}" for index in range(torch.cuda.device_count())) if torch.cuda.is_available() else ()
     mps = ("mps",) if torch.backends.mps.is_available() else ()
     return (*cuda, *mps, "cpu")
+
+
+def memory_format(network: nn.Module, device: torch.device) -> torch.memory_format:  # noqa: ARG001
+    """Return the memory order in which a network is trained and asked on a device.
+
+    Channels-last is 1.4x (float32) and 1.1x (bfloat16) as fast on a CPU, measured with a quarter-width ResNet-18 at
+    32 px, and what tensor cores take.
+    """
+    return torch.contiguous_format if device.type == "mps" else torch.channels_last
+
+
+@contextlib.contextmanager
+def eval_mode(network: nn.Module) -> Iterator[nn.Module]:
+    """Put a network into eval mode, and back into the mode it was in, also after an error."""
+    was_training = network.training
+    network.eval()
+    try:
+        yield network
+    finally:
+        network.train(was_training)
 
 
 def wait_for(device: torch.device) -> None:
