@@ -227,7 +227,7 @@ def write_epochs(
         RelabelProgress after every batch.
 
     Raises:
-        RunError: the disk refuses.
+        DataError: the disk refuses.
     """
     config, source = store.facts.config, TeacherLabels(teacher)
     images = DeviceImages(train, pick_device(str(device)))

@@ -128,8 +128,7 @@ class LabelStore:
         """Begin a store, or go on with one of the very same labels.
 
         Raises:
-            DataError: the folder holds something else, or the disk has no room for the store.
-            RunError: the disk refuses.
+            DataError: the folder holds something else, the disk refuses or has no room for the store.
         """
         path = Path(path)
         if is_begun(path):
@@ -143,7 +142,9 @@ class LabelStore:
                 f"out: the labels take {needed / 2**30:,.1f} GiB, but {free / 2**30:,.1f} GiB are free at {path}; "
                 "store fewer epochs with --label-epochs."
             )
-        files.write_bytes(path / MANIFEST, (json.dumps(asdict(facts), indent=1) + "\n").encode())
+        files.write_bytes(
+            path / MANIFEST, (json.dumps(asdict(facts), indent=1) + "\n").encode(), what="out", kind=DataError
+        )
         return cls(path, facts)
 
     @classmethod
@@ -215,12 +216,12 @@ class LabelStore:
             logits: float (N, K) on the CPU, in the order in which the images are shown.
 
         Raises:
-            RunError: the disk refuses.
+            DataError: the disk refuses.
         """
         if self.facts.form == "float16":
             logits = logits.clamp(-_HALF_MAX, _HALF_MAX).half()
         data = save({_LOGITS: np.ascontiguousarray(logits.numpy())}, metadata={_DRAWS: draws.checksum})
-        files.write_bytes(self.epoch_path(epoch), data)
+        files.write_bytes(self.epoch_path(epoch), data, what="out", kind=DataError)
 
     def read_epoch(self, epoch: int) -> tuple[EpochDraws, Tensor]:
         """Return what :meth:`write_epoch` was given, the logits as they are stored.

@@ -25,7 +25,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from delt_engine.config import SqueezeConfig, field_specs
+from delt_engine.config import SqueezeConfig
+from delt_engine.config.command_line import changed_words, option_words
 from delt_engine.data.dataset import Dataset, DatasetSpec
 from delt_engine.data.pixels import normalise
 from delt_engine.errors import DataError
@@ -237,11 +238,5 @@ class _Squeeze(Training):
 
 def _command(spec: DatasetSpec, config: SqueezeConfig, seed: int) -> str:
     """Return the command that trains this teacher again; settings at their default are left out."""
-    words = ["delt squeeze", "--dataset", shlex.quote(spec.name), "--image-size", str(spec.image_size)]
-    for setting in field_specs(SqueezeConfig):
-        value = getattr(config, setting.name)
-        if setting.kind == "bool":
-            words += [] if value == setting.default else [setting.flag.replace("--", "--" if value else "--no-", 1)]
-        elif value != setting.default:
-            words += [setting.flag, f"{value:g}" if setting.kind == "float" else str(value)]
-    return " ".join([*words, *(["--seed", str(seed)] if seed else [])])
+    words = ["delt", "squeeze", *option_words(dataset=spec.name, image_size=spec.image_size)]
+    return shlex.join([*words, *changed_words(config, SqueezeConfig()), *option_words(seed=seed or None)])

@@ -27,7 +27,7 @@ PAGE = "distill/data_and_teachers"
 @pytest.fixture(autouse=True)
 def own_home(home, monkeypatch):
     """Folders, checks and tasks of this test only; decoded datasets are shared by all."""
-    for module in ("data.places", "models.checks", "runs.tasks"):
+    for module in ("data.available", "models.health", "jobs.tasks"):
         monkeypatch.setattr(f"delt_engine.{module}.home", lambda: home)
     return home
 

@@ -10,7 +10,8 @@ from delt_engine.analysis.diversity_store import RANDOM, REAL, SPACE_TITLES, Div
 from delt_engine.analysis.similarity import halves
 from delt_engine.config.methods import METHOD_TITLES
 from delt_engine.errors import CheckpointError
-from delt_engine.pipeline.measure import Subject, kept_result, of_run, reference, why_none, witness
+from delt_engine.pipeline.image_sets import Subject, of_run, reference
+from delt_engine.pipeline.measure import space_network, stored_result, why_none
 from delt_engine.plots.diversity import Shown
 from delt_engine.runs.store import Run
 from pages.shared import cached
@@ -92,7 +93,7 @@ def gather(runs: Sequence[Run], space: str) -> Sets:
 
 
 def _add(sets: Sets, subject: Subject, label: str, run: Run | None = None) -> None:
-    found = kept_result(subject, sets.space)
+    found = stored_result(subject, sets.space)
     if found is None:
         sets.missing.append(label)
     else:
@@ -115,7 +116,7 @@ def network_of(runs: Sequence[Run], space: str) -> str:
     if not runs or space == "pixels":
         return ""
     try:
-        return witness(of_run(runs[0]), space).title
+        return space_network(of_run(runs[0]), space).title
     except CheckpointError:
         return ""
 
@@ -124,5 +125,5 @@ def cosine(run: Run, space: str = "teacher") -> float | None:
     """Return a run's mean cosine similarity, None where it is not measured yet."""
     if run.unreadable or run.status != "finished" or run.record().kind != "recover":
         return None
-    found: DiversityResult | None = kept_result(of_run(run), space)
+    found: DiversityResult | None = stored_result(of_run(run), space)
     return found.mean if found else None

@@ -8,8 +8,8 @@ import streamlit as st
 
 from delt_engine.analysis.embedding import Embedding
 from delt_engine.jobs import tasks
-from delt_engine.pipeline.embed import kept_embedding
-from delt_engine.pipeline.measure import of_run
+from delt_engine.pipeline.embed import stored_embedding
+from delt_engine.pipeline.image_sets import of_run
 from delt_engine.plots.accuracy import method_colour
 from delt_engine.runs.store import Run
 from pages.shared import errors, live
@@ -28,7 +28,7 @@ def draw(sets: Sets) -> None:
     """Draw the map, or the button that makes it."""
     st.subheader("Map of the images")
     work = tasks.task("diversity-map", sets.space, *sorted(run.id for run in sets.runs))
-    found = kept_embedding([of_run(run) for run in sets.runs], sets.space)
+    found = stored_embedding([of_run(run) for run in sets.runs], sets.space)
     if found is None or work.is_running:
         words = [*measure.words(sets, "none"), "--space", sets.space, "--map"]
         lacking = "The map of these images among the real ones is not drawn yet."
@@ -49,14 +49,14 @@ def draw(sets: Sets) -> None:
         wanted = found.class_names.index(name)
         points = [point for point, number in zip(points, found.class_index, strict=True) if number == wanted]
     diversity_map.draw(
-        points, groups, sheets, key="diversity/map", alt=f"{LAYOUTS[layout]} map of {found.told} in {sets.axis}"
+        points, groups, sheets, key="diversity/map", alt=f"{LAYOUTS[layout]} map of {found.count_words} in {sets.axis}"
     )
     shares = " and ".join(f"{100 * share:.0f} %" for share in found.explained)
     axes = f"The axes hold {shares} of the variance."
     if layout == "tsne":
         axes = "Neighbours are alike; distances of far groups of a t-SNE map, and their sizes, mean nothing."
     st.caption(
-        f"{plain(found.told)} are shown, in {plain(sets.axis)}. {axes} Point at one, or use the arrow keys, to "
+        f"{plain(found.count_words)} are shown, in {plain(sets.axis)}. {axes} Point at one, or use the arrow keys, to "
         "see its image."
     )
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from delt_engine.config import RecoverConfig
 from delt_engine.lab.material import Lab, SubjectRecord, lab_folders
-from delt_engine.runs.examples import example_runs
 from delt_engine.runs.store import Run, list_runs
+from delt_engine.runs.titles import example_runs
 from pages.shared.lab import cached
 from pages.shared.runs import class_rows, strips
 from pages.shared.runs.strips import stamp

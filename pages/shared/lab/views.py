@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from delt_engine.lab.image_schedule import own_time
+from delt_engine.lab.material import own_time
 from delt_engine.plots.recovery import round_colour
 from pages.shared import address
 from pages.shared.lab.film import Chart, Curve, Film, Lane, lab_film

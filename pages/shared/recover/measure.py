@@ -6,6 +6,7 @@ import streamlit as st
 
 from delt_engine.analysis.cost import largest_batch
 from delt_engine.config import Experiment
+from delt_engine.config.command_line import option_words
 from delt_engine.jobs import tasks
 from delt_engine.jobs.tasks import Progress, Task
 from pages.shared import errors, live
@@ -61,17 +62,19 @@ def _start(experiment: Experiment) -> None:
 def _words(experiment: Experiment) -> list[str]:
     """Return the command that measures; of the settings only those that change the time are named."""
     recover = experiment.recover
-    words = [
+    return [
         "cost",
-        "--measure",
-        "--dataset",
-        experiment.dataset,
-        "--method",
-        recover.method,
-        "--ipc",
-        str(recover.ipc),
+        *option_words(
+            measure=True,
+            dataset=experiment.dataset,
+            method=recover.method,
+            ipc=recover.ipc,
+            batch_size=recover.batch_size,
+            batching=recover.batching,
+            teacher=experiment.teacher,
+            device=experiment.device,
+            image_size=experiment.image_size,
+            mi=recover.iterations,
+            ri=recover.round_iterations,
+        ),
     ]
-    words += ["--batch-size", str(recover.batch_size), "--batching", recover.batching, "--teacher", experiment.teacher]
-    words += ["--device", experiment.device]
-    words += ["--image-size", str(experiment.image_size)] if experiment.image_size else []
-    return words + ["--mi", str(recover.iterations), "--ri", str(recover.round_iterations)]

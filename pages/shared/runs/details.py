@@ -8,7 +8,7 @@ import streamlit as st
 
 from delt_engine.runs import space
 from delt_engine.runs.store import Run
-from delt_engine.runs.titles import Labels, is_example, read_labels, write_labels
+from delt_engine.runs.titles import RunTitle, is_example, read_title, write_title
 from pages.shared import errors
 from pages.shared.runs import actions, tidy
 from pages.shared.wording import duration, plain, size
@@ -47,7 +47,7 @@ def draw(run: Run) -> None:
 
 
 def _labels(run: Run) -> None:
-    labels, key = read_labels(run), f"runs/{{}}/{run.id}"
+    labels, key = read_title(run), f"runs/{{}}/{run.id}"
     with st.form(key.format("labels"), border=False):
         title = st.text_input("Title", labels.title, key=key.format("title"), max_chars=80)
         tags = st.text_input("Tags", ", ".join(labels.tags), key=key.format("tags"), placeholder="Separated by commas")
@@ -55,7 +55,7 @@ def _labels(run: Run) -> None:
         is_saved = st.form_submit_button("Save", icon=":material/save:", key=key.format("save"))
     if is_saved:
         with errors.shown():
-            write_labels(run, Labels(title, tuple(tags.split(",")), note))
+            write_title(run, RunTitle(title, tuple(tags.split(",")), note))
         st.rerun()
 
 

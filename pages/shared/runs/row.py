@@ -11,7 +11,7 @@ from delt_engine.jobs import queue
 from delt_engine.runs import space
 from delt_engine.runs.sources import REAL
 from delt_engine.runs.store import Run
-from delt_engine.runs.titles import is_example, read_labels
+from delt_engine.runs.titles import is_example, read_title
 from pages.shared import nav
 from pages.shared.accuracy.words import accuracy, own_title
 from pages.shared.runs import actions as run_actions
@@ -89,10 +89,10 @@ def _words(run: Run) -> None:
         st.markdown(f"**{plain(title(run))}**", width="content")
         run_actions.badge(run)
         if not run.unreadable:
-            for tag in read_labels(run).tags:
+            for tag in read_title(run).tags:
                 st.badge(plain(tag), color="gray")
     st.caption(plain(_facts(run)))
-    note = "" if run.unreadable else read_labels(run).note
+    note = "" if run.unreadable else read_title(run).note
     if note:
         st.caption(f"*{plain(note.splitlines()[0])}*")
 
@@ -102,7 +102,7 @@ def _facts(run: Run) -> str:
     if run.unreadable:
         return f"{run.id} · {size(space.use(run).total)}"
     record = run.record()
-    parts = [own_title(record)] if read_labels(run).title else []
+    parts = [own_title(record)] if read_title(run).title else []
     if record.kind == "evaluate":
         source = f"of {short_name(record.source)}" if record.source != REAL else ""
         parts += [accuracy(record.result), plural(record.experiment.evaluate.epochs, "epoch"), source]
