@@ -7,27 +7,15 @@ from typing import Any
 
 import streamlit as st
 
-from delt_engine.config import Experiment
 from delt_engine.errors import DeltError
 from delt_engine.runs import differences as comparing
 from delt_engine.runs.image_settings import ImageSettings, read_image_settings
 from delt_engine.runs.store import Run
-from pages.shared import errors, nav
-from pages.shared.session import forget, session
+from pages.shared import controls, errors
+from pages.shared.runs.actions import use_button
 from pages.shared.wording import count, plain, run_title
 
 _MOST_NAMED = 6
-
-
-def use_button(experiment: Experiment, key: str) -> None:
-    """Draw the button that plans a run with these settings."""
-    if st.button(
-        "Use these settings", icon=":material/tune:", key=key, help="Opens Recover with them; nothing starts."
-    ):
-        session().draft = experiment
-        session().watched = ""
-        forget("recover/")
-        nav.go("distill/recover")
 
 
 def drop_image() -> None:
@@ -74,12 +62,7 @@ def draw_differences(runs: Sequence[Run]) -> None:
     if not rows:
         st.caption("None: the runs were made with the same settings.")
         return
-    letters = [chr(ord("A") + place) for place in range(len(runs))]
-    st.table(
-        [{"Setting": name, **dict(zip(letters, map(plain, values), strict=True))} for name, values in rows],
-        border="horizontal",
-        hide_index=True,
-    )
+    controls.table([{"Setting": name, **dict(zip("ABC", map(plain, values), strict=False))} for name, values in rows])
 
 
 def _words(value: Any) -> str:

@@ -14,7 +14,7 @@ from delt_engine.runs.command import image_size_of
 from pages.shared import cached, controls
 from pages.shared.recover import presets
 from pages.shared.recover.rounds import rounds_control
-from pages.shared.session import forget, place_of, prime, session
+from pages.shared.session import prime, session
 from pages.shared.wording import METHOD_TITLES, short_name
 
 PAGE = "recover"
@@ -66,18 +66,10 @@ def draw_more() -> None:
 
 def dataset_control(page: str) -> str:
     """Draw the choice of a dataset; a folder's path can be typed in."""
-    key, names = f"{page}/dataset", [*dataset_names(), *known_folders()]
-    now = prime(key, session().draft.dataset)
-    chosen = st.selectbox(
-        "Dataset",
-        names,
-        place_of(now, names),
-        key=key,
-        accept_new_options=True,
-        format_func=_dataset_title,
-        help="A dataset of the catalogue, or type the path of a folder with one folder of images per class.",
-    )
-    chosen = (chosen or names[0]).strip()
+    names = [*dataset_names(), *known_folders()]
+    typed = "A dataset of the catalogue, or type the path of a folder with one folder of images per class."
+    look = {"format_func": _dataset_title, "help": typed}
+    chosen = controls.open_choice("Dataset", names, f"{page}/dataset", session().draft.dataset, **look).strip()
     if chosen != session().draft.dataset:
         session().change(dataset=chosen, classes=None, teacher="auto")
         session().change("select", pinned=(), dropped=(), picked_from="")
@@ -92,18 +84,10 @@ def _dataset_title(name: str) -> str:
 
 def _method() -> None:
     spec = controls.spec_of(RecoverConfig, "method")
-    key = f"{PAGE}/method"
-    now = prime(key, session().draft.recover.method)
-    st.segmented_control(
-        spec.title,
-        spec.choices,
-        default=now,
-        key=key,
-        required=True,
-        format_func=METHOD_TITLES.get,
-        help=controls.help_text(spec),
-        on_change=_take_method,
-    )
+    titles = {name: METHOD_TITLES[name] for name in spec.choices}
+    key, now = f"{PAGE}/method", session().draft.recover.method
+    look = {"help": controls.help_text(spec), "on_change": _take_method}
+    controls.choice(spec.title, titles, key, default=now, segmented=True, **look)
 
 
 def _take_method() -> None:
@@ -152,15 +136,6 @@ def missing(experiment: Experiment) -> str:
     try:
         cached.planned_teacher(experiment)
     except CheckpointError as error:
-        return "" if is_file(experiment.teacher) else str(error)
+        is_file = Path(experiment.teacher).expanduser().is_file()  # it may come without a card
+        return "" if is_file else str(error)
     return ""
-
-
-def is_file(teacher: str) -> bool:
-    """Return whether a teacher is named by its file, which may come without a card."""
-    return Path(teacher).expanduser().is_file()
-
-
-def start_again() -> None:
-    """Let every widget of the form take its value from the draft again."""
-    forget(f"{PAGE}/")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
+from delt_engine.config.presets import PAPER_PRESETS, PRESETS
 from delt_engine.runs.command import image_size_of
-from pages.shared.recover.named_presets import PAPER_PRESETS, PRESETS, Preset
 from pages.shared.session import forget, session
 from pages.shared.wording import count
 
@@ -36,13 +36,12 @@ def draw() -> None:
         help="Sets dataset, method, MI, RI and the rest as the table has them.",
     )
     chosen = _BY_TITLE.get(st.session_state.get(_PAPER) or st.session_state.get(_SMALL) or "")
-    st.caption(_words(chosen) if chosen else "A preset fills in the settings below; all can be changed.")
-
-
-def _words(preset: Preset) -> str:
-    ipc = f"IPC {', '.join(map(str, preset.ipcs))}, " if preset.ipcs else ""
-    rounds = f"MI {count(preset.iterations)}, RI {count(preset.round_iterations)}"
-    return f"{ipc}{rounds}. Source: {preset.origin}."
+    if chosen is None:
+        st.caption("A preset fills in the settings below; all can be changed.")
+        return
+    ipc = f"IPC {', '.join(map(str, chosen.ipcs))}, " if chosen.ipcs else ""
+    rounds = f"MI {count(chosen.iterations)}, RI {count(chosen.round_iterations)}"
+    st.caption(f"{ipc}{rounds}. Source: {chosen.origin}.")
 
 
 def _take(key: str, other: str) -> None:
@@ -52,8 +51,7 @@ def _take(key: str, other: str) -> None:
     if preset is None:
         return
     now = session()
-    before = now.draft.recover
-    recover = preset.recover(before.method, before.ipc)
+    recover = preset.recover(now.draft.recover.method, now.draft.recover.ipc)
     if preset.dataset and preset.dataset != now.draft.dataset:
         now.change(dataset=preset.dataset, classes=None, teacher="auto", image_size=None)
         now.change("select", pinned=(), dropped=(), picked_from="")

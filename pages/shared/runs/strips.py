@@ -89,7 +89,7 @@ def answer(request: Request) -> Response:
         tiles = tuple(int(number) for number in listed.split(",")) if listed else None
         get = cut if path.parent.name == "live" else part  # a live strip is soon another one
         png = get(str(path), stamp(path), first, count, full, tiles)
-    except (RunError, OSError, ValueError):
+    except (RunError, OSError, ValueError, RuntimeError):  # the last of a home that nobody has: ~name
         return Response(status_code=404)
     return Response(png, media_type="image/png", headers=_KEEP)
 
@@ -119,6 +119,8 @@ def cut(
     png = Path(path).read_bytes()
     with Image.open(io.BytesIO(png)) as image:
         side, total = image.height, image.width // image.height
+        if not 0 <= first < total or (count is not None and count < 1):
+            raise ValueError(first, count)  # before a range of any size is made of what an address says
         last = total if count is None else min(total, first + count)
         wanted = list(range(first, last) if tiles is None else tiles[:MOST_TILES])
         if wanted == list(range(total)) and (full or side <= THUMBNAIL):
