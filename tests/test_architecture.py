@@ -54,7 +54,6 @@ TORCH_FREE = [
     "delt_engine.papers.published",
     "delt_engine.lab.material",
     "delt_engine.lab.filmstrip",
-    "delt_engine.lab.image_schedule",
     "delt_engine.plots.recovery",
     "delt_engine.plots.live",
     "delt_engine.plots.data",

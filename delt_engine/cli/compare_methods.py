@@ -11,13 +11,14 @@ from delt_engine.cli.options import size_of, typed_settings
 from delt_engine.cli.progress import Event
 from delt_engine.cli.recover import follow
 from delt_engine.config import METHOD_SETTINGS, EvaluateConfig, Experiment, RecoverConfig, is_optimised
+from delt_engine.config.command_line import split_names
 from delt_engine.data.catalogue import find_entry
 from delt_engine.errors import ConfigError, DeltError, RunCancelled
 from delt_engine.jobs.evaluations import Evaluation, evaluation_experiment
 from delt_engine.jobs.reuse import same_run
 from delt_engine.pipeline.compare import method_row
 from delt_engine.pipeline.inputs import Inputs, load_inputs
-from delt_engine.runs.command import command_for, split_names
+from delt_engine.runs.command import command_for
 from delt_engine.runs.record import Kind
 from delt_engine.runs.sources import REAL, find_source
 from delt_engine.runs.store import Run, list_runs, new_run_path
@@ -214,7 +215,8 @@ def _followed(run: Run, events: Iterator[Event], quiet: bool) -> Run:
 
 def _similarity(comparison: Comparison, run: Run | None, experiment: Experiment) -> float | None:
     """Return the mean cosine to the class centroids: of a run's images, or of as many real ones."""
-    from delt_engine.pipeline.measure import cosine_similarity, measured, of_run, reference
+    from delt_engine.pipeline.image_sets import of_run, reference
+    from delt_engine.pipeline.measure import cosine_similarity, measured
 
     if run is not None:
         return cosine_similarity(run, device=run.record().device or "auto")

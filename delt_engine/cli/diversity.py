@@ -137,7 +137,7 @@ class _Asked:
 
     def measure(self, subject: Subject, space: str) -> None:
         """Add the result of a source in a space, or why there is none."""
-        from delt_engine.pipeline.measure import kept_file, measured, why_none
+        from delt_engine.pipeline.measure import measured, stored_file, why_none
 
         reason = why_none(subject, space, self._network)
         if reason:
@@ -145,14 +145,14 @@ class _Asked:
             return
         images = None if subject.ipc == self.images else self.images
         self.results.append(measured(subject, space, images=images, **self._options))
-        self.paths.append(kept_file(subject, space, images=images, network=self._network))
+        self.paths.append(stored_file(subject, space, images=images, network=self._network))
 
     def draw(self, subjects: Sequence[Subject], space: str, points: int) -> None:
         """Add what there is to say of the map in a space; without its network there is none."""
-        from delt_engine.pipeline.embed import embedded, kept_file
+        from delt_engine.pipeline.embed import embedded, stored_file
 
         try:
-            path = kept_file(subjects, space, points=points, network=self._network)
+            path = stored_file(subjects, space, points=points, network=self._network)
         except CheckpointError as error:
             self.missing.append({"source": "map", "space": space, "reason": str(error)})
             return

@@ -40,21 +40,13 @@ class CommandGroup(click.Group):
         """Run the command line and leave with its exit code."""
         kwargs["standalone_mode"] = False
         try:
-            code = self._main(*args, **kwargs)
+            with ranks.joined():
+                code = super().main(*args, **kwargs)
         except BaseException as error:
             sentence, code = told(error)
             if sentence:
                 click.echo(sentence, err=True)
         sys.exit(code if isinstance(code, int) else 0)
-
-    def _main(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the command; of several processes that were started with it, in the first, and the others help."""
-        if ranks.this_rank().number:
-            from delt_engine.pipeline.helping import help_first
-
-            return help_first()
-        with ranks.leading():
-            return super().main(*args, **kwargs)
 
 
 def told(error: BaseException) -> tuple[str, int]:

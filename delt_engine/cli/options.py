@@ -10,17 +10,10 @@ from typing import Any
 
 import click
 
-from delt_engine.config import EvaluateConfig, Experiment, FieldSpec, Settings, field_specs
+from delt_engine.config import EvaluateConfig, Experiment, FieldSpec, field_specs
+from delt_engine.config.command_line import OPEN, STAGE_RECORDS, TEACHER_SETTINGS, is_open_number, split_names
 from delt_engine.config.methods import METHOD_STAGES
-from delt_engine.runs.command import (
-    OPEN,
-    RUN_OPTIONS,
-    STAGE_RECORDS,
-    TEACHER_SETTINGS,
-    image_size_of,
-    is_open_number,
-    split_names,
-)
+from delt_engine.runs.command import RUN_OPTIONS, image_size_of
 from delt_engine.runs.record import RunOptions
 
 
@@ -39,6 +32,7 @@ class _Numbers(click.ParamType):
             self.fail(f"{value!r} given, but whole numbers with commas between them are needed.", param, ctx)
 
 
+NUMBERS = _Numbers()
 _LEFT_OPEN = object()
 """A number that was typed as ``auto``; None is one that was not typed."""
 
@@ -61,7 +55,7 @@ _TYPES: dict[str, Any] = {
     "float": click.FLOAT,
     "text": click.STRING,
     "texts": click.STRING,
-    "ints": _Numbers(),
+    "ints": NUMBERS,
 }
 _JOINT = "__"
 """Between the stage and the setting in a parameter's name, as in ``rank__min_crop``."""
@@ -78,9 +72,8 @@ def setting_options(stages: Sequence[str], only: Mapping[str, Collection[str]] |
     """
     pairs = []
     for stage in stages:
-        record: type[Settings] = Experiment if stage == "experiment" else STAGE_RECORDS[stage]
         wanted = (only or {}).get(stage)
-        pairs += [(stage, spec) for spec in field_specs(record) if wanted is None or spec.name in wanted]
+        pairs += [(stage, spec) for spec in field_specs(STAGE_RECORDS[stage]) if wanted is None or spec.name in wanted]
     pairs.sort(key=lambda pair: pair[1].more)
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from delt_engine.data.cache import cached_arrays
 from delt_engine.data.dataset import ArrayImages, Dataset, DatasetSpec
-from delt_engine.data.resize import resize_box
+from delt_engine.data.decode import resize_box
 
 VERSION = 1
 """Number of the recipe below; a change of the samples is a new number."""

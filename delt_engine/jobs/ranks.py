@@ -1,45 +1,42 @@
-"""Several processes at one run: which of them is this one, and what does the first tell the others?
+"""Several processes at one run: every rank runs the same command and takes its share of the work.
 
-``torchrun``, or any launcher that sets RANK and WORLD_SIZE, starts the processes, brings them together and starts
-them again. Those variables are read here and nowhere else. The first rank (0) owns a run; to the others it says what
-to do through the store that the launcher's rendezvous made, one order after the other. What they make, they write
-into the run's folder, which therefore has to be on a disk that all of them see.
+``torchrun``, or any launcher that sets RANK, WORLD_SIZE and MASTER_ADDR, starts the ranks and starts all of them again
+when one is lost. Those variables are read here and nowhere else. Nobody gives orders: a rank knows from its number what
+is its own, writes it into the run's folder, which therefore has to be on a disk that all of them see, and meets the
+others at barriers. A stop request stands in the run's folder too, so each rank finds it by itself.
 
-Nothing here needs torch until the ranks talk. Only orders go through the store, a few bytes each; no tensor does.
-Batches of images are independent, so for them no process group is made; ranks that train one network together make
-one from a meeting in this store, see :mod:`delt_engine.pipeline.together`.
+Nothing here needs torch where there is one rank.
+
+Source: torch.distributed (gloo for what lies on a CPU, NCCL for cards).
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
-import json
+import importlib
 import logging
 import os
 import signal
-import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import TypeVar
 
 from delt_engine.config import Experiment
-from delt_engine.errors import ConfigError, RunCancelled, RunError
+from delt_engine.errors import ConfigError, RanksLost
 
-if TYPE_CHECKING:
-    from torch.distributed import Store
+_T = TypeVar("_T")
 
 POLL_SECONDS = 0.05
-WELCOME_SECONDS = 300.0
-"""How long the first rank, done with everything, waits for others still being started where the store goes with it."""
-
-FAREWELL_SECONDS = 10.0
-"""How long a rank stays to hear that the others know that it goes."""
+"""How often a rank that waits looks for a stop request."""
 
 RESTARTS = 2
 """How often ranks that were started from here are started again."""
+
+PATIENCE = timedelta(days=7)
+"""How long a rank waits for the others at a barrier: as long as their batches last. A process that is gone is known at
+once by its broken connection; one that hangs, or a machine without power, by the launcher."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +54,19 @@ class Rank:
     size: int = 1
     local: int = 0
     restarts: int = 0
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this rank creates the run, writes its record and says its result."""
+        return self.number == 0
+
+    def share(self, items: Sequence[_T]) -> Sequence[_T]:
+        """Return what this rank takes of work that is the same list in every rank.
+
+        >>> [Rank(number, 3).share("abcd") for number in range(3)]
+        ['ad', 'b', 'c']
+        """
+        return items[self.number :: self.size]
 
     def device(self, device: str) -> str:
         """Return the device of this rank: the card of its number, or what all share.
@@ -88,205 +98,130 @@ def this_rank(environment: Mapping[str, str] | None = None) -> Rank:
     >>> this_rank({"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1"})
     Rank(number=3, size=4, local=1, restarts=0)
     """
-    told = os.environ if environment is None else environment
-    if "RANK" not in told or "WORLD_SIZE" not in told:
+    variables = os.environ if environment is None else environment
+    if "RANK" not in variables or "WORLD_SIZE" not in variables:
         return Rank()
     names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "TORCHELASTIC_RESTART_COUNT")
     try:
-        found = Rank(*(int(told.get(name, "0")) for name in names))
+        found = Rank(*(int(variables.get(name, "0")) for name in names))
     except ValueError:
         found = Rank(-1)
     if not 0 <= found.number < found.size:
         raise ConfigError(
-            f"RANK: {told['RANK']!r} of WORLD_SIZE {told['WORLD_SIZE']!r} given, but a rank is a number from 0 to one "
-            "below the number of ranks."
+            f"RANK: {variables['RANK']!r} of WORLD_SIZE {variables['WORLD_SIZE']!r} given, but a rank is a number from "
+            "0 to one below the number of ranks."
         )
     return found
 
 
-class Channel:
-    """Orders of the first rank, read by all others in the order in which they were given.
+@contextlib.contextmanager
+def joined() -> Iterator[None]:
+    """Bring the ranks together for the length of a command; nothing where there is one.
 
-    The launcher's store outlives a restart, with what ranks said that are gone. So the first rank takes a word of its
-    own for all its keys, and tells it to each rank that asks with a fresh word. Marks of ranks from before are
-    removed at the start; whoever lives puts its own there again. A good end is heard without a welcome, so that the
-    first rank does not stay for ranks that come late, or never.
+    Raises:
+        RanksLost: they cannot be brought together.
     """
+    rank = this_rank()
+    if rank.size == 1:
+        yield
+        return
+    import torch
+    import torch.distributed as dist
 
-    def __init__(self) -> None:
-        import torch.distributed
+    # Optimisers load torch's compiler at their first step. Loaded beside a process group it keeps that group for ever,
+    # and the threads then still alive now and then end the process with an abort (torch 2.15, gloo).
+    importlib.import_module("torch._dynamo")
+    if torch.cuda.is_available():
+        torch.cuda.set_device(rank.local)  # NCCL's own buffers would otherwise all lie on the first card
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    with _talking(rank):
+        dist.init_process_group(backend, timeout=PATIENCE)
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
 
-        self._rank = this_rank()
-        self._store = next(torch.distributed.rendezvous("env://"))[0]
-        self._count = 0
-        self._own = uuid.uuid4().hex
-        self._word = "" if self._rank.number else self._own
-        self._over = f"delt-over-{self._rank.restarts}"
-        self._came: dict[int, str] = {}
-        self._is_ending = threading.Event()
-        self._welcoming: threading.Thread | None = None
-        if not self._rank.number:
-            for mark in (self._over, *(f"delt-here-{number}" for number in range(1, self._rank.size))):
-                self._store.delete_key(mark)
-            self._welcoming = threading.Thread(target=self._welcome, daemon=True, name="welcome")
-            self._welcoming.start()
 
-    def _welcome(self) -> None:
-        """Tell each other rank the word of this first one, once it is there."""
-        missing = set(range(1, self._rank.size))
-        with contextlib.suppress(RuntimeError):  # the store is gone, and the launcher with it
-            while missing and not self._is_ending.wait(POLL_SECONDS):
-                for number in sorted(missing):
-                    if self._store.check([f"delt-here-{number}"]):
-                        self._came[number] = _text(self._store.get(f"delt-here-{number}"))
-                        self._store.set(f"delt-first-{self._came[number]}", self._own)
-                        missing.remove(number)
+def barrier(check: Callable[[], None] = lambda: None) -> None:
+    """Wait until all ranks have come here.
 
-    def _is_welcome(self) -> bool:
-        """Whether the first rank's word is known; asks for it."""
-        if not self._word:
-            here, answer = f"delt-here-{self._rank.number}", f"delt-first-{self._own}"
-            if self._store.check([answer]):
-                self._word = _text(self._store.get(answer))
-            else:  # again and again: the first rank removes what stands there when it comes
-                self._store.set(here, self._own)
-        return bool(self._word)
+    Args:
+        check: called again and again while others are waited for; what it raises ends the wait of this rank alone.
 
-    def say(self, order: dict[str, Any]) -> None:
-        """Give an order to all others."""
-        self._store.set(f"delt-{self._word}-{self._count}", json.dumps(order))
-        self._count += 1
+    Raises:
+        RanksLost: another rank is gone.
+    """
+    rank = this_rank()
+    if rank.size == 1:
+        return
+    import torch
+    import torch.distributed as dist
 
-    def hear(self, check: Callable[[], None]) -> dict[str, Any]:
-        """Wait for the next order.
+    with _talking(rank):
+        arrived = dist.all_reduce(torch.zeros(1), async_op=True)  # torch's barrier would wait in the device's queue
+    while not arrived.is_completed():
+        check()
+        time.sleep(POLL_SECONDS)
+    with _talking(rank):
+        arrived.wait()
 
-        Args:
-            check: called while there is none; what it raises ends the wait.
 
-        Raises:
-            RunError: the first rank is gone.
-        """
-        with self._reaching("first rank"):
-            while not self._is_welcome() or not self._store.check([f"delt-{self._word}-{self._count}"]):
-                if self._is_late():
-                    return {"do": "end"}
-                check()
-                time.sleep(POLL_SECONDS)
-            self._count += 1
-            return json.loads(self._store.get(f"delt-{self._word}-{self._count - 1}"))
+def first(make: Callable[[], _T], check: Callable[[], None] = lambda: None) -> _T:
+    """Return in every rank what the first one makes; the others wait for it.
 
-    def meet(self, check: Callable[[], None]) -> Store:
-        """Wait until all ranks have come to the same place, after the same order; all of them go on, or none.
+    Args:
+        make: called in the first rank alone. What it returns or raises can be pickled, its tensors are on the CPU.
+        check: see :func:`barrier`.
 
-        Args:
-            check: called while others are waited for; what it raises calls the meeting off, unless all were there.
+    Raises:
+        Exception: what ``make`` raised, in every rank.
+        RanksLost: another rank is gone.
+    """
+    rank = this_rank()
+    if rank.size == 1:
+        return make()
+    import torch
+    import torch.distributed as dist
 
-        Returns:
-            A store for what the ranks do there together.
-
-        Raises:
-            RunCancelled: another rank called it off.
-            RunError: the launcher's store cannot be reached.
-        """
-        from torch.distributed import PrefixStore
-
-        place, number = f"delt-{self._word}-meeting-{self._count}", self._rank.number
-        others = [place] if number else [f"{place}-{other}" for other in range(1, self._rank.size)]
-        with self._reaching("other ranks"):
-            if number:
-                self._store.set(f"{place}-{number}", "")
-            try:
-                while not self._store.check(others) and not self._store.check([place]):
-                    check()
-                    time.sleep(POLL_SECONDS)
-            except BaseException:
-                if self._settled(place, "off") == "off":
-                    raise
-            if self._settled(place, "go") == "off":
-                raise RunCancelled("pause")
-        return PrefixStore(place, self._store)
-
-    def _settled(self, place: str, word: str) -> str:
-        """Say a word about a place, and return the first that any rank said."""
-        return self._store.compare_set(place, "", word).decode()
-
-    def left(self) -> set[int]:
-        """Return which other ranks hear no orders any more; the first rank asks."""
-        came = dict(self._came)
+    made: list[tuple[_T | None, Exception | None]] = [(None, None)]
+    if rank.is_first:
         try:
-            return {number for number, word in came.items() if self._store.check([f"delt-left-{word}"])}
-        except RuntimeError:  # the store is gone, so no order reaches anybody
-            return set(range(1, self._rank.size))
-
-    def end(self, welcome_seconds: float = WELCOME_SECONDS, *, is_good: bool = True) -> None:
-        """Tell the others that nothing more comes, and stay until they know where the store would go with us.
-
-        Args:
-            welcome_seconds: how long those that are still being started are waited for where it does.
-            is_good: whether the launcher lets the others come to their end too, and does not start all again.
-        """
-        self.say({"do": "end"})
-        if is_good:
-            self._store.set(self._over, "")
-        if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
-            self._welcoming.join(FAREWELL_SECONDS)  # ranks that are late by more read the mark of a good end
-            self._is_ending.set()
-            self._welcoming.join(FAREWELL_SECONDS)  # a thread must not be in the store when the process ends
-            return
-        self._welcoming.join(welcome_seconds)
-        until = time.monotonic() + FAREWELL_SECONDS
-        while len(self.left()) < self._rank.size - 1 and time.monotonic() < until:
-            time.sleep(POLL_SECONDS)
-
-    def leave(self) -> None:
-        """Say that the end was heard, or that it is not waited for, and stay until the first rank can know.
-
-        Raises:
-            RunError: it was not there in time, so that the launcher has to know that one rank is missing.
-        """
-        until = time.monotonic() + FAREWELL_SECONDS
-        with self._reaching("first rank"):
-            self._store.set(f"delt-left-{self._own}", "")
-            while not self._is_welcome() and not self._is_late():
-                if time.monotonic() >= until:
-                    raise RunError(f"rank {self._rank.number}: it was to stop before the first rank was there.")
-                time.sleep(POLL_SECONDS)
-
-    def _is_late(self) -> bool:
-        """Whether all came to a good end before this rank was welcome."""
-        return not self._word and self._store.check([self._over])
-
-    @contextlib.contextmanager
-    def _reaching(self, whom: str) -> Iterator[None]:
-        try:
-            yield
-        except RuntimeError as error:  # what torch raises of any broken connection
-            raise RunError(f"rank {self._rank.number}: the {whom} cannot be reached ({error}).") from None
+            made = [(make(), None)]
+        except Exception as error:  # noqa: BLE001 - it is raised in every rank
+            made = [(None, error)]
+    barrier(check)
+    with _talking(rank):
+        dist.broadcast_object_list(made, src=0, device=torch.device("cpu"))
+    value, error = made[0]
+    if error is not None:
+        raise error
+    return value  # type: ignore[return-value]  # None only where make returned it
 
 
-def _text(value: bytes | str) -> str:
-    return value.decode() if isinstance(value, bytes) else value
+def agreed(number: int) -> int:
+    """Return the highest number that any rank gives; every rank calls this in the same place.
 
+    Raises:
+        RanksLost: another rank is gone.
+    """
+    rank = this_rank()
+    if rank.size == 1:
+        return number
+    import torch
+    import torch.distributed as dist
 
-@functools.lru_cache(maxsize=1)
-def channel() -> Channel:
-    """Return this process's way to the other ranks, made at the first call."""
-    return Channel()
+    found = torch.tensor(number)
+    with _talking(rank):
+        dist.all_reduce(found, dist.ReduceOp.MAX)
+    return int(found)
 
 
 @contextlib.contextmanager
-def leading() -> Iterator[None]:
-    """Send the other ranks home at the end, whatever happens inside; nothing where there are none."""
-    if this_rank().size == 1:
-        yield
-        return
-    channel()  # first of all: what ranks of before have left behind is removed before those of now come
+def _talking(rank: Rank) -> Iterator[None]:
     try:
         yield
-    except BaseException as error:  # who was asked to stop, or has failed, does not stay for long
-        channel().end(FAREWELL_SECONDS, is_good=isinstance(error, RunCancelled))
-        raise
-    channel().end()
+    except RuntimeError as error:  # what torch raises of any broken connection
+        raise RanksLost(f"rank {rank.number}: one of the {rank.size} ranks is gone; `delt resume` goes on.") from error
 
 
 def wanted(ranks: int, experiment: Experiment, batches: Callable[[], int]) -> int:

@@ -38,8 +38,9 @@ from PIL import Image
 from delt_engine.config import SelectConfig
 from delt_engine.config.schedule import EarlyLateSchedule
 from delt_engine.errors import ConfigError, DataError, ShapeError
+from delt_engine.files import write_bytes
 from delt_engine.patches.orders import criterion_order, joining_order, median_order, repeated
-from delt_engine.patches.ranking import Ranking, keyed_rng, whole_box, write_whole
+from delt_engine.patches.ranking import Ranking, keyed_rng, whole_box
 
 if TYPE_CHECKING:
     from delt_engine.data.dataset import Dataset
@@ -303,7 +304,8 @@ def _one_patch(dataset: Dataset, patch: Patch) -> np.ndarray:
 
 def write_selection(path: str | Path, selected: Sequence[SelectedImage], class_names: Sequence[str]) -> None:
     """Write a selection as CSV, one row a patch, whole or not at all; DataError when the disk refuses."""
-    write_whole("selection", Path(path), selection_csv(selected, class_names))
+    content = selection_csv(selected, class_names)
+    write_bytes(Path(path), content, durable=True, what="selection", kind=DataError)
 
 
 def selection_csv(selected: Sequence[SelectedImage], class_names: Sequence[str]) -> bytes:

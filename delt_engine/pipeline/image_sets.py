@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from delt_engine import files
 from delt_engine.analysis.diversity_store import RANDOM, REAL, REFERENCE_TITLES
 from delt_engine.config import SqueezeConfig
 from delt_engine.config.methods import METHOD_TITLES
 from delt_engine.data.dataset import Dataset
 from delt_engine.errors import CheckpointError, ConfigError, DataError, RunError
 from delt_engine.models.card import TeacherCard, find_teacher, has_card, read_card
+from delt_engine.runs import strips
 from delt_engine.runs.record import DatasetRecord
 from delt_engine.runs.store import Run
 
@@ -189,23 +189,25 @@ def class_images(subject: Subject, report: Report | None = None) -> list[ClassIm
     from delt_engine.analysis.diversity import ClassImages
 
     if subject.is_reference:
-        dataset = load_data(subject, report)
-        rows = {c: dataset.train.of_class(c) for c in subject.classes}
+        train = load_data(subject, report).train
+        rows = {c: train.of_class(c) for c in subject.classes}
         short = next((c for c in subject.classes if len(rows[c]) < subject.ipc), None)
         if short is not None:
             raise DataError(
                 f"reference: {subject.dataset.class_names[short]} has {len(rows[short])} real images, but "
                 f"{subject.ipc} are asked for."
             )
-        return [ClassImages(c, len(rows[c]), partial(_real_images, dataset, rows[c])) for c in subject.classes]
-    if subject.method != "folder":
+        read = train.pixels
+    elif subject.method == "folder":
+        from delt_engine.training.image_table import from_folder
+
+        table = from_folder(subject.path, load_data(subject, report))
+        rows = {c: np.flatnonzero(table.labels == c) for c in subject.classes}
+        read = table.image_u8.__getitem__
+    else:
         run = Run(subject.path)
         return [ClassImages(c, subject.ipc, partial(_run_images, run, c)) for c in subject.classes]
-    from delt_engine.training.image_table import from_folder
-
-    table = from_folder(subject.path, load_data(subject, report))
-    places = {c: np.flatnonzero(table.labels == c) for c in subject.classes}
-    return [ClassImages(c, len(places[c]), partial(_table_images, table.image_u8, places[c])) for c in subject.classes]
+    return [ClassImages(c, len(rows[c]), lambda index, c=c: read(rows[c][index])) for c in subject.classes]
 
 
 def load_data(subject: Subject, report: Report | None = None) -> Dataset:
@@ -222,16 +224,8 @@ def load_data(subject: Subject, report: Report | None = None) -> Dataset:
     return dataset
 
 
-def _real_images(dataset: Dataset, rows: np.ndarray, index: np.ndarray) -> np.ndarray:
-    return dataset.train.pixels(rows[index])
-
-
 def _run_images(run: Run, class_index: int, index: np.ndarray) -> np.ndarray:
-    return np.stack([files.read_png(run.image_path(class_index, number)) for number in index.tolist()])
-
-
-def _table_images(image_u8: np.ndarray, places: np.ndarray, index: np.ndarray) -> np.ndarray:
-    return image_u8[places[index]]
+    return np.stack([strips.read_png(run.image_path(class_index, number)) for number in index.tolist()])
 
 
 def card_of(path: Path) -> TeacherCard:

@@ -1,6 +1,6 @@
 """What a run does about memory: it predicts the peak, tells it beside what was measured, and spares memory once.
 
-Out of memory, the loop goes on from its last iteration with :mod:`delt_engine.recovery.low_memory`, which changes no
+Out of memory, the loop goes on from its last iteration with :mod:`delt_engine.recovery.objective`, which changes no
 result; a resumed run stays with it.
 """
 
@@ -12,12 +12,12 @@ from typing import Any
 
 import psutil
 import torch
-from torch import nn
 
 from delt_engine.config import RecoverConfig
 from delt_engine.errors import RunError
-from delt_engine.models.device_memory import free_reserve, is_out_of_memory, peak_memory
+from delt_engine.models.device import free_reserve, is_out_of_memory, peak_memory
 from delt_engine.recovery.batches import BatchPlan
+from delt_engine.recovery.folding import PreparedTeacher
 from delt_engine.recovery.loop import BatchState, RecoverStep
 from delt_engine.recovery.memory import predict
 from delt_engine.recovery.speed import FastPath
@@ -27,7 +27,7 @@ _MB = 2**20
 
 
 def predicted_mb(
-    network: nn.Module,
+    teacher: PreparedTeacher,
     config: RecoverConfig,
     fast: FastPath,
     image_size: int,
@@ -36,8 +36,8 @@ def predicted_mb(
 ) -> float:
     """Return the peak that is expected, in MB: of the CUDA device, else of this process."""
     images = max(len(plan.slots) for plan in plans)
-    step = predict(network, config, fast, image_size, images, device)
-    if fast.spare and len(plans[0].members) > 1:
+    step = predict(teacher, config, fast, image_size, images, device)
+    if fast.low_memory and len(plans[0].members) > 1:
         step = replace(step, step=step.step // len(plans[0].members))
     before = torch.cuda.memory_allocated(device) if device.type == "cuda" else psutil.Process().memory_info().rss
     return round((before + step.total) / _MB, 1)
@@ -79,12 +79,12 @@ def spared(
             # A step that failed while it moved the images cannot be taken again.
             if not is_out_of_memory(error) or _versions(state) != versions:
                 raise
-        if fast.spare:
+        if fast.low_memory:
             raise RunError(
                 f"run {run.id}: {device} is out of memory also where memory is spared; take a smaller --batch-size, "
                 f"which changes the images, or a smaller network."
             )
-        fast = replace(fast, spare=True)
+        fast = replace(fast, low_memory=True)
         run.update(speed={**run.record().speed, **fast.to_record()})
         for _ in run.note("Out of memory: going on with less of it, more slowly; this changes no image."):
             pass

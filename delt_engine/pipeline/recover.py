@@ -15,7 +15,7 @@ import torch
 
 from delt_engine.data.pixels import denormalise, normalise, to_pixels, to_u8
 from delt_engine.errors import RunCancelled
-from delt_engine.models.device_memory import peak_memory
+from delt_engine.models.device import peak_memory
 from delt_engine.pipeline.memory import memory_record, predicted_mb, spared
 from delt_engine.pipeline.recover_job import RecoverJob, settled
 from delt_engine.pipeline.sharing import Shared
@@ -73,7 +73,7 @@ def recover_batches(job: RecoverJob) -> Iterator[dict[str, Any]]:
     size = job.inputs.dataset.spec.image_size
     pending = [plan for plan in plans if not are_written(job.run, slots_of(plan), size)]
     tally.begin(pending)
-    predicted = predicted_mb(job.teacher.network, config, fast, size, pending or plans, job.device)
+    predicted = predicted_mb(job.prepared, config, fast, size, pending or plans, job.device)
     job.run.update(memory=memory_record(predicted, job.device))
     yield _emit(job.run, {"kind": "memory", "predicted_mb": predicted})
     shared = Shared(job.run, "recover", [plan.batch_index for plan in pending], tally.adapted)
@@ -192,12 +192,10 @@ class _BatchWork:
             return recover(
                 images,
                 labels,
-                self.job.teacher.network,
+                self.job.prepared,
                 self.plan,
                 config,
                 rows,
-                mean=card.mean,
-                std=card.std,
                 state=state,
                 fast=fast,
             )

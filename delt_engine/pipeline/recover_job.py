@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
 
-from delt_engine import files
 from delt_engine.config import Experiment, RecoverConfig
 from delt_engine.errors import RunError
+from delt_engine.files import KeyedStore
 from delt_engine.jobs.ranks import this_rank
 from delt_engine.jobs.worker import Wishes
-from delt_engine.models.device_memory import forget_peak
+from delt_engine.models.device import forget_peak
 from delt_engine.models.teachers import Teacher
 from delt_engine.patches.selection import SelectedImage
-from delt_engine.paths import home
 from delt_engine.pipeline.inputs import Inputs
 from delt_engine.recovery.batches import plan_batches
-from delt_engine.recovery.folding import fold
+from delt_engine.recovery.folding import PreparedTeacher
 from delt_engine.recovery.speed import MOST_PACKED, FastPath, choose
 from delt_engine.recovery.trial import best_pack, pack_rates
 from delt_engine.runs.store import Run
 
+_PACKS = KeyedStore("packs")
 MEASURED = ("cuda",)
 """Kinds of devices on which the number of batches a step is measured, where the settings leave it open."""
 
@@ -41,6 +40,11 @@ class RecoverJob:
     selection: tuple[SelectedImage, ...]
     device: torch.device
     wishes: Wishes
+
+    @cached_property
+    def prepared(self) -> PreparedTeacher:
+        """The teacher as the loop uses it."""
+        return PreparedTeacher.of(self.teacher)
 
     @property
     def experiment(self) -> Experiment:
@@ -62,7 +66,7 @@ def settled(job: RecoverJob) -> Generator[dict[str, Any], None, FastPath]:
     if not config.pack and job.device.type in MEASURED:
         rates = _measured(job, fast)
         fast = replace(fast, pack=best_pack(rates))
-    folding = fold(job.teacher.network) if fast.fold else None
+    folding = job.prepared.folding(fast.precision) if fast.fold else None
     layers = {"folded": folding.folded, "layers": folding.layers} if folding else {"folded": 0}
     job.run.update(speed={**fast.to_record(), **layers})
     if (fast.precision, fast.pack, fast.compile) != ("float32", 1, False):
@@ -89,14 +93,13 @@ def _measured(job: RecoverJob, fast: FastPath) -> dict[int, float]:
         config.batching,
         fast,
     )
-    path = home() / "packs" / f"{hashlib.sha256(repr(subject).encode()).hexdigest()[:16]}.json"
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        return {int(number): float(rate) for number, rate in json.loads(path.read_text(encoding="utf-8")).items()}
+    with contextlib.suppress(TypeError, ValueError, AttributeError):
+        return {int(number): float(rate) for number, rate in _PACKS.read(subject).items()}
     with job.wishes.at_once():
-        rates = pack_rates(job.teacher.network, config, fast, image_size=image_size, device=job.device, most=most)
+        rates = pack_rates(job.prepared, config, fast, image_size=image_size, device=job.device, most=most)
     forget_peak(job.device)
     with contextlib.suppress(RunError):  # a disk that refuses costs the next run a measurement
-        files.write_bytes(path, json.dumps(rates).encode())
+        _PACKS.write(subject, rates)
     return rates
 
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from delt_engine.data.pixels import normalise
 from delt_engine.errors import DataError
+from delt_engine.models.device import memory_format
 from delt_engine.training.device_images import DeviceImages
 
 TOP = 5
@@ -33,16 +34,13 @@ class Accuracy:
     per_class: tuple[float, ...]
 
 
-def accuracy_of(
-    network: nn.Module, images: DeviceImages, *, use_bfloat16: bool = False, channels_last: bool = True
-) -> Accuracy:
+def accuracy_of(network: nn.Module, images: DeviceImages, *, use_bfloat16: bool = False) -> Accuracy:
     """Return how often a network is right.
 
     Args:
         network: on the device of the images; run in eval mode, and put back into the mode it was in.
         images: the test images; their table's statistics normalise them.
         use_bfloat16: compute in bfloat16 where the device can.
-        channels_last: memory layout of the batches.
 
     Raises:
         DataError: there is no image, or the network has another number of classes.
@@ -52,7 +50,7 @@ def accuracy_of(
     was_training = network.training
     network.eval()
     try:
-        hits = _hits(network, images, use_bfloat16, channels_last)
+        hits = _hits(network, images, use_bfloat16)
     finally:
         network.train(was_training)
     return _accuracy(hits, images.labels.cpu(), len(images.table.class_names))
@@ -64,11 +62,11 @@ def top_hits(logits: Tensor, labels: Tensor) -> Tensor:
     return torch.stack([order[:, 0], order.any(dim=1)], dim=1)
 
 
-def _hits(network: nn.Module, images: DeviceImages, use_bfloat16: bool, channels_last: bool) -> Tensor:
+def _hits(network: nn.Module, images: DeviceImages, use_bfloat16: bool) -> Tensor:
     """Return bool (N, 2) on the CPU; see :func:`top_hits`."""
     table, device = images.table, images.device
     size = max(1, min(_LARGEST_BATCH, (8 if device.type == "cuda" else 1) * _BATCH_PIXELS // table.image_size**2))
-    layout = torch.channels_last if channels_last else torch.contiguous_format
+    layout = memory_format(network, device)
     found = []
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, use_bfloat16):
         for indices in torch.arange(len(images)).split(size):

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from delt_engine.config.students import EvaluateConfig, RelabelConfig
 from delt_engine.errors import ConfigError, DataError
 from delt_engine.models.checkpoints import weights_fingerprint
-from delt_engine.models.device import pick_device
+from delt_engine.models.device import memory_format, pick_device
 from delt_engine.training.augmentation import augmented
 from delt_engine.training.device_images import DeviceImages
 from delt_engine.training.draws import BatchDraws, EpochDraws, batch_bounds, draw_epoch
@@ -89,7 +89,7 @@ class TeacherLabels:
         self.teacher.eval()
         try:
             with torch.no_grad():
-                return self.teacher(images)
+                return self.teacher(images.contiguous(memory_format=memory_format(self.teacher, images.device)))
         finally:
             self.teacher.train(was_training)
 
@@ -312,10 +312,9 @@ def _asked(
 ) -> Iterator[Tensor]:
     """Yield the teacher's logits of every batch, computed as the training computes them."""
     source, table = TeacherLabels(teacher), images.table
-    layout = torch.contiguous_format if images.labels.device.type == "mps" else torch.channels_last
     for number, batch in enumerate(draws.batches(config.batch_size)):
         image_u8, _ = images.batch(batch.order)
-        mixed = augmented(image_u8, batch, config, table.mean, table.std).contiguous(memory_format=layout)
+        mixed = augmented(image_u8, batch, config, table.mean, table.std)
         yield source.soft_logits(epoch, number, mixed, batch)
 
 

@@ -25,7 +25,7 @@ from safetensors.numpy import load, save
 
 from delt_engine.config.students import EvaluateConfig, RelabelConfig
 from delt_engine.errors import DataError
-from delt_engine.patches.ranking import write_whole
+from delt_engine.files import write_bytes
 from delt_engine.training.draw_arrays import draws_spec, packed, unpacked
 from delt_engine.training.draws import EpochDraws
 from delt_engine.training.label_codec import Basis, LabelCodec, Spec, basis_spec
@@ -45,7 +45,7 @@ AUGMENTATION = (
 """Settings of the training that stored labels are bound to."""
 
 MANIFEST = "manifest.json"
-_UNFINISHED = (".manifest.json-", ".basis.safetensors-", ".epoch-")
+_UNFINISHED = (".manifest.json", ".basis.safetensors", ".epoch-")
 """How names of files begin that are being written."""
 
 _DTYPES = {"float32": "F32", "float16": "F16", "uint8": "U8", "uint16": "U16", "uint32": "U32", "int16": "I16"}
@@ -191,7 +191,7 @@ class LabelStore:
                 f"out: the labels take {needed / 2**30:,.1f} GiB, but {free / 2**30:,.1f} GiB are free at {path}; keep "
                 "fewer classes with --top-k, or take --form uint8."
             )
-        write_whole("out", path / MANIFEST, (json.dumps(asdict(facts), indent=1) + "\n").encode())
+        write_bytes(path / MANIFEST, (json.dumps(asdict(facts), indent=1) + "\n").encode(), what="out", kind=DataError)
         return cls(path, facts)
 
     @classmethod
@@ -257,7 +257,7 @@ class LabelStore:
         Raises:
             DataError: the disk refuses.
         """
-        write_whole("out", self.basis_path, save(basis.arrays()))
+        write_bytes(self.basis_path, save(basis.arrays()), what="out", kind=DataError)
         return replace(self.facts.codec, basis=basis)
 
     def has_epoch(self, epoch: int) -> bool:
@@ -300,7 +300,7 @@ class LabelStore:
         facts = self.facts
         arrays = packed(draws, draws_spec(facts.config, facts.images, facts.image_size, facts.mosaic))
         arrays |= {_LABELS + name: array for name, array in labels.items()}
-        write_whole("out", self.epoch_path(epoch), save(arrays))
+        write_bytes(self.epoch_path(epoch), save(arrays), what="out", kind=DataError)
 
     def read_epoch(self, epoch: int) -> tuple[EpochDraws, dict[str, np.ndarray]]:
         """Return what :meth:`write_epoch` was given.

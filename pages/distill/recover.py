@@ -7,7 +7,7 @@ import streamlit as st
 from delt_engine.config import Experiment
 from delt_engine.errors import RunError
 from delt_engine.jobs import start as jobs
-from delt_engine.runs.lineage import keep_parent, parent_of
+from delt_engine.runs.lineage import parent_of, save_parent
 from delt_engine.runs.store import Run
 from pages.shared import errors, live, nav
 from pages.shared.controls import button
@@ -100,7 +100,7 @@ def start(experiment: Experiment) -> None:
     repeated = rerun.parent()
     run = jobs.start(experiment)
     if repeated is not None:
-        keep_parent(run, repeated.id)
+        save_parent(run, repeated.id)
     session().watched, session().parent = run.id, ""
     st.query_params["run"] = run.id
 

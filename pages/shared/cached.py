@@ -25,16 +25,16 @@ from delt_engine.data.catalogue import find_entry, image_folder, load_dataset
 from delt_engine.data.dataset import Dataset
 from delt_engine.data.downloads import is_fetched
 from delt_engine.errors import DataError
-from delt_engine.files import png_bytes
 from delt_engine.lab.material import Lab, open_lab
 from delt_engine.models.card import TeacherCard, find_teacher, read_card
 from delt_engine.patches.ranking import Ranking, cached_ranking, whole_box
 from delt_engine.patches.selection import SelectedImage, patch_pixels
 from delt_engine.paths import assets_dir, runs_dir
-from delt_engine.runs.examples import in_order
 from delt_engine.runs.image_facts import ImageFacts, selected_of
 from delt_engine.runs.image_facts import image_facts as image_facts_of
 from delt_engine.runs.store import Run
+from delt_engine.runs.strips import png_bytes
+from delt_engine.runs.titles import in_order
 from pages.shared.runs.strips import THUMBNAIL, stamp, thumbnails
 from pages.shared.wording import short_name
 

@@ -17,7 +17,8 @@ from PIL import Image
 from delt_engine.analysis.diversity_store import DiversityResult
 from delt_engine.analysis.embedding import Embedding
 from delt_engine.jobs import tasks
-from delt_engine.pipeline.measure import Subject, witness
+from delt_engine.pipeline.image_sets import Subject
+from delt_engine.pipeline.measure import space_network
 from delt_engine.runs.store import Run
 from pages.shared.cached import COLUMNS, real_sheet
 
@@ -34,7 +35,7 @@ def traces(app) -> list[dict]:
 
 def result(subject: Subject, value: float, space: str = "teacher") -> DiversityResult:
     """What a measurement might find: ``value`` for the first class, less for the others."""
-    seen, count = witness(subject, space), len(subject.classes)
+    seen, count = space_network(subject, space), len(subject.classes)
     cosine = np.stack([np.full((1, subject.ipc), value - 0.1 * place) for place in range(count)])
     halves = np.tile([[0.9, 0.8], [0.5, 0.4]], (count, 1, 1)) if subject.rounds else np.zeros((0, 2, 2))
     return DiversityResult(
@@ -68,8 +69,8 @@ def measured(monkeypatch) -> dict[tuple[str, str], float]:
         value = known.get((subject.source, space))
         return None if value is None else result(subject, value, space)
 
-    monkeypatch.setattr("pages.shared.diversity.data.kept_result", kept)
-    monkeypatch.setattr("pages.shared.diversity.embedding.kept_embedding", lambda *_rest: None)
+    monkeypatch.setattr("pages.shared.diversity.data.stored_result", kept)
+    monkeypatch.setattr("pages.shared.diversity.embedding.stored_embedding", lambda *_rest: None)
     return known
 
 
@@ -165,7 +166,7 @@ def test_the_map_shows_each_image_under_its_point(open_page, home, measured, mon
         index=[3, 77, 0, 2, 1],
     )
     drawn = {}
-    monkeypatch.setattr("pages.shared.diversity.embedding.kept_embedding", lambda *_rest: made)
+    monkeypatch.setattr("pages.shared.diversity.embedding.stored_embedding", lambda *_rest: made)
     monkeypatch.setattr("pages.shared.diversity.embedding._map", lambda key, data: drawn.update(data))
     monkeypatch.setattr("pages.shared.cached.is_at_hand", lambda _name: False)
     app = open_page(PAGE)

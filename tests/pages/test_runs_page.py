@@ -13,7 +13,7 @@ from delt_engine.jobs import queue, start, trash
 from delt_engine.runs.processes import this_process
 from delt_engine.runs.record import now
 from delt_engine.runs.store import Run
-from delt_engine.runs.titles import Labels, read_labels
+from delt_engine.runs.titles import RunTitle, read_title
 
 PAGE = "manage/runs"
 
@@ -183,7 +183,7 @@ def test_a_run_gets_a_title_tags_and_a_note_and_run_json_stays(open_page, finish
     app.text_input(key=f"runs/tags/{finished.id}").set_value("good, ipc 4")
     app.text_area(key=f"runs/note/{finished.id}").set_value("Late ones stay close.")
     app.button(key=f"runs/save/{finished.id}").click().run()
-    assert read_labels(finished) == Labels("For the *lesson*", ("good", "ipc 4"), "Late ones stay close.")
+    assert read_title(finished) == RunTitle("For the *lesson*", ("good", "ipc 4"), "Late ones stay close.")
     assert r"**For the \*lesson\***" in words(app)
     assert (finished.path / "run.json").read_bytes() == before
     app.text_input(key="runs/find").set_value("lesson close").run()

@@ -13,7 +13,8 @@ from delt_engine.analysis.similarity import halves
 from delt_engine.config.methods import METHOD_TITLES
 from delt_engine.config.schedule import EarlyLateSchedule
 from delt_engine.errors import CheckpointError
-from delt_engine.pipeline.measure import Subject, kept_result, of_run, reference, why_none, witness
+from delt_engine.pipeline.image_sets import Subject, of_run, reference
+from delt_engine.pipeline.measure import space_network, stored_result, why_none
 from delt_engine.plots.diversity import Shown
 from delt_engine.runs.store import Run
 from pages.shared import controls
@@ -110,7 +111,7 @@ def gather(runs: Sequence[Run], space: str) -> Sets:
 
 
 def _add(sets: Sets, subject: Subject, label: str, schedule: EarlyLateSchedule | None = None) -> None:
-    found = kept_result(subject, sets.space)
+    found = stored_result(subject, sets.space)
     if found is None:
         sets.missing.append(label)
         return
@@ -133,7 +134,7 @@ def network_of(run: Run, space: str) -> str:
     if space == "pixels":
         return ""
     try:
-        return witness(of_run(run), space).title
+        return space_network(of_run(run), space).title
     except CheckpointError:
         return ""
 
@@ -142,5 +143,5 @@ def cosine(run: Run, space: str = "teacher") -> float | None:
     """Return a run's mean cosine similarity, None where it is not measured yet."""
     if run.unreadable or run.status != "finished" or run.record().kind != "recover":
         return None
-    found = kept_result(of_run(run), space)
+    found = stored_result(of_run(run), space)
     return found.mean if found else None

@@ -9,8 +9,8 @@ import streamlit as st
 
 from delt_engine.analysis.embedding import Embedding
 from delt_engine.jobs import tasks
-from delt_engine.pipeline.embed import kept_embedding
-from delt_engine.pipeline.measure import of_run
+from delt_engine.pipeline.embed import stored_embedding
+from delt_engine.pipeline.image_sets import of_run
 from delt_engine.plots.style import method_colour
 from delt_engine.runs.store import Run
 from pages.shared import cached, controls, errors
@@ -29,7 +29,7 @@ def draw(sets: Sets) -> None:
     """Draw the map, or the button that makes it."""
     st.subheader("Map of the images")
     work = tasks.task("diversity-map", sets.space, *sorted(run.id for run in sets.runs))
-    found = kept_embedding([of_run(run) for run in sets.runs], sets.space)
+    found = stored_embedding([of_run(run) for run in sets.runs], sets.space)
     if found is None or work.is_running:
         words = [*views.words(sets, "none"), "--space", sets.space, "--map"]
         lacking = "The map of these images among the real ones is not drawn yet."
@@ -40,14 +40,14 @@ def draw(sets: Sets) -> None:
         name = st.selectbox("Class", [EVERY, *found.class_names], key="diversity/map_class", width=220)
     with errors.shown():
         points = map_points(found, sets, layout, name)
-    alt = f"{LAYOUTS[layout]} map of {found.told} in {sets.axis}"
+    alt = f"{LAYOUTS[layout]} map of {found.count_words} in {sets.axis}"
     _map(key="diversity/map", data=versioned(points | {"alt": alt, "filename": "diversity-map"}))
     shares = " and ".join(f"{100 * share:.0f} %" for share in found.explained)
     axes = f"The axes hold {shares} of the variance."
     if layout == "tsne":
         axes = "Neighbours are alike; distances of far groups of a t-SNE map, and their sizes, mean nothing."
     st.caption(
-        f"{plain(found.told)} are shown, in {plain(sets.axis)}. {axes} Point at one, or use the arrow keys, to "
+        f"{plain(found.count_words)} are shown, in {plain(sets.axis)}. {axes} Point at one, or use the arrow keys, to "
         "see its image."
     )
 

@@ -8,8 +8,8 @@ from typing import Any
 import streamlit as st
 
 from delt_engine.errors import DeltError
-from delt_engine.runs import differences as comparing
-from delt_engine.runs.image_settings import ImageSettings, read_image_settings
+from delt_engine.runs.export import ImageSettings, read_image_settings
+from delt_engine.runs.lineage import run_changes
 from delt_engine.runs.store import Run
 from pages.shared import controls, errors
 from pages.shared.runs.actions import use_button
@@ -45,7 +45,7 @@ def _say(found: ImageSettings) -> None:
 
 def differences(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
     """Return the settings in which any of the runs differs from the first, by title, with each run's value."""
-    found = [{entry.name: entry for entry in comparing.differences(runs[0], other)} for other in runs[1:]]
+    found = [{entry.name: entry for entry in run_changes(runs[0], other)} for other in runs[1:]]
     rows = []
     for name, entry in {name: entry for table in reversed(found) for name, entry in table.items()}.items():
         first = entry.values[0]

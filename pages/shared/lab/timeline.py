@@ -12,7 +12,7 @@ from typing import Any
 
 import streamlit as st
 
-from delt_engine.lab.image_schedule import own_time
+from delt_engine.lab.material import own_time
 from delt_engine.plots.style import round_colour
 from pages.shared import address, controls
 from pages.shared.component import component, versioned

@@ -15,6 +15,7 @@ from delt_engine.analysis.cost import (
     predicted_seconds,
 )
 from delt_engine.config import Experiment
+from delt_engine.config.command_line import option_words
 from delt_engine.data.catalogue import find_entry
 from delt_engine.errors import CheckpointError
 from delt_engine.jobs import tasks
@@ -148,17 +149,17 @@ def _measure(experiment: Experiment, work: Task) -> None:
 def _words(experiment: Experiment) -> list[str]:
     """Return the command that measures; of the settings only those that change the time are named."""
     recover = experiment.recover
-    options = {
-        "dataset": experiment.dataset,
-        "method": recover.method,
-        "ipc": recover.ipc,
-        "batch-size": recover.batch_size,
-        "batching": recover.batching,
-        "teacher": experiment.teacher,
-        "device": experiment.device,
-        "image-size": experiment.image_size,
-        "mi": recover.iterations,
-        "ri": recover.round_iterations,
-    }
-    words = [(f"--{name}", str(value)) for name, value in options.items() if value is not None]
-    return ["cost", "--measure", *(word for pair in words for word in pair)]
+    options = option_words(
+        measure=True,
+        dataset=experiment.dataset,
+        method=recover.method,
+        ipc=recover.ipc,
+        batch_size=recover.batch_size,
+        batching=recover.batching,
+        teacher=experiment.teacher,
+        device=experiment.device,
+        image_size=experiment.image_size,
+        mi=recover.iterations,
+        ri=recover.round_iterations,
+    )
+    return ["cost", *options]

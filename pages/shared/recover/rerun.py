@@ -65,7 +65,7 @@ def _badges(found: tuple[Change, ...]) -> None:
     """Draw each change as a badge: what, before, after."""
     with st.container(horizontal=True, gap="xsmall"):
         for change in found:
-            st.badge(plain(f"{change.title}: {change.before} → {change.after}"), icon=":material/edit:", color="orange")
+            st.badge(plain(f"{change.title}: {' → '.join(change.words)}"), icon=":material/edit:", color="orange")
 
 
 def draw_numbers(run: Run, repeated: Run) -> None:

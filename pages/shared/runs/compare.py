@@ -8,7 +8,7 @@ import streamlit as st
 
 from delt_engine.errors import RunError
 from delt_engine.runs import space
-from delt_engine.runs.differences import Measured, differences, measured
+from delt_engine.runs.lineage import Measured, measured, run_changes
 from delt_engine.runs.store import Run
 from pages.shared import errors
 from pages.shared.controls import button
@@ -39,7 +39,7 @@ def draw() -> None:
             button("Close", "close", "runs/compare_close", open_pair, [])
         try:
             pair = [Run.open(run_id) for run_id in ids]
-            settings = differences(*pair)
+            settings = run_changes(*pair)
             numbers = [measured(run) for run in pair]
         except RunError as error:
             errors.show(error)

@@ -11,7 +11,7 @@ from delt_engine.jobs import queue
 from delt_engine.runs import space
 from delt_engine.runs.sources import REAL
 from delt_engine.runs.store import Run
-from delt_engine.runs.titles import Labels, is_example, read_labels, write_labels
+from delt_engine.runs.titles import RunTitle, is_example, read_title, write_title
 from pages.shared import controls, errors, nav
 from pages.shared.controls import button
 from pages.shared.runs import actions, strips, tidy
@@ -103,7 +103,7 @@ def _thumbnail(run: Run, class_index: int) -> str | None:
 
 
 def _words(run: Run) -> None:
-    labels = None if run.unreadable else read_labels(run)
+    labels = None if run.unreadable else read_title(run)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f"**{plain(title(run))}**", width="content")
         actions.badge(run)
@@ -119,7 +119,7 @@ def _facts(run: Run) -> str:
     if run.unreadable:
         return f"{run.id} · {size(space.use(run).total)}"
     record = run.record()
-    parts = [own_title(record)] if read_labels(run).title else []
+    parts = [own_title(record)] if read_title(run).title else []
     if record.kind == "evaluate":
         source = f"of {short_name(record.source)}" if record.source != REAL else ""
         parts += [reached(record.result), plural(record.experiment.evaluate.epochs, "epoch"), source]
@@ -177,7 +177,7 @@ def _details(run: Run) -> None:
 
 
 def _labels(run: Run) -> None:
-    labels, key = read_labels(run), f"runs/{{}}/{run.id}"
+    labels, key = read_title(run), f"runs/{{}}/{run.id}"
     with st.form(key.format("labels"), border=False):
         name = st.text_input("Title", labels.title, key=key.format("title"), max_chars=80)
         tags = st.text_input("Tags", ", ".join(labels.tags), key=key.format("tags"), placeholder="Separated by commas")
@@ -185,7 +185,7 @@ def _labels(run: Run) -> None:
         is_saved = st.form_submit_button("Save", icon=":material/save:", key=key.format("save"))
     if is_saved:
         with errors.shown():
-            write_labels(run, Labels(name, tuple(tags.split(",")), note))
+            write_title(run, RunTitle(name, tuple(tags.split(",")), note))
         st.rerun()
 
 

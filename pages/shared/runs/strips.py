@@ -19,8 +19,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from delt_engine.errors import RunError
-from delt_engine.files import join_strip, png_bytes, split_strip
 from delt_engine.runs.store import Run
+from delt_engine.runs.strips import join_strip, png_bytes, split_strip
 
 THUMBNAIL = 96
 """Longest side of a tile in a sheet, pixels; larger images are shrunk for grids."""

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from small_pictures import noisy
 
-from delt_engine.data.loader import FileImages
+from delt_engine.data.folder import FileImages
 from delt_engine.errors import DataError
 
 
