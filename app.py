@@ -3,7 +3,6 @@
 import streamlit as st
 
 from pages.shared import nav, streamlit_internals
-from pages.shared.gallery import downloads
 from pages.shared.runs import job_strip, strips
 
 if streamlit_internals.is_script_run():
@@ -14,4 +13,4 @@ if streamlit_internals.is_script_run():
     page.run()
 else:  # read by `streamlit run` before the first visitor comes
     streamlit_internals.claim_pages_folder()
-    app = st.App(__file__, routes=[strips.route(), downloads.route()])
+    app = st.App(__file__, routes=strips.routes())

@@ -132,18 +132,10 @@ def kept_choice(
     read: Callable[[str], Any] | None = None,
     **look: Any,
 ) -> Any:
-    """Draw a :func:`choice` that the address keeps.
+    """Draw a :func:`choice` that the address keeps as its parameter ``name``, and return it.
 
-    Args:
-        name: of the address's parameter.
-        label: see :func:`choice`, as the following.
-        options: as there.
-        key: as there.
-        default: stands in no address; the first option when None.
-        segmented: as there.
-        always: name the default in the address as well.
-        read: turns the address's text into a value; by default it must be one of the options.
-        look: as there.
+    The default, or the first option, stands in no address unless ``always``. ``read`` turns the address's text into a
+    value; by default it must be one of the options.
     """
     first = next(iter(options)) if default is None else default
     address.restore(name, key, read or address.member(options))

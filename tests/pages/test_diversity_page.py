@@ -107,7 +107,7 @@ def test_early_and_late_say_their_iterations(open_page, home, measured) -> None:
     app = open_page(PAGE, figure="groups")
     words = {text for trace in traces(app) for text in trace.get("text") or []}
     schedule = run.experiment.recover.schedule.image_iterations_each
-    assert words == {f"{schedule[4]} to {schedule[0]} iterations", f"{schedule[9]} to {schedule[5]} iterations"}
+    assert words == {f"{schedule[0]} to {schedule[4]} iterations", f"{schedule[5]} to {schedule[9]} iterations"}
 
 
 def test_space_and_choice_stand_in_the_address(open_page, home, measured, address) -> None:

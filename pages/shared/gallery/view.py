@@ -8,10 +8,10 @@ import streamlit as st
 
 from delt_engine.runs.store import Run
 from pages.shared import address
-from pages.shared.gallery import downloads
 from pages.shared.gallery.film import END, View, film, last_position, parts_of, round_at, swiped
 from pages.shared.gallery.grid import Film, Look, gallery_grid
 from pages.shared.gallery.image import IMAGE
+from pages.shared.runs import strips
 from pages.shared.runs.class_rows import tile_side
 from pages.shared.wording import run_title
 
@@ -26,7 +26,7 @@ def draw(view: View) -> tuple[int, tuple[int, int] | None]:
         tile=tile_side(view.runs[0]),
         shown=view.shown,
         slider=True,
-        download=downloads.address(),
+        download=strips.zip_address(),
         layout="grid" if view.arrangement in ("all", "rounds", "swipe") else "sides",
         swipe=_names(view) if view.arrangement == "swipe" else (),
     )

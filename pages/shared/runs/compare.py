@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
 from delt_engine.errors import RunError
@@ -48,7 +46,7 @@ def draw() -> None:
         with left:
             st.markdown("**Settings that differ**")
             if settings:
-                _table("Setting", {item.title: tuple(map(_value, item.values)) for item in settings})
+                _table("Setting", {item.title: item.words for item in settings})
             else:
                 st.caption("None: the same settings, the same seed.")
         with right:
@@ -85,9 +83,3 @@ def _numbers(pair: list[Run], numbers: list[Measured]) -> dict[str, tuple[str, .
 def _table(first: str, rows: dict[str, tuple[str, ...]]) -> None:
     columns = {first: list(rows)} | {name: [row[at] for row in rows.values()] for at, name in enumerate("AB")}
     st.dataframe(columns, hide_index=True, alt=f"{first} of both runs")
-
-
-def _value(value: Any) -> str:
-    if value is None or isinstance(value, bool):
-        return {None: "–", True: "on", False: "off"}[value]
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
