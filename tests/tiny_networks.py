@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from delt_engine.config import RecoverConfig
 from delt_engine.recovery.augment import crop_plan
 from delt_engine.recovery.batches import BatchPlan, plan_batches
+from delt_engine.recovery.folding import PreparedTeacher
 from delt_engine.seeding import generator
 
 MEAN, STD = (0.5, 0.4, 0.3), (0.25, 0.2, 0.2)
@@ -56,6 +57,10 @@ def teacher(network: nn.Module, seed: int = 0) -> nn.Module:
             coarse = torch.randn(32, 3, 4, 4, generator=draw)
             network(nn.functional.interpolate(coarse, size=(SIZE, SIZE), mode="bilinear"))
     return network.eval().requires_grad_(requires_grad=False)
+
+
+def prepared(network: nn.Module) -> PreparedTeacher:
+    return PreparedTeacher(network, MEAN, STD)
 
 
 def batch(config: RecoverConfig, seed: int = 0) -> tuple[BatchPlan, Tensor, Tensor, Tensor]:

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import torch
 from torch import Tensor, nn
 
-from delt_engine.models.device import wait_for
+from delt_engine.models.device import memory_format, wait_for
 
 TIMES = 3
 
@@ -17,7 +17,7 @@ TIMES = 3
 def convolution_rate(network: nn.Module, images: Tensor, precision: str) -> float:
     """Return the image-iterations a second that the convolutions of a frozen network reach with nothing between them.
 
-    Each is called with inputs of the size it has in the network, in the channels-last order, and its gradient towards
+    Each is called with inputs of the size and memory order it has in the network, and its gradient towards
     the input is taken. Calls that are alike in layer and size are timed once and count as often as there are. The best
     of three times is told: the first prepares the kernels.
 
@@ -30,11 +30,11 @@ def convolution_rate(network: nn.Module, images: Tensor, precision: str) -> floa
     alike: dict[tuple[str, torch.Size], list[nn.Conv2d]] = {}
     for layer, shape in _calls(network, images):
         alike.setdefault((repr(layer), shape), []).append(layer)
-    total = 0.0
+    order, total = memory_format(network, images.device), 0.0
     for (_, shape), layers in alike.items():
         features = torch.rand(shape, device=images.device, dtype=dtype)
-        leaf = features.to(memory_format=torch.channels_last).requires_grad_()
-        layer = _frozen(layers[0], dtype)
+        leaf = features.to(memory_format=order).requires_grad_()
+        layer = _frozen(layers[0], dtype, order)
         with torch.no_grad():
             grad = torch.ones_like(layer(leaf))
         total += len(layers) * min(_seconds(layer, leaf, grad) for _ in range(TIMES))
@@ -61,6 +61,6 @@ def _calls(network: nn.Module, images: Tensor) -> list[tuple[nn.Conv2d, torch.Si
     return found
 
 
-def _frozen(layer: nn.Conv2d, dtype: torch.dtype) -> nn.Module:
-    twin = copy.deepcopy(layer).to(dtype=dtype, memory_format=torch.channels_last)
+def _frozen(layer: nn.Conv2d, dtype: torch.dtype, order: torch.memory_format) -> nn.Module:
+    twin = copy.deepcopy(layer).to(dtype=dtype, memory_format=order)
     return twin.requires_grad_(requires_grad=False)

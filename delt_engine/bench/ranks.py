@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from delt_engine.config.command_line import option_words
 from delt_engine.errors import RunError
 from delt_engine.paths import PROJECT
 from delt_engine.runs.store import Run
@@ -105,36 +106,24 @@ def command(ranks: int, of: int, out: Path, device: str, *, quick: bool) -> list
 
     names = load_dataset("photos").spec.class_names[: max(of, CLASSES // of * of)]
     iterations = QUICK_ITERATIONS if quick else ITERATIONS
-    return [
-        "recover",
-        "--dataset",
-        "photos",
-        "--classes",
-        ",".join(names),
-        "--ipc",
-        IPC,
-        "--batch-size",
-        IPC,
-        "--mi",
-        iterations,
-        "--ri",
-        iterations // 4,
-        "--no-early-late",
-        "--pack",
-        1,
-        "--live-seconds",
-        0,
-        "--snapshot-classes",
-        0,
-        "--no-teacher-check",
-        "--device",
-        device,
-        "--ranks",
-        ranks,
-        "--out",
-        out,
-        "--quiet",
-    ]
+    options = option_words(
+        dataset="photos",
+        classes=tuple(names),
+        ipc=IPC,
+        batch_size=IPC,
+        mi=iterations,
+        ri=iterations // 4,
+        early_late=False,
+        pack=1,
+        live_seconds=0,
+        snapshot_classes=0,
+        teacher_check=False,
+        device=device,
+        ranks=ranks,
+        out=out,
+        quiet=True,
+    )
+    return ["recover", *options]
 
 
 def _run(out: Path, ranks: int, of: int, device: str, quick: bool) -> Run:
@@ -142,7 +131,7 @@ def _run(out: Path, ranks: int, of: int, device: str, quick: bool) -> Run:
     paths = [str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths)}
     done = subprocess.run(
-        [sys.executable, "-m", "delt_engine", *map(str, words)], env=environment, capture_output=True, text=True
+        [sys.executable, "-m", "delt_engine", *words], env=environment, capture_output=True, text=True
     )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["it ended without a word"])[-1]

@@ -1,10 +1,26 @@
-"""Which device the work runs on: one name for CPU, CUDA and MPS."""
+"""The device that the work runs on: its name, the order of tensors in its memory, and how much of it is in use."""
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
 import torch
+from torch import nn
 
 from delt_engine.errors import ConfigError
+
+_STATUS = Path("/proc/self/status")
+
+_OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
+"""What PyTorch's allocators say, in lower case: CUDA and MPS the first, a CPU the others."""
+
+_SAFE_CHANNELS = 8
+"""Input channels from which a strided 1x1 convolution is safe channels-last on a CPU."""
 
 
 def pick_device(device: str = "auto") -> torch.device:
@@ -35,8 +51,93 @@ def device_names() -> tuple[str, ...]:
 
 
 def wait_for(device: torch.device) -> None:
-    """Wait until a GPU has done what it was told; a CPU has."""
+    """Wait until a GPU has done what it was given; a CPU has."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     elif device.type == "mps":
         torch.mps.synchronize()
+
+
+def memory_format(network: nn.Module, device: torch.device) -> torch.memory_format:
+    """Return the memory order in which a network computes fastest and right, for its weights and its images.
+
+    Channels-last: 1.4 times as fast in training on a CPU (quarter-width ResNet-18, 32 px), and what tensor cores take.
+    Contiguous on MPS, and for narrow networks on a CPU: the backward pass of a channels-last 1x1 convolution with a
+    stride and fewer than eight input channels writes out of bounds on processors without AVX-512 (PyTorch 2.14:
+    gradients wrong by up to 24, then an abort). So that all processors compute alike it is left out on all of them.
+
+    >>> memory_format(nn.Conv2d(4, 8, 1, stride=2), torch.device("cpu"))
+    torch.contiguous_format
+    """
+    if device.type == "mps" or (device.type == "cpu" and any(map(_is_unsafe, network.modules()))):
+        return torch.contiguous_format
+    return torch.channels_last
+
+
+def _is_unsafe(layer: nn.Module) -> bool:
+    return (
+        isinstance(layer, nn.Conv2d)
+        and layer.kernel_size == (1, 1)
+        and max(layer.stride) > 1
+        and layer.groups == 1
+        and layer.in_channels < _SAFE_CHANNELS
+    )
+
+
+@contextlib.contextmanager
+def eval_mode(network: nn.Module) -> Iterator[None]:
+    """Put a network into eval mode, and back into the mode it was in, also after an error."""
+    was_training = network.training
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train(was_training)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error is about memory.
+
+    >>> is_out_of_memory(RuntimeError("MPS backend out of memory")), is_out_of_memory(RuntimeError("shape"))
+    (True, False)
+    """
+    if isinstance(error, (torch.cuda.OutOfMemoryError, MemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in _OUT_OF_MEMORY)
+
+
+def free_reserve(device: torch.device) -> None:
+    """Give back what the allocator keeps for later; a step that failed leaves much of it in the wrong pieces."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()
+
+
+def peak_memory(device: torch.device) -> int:
+    """Return the most bytes in use so far: allocated on a CUDA device, else resident in this process.
+
+    Linux keeps the peak in ``VmHWM``, which begins with the program; getrusage's also counts the process that started
+    it. Where neither is known the bytes resident now are returned.
+
+    Args:
+        device: where the work is done. Asking does not wait for the device.
+    """
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        found = re.search(r"^VmHWM:\s+(\d+) kB", _STATUS.read_text(encoding="ascii"), re.MULTILINE)
+    except OSError:
+        found = None
+    if found:
+        return int(found.group(1)) * 1024
+    now = psutil.Process().memory_info()
+    return int(getattr(now, "peak_wset", now.rss))
+
+
+def forget_peak(device: torch.device) -> None:
+    """Give back what a trial kept in reserve, and let :func:`peak_memory` of a CUDA device begin anew."""
+    free_reserve(device)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)

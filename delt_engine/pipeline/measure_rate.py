@@ -22,6 +22,7 @@ from delt_engine.models.teachers import Teacher, load_teacher
 from delt_engine.pipeline.inputs import load_inputs
 from delt_engine.recovery.augment import crop_plan
 from delt_engine.recovery.batches import BatchPlan, Slot, plan_batches
+from delt_engine.recovery.folding import PreparedTeacher
 from delt_engine.recovery.loop import RecoverStep, recover, start_noise
 from delt_engine.runs.record import now
 from delt_engine.seeding import generator
@@ -90,10 +91,10 @@ def _first(plan: BatchPlan, size: int) -> BatchPlan:
 
 def _steps(teacher: Teacher, plan: BatchPlan, experiment: Experiment, images: torch.Tensor) -> Iterator[RecoverStep]:
     """Return the loop over some images."""
-    card, config = teacher.card, _endless(experiment.recover)
+    config = _endless(experiment.recover)
     labels = torch.tensor([slot.class_index for slot in plan.slots], device=images.device)
     rows = crop_plan(config, images.shape[-1], generator(experiment.seed, "measure"))
-    return recover(images, labels, teacher.network, plan, config, rows, mean=card.mean, std=card.std)
+    return recover(images, labels, PreparedTeacher.of(teacher), plan, config, rows)
 
 
 def _seconds_per_iteration(steps: Iterator[RecoverStep], seconds: float) -> float:

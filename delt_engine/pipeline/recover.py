@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ import torch
 
 from delt_engine.data.pixels import denormalise, normalise, to_pixels, to_u8
 from delt_engine.errors import RunCancelled, RunError
-from delt_engine.models.device_memory import peak_memory
+from delt_engine.models.device import peak_memory
 from delt_engine.models.teachers import Teacher
 from delt_engine.patches.selection import SelectedImage
 from delt_engine.pipeline.compute import memory_record, predicted_mb, settled, within_memory
@@ -36,6 +37,7 @@ from delt_engine.pipeline.tally import Tally
 from delt_engine.pipeline.teacher import loaded_teacher
 from delt_engine.recovery.augment import crop_plan
 from delt_engine.recovery.batches import BatchPlan, pack_batches, plan_batches
+from delt_engine.recovery.folding import PreparedTeacher
 from delt_engine.recovery.loop import BatchState, RecoverStep, recover, start_noise
 from delt_engine.recovery.speed import FastPath
 from delt_engine.runs.checkpoint import Position, read_checkpoint, remove_checkpoint, write_checkpoint
@@ -63,6 +65,11 @@ class RecoverJob:
     context: StageContext
     teacher: Teacher
     selection: tuple[SelectedImage, ...]
+
+    @cached_property
+    def prepared(self) -> PreparedTeacher:
+        """The teacher as the loop uses it."""
+        return PreparedTeacher.of(self.teacher)
 
     @property
     def image_size(self) -> int:
@@ -166,10 +173,10 @@ def recover_stage(context: StageContext) -> None:
 def _recover_batches(job: RecoverJob, plans: Sequence[BatchPlan]) -> None:
     """Recover all batches of a run, every rank its share of them."""
     context, run = job.context, job.context.run
-    fast = settled(context, job.teacher)
+    fast = settled(context, job.prepared, job.teacher.card.fingerprint)
     plans = pack_batches(plans, fast.pack)
     tally = Tally(context, plans, lambda plan: are_written(run, slots_of(plan), job.image_size))
-    predicted = predicted_mb(context, job.teacher, fast, tally.pending or plans)
+    predicted = predicted_mb(context, job.prepared, fast, tally.pending or plans)
     if context.rank.is_first:
         context.update(memory=memory_record(predicted, context.device))
         context.event(MemoryEvent(predicted_mb=predicted))
@@ -216,7 +223,7 @@ class _Batch:
     def _loop(self, state: BatchState | None) -> Any:
         """Return what begins the loop at a state, after the start of the batch was shown."""
         job, plan, config = self.job, self.plan, self.config
-        images, card = job.start_images(plan), job.teacher.card
+        images = job.start_images(plan)
         has_strips = all(0 in self.run.rounds_written(c) for c in self.pictures.classes)
         if not has_strips or (state is None and not is_small(self.context.inputs, self.tally.plans)):
             self.pictures.write_round(job.start_u8(plan), 0)
@@ -230,12 +237,10 @@ class _Batch:
             return recover(
                 images,
                 labels,
-                job.teacher.network,
+                job.prepared,
                 plan,
                 config,
                 rows,
-                mean=card.mean,
-                std=card.std,
                 state=state,
                 fast=fast,
             )

@@ -16,8 +16,6 @@ from __future__ import annotations
 
 import math
 
-CURRICULA = ("cosine", "linear", "step", "constant", "reverse")
-
 
 def crop_scale_at(
     iteration: int,
@@ -32,8 +30,8 @@ def crop_scale_at(
     Args:
         iteration: index s, from 0.
         iterations: MI.
-        curriculum: one of :data:`CURRICULA`. ``constant`` keeps (min_crop, max_crop): raise min_crop for CDA's
-            constant *easy* learning, lower max_crop for constant *hard*.
+        curriculum: cosine, linear, step, constant or reverse. ``constant`` keeps (min_crop, max_crop): raise min_crop
+            for CDA's constant *easy* learning, lower max_crop for constant *hard*.
         milestone: share of MI after which the bound stays at ``min_crop``, in (0, 1].
         min_crop: beta_l, lower bound at the end.
         max_crop: beta_u.

@@ -12,13 +12,17 @@ from __future__ import annotations
 
 import copy
 import operator
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
 from delt_engine.models.bn_layers import bn_layers
+from delt_engine.models.device import memory_format
+from delt_engine.models.teachers import Teacher
 from delt_engine.recovery.operators import FoldedStatistics, StatisticsDistance
 
 LEAST_SCALE = 1e-2
@@ -77,28 +81,47 @@ class Folding:
         layers: how many there are.
     """
 
-    network: nn.Module
+    network: fx.GraphModule
     folded: int
     layers: int
 
-    def prepare(self, groups: int, precision: str) -> None:
-        """Set the number of groups, and bring the convolutions' weights into the order and format they are used in.
+    @cached_property
+    def compiled(self) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+        """The network through torch.compile."""
+        return torch.compile(self.network)
 
-        Args:
-            groups: G, groups of equal size that a batch is made of.
-            precision: ``float32`` leaves the format as it is.
-        """
+    def set_groups(self, groups: int) -> None:
+        """Set G, the groups of equal size that a batch is made of."""
         for module in self.network.modules():
             if isinstance(module, (FoldedNorm, MeasuredNorm)):
                 module.groups = groups
-            if isinstance(module, nn.Conv2d):
-                weight, bias = module.weight.detach(), None if module.bias is None else module.bias.detach()
-                if precision == "bfloat16":
-                    weight, bias = weight.bfloat16(), None if bias is None else bias.bfloat16()
-                if weight.device.type == "cpu":
-                    weight = weight.contiguous(memory_format=torch.channels_last)
-                module.weight = nn.Parameter(weight, requires_grad=False)
-                module.bias = None if bias is None else nn.Parameter(bias, requires_grad=False)
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedTeacher:
+    """A teacher as recovery uses it: folded once, however many batches there are.
+
+    Attributes:
+        network: with BatchNorm layers; its weights must not change any more.
+        mean: of its data, per channel of pixels in [0, 1].
+        std: likewise.
+    """
+
+    network: nn.Module
+    mean: Sequence[float]
+    std: Sequence[float]
+    _foldings: dict[str, Folding | None] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, teacher: Teacher) -> PreparedTeacher:
+        """Return a loaded teacher as recovery uses it."""
+        return cls(teacher.network, teacher.card.mean, teacher.card.std)
+
+    def folding(self, precision: str = "float32") -> Folding | None:
+        """Return the network folded, for work in a number format; None where nothing can be folded."""
+        if precision not in self._foldings:
+            self._foldings[precision] = fold(self.network, precision)
+        return self._foldings[precision]
 
 
 class _Tracer(fx.Tracer):
@@ -106,11 +129,12 @@ class _Tracer(fx.Tracer):
         return isinstance(module, (nn.BatchNorm2d, nn.SyncBatchNorm)) or super().is_leaf_module(module, name)
 
 
-def fold(network: nn.Module) -> Folding | None:
+def fold(network: nn.Module, precision: str = "float32") -> Folding | None:
     """Rewrite a teacher; None where its graph cannot be traced or no layer can be folded.
 
     Args:
         network: any; not changed.
+        precision: number format of the convolutions; ``float32`` leaves it as it is.
 
     Raises:
         CheckpointError: no BatchNorm layers.
@@ -121,7 +145,24 @@ def fold(network: nn.Module) -> Folding | None:
         traced = fx.GraphModule(network, _Tracer().trace(network))
     except Exception:  # noqa: BLE001  any code may stand in a network, and tracing runs it with stand-ins
         return None
-    return _rewritten(traced)
+    folding = _rewritten(traced)
+    if folding is not None:
+        _lay_out(folding.network, precision)
+    return folding
+
+
+def _lay_out(network: nn.Module, precision: str) -> None:
+    """Bring the convolutions' weights into the memory order and the number format they are used in."""
+    order = memory_format(network, torch.device("cpu"))
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            weight, bias = module.weight.detach(), None if module.bias is None else module.bias.detach()
+            if precision == "bfloat16":
+                weight, bias = weight.bfloat16(), None if bias is None else bias.bfloat16()
+            if weight.device.type == "cpu":
+                weight = weight.contiguous(memory_format=order)
+            module.weight = nn.Parameter(weight, requires_grad=False)
+            module.bias = None if bias is None else nn.Parameter(bias, requires_grad=False)
 
 
 def _twin(module: nn.Module, known: dict[nn.Module, nn.Module]) -> nn.Module:
@@ -190,6 +231,7 @@ def _scale_and_shift(layer: nn.Module) -> tuple[Tensor, Tensor]:
 
 
 def _fold_into(convolution: nn.Conv2d, layer: nn.Module) -> None:
+    # torch.nn.utils.fusion.fuse_conv_bn_weights multiplies the bias in another order, which changes its last digit.
     scale, shift = _scale_and_shift(layer)
     bias = -layer.running_mean if convolution.bias is None else convolution.bias.detach() - layer.running_mean
     convolution.weight = nn.Parameter(convolution.weight.detach() * scale.view(-1, 1, 1, 1), requires_grad=False)
@@ -204,10 +246,7 @@ def _replace(traced: fx.GraphModule, node: fx.Node, layer: nn.Module, *, is_fold
     traced.add_submodule(name, norm)
     with graph.inserting_before(node):
         both = graph.call_module(name, node.args)
-        features, distances = (
-            graph.call_function(operator.getitem, (both, 0)),
-            graph.call_function(operator.getitem, (both, 1)),
-        )
+        features, distances = (graph.call_function(operator.getitem, (both, number)) for number in (0, 1))
     if is_folded and _has_activation(layer):
         traced.add_submodule(name + "_activation", nn.Sequential(layer.drop, _not_in_place(layer.act)))
         with graph.inserting_before(node):

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -27,20 +26,16 @@ from torch.nn import functional as F
 from delt_engine.config import RecoverConfig
 from delt_engine.data.pixels import value_bounds
 from delt_engine.errors import ShapeError
+from delt_engine.models.device import memory_format
 from delt_engine.recovery.augment import COLUMNS, apply_crop, crop_bounds
 from delt_engine.recovery.batches import BatchPlan, clock
 from delt_engine.recovery.curriculum import learning_rate_at
-from delt_engine.recovery.low_memory import objective_for
+from delt_engine.recovery.folding import PreparedTeacher
+from delt_engine.recovery.objective import objective
 from delt_engine.recovery.speed import FastPath, choose
 from delt_engine.seeding import generator
 
 ADAM_EPS = 1e-8  # torch.optim.Adam's default, which the published code keeps
-
-
-class TeacherLike(Protocol):
-    """Anything that holds a network."""
-
-    network: nn.Module
 
 
 @dataclass
@@ -139,13 +134,11 @@ def start_noise(plan: BatchPlan, image_size: int, *, seed: int) -> Tensor:
 def recover(
     images: Tensor,
     labels: Tensor,
-    teacher: nn.Module | TeacherLike,
+    teacher: PreparedTeacher,
     plan: BatchPlan,
     config: RecoverConfig,
     crop_rows: Tensor,
     *,
-    mean: Sequence[float],
-    std: Sequence[float],
     state: BatchState | None = None,
     fast: FastPath | None = None,
 ) -> Iterator[RecoverStep]:
@@ -154,13 +147,11 @@ def recover(
     Args:
         images: ``(N, 3, H, W)`` normalised start images in the order of ``plan.slots``; not changed.
         labels: int64 ``(N,)``.
-        teacher: network, or what holds it as ``network``; frozen while the loop is open, then as it was.
+        teacher: frozen while the loop is open, then as it was; its mean and std give the bounds of valid pixels.
         plan: who joins when.
         config: everything else.
         crop_rows: int64 ``(MI, 7)`` of :func:`delt_engine.recovery.augment.crop_plan`, on the CPU; of a packed batch
             ``(G, MI, 7)``, in the order of ``plan.members``, where G may be 1 as well.
-        mean: of the teacher's data, per channel of pixels in [0, 1].
-        std: likewise; with ``mean`` the bounds of valid pixels.
         state: where to go on; not changed. On a CPU the images come out bit for bit as without the stop.
         fast: how it is computed; what the settings mean on the images' device when not given.
 
@@ -173,19 +164,18 @@ def recover(
 
     Source: DELT Eq. 7-8; CDA Algorithm 1.
     """
-    network = teacher if isinstance(teacher, nn.Module) else teacher.network
     _check_shapes(images, labels, plan, config, crop_rows, state)
-    state = _laid_out(BatchState.start(images) if state is None else state)
-    low, high = (bound.to(state.images) for bound in value_bounds(mean, std))
+    state = _laid_out(BatchState.start(images) if state is None else state, teacher.network)
+    low, high = (bound.to(state.images) for bound in value_bounds(teacher.mean, teacher.std))
     first_iterations = plan.first_iterations(config.round_iterations)
     first_steps = torch.tensor(first_iterations, dtype=low.dtype, device=low.device).view(-1, 1, 1, 1)
 
     rows = crop_rows.view(len(plan.members), config.iterations, len(COLUMNS)).tolist()
     fast = fast or choose(config, images.device.type, images.shape[-1])
+    order: list[int] | None = None  # of packed batches: which image stands where, group after group
+    places: Tensor | None = None
 
-    order = places = None  # of packed batches: which image stands where, group after group
-
-    with objective_for(network, config, fast, len(rows)) as objective:
+    with objective(teacher, config, fast, len(rows)) as losses_of:
         for iteration in range(max(state.iteration, first_iterations[0]), config.iterations):
             round_number = iteration // config.round_iterations + 1
             joined = plan.joined(round_number)
@@ -196,8 +186,8 @@ def recover(
                 order = plan.group_order(joined)
                 places = torch.tensor(order, device=leaf.device)
             crops, targets = _as_seen(leaf, labels[:joined], [row[iteration] for row in rows], places)
-            ce_loss, bn_loss, total_loss = objective(crops, targets)
-            (gradient,) = torch.autograd.grad(len(rows) * total_loss, leaf)  # each group's images see its loss alone
+            losses = losses_of(crops, targets)
+            (gradient,) = torch.autograd.grad(len(rows) * losses.total, leaf)  # each group's images see its loss alone
 
             is_shared = config.adam_counters == "shared"
             steps = iteration + 1 - (first_iterations[0] if is_shared else first_steps[:joined])
@@ -209,14 +199,14 @@ def recover(
                 iteration=iteration,
                 round_number=round_number,
                 joined=joined,
-                ce_loss=ce_loss.detach(),
-                bn_loss=bn_loss.detach(),
-                total_loss=total_loss.detach(),
+                ce_loss=losses.ce.detach(),
+                bn_loss=losses.bn.detach(),
+                total_loss=losses.total.detach(),
                 learning_rate=learning_rate,
                 crop_scale=crop_bounds(iteration, config),
                 ends_round=state.iteration % config.round_iterations == 0,
                 state=state,
-                logits=objective.logits,
+                logits=losses.logits,
                 labels=targets,
                 order=order,
             )
@@ -249,14 +239,14 @@ def _adam_step(
     state.images[:joined].sub_(exp_avg / denominator * (learning_rate / (1 - beta1**steps)))
 
 
-def _laid_out(state: BatchState) -> BatchState:
+def _laid_out(state: BatchState, network: nn.Module) -> BatchState:
     """Copy a state into the memory order that is fastest.
 
     Channels-last on a CPU, where it saves a quarter of an iteration (ResNet-18, 32 px, batch 100); contiguous
     elsewhere.
     """
-    is_cpu = state.images.device.type == "cpu"
-    order = torch.channels_last if is_cpu else torch.contiguous_format
+    device = state.images.device
+    order = memory_format(network, device) if device.type == "cpu" else torch.contiguous_format
     images, exp_avg, exp_avg_sq = (
         tensor.detach().clone(memory_format=order) for tensor in (state.images, state.exp_avg, state.exp_avg_sq)
     )

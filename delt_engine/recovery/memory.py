@@ -16,13 +16,14 @@ What libraries work with beside PyTorch's allocator, as cuDNN does, comes on top
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from delt_engine.config import RecoverConfig
-from delt_engine.recovery.objective import Objective
+from delt_engine.recovery.folding import PreparedTeacher
+from delt_engine.recovery.objective import objective
 from delt_engine.recovery.speed import FastPath
 
 PROBES = (2, 4)
@@ -44,17 +45,22 @@ class MemoryPrediction:
 
     @property
     def total(self) -> int:
-        """Both."""
+        """Bytes of ``state`` and ``step``."""
         return self.state + self.step
 
 
 def predict(
-    network: nn.Module, config: RecoverConfig, fast: FastPath, image_size: int, images: int, device: torch.device
+    teacher: PreparedTeacher,
+    config: RecoverConfig,
+    fast: FastPath,
+    image_size: int,
+    images: int,
+    device: torch.device,
 ) -> MemoryPrediction:
     """Predict the memory of a recovery.
 
     Args:
-        network: the teacher, on the device; left as it was.
+        teacher: on the device; left as it was.
         config: of the objective.
         fast: how it is computed; packed batches need what as many images in one need.
         image_size: S, side in pixels.
@@ -64,7 +70,7 @@ def predict(
     Raises:
         CheckpointError: the teacher has no BatchNorm layers.
     """
-    small, large = (_kept(network, config, fast, image_size, number, device) for number in PROBES)
+    small, large = (_saved_bytes(teacher, config, fast, image_size, number, device) for number in PROBES)
     step = before = 0
     for few, many in zip(small, large, strict=False):
         size = _continued(few, many, images)
@@ -80,10 +86,15 @@ def _continued(few: int, many: int, images: int) -> int:
     return max(0, round(few + each * (images - PROBES[0])))
 
 
-def _kept(
-    network: nn.Module, config: RecoverConfig, fast: FastPath, image_size: int, number: int, device: torch.device
+def _saved_bytes(
+    teacher: PreparedTeacher,
+    config: RecoverConfig,
+    fast: FastPath,
+    image_size: int,
+    number: int,
+    device: torch.device,
 ) -> list[int]:
-    """Return the bytes of each tensor that a forward pass keeps for the backward one, in order, weights left out."""
+    """Return the bytes of each tensor that a forward pass saves for the backward one, in order, weights left out."""
     found: dict[int, int] = {}
 
     def weigh(tensor: Tensor) -> Tensor:
@@ -95,11 +106,12 @@ def _kept(
     images = torch.randn(number, 3, image_size, image_size, generator=draw).to(device).requires_grad_()
     labels = torch.zeros(number, dtype=torch.int64, device=device)
     with (
-        Objective(network, config, fast) as objective,
+        objective(teacher, config, replace(fast, low_memory=False)) as losses_of,
         torch.autograd.graph.saved_tensors_hooks(weigh, lambda tensor: tensor),
     ):
-        losses = objective(images, labels)
-    known = {tensor.untyped_storage().data_ptr() for tensor in (*network.parameters(), *network.buffers())}
+        losses = losses_of(images, labels)
+    weights = (*teacher.network.parameters(), *teacher.network.buffers())
+    known = {tensor.untyped_storage().data_ptr() for tensor in weights}
     sizes = [size for at, size in found.items() if at not in known]
     del losses
     return sizes

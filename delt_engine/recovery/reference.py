@@ -10,7 +10,7 @@ Source: DELT Eq. 6-8, CDA Algorithm 1; recover/recover.py and BNFeatureHook.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -23,6 +23,7 @@ from delt_engine.models.bn_layers import bn_layers
 from delt_engine.recovery.augment import apply_crop
 from delt_engine.recovery.batches import BatchPlan
 from delt_engine.recovery.curriculum import learning_rate_at
+from delt_engine.recovery.folding import PreparedTeacher
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,33 +53,28 @@ class _BNHook:
 def recover_plainly(
     images: Tensor,
     labels: Tensor,
-    network: nn.Module,
+    teacher: PreparedTeacher,
     plan: BatchPlan,
     config: RecoverConfig,
     crop_rows: Tensor,
-    *,
-    mean: Sequence[float],
-    std: Sequence[float],
 ) -> Iterator[ReferenceStep]:
     """Optimise the images of one batch; the arguments are those of :func:`delt_engine.recovery.loop.recover`.
 
     Args:
         images: ``(N, 3, H, W)`` normalised start images in the order of ``plan.slots``; not changed.
         labels: int64 ``(N,)``.
-        network: the teacher, frozen and in eval mode.
+        teacher: frozen and in eval mode.
         plan: who joins when.
         config: everything else.
         crop_rows: int64 ``(MI, 7)``.
-        mean: per channel of pixels in [0, 1].
-        std: likewise.
 
     Yields:
         One record an iteration.
     """
-    low, high = (bound[0].to(images) for bound in value_bounds(mean, std))
+    low, high = (bound[0].to(images) for bound in value_bounds(teacher.mean, teacher.std))
     synthetic = [nn.Parameter(image.clone()) for image in images]
     optimizer = torch.optim.Adam(synthetic, lr=config.learning_rate, betas=(config.beta1, config.beta2), eps=1e-8)
-    hooks = [_BNHook(layer) for layer in bn_layers(network)]
+    hooks = [_BNHook(layer) for layer in bn_layers(teacher.network)]
     try:
         for iteration in range(config.iterations):
             round_number = iteration // config.round_iterations + 1
@@ -92,7 +88,7 @@ def recover_plainly(
 
             optimizer.zero_grad(set_to_none=True)
             batch = torch.stack([synthetic[i] for i in joined])
-            logits = network(apply_crop(batch, crop_rows[iteration]))
+            logits = teacher.network(apply_crop(batch, crop_rows[iteration]))
             ce_loss = F.cross_entropy(logits, labels[joined])
             bn_loss = config.first_bn_multiplier * hooks[0].distance + sum(hook.distance for hook in hooks[1:])
             total_loss = ce_loss + config.r_bn * bn_loss

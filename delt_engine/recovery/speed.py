@@ -32,14 +32,14 @@ class FastPath:
         fold: whether BatchNorm is folded into convolutions where that is exact to rounding.
         pack: how many batches with the same schedule take a step together, each with statistics of its own.
         compile: whether torch.compile is used.
-        spare: whether a step is computed in less memory, see :mod:`delt_engine.recovery.low_memory`.
+        low_memory: whether a step is computed in less memory, see :mod:`delt_engine.recovery.objective`.
     """
 
     precision: str = "float32"
     fold: bool = False
     pack: int = 1
     compile: bool = False
-    spare: bool = False
+    low_memory: bool = False
 
     def to_record(self) -> dict[str, Any]:
         """Return it as plain values."""
@@ -47,9 +47,10 @@ class FastPath:
 
     @classmethod
     def from_record(cls, values: Mapping[str, Any]) -> FastPath:
-        """Return what :meth:`to_record` gave."""
-        spare = bool(values.get("spare", False))
-        return cls(str(values["precision"]), bool(values["fold"]), int(values["pack"]), bool(values["compile"]), spare)
+        """Return what :meth:`to_record` gave; version 0.1.0 wrote ``low_memory`` as ``spare``."""
+        low_memory = bool(values.get("low_memory", values.get("spare", False)))
+        precision, fold, pack, compiles = (values[name] for name in ("precision", "fold", "pack", "compile"))
+        return cls(str(precision), bool(fold), int(pack), bool(compiles), low_memory)
 
     def __str__(self) -> str:
         """Return it in words.
@@ -60,7 +61,7 @@ class FastPath:
         words = [self.precision, "BatchNorm folded" if self.fold else "BatchNorm as it is"]
         words += [f"{self.pack} batches a step"] if self.pack > 1 else []
         words += ["compiled"] if self.compile else []
-        return ", ".join(words + (["memory spared"] if self.spare else []))
+        return ", ".join(words + (["in less memory"] if self.low_memory else []))
 
 
 def choose(config: RecoverConfig, device_type: str, image_size: int) -> FastPath:

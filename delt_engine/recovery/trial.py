@@ -14,13 +14,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
-from torch import nn
 
 from delt_engine.config import RecoverConfig
-from delt_engine.models.device import wait_for
-from delt_engine.models.device_memory import free_reserve, is_out_of_memory
+from delt_engine.models.device import free_reserve, is_out_of_memory, wait_for
 from delt_engine.recovery.augment import crop_plan
 from delt_engine.recovery.batches import pack_batches, plan_batches
+from delt_engine.recovery.folding import PreparedTeacher
 from delt_engine.recovery.loop import recover
 from delt_engine.recovery.speed import FastPath
 from delt_engine.seeding import generator
@@ -33,7 +32,7 @@ GAIN = 1.05
 
 
 def pack_rates(
-    network: nn.Module,
+    teacher: PreparedTeacher,
     config: RecoverConfig,
     fast: FastPath,
     *,
@@ -45,7 +44,7 @@ def pack_rates(
     """Measure image-iterations a second with 1, 2, 4, ... batches a step, for as long as the rate rises.
 
     Args:
-        network: the teacher, on the device.
+        teacher: on the device.
         config: the settings; batches are as large as theirs.
         fast: how it is computed, whatever its ``pack`` is.
         image_size: S, side of the images in pixels.
@@ -62,7 +61,7 @@ def pack_rates(
     number = 1
     while number <= most:
         try:
-            rate = _rate(network, trial, replace(fast, pack=number), image_size, device, clock)
+            rate = _rate(teacher, trial, replace(fast, pack=number), image_size, device, clock)
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
@@ -87,7 +86,7 @@ def best_pack(rates: dict[int, float]) -> int:
 
 
 def _rate(
-    network: nn.Module,
+    teacher: PreparedTeacher,
     config: RecoverConfig,
     fast: FastPath,
     image_size: int,
@@ -102,7 +101,7 @@ def _rate(
     images = torch.randn(count, 3, image_size, image_size, generator=draws).to(device)
     labels = torch.zeros(count, dtype=torch.long, device=device)
     rows = torch.stack([crop_plan(config, image_size, generator(0, "trial", key)) for key in plan.members])
-    loop = recover(images, labels, network, plan, config, rows, mean=(0.0,) * 3, std=(1.0,) * 3, fast=fast)
+    loop = recover(images, labels, teacher, plan, config, rows, fast=fast)
     for _ in range(PREPARED):
         next(loop)
     wait_for(device)

@@ -24,7 +24,7 @@ from delt_engine import files
 from delt_engine.config import Experiment
 from delt_engine.errors import RunError
 from delt_engine.paths import assets_dir, runs_dir
-from delt_engine.runs import events
+from delt_engine.runs import events, strips
 from delt_engine.runs.events import Event, NoteEvent, StatusEvent
 from delt_engine.runs.locks import alone
 from delt_engine.runs.naming import class_folders, new_run_path, relevant_settings, with_absolute_paths
@@ -295,7 +295,7 @@ class Run:
         Raises:
             RunError: that round is not written.
         """
-        return files.split_strip(files.read_png(self.snapshot_path(class_index, round_number)))
+        return strips.split_strip(strips.read_png(self.snapshot_path(class_index, round_number)))
 
     def rounds_written(self, class_index: int) -> list[int]:
         """Return the rounds of a class that have a snapshot, in order; 0 is the start images."""

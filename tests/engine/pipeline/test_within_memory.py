@@ -31,7 +31,7 @@ def run_out(monkeypatch, after: int, *, always: bool = False) -> list[FastPath]:
         paths.append(fast)
         steps = loop(*args, fast=fast, state=state, **kwargs)
         for number in range(1000):
-            if (always or not fast.spare) and number == after:
+            if (always or not fast.low_memory) and number == after:
                 raise OUT
             step = next(steps, None)
             if step is None:
@@ -51,10 +51,10 @@ def test_out_of_memory_the_run_goes_on_from_its_last_iteration_and_ends_in_the_s
     whole = finished(world / "whole", experiment)
     paths = run_out(monkeypatch, after)
     run = finished(world / "short", experiment)
-    assert [path.spare for path in paths[:2]] == [False, True]
+    assert [path.low_memory for path in paths[:2]] == [False, True]
     assert run.status == "finished"
     assert run.record().notes.count("Out of memory: going on with less of it, more slowly; this changes no image.") == 1
-    assert run.record().speed["spare"] is True
+    assert run.record().speed["low_memory"] is True
     one, other = images_of(whole), images_of(run)
     assert one.keys() == other.keys()
     if pack == 1:
@@ -75,14 +75,14 @@ def test_a_resumed_run_stays_with_it(world, settings, monkeypatch):
     run = Run.create(world / "run", settings())
 
     def stop(_event) -> None:
-        if run.record().speed.get("spare"):
+        if run.record().speed.get("low_memory"):
             raise RunCancelled("cancel")
 
     with pytest.raises(RunCancelled, match="goes on"):
         run_experiment(run, report=stop)
     paths.clear()
     resume_run(run)
-    assert all(path.spare for path in paths)
+    assert all(path.low_memory for path in paths)
 
 
 @dataclass

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from delt_engine.recovery.curriculum import CURRICULA, crop_scale_at, learning_rate_at
+from delt_engine.config import RecoverConfig, field_specs
+from delt_engine.recovery.curriculum import crop_scale_at, learning_rate_at
 
 
 def test_cosine_bounds_at_the_start_of_the_eight_rounds() -> None:
@@ -43,6 +44,9 @@ def test_bounds_with_the_milestone_at_half(curriculum, iteration, expected) -> N
 def test_constant_easy_and_hard_are_bounds_that_do_not_move() -> None:
     assert {crop_scale_at(s, 10, "constant", min_crop=0.6) for s in range(10)} == {(0.6, 1.0)}
     assert {crop_scale_at(s, 10, "constant", max_crop=0.4) for s in range(10)} == {(0.08, 0.4)}
+
+
+CURRICULA = next(spec.choices for spec in field_specs(RecoverConfig) if spec.name == "curriculum")
 
 
 @pytest.mark.parametrize("curriculum", CURRICULA)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 from safetensors.torch import load, save
-from tiny_networks import MEAN, STD, ResidualNet, batch, conv_net, teacher
+from tiny_networks import MEAN, STD, ResidualNet, batch, conv_net, prepared, teacher
 from torch import nn
 
 from delt_engine.config import RecoverConfig
@@ -20,7 +20,7 @@ def steps_of(config=CONFIG, network=None, *, images=None, state=None, seed=0):
     plan, start, labels, rows = batch(config, seed)
     images = start if images is None else images
     network = teacher(conv_net()) if network is None else network
-    return recover(images, labels, network, plan, config, rows, mean=MEAN, std=STD, state=state)
+    return recover(images, labels, prepared(network), plan, config, rows, state=state)
 
 
 def final(config=CONFIG, **values):
@@ -149,7 +149,7 @@ def test_a_batch_that_starts_late_keeps_the_numbers_of_the_run():
     config = CONFIG.replace(batching="images", batch_size=6)
     early, late = plan_batches(3, config)
     _, images, labels, rows = batch(config)
-    steps = list(recover(images, labels, teacher(conv_net()), late, config, rows, mean=MEAN, std=STD))
+    steps = list(recover(images, labels, prepared(teacher(conv_net())), late, config, rows))
     assert [step.iteration for step in steps] == list(range(6, 12))
     assert [step.joined for step in steps] == [3, 3, 3, 6, 6, 6]
     assert steps[0].round_number == 3
@@ -179,15 +179,6 @@ def test_restart_rounds_restarts_the_learning_rate_and_the_curriculum():
     steps = list(steps_of(CONFIG.replace(restart_rounds=True)))
     assert [step.learning_rate for step in steps] == [learning_rate_at(s, 3, 0.25) for s in (0, 1, 2)] * 4
     assert [step.crop_scale for step in steps] == [crop_scale_at(s, 3) for s in (0, 1, 2)] * 4
-
-
-def test_a_record_that_holds_a_network_is_taken_as_teacher():
-    class Holder:
-        network = teacher(conv_net())
-
-    plan, images, labels, rows = batch(CONFIG)
-    step = next(recover(images, labels, Holder(), plan, CONFIG, rows, mean=MEAN, std=STD))
-    assert step.losses() == next(steps_of()).losses()
 
 
 def test_closing_the_loop_puts_the_teacher_back():
@@ -220,15 +211,15 @@ def test_a_teacher_without_batch_norm_is_refused():
 
 def test_wrong_shapes_are_named():
     plan, images, labels, rows = batch(CONFIG)
-    network, statistics = teacher(conv_net()), {"mean": MEAN, "std": STD}
+    network = prepared(teacher(conv_net()))
     with pytest.raises(ShapeError, match=r"images: shape \(11, 3, 8, 8\) given, but the batch needs \(12, 3, H, W\)"):
-        next(recover(images[1:], labels, network, plan, CONFIG, rows, **statistics))
+        next(recover(images[1:], labels, network, plan, CONFIG, rows))
     with pytest.raises(ShapeError, match=r"labels: shape \(11,\) given"):
-        next(recover(images, labels[1:], network, plan, CONFIG, rows, **statistics))
+        next(recover(images, labels[1:], network, plan, CONFIG, rows))
     with pytest.raises(ShapeError, match=r"crop_rows: shape \(11, 7\) given, but MI = 12"):
-        next(recover(images, labels, network, plan, CONFIG, rows[1:], **statistics))
+        next(recover(images, labels, network, plan, CONFIG, rows[1:]))
     with pytest.raises(ShapeError, match=r"state: images of shape \(6, 3, 8, 8\) given"):
-        next(recover(images, labels, network, plan, CONFIG, rows, state=BatchState.start(images[:6]), **statistics))
+        next(recover(images, labels, network, plan, CONFIG, rows, state=BatchState.start(images[:6])))
 
 
 def test_a_broken_state_is_named():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from safetensors.torch import load, save
-from tiny_networks import MEAN, SIZE, STD, ResidualNet, conv_net, teacher
+from tiny_networks import SIZE, ResidualNet, conv_net, prepared, teacher
 
 from delt_engine.config import RecoverConfig
 from delt_engine.errors import ShapeError
@@ -33,7 +33,7 @@ def start(plan):
 def steps_of(plan, network, config=CONFIG, **values):
     rows = torch.stack([crop_plan(config, SIZE, generator(0, "crops", member)) for member in plan.members])
     labels = torch.tensor([slot.class_index for slot in plan.slots])
-    return recover(start(plan), labels, network, plan, config, rows, mean=MEAN, std=STD, **values)
+    return recover(start(plan), labels, prepared(network), plan, config, rows, **values)
 
 
 def images_of(plans, network, **values):
@@ -98,7 +98,7 @@ def test_crops_are_needed_for_each_group():
     (packed,) = pack_batches(plan_batches(CLASSES, CONFIG), 3)
     rows, labels = crop_plan(CONFIG, SIZE, generator(0, "crops")), torch.zeros(12, dtype=torch.long)
     with pytest.raises(ShapeError, match=r"crop_rows: shape \(10, 7\) given, but MI = 10 iterations need \(3, 10, 7\)"):
-        next(recover(start(packed), labels, teacher(conv_net()), packed, CONFIG, rows, mean=MEAN, std=STD))
+        next(recover(start(packed), labels, prepared(teacher(conv_net())), packed, CONFIG, rows))
 
 
 @pytest.mark.parametrize(
@@ -121,3 +121,22 @@ def test_what_auto_means(changes, device, size, expected):
     chosen = choose(RecoverConfig(**changes), device, size)
     assert chosen == expected
     assert FastPath.from_record({**chosen.to_record(), "folded": 3}) == chosen
+
+
+@pytest.mark.parametrize("pack", [1, 3])
+def test_in_less_memory_the_loop_ends_in_the_same_images(pack):
+    network = teacher(conv_net()).double()
+    plan = pack_batches(plan_batches(CLASSES, CONFIG), pack)[0]
+    images = [images_of([plan], network, fast=FastPath(low_memory=low)) for low in (False, True)]
+    for slot, image in images[0].items():
+        torch.testing.assert_close(images[1][slot], image, rtol=0, atol=1e-9)
+
+
+def test_less_memory_is_written_into_a_record_and_read_also_as_0_1_0_wrote_it():
+    path = FastPath(low_memory=True)
+    record = path.to_record()
+    assert FastPath.from_record(record) == path
+    older = {name: value for name, value in record.items() if name != "low_memory"}
+    assert FastPath.from_record(older) == FastPath()
+    assert FastPath.from_record({**older, "spare": True}) == path
+    assert str(path).endswith("in less memory")

@@ -9,6 +9,7 @@ from torch import nn
 from delt_engine.config import RecoverConfig
 from delt_engine.errors import CheckpointError
 from delt_engine.models.networks import build_network
+from delt_engine.recovery.folding import PreparedTeacher
 from delt_engine.recovery.memory import predict
 from delt_engine.recovery.speed import FastPath
 
@@ -23,7 +24,9 @@ def network():
 
 
 def predicted(images, fast=None, net=None):
-    return predict(net or network(), RecoverConfig(), fast or FastPath(), 8, images, CPU)
+    return predict(
+        PreparedTeacher(net or network(), (0.5,) * 3, (0.25,) * 3), RecoverConfig(), fast or FastPath(), 8, images, CPU
+    )
 
 
 def test_the_step_is_what_is_kept_and_the_gradients_beside_it():
@@ -44,7 +47,7 @@ def test_it_grows_with_the_images_and_shrinks_with_the_number_format():
 
 
 def test_resnet18_at_224_px_with_100_images_in_bfloat16_stays_under_3_gb():
-    net = build_network("resnet18", 10, image_size=224).eval()
+    net = PreparedTeacher(build_network("resnet18", 10, image_size=224).eval(), (0.5,) * 3, (0.25,) * 3)
     found = [predict(net, RecoverConfig(), fast, 224, 100, CPU).total for fast in (REDUCED, FastPath(fold=True))]
     assert 1.4e9 < found[0] < 1.8e9  # measured: 1.7e9
     assert found[1] > 1.5 * found[0]

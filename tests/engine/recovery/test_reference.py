@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny_networks import MEAN, STD, ResidualNet, batch, conv_net, teacher
+from tiny_networks import ResidualNet, batch, conv_net, prepared, teacher
 
 from delt_engine.config import RecoverConfig
 from delt_engine.recovery.batches import plan_batches
@@ -28,13 +28,10 @@ def both(method, changes, network, dtype, which=0, *, folds=True):
     config = RecoverConfig.for_method(method, **{"ipc": 6, "iterations": 20, "round_iterations": 5, **changes})
     plan = plan_batches(3, config)[which]
     _, images, labels, rows = batch(config, seed=1)
-    arguments = (images.to(dtype), labels, teacher(network).to(dtype), plan, config, rows)
-    steps = recover(*arguments, mean=MEAN, std=STD, fast=FastPath(fold=folds))
+    arguments = (images.to(dtype), labels, prepared(teacher(network).to(dtype)), plan, config, rows)
+    steps = recover(*arguments, fast=FastPath(fold=folds))
     fast = [(step.losses(), step.state.images.clone()) for step in steps]
-    plain = [
-        ((step.ce_loss, step.bn_loss, step.total_loss), step.images)
-        for step in recover_plainly(*arguments, mean=MEAN, std=STD)
-    ]
+    plain = [((step.ce_loss, step.bn_loss, step.total_loss), step.images) for step in recover_plainly(*arguments)]
     assert len(fast) == len(plain) > 0
     return fast, plain
 
@@ -75,7 +72,7 @@ def test_plain_loop_leaves_waiting_images_and_takes_its_hooks_off():
     config = RecoverConfig(ipc=6, iterations=6, round_iterations=3)
     plan, images, labels, rows = batch(config)
     network = teacher(conv_net())
-    steps = recover_plainly(images, labels, network, plan, config, rows, mean=MEAN, std=STD)
+    steps = recover_plainly(images, labels, prepared(network), plan, config, rows)
     waits = plan.joined(1)
     assert torch.equal(next(steps).images[waits:], images[waits:])
     steps.close()

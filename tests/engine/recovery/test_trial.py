@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny_networks import SIZE, conv_net, teacher
+from tiny_networks import SIZE, conv_net, prepared, teacher
 
 from delt_engine.config import RecoverConfig
 from delt_engine.recovery import trial
@@ -21,7 +21,7 @@ def rates(most: int, seconds=None, config: RecoverConfig = CONFIG, network=None,
         ends = iter([moment for each in seconds for moment in (10.0, 10.0 + each)])
         clock = {"clock": lambda: next(ends)}
     return trial.pack_rates(
-        network or teacher(conv_net()),
+        prepared(network or teacher(conv_net())),
         config,
         fast or FastPath(fold=True),
         image_size=SIZE,
