@@ -1,27 +1,36 @@
-"""Files that are whole or absent: temporary name, then rename; and the PNG strips of a run.
+"""What is written is whole or absent: one atomic writer, one store of small JSON records, one kind of file for arrays.
 
-A snapshot is one strip a class and round: image i of the class at x = i * S. S is the side of an image in pixels.
+A file is written under a temporary name beside its place and renamed, so a reader never sees half of one. Nothing
+that is stored here is run when it is read: JSON, and .npz without pickles.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import io
 import json
 import os
 import tempfile
 import time
-from collections.abc import Collection, Iterator
+import zipfile
+import zlib
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
-from delt_engine.errors import RunError
+from delt_engine.errors import DataError, DeltError, RunError
+from delt_engine.paths import home
 
-TEXT_KEY = "delt"
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    Record = TypeVar("Record", bound=DataclassInstance)
+
 _REASONS = {
     errno.ENOSPC: "there is no space left on the disk",
     errno.EDQUOT: "the disk quota is used up",
@@ -51,27 +60,42 @@ def as_run_error(path: Path, deed: str = "written") -> Iterator[None]:
         raise RunError(f"{path} cannot be {deed}: {reason(error)}.") from error
 
 
-def write_bytes(path: Path, data: bytes, *, durable: bool = False) -> None:
-    """Write a whole file or none: to a temporary name beside it, then renamed.
+def write_bytes(
+    path: Path, data: bytes, *, durable: bool = False, what: str = "", kind: type[DeltError] = RunError
+) -> None:
+    """Write a whole file or none.
 
     Args:
         path: the file; its folder is made when missing.
         data: what it shall hold.
-        durable: also ask the disk to keep it before the rename, for files that a resume depends on.
+        durable: return only when the disk has the file and its name, for files that a resume depends on.
+        what: what the sentence of an error begins with: "ranking".
+        kind: of the error.
 
     Raises:
-        RunError: the system refused; no temporary file is left.
+        RunError: the system refused, or another ``kind``; no temporary file is left.
     """
-    with as_run_error(path), _written_beside(path, data, durable=durable) as name:
-        os.replace(name, path)  # noqa: PTH105 (the tests stand in for a full disk here)
+    try:
+        with _written_beside(path, data, durable=durable) as name:
+            os.replace(name, path)  # noqa: PTH105 (the tests stand in for a full disk here)
+        if durable:
+            _sync_folder(path.parent)
+    except OSError as error:
+        sentence = f"{path} cannot be written: {reason(error)}."
+        raise kind(f"{what}: {sentence}" if what else sentence) from error
+
+
+def try_write(path: Path, data: bytes) -> bool:
+    """Write a whole file or none, and return whether the system let it: for what can be made again."""
+    try:
+        write_bytes(path, data)
+    except RunError:
+        return False
+    return True
 
 
 def create_bytes(path: Path, data: bytes) -> bool:
     """Write a whole file where none is yet; of several callers at once, one does.
-
-    Args:
-        path: the file; its folder is made when missing.
-        data: what it shall hold.
 
     Returns:
         Whether this call made the file; if not, what is there was not touched.
@@ -80,25 +104,20 @@ def create_bytes(path: Path, data: bytes) -> bool:
         RunError: the system refused; no temporary file is left.
     """
     with as_run_error(path), _written_beside(path, data) as name:
-        return _take_place(name, path)
-
-
-def _take_place(name: str, path: Path) -> bool:
-    """Give the file ``name`` the name ``path`` if that is free, and return whether it was."""
-    try:
-        os.link(name, path)  # noqa: PTH200 (the tests stand in for a disk without hard links here)
-    except FileExistsError:
-        return False
-    except OSError:  # no hard links on this disk: an empty file takes the place, and is replaced at once
         try:
-            path.touch(exist_ok=False)
+            os.link(name, path)  # noqa: PTH200 (the tests stand in for a disk without hard links here)
         except FileExistsError:
             return False
-        try:
-            os.replace(name, path)  # noqa: PTH105
-        except OSError:
-            path.unlink(missing_ok=True)  # the empty file was ours
-            raise
+        except OSError:  # no hard links on this disk: an empty file takes the place, and is replaced at once
+            try:
+                path.touch(exist_ok=False)
+            except FileExistsError:
+                return False
+            try:
+                os.replace(name, path)  # noqa: PTH105
+            except OSError:
+                path.unlink(missing_ok=True)  # the empty file was ours
+                raise
     return True
 
 
@@ -117,9 +136,19 @@ def _written_beside(path: Path, data: bytes, *, durable: bool = False) -> Iterat
         # The kernel's own stamps move every few milliseconds only, but readers tell versions by them.
         os.utime(name, ns=(time.time_ns(), time.time_ns()))
         yield name
-    finally:
+    finally:  # also when Ctrl-C comes in the middle of it
         with contextlib.suppress(OSError):
             os.unlink(name)  # noqa: PTH108
+
+
+def _sync_folder(folder: Path) -> None:
+    """Ask the disk to keep the names in a folder; systems that cannot are left alone."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def is_unfinished(name: str, of: Collection[str]) -> bool:
@@ -143,71 +172,134 @@ def check_writable(path: Path) -> None:
             pass
 
 
-def png_bytes(image_u8: np.ndarray, text: dict[str, Any] | None = None, level: int = 6) -> bytes:
-    """Encode one image.
+def read_json(path: Path) -> Any:
+    """Return what a JSON file holds; None when it is absent or damaged."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
 
-    Args:
-        image_u8: uint8 (H, W, 3).
-        text: settings embedded as JSON in a text chunk named ``delt``.
-        level: zlib level, 0 to 9; 1 is fast and good enough for what is soon replaced.
+
+@dataclass(frozen=True)
+class KeyedStore:
+    """Small JSON records in a folder of the user's home, one file a key: what was measured here and is worth knowing.
+
+    Beyond ``most`` records those written longest ago go.
     """
-    info = PngImagePlugin.PngInfo()
-    if text is not None:
-        # ASCII JSON in iTXt: older readers show it, and no viewer has to guess an encoding.
-        info.add_itxt(TEXT_KEY, json.dumps(text, sort_keys=True))
+
+    folder: str
+    most: int = 1000
+
+    def path(self, key: object) -> Path:
+        """Return the file of a key: a text is its name; anything else is named by the hash of its ``repr``."""
+        name = key if isinstance(key, str) else hashlib.sha256(repr(key).encode()).hexdigest()[:16]
+        return home() / self.folder / f"{name}.json"
+
+    def read(self, key: object) -> Any:
+        """Return the record of a key; None when it is absent or damaged."""
+        return read_json(self.path(key))
+
+    def write(self, key: object, record: Any) -> Path:
+        """Write the record of a key over what was there, and return its file.
+
+        Raises:
+            RunError: the system refuses.
+        """
+        path = self.path(key)
+        write_bytes(path, (json.dumps(record, indent=1) + "\n").encode())
+        for _, old in sorted(self._files())[: -self.most]:
+            old.unlink(missing_ok=True)
+        return path
+
+    def records(self) -> list[Any]:
+        """Return all records, those written last first; damaged ones are left out."""
+        found = [read_json(path) for _, path in sorted(self._files(), reverse=True)]
+        return [record for record in found if record is not None]
+
+    def _files(self) -> Iterator[tuple[int, Path]]:
+        for path in (home() / self.folder).glob("*.json"):
+            with contextlib.suppress(OSError):  # removed by another process just now
+                yield path.stat().st_mtime_ns, path
+
+
+def npz_bytes(arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any], *, compress: bool = True) -> bytes:
+    """Return a .npz file with plain values as JSON beside the arrays, in an array named ``about``."""
     buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(image_u8)).save(buffer, "PNG", compress_level=level, pnginfo=info)
+    save = np.savez_compressed if compress else np.savez
+    save(buffer, about=np.array(json.dumps(facts)), **arrays)
     return buffer.getvalue()
 
 
-def png_text(path: Path) -> dict[str, Any]:
-    """Return the settings embedded in an image of a run.
-
-    Raises:
-        RunError: not an image, or one without settings.
-    """
-    try:
-        with Image.open(path) as image:
-            image.load()
-            return json.loads(image.info[TEXT_KEY])
-    except OSError as error:
-        raise RunError(f"{path} cannot be read as an image: {reason(error)}.") from None
-    except (KeyError, ValueError):
-        raise RunError(f"{path} has no settings of DELT Studio in it.") from None
-
-
-def join_strip(images_u8: np.ndarray) -> np.ndarray:
-    """Lay images side by side.
+def read_npz(path: str | Path, what: str, name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Return the arrays and the plain values of a file of :func:`npz_bytes`; no values where there are none.
 
     Args:
-        images_u8: uint8 (n, S, S, 3).
-
-    Returns:
-        uint8 (S, n * S, 3).
-
-    >>> join_strip(np.zeros((3, 2, 2, 3), np.uint8)).shape
-    (2, 6, 3)
-    """
-    n, height, width, channels = images_u8.shape
-    return images_u8.transpose(1, 0, 2, 3).reshape(height, n * width, channels)  # (n, S, S, 3) -> (S, n*S, 3)
-
-
-def split_strip(strip_u8: np.ndarray) -> np.ndarray:
-    """Cut a strip into its images: uint8 (S, n * S, 3) to (n, S, S, 3)."""
-    side = strip_u8.shape[0]
-    return strip_u8.reshape(side, -1, side, 3).transpose(1, 0, 2, 3)
-
-
-def read_png(path: Path) -> np.ndarray:
-    """Read a PNG of a run as uint8 (H, W, 3).
+        path: the file.
+        what: what errors begin with: "ranking".
+        name: what the file should be: "ranking".
 
     Raises:
-        RunError: there is no such file, or it is not an image.
+        DataError: no such file, or a damaged one.
     """
     try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("RGB"))
-    except UnidentifiedImageError:
-        raise RunError(f"{path} is not an image.") from None
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        about = arrays.pop("about", np.array("{}"))
+        # scans of version 0.1.0 have the text as bytes
+        facts = json.loads(about.tobytes() if about.dtype == np.uint8 else str(about))
     except OSError as error:
-        raise RunError(f"{path} cannot be read: {reason(error)}.") from None
+        raise DataError(f"{what}: {path} cannot be read ({error.strerror or error}).") from None
+    except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error):
+        raise DataError(f"{what}: {path} is not a {name}, or is damaged.") from None
+    return arrays, facts
+
+
+def record_bytes(record: DataclassInstance, arrays: Mapping[str, type], version: int) -> bytes:
+    """Return a record as .npz.
+
+    Args:
+        record: a dataclass whose other fields are plain values, or models of pydantic.
+        arrays: its fields that are arrays, each with the type it is stored in.
+        version: of the format; :func:`load_record` takes no other.
+    """
+    facts = {field.name: getattr(record, field.name) for field in fields(record) if field.name not in arrays}
+    facts = {name: value.model_dump() if hasattr(value, "model_dump") else value for name, value in facts.items()}
+    stored = {name: np.asarray(getattr(record, name), dtype) for name, dtype in arrays.items()}
+    return npz_bytes(stored, {"format": version, **facts})
+
+
+def load_record(
+    kind: type[Record],
+    path: str | Path,
+    arrays: Mapping[str, type],
+    *,
+    what: str,
+    name: str,
+    version: int,
+    remedy: str,
+    parse: Mapping[str, Callable[[Any], Any]] | None = None,
+) -> Record:
+    """Read a record; lists among its plain fields come back as tuples.
+
+    Args:
+        kind: the dataclass.
+        path: the file.
+        arrays: its fields that are arrays.
+        what: what errors begin with: "map".
+        name: what the file should be: "map".
+        version: the only one that is read.
+        remedy: what to do about another version: "draw it again".
+        parse: makes a field of its plain value, by the field's name.
+
+    Raises:
+        DataError: no such file, or not such a record of this version.
+    """
+    found, facts = read_npz(path, what, name)
+    try:
+        if facts.pop("format") != version:
+            raise DataError(f"{what}: {path} was written by another version; {remedy}.")
+        plain = {name: tuple(value) if isinstance(value, list) else value for name, value in facts.items()}
+        plain |= {name: make(facts[name]) for name, make in (parse or {}).items()}
+        return kind(**plain, **{name: found[name] for name in arrays})
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise DataError(f"{what}: {path} is not a {name}, or is damaged.") from None

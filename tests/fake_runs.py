@@ -11,6 +11,7 @@ import numpy as np
 from delt_engine import files
 from delt_engine.config import EvaluateConfig, Experiment, RecoverConfig
 from delt_engine.config.methods import METHOD_TITLES, is_optimised
+from delt_engine.runs import strips
 from delt_engine.runs.predictions import write_predictions
 from delt_engine.runs.processes import this_process
 from delt_engine.runs.record import DatasetRecord, TeacherRecord, now
@@ -120,8 +121,8 @@ def fake_images(run: Run, class_index: int, round_number: int) -> np.ndarray:
 
 
 def write_fake_round(run: Run, class_index: int, round_number: int) -> None:
-    strip = files.join_strip(fake_images(run, class_index, round_number))
-    files.write_bytes(run.snapshot_path(class_index, round_number), files.png_bytes(strip, level=1))
+    strip = strips.join_strip(fake_images(run, class_index, round_number))
+    files.write_bytes(run.snapshot_path(class_index, round_number), strips.png_bytes(strip, level=1))
 
 
 def write_fake_events(run: Run, rounds: int) -> None:
@@ -188,7 +189,7 @@ def make_finished_run(path: Path, experiment: Experiment | None = None, **shape)
                 "start_round": schedule.start_rounds[index],
                 "iterations": schedule.image_iterations_each[index],
             }
-            files.write_bytes(run.image_path(class_index, index), files.png_bytes(image, text))
+            files.write_bytes(run.image_path(class_index, index), strips.png_bytes(image, text))
     done = schedule.image_iterations(len(run.classes))
     run.set_status(
         "finished",
@@ -212,8 +213,8 @@ def make_half_done_run(path: Path, experiment: Experiment | None = None, *, aliv
     for class_index in run.classes:
         for round_number in range(1, rounds + 1):
             write_fake_round(run, class_index, round_number)
-        strip = files.join_strip(fake_images(run, class_index, rounds + 1))
-        files.write_bytes(run.live_path(class_index), files.png_bytes(strip, level=1))
+        strip = strips.join_strip(fake_images(run, class_index, rounds + 1))
+        files.write_bytes(run.live_path(class_index), strips.png_bytes(strip, level=1))
     return run
 
 

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
+
 from delt_engine.config import RecoverConfig
 
 PNG_SHARE = 0.73
@@ -22,7 +24,7 @@ FILE_BYTES = 1000
 """What an image's PNG holds besides its pixels, mostly its settings. Ours, measured on the shipped example."""
 
 PREDICTION_BYTES = 64
-"""What is kept of the teacher's words on one image after one round. Ours, measured on the shipped example."""
+"""What is stored of the teacher's predictions for one image after one round. Ours, measured on the shipped example."""
 
 EVENTS_BYTES = 600 * 400
 """Events of a run, which are thinned out in time. Ours, measured on the shipped example."""
@@ -82,14 +84,15 @@ def fitted(points: Sequence[tuple[int, float]]) -> tuple[float, float]:
     >>> fitted([(10, 0.2), (100, 0.65)])
     (0.15, 0.005)
     """
-    mean_n = sum(n for n, _ in points) / len(points)
-    mean_s = sum(s for _, s in points) / len(points)
-    spread = sum((n - mean_n) ** 2 for n, _ in points)
-    slope = sum((n - mean_n) * (s - mean_s) for n, s in points) / spread if spread else mean_s / mean_n
+    images, seconds = np.array(points, np.float64).T
+    mean = float(seconds.mean())
+    through_zero = (0.0, mean / float(images.mean()))
+    if len(set(images)) == 1:
+        return through_zero
+    slope, fixed = (round(float(part), 9) for part in np.polyfit(images, seconds, 1))
     if slope <= 0:  # the device was not yet busy with so few images
-        return mean_s, 0.0
-    fixed = mean_s - slope * mean_n
-    return (round(fixed, 9), round(slope, 9)) if fixed > 0 else (0.0, mean_s / mean_n)
+        return mean, 0.0
+    return (fixed, slope) if fixed > 0 else through_zero
 
 
 def largest_batch(config: RecoverConfig, num_classes: int) -> int:
@@ -136,13 +139,9 @@ def best_rate(rates: Iterable[Rate], key: RateKey) -> tuple[Rate | None, bool]:
         fitting,
         key=lambda r: (r.key.image_size != key.image_size, not r.is_here, abs(r.key.batch_size - key.batch_size)),
     )
-    is_exact = chosen.key == key and chosen.is_here
-    return _at_size(chosen, key.image_size), is_exact
-
-
-def _at_size(rate: Rate, image_size: int) -> Rate:
-    factor = (image_size / rate.key.image_size) ** 2
-    return rate if factor == 1 else replace(rate, per_image_s=rate.per_image_s * factor)
+    factor = (key.image_size / chosen.key.image_size) ** 2
+    scaled = chosen if factor == 1 else replace(chosen, per_image_s=chosen.per_image_s * factor)
+    return scaled, chosen.key == key and chosen.is_here
 
 
 def predicted_bytes(
@@ -150,7 +149,7 @@ def predicted_bytes(
 ) -> int:
     """Return about how many bytes the finished run takes.
 
-    Counted are images, a strip a class and round, what the teacher says of them, and events.
+    Counted are images, a strip a class and round, the teacher's predictions, and events.
 
     Args:
         config: IPC and rounds.

@@ -4,7 +4,7 @@ The published measure is, in DELT's words, the "average cosine similarity betwee
 associated cluster centroid within the same class". A centroid is here the plain mean of the features of the class's
 images, as clusterings have it, and the features are not scaled to length 1 before it is taken; lower is more diverse.
 
-n images of d numbers each; C classes, R draws.
+n images of d numbers each; C classes, R draws, K outputs of a network.
 
 Source: DELT Sec. 1 and Fig. 2, left (a pretrained ResNet-18, ImageNet-1K, IPC 50); no code for it is published.
 Differs: the features of our ``teacher`` space are those of the run's own teacher; ``second`` takes a network that took
@@ -15,20 +15,63 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from delt_engine.analysis.features import look
-from delt_engine.analysis.similarity import SMALLEST_NORM, halves, pair_cosine, pixel_vectors
+from delt_engine.analysis.similarity import SMALLEST_NORM, halves, pair_cosine
 from delt_engine.data.pixels import normalise, to_pixels
-from delt_engine.errors import ShapeError
+from delt_engine.errors import CheckpointError, ShapeError
 
 Vectors = Callable[[np.ndarray], np.ndarray]
 """From uint8 images (n, S, S, 3) to float (n, d)."""
 
 _IMAGES_AT_ONCE = 512
+
+
+class NetworkOutputs(NamedTuple):
+    """What a network makes of n images: ``features`` float (n, d), ``probabilities`` float (n, K); on the CPU."""
+
+    features: Tensor
+    probabilities: Tensor
+
+
+@torch.no_grad()
+def network_outputs(network: nn.Module, images: Tensor, batch_size: int = 256) -> NetworkOutputs:
+    """Return features, which the network's last linear layer is given, and probabilities.
+
+    Args:
+        network: in eval mode, on the device of the images.
+        images: normalised float (n, 3, S, S).
+        batch_size: images at once.
+
+    Raises:
+        CheckpointError: the network has no linear layer.
+    """
+    layers = [module for module in network.modules() if isinstance(module, nn.Linear)]
+    if not layers:
+        raise CheckpointError("network: it has no linear layer, so there are no features before one.")
+    given: list[Tensor] = []
+    hook = layers[-1].register_forward_pre_hook(lambda _layer, inputs: given.append(inputs[0].flatten(1)))
+    try:
+        logits = [network(part) for part in images.split(batch_size)]
+    finally:
+        hook.remove()
+    return NetworkOutputs(torch.cat(given).float().cpu(), torch.cat(logits).float().softmax(dim=1).cpu())
+
+
+def network_vectors(network: nn.Module, mean: Sequence[float], std: Sequence[float]) -> Vectors:
+    """Return what turns images into a network's features.
+
+    Args:
+        network: in eval mode, on the device that is used.
+        mean: per channel of pixels in [0, 1], what the network was trained with.
+        std: likewise.
+    """
+    device: torch.device = next(network.parameters()).device
+    return lambda image_u8: network_outputs(network, normalise(to_pixels(image_u8, device), mean, std)).features.numpy()
 
 
 def centroid_cosine(vectors: np.ndarray) -> np.ndarray:
@@ -74,27 +117,6 @@ def draw_images(available: int, images: int, draws: int, *keys: int) -> np.ndarr
     return np.stack(pick)
 
 
-def network_vectors(network: nn.Module, mean: Sequence[float], std: Sequence[float]) -> Vectors:
-    """Return what turns images into the features that the network's last linear layer is given.
-
-    Args:
-        network: in eval mode, on the device that is used.
-        mean: per channel of pixels in [0, 1], what the network was trained with.
-        std: likewise.
-    """
-    device: torch.device = next(network.parameters()).device
-
-    def vectors(image_u8: np.ndarray) -> np.ndarray:
-        return look(network, normalise(to_pixels(image_u8, device), mean, std)).features.numpy()
-
-    return vectors
-
-
-def plain_vectors(mean: Sequence[float], std: Sequence[float]) -> Vectors:
-    """Return what turns images into their normalised pixels."""
-    return lambda image_u8: pixel_vectors(image_u8, mean, std)
-
-
 @dataclass(frozen=True, eq=False)
 class ClassImages:
     """The images of one class: ``read`` gives some of them, uint8 (k, S, S, 3), by index from 0 to ``available``."""
@@ -104,16 +126,7 @@ class ClassImages:
     read: Callable[[np.ndarray], np.ndarray]
 
 
-@dataclass(frozen=True)
-class DiversityProgress:
-    """How many images are looked at."""
-
-    done: int
-    total: int
-
-
-@dataclass(frozen=True, eq=False)
-class Measures:
+class Measures(NamedTuple):
     """Arrays as :class:`delt_engine.analysis.diversity_store.DiversityResult` describes them."""
 
     cosine: np.ndarray
@@ -130,7 +143,8 @@ def measure(
     draws: int = 1,
     seed: int = 0,
     is_early_late: bool = False,
-) -> Iterator[DiversityProgress | Measures]:
+    report: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Measures:
     """Measure classes one after the other; only the vectors of a few classes are held at once.
 
     Args:
@@ -140,39 +154,32 @@ def measure(
         draws: R, where a class has more than n.
         seed: of the draws.
         is_early_late: also compare the halves of a class by the order of joining; needs all images, at least 4.
-
-    Yields:
-        DiversityProgress now and then, Measures at the end.
+        report: gets how many images are done, of how many.
 
     Raises:
         ShapeError: a class has too few images.
     """
-    least = min(each.available for each in classes)
-    many = 1 if images == least == max(each.available for each in classes) else draws
-    index = np.stack([_picks(each, images, many, seed) for each in classes])
+    whole = all(each.available == images for each in classes)
+    picks = [draw_images(each.available, images, 1 if whole else draws, seed, each.class_index) for each in classes]
+    # a class with no more than n images has a single draw, also where others have several
+    index = np.stack([np.repeat(pick, max(map(len, picks)) // len(pick), axis=0) for pick in picks])
+    needed = [np.unique(pick) for pick in index]
     rows: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-    done, total = 0, sum(len(np.unique(pick)) for pick in index)
-    yield DiversityProgress(0, total)
-    for group in _groups([len(np.unique(pick)) for pick in index]):
-        read = [np.unique(index[number]) for number in group]
-        image_u8 = np.concatenate([classes[n].read(chosen) for n, chosen in zip(group, read, strict=True)])
-        features = np.split(vectors(image_u8), np.cumsum([len(chosen) for chosen in read])[:-1])
-        for number, chosen, seen in zip(group, read, features, strict=True):
-            rows.append(_of_class(seen[np.searchsorted(chosen, index[number])], is_early_late))
+    done, total = 0, sum(map(len, needed))
+    report(0, total)
+    for group in _groups([len(chosen) for chosen in needed]):
+        image_u8 = np.concatenate([classes[number].read(needed[number]) for number in group])
+        features = np.split(vectors(image_u8), np.cumsum([len(needed[number]) for number in group])[:-1])
+        for number, found in zip(group, features, strict=True):
+            rows.append(_of_class(found[np.searchsorted(needed[number], index[number])], is_early_late))
         done += len(image_u8)
-        yield DiversityProgress(done, total)
+        report(done, total)
     cosine, pairwise, compared = (np.stack([row[part] for row in rows]) for part in range(3))
-    yield Measures(cosine, index, pairwise, compared if compared.size else np.zeros((0, 2, 2)))
-
-
-def _picks(each: ClassImages, images: int, draws: int, seed: int) -> np.ndarray:
-    """Return the draws of a class, (R, n), also when this class has no more than n while others have."""
-    pick = draw_images(each.available, images, draws, seed, each.class_index)
-    return np.repeat(pick, draws, axis=0) if len(pick) < draws else pick
+    return Measures(cosine, index, pairwise, compared if compared.size else np.zeros((0, 2, 2)))
 
 
 def _groups(counts: Sequence[int]) -> Iterator[list[int]]:
-    """Yield runs of class positions that have about :data:`_IMAGES_AT_ONCE` images together."""
+    """Yield neighbouring class positions that have about :data:`_IMAGES_AT_ONCE` images together."""
     group, held = [], 0
     for number, count in enumerate(counts):
         if group and held + count > _IMAGES_AT_ONCE:

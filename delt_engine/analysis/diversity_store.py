@@ -1,27 +1,29 @@
-"""How alike the images of a class are, as it is kept: one result a run, network and space, readable without torch.
+"""How alike the images of a class are, as it is stored: one result a run, network and space, readable without torch.
 
 C classes, R draws, n images a class at once. A cosine to a centroid depends on n, since an image is a part of its own
 centroid: of n unrelated unit vectors it is about ``1 / sqrt(n)``. So two results are only compared at the same n
-(:func:`comparable`); a source with more images a class is measured on several seeded draws of n, and the mean is told.
+(:func:`comparable`); a source with more images a class is measured on several seeded draws of n, and the mean counts.
 
 Source: DELT Fig. 2, left; ours is the file.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from delt_engine.analysis.record_file import load_record, save_record
 from delt_engine.errors import DataError, ShapeError
+from delt_engine.files import load_record, record_bytes, write_bytes
 from delt_engine.paths import assets_dir, cache_dir
 
+Record = TypeVar("Record")
 FORMAT = 1
 SPACES = ("teacher", "second", "pixels")
 SPACE_TITLES = {
@@ -113,11 +115,6 @@ class DiversityResult:
         return self.cosine.mean(axis=(1, 2), dtype=np.float64)
 
     @property
-    def per_class_pairwise(self) -> np.ndarray:
-        """Mean cosine of all pairs, float64 (C,)."""
-        return self.pairwise.mean(axis=1, dtype=np.float64)
-
-    @property
     def mean(self) -> float:
         """Mean cosine to the class centroid over all classes: the published measure."""
         return float(self.per_class.mean())
@@ -125,7 +122,7 @@ class DiversityResult:
     @property
     def mean_pairwise(self) -> float:
         """Mean cosine of all pairs over all classes."""
-        return float(self.per_class_pairwise.mean())
+        return float(self.pairwise.mean(axis=1, dtype=np.float64).mean())
 
     @property
     def spread(self) -> float | None:
@@ -160,13 +157,6 @@ class DiversityResult:
         """Mean cosine of all pairs within the early and within the late half of a class, or None."""
         return self._halves(1)
 
-    def by_round(self) -> dict[int, float]:
-        """Return the mean cosine to the class centroid of the images that joined in each round; empty without."""
-        if not self.rounds:
-            return {}
-        joined = np.asarray(self.rounds)[self.index]
-        return {int(number): float(self.cosine[joined == number].mean()) for number in np.unique(joined)}
-
     def _halves(self, measure: int) -> tuple[float, float] | None:
         if not len(self.halves):
             return None
@@ -176,18 +166,25 @@ class DiversityResult:
     def summary(self) -> dict[str, Any]:
         """Return what a table or a JSON reader needs, as plain values."""
         names = ("source", "title", "method", "dataset", "ipc", "images", "draws", "space", "network", "network_title")
-        halves, pairs = self.early_late, self.early_late_pairwise
+        early, late = self.early_late or (None, None)
+        early_pairwise, late_pairwise = self.early_late_pairwise or (None, None)
+        per_class = {
+            "per_class": self.per_class,
+            "per_class_pairwise": self.pairwise.mean(axis=1, dtype=np.float64),
+        }
         return {
             **{name: getattr(self, name) for name in names},
             "cosine_similarity": self.mean,
             "pairwise_similarity": self.mean_pairwise,
             "spread": self.spread,
-            "early": halves and halves[0],
-            "late": halves and halves[1],
-            "early_pairwise": pairs and pairs[0],
-            "late_pairwise": pairs and pairs[1],
-            "per_class": dict(zip(self.class_names, self.per_class.round(6).tolist(), strict=True)),
-            "per_class_pairwise": dict(zip(self.class_names, self.per_class_pairwise.round(6).tolist(), strict=True)),
+            "early": early,
+            "late": late,
+            "early_pairwise": early_pairwise,
+            "late_pairwise": late_pairwise,
+            **{
+                name: dict(zip(self.class_names, values.round(6).tolist(), strict=True))
+                for name, values in per_class.items()
+            },
         }
 
     def save(self, path: str | Path) -> None:
@@ -196,7 +193,7 @@ class DiversityResult:
         Raises:
             DataError: the file cannot be written.
         """
-        save_record(self, path, tuple(_ARRAYS), what="diversity", version=FORMAT)
+        write_bytes(Path(path), record_bytes(self, _ARRAYS, FORMAT), what="diversity", kind=DataError)
 
     @classmethod
     def load(cls, path: str | Path) -> DiversityResult:
@@ -206,7 +203,7 @@ class DiversityResult:
             DataError: no such file, or not a result of this version.
         """
         return load_record(
-            cls, path, tuple(_ARRAYS), what="diversity", name="diversity result", version=FORMAT, remedy="measure again"
+            cls, path, _ARRAYS, what="diversity", name="diversity result", version=FORMAT, remedy="measure again"
         )
 
 
@@ -219,7 +216,7 @@ def comparable(results: Sequence[DiversityResult]) -> bool:
 def result_key(
     source_key: str, network_fingerprint: str, images: int, *, classes: Sequence[int], draws: int, seed: int
 ) -> str:
-    """Return the name under which a result is kept.
+    """Return the name under which a result is stored.
 
     Args:
         source_key: what the images are: id and finishing time of a run, names and sizes of a folder's files, ...
@@ -229,11 +226,15 @@ def result_key(
         draws: R; where all images are taken it has no part.
         seed: of the draws; likewise.
     """
-    parts = json.dumps([FORMAT, source_key, network_fingerprint, images, list(classes), draws, seed])
-    return hashlib.sha256(parts.encode()).hexdigest()[:24]
+    return short_hash([FORMAT, source_key, network_fingerprint, images, list(classes), draws, seed])
 
 
-def kept_path(key: str) -> Path:
+def short_hash(parts: Sequence[Any]) -> str:
+    """Return a name that follows from plain values."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
+
+
+def stored_path(key: str) -> Path:
     """Return where this user's result of a key is or will be."""
     return cache_dir() / "diversity" / f"{key}.npz"
 
@@ -243,12 +244,10 @@ def shipped_path(path: Path) -> Path:
     return assets_dir() / "diversity" / path.name
 
 
-def kept(key: str) -> DiversityResult | None:
-    """Return a result that was measured earlier or ships with the project, or None; a damaged file counts as none."""
-    for path in (kept_path(key), shipped_path(kept_path(key))):
-        if path.is_file():
-            try:
-                return DiversityResult.load(path)
-            except DataError:
-                continue
+def stored(key: str, load: Callable[[Path], Record]) -> Record | None:
+    """Return what was measured or drawn earlier or ships with the project, or None; a damaged file counts as none."""
+    for path in (stored_path(key), shipped_path(stored_path(key))):
+        with contextlib.suppress(DataError):
+            if path.is_file():
+                return load(path)
     return None

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from delt_engine.analysis.record_file import load_record, save_record
-from delt_engine.errors import ShapeError
+from delt_engine.errors import DataError, ShapeError
+from delt_engine.files import load_record, record_bytes, write_bytes
 
 FORMAT = 1
 POINTS = 1500
@@ -81,8 +81,8 @@ class Embedding:
         return len(self.pca)
 
     @property
-    def told(self) -> str:
-        """How many of how many images are shown, as words."""
+    def count_words(self) -> str:
+        """How many of how many images are shown."""
         total = sum(self.totals)
         return f"all {total:,} images" if len(self) == total else f"{len(self):,} of {total:,} images"
 
@@ -92,7 +92,7 @@ class Embedding:
         Raises:
             DataError: the file cannot be written.
         """
-        save_record(self, path, tuple(_ARRAYS), what="map", version=FORMAT)
+        write_bytes(Path(path), record_bytes(self, _ARRAYS, FORMAT), what="map", kind=DataError)
 
     @classmethod
     def load(cls, path: str | Path) -> Embedding:
@@ -101,7 +101,7 @@ class Embedding:
         Raises:
             DataError: no such file, or not a map of this version.
         """
-        return load_record(cls, path, tuple(_ARRAYS), what="map", name="map", version=FORMAT, remedy="draw it again")
+        return load_record(cls, path, _ARRAYS, what="map", name="map", version=FORMAT, remedy="draw it again")
 
 
 def shares(totals: Sequence[int], points: int) -> list[int]:

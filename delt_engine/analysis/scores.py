@@ -21,11 +21,11 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from delt_engine.config.settings import field_specs
+from delt_engine.config.command_line import changed_words, option_words
 from delt_engine.config.students import EvaluateConfig
 from delt_engine.data.catalogue import CATALOGUE
 from delt_engine.papers.published import here_config
@@ -35,7 +35,8 @@ PLAIN = {"mix": "none", "rand_augment": "none", "min_crop": 1.0, "flip": False, 
 """Settings of a training without augmentation."""
 
 Summary = Mapping[str, Any]
-_FREE = ("precision", "validate_every", "validate_from", "label_store")
+_STUDENT = {"recipe", "student", "student_width", "student_stem", "seeds"}
+_FREE = {"precision", "validate_every", "validate_from", "label_store"}
 """Settings that may differ between two trainings which are held against each other."""
 
 
@@ -80,14 +81,7 @@ def augmentation_robust(
 
 @dataclass(frozen=True)
 class Input:
-    """One of the evaluations a score needs.
-
-    Attributes:
-        name: what it is for the score.
-        title: in words.
-        found: the evaluation's summary, or None.
-        command: what makes it.
-    """
+    """One of the evaluations a score needs: what it is for the score, in words, its summary or None, what makes it."""
 
     name: str
     title: str
@@ -125,21 +119,12 @@ def label_robust_score(base: Summary, others: Sequence[Summary], accuracy: str =
         others: evaluations to look for the other three in.
         accuracy: ``top1_last`` or ``top1_best``.
     """
-    hard = _hard(base)
+    own = _training(base)
+    hard = own.replace(labels="hard", loss="ce")
     inputs = (
-        Input("synthetic", "This set as evaluated", base, _evaluate(base, base["source"], _own(base))),
-        Input(
-            "synthetic_hard",
-            "This set, hard labels",
-            _find(others, base, hard, source=base["source"]),
-            _evaluate(base, base["source"], hard),
-        ),
-        Input(
-            "random",
-            "Random real images, as evaluated",
-            _find(others, base, _own(base), method="random"),
-            _compare(base, _own(base)),
-        ),
+        Input("synthetic", "This set as evaluated", base, _evaluate(base, base["source"], own)),
+        _same_set("synthetic_hard", "This set, hard labels", base, others, hard),
+        _random("random", "Random real images, as evaluated", base, others, own),
         Input(
             "real_hard",
             "All real images, hard labels",
@@ -147,14 +132,8 @@ def label_robust_score(base: Summary, others: Sequence[Summary], accuracy: str =
             _evaluate(base, "real", hard),
         ),
     )
-    got = {each.name: each.found[accuracy] for each in inputs if each.found is not None}
-    parts = {}
-    if {"real_hard", "synthetic_hard"} <= set(got):
-        parts["HLR"] = (got["real_hard"] - got["synthetic_hard"]) / 100
-    if "random" in got:
-        parts["IOR"] = (got["synthetic"] - got["random"]) / 100
-    value = label_robust(**got) if len(got) == len(inputs) else None
-    return RobustScore("LRS", value, parts, inputs)
+    gaps = {"HLR": ("real_hard", "synthetic_hard"), "IOR": ("synthetic", "random")}
+    return _scored("LRS", label_robust, inputs, gaps, accuracy)
 
 
 def augmentation_robust_score(base: Summary, others: Sequence[Summary], accuracy: str = "top1_last") -> RobustScore:
@@ -165,47 +144,45 @@ def augmentation_robust_score(base: Summary, others: Sequence[Summary], accuracy
         others: evaluations to look for the other three in.
         accuracy: ``top1_last`` or ``top1_best``.
     """
-    config = _own(base)
-    plain = config.replace(**PLAIN)
+    own = _training(base)
+    plain = own.replace(**PLAIN)
     inputs = (
-        Input("synthetic", "This set, with augmentation", base, _evaluate(base, base["source"], config)),
-        Input(
-            "random",
-            "Random real images, with augmentation",
-            _find(others, base, config, method="random"),
-            _compare(base, config),
-        ),
-        Input(
-            "synthetic_plain",
-            "This set, without augmentation",
-            _find(others, base, plain, source=base["source"]),
-            _evaluate(base, base["source"], plain),
-        ),
-        Input(
-            "random_plain",
-            "Random real images, without augmentation",
-            _find(others, base, plain, method="random"),
-            _compare(base, plain),
-        ),
+        Input("synthetic", "This set, with augmentation", base, _evaluate(base, base["source"], own)),
+        _random("random", "Random real images, with augmentation", base, others, own),
+        _same_set("synthetic_plain", "This set, without augmentation", base, others, plain),
+        _random("random_plain", "Random real images, without augmentation", base, others, plain),
     )
+    gaps = {"IOR with augmentation": ("synthetic", "random"), "IOR without": ("synthetic_plain", "random_plain")}
+    return _scored("ARS", augmentation_robust, inputs, gaps, accuracy)
+
+
+def _scored(
+    name: str,
+    combine: Callable[..., float],
+    inputs: tuple[Input, ...],
+    gaps: Mapping[str, tuple[str, str]],
+    accuracy: str,
+) -> RobustScore:
     got = {each.name: each.found[accuracy] for each in inputs if each.found is not None}
-    pairs = {"IOR with augmentation": ("synthetic", "random"), "IOR without": ("synthetic_plain", "random_plain")}
-    parts = {
-        name: (got[first] - got[second]) / 100 for name, (first, second) in pairs.items() if {first, second} <= set(got)
-    }
-    value = augmentation_robust(**got) if len(got) == len(inputs) else None
-    return RobustScore("ARS", value, parts, inputs)
+    parts = {part: (got[a] - got[b]) / 100 for part, (a, b) in gaps.items() if a in got and b in got}
+    return RobustScore(name, combine(**got) if len(got) == len(inputs) else None, parts, inputs)
 
 
-def _own(base: Summary) -> EvaluateConfig:
+def _training(base: Summary) -> EvaluateConfig:
     """Return the base's training; stored labels are a replay of those on the fly."""
     config = here_config(base)
     return config.replace(labels="on-the-fly", label_store="") if config.labels == "stored" else config
 
 
-def _hard(base: Summary) -> EvaluateConfig:
-    """Return the base's training with the class itself as the label."""
-    return _own(base).replace(labels="hard", loss="ce")
+def _same_set(name: str, title: str, base: Summary, others: Sequence[Summary], config: EvaluateConfig) -> Input:
+    found = _find(others, base, config, source=base["source"])
+    return Input(name, title, found, _evaluate(base, base["source"], config))
+
+
+def _random(name: str, title: str, base: Summary, others: Sequence[Summary], config: EvaluateConfig) -> Input:
+    options = [*_data(base), *option_words(methods="random", ipc=base["ipc"]), *_options(base, config)]
+    found = _find(others, base, config, method="random")
+    return Input(name, title, found, shlex.join(["delt", "compare", *options]))
 
 
 def _find(
@@ -221,61 +198,52 @@ def _find(
     alike = ["dataset_fingerprint", "class_names", "student", "student_width", "student_stem", "image_size"]
     alike += ["ipc"] if method != "real" else []
     alike += ["teacher_fingerprint"] if config.labels != "hard" else []
-    wanted = _settings(config, any_epochs)
+    wanted = _compared(config, any_epochs)
     fits = [
         other
         for other in others
         if all(other[name] == base[name] for name in alike)
         and (source is None or other["source"] == source)
         and (method is None or other["method"] == method)
-        and _settings(here_config(other), any_epochs) == wanted
+        and _compared(here_config(other), any_epochs) == wanted
     ]
     return max(fits, key=lambda other: (other["epochs"] == config.epochs, len(other["seeds"])), default=None)
 
 
-def _settings(config: EvaluateConfig, any_epochs: bool) -> dict[str, Any]:
+def _compared(config: EvaluateConfig, any_epochs: bool) -> dict[str, Any]:
     """Return what must be equal: the settings whatever recipe they came from."""
-    aside = {"recipe", "student", "student_width", "student_stem", "seeds", *_FREE}
-    aside |= {"epochs"} if any_epochs else set()
-    values = {name: value for name, value in config.model_dump().items() if name not in aside}
+    aside = _STUDENT | _FREE | ({"epochs"} if any_epochs else set())
     if config.labels == "hard":  # temperature and the like have no effect
-        values = {n: v for n, v in values.items() if n not in ("temperature", "cross_entropy_weight")}
-    elif config.labels == "stored":
-        values["labels"] = "on-the-fly"  # a replay of the same
-    return values
+        aside |= {"temperature", "cross_entropy_weight"}
+    replayed = {"labels": "on-the-fly"} if config.labels == "stored" else {}
+    return config.model_dump(exclude=aside) | replayed
 
 
 def _evaluate(base: Summary, source: str, config: EvaluateConfig) -> str:
     data = _data(base) if source == "real" else []
-    return shlex.join(["delt", "evaluate", source, *data, *_flags(base, config)])
-
-
-def _compare(base: Summary, config: EvaluateConfig) -> str:
-    words = ["delt", "compare", *_data(base), "--methods", "random", "--ipc", str(base["ipc"])]
-    return shlex.join([*words, *_flags(base, config)])
+    return shlex.join(["delt", "evaluate", source, *data, *_options(base, config)])
 
 
 def _data(base: Summary) -> list[str]:
     """Return the options that name the data; the size only where it is not the dataset's usual one."""
     usual = CATALOGUE.get(base["dataset"])
     is_usual = usual is not None and usual.image_size == base["image_size"]
-    return ["--dataset", base["dataset"], *([] if is_usual else ["--image-size", str(base["image_size"])])]
+    return option_words(dataset=base["dataset"], image_size=None if is_usual else base["image_size"])
 
 
-def _flags(base: Summary, config: EvaluateConfig) -> list[str]:
+def _options(base: Summary, config: EvaluateConfig) -> list[str]:
     """Return the options that set a training: recipe, what differs from it, student and seeds."""
     recipe = "hard" if config.labels == "hard" and base["recipe"] in ("delt", "hard") else base["recipe"]
     plain = EvaluateConfig.for_recipe(recipe).at_size(base["image_size"])
-    words = ["--recipe", recipe, "--epochs", str(config.epochs), "--student", base["student"]]
-    words += ["--student-width", f"{base['student_width']:g}"] if base["student_width"] not in (None, 1.0) else []
-    words += ["--student-stem", base["student_stem"]] if base["student_stem"] not in (None, "auto") else []
-    for spec in field_specs(EvaluateConfig):
-        value = getattr(config, spec.name)
-        is_aside = spec.name in ("recipe", "student", "student_width", "student_stem", "seeds", "epochs")
-        if is_aside or value == getattr(plain, spec.name) or value is None:
-            continue
-        if spec.kind == "bool":
-            words += [spec.flag if value else spec.flag.replace("--", "--no-", 1)]
-        else:
-            words += [spec.flag, f"{value:g}" if isinstance(value, float) else str(value)]
-    return [*words, *(["--seeds", str(len(base["seeds"]))] if len(base["seeds"]) > 1 else [])]
+    width, stem, seeds = base["student_width"], base["student_stem"], len(base["seeds"])
+    return [
+        *option_words(
+            recipe=recipe,
+            epochs=config.epochs,
+            student=base["student"],
+            student_width=None if width == 1 else width,
+            student_stem=None if stem == "auto" else stem,
+        ),
+        *changed_words(config, plain, without=_STUDENT | {"epochs"}),
+        *option_words(seeds=seeds if seeds > 1 else None),
+    ]

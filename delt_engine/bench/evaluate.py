@@ -16,12 +16,11 @@ from delt_engine.bench.harness import Measured, Report, Side, each_case, measure
 from delt_engine.bench.plain_students import train_as_published
 from delt_engine.config import EvaluateConfig
 from delt_engine.data.catalogue import load_dataset
-from delt_engine.models.networks import build_network
 from delt_engine.models.teachers import load_teacher
-from delt_engine.seeding import generator, seeded
+from delt_engine.seeding import generator
 from delt_engine.training.draws import draw_epoch
 from delt_engine.training.image_table import ImageTable, real
-from delt_engine.training.students import evaluate
+from delt_engine.training.students import evaluate, initial_student
 
 BATCH = 50
 
@@ -72,7 +71,8 @@ def side_by_side(
 ) -> tuple[float, float, float]:
     """Return the seconds of both trainings, and how far their mean losses are apart."""
     draws = draw_epoch(config, len(table), table.image_size, seed=seed, epoch=1)
-    plain = train_as_published(_student(table, config, seed).to(device), teacher, table, config, draws, device)
+    network = initial_student(config, table, seed).to(device).train()
+    plain = train_as_published(network, teacher, table, config, draws, device)
     fast = evaluate(table, table, teacher, config, seed=seed, device=str(device))
     losses, steps = [float(next(plain))], [next(fast)]  # the libraries prepare themselves
     sides = [Side(lambda _: losses.append(next(plain))), Side(lambda _: steps.append(next(fast)))]
@@ -80,16 +80,3 @@ def side_by_side(
     fast.close()
     gap = abs(sum(map(float, losses)) / len(losses) - steps[-1].loss)
     return sum(sides[0].seconds), sum(sides[1].seconds), gap
-
-
-def _student(table: ImageTable, config: EvaluateConfig, seed: int) -> nn.Module:
-    """Return the student that the engine begins with."""
-    with seeded(generator(seed, "student-weights").initial_seed(), torch.device("cpu")):
-        network = build_network(
-            config.student,
-            len(table.class_names),
-            width=config.student_width,
-            stem=config.student_stem,
-            image_size=table.image_size,
-        )
-    return network.train()

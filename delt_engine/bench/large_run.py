@@ -9,6 +9,7 @@ import numpy as np
 from delt_engine import files
 from delt_engine.config import Experiment, RecoverConfig
 from delt_engine.patches.selection import Patch, SelectedImage, write_selection
+from delt_engine.runs import strips
 from delt_engine.runs.processes import this_process
 from delt_engine.runs.record import DatasetRecord, TeacherRecord, now
 from delt_engine.runs.store import Run
@@ -83,13 +84,13 @@ def _write_strips(run: Run) -> None:
     for number in range(ROUNDS + 1):
         joined = schedule.joined(number) if number else 0
         images[:joined] = draw.integers(0, 256, images[:joined].shape, dtype=np.uint8)
-        files.write_bytes(run.snapshot_path(0, number), files.png_bytes(files.join_strip(images), level=1))
-    strips = [run.snapshot_path(0, number) for number in range(ROUNDS + 1)]
+        files.write_bytes(run.snapshot_path(0, number), strips.png_bytes(strips.join_strip(images), level=1))
+    paths = [run.snapshot_path(0, number) for number in range(ROUNDS + 1)]
     for class_index in run.classes[1:]:
         folder = run.snapshot_path(class_index, 0).parent
         folder.mkdir(parents=True)
-        for strip in strips:
-            (folder / strip.name).hardlink_to(strip)
+        for path in paths:
+            (folder / path.name).hardlink_to(path)
 
 
 def _write_events(run: Run) -> None:

@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from delt_engine.data.resize import square_box
+from delt_engine.data.decode import square_box
 
 
 class PlainImages(Dataset):

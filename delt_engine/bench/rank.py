@@ -26,7 +26,7 @@ from delt_engine.bench.harness import Measured, Report, Side, each_case, measure
 from delt_engine.bench.plain_rank import PlainImages, rank_as_published
 from delt_engine.config import RankConfig
 from delt_engine.data.dataset import ArrayImages, Dataset, DatasetSpec, ImageSet
-from delt_engine.data.loader import FileImages
+from delt_engine.data.folder import FileImages
 from delt_engine.models.networks import build_network
 from delt_engine.patches.ranking import Ranking, RankProgress, rank
 from delt_engine.patches.scoring import RankTiming

@@ -17,6 +17,7 @@ from pathlib import Path
 from statistics import median
 
 from delt_engine.bench.harness import Measured, Report, start
+from delt_engine.config.command_line import option_words
 from delt_engine.errors import RunError
 from delt_engine.runs.store import Run
 
@@ -81,12 +82,24 @@ def command(ranks: int, of: int, out: Path, device: str, *, quick: bool) -> list
 
     names = load_dataset("photos").spec.class_names[: max(of, CLASSES // of * of)]
     iterations = QUICK_ITERATIONS if quick else ITERATIONS
-    flags = "--no-early-late --pack 1 --live-seconds 0 --snapshot-classes 0 --no-teacher-check --quiet"
-    return [
-        *("recover", "--dataset", "photos", "--classes", ",".join(names), "--ipc", str(IPC), "--batch-size", str(IPC)),
-        *("--mi", str(iterations), "--ri", str(iterations // 4), *flags.split()),
-        *("--device", device, "--ranks", str(ranks), "--out", str(out)),
-    ]
+    options = option_words(
+        dataset="photos",
+        classes=tuple(names),
+        ipc=IPC,
+        batch_size=IPC,
+        mi=iterations,
+        ri=iterations // 4,
+        early_late=False,
+        pack=1,
+        live_seconds=0,
+        snapshot_classes=0,
+        teacher_check=False,
+        device=device,
+        ranks=ranks,
+        out=out,
+        quiet=True,
+    )
+    return ["recover", *options]
 
 
 def _run(out: Path, ranks: int, of: int, device: str, quick: bool) -> Run:

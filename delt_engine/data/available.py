@@ -15,11 +15,11 @@ from typing import Literal
 
 from filelock import FileLock
 
-from delt_engine.data.cache import write_file
 from delt_engine.data.catalogue import CATALOGUE, CatalogueEntry, find_entry, image_folder, where_it_goes
 from delt_engine.data.downloads import DOWNLOADS, is_fetched, what_to_put_where
 from delt_engine.data.scan import is_scanned
 from delt_engine.errors import DataError
+from delt_engine.files import read_json, write_bytes
 from delt_engine.paths import home
 
 State = Literal["ready", "unread", "download", "missing"]
@@ -62,10 +62,7 @@ def place_of(name: str) -> Place:
 
 def known_folders() -> tuple[str, ...]:
     """Return the folders this user added, in the order they were added; a damaged list counts as empty."""
-    try:
-        listed = json.loads(_list_path().read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return ()
+    listed = read_json(_list_path())
     return tuple(path for path in listed if isinstance(path, str)) if isinstance(listed, list) else ()
 
 
@@ -96,8 +93,7 @@ def _change(change: Callable[[tuple[str, ...]], tuple[str, ...]]) -> None:
     home().mkdir(parents=True, exist_ok=True)
     with FileLock(f"{_list_path()}.lock"):
         listed = change(known_folders())
-        if not write_file(_list_path(), json.dumps(list(listed), indent=1).encode("utf-8")):
-            raise DataError(f"folders: {_list_path()} cannot be written; the disk is full or may not be written.")
+        write_bytes(_list_path(), json.dumps(list(listed), indent=1).encode(), what="folders", kind=DataError)
 
 
 def _list_path() -> Path:

@@ -7,7 +7,6 @@ two processes that write the same folder one wins and both read the same. Whoeve
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import tempfile
 import time
@@ -49,7 +48,12 @@ def store_arrays(key: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.nda
     try:
         for name, array in kept.items():
             np.save(made / f"{name}.npy", array, allow_pickle=False)
-        _move_into_place(made, folder, tuple(kept))
+        try:
+            made.rename(folder)
+        except OSError:  # one stands there already: it is kept if it is whole
+            if open_arrays(key, tuple(kept)) is None:
+                shutil.rmtree(folder, ignore_errors=True)
+                made.rename(folder)
     except OSError:  # disk full, folder read-only: the arrays in memory do as well
         return kept
     finally:
@@ -62,35 +66,6 @@ def cached_arrays(
 ) -> dict[str, np.ndarray]:
     """Return the arrays kept under ``key``, building and keeping them when they are not there."""
     return open_arrays(key, names) or store_arrays(key, build())
-
-
-def write_file(path: Path, content: bytes) -> bool:
-    """Write a file by a temporary name and a rename; False when the disk refuses."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, made = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    except OSError:
-        return False
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(made).replace(path)
-    except OSError:
-        return False
-    finally:  # also when Ctrl-C comes in the middle of it; renamed it is not there any more
-        with contextlib.suppress(OSError):
-            Path(made).unlink()
-    return True
-
-
-def _move_into_place(made: Path, folder: Path, names: tuple[str, ...]) -> None:
-    """Rename a whole folder; where one stands already, keep it if it is whole and replace it if not."""
-    try:
-        made.rename(folder)
-    except OSError:
-        if open_arrays(folder.name, names) is None:
-            shutil.rmtree(folder, ignore_errors=True)
-            made.rename(folder)
 
 
 def _remove_abandoned(parent: Path) -> None:

@@ -1,19 +1,30 @@
 """What is a dataset here: two sets of labelled images, the table row that describes them, and what was left out.
 
 Shapes: n images asked for, N images in a set, S side of the square images in pixels, H x W native size.
-Everything is uint8 numpy; ``data/tensors.py`` makes torch tensors of it.
+Everything is uint8 numpy; :mod:`delt_engine.data.pixels` makes torch tensors of it.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from delt_engine.data.resize import resize_box, square_box
+from delt_engine.data.decode import resize_box, square_box
 from delt_engine.errors import DataError
+
+Channels = tuple[float, float, float]
+
+Report = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and of how much."""
+
+SAMPLE_BYTES = 64 * 2**20
+"""Pixels looked at, in bytes; evenly spaced images of a larger set give the same four digits."""
+
+MIN_STD = 0.01
+"""Smallest standard deviation returned, so that a set of one flat colour can still be divided by it."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +40,8 @@ class DatasetSpec:
     num_classes: int
     class_names: tuple[str, ...]
     image_size: int
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: Channels
+    std: Channels
     train_size: int
     test_size: int
     description: str
@@ -60,6 +71,11 @@ class ImageSet(ABC):
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the pixels at S only need to be copied."""
+        return False
 
     @abstractmethod
     def original(self, index: int) -> np.ndarray:
@@ -158,9 +174,14 @@ class ArrayImages(ImageSet):
         self._checked([index])
         return self._images.shape[1], self._images.shape[2]
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether the images are stored at S."""
+        return self._images.shape[1:3] == (self.image_size, self.image_size)
+
     def pixels(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         """Return images at S; those stored at S are only copied. See :meth:`ImageSet.pixels`."""
-        if self._images.shape[1:3] == (self.image_size, self.image_size):
+        if self.is_ready:
             return np.asarray(self._images[self._checked(indices)])
         return super().pixels(indices)
 
@@ -198,3 +219,62 @@ class Dataset:
             return names.index(name)
         shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
         raise DataError(f"classes: {name!r} given, but {self.spec.name} has {shown}.")
+
+
+def dataset_of_arrays(
+    spec: DatasetSpec, arrays: Mapping[str, np.ndarray], fingerprint: str, *, counted_by_class: bool = False
+) -> Dataset:
+    """Return a dataset whose images lie in arrays, named such as "train/cat/00012".
+
+    Args:
+        spec: its table row; the sizes of the splits are filled in.
+        arrays: ``train`` and ``test``, uint8 (N, H, W, 3), ``train_labels`` and ``test_labels``, (N,).
+        fingerprint: of the dataset.
+        counted_by_class: whether numbers begin anew with each class; the images then lie class by class, as many each.
+    """
+    sets = []
+    for split in ("train", "test"):
+        labels = np.array(arrays[f"{split}_labels"], dtype=np.int64)
+        each = len(labels) // spec.num_classes if counted_by_class else len(labels)
+        names = [f"{split}/{spec.class_names[label]}/{i % each:05d}" for i, label in enumerate(labels.tolist())]
+        sets.append(ArrayImages(arrays[split], labels, names, spec.image_size))
+    train, test = sets
+    spec = replace(spec, train_size=len(train), test_size=len(test))
+    return Dataset(spec, train, test, fingerprint, counts={"used": len(train) + len(test)})
+
+
+def channel_statistics(pixels: np.ndarray) -> tuple[Channels, Channels]:
+    """Return mean and standard deviation per channel over all images and places.
+
+    Args:
+        pixels: uint8 (n, H, W, 3).
+
+    Returns:
+        (mean, std) of pixels in [0, 1], rounded to four digits; std at least :data:`MIN_STD`.
+
+    Raises:
+        DataError: there are no pixels.
+
+    >>> channel_statistics(np.array([[[[0, 51, 255], [255, 51, 255]]]], dtype=np.uint8))
+    ((0.5, 0.2, 1.0), (0.5, 0.01, 0.01))
+    """
+    if pixels.size == 0:
+        raise DataError("pixels: none given, but mean and standard deviation need at least one image.")
+    levels = np.arange(256) / 255
+    counts = np.stack([np.bincount(pixels[..., channel].reshape(-1), minlength=256) for channel in range(3)])
+    shares = counts / counts.sum(axis=1, keepdims=True)  # (3, 256)
+    mean = shares @ levels
+    std = np.sqrt(np.maximum(shares @ levels**2 - mean**2, 0))
+    return _rounded(mean), _rounded(np.maximum(std, MIN_STD))
+
+
+def statistics_of(images: ImageSet) -> tuple[Channels, Channels]:
+    """Return mean and standard deviation of a set at its own image size, from evenly spaced images if it is large."""
+    most = max(1, SAMPLE_BYTES // (images.image_size**2 * 3))
+    step = max(1, -(-len(images) // most))
+    return channel_statistics(images.pixels(np.arange(0, len(images), step)))
+
+
+def _rounded(values: np.ndarray) -> Channels:
+    red, green, blue = (round(float(value), 4) for value in values)
+    return red, green, blue

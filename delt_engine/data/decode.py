@@ -1,4 +1,4 @@
-"""Reading one image file, however odd: what comes out is always uint8 RGB, or one reason why not.
+"""Reading one image file, however odd, and resizing it: what comes out is uint8 RGB, or one reason why not.
 
 Grey, 16-bit, palette, CMYK, alpha and EXIF-rotated pictures are all turned into what a person would see; alpha lies
 on white. What cannot be read raises :class:`UnreadableImage` with a short reason and nothing else.
@@ -98,8 +98,45 @@ def read_rgb(path: str | Path) -> np.ndarray:
     return np.asarray(decode(path).picture)
 
 
+def decode_square(path: str | Path, image_size: int) -> tuple[np.ndarray, int, int, Trait]:
+    """Return one file's pixels at S, uint8 (S, S, 3), its native height and width, and its traits.
+
+    Raises:
+        UnreadableImage: the file cannot be used.
+    """
+    decoded = decode(path, enough=image_size)
+    square = resize_box(decoded.picture, square_box(decoded.picture.height, decoded.picture.width), image_size)
+    return square, decoded.height, decoded.width, decoded.traits
+
+
+def square_box(height: int, width: int) -> tuple[float, float, float, float]:
+    """Return the largest centred square of an image as (top, left, height, width).
+
+    >>> square_box(4, 10)
+    (0.0, 3.0, 4, 4)
+    """
+    side = min(height, width)
+    return (height - side) / 2, (width - side) / 2, side, side
+
+
+def resize_box(image: np.ndarray | Image.Image, box: tuple[float, ...], image_size: int) -> np.ndarray:
+    """Cut a box out of an image and resize it to a square, bicubic and antialiased: the one way of all parts.
+
+    Args:
+        image: uint8 (H, W, 3), or an RGB picture.
+        box: top, left, height, width in pixels.
+        image_size: S.
+
+    Returns:
+        uint8 (S, S, 3).
+    """
+    top, left, height, width = (float(value) for value in box)
+    picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
+    edges = (left, top, left + width, top + height)
+    return np.asarray(picture.resize((image_size, image_size), Image.Resampling.BICUBIC, box=edges))
+
+
 def _convert(opened: Image.Image, enough: int | None) -> Decoded:
-    """Decode the pixels of an opened file and turn them into RGB."""
     width, height = opened.size
     if width * height > MAX_MEGAPIXELS * 1_000_000:
         raise UnreadableImage(f"{width} x {height} pixels is more than {MAX_MEGAPIXELS} megapixels")
@@ -130,7 +167,6 @@ def _upright(picture: Image.Image) -> tuple[Image.Image, int]:
 
 
 def _to_rgb(picture: Image.Image) -> tuple[Image.Image, Trait]:
-    """Return the picture as RGB, and what it was."""
     mode = picture.mode
     if mode == "RGB" and "transparency" not in picture.info:
         return picture, Trait(0)
@@ -145,15 +181,10 @@ def _to_rgb(picture: Image.Image) -> tuple[Image.Image, Trait]:
     if mode == "CMYK":
         traits |= Trait.CMYK
     if mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in picture.info:
-        return _on_white(picture), traits | Trait.ALPHA
+        layer = picture.convert("RGBA")
+        white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, layer).convert("RGB"), traits | Trait.ALPHA
     return picture.convert("RGB"), traits
-
-
-def _on_white(picture: Image.Image) -> Image.Image:
-    """Return the picture laid on white."""
-    layer = picture.convert("RGBA")
-    white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
-    return Image.alpha_composite(white, layer).convert("RGB")
 
 
 def _eight_bits(values: np.ndarray, is_sixteen: bool) -> np.ndarray:
@@ -169,7 +200,6 @@ def _eight_bits(values: np.ndarray, is_sixteen: bool) -> np.ndarray:
 
 
 def _reason(error: Exception) -> str:
-    """Say in a few words why a file cannot be used."""
     if isinstance(error, UnidentifiedImageError):
         return "not an image that can be read"
     if isinstance(error, Image.DecompressionBombError):

@@ -1,13 +1,16 @@
 """Any folder of images as a dataset: ``train/<class>/...`` with a test folder, or ``<class>/...`` alone.
 
 Without a test folder a fifth of every class is set aside, chosen by a hash of the file names, so that the choice is
-the same everywhere and hardly moves when files are added. Odd files are used or reported, never fatal.
+the same everywhere and hardly moves when files are added. Odd files are used or reported, never fatal. Pixels are
+decoded when asked for, or kept where they are not too many.
+
+Shapes: M listed files, N images of a split, n of them asked for, S side of the square images in pixels.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,15 +18,11 @@ import numpy as np
 from PIL import Image
 
 from delt_engine.data.cache import cached_arrays, open_arrays, store_arrays
-from delt_engine.data.dataset import Dataset, DatasetSpec, SkippedFile
-from delt_engine.data.decode import Trait, formats
+from delt_engine.data.dataset import Channels, Dataset, DatasetSpec, ImageSet, Report, SkippedFile, statistics_of
+from delt_engine.data.decode import Trait, UnreadableImage, decode_square, formats, read_rgb, resize_box
 from delt_engine.data.layout import Listing, list_files
-from delt_engine.data.loader import FileImages
-from delt_engine.data.scan import Scan, scan_files, scan_pixels
-from delt_engine.data.statistics import Channels, statistics_of
+from delt_engine.data.scan import Scan, in_threads, scan_files, scan_pixels
 from delt_engine.errors import DataError
-
-Report = Callable[[str, int, int], None]
 
 MAX_KEPT_BYTES = 2**30
 """Decoded pixels up to this size are kept; larger sets are decoded when asked for."""
@@ -53,6 +52,100 @@ class FolderTraits:
     class_titles: tuple[tuple[str, str], ...] = ()
 
 
+class FileImages(ImageSet):
+    """One split of a folder of images.
+
+    Args:
+        root: the folder.
+        names: N paths relative to it.
+        labels: (N,) class indices.
+        sizes: int (N, 2), native height and width.
+        image_size: S.
+        kept: uint8 (M, S, S, 3) decoded pixels of all files of the folder, if they were kept.
+        rows: int (N,), where in ``kept`` each image lies.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        names: Sequence[str],
+        labels: np.ndarray,
+        sizes: np.ndarray,
+        image_size: int,
+        kept: np.ndarray | None = None,
+        rows: np.ndarray | None = None,
+    ) -> None:
+        super().__init__(labels, names, image_size)
+        self._root = Path(root)
+        self._sizes = sizes
+        self._kept = kept
+        self._rows = rows
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the pixels at S are kept, so that nothing is decoded for them."""
+        return self._kept is not None
+
+    def original(self, index: int) -> np.ndarray:
+        """Decode one image at native size, uint8 (H, W, 3).
+
+        Raises:
+            DataError: the file has gone or changed since the dataset was loaded.
+        """
+        return self._read(int(self._checked([index])[0]), read_rgb)
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Return the native (height, width) of one image in pixels."""
+        height, width = self._sizes[self._checked([index])[0]].tolist()
+        return height, width
+
+    def pixels(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Return images at S, from the kept pixels if there are any. See :meth:`ImageSet.pixels`."""
+        checked = self._checked(indices)
+        if self._kept is not None:
+            return np.asarray(self._kept[self._rows[checked]])
+        out = np.empty((len(checked), self.image_size, self.image_size, 3), dtype=np.uint8)
+
+        def fill(rows: np.ndarray) -> None:
+            for row in rows.tolist():
+                out[row] = self._read(int(checked[row]), lambda path: decode_square(path, self.image_size)[0])
+
+        for _ in in_threads(fill, np.arange(len(checked))):
+            pass
+        return out
+
+    def crops(self, indices: Sequence[int] | np.ndarray, boxes: np.ndarray) -> np.ndarray:
+        """Cut boxes out of images at native size; crops of one image that follow each other decode it once."""
+        checked = self._checked(indices)
+        boxes = self._checked_boxes(checked, boxes)
+        groups = np.split(np.arange(len(checked)), np.flatnonzero(np.diff(checked)) + 1)
+        out = np.empty((len(checked), self.image_size, self.image_size, 3), dtype=np.uint8)
+
+        def cut(numbers: np.ndarray) -> None:
+            for rows in (groups[number] for number in numbers.tolist()):
+                index = int(checked[rows[0]])
+                image = self.original(index)
+                for row in rows.tolist():
+                    try:
+                        out[row] = resize_box(image, tuple(boxes[row]), self.image_size)
+                    except ValueError:
+                        raise self._gone(index, "it is another picture") from None
+
+        for _ in in_threads(cut, np.arange(len(groups) if len(checked) else 0)):
+            pass
+        return out
+
+    def _read(self, index: int, read: Callable[[Path], np.ndarray]) -> np.ndarray:
+        try:
+            return read(self._root / self.names[index])
+        except UnreadableImage as error:
+            raise self._gone(index, str(error)) from None
+
+    def _gone(self, index: int, reason: str) -> DataError:
+        path = self._root / self.names[index]
+        return DataError(f"dataset: {path} cannot be read any more ({reason}); load the dataset again to leave it out.")
+
+
 def load_folder(
     root: str | Path, image_size: int | None = None, known: FolderTraits | None = None, report: Report | None = None
 ) -> Dataset:
@@ -70,13 +163,28 @@ def load_folder(
     root = Path(root).expanduser().absolute()
     known = known or FolderTraits(root.name or "folder", root.name or "Folder")
     listing = list_files(root)
-    _check_class_count(root, listing, known)
+    if known.num_classes not in (None, len(listing.class_names)):
+        raise DataError(
+            f"dataset: {known.name} has {known.num_classes} classes, but {root} holds {len(listing.class_names)} class "
+            f"folders; give the folder's path instead of the name to use it as it is."
+        )
     size = image_size or known.image_size or usual_size(root, listing)
     fingerprint = listing.fingerprint(size)
     scan, kept = _scan(root, listing, size, fingerprint, report)
     is_test = _split(root, listing, scan)
-    train, test = (_image_set(root, listing, scan, size, kept, rows) for rows in (~is_test, is_test))
-    mean, std = (known.mean, known.std) if known.mean and known.std else _measured(train, fingerprint)
+    sets = []
+    for wanted in (~is_test, is_test):
+        rows = np.flatnonzero(wanted & scan.is_usable)
+        sizes = np.stack([scan.heights[rows], scan.widths[rows]], axis=1)
+        names = [listing.names[row] for row in rows]
+        sets.append(FileImages(root, names, listing.labels[rows], sizes, size, kept, rows))
+    train, test = sets
+    mean, std = known.mean, known.std
+    if mean is None or std is None:
+        measured = cached_arrays(
+            f"{fingerprint}-statistics", ("statistics",), lambda: {"statistics": np.array(statistics_of(train))}
+        )
+        mean, std = (tuple(row) for row in measured["statistics"].tolist())
     titles = dict(known.class_titles)
     spec = DatasetSpec(
         name=known.name,
@@ -91,8 +199,12 @@ def load_folder(
         test_size=len(test),
         description=known.description or f"Images in {root}.",
     )
-    skipped = tuple(SkippedFile(path, reason) for path, reason in _skipped(listing, scan))
-    return Dataset(spec, train, test, fingerprint, skipped, _counts(listing, scan, len(skipped)), str(root))
+    skipped = [SkippedFile(listing.names[row], scan.reasons[row]) for row in sorted(scan.reasons)]
+    skipped += [SkippedFile(path, reason) for path, reason in listing.refused]
+    used = scan.is_usable
+    odd = {str(trait.name).lower(): int(((scan.traits & trait) != 0)[used].sum()) for trait in Trait}
+    counts = {"used": int(used.sum()), "skipped": len(skipped), "ignored": listing.ignored, **odd}
+    return Dataset(spec, train, test, fingerprint, tuple(skipped), counts, str(root))
 
 
 def usual_size(root: Path, listing: Listing) -> int:
@@ -124,14 +236,6 @@ def set_aside(names: list[str], share: float = TEST_SHARE, seed: int = _SPLIT_SE
     return sorted(names, key=lambda name: (key[name], name))[: max(1, round(share * len(names)))]
 
 
-def _check_class_count(root: Path, listing: Listing, known: FolderTraits) -> None:
-    if known.num_classes is not None and len(listing.class_names) != known.num_classes:
-        raise DataError(
-            f"dataset: {known.name} has {known.num_classes} classes, but {root} holds {len(listing.class_names)} class "
-            f"folders; give the folder's path instead of the name to use it as it is."
-        )
-
-
 def _scan(
     root: Path, listing: Listing, size: int, fingerprint: str, report: Report | None
 ) -> tuple[Scan, np.ndarray | None]:
@@ -145,15 +249,6 @@ def _scan(
     return scan, store_arrays(fingerprint, {"pixels": pixels})["pixels"]
 
 
-def _measured(train: FileImages, fingerprint: str) -> tuple[Channels, Channels]:
-    """Return mean and standard deviation of the train images, kept for the next time."""
-    arrays = cached_arrays(
-        f"{fingerprint}-statistics", ("statistics",), lambda: {"statistics": np.array(statistics_of(train))}
-    )
-    mean, std = (tuple(row) for row in arrays["statistics"].tolist())
-    return mean, std
-
-
 def _split(root: Path, listing: Listing, scan: Scan) -> np.ndarray:
     """Return bool (M,): which files are test; made here when the folder has no test images.
 
@@ -165,7 +260,12 @@ def _split(root: Path, listing: Listing, scan: Scan) -> np.ndarray:
     for label, name in enumerate(listing.class_names):
         rows = np.flatnonzero((listing.labels == label) & is_usable & ~listing.is_test)
         if len(rows) == 0:
-            raise DataError(_no_images(root, name, label, listing, scan))
+            files = np.flatnonzero((listing.labels == label) & ~listing.is_test)
+            first = next((row for row in files.tolist() if row in scan.reasons), None)
+            why = "" if first is None else f" ({listing.names[first]}: {scan.reasons[first]})"
+            raise DataError(
+                f"classes: {name!r} has no usable image among its {len(files)} files for training in {root}{why}."
+            )
         if not listing.has_split:
             chosen = set(set_aside([listing.names[row] for row in rows]))
             is_test[[row for row in rows if listing.names[row] in chosen]] = True
@@ -174,31 +274,3 @@ def _split(root: Path, listing: Listing, scan: Scan) -> np.ndarray:
             f"dataset: {root} leaves no image to test on; add a test folder, or at least two images to some class."
         )
     return is_test
-
-
-def _no_images(root: Path, name: str, label: int, listing: Listing, scan: Scan) -> str:
-    """Say that a class has no usable image, and what was wrong with the first of its files."""
-    rows = [row for row in np.flatnonzero((listing.labels == label) & ~listing.is_test) if int(row) in scan.reasons]
-    why = f" ({listing.names[rows[0]]}: {scan.reasons[int(rows[0])]})" if rows else ""
-    return f"classes: {name!r} has no usable image among its {len(rows)} files for training in {root}{why}."
-
-
-def _image_set(
-    root: Path, listing: Listing, scan: Scan, size: int, kept: np.ndarray | None, wanted: np.ndarray
-) -> FileImages:
-    """Return the usable images among the wanted rows."""
-    rows = np.flatnonzero(wanted & scan.is_usable)
-    sizes = np.stack([scan.heights[rows], scan.widths[rows]], axis=1)
-    return FileImages(root, [listing.names[row] for row in rows], listing.labels[rows], sizes, size, kept, rows)
-
-
-def _skipped(listing: Listing, scan: Scan) -> list[tuple[str, str]]:
-    """Return (path, reason) of every file that cannot be used, in order of the listing."""
-    return [(listing.names[row], scan.reasons[row]) for row in sorted(scan.reasons)] + list(listing.refused)
-
-
-def _counts(listing: Listing, scan: Scan, skipped: int) -> dict[str, int]:
-    """Count the files: used, skipped, ignored by their name, and used ones by what was odd about them."""
-    used = scan.is_usable
-    odd = {str(trait.name).lower(): int(((scan.traits & trait) != 0)[used].sum()) for trait in Trait}
-    return {"used": int(used.sum()), "skipped": skipped, "ignored": listing.ignored, **odd}

@@ -9,11 +9,7 @@ Shapes: M listed files, S side of the kept pixels.
 from __future__ import annotations
 
 import hashlib
-import io
-import json
 import os
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,15 +17,15 @@ from pathlib import Path
 
 import numpy as np
 
-from delt_engine.data.cache import datasets_dir, write_file
-from delt_engine.data.decode import Trait, UnreadableImage, decode
+from delt_engine.data.cache import datasets_dir
+from delt_engine.data.dataset import Report
+from delt_engine.data.decode import UnreadableImage, decode, decode_square
 from delt_engine.data.layout import Listing
-from delt_engine.data.resize import resize_box, square_box
-
-Report = Callable[[str, int, int], None]
+from delt_engine.errors import DataError
+from delt_engine.files import npz_bytes, read_npz, try_write
 
 _CHUNK = 64
-"""Files a thread takes at a time."""
+"""Files a thread takes at a time, at most."""
 
 _FORMAT = 1
 """Number of the scan file's format."""
@@ -65,7 +61,7 @@ class Scan:
 
 
 def worker_count() -> int:
-    """Return how many threads decode at a time: one a core that this process may use, at most 16."""
+    """Return how many threads or processes decode at a time: one a core that this process may use, at most 16."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(16, allowed)
 
@@ -101,24 +97,13 @@ def scan_pixels(
     return scan, pixels
 
 
-def decode_square(path: str | Path, image_size: int) -> tuple[np.ndarray, int, int, Trait]:
-    """Return one file's pixels at S, its native height and width, and its traits.
-
-    Raises:
-        UnreadableImage: the file cannot be used.
-    """
-    decoded = decode(path, enough=image_size)
-    picture = decoded.picture
-    square = resize_box(picture, square_box(picture.height, picture.width), image_size)
-    return square, decoded.height, decoded.width, decoded.traits
-
-
 def in_threads(work: Callable[[np.ndarray], None], rows: np.ndarray) -> Iterator[int]:
     """Run ``work`` on chunks of ``rows`` in threads and yield how many rows are done, in order.
 
     Leaving the loop early drops the chunks that have not begun.
     """
-    chunks = [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]
+    step = max(1, min(_CHUNK, -(-len(rows) // worker_count())))
+    chunks = [rows[start : start + step] for start in range(0, len(rows), step)]
     pool = ThreadPoolExecutor(max_workers=min(worker_count(), max(1, len(chunks))))
     done = 0
     try:
@@ -132,7 +117,6 @@ def in_threads(work: Callable[[np.ndarray], None], rows: np.ndarray) -> Iterator
 def _look_at(
     root: str | Path, listing: Listing, scan: Scan, rows: np.ndarray, pixels: np.ndarray | None, report: Report | None
 ) -> None:
-    """Decode the files of ``rows`` and fill in the scan, and the pixels when asked for."""
     folder = str(root)
 
     def look(chunk: np.ndarray) -> None:
@@ -160,45 +144,40 @@ def is_scanned(root: str | Path) -> bool:
 
 
 def _scan_path(root: str | Path) -> Path:
-    """Return the file that keeps what is known about a folder's files."""
     name = hashlib.sha256(str(Path(root).absolute()).encode("utf-8", "surrogateescape")).hexdigest()[:16]
     return datasets_dir() / "scans" / f"{name}.npz"
 
 
 def _write_scan(root: str | Path, listing: Listing, scan: Scan) -> None:
     """Keep a scan; a disk that refuses costs only a slower second load."""
-    buffer = io.BytesIO()
-    about = {"format": _FORMAT, "reasons": {str(row): reason for row, reason in scan.reasons.items()}}
-    np.savez(
-        buffer,
-        names=np.frombuffer("\0".join(listing.names).encode(), dtype=np.uint8),
-        about=np.frombuffer(json.dumps(about).encode(), dtype=np.uint8),
-        stamps=np.stack([listing.sizes, listing.mtimes]),
-        heights=scan.heights,
-        widths=scan.widths,
-        traits=scan.traits,
-    )
-    write_file(_scan_path(root), buffer.getvalue())
+    arrays = {
+        "names": np.frombuffer("\0".join(listing.names).encode(), dtype=np.uint8),
+        "stamps": np.stack([listing.sizes, listing.mtimes]),
+        "heights": scan.heights,
+        "widths": scan.widths,
+        "traits": scan.traits,
+    }
+    facts = {"format": _FORMAT, "reasons": {str(row): reason for row, reason in scan.reasons.items()}}
+    try_write(_scan_path(root), npz_bytes(arrays, facts, compress=False))
 
 
 def _read_scan(root: str | Path, listing: Listing) -> Scan:
     """Return what an earlier scan knows about the listed files that have not changed since."""
     scan = Scan.empty(len(listing.names))
     try:
-        with np.load(_scan_path(root), allow_pickle=False) as kept:
-            names = kept["names"].tobytes().decode().split("\0")
-            about = json.loads(kept["about"].tobytes().decode())
-            stamps, heights, widths, traits = (kept[name] for name in ("stamps", "heights", "widths", "traits"))
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error):
+        stored, facts = read_npz(_scan_path(root), "scan", "scan")
+    except DataError:
         return scan
-    if about.get("format") != _FORMAT:
+    if facts.get("format") != _FORMAT:
         return scan
+    names = stored["names"].tobytes().decode().split("\0")
+    stamps, heights, widths, traits = (stored[name] for name in ("stamps", "heights", "widths", "traits"))
     old = _old_rows(names, stamps, listing)
     found = np.flatnonzero(old >= 0)
     scan.heights[found], scan.widths[found] = heights[old[found]], widths[old[found]]
     scan.traits[found] = traits[old[found]]
     scan.is_known[found] = True
-    reasons = {int(row): reason for row, reason in about["reasons"].items()}
+    reasons = {int(row): reason for row, reason in facts["reasons"].items()}
     if reasons:
         scan.reasons = {int(new): reasons[int(old[new])] for new in found if int(old[new]) in reasons}
     return scan

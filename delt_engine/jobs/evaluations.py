@@ -10,9 +10,9 @@ from typing import Any
 from delt_engine.config import EvaluateConfig, Experiment
 from delt_engine.errors import ConfigError
 from delt_engine.jobs import start
-from delt_engine.runs.examples import example_runs
 from delt_engine.runs.sources import Source, find_source
 from delt_engine.runs.store import Run, list_runs
+from delt_engine.runs.titles import example_runs
 
 
 @dataclass(frozen=True)

@@ -6,18 +6,19 @@ Finished runs count as measurements of what they ran.
 
 from __future__ import annotations
 
-import hashlib
-import json
+import contextlib
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
-from delt_engine import files
 from delt_engine.analysis.cost import Rate, RateKey, largest_batch
 from delt_engine.config import Experiment
+from delt_engine.files import KeyedStore
 from delt_engine.jobs.worker import device_lock_name
-from delt_engine.paths import home, runs_dir
+from delt_engine.paths import runs_dir
 from delt_engine.runs.store import Run
+
+_RATES = KeyedStore("rates")
 
 
 def rate_key(experiment: Experiment, num_classes: int, teacher: str, image_size: int) -> RateKey:
@@ -39,21 +40,15 @@ def keep_rate(rate: Rate) -> Path:
     Raises:
         RunError: the disk refuses.
     """
-    digest = hashlib.sha256(repr((rate.key, rate.device_name)).encode()).hexdigest()[:16]
-    path = home() / "rates" / f"{digest}.json"
-    files.write_bytes(path, (json.dumps(asdict(rate), indent=2) + "\n").encode())
-    return path
+    return _RATES.write((rate.key, rate.device_name), asdict(rate))
 
 
 def kept_rates() -> list[Rate]:
     """Return the measurements that are kept, newest first; what cannot be read is left out."""
     found = []
-    for path in (home() / "rates").glob("*.json"):
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
+    for values in _RATES.records():
+        with contextlib.suppress(TypeError, KeyError):
             found.append(Rate(**{**values, "key": RateKey(**values["key"])}))
-        except (OSError, ValueError, TypeError, KeyError):
-            continue
     return sorted(found, key=lambda rate: rate.name, reverse=True)
 
 

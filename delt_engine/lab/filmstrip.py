@@ -64,7 +64,9 @@ def film_strip(lanes: Sequence[FilmLane], moments: Sequence[int], columns: int =
         for column, at in enumerate(chosen):
             picture.paste(_enlarged(lane.frames[at], scale), (label + column * cell, y))
             _write(draw, (label + column * cell, y + side + 2), lane.captions[at], _FAINT)
-    return _png(picture)
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", compress_level=6)
+    return buffer.getvalue()
 
 
 def animation(
@@ -151,19 +153,9 @@ def _enlarged(image_u8: np.ndarray, scale: int) -> Image.Image:
     return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
 
 
-def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(_FONT)
-
-
 def _width(text: str) -> int:
-    return round(_font().getlength(text))
+    return round(ImageFont.load_default(_FONT).getlength(text))
 
 
 def _write(draw: ImageDraw.ImageDraw, place: tuple[int, int], text: str, colour: tuple[int, int, int]) -> None:
-    draw.text(place, text, fill=colour, font=_font())
-
-
-def _png(picture: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", compress_level=6)
-    return buffer.getvalue()
+    draw.text(place, text, fill=colour, font=ImageFont.load_default(_FONT))

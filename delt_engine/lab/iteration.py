@@ -1,7 +1,8 @@
 """One iteration of recovery taken apart: crop, forward, the two loss terms, gradient, Adam's step, clip.
 
-The loop itself keeps none of this. Its state before an iteration is enough to repeat the iteration step by step; a
-test holds the outcome to what the loop does. n images of a batch have joined, K classes.
+The loop itself stores none of this. Its state before an iteration is enough to repeat the iteration step by step; a
+test holds the outcome to what the loop does. :func:`stages_of` makes pictures and numbers of it for one image.
+n images of a batch have joined, K classes.
 
 Source: DELT Eq. 7-8; :mod:`delt_engine.recovery.loop`.
 """
@@ -16,13 +17,19 @@ import torch
 from torch import Tensor, nn
 
 from delt_engine.config import RecoverConfig
-from delt_engine.data.pixels import value_bounds
+from delt_engine.data.pixels import denormalise, to_u8, value_bounds
+from delt_engine.lab.material import STAGES, StagesRecord
+from delt_engine.models.bn_layers import bn_layers
+from delt_engine.models.teachers import Teacher
 from delt_engine.recovery.augment import apply_crop, crop_bounds
 from delt_engine.recovery.batches import BatchPlan, clock
 from delt_engine.recovery.curriculum import learning_rate_at
 from delt_engine.recovery.folding import PreparedTeacher
 from delt_engine.recovery.loop import ADAM_EPS, BatchState
 from delt_engine.recovery.objective import objective
+
+TOP = 3
+"""Classes named of the forward pass."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +92,7 @@ def take_apart(
     mean: Sequence[float],
     std: Sequence[float],
 ) -> TakenApart:
-    """Repeat the iteration that follows ``state`` and keep every stage; ``state`` is not changed.
+    """Repeat the iteration that follows ``state`` and return every stage; ``state`` is not changed.
 
     Args:
         state: the loop's, before the iteration; some image must have joined.
@@ -160,3 +167,78 @@ def signed_u8(values: Tensor) -> tuple[np.ndarray, np.ndarray]:
     shown = 127.5 * (1 + values / scale.clamp_min(1e-12).view(-1, 1, 1, 1))
     image_u8 = shown.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
     return image_u8.contiguous().cpu().numpy(), scale.cpu().numpy()
+
+
+def stages_of(
+    iterations: Sequence[TakenApart], place: int, class_index: int, teacher: Teacher, config: RecoverConfig
+) -> tuple[tuple[StagesRecord, ...], np.ndarray]:
+    """Return the iterations of one image as records and as a sheet.
+
+    Args:
+        iterations: taken apart; those in which the image has not joined are left out.
+        place: of the image in its batch.
+        class_index: its class.
+        teacher: names of the classes and statistics.
+        config: the weight of the BatchNorm term.
+
+    Returns:
+        Records, and tiles uint8 (rows, stages, S, S, 3), columns as in :data:`delt_engine.lab.material.STAGES`.
+    """
+    shown = [apart for apart in iterations if place < len(apart.before)]
+    size = teacher.card.image_size
+    tiles = np.zeros((max(1, len(shown)), len(STAGES), size, size, 3), np.uint8)
+    records = []
+    for row, apart in enumerate(shown):
+        tiles[row], scales = _pictures(apart, place, teacher)
+        records.append(_record(apart, place, row, class_index, scales, teacher, config))
+    return tuple(records), tiles
+
+
+def _pictures(apart: TakenApart, place: int, teacher: Teacher) -> tuple[np.ndarray, dict[str, float]]:
+    """Return the stages uint8 (stages, S, S, 3), and what full colour stands for in the signed ones."""
+    card, here = teacher.card, slice(place, place + 1)
+    pictures, scales = {}, {}
+    for name, images in {"before": apart.before, "crop": apart.crops, "after": apart.after}.items():
+        pictures[name] = to_u8(denormalise(images[here], card.mean, card.std))[0]
+    for name in ("ce_gradient", "bn_gradient", "gradient", "update"):
+        image_u8, scale = signed_u8(getattr(apart, name)[here])
+        pictures[name], scales[name] = image_u8[0], float(f"{scale[0]:.4g}")
+    mask = apart.clipped[place].any(dim=0).cpu().numpy()
+    pictures["clipped"] = np.repeat((255 * mask).astype(np.uint8)[..., None], 3, axis=2)
+    return np.stack([pictures[name] for name in STAGES]), scales
+
+
+def _record(
+    apart: TakenApart,
+    place: int,
+    row: int,
+    class_index: int,
+    scales: dict[str, float],
+    teacher: Teacher,
+    config: RecoverConfig,
+) -> StagesRecord:
+    names = teacher.card.class_names
+    best = apart.probabilities[place].topk(min(TOP, len(names)))
+    top, left, height, width, flip = apart.crop_row[:5]
+    std = torch.tensor(teacher.card.std, device=apart.update.device).view(-1, 1, 1)
+    step = (apart.after - apart.before)[place] * std * 255
+    return StagesRecord(
+        row=row,
+        iteration=apart.iteration,
+        round_number=apart.round_number,
+        joined=len(apart.before),
+        learning_rate=apart.learning_rate,
+        crop_min=apart.crop_scale[0],
+        crop=(top, left, height, width),
+        is_flipped=bool(flip),
+        top=tuple((names[int(c)], round(float(p), 4)) for p, c in zip(best.values, best.indices, strict=True)),
+        true_class_prob=round(float(apart.probabilities[place, class_index]), 4),
+        ce_image=round(float(apart.ce_each[place]), 4),
+        ce_loss=round(float(apart.ce_loss), 4),
+        bn_loss=round(float(apart.bn_loss), 4),
+        bn_weight=config.r_bn,
+        bn_layers=len(bn_layers(teacher.network)),
+        scales=scales,
+        mean_update=round(float(step.abs().mean()), 3),
+        clipped_percent=round(100 * float(apart.clipped[place].float().mean()), 2),
+    )

@@ -7,7 +7,10 @@ side of an image in pixels, P the number of moments on the timeline; tiles stand
 - ``stages``: one row an iteration taken apart, one column a stage of :data:`STAGES`.
 - ``halves``: the class before the first and after the last iteration, one column an image in the order of joining.
 
-Nothing here needs torch; :mod:`delt_engine.lab.recording` makes the material.
+Nothing here needs torch; :mod:`delt_engine.lab.recording` makes the material. :func:`own_time` counts the schedules
+of the run from when an image joins: both run over the whole of MI, so a late image meets them where they stand by then.
+
+Source: ours; the schedules are DELT Table 8b (one cosine over MI) and CDA Algorithm 1 (crop curriculum).
 """
 
 from __future__ import annotations
@@ -22,10 +25,13 @@ import numpy as np
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from delt_engine.config import RecoverConfig, SelectConfig
+from delt_engine.config import RecoverConfig, SelectConfig, Settings
+from delt_engine.config.settings import setting
 from delt_engine.errors import ConfigError, DataError
-from delt_engine.patches.ranking import write_whole
+from delt_engine.files import write_bytes
 from delt_engine.paths import assets_dir, home
+from delt_engine.recovery.batches import clock
+from delt_engine.recovery.curriculum import crop_scale_at, learning_rate_at
 
 SCHEMA_VERSION = 1
 STAGES = ("before", "crop", "ce_gradient", "bn_gradient", "gradient", "update", "clipped", "after")
@@ -35,20 +41,12 @@ AFTER_START = (2, 5)
 """Further moments after each start: the first steps are the largest."""
 
 
-@dataclass(frozen=True)
-class LabPlan:
-    """What a lab shows.
+class LabPlan(Settings):
+    """What a lab shows; ``taken_apart`` is where in the run an iteration is shown step by step, as shares of MI."""
 
-    Args:
-        patches: patches of each class that get a film, the first ones to join.
-        start_rounds: rounds in which the twins of a patch join.
-        every: iterations between two moments of the timeline.
-        taken_apart: where in the run an iteration is shown step by step, as shares of MI.
-    """
-
-    patches: int = 2
-    start_rounds: tuple[int, ...] = (1, 3, 5, 8)
-    every: int = 10
+    patches: int = setting(1, "Patches of each class that are shown, the first ones to join.", ge=1)
+    start_rounds: tuple[int, ...] = setting((1, 3, 5, 8), "Rounds in which the twins of a patch join.")
+    every: int = setting(10, "Iterations between two moments of the timeline.", ge=1)
     taken_apart: tuple[float, ...] = (0.05, 0.5, 0.9)
 
     def check(self, config: RecoverConfig) -> None:
@@ -65,19 +63,58 @@ class LabPlan:
                 f"start_rounds: {list(self.start_rounds)} given, but they must begin with 1 and end at {rounds} at "
                 f"most, as MI = {config.iterations} and RI = {config.round_iterations} make {rounds} rounds."
             )
-        if not 1 <= self.patches <= config.ipc:
+        if self.patches > config.ipc:
             raise ConfigError(f"patches: {self.patches} given, but 1 to ipc = {config.ipc} of a class can be shown.")
         if config.ipc < 4:
             raise ConfigError(f"ipc: {config.ipc} given, but comparing an early and a late half needs at least 4.")
-        if not 1 <= self.every <= config.iterations:
+        if self.every > config.iterations:
             raise ConfigError(f"every: {self.every} given, but it must be between 1 and MI = {config.iterations}.")
 
     def moments(self, config: RecoverConfig) -> tuple[int, ...]:
-        """Return the completed iterations at which images are kept: 0, MI, every few, and right after each start."""
+        """Return the completed iterations at which images are stored: 0, MI, every few, and right after each start."""
         starts = [(number - 1) * config.round_iterations for number in self.start_rounds]
         extra = {start + gap for start in starts for gap in (0, *AFTER_START)}
         last = config.iterations
         return tuple(sorted({*range(0, last, self.every), last, *(at for at in extra if at <= last)}))
+
+
+@dataclass(frozen=True)
+class OwnTime:
+    """Schedules of one image: at its own iteration ``iterations[i]``, from 0 to its last."""
+
+    iterations: tuple[int, ...]
+    learning_rates: tuple[float, ...]
+    smallest_crops: tuple[float, ...]
+
+
+def own_time(config: RecoverConfig, start_round: int, points: int = 60) -> OwnTime:
+    """Return the schedules that an image meets which joins in ``start_round``.
+
+    Args:
+        config: of the run.
+        start_round: from 1.
+        points: how many iterations are listed at most, evenly spread, the first and the last among them.
+
+    Raises:
+        ConfigError: the run has no such round.
+
+    >>> late = own_time(RecoverConfig(), 8)
+    >>> late.iterations[-1], round(late.learning_rates[0], 4), round(late.smallest_crops[0], 3)
+    (499, 0.0095, 0.115)
+    """
+    rounds = config.schedule.num_rounds
+    if not 1 <= start_round <= rounds:
+        raise ConfigError(f"start_round: {start_round} given, but the run has rounds 1 to {rounds}.")
+    first = (start_round - 1) * config.round_iterations
+    last = config.iterations - first - 1
+    own = sorted({round(at * last / max(1, points - 1)) for at in range(points)})
+    times = [clock(first + iteration, config) for iteration in own]
+    limits = (config.curriculum, config.milestone, config.min_crop, config.max_crop)
+    return OwnTime(
+        tuple(own),
+        tuple(learning_rate_at(*time, config.learning_rate) for time in times),
+        tuple(crop_scale_at(*time, *limits)[0] for time in times),
+    )
 
 
 class _Record(BaseModel):
@@ -266,8 +303,8 @@ def write_lab(folder: str | Path, record: LabRecord, sheets: Mapping[str, np.nda
     folder = Path(folder).expanduser().absolute()
     folder.mkdir(parents=True, exist_ok=True)
     for name, tiles in sheets.items():
-        write_whole("lab", folder / name, sheet_png(tiles))
-    write_whole("lab", folder / "lab.json", record.model_dump_json().encode())
+        write_bytes(folder / name, sheet_png(tiles), what="lab", kind=DataError)
+    write_bytes(folder / "lab.json", record.model_dump_json().encode(), what="lab", kind=DataError)
     return Lab(folder, record)
 
 

@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import os
 import pickle
-import uuid
 import warnings
 import zipfile
 from collections import OrderedDict
@@ -28,6 +26,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from delt_engine.errors import CheckpointError
+from delt_engine.files import write_bytes
 from delt_engine.models.card import CARD_KEY, SUFFIX, TeacherCard
 
 State = dict[str, Tensor]
@@ -53,18 +52,7 @@ def save_teacher(path: str | Path, network: nn.Module, card: TeacherCard) -> Pat
     state = {key: value.detach().cpu().contiguous().clone() for key, value in network.state_dict().items()}
     card = replace(card, name=path.name.removesuffix(SUFFIX), fingerprint=weights_fingerprint(state))
     data = safetensors.torch.save(state, metadata={CARD_KEY: card.to_json()})
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        raise CheckpointError(f"teacher: {path} cannot be written ({error.strerror}).") from None
-    finally:
-        _remove(part)
+    write_bytes(path, data, durable=True, what="teacher", kind=CheckpointError)
     return path
 
 
@@ -188,11 +176,3 @@ def _unwrap(content: Any) -> State:
 
 def _shape(value: Tensor) -> str:
     return "x".join(map(str, value.shape)) or "one number"
-
-
-def _remove(path: Path) -> None:
-    """Remove a file if it is there; a disk that refuses even that has been named already."""
-    try:
-        path.unlink(missing_ok=True)
-    except OSError:
-        return

@@ -9,22 +9,22 @@ found only after the last stage.
 
 from __future__ import annotations
 
-import json
+import contextlib
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 from typing import Literal
 
-from delt_engine.data.cache import write_file
 from delt_engine.data.catalogue import find_entry
 from delt_engine.data.dataset import DatasetSpec
+from delt_engine.errors import RunError
+from delt_engine.files import KeyedStore
 from delt_engine.models.card import TeacherCard
-from delt_engine.paths import home
 
 Level = Literal["good", "warning", "bad", "unknown"]
 
 MOST_OFF = 2.0
 """Points below the reference from which a teacher is off."""
 
+_CHECKS = KeyedStore("checks")
 _ALIKE = 0.02  # mean and std, of pixels in [0, 1], that differ by less are the same statistics rounded otherwise
 
 
@@ -64,24 +64,23 @@ class Health:
     reference_origin: str = ""
 
 
-def keep_check(record: CheckRecord) -> bool:
-    """Keep what was measured; False when the disk refuses.
+def keep_check(record: CheckRecord) -> None:
+    """Keep what was measured, if the disk lets us.
 
     A check of fewer images does not replace one of more: the same weights on the same images give the same answers.
     """
     known = find_check(record.teacher_fingerprint, record.dataset_fingerprint)
-    if known is not None and known.sample > record.sample:
-        return True
-    path = _path(record.teacher_fingerprint, record.dataset_fingerprint)
-    return write_file(path, json.dumps(asdict(record), indent=1).encode("utf-8"))
+    if known is None or known.sample <= record.sample:
+        with contextlib.suppress(RunError):
+            _CHECKS.write(f"{record.teacher_fingerprint}-{record.dataset_fingerprint}", asdict(record))
 
 
 def find_check(teacher_fingerprint: str, dataset_fingerprint: str) -> CheckRecord | None:
     """Return what was measured last of these weights on these images, or None; a damaged file counts as none."""
+    values = _CHECKS.read(f"{teacher_fingerprint}-{dataset_fingerprint}")
     try:
-        values = json.loads(_path(teacher_fingerprint, dataset_fingerprint).read_text(encoding="utf-8"))
         return CheckRecord(**{field.name: values[field.name] for field in fields(CheckRecord)})
-    except (OSError, ValueError, KeyError, TypeError):
+    except (KeyError, TypeError):
         return None
 
 
@@ -182,7 +181,3 @@ def _off(check: CheckRecord, reference: float, origin: str) -> str:
         f"{check.accuracy:.1f} % measured, {reference:.1f} % {origin}. First suspect: class order? Then other mean and "
         "std, another stem or image size, other test images."
     )
-
-
-def _path(teacher_fingerprint: str, dataset_fingerprint: str) -> Path:
-    return home() / "checks" / f"{teacher_fingerprint}-{dataset_fingerprint}.json"

@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from delt_engine.config.command_line import option_words
 from delt_engine.errors import CheckpointError
 from delt_engine.models.card import SUFFIX, TeacherCard, read_card, teacher_files
 from delt_engine.paths import assets_dir, home
@@ -61,8 +62,8 @@ def command(dataset: str, image_size: int, teacher_network: str = "") -> str:
     """Return the command that trains a second network and puts it where it is found."""
     network = _OTHER if teacher_network == NETWORK else NETWORK
     out = second_dir() / f"{Path(dataset).name}-{network}-{image_size}px{SUFFIX}"
-    words = ["delt", "squeeze", "--dataset", dataset, "--image-size", str(image_size), "--network", network]
-    return shlex.join([*words, "--out", str(out)])
+    options = option_words(dataset=dataset, image_size=image_size, network=network, out=out)
+    return shlex.join(["delt", "squeeze", *options])
 
 
 def _cards() -> Iterator[tuple[Path, TeacherCard]]:

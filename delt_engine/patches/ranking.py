@@ -15,12 +15,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import itertools
 import json
 import math
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -31,11 +28,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from delt_engine.config import RankConfig
-from delt_engine.data.cache import write_file
-from delt_engine.data.resize import square_box
+from delt_engine.data.decode import square_box
 from delt_engine.errors import CheckpointError, DataError, ShapeError
-from delt_engine.patches.partial import PartialScores
-from delt_engine.patches.scoring import Patches, RankProgress, Scorer, scored
+from delt_engine.files import load_record, record_bytes, try_write, write_bytes
+from delt_engine.patches.scoring import PartialScores, Patches, RankProgress, Scorer, scored
 from delt_engine.paths import assets_dir, cache_dir
 
 if TYPE_CHECKING:
@@ -121,7 +117,7 @@ class Ranking:
         Raises:
             DataError: the file cannot be written.
         """
-        write_whole("ranking", Path(path), self._packed())
+        write_bytes(Path(path), record_bytes(self, _ARRAYS, FORMAT), what="ranking", kind=DataError)
 
     @classmethod
     def load(cls, path: str | Path) -> Ranking:
@@ -130,31 +126,16 @@ class Ranking:
         Raises:
             DataError: no such file, or not a ranking.
         """
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                about = json.loads(str(stored["about"]))
-                arrays = {name: stored[name] for name in _ARRAYS}
-            if about.pop("format") != FORMAT:
-                raise DataError(f"ranking: {path} was written by another version; rank again.")
-            about["config"] = RankConfig(**about["config"])
-            about["class_names"] = tuple(about["class_names"])
-            about["classes"] = None if about["classes"] is None else tuple(about["classes"])
-            return cls(**arrays, **about)
-        except OSError as error:
-            raise DataError(f"ranking: {path} cannot be read ({error.strerror or error}).") from None
-        except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error):
-            raise DataError(f"ranking: {path} is not a ranking, or is damaged.") from None
-
-    def _packed(self) -> bytes:
-        """Return the content of the .npz file."""
-        about = {"format": FORMAT, "config": self.config.model_dump()}
-        for name in ("dataset", "dataset_fingerprint", "teacher", "teacher_fingerprint", "image_size", "class_names"):
-            about[name] = getattr(self, name)
-        about |= {"seed": self.seed, "classes": self.classes}
-        buffer = io.BytesIO()
-        arrays = {name: getattr(self, name).astype(dtype) for name, dtype in _ARRAYS.items()}
-        np.savez_compressed(buffer, about=np.array(json.dumps(about)), **arrays)
-        return buffer.getvalue()
+        return load_record(
+            cls,
+            path,
+            _ARRAYS,
+            what="ranking",
+            name="ranking",
+            version=FORMAT,
+            remedy="rank again",
+            parse={"config": lambda values: RankConfig(**values)},
+        )
 
 
 def ranking_key(
@@ -202,18 +183,7 @@ def partial_path(key: str) -> Path:
 
 def keep_ranking(ranking: Ranking) -> bool:
     """Put a ranking where :func:`cached_ranking` finds it; False when the disk refuses."""
-    return write_file(cache_dir() / "rankings" / f"{ranking.key}.npz", ranking._packed())
-
-
-def write_whole(what: str, path: Path, content: bytes) -> None:
-    """Write a file that others may read as well, whole or not at all.
-
-    Raises:
-        DataError: the disk refuses.
-    """
-    if not write_file(path, content):
-        raise DataError(f"{what}: {path} cannot be written; the disk is full or the folder may not be written.")
-    path.chmod(0o644)
+    return try_write(cache_dir() / "rankings" / f"{ranking.key}.npz", record_bytes(ranking, _ARRAYS, FORMAT))
 
 
 def keyed_rng(seed: int, stage: str, *keys: int) -> np.random.Generator:
@@ -273,7 +243,7 @@ def rank(
 ) -> Iterator[RankProgress | Ranking]:
     """Score the patches of the training images, batch by batch.
 
-    A few batches of pixels are in memory at most: one is scored while the next are being read.
+    A few batches of pixels are in memory at most: one is scored while processes read the next.
 
     Args:
         dataset: whose training images are scored.
@@ -284,7 +254,7 @@ def rank(
         classes: score only these; all when None.
         kept: a file that keeps scores until all are there; a ranking that was stopped goes on from it, and is to
             the bit what it would have been.
-        workers: processes that decode files; as many as pay when None.
+        workers: processes that read the pixels; as many as pay when None.
         share: (number, of how many): score this share of the patches only, in the batches in which all would be; see
             :func:`shares` and :func:`joined`.
 
@@ -298,19 +268,25 @@ def rank(
 
     Source: DELT Sec. 3; data_selection.py ``rank``.
     """
-    _check_classes(dataset, teacher, classes)
-    train = dataset.train
+    spec, card, train = dataset.spec, teacher.card, dataset.train
+    if card.num_classes != spec.num_classes:
+        raise CheckpointError(
+            f"teacher: {card.name} knows {card.num_classes} classes, but {spec.name} has {spec.num_classes}."
+        )
+    for class_index in () if classes is None else classes:
+        if not 0 <= class_index < spec.num_classes:
+            raise DataError(f"classes: {class_index} given, but {spec.name} has classes 0 to {spec.num_classes - 1}.")
     images = np.flatnonzero(np.isin(train.labels, classes)) if classes is not None else np.arange(len(train.labels))
     if not len(images):
-        raise DataError(f"dataset: {dataset.spec.name} has no training images of the classes asked for.")
+        raise DataError(f"dataset: {spec.name} has no training images of the classes asked for.")
     images = images[_share(len(images), config, share)]
     indices = np.repeat(images, max(1, config.crops))
     chosen = None if classes is None else tuple(sorted({int(c) for c in classes}))
-    key = ranking_key(dataset.fingerprint, teacher.card.fingerprint, config, seed, chosen)
-    scorer = Scorer(teacher, dataset.spec.num_classes, device)
+    key = ranking_key(dataset.fingerprint, card.fingerprint, config, seed, chosen)
+    scorer = Scorer(teacher, spec.num_classes, device)
     name = f"{key} {share} {config.batch_size} {scorer.device} {metadata.version('torch')}"
     scores = PartialScores(kept, name, len(indices), config.batch_size)
-    patches = Patches(train, images, config.crops, partial(_boxes_of, train, images, config=config, seed=seed))
+    patches = Patches(train, images, config.crops, partial(_boxes_of, train, config, seed))
     try:
         yield from scored(patches, scores, scorer, config.batch_size, workers)
     finally:
@@ -320,13 +296,13 @@ def rank(
         crop_box=scores.boxes,
         label=train.labels[indices],
         true_class_prob=scores.probs,
-        dataset=dataset.spec.name,
+        dataset=spec.name,
         dataset_fingerprint=dataset.fingerprint,
-        teacher=teacher.card.name,
-        teacher_fingerprint=teacher.card.fingerprint,
-        image_size=dataset.spec.image_size,
+        teacher=card.name,
+        teacher_fingerprint=card.fingerprint,
+        image_size=spec.image_size,
         config=config,
-        class_names=tuple(dataset.spec.class_names),
+        class_names=tuple(spec.class_names),
         seed=int(seed),
         classes=chosen,
     )
@@ -362,21 +338,5 @@ def _unit(config: RankConfig) -> int:
     return math.lcm(config.batch_size, crops) // crops
 
 
-def _check_classes(dataset: Dataset, teacher: Teacher, classes: Sequence[int] | None) -> None:
-    """Refuse a teacher of another number of classes, and classes that are not there."""
-    spec, card = dataset.spec, teacher.card
-    if card.num_classes != spec.num_classes:
-        raise CheckpointError(
-            f"teacher: {card.name} knows {card.num_classes} classes, but {spec.name} has {spec.num_classes}."
-        )
-    for class_index in () if classes is None else classes:
-        if not 0 <= class_index < spec.num_classes:
-            raise DataError(f"classes: {class_index} given, but {spec.name} has classes 0 to {spec.num_classes - 1}.")
-
-
-def _boxes_of(train: ImageSet, images: np.ndarray, part: slice, *, config: RankConfig, seed: int) -> np.ndarray:
-    """Return the boxes of some patches, int (n, 4); an image that straddles two batches is drawn in both."""
-    each = max(1, config.crops)
-    first, last = part.start // each, -(-part.stop // each)
-    drawn = [patch_boxes(*train.size(int(i)), config, seed, int(i)) for i in images[first:last]]
-    return np.concatenate(drawn)[part.start - first * each : part.stop - first * each]
+def _boxes_of(train: ImageSet, config: RankConfig, seed: int, images: np.ndarray) -> np.ndarray:
+    return np.concatenate([patch_boxes(*train.size(int(i)), config, seed, int(i)) for i in images])

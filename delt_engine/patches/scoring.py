@@ -1,27 +1,28 @@
 """How patches stream through the teacher: read ahead, copied, scored, and where the time goes.
 
-While one batch is scored the next ones are being read, by processes where files have to be decoded and there are
-cores for it. No more than some batches of pixels are in memory, whatever the number of images. On CUDA pixels are
-copied from pinned memory.
+Worker processes read the next patches while the teacher scores a batch (:mod:`delt_engine.data.loader`), so no more
+than some batches of pixels are in memory, whatever the number of images. On CUDA they are copied from pinned memory.
+Scores of a ranking that is not finished are kept on the disk, so that it goes on where it was stopped.
 
-Nothing of torch is imported before the first batch is scored.
+Nothing of torch is imported before the first batch is scored. M is the number of patches.
 """
 
 from __future__ import annotations
 
 import contextlib
+import copy
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from delt_engine.data.decoders import CHUNK, DecodedImages, paying_workers
-from delt_engine.errors import CheckpointError, RunError
-from delt_engine.patches.partial import PartialScores
+from delt_engine.data.loader import process_count, read_in_order
+from delt_engine.errors import CheckpointError, DataError, RunError
+from delt_engine.files import npz_bytes, read_npz, try_write
 
 if TYPE_CHECKING:
     import torch
@@ -29,7 +30,11 @@ if TYPE_CHECKING:
     from delt_engine.data.dataset import ImageSet
     from delt_engine.models.teachers import Teacher
 
-_T = TypeVar("_T")
+CHUNK = 16
+"""Images a process reads at a time."""
+
+SAVE_EVERY_S = 10.0
+"""Shortest time between two writes of unfinished scores; it grows to 50 times what a write takes."""
 
 
 @dataclass(frozen=True)
@@ -100,35 +105,73 @@ class Patches:
         train: where the images are.
         images: int (n,), which of them.
         crops: crops an image; 0 for the image as a whole.
-        boxes_of: gives the boxes of a range of patches, int (m, 4).
+        boxes_of: gives the boxes of some images, int (n * crops, 4), or (n, 4) of whole ones.
     """
 
     train: ImageSet
     images: np.ndarray
     crops: int
-    boxes_of: Callable[[slice], np.ndarray]
+    boxes_of: Callable[[np.ndarray], np.ndarray]
 
     def indices(self, part: slice) -> np.ndarray:
         """Return the image of each patch of a range, int (m,)."""
         return self.images[np.arange(part.start, part.stop) // max(1, self.crops)]
 
-    def read(self, source: Any, part: slice, boxes: np.ndarray) -> np.ndarray:
-        """Return the pixels of a range, uint8 (m, S, S, 3)."""
+    def read(self, part: slice) -> tuple[np.ndarray, np.ndarray]:
+        """Return the boxes of a range, int (m, 4), and its pixels, uint8 (m, S, S, 3)."""
+        each = max(1, self.crops)
+        first, last = part.start // each, -(-part.stop // each)  # images that straddle two ranges are drawn in both
+        boxes = self.boxes_of(self.images[first:last])[part.start - first * each : part.stop - first * each]
         indices = self.indices(part)
-        return source.crops(indices, boxes) if self.crops else source.pixels(indices)
+        return boxes, self.train.crops(indices, boxes) if self.crops else self.train.pixels(indices)
 
-    def check(self, part: slice, probs: np.ndarray, teacher: str) -> None:
-        """Refuse probabilities that are not numbers.
 
-        Raises:
-            CheckpointError: naming the first such image.
-        """
-        if not np.isfinite(probs).all():
-            first = self.indices(part)[np.flatnonzero(~np.isfinite(probs))[0]]
-            raise CheckpointError(
-                f"teacher: {teacher} gives a probability that is not a finite number for "
-                f"{self.train.names[first]}; its weights are damaged, or its mean and std do not fit."
-            )
+class PartialScores:
+    """Boxes int32 (M, 4) and probabilities float32 (M,), the first ``done`` of which are known.
+
+    They take 20 bytes a patch: 26 MB for the 1.28 million images of ImageNet-1K.
+
+    Args:
+        path: where they are kept; nowhere when None. A file that is damaged, or of other patches, counts as none.
+        key: what they are scores of.
+        total: M.
+        step: what is scored together; only whole steps are taken from the file, so that batches stay the same.
+    """
+
+    def __init__(self, path: Path | None, key: str, total: int, step: int) -> None:
+        self.boxes, self.probs = np.empty((total, 4), np.int32), np.empty(total, np.float32)
+        self.done = 0
+        self._path, self._key = path, key
+        self._gap = SAVE_EVERY_S
+        with contextlib.suppress(DataError, KeyError):
+            if path is not None:
+                self._take(*read_npz(path, "ranking", "part of a ranking"), step)
+        self._written, self._last = self.done, time.monotonic()
+
+    def _take(self, arrays: dict[str, np.ndarray], facts: dict[str, str], step: int) -> None:
+        boxes, probs = arrays["boxes"], arrays["probs"]
+        key = facts.get("key") or str(arrays["key"])  # version 0.1.0 kept it as an array
+        fits = probs.ndim == 1 and len(probs) <= len(self.probs) and boxes.shape == (len(probs), 4)
+        if key == self._key and fits:
+            done = len(probs) if len(probs) == len(self.probs) else len(probs) // step * step
+            self.boxes[:done], self.probs[:done], self.done = boxes[:done], probs[:done], done
+
+    def write(self, *, if_due: bool = False) -> None:
+        """Keep what is known, unless it is all, which is kept as a ranking; a disk that refuses costs only time."""
+        now = time.monotonic()
+        is_needed = self._path is not None and self._written < self.done < len(self.probs)
+        if not is_needed or (if_due and now - self._last < self._gap):
+            return
+        arrays = {"boxes": self.boxes[: self.done], "probs": self.probs[: self.done]}
+        try_write(self._path, npz_bytes(arrays, {"key": self._key}, compress=False))
+        self._written, self._last = self.done, time.monotonic()
+        self._gap = max(SAVE_EVERY_S, 50 * (self._last - now))
+
+    def remove(self) -> None:
+        """Forget what was kept: the ranking is whole."""
+        if self._path is not None:
+            with contextlib.suppress(OSError):
+                self._path.unlink(missing_ok=True)
 
 
 def scored(
@@ -140,85 +183,53 @@ def scored(
         patches: what is scored.
         scores: where to go on, and where the scores go.
         scorer: the teacher.
-        batch_size: patches read and scored together.
-        workers: processes that decode; as many as pay when None.
+        batch_size: patches scored together.
+        workers: processes that read; as many as pay when None.
 
     Yields:
         RankProgress after every batch; the last one has the timing.
     """
     total, reused = len(scores.probs), scores.done
-    parts = [slice(at, min(at + batch_size, total)) for at in range(reused, total, batch_size)]
     if reused:
         text = f"Going on with a ranking that was stopped: {reused:,} of {total:,} patches are scored."
         yield RankProgress(reused, total, text)
-    with contextlib.ExitStack() as held:
-        crops, wanted = bool(patches.crops), workers if parts else 0
-        source, number = held.enter_context(
-            pixel_source(patches.train, len(patches.images), crops=crops, workers=wanted)
-        )
-
-        def read(part: slice) -> np.ndarray:
-            scores.boxes[part] = patches.boxes_of(part)
-            return scorer.prepared(patches.read(source, part, scores.boxes[part]))
-
-        batches = held.enter_context(contextlib.closing(read_ahead(read, parts, batches_ahead(batch_size, number))))
-        waited_s, note = 0.0, ""
-        began = asked = time.perf_counter()
-        for part, image_u8 in zip(parts, batches, strict=True):
+    each = max(1, patches.crops)
+    if workers is None:
+        is_work = patches.crops or not patches.train.is_ready
+        workers = process_count((total - reused) // each) if is_work else 0
+    step = CHUNK * each if workers else batch_size
+    edges = [reused, *range((reused // step + 1) * step, total, step), total]
+    parts = [slice(first, last) for first, last in pairwise(edges) if first < last]
+    # While one batch is scored the next two are read, but no process waits.
+    ahead = max(2, -(-2 * batch_size // (step * max(1, workers))))
+    waited_s, note, pieces = 0.0, "", []
+    began = asked = time.perf_counter()
+    with contextlib.closing(read_in_order(patches.read, parts, workers, ahead)) as read:
+        for first in range(reused, total, batch_size):
+            part = slice(first, min(first + batch_size, total))
+            count = part.stop - first
+            while sum(len(pixels) for _, pixels in pieces) < count:
+                pieces.append(next(read))
+            scores.boxes[part] = np.concatenate([boxes for boxes, _ in pieces])[:count]
+            image_u8 = scorer.gathered([pixels for _, pixels in pieces])[:count]
+            left = sum(len(pixels) for _, pixels in pieces) - count
+            pieces = [tuple(array[-left:] for array in pieces[-1])] if left else []
             waited_s += time.perf_counter() - asked
             scores.probs[part] = scorer(image_u8, patches.train.labels[patches.indices(part)])
-            patches.check(part, scores.probs[part], scorer.name)
+            if not np.isfinite(scores.probs[part]).all():
+                wrong = patches.indices(part)[np.flatnonzero(~np.isfinite(scores.probs[part]))[0]]
+                raise CheckpointError(
+                    f"teacher: {scorer.name} gives a probability that is not a finite number for "
+                    f"{patches.train.names[wrong]}; its weights are damaged, or its mean and std do not fit."
+                )
             scores.done = part.stop
             scores.write(if_due=True)
             note, scorer.note = scorer.note, ""
             if part.stop < total:
                 yield RankProgress(part.stop, total, note)
             asked = time.perf_counter()
-    timing = RankTiming(asked - began, total - reused, waited_s, scorer.copy_s, scorer.network_s, number)
+    timing = RankTiming(asked - began, total - reused, waited_s, scorer.copy_s, scorer.network_s, workers)
     yield RankProgress(total, total, note, timing)
-
-
-@contextmanager
-def pixel_source(train: ImageSet, count: int, *, crops: bool, workers: int | None) -> Iterator[tuple[Any, int]]:
-    """Yield what pixels and crops are read from, and how many processes decode for it.
-
-    Args:
-        train: the images.
-        count: how many will be read.
-        crops: whether crops will be.
-        workers: processes to decode with; where they pay when None, never for images that lie in an array.
-    """
-    number = paying_workers(train, count, crops=crops) if workers is None else workers
-    if not number or not hasattr(train, "root"):
-        yield train, 0
-        return
-    with DecodedImages(train, number) as decoded:
-        yield decoded, number
-
-
-def batches_ahead(batch_size: int, workers: int) -> int:
-    """Return how many batches are read at a time: one, or with processes as many as give each of them two tasks.
-
-    >>> batches_ahead(256, 0), batches_ahead(256, 16), batches_ahead(64, 16)
-    (1, 2, 8)
-    """
-    return max(2, -(-2 * workers * CHUNK // batch_size)) if workers else 1
-
-
-def read_ahead(read: Callable[[_T], np.ndarray], parts: Iterable[_T], ahead: int = 1) -> Iterator[np.ndarray]:
-    """Yield ``read(part)`` of each part in order, while the next ones are already being read."""
-    with ThreadPoolExecutor(max_workers=ahead, thread_name_prefix="rank") as pool:
-        waiting: list[Future[np.ndarray]] = []
-        try:
-            for part in parts:
-                waiting.append(pool.submit(read, part))
-                if len(waiting) > ahead:
-                    yield waiting.pop(0).result()
-            while waiting:
-                yield waiting.pop(0).result()
-        finally:
-            for future in waiting:
-                future.cancel()
 
 
 class Scorer:
@@ -242,17 +253,21 @@ class Scorer:
         self._network = _laid_out(teacher.network.to(self.device).eval())
         self._layout = memory_format(self._network, self.device)
         self._most: int | None = None
+        self._pinned: np.ndarray | None = None
         self.note = ""
         """Set when the work was split, for whoever tells it."""
         self.copy_s = self.network_s = 0.0
 
-    def prepared(self, image_u8: np.ndarray) -> np.ndarray:
-        """Return the images in pinned memory where that makes copies faster; called by the threads that read."""
+    def gathered(self, pieces: list[np.ndarray]) -> np.ndarray:
+        """Return the pieces as one array, on CUDA in pinned memory that the next call uses again."""
         if self.device.type != "cuda":
-            return image_u8
+            return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
         import torch
 
-        return torch.from_numpy(np.ascontiguousarray(image_u8)).pin_memory().numpy()
+        count = sum(map(len, pieces))
+        if self._pinned is None or len(self._pinned) < count:
+            self._pinned = torch.empty((count, *pieces[0].shape[1:]), dtype=torch.uint8, pin_memory=True).numpy()
+        return np.concatenate(pieces, out=self._pinned[:count])
 
     def __call__(self, image_u8: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Return the probability of the labels (n,) of images, uint8 (n, S, S, 3), as float32 (n,).
@@ -302,7 +317,8 @@ class Scorer:
         card, began = self._teacher.card, time.perf_counter()
         with torch.inference_mode():
             pixels = to_pixels(image_u8, self.device)
-            self._wait()
+            if self.device.type == "cuda":  # wait for the copy, so that its time is told from the network's
+                torch.cuda.synchronize(self.device)
             copied = time.perf_counter()
             images = normalise(pixels, card.mean, card.std)
             if self.device.type == "cpu":
@@ -319,13 +335,6 @@ class Scorer:
         self.network_s += time.perf_counter() - copied
         return probs
 
-    def _wait(self) -> None:
-        """Wait for the copy, so that its time is told from the network's."""
-        if self.device.type == "cuda":
-            import torch
-
-            torch.cuda.synchronize(self.device)
-
 
 def _laid_out(network: torch.nn.Module) -> torch.nn.Module:
     """Return the network in the memory order that is fastest: on a CPU a copy in channels-last.
@@ -333,8 +342,6 @@ def _laid_out(network: torch.nn.Module) -> torch.nn.Module:
     Measured there: 1.2 to 1.8 times the images a second, quarter-width ResNet-18 at 32 and 224 px. The teacher's own
     weights stay as they lie, so that what comes after computes the same whether this was needed or not.
     """
-    import copy
-
     from delt_engine.models.device import memory_format
 
     weights = list(network.parameters())

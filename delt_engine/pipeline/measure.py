@@ -1,6 +1,6 @@
-"""The similarity of a run's images, of any folder's, and of real images: found again where measured, else measured.
+"""The similarity of a run's images, of any folder's, and of real images: found where measured before, else measured.
 
-Everything that looks for kept results is torch-free; :func:`measured` computes and keeps what it finds.
+Everything that looks for stored results is torch-free; :func:`measured` computes and stores what is not there.
 
 References are real images of the same classes at the same number a class: ``real`` is the mean of several draws, and
 ``random`` a single one, which is what a set of random real images gives.
@@ -9,60 +9,27 @@ References are real images of the same classes at the same number a class: ``rea
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from delt_engine.analysis.diversity_store import (
-    ALONE,
-    REAL,
-    SPACES,
-    DiversityResult,
-    kept,
-    kept_path,
-    result_key,
-)
+from delt_engine.analysis.diversity_store import ALONE, REAL, SPACES, DiversityResult, result_key, stored, stored_path
 from delt_engine.errors import CheckpointError, ConfigError, DataError
-from delt_engine.models.card import TeacherCard, find_teacher, has_card, read_card, teacher_files
+from delt_engine.models.card import find_teacher, has_card, read_card, teacher_files
 from delt_engine.models.held_out import find_second
-from delt_engine.pipeline.image_sets import (
-    Report,
-    Subject,
-    card_of,
-    class_images,
-    load_data,
-    of_folder,
-    of_run,
-    reference,
-)
-from delt_engine.runs.record import DatasetRecord
+from delt_engine.pipeline.image_sets import Report, Subject, card_of, class_images, load_data, of_run
 from delt_engine.runs.store import Run
 
 if TYPE_CHECKING:
     from delt_engine.analysis.diversity import Vectors
 
-__all__ = [
-    "Subject",
-    "Witness",
-    "cosine_similarity",
-    "kept_file",
-    "kept_result",
-    "load_data",
-    "measured",
-    "of_folder",
-    "of_run",
-    "reference",
-    "vectors_in",
-    "why_none",
-    "witness",
-]
-
-DRAWS = 5
-"""Draws of n images where there are more."""
+DRAWS, SEED = 5, 0
+"""Draws of n images where there are more, and their seed."""
 
 
 @dataclass(frozen=True)
-class Witness:
-    """In what the images are compared: name, title and fingerprint of the network, and its file where known."""
+class SpaceNetwork:
+    """In what images are compared: name, title and fingerprint of the network, and its file where known."""
 
     name: str
     title: str
@@ -70,8 +37,8 @@ class Witness:
     path: Path | None = None
 
 
-def witness(subject: Subject, space: str = "teacher", network: str = "") -> Witness:
-    """Return the network of a space.
+def space_network(subject: Subject, space: str = "teacher", network: str = "") -> SpaceNetwork:
+    """Return the network of a space; of ``pixels`` one without a name.
 
     Args:
         subject: whose teacher and data count.
@@ -86,21 +53,21 @@ def witness(subject: Subject, space: str = "teacher", network: str = "") -> Witn
     if space not in SPACES:
         raise ConfigError(f"space: {space!r} given, but it must be one of {', '.join(SPACES)}.")
     if space == "pixels":
-        return Witness("", "", f"pixels {data.mean} {data.std}")
+        return SpaceNetwork("", "", f"pixels {data.mean} {data.std}")
     if space == "teacher":
-        return Witness(subject.teacher_ref, subject.teacher_network, subject.teacher_fingerprint)
+        teacher = subject.teacher
+        return SpaceNetwork(teacher.ref, teacher.network, teacher.fingerprint)
     if network:
         path = find_teacher(network)
     else:
-        path = find_second(
-            data.name, data.image_size, data.class_names, subject.teacher_network, subject.teacher_fingerprint
-        )
+        made_with = (subject.teacher.network, subject.teacher.fingerprint)
+        path = find_second(data.name, data.image_size, data.class_names, *made_with)
     card = card_of(path)
     width = "" if card.width == 1 else f", width {card.width:g}"
-    return Witness(card.name, f"{card.network}{width}", card.fingerprint, path)
+    return SpaceNetwork(card.name, f"{card.network}{width}", card.fingerprint, path)
 
 
-def kept_result(
+def stored_result(
     subject: Subject, space: str = "teacher", *, images: int | None = None, network: str = ""
 ) -> DiversityResult | None:
     """Return what was measured before, or None; torch-free.
@@ -109,21 +76,21 @@ def kept_result(
         subject: the images.
         space: one of ``teacher``, ``second``, ``pixels``.
         images: images a class that are compared at once; all when not given.
-        network: see :func:`witness`.
+        network: see :func:`space_network`.
     """
     try:
-        return kept(_key(subject, witness(subject, space, network), images))
+        return stored(_key(subject, space_network(subject, space, network), images), DiversityResult.load)
     except CheckpointError:
         return None
 
 
-def kept_file(subject: Subject, space: str = "teacher", *, images: int | None = None, network: str = "") -> Path:
+def stored_file(subject: Subject, space: str = "teacher", *, images: int | None = None, network: str = "") -> Path:
     """Return where this user's result is or will be.
 
     Raises:
         CheckpointError: there is no such network.
     """
-    return kept_path(_key(subject, witness(subject, space, network), images))
+    return stored_path(_key(subject, space_network(subject, space, network), images))
 
 
 def why_none(subject: Subject, space: str = "teacher", network: str = "") -> str:
@@ -131,7 +98,7 @@ def why_none(subject: Subject, space: str = "teacher", network: str = "") -> str
     if subject.ipc < 2:
         return ALONE
     try:
-        witness(subject, space, network)
+        space_network(subject, space, network)
     except CheckpointError as error:
         return str(error)
     return ""
@@ -152,9 +119,9 @@ def measured(
         subject: the images.
         space: one of ``teacher``, ``second``, ``pixels``.
         images: images a class that are compared at once; all when not given. Sets are comparable at equal n only.
-        network: see :func:`witness`.
+        network: see :func:`space_network`.
         device: where the network runs.
-        report: told (what, done, total).
+        report: gets (what, done, total).
 
     Raises:
         DataError: fewer than two images a class, or more asked for than there are.
@@ -163,13 +130,12 @@ def measured(
     """
     if subject.ipc < 2:
         raise DataError(f"{subject.source}: {ALONE}")
-    seen = witness(subject, space, network)
-    key = _key(subject, seen, images)
-    found = kept(key)
-    if found is not None:
-        return found
-    found = _measure(subject, space, seen, images or subject.ipc, device, report)
-    found.save(kept_path(key))
+    used = space_network(subject, space, network)
+    key = _key(subject, used, images)
+    found = stored(key, DiversityResult.load)
+    if found is None:
+        found = _measure(subject, space, used, images or subject.ipc, device, report)
+        found.save(stored_path(key))
     return found
 
 
@@ -183,12 +149,10 @@ def cosine_similarity(run: Run, device: str = "auto", report: Report | None = No
     return None if subject.ipc < 2 else measured(subject, device=device, report=report).mean
 
 
-def _key(subject: Subject, seen: Witness, images: int | None) -> str:
+def _key(subject: Subject, used: SpaceNetwork, images: int | None) -> str:
     count = images or subject.ipc
     draws = _draws(subject, count)
-    return result_key(
-        subject.key, seen.fingerprint, count, classes=subject.classes, draws=draws, seed=subject.seed if draws else 0
-    )
+    return result_key(subject.key, used.fingerprint, count, classes=subject.classes, draws=draws, seed=SEED)
 
 
 def _draws(subject: Subject, images: int) -> int:
@@ -199,27 +163,23 @@ def _draws(subject: Subject, images: int) -> int:
 
 
 def _measure(
-    subject: Subject, space: str, seen: Witness, images: int, device: str, report: Report | None
+    subject: Subject, space: str, used: SpaceNetwork, images: int, device: str, report: Report | None
 ) -> DiversityResult:
-    from delt_engine.analysis.diversity import Measures, measure
+    from delt_engine.analysis.diversity import measure
 
     data = subject.dataset
     if not 2 <= images <= subject.ipc:
         raise DataError(f"images: {images} given, but {subject.source} has {subject.ipc} a class to compare 2 or more.")
-    vectors = vectors_in(subject, space, seen, device)
-    last = None
-    steps = measure(
+    vectors = vectors_in(subject, space, used, device)
+    found = measure(
         class_images(subject, report),
         vectors,
         images=images,
         draws=max(1, _draws(subject, images)),
-        seed=subject.seed,
+        seed=SEED,
         is_early_late=bool(subject.rounds) and images == subject.ipc,
+        **({"report": partial(report, "compare images")} if report else {}),
     )
-    for last in steps:
-        if report and not isinstance(last, Measures):
-            report("compare images", last.done, last.total)
-    assert isinstance(last, Measures)  # the last record of measure
     return DiversityResult(
         source=subject.source,
         title=subject.title,
@@ -230,38 +190,36 @@ def _measure(
         classes=subject.classes,
         ipc=subject.ipc,
         space=space,
-        network=seen.name,
-        network_title=seen.title,
-        network_fingerprint=seen.fingerprint,
-        seed=subject.seed,
+        network=used.name,
+        network_title=used.title,
+        network_fingerprint=used.fingerprint,
+        seed=SEED,
         rounds=subject.rounds,
-        cosine=last.cosine,
-        index=last.index,
-        pairwise=last.pairwise,
-        halves=last.halves,
+        **found._asdict(),
     )
 
 
-def vectors_in(subject: Subject, space: str, seen: Witness, device: str = "auto") -> Vectors:
+def vectors_in(subject: Subject, space: str, used: SpaceNetwork, device: str = "auto") -> Vectors:
     """Return what turns images into the vectors of a space.
 
     Args:
         subject: whose teacher and data count.
         space: one of ``teacher``, ``second``, ``pixels``.
-        seen: the network of the space.
+        used: the network of the space.
         device: where it runs.
 
     Raises:
         CheckpointError: the network is not there any more, or does not fit the data.
     """
-    from delt_engine.analysis.diversity import network_vectors, plain_vectors
-
-    if space == "pixels":
-        return plain_vectors(subject.dataset.mean, subject.dataset.std)
+    from delt_engine.analysis.diversity import network_vectors
+    from delt_engine.analysis.similarity import pixel_vectors
     from delt_engine.models.device import pick_device
     from delt_engine.models.teachers import load_teacher
 
-    path, chosen = seen.path or _teacher_path(subject), pick_device(device)
+    data = subject.dataset
+    if space == "pixels":
+        return partial(pixel_vectors, mean=data.mean, std=data.std)
+    path, chosen = used.path or _teacher_path(subject), pick_device(device)
     if has_card(path):
         teacher = load_teacher(str(path), device=chosen)
     else:
@@ -270,24 +228,26 @@ def vectors_in(subject: Subject, space: str, seen: Witness, device: str = "auto"
         teacher = load_teacher(
             str(path), dataset=load_data(subject), network=own.network, width=own.width, stem=stem, device=chosen
         )
-        if teacher.card.fingerprint != seen.fingerprint:
+        if teacher.card.fingerprint != used.fingerprint:
             raise _gone(subject)
-    _fits(teacher.card, subject.dataset)
-    return network_vectors(teacher.network, teacher.card.mean, teacher.card.std)
+    card = teacher.card
+    if (card.class_names, card.image_size) != (tuple(data.class_names), data.image_size):
+        raise CheckpointError(
+            f"network: {card.name} was trained on {card.num_classes} classes at {card.image_size} px, but "
+            f"{data.name} has {len(data.class_names)} at {data.image_size} px, or they are other ones."
+        )
+    return network_vectors(teacher.network, card.mean, card.std)
 
 
 def _teacher_path(subject: Subject) -> Path:
     """Return the file of the subject's teacher: where it was, or any teacher with these weights.
 
     A checkpoint that does not say what it is may have other weights by now.
-
-    Raises:
-        CheckpointError: it is not there any more.
     """
-    places = [path for name, path in teacher_files() if name == subject.teacher_ref]
-    places += [Path(subject.teacher_ref)] if Path(subject.teacher_ref).is_file() else []
+    places = [path for name, path in teacher_files() if name == subject.teacher.ref]
+    places += [Path(subject.teacher.ref)] if Path(subject.teacher.ref).is_file() else []
     for path in (*places, *(path for _, path in teacher_files())):
-        if has_card(path) and read_card(path).fingerprint == subject.teacher_fingerprint:
+        if has_card(path) and read_card(path).fingerprint == subject.teacher.fingerprint:
             return path
     foreign = next((path for path in places if not has_card(path)), None)
     if foreign is None:
@@ -297,14 +257,6 @@ def _teacher_path(subject: Subject) -> Path:
 
 def _gone(subject: Subject) -> CheckpointError:
     return CheckpointError(
-        f"teacher: the weights of {subject.teacher_ref} that {subject.source} was made with are not there any more, so "
+        f"teacher: the weights of {subject.teacher.ref} that {subject.source} was made with are not there any more, so "
         "their features cannot be taken; the spaces 'second' and 'pixels' do not need them."
     )
-
-
-def _fits(card: TeacherCard, data: DatasetRecord) -> None:
-    if (card.class_names, card.image_size) != (tuple(data.class_names), data.image_size):
-        raise CheckpointError(
-            f"network: {card.name} was trained on {card.num_classes} classes at {card.image_size} px, but "
-            f"{data.name} has {len(data.class_names)} at {data.image_size} px, or they are other ones."
-        )

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,15 +10,14 @@ from typing import Any
 
 import torch
 
-from delt_engine import files
 from delt_engine.config import Experiment, RecoverConfig
 from delt_engine.errors import RunError
+from delt_engine.files import KeyedStore
 from delt_engine.jobs.ranks import this_rank
 from delt_engine.jobs.worker import Wishes
 from delt_engine.models.device import forget_peak
 from delt_engine.models.teachers import Teacher
 from delt_engine.patches.selection import SelectedImage
-from delt_engine.paths import home
 from delt_engine.pipeline.inputs import Inputs
 from delt_engine.recovery.batches import plan_batches
 from delt_engine.recovery.folding import PreparedTeacher
@@ -28,6 +25,7 @@ from delt_engine.recovery.speed import MOST_PACKED, FastPath, choose
 from delt_engine.recovery.trial import best_pack, pack_rates
 from delt_engine.runs.store import Run
 
+_PACKS = KeyedStore("packs")
 MEASURED = ("cuda",)
 """Kinds of devices on which the number of batches a step is measured, where the settings leave it open."""
 
@@ -95,14 +93,13 @@ def _measured(job: RecoverJob, fast: FastPath) -> dict[int, float]:
         config.batching,
         fast,
     )
-    path = home() / "packs" / f"{hashlib.sha256(repr(subject).encode()).hexdigest()[:16]}.json"
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        return {int(number): float(rate) for number, rate in json.loads(path.read_text(encoding="utf-8")).items()}
+    with contextlib.suppress(TypeError, ValueError, AttributeError):
+        return {int(number): float(rate) for number, rate in _PACKS.read(subject).items()}
     with job.wishes.at_once():
         rates = pack_rates(job.prepared, config, fast, image_size=image_size, device=job.device, most=most)
     forget_peak(job.device)
     with contextlib.suppress(RunError):  # a disk that refuses costs the next run a measurement
-        files.write_bytes(path, json.dumps(rates).encode())
+        _PACKS.write(subject, rates)
     return rates
 
 

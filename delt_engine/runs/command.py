@@ -6,24 +6,11 @@ written, so a command reads like what a person would type.
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import Any
 
-from delt_engine.config import (
-    EvaluateConfig,
-    Experiment,
-    FieldSpec,
-    RankConfig,
-    RecoverConfig,
-    RelabelConfig,
-    SelectConfig,
-    Settings,
-    SqueezeConfig,
-    field_specs,
-)
+from delt_engine.config import EvaluateConfig, Experiment, RecoverConfig, RelabelConfig, Settings, SqueezeConfig
+from delt_engine.config.command_line import STAGE_RECORDS, TEACHER_SETTINGS, changed_words, option_words
 from delt_engine.config.methods import SMALL_IMAGES, stage_settings
 from delt_engine.data.catalogue import find_entry
 from delt_engine.runs.record import Kind, RunOptions
@@ -37,9 +24,6 @@ STAGES: dict[str, tuple[str, ...]] = {
     "select": ("select", "recover", "rank"),
 }
 """Which stages' settings a command takes as options."""
-
-TEACHER_SETTINGS = ("network", "width", "stem")
-"""Settings of ``squeeze`` that every command takes, for checkpoints that do not say what network they are."""
 
 RELABEL_SETTINGS = (
     "recipe",
@@ -63,48 +47,6 @@ RUN_OPTIONS: dict[str, tuple[str, ...]] = {
     "relabel": ("ranks",),
 }
 """Which of the run options a command takes."""
-
-OPEN = "auto"
-"""What is typed for a number that is left open, where the recipe has one."""
-
-STAGE_RECORDS: dict[str, type[Settings]] = {
-    "squeeze": SqueezeConfig,
-    "rank": RankConfig,
-    "select": SelectConfig,
-    "recover": RecoverConfig,
-    "relabel": RelabelConfig,
-    "evaluate": EvaluateConfig,
-}
-
-
-def join_names(names: Iterable[str]) -> str:
-    """Return names as one comma-separated text; a name with a comma in it is quoted.
-
-    >>> join_names(["cat", "tench, Tinca tinca"])
-    'cat,"tench, Tinca tinca"'
-    """
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="").writerow(list(names))
-    return buffer.getvalue()
-
-
-def split_names(text: str) -> tuple[str, ...]:
-    """Return the names in a comma-separated text, as :func:`join_names` writes it.
-
-    >>> split_names('cat, "tench, Tinca tinca"')
-    ('cat', 'tench, Tinca tinca')
-    """
-    rows = list(csv.reader([text], skipinitialspace=True))
-    return tuple(name.strip() for name in (rows[0] if rows else []) if name.strip())
-
-
-def is_open_number(spec: FieldSpec) -> bool:
-    """Return whether a setting is a number or left open, which is typed as :data:`OPEN`.
-
-    >>> [spec.name for spec in field_specs(EvaluateConfig) if is_open_number(spec)]
-    ['student_width', 'batch_size', 'learning_rate', 'min_crop']
-    """
-    return spec.may_be_open and spec.kind in ("int", "float")
 
 
 def image_size_of(dataset: str, image_size: int | None = None) -> int | None:
@@ -136,18 +78,19 @@ def command_for(
     >>> command_for(Experiment(recover=RecoverConfig.for_method("cda", ipc=4)))
     ['delt', 'recover', '--dataset', 'photos', '--method', 'cda', '--ipc', '4']
     """
-    own = Experiment(dataset=experiment.dataset)
+    command, own = ["delt", kind, "--dataset", experiment.dataset], Experiment(dataset=experiment.dataset)
     if kind == "evaluate":
-        command, own = _evaluate_words(experiment, source, own)
-    else:
-        command = ["delt", kind, "--dataset", experiment.dataset]
+        words, own = _source_words(experiment, source)
+        command = ["delt", kind, *words]
     for stage in STAGES[kind]:
-        command += _changed(getattr(experiment, stage), _plain(experiment, kind, stage), **_always(experiment, stage))
+        command += _stage_words(experiment, kind, stage)
     if kind != "squeeze":
-        command += _changed(experiment.squeeze, own.squeeze, only=TEACHER_SETTINGS)
-    command += _changed(experiment, own)
-    command += _option_words(options or RunOptions(), kind)
-    return command + (["--out", str(out)] if out is not None else [])
+        command += changed_words(experiment.squeeze, own.squeeze, only=TEACHER_SETTINGS)
+    command += changed_words(experiment, own)
+    command += option_words(
+        **(options or RunOptions()).model_dump(exclude_defaults=True, include=set(RUN_OPTIONS[kind]))
+    )
+    return command + option_words(out=out)
 
 
 def compare_command(experiment: Experiment, methods: Iterable[str]) -> list[str]:
@@ -160,13 +103,12 @@ def compare_command(experiment: Experiment, methods: Iterable[str]) -> list[str]
         methods: names.
     """
     recover, evaluate = experiment.recover, experiment.evaluate
-    command = ["delt", "compare", "--dataset", experiment.dataset, "--methods", ",".join(methods)]
-    command += ["--ipc", str(recover.ipc)]
+    command = ["delt", "compare", *option_words(dataset=experiment.dataset, methods=tuple(methods), ipc=recover.ipc)]
     if recover.iterations:
-        command += ["--mi", str(recover.iterations), "--ri", str(recover.round_iterations)]
-    command += _changed(evaluate, EvaluateConfig.for_recipe(evaluate.recipe), always=("epochs",))
-    command += _changed(experiment.squeeze, SqueezeConfig(), only=TEACHER_SETTINGS)
-    return command + list(_changed(experiment, Experiment(dataset=experiment.dataset)))
+        command += option_words(mi=recover.iterations, ri=recover.round_iterations)
+    command += _training_words(evaluate, always=("epochs",))
+    command += changed_words(experiment.squeeze, SqueezeConfig(), only=TEACHER_SETTINGS)
+    return command + changed_words(experiment, Experiment(dataset=experiment.dataset))
 
 
 def relabel_command(experiment: Experiment, out: str | Path, source: str) -> list[str]:
@@ -177,74 +119,52 @@ def relabel_command(experiment: Experiment, out: str | Path, source: str) -> lis
         out: folder of the labels.
         source: what is labelled.
     """
-    (_, _, *command), own = _evaluate_words(experiment, source, Experiment(dataset=experiment.dataset))
-    plain = EvaluateConfig.for_recipe(experiment.evaluate.recipe)
-    command = ["delt", "relabel", *command, *_changed(experiment.evaluate, plain, only=RELABEL_SETTINGS)]
-    command += _changed(experiment.relabel, RelabelConfig())
-    command += _changed(experiment.squeeze, own.squeeze, only=TEACHER_SETTINGS)
-    return [*command, *_changed(experiment, own), "--out", str(out)]
+    words, own = _source_words(experiment, source)
+    command = ["delt", "relabel", *words, *_training_words(experiment.evaluate, only=RELABEL_SETTINGS)]
+    command += changed_words(experiment.relabel, RelabelConfig())
+    command += changed_words(experiment.squeeze, own.squeeze, only=TEACHER_SETTINGS)
+    return [*command, *changed_words(experiment, own), *option_words(out=out)]
 
 
-def _evaluate_words(experiment: Experiment, source: str, own: Experiment) -> tuple[list[str], Experiment]:
-    """Return the beginning of an evaluation's command, and what it takes for granted.
+def _source_words(experiment: Experiment, source: str) -> tuple[list[str], Experiment]:
+    """Return how the images of an evaluation are named, and the settings that need no words then.
 
     Of a run that is there nothing is repeated that it says itself.
     """
     found = find_source(source)
     if found.run is not None:
-        return ["delt", "evaluate", source], found.run.experiment
-    return ["delt", "evaluate", REAL if found.is_real else source, "--dataset", experiment.dataset], own
+        return [source], found.run.experiment
+    name, dataset = REAL if found.is_real else source, experiment.dataset
+    return [name, "--dataset", dataset], Experiment(dataset=dataset)
 
 
-def _plain(experiment: Experiment, kind: Kind, stage: str) -> Settings:
-    """Return what a stage has when nothing is typed but the method or the recipe."""
-    if stage == "recover":
-        return RecoverConfig.for_method(experiment.recover.method)
+def _stage_words(experiment: Experiment, kind: Kind, stage: str) -> list[str]:
+    """Return what a stage's settings add to those that follow from the method or the recipe."""
+    settings, recover = getattr(experiment, stage), experiment.recover
     if stage == "evaluate":
-        return EvaluateConfig.for_recipe(experiment.evaluate.recipe)
-    if "recover" not in STAGES[kind]:
-        return STAGE_RECORDS[stage]()
-    size = image_size_of(experiment.dataset, experiment.image_size)
-    return STAGE_RECORDS[stage](**stage_settings(experiment.recover.method, size).get(stage, {}))
+        return _training_words(settings)
+    if stage == "recover":
+        return _named("--method", recover.method) + changed_words(
+            settings, RecoverConfig.for_method(recover.method), without=("method",)
+        )
+    plain: Settings = STAGE_RECORDS[stage]()
+    always: tuple[str, ...] = ()
+    if "recover" in STAGES[kind]:
+        size = image_size_of(experiment.dataset, experiment.image_size)
+        plain = STAGE_RECORDS[stage](**stage_settings(recover.method, size).get(stage, {}))
+        # what hangs on the size of a folder's images, which only reading it tells
+        by_size = "mosaic" in stage_settings(recover.method, SMALL_IMAGES + 1).get(stage, {})
+        always = ("mosaic",) if size is None and by_size else ()
+    return changed_words(settings, plain, always=always)
 
 
-def _always(experiment: Experiment, stage: str) -> dict[str, tuple[str, ...]]:
-    """Return the settings that are written whatever they are: those that hang on the size of a folder's images."""
-    is_open = image_size_of(experiment.dataset, experiment.image_size) is None
-    by_size = "mosaic" in stage_settings(experiment.recover.method, SMALL_IMAGES + 1).get(stage, {})
-    return {"always": ("mosaic",)} if is_open and by_size else {}
+def _training_words(
+    evaluate: EvaluateConfig, only: Collection[str] | None = None, always: Collection[str] = ()
+) -> list[str]:
+    plain = EvaluateConfig.for_recipe(evaluate.recipe)
+    words = changed_words(evaluate, plain, only=only, without=("recipe",), always=always)
+    return _named("--recipe", evaluate.recipe) + words
 
 
-def _changed(
-    settings: Settings, plain: Settings, only: Collection[str] | None = None, always: Collection[str] = ()
-) -> Iterator[str]:
-    for spec in field_specs(type(settings)):
-        if only is not None and spec.name not in only:
-            continue
-        value = getattr(settings, spec.name)
-        if spec.name in ("method", "recipe") and value != "delt":
-            yield from (spec.flag, value)
-        elif value != getattr(plain, spec.name) or spec.name in always:
-            yield from _words(spec, value)
-
-
-def _words(spec: FieldSpec, value: Any) -> tuple[str, ...]:
-    if spec.kind == "bool":
-        return (spec.flag if value else "--no-" + spec.flag.removeprefix("--"),)
-    if spec.kind == "texts":
-        return (spec.flag, join_names(value))
-    if spec.kind == "ints":
-        return (spec.flag, ",".join(map(str, value)))
-    return (spec.flag, OPEN if value is None else _number(value))
-
-
-def _number(value: Any) -> str:
-    """Return a value as text, a float without digits that say nothing: 0.5, 4, 1e-09."""
-    short = f"{value:g}" if isinstance(value, float) else ""
-    return short if short and float(short) == value else str(value)
-
-
-def _option_words(options: RunOptions, kind: Kind) -> Iterator[str]:
-    for name, value in options.model_dump(exclude_defaults=True, include=set(RUN_OPTIONS[kind])).items():
-        flag = name.replace("_", "-")
-        yield from (f"--no-{flag}",) if value is False else (f"--{flag}", _number(value))
+def _named(flag: str, name: str) -> list[str]:
+    return [] if name == "delt" else [flag, name]

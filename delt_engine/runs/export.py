@@ -1,26 +1,138 @@
-"""Chosen images of runs as one zip, made on demand and piece by piece, so that size costs no memory.
+"""What leaves a run and comes back: chosen images as one zip, and the settings that stand in every PNG.
 
-``<run>/<class folder>/<0007>.png``: each run's folder is an ImageFolder as it stands. Every PNG holds its settings,
-and beside the classes stand ``experiment.yaml``, which makes the run again, and ``images.csv``.
+``<run>/<class folder>/<0007>.png``: each run's folder is an ImageFolder as it stands, and beside the classes stand
+``experiment.yaml``, which makes the run again, and ``images.csv``. A zip is made on demand and piece by piece, so that
+size costs no memory.
 """
 
 from __future__ import annotations
 
-import csv
 import io
+import json
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from delt_engine import files
-from delt_engine.errors import RunError
+from PIL import Image
+
+from delt_engine.config import Experiment, RankConfig, RecoverConfig, SelectConfig
+from delt_engine.errors import ConfigError, RunError
+from delt_engine.models.card import teacher_files
+from delt_engine.patches.selection import SelectedImage
+from delt_engine.runs import strips
 from delt_engine.runs.image_facts import selected_of
-from delt_engine.runs.image_settings import image_text
 from delt_engine.runs.store import Run
+from delt_engine.runs.strips import TEXT_KEY
+from delt_engine.runs.tables import csv_text
 
 _COLUMNS = ("class", "index", "start_round", "iterations", "round", "sources", "true_class_prob")
 _STAMP = (2025, 1, 1, 0, 0, 0)
 """Date of every entry, so that the same images give the same zip."""
+_LARGEST_TEXT = 2**20
+
+
+@dataclass(frozen=True)
+class ImageSettings:
+    """What an image says about itself.
+
+    Attributes:
+        class_name: its class.
+        index: its number in the class, from 0.
+        start_round: round in which it joined.
+        iterations: how many it had, or was to have.
+        experiment: settings that make such images again, for all classes of its dataset.
+        sources: names of the training images that it started from.
+    """
+
+    class_name: str
+    index: int
+    start_round: int
+    iterations: int
+    experiment: Experiment
+    sources: tuple[str, ...]
+
+
+def image_text(run: Run, class_index: int, index: int, round_number: int, origin: SelectedImage | None) -> dict:
+    """Return the settings to embed in an image of a run as it was after a round."""
+    experiment, schedule, record = run.experiment, run.experiment.recover.schedule, run.record()
+    start = schedule.start_rounds[index]
+    return {
+        "method": experiment.recover.method,
+        "class": run.class_names[class_index],
+        "class_index": class_index,
+        "index": index,
+        "seed": experiment.seed,
+        "start_round": start,
+        "iterations": max(0, round_number - start + 1) * schedule.round_iterations,
+        "round": round_number,
+        "patches": [
+            {
+                "source": patch.source,
+                "crop_box": list(patch.crop_box),
+                "true_class_prob": patch.true_class_prob,
+                "rank": patch.rank,
+            }
+            for patch in (origin.patches if origin else ())
+        ],
+        "dataset": experiment.dataset,
+        "teacher": record.teacher.name if record.teacher else experiment.teacher,
+        "rank": experiment.rank.model_dump(),
+        "select": experiment.select.model_dump(),
+        "settings": experiment.recover.model_dump(),
+    }
+
+
+def read_image_settings(png: bytes) -> ImageSettings:
+    """Return the settings in a PNG that this program made; a teacher that is not here is looked for anew.
+
+    Args:
+        png: the file's content.
+
+    Raises:
+        RunError: not a PNG, none of ours, or damaged.
+    """
+    text = _embedded(png)
+    try:
+        teacher = str(text["teacher"])
+        experiment = Experiment(
+            dataset=str(text["dataset"]),
+            teacher=teacher if teacher in dict(teacher_files()) else "auto",
+            seed=int(text["seed"]),
+            rank=RankConfig(**text.get("rank", {})),
+            select=SelectConfig(**text.get("select", {})),
+            recover=RecoverConfig(**text["settings"]),
+        )
+        return ImageSettings(
+            class_name=str(text["class"]),
+            index=int(text["index"]),
+            start_round=int(text["start_round"]),
+            iterations=int(text["iterations"]),
+            experiment=experiment,
+            sources=tuple(str(patch["source"]) for patch in text.get("patches", ())),
+        )
+    except ConfigError as error:
+        raise RunError(f"The image's settings are not allowed here: {error}") from None
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise RunError("The image's settings are incomplete, so they cannot be used.") from None
+
+
+def _embedded(png: bytes) -> dict[str, Any]:
+    try:
+        with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
+            image.load()
+            text = image.info[TEXT_KEY]
+    except KeyError:
+        raise RunError("The image has no settings of DELT Studio in it.") from None
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        raise RunError("The file is not a PNG image.") from None
+    try:
+        found = json.loads(text) if len(text) <= _LARGEST_TEXT else None
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise RunError("The image's settings are damaged.")
+    return found
 
 
 @dataclass(frozen=True)
@@ -45,13 +157,14 @@ class Chosen:
         Raises:
             RunError: no such class, image or round.
         """
-        ipc = self.run.experiment.recover.ipc
+        run, ipc = self.run, self.run.experiment.recover.ipc
         if any(not 0 <= index < ipc for index in self.indices):
             raise RunError(f"images: {list(self.indices)} given, but class {self.class_index} has 0 to {ipc - 1}.")
-        if self.class_index not in self.run.classes:
-            raise RunError(f"class: {self.class_index} given, but run {self.run.id} has no images of it.")
-        if self.at not in self.run.rounds_written(self.class_index):
-            raise RunError(f"round: {self.at} given, but {self._name} has no snapshot of it.")
+        if self.class_index not in run.classes:
+            raise RunError(f"class: {self.class_index} given, but run {run.id} has no images of it.")
+        if self.at not in run.rounds_written(self.class_index):
+            name = f"{run.class_names[self.class_index]} of run {run.id}"
+            raise RunError(f"round: {self.at} given, but {name} has no snapshot of it.")
 
     @property
     def at(self) -> int:
@@ -60,32 +173,27 @@ class Chosen:
             return self.round_number
         return max(self.run.rounds_written(self.class_index), default=0)
 
-    @property
-    def _name(self) -> str:
-        return f"{self.run.class_names[self.class_index]} of run {self.run.id}"
-
     def entries(self) -> Iterator[tuple[str, bytes, tuple]]:
         """Return path, PNG and row of the table, image by image; the strip is read once."""
-        schedule, at, class_name = self.run.experiment.recover.schedule, self.at, self.run.class_names[self.class_index]
-        origins = {image.index: image for image in selected_of(self.run, self.class_index)}
+        run, at, schedule = self.run, self.at, self.run.experiment.recover.schedule
+        origins = {image.index: image for image in selected_of(run, self.class_index)}
         images = None
         for index in self.indices or range(schedule.ipc):
-            finished = self.run.image_path(self.class_index, index)
-            text = image_text(self.run, self.class_index, index, at, origins.get(index))
+            finished = run.image_path(self.class_index, index)
+            text = image_text(run, self.class_index, index, at, origins.get(index))
             if at == schedule.num_rounds and finished.is_file():
                 png = finished.read_bytes()
             else:
-                images = self.run.snapshot_images(self.class_index, at) if images is None else images
-                png = files.png_bytes(images[index], text)
-            sources = [patch["source"] for patch in text["patches"]]
-            probs = [f"{patch['true_class_prob']:.6g}" for patch in text["patches"]]
-            row = (class_name, index, text["start_round"], text["iterations"], at, "|".join(sources), "|".join(probs))
-            folder = f"{self.run.id}/{self.run.class_folder(self.class_index)}"
-            yield f"{folder}/{finished.name}", png, row
+                images = run.snapshot_images(self.class_index, at) if images is None else images
+                png = strips.png_bytes(images[index], text)
+            sources = "|".join(patch["source"] for patch in text["patches"])
+            probs = "|".join(f"{patch['true_class_prob']:.6g}" for patch in text["patches"])
+            row = (text["class"], index, text["start_round"], text["iterations"], at, sources, probs)
+            yield f"{run.id}/{run.class_folder(self.class_index)}/{finished.name}", png, row
 
 
 def zip_chunks(chosen: Sequence[Chosen]) -> Iterator[bytes]:
-    """Yield a zip of the images, in pieces of about one image.
+    """Return the pieces of a zip of the images, each of about one image.
 
     Raises:
         RunError: nothing is chosen, or something that is not there; before the first piece.
@@ -99,47 +207,36 @@ def zip_chunks(chosen: Sequence[Chosen]) -> Iterator[bytes]:
 
 def _chunks(chosen: Sequence[Chosen]) -> Iterator[bytes]:
     sink = _Sink()
-    tables: dict[str, list[tuple]] = {}
+    tables: dict[Run, list[tuple]] = {}
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
         for part in chosen:
             for name, png, row in part.entries():
-                _add(archive, name, png)
-                tables.setdefault(part.run.id, []).append(row)
-                yield sink.taken()
-        for run in {part.run.id: part.run for part in chosen}.values():
-            _add(archive, f"{run.id}/experiment.yaml", run.experiment.to_yaml().encode())
-            _add(archive, f"{run.id}/images.csv", _table(tables[run.id]))
-            yield sink.taken()
-    yield sink.taken()
-
-
-def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
-    archive.writestr(zipfile.ZipInfo(name, _STAMP), data)
-
-
-def _table(rows: Sequence[tuple]) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    writer.writerows(rows)
-    return text.getvalue().encode("utf-8", "surrogateescape")
+                archive.writestr(zipfile.ZipInfo(name, _STAMP), png)
+                tables.setdefault(part.run, []).append(row)
+                yield sink.drain()
+        for run, rows in tables.items():
+            table = csv_text(_COLUMNS, rows).encode("utf-8", "surrogateescape")
+            archive.writestr(zipfile.ZipInfo(f"{run.id}/experiment.yaml", _STAMP), run.experiment.to_yaml().encode())
+            archive.writestr(zipfile.ZipInfo(f"{run.id}/images.csv", _STAMP), table)
+            yield sink.drain()
+    yield sink.drain()
 
 
 class _Sink(io.RawIOBase):
-    """Keeps what is written until it is taken; cannot go back, so the zip is written in one pass."""
+    """Holds what is written until it is drained; cannot go back, so the zip is written in one pass."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._kept = bytearray()
+        self._held = bytearray()
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: bytes) -> int:
-        self._kept += data
+        self._held += data
         return len(data)
 
-    def taken(self) -> bytes:
-        data = bytes(self._kept)
-        self._kept.clear()
+    def drain(self) -> bytes:
+        data = bytes(self._held)
+        self._held.clear()
         return data

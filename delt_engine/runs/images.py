@@ -16,6 +16,7 @@ import numpy as np
 
 from delt_engine import files
 from delt_engine.errors import RunError
+from delt_engine.runs import strips
 from delt_engine.runs.locks import alone
 from delt_engine.runs.store import Run
 
@@ -70,7 +71,7 @@ class Pictures:
             with alone(self._run, str(class_index)):
                 strip = self._strip(class_index, image_u8, (round_number, 0))
                 path = self._run.snapshot_path(class_index, round_number)
-                files.write_bytes(path, files.png_bytes(strip, level=STRIP_LEVEL))
+                files.write_bytes(path, strips.png_bytes(strip, level=STRIP_LEVEL))
 
     @property
     def live_due(self) -> bool:
@@ -83,7 +84,7 @@ class Pictures:
         for class_index in self._places:
             with alone(self._run, str(class_index)):
                 strip = self._strip(class_index, image_u8, (self._num_rounds, 0))
-                files.write_bytes(self._run.live_path(class_index), files.png_bytes(strip, level=STRIP_LEVEL))
+                files.write_bytes(self._run.live_path(class_index), strips.png_bytes(strip, level=STRIP_LEVEL))
         ended = self._clock()
         self._next_live = ended + max(self._live_seconds, (ended - began) / LIVE_SHARE)
 
@@ -95,7 +96,7 @@ class Pictures:
             images = self._others(class_index, images, rounds)
         for position, index in places:
             images[index] = image_u8[position]
-        return files.join_strip(images)
+        return strips.join_strip(images)
 
     def _others(self, class_index: int, images: np.ndarray, rounds: tuple[int, ...]) -> np.ndarray:
         """Return the class as the newest of the given rounds shows it, for images of other batches."""
@@ -121,7 +122,7 @@ def write_images(
         texts: settings of each.
     """
     for (class_index, index), image, text in zip(slots, image_u8, texts, strict=True):
-        files.write_bytes(run.image_path(class_index, index), files.png_bytes(image, text))
+        files.write_bytes(run.image_path(class_index, index), strips.png_bytes(image, text))
 
 
 def are_written(run: Run, slots: Sequence[tuple[int, int]], image_size: int) -> bool:
@@ -133,7 +134,7 @@ def are_written(run: Run, slots: Sequence[tuple[int, int]], image_size: int) -> 
 
 
 def _is_whole(path: Path, image_size: int) -> bool:
-    return path.read_bytes().endswith(_PNG_END) and files.read_png(path).shape == (image_size, image_size, 3)
+    return path.read_bytes().endswith(_PNG_END) and strips.read_png(path).shape == (image_size, image_size, 3)
 
 
 def remove_live(run: Run) -> None:

@@ -1,4 +1,4 @@
-"""Which run another one was made from, and what was changed between them.
+"""Which run another one was made from, in what two runs differ, and what was measured in each.
 
 The link is a small file beside the new run, ``parent.json``, written once when it is started; the run it came from is
 not touched, and neither is run.json.
@@ -13,6 +13,7 @@ from typing import Any
 from delt_engine import files
 from delt_engine.config.settings import Settings
 from delt_engine.errors import RunError
+from delt_engine.runs.naming import relevant_settings
 from delt_engine.runs.store import Run
 
 _FILE = "parent.json"
@@ -20,14 +21,41 @@ _FILE = "parent.json"
 
 @dataclass(frozen=True)
 class Change:
-    """One setting that differs: its name as people see it, and both values in words."""
+    """A setting with two values.
 
+    Attributes:
+        name: as in an experiment file, "recover.iterations".
+        title: what a reader calls it.
+        values: before and after, or of the first and of the second run.
+    """
+
+    name: str
     title: str
-    before: str
-    after: str
+    values: tuple[Any, Any]
+
+    @property
+    def words(self) -> tuple[str, str]:
+        """Both values as people write them."""
+        return in_words(self.values[0]), in_words(self.values[1])
 
 
-def keep_parent(run: Run, parent_id: str) -> None:
+@dataclass(frozen=True)
+class Measured:
+    """What was measured in a run; None where it was not."""
+
+    seconds: float | None
+    image_iterations: int | None
+    image_iterations_per_second: float | None
+    first_picture_seconds: float | None
+    memory_mb: float | None
+    ce_loss: float | None
+    bn_loss: float | None
+    teacher_accuracy: float | None
+    device: str
+    threads: int | None
+
+
+def save_parent(run: Run, parent_id: str) -> None:
     """Write down which run this one repeats with changes.
 
     Raises:
@@ -39,28 +67,63 @@ def keep_parent(run: Run, parent_id: str) -> None:
 def parent_of(run: Run) -> Run | None:
     """Return the run this one was made from, None when there is none or it is gone."""
     try:
-        told = json.loads((run.path / _FILE).read_text(encoding="utf-8"))
-        return Run.open(str(told["parent"]))
-    except (OSError, ValueError, TypeError, KeyError, RunError):
+        return Run.open(str(files.read_json(run.path / _FILE)["parent"]))
+    except (TypeError, KeyError, RunError):
         return None
 
 
-def changes(before: Settings, after: Settings) -> tuple[Change, ...]:
+def changes(before: Settings, after: Settings, prefix: str = "") -> tuple[Change, ...]:
     """Return the settings that differ between two records of one kind, in their order; stages are gone through."""
     found: list[Change] = []
     for name, info in type(after).model_fields.items():
         old, new = getattr(before, name), getattr(after, name)
         if isinstance(new, Settings):
-            found += changes(old, new)
+            found += changes(old, new, f"{prefix}{name}.")
         elif old != new:
-            found.append(Change(info.title or name, words(old), words(new)))
+            found.append(Change(prefix + name, info.title or name.replace("_", " "), (old, new)))
     return tuple(found)
 
 
-def words(value: Any) -> str:
+def run_changes(first: Run, second: Run) -> tuple[Change, ...]:
+    """Return in what two runs differ: the settings that their kind uses, and the weights of the teacher.
+
+    Raises:
+        RunError: one of them cannot be read.
+    """
+    records = (first.record(), second.record())
+    found = changes(*(relevant_settings(record.experiment, record.kind) for record in records))
+    before, after = (record.teacher for record in records)
+    is_other = before and after and before.fingerprint != after.fingerprint
+    if is_other and "teacher" not in {change.name for change in found}:
+        found += (Change("teacher", "Teacher", (before.name, after.name)),)
+    return found
+
+
+def measured(run: Run) -> Measured:
+    """Return what was measured in a run.
+
+    Raises:
+        RunError: it cannot be read.
+    """
+    record, step = run.record(), run.latest_event("step") or {}
+    return Measured(
+        seconds=record.seconds or None,
+        image_iterations=record.image_iterations or None,
+        image_iterations_per_second=record.image_iterations_per_second,
+        first_picture_seconds=record.first_snapshot_seconds,
+        memory_mb=step.get("memory_mb"),
+        ce_loss=step.get("ce_loss"),
+        bn_loss=step.get("bn_loss"),
+        teacher_accuracy=record.teacher.measured_accuracy if record.teacher else None,
+        device=record.device_name or record.device or "",
+        threads=record.threads,
+    )
+
+
+def in_words(value: Any) -> str:
     """Return a setting's value as people write it.
 
-    >>> words(True), words(None), words(0.25), words(4000), words(("cat", "coffee"))
+    >>> in_words(True), in_words(None), in_words(0.25), in_words(4000), in_words(("cat", "coffee"))
     ('on', '–', '0.25', '4,000', 'cat, coffee')
     """
     if isinstance(value, bool):

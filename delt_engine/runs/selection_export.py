@@ -1,6 +1,7 @@
 """What was selected or scored, as files for other tools: images in ImageFolder layout with a table, scores as CSV.
 
-Source: ours; the table is the selection file of a run, so `delt` and its runs read it as well.
+Source: ours; the table is the selection file of a run, so `delt` and its runs read it as well, but for names that a
+spreadsheet would take for formulas: they get an apostrophe before them here.
 """
 
 from __future__ import annotations
@@ -9,14 +10,16 @@ import csv
 import io
 import zipfile
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from delt_engine.data.dataset import Dataset
-from delt_engine.files import png_bytes
 from delt_engine.patches.ranking import Ranking
 from delt_engine.patches.selection import SelectedImage, patch_pixels, selection_csv
 from delt_engine.runs.naming import class_folders
+from delt_engine.runs.strips import png_bytes
+from delt_engine.runs.tables import csv_text, guarded
 
 SCORE_COLUMNS = (
     "class_index",
@@ -51,11 +54,19 @@ def selection_zip(dataset: Dataset, selected: Sequence[SelectedImage]) -> bytes:
     folders = class_folders(names)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as file:  # PNGs are compressed already
-        file.writestr("selection.csv", selection_csv(selected, names))
+        file.writestr("selection.csv", selection_csv(_guarded(selected), [guarded(name) for name in names]))
         for image in selected:
             path = f"images/{folders[image.class_index]}/{image.index:04d}.png"
             file.writestr(path, png_bytes(patch_pixels(dataset, image)))
     return buffer.getvalue()
+
+
+def _guarded(selected: Sequence[SelectedImage]) -> list[SelectedImage]:
+    """Return the images with sources that no spreadsheet takes for a formula."""
+    return [
+        replace(image, patches=tuple(replace(patch, source=guarded(patch.source)) for patch in image.patches))
+        for image in selected
+    ]
 
 
 def scores_csv(
@@ -70,14 +81,12 @@ def scores_csv(
         selected: the images that start from some of them.
     """
     joins = {patch.rank: image for image in selected if image.class_index == class_index for patch in image.patches}
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-    writer.writerow(SCORE_COLUMNS)
+    rows = []
     name = ranking.class_name(class_index)
     for rank, row in enumerate(ranking.ascending(class_index).tolist()):
         index, image = int(ranking.image_index[row]), joins.get(rank)
         score = float(str(np.float32(ranking.true_class_prob[row])))
-        told = ("", "", "") if image is None else (image.index, image.start_round, image.iterations)
+        joined = ("", "", "") if image is None else (image.index, image.start_round, image.iterations)
         place = (class_index, name, rank, score, str(sources[index]), index)
-        writer.writerow((*place, *ranking.crop_box[row].tolist(), row, *told))
-    return text.getvalue().encode("utf-8", "surrogateescape")
+        rows.append((*place, *ranking.crop_box[row].tolist(), row, *joined))
+    return csv_text(SCORE_COLUMNS, rows, csv.QUOTE_NONNUMERIC).encode("utf-8", "surrogateescape")

@@ -23,7 +23,7 @@ from delt_engine import files
 from delt_engine.config import Experiment
 from delt_engine.errors import RunError
 from delt_engine.paths import assets_dir, runs_dir
-from delt_engine.runs import events
+from delt_engine.runs import events, strips
 from delt_engine.runs.naming import class_folders, new_run_path, relevant_settings, with_absolute_paths
 from delt_engine.runs.processes import is_running
 from delt_engine.runs.record import STATUSES, Kind, ProcessRecord, RunOptions, RunRecord, now, read_record, versions
@@ -301,7 +301,7 @@ class Run:
         Raises:
             RunError: that round is not written.
         """
-        return files.split_strip(files.read_png(self.snapshot_path(class_index, round_number)))
+        return strips.split_strip(strips.read_png(self.snapshot_path(class_index, round_number)))
 
     def rounds_written(self, class_index: int) -> list[int]:
         """Return the rounds of a class that have a snapshot, in order; 0 is the start images."""

@@ -2,20 +2,21 @@
 
 A row is a mapping of plain values, a column says which of them it shows, with how many digits, and where its spread
 is. CSV holds every value as it is, a spread in a column of its own; the other two hold what a reader is shown.
+Markdown is written here because pandas' needs one more package, tabulate.
 """
 
 from __future__ import annotations
 
 import csv
-import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pandas
+
 NOTHING = "–"
 """Shown where a row has no value."""
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
@@ -72,17 +73,34 @@ def shown(row: Mapping[str, Any], column: Column) -> str:
     return f"{text} ± {spread:.{column.digits}f}" if spread else text
 
 
-def to_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column] = METHOD_COLUMNS) -> str:
-    """Return the rows as CSV with a heading: numbers with up to six digits, nothing where there is no value.
+def guarded(value: Any) -> Any:
+    """Return a value for a cell of CSV: text that a spreadsheet would take for a formula gets an apostrophe before it.
 
-    Words that a spreadsheet would take for a formula, such as the name of a folder, get an apostrophe before them.
+    >>> guarded("=HYPERLINK(1)"), guarded("cat"), guarded(-1.5)
+    ("'=HYPERLINK(1)", 'cat', -1.5)
     """
+    is_formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
+    return f"'{value}" if is_formula else value
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]], quoting: int = csv.QUOTE_MINIMAL) -> str:
+    """Return rows as CSV with a heading, nothing where a value is None; every text is :func:`guarded`.
+
+    Args:
+        columns: the heading.
+        rows: as many values each.
+        quoting: as :mod:`csv` has it.
+    """
+    cells = [[guarded(value) for value in row] for row in rows]
+    frame = pandas.DataFrame(cells, columns=list(columns), dtype=object)
+    return frame.to_csv(index=False, lineterminator="\n", quoting=quoting)
+
+
+def to_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column] = METHOD_COLUMNS) -> str:
+    """Return the rows as CSV; of a float the digits that only binary numbers have are left out."""
     names = [name for column in columns for name in (column.name, column.spread) if name]
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows([[_plain(row.get(name)) for name in names] for row in rows])
-    return buffer.getvalue()
+    values = [[row.get(name) for name in names] for row in rows]
+    return csv_text(names, [[round(v, 6) if isinstance(v, float) else v for v in row] for row in values])
 
 
 def without_common(
@@ -95,19 +113,12 @@ def without_common(
         columns: all columns.
         name: of the column that is left out where every row says the same.
     """
-    kept = tuple(column for column in columns if any(row.get(column.name) not in (None, "") for row in rows))
+    filled = tuple(column for column in columns if any(row.get(column.name) not in (None, "") for row in rows))
     found = {row.get(name) for row in rows}
     common = found.pop() if len(found) == 1 else None
     if common is None:
-        return kept, ""
-    return tuple(column for column in kept if column.name != name), str(common)
-
-
-def _plain(value: Any) -> Any:
-    """Return a value for CSV; digits of a float that only binary numbers have are left out."""
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return "" if value is None else round(value, 6) if isinstance(value, float) else value
+        return filled, ""
+    return tuple(column for column in filled if column.name != name), str(common)
 
 
 def to_markdown(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column] = METHOD_COLUMNS, note: str = "") -> str:
@@ -135,12 +146,13 @@ def to_latex(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column] = METH
         columns: which values, in order.
         note: a sentence, written as a comment above the table.
     """
-    kinds = "".join("r" if column.is_number else "l" for column in columns)
-    lines = [" & ".join(latex_text(column.title) for column in columns) + r" \\"]
-    lines += [" & ".join(latex_text(shown(row, column)) for column in columns) + r" \\" for row in rows]
-    head = ["% " + " ".join(note.split())] if note else []
-    parts = [*head, rf"\begin{{tabular}}{{{kinds}}}", r"\toprule", lines[0], r"\midrule", *lines[1:]]
-    return "\n".join([*parts, r"\bottomrule", r"\end{tabular}"]) + "\n"
+    frame = pandas.DataFrame(
+        [[latex_text(shown(row, column)) for column in columns] for row in rows],
+        columns=[latex_text(column.title) for column in columns],
+    )
+    sides = "".join("r" if column.is_number else "l" for column in columns)
+    head = f"% {' '.join(note.split())}\n" if note else ""
+    return head + frame.to_latex(index=False, escape=False, column_format=sides)
 
 
 # a bracket or a star at the beginning of a row would be an argument of the line break before it

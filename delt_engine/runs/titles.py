@@ -1,25 +1,30 @@
-"""What a person calls a run: a title, tags and a note, in a small file of their own, so run.json stays as it is."""
+"""What runs are called and in which order they are shown: titles, tags and notes, and the examples that ship.
+
+A title is a small file of its own in the run's folder, so run.json stays as it is.
+"""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from delt_engine import files
+from delt_engine.config.methods import METHOD_TITLES
 from delt_engine.errors import RunError
 from delt_engine.paths import assets_dir
-from delt_engine.runs.store import Run
+from delt_engine.runs.store import Run, list_runs
 
 LONGEST_TITLE = 80
 LONGEST_TAG = 24
-_NAME = "labels.json"
+_FILE = "labels.json"
 
 
 @dataclass(frozen=True)
-class Labels:
+class RunTitle:
     """Title, tags and note of a run; all may be empty."""
 
     title: str = ""
@@ -27,35 +32,49 @@ class Labels:
     note: str = ""
 
 
-def read_labels(run: Run) -> Labels:
-    """Return the labels of a run, empty ones when it has none or the file is damaged."""
-    path = run.path / _NAME
+def read_title(run: Run) -> RunTitle:
+    """Return the title of a run, an empty one when it has none or the file is damaged."""
+    path = run.path / _FILE
     try:
         return _read_once(path, path.stat().st_mtime_ns)
     except OSError:
-        return Labels()
+        return RunTitle()
 
 
-def write_labels(run: Run, labels: Labels) -> None:
-    """Keep the labels of a run; empty ones leave no file.
+@lru_cache(maxsize=2048)
+def _read_once(path: Path, _changed_ns: int) -> RunTitle:
+    found = files.read_json(path)
+    try:
+        return RunTitle(str(found.get("title", "")), tuple(map(str, found.get("tags", ()))), str(found.get("note", "")))
+    except (AttributeError, TypeError):
+        return RunTitle()
+
+
+def write_title(run: Run, title: RunTitle) -> None:
+    """Save the title of a run; an empty one leaves no file.
 
     Raises:
         RunError: an example, a title or a tag that is too long, or the file cannot be written.
     """
     check_own(run)
-    title, note = " ".join(labels.title.split()), labels.note.strip()
-    if len(title) > LONGEST_TITLE:
-        raise RunError(f"title: {len(title)} letters given, but it has at most {LONGEST_TITLE}.")
-    tags = tuple(dict.fromkeys(" ".join(tag.split()) for tag in labels.tags if tag.strip()))
+    words, path = " ".join(title.title.split()), run.path / _FILE
+    if len(words) > LONGEST_TITLE:
+        raise RunError(f"title: {len(words)} letters given, but it has at most {LONGEST_TITLE}.")
+    tags = tuple(dict.fromkeys(" ".join(tag.split()) for tag in title.tags if tag.strip()))
     for tag in tags:
         if len(tag) > LONGEST_TAG or re.search(r"[,;]", tag):
             raise RunError(f"tags: {tag!r} given, but a tag has at most {LONGEST_TAG} letters and no comma.")
-    kept = Labels(title, tags, note)
-    if kept == Labels():
-        with files.as_run_error(run.path / _NAME, "removed"):
-            (run.path / _NAME).unlink(missing_ok=True)
+    saved = RunTitle(words, tags, title.note.strip())
+    if saved == RunTitle():
+        with files.as_run_error(path, "removed"):
+            path.unlink(missing_ok=True)
     else:
-        files.write_bytes(run.path / _NAME, json.dumps(asdict(kept), ensure_ascii=False, indent=2).encode())
+        files.write_bytes(path, json.dumps(asdict(saved), ensure_ascii=False, indent=2).encode())
+
+
+def is_example(run: Run) -> bool:
+    """Return whether the run ships with the project."""
+    return run.path.is_relative_to(assets_dir())
 
 
 def check_own(run: Run) -> None:
@@ -68,15 +87,15 @@ def check_own(run: Run) -> None:
         raise RunError(f"run {run.id}: it is an example that ships with the project, so it stays as it is.")
 
 
-def is_example(run: Run) -> bool:
-    """Return whether the run ships with the project."""
-    return run.path.is_relative_to(assets_dir())
+def example_runs() -> list[Run]:
+    """Return the finished runs that ship with the project, see :func:`in_order`."""
+    return in_order(list_runs(assets_dir() / "examples"))
 
 
-@lru_cache(maxsize=2048)
-def _read_once(path: Path, _changed_ns: int) -> Labels:
-    try:
-        told = json.loads(path.read_bytes())
-        return Labels(str(told.get("title", "")), tuple(map(str, told.get("tags", ()))), str(told.get("note", "")))
-    except (OSError, ValueError, AttributeError, TypeError):
-        return Labels()
+def in_order(runs: Iterable[Run]) -> list[Run]:
+    """Return runs in the order of the methods, DELT first, and by name within one; unreadable ones last."""
+    methods = list(METHOD_TITLES)
+    return sorted(
+        runs,
+        key=lambda run: (len(methods) if run.unreadable else methods.index(run.experiment.recover.method), run.id),
+    )

@@ -23,9 +23,9 @@ import psutil
 
 from delt_engine.data.catalogue import find_entry
 from delt_engine.data.dataset import Dataset, ImageSet
-from delt_engine.data.decode import UnreadableImage
+from delt_engine.data.decode import UnreadableImage, decode_square
 from delt_engine.data.layout import Listing, list_files
-from delt_engine.data.scan import decode_square, in_threads
+from delt_engine.data.scan import in_threads
 from delt_engine.errors import DataError
 
 _MEMORY_SHARE = 0.7  # of the free memory that one table may take

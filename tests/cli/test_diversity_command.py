@@ -108,12 +108,13 @@ def test_folders_need_a_dataset_and_runs_must_exist(delt, colours) -> None:
 
 def test_shipped_results_of_the_examples_are_found() -> None:
     """Every example has results in all spaces, so the page is full at first start."""
-    from delt_engine.pipeline.measure import kept_result, of_run, reference
-    from delt_engine.runs.examples import example_runs
+    from delt_engine.pipeline.image_sets import of_run, reference
+    from delt_engine.pipeline.measure import stored_result
+    from delt_engine.runs.titles import example_runs
 
     for run in (each for each in example_runs() if each.record().kind == "recover"):
         subject = of_run(run)
         for space in ("teacher", "second", "pixels"):
             for each in (subject, reference(subject, "real"), reference(subject, "random")):
-                found = kept_result(each, space)
+                found = stored_result(each, space)
                 assert isinstance(found, DiversityResult), f"{each.source} {space}: see assets/diversity/README.md"

@@ -79,7 +79,7 @@ def experiment(colours, tmp_path, monkeypatch) -> Path:
     """A whole experiment in a file, on a machine of two cards where there is no teacher yet."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
-    monkeypatch.setattr("delt_engine.cli.recover._has_teacher", lambda experiment: False)
+    monkeypatch.setattr("delt_engine.cli.run._has_teacher", lambda experiment: False)
     file = tmp_path / "experiment.yaml"
     file.write_text(f"dataset: {colours}\nimage_size: 8\nrecover: {{ipc: 4, iterations: 8, round_iterations: 2}}\n")
     return file
@@ -97,6 +97,6 @@ def test_run_squeezes_by_itself_where_steps_are_small(delt, launched, experiment
     def squeezed(*arguments, **options):
         raise RunError("squeezed here")
 
-    monkeypatch.setattr("delt_engine.cli.squeeze.squeezed", squeezed)
+    monkeypatch.setattr("delt_engine.cli.run.squeezed", squeezed)
     assert "squeezed here" in delt("run", experiment, "--out", tmp_path / "run").stderr
     assert launched == []

@@ -39,7 +39,7 @@ def test_a_lab_is_recorded_and_found_by_the_app(delt, colours) -> None:
     ("words", "said"),
     [
         (("--start-rounds", "1,9"), "end at 4 at most"),
-        (("--start-rounds", "one"), "rounds with commas"),
+        (("--start-rounds", "one"), "numbers with commas"),
         (("--ipc", "3"), "at least 4"),
         (("--patches", "9"), "1 to ipc = 4"),
         (("--opens-with", "pink"), "pink"),

@@ -17,9 +17,10 @@ from PIL import Image
 from delt_engine.analysis.diversity_store import DiversityResult
 from delt_engine.analysis.embedding import Embedding
 from delt_engine.jobs import tasks
-from delt_engine.pipeline.measure import Subject, witness
+from delt_engine.pipeline.image_sets import Subject
+from delt_engine.pipeline.measure import space_network
 from delt_engine.runs.store import Run
-from pages.shared.diversity.cached import COLUMNS, real_sheet
+from pages.shared.cached import COLUMNS, real_sheet
 
 PAGE = "explore/diversity"
 
@@ -34,7 +35,7 @@ def traces(app) -> list[dict]:
 
 def result(subject: Subject, value: float, space: str = "teacher") -> DiversityResult:
     """What a measurement might find: ``value`` for the first class, less for the others."""
-    seen, count = witness(subject, space), len(subject.classes)
+    seen, count = space_network(subject, space), len(subject.classes)
     cosine = np.stack([np.full((1, subject.ipc), value - 0.1 * place) for place in range(count)])
     halves = np.tile([[0.9, 0.8], [0.5, 0.4]], (count, 1, 1)) if subject.rounds else np.zeros((0, 2, 2))
     return DiversityResult(
@@ -68,8 +69,8 @@ def measured(monkeypatch) -> dict[tuple[str, str], float]:
         value = known.get((subject.source, space))
         return None if value is None else result(subject, value, space)
 
-    monkeypatch.setattr("pages.shared.diversity.data.kept_result", kept)
-    monkeypatch.setattr("pages.shared.diversity.embedding.kept_embedding", lambda *_rest: None)
+    monkeypatch.setattr("pages.shared.diversity.data.stored_result", kept)
+    monkeypatch.setattr("pages.shared.diversity.embedding.stored_embedding", lambda *_rest: None)
     return known
 
 
@@ -106,7 +107,7 @@ def test_early_and_late_say_their_iterations(open_page, home, measured) -> None:
     app = open_page(PAGE, figure="groups")
     words = {text for trace in traces(app) for text in trace.get("text") or []}
     schedule = run.experiment.recover.schedule.image_iterations_each
-    assert words == {f"{schedule[4]} to {schedule[0]} iterations", f"{schedule[9]} to {schedule[5]} iterations"}
+    assert words == {f"{schedule[0]} to {schedule[4]} iterations", f"{schedule[5]} to {schedule[9]} iterations"}
 
 
 def test_space_and_choice_stand_in_the_address(open_page, home, measured, address) -> None:
@@ -165,27 +166,23 @@ def test_the_map_shows_each_image_under_its_point(open_page, home, measured, mon
         index=[3, 77, 0, 2, 1],
     )
     drawn = {}
-    monkeypatch.setattr("pages.shared.diversity.embedding.kept_embedding", lambda *_rest: made)
-    monkeypatch.setattr(
-        "pages.shared.diversity.map.draw",
-        lambda points, groups, sheets, **rest: drawn.update(points=points, groups=groups, sheets=sheets, **rest),
-    )
+    monkeypatch.setattr("pages.shared.diversity.embedding.stored_embedding", lambda *_rest: made)
+    monkeypatch.setattr("pages.shared.diversity.embedding._map", lambda key, data: drawn.update(data))
     monkeypatch.setattr("pages.shared.cached.is_at_hand", lambda _name: False)
     app = open_page(PAGE)
     assert "5 of 1,512 images are shown" in captions(app)
-    names = [(point.name, point.sheet, point.tile) for point in drawn["points"]]
-    assert names == [
+    assert list(zip(drawn["names"], drawn["s"], drawn["t"], strict=True)) == [
         ("astronaut, image 4", -1, 0),
         ("coffee, image 78", -1, 1),
         ("astronaut, image 1", 0, 0),
         ("astronaut, image 3", 0, 2),
         ("cat, image 2", 1, 1),
     ]
-    assert [sheet.columns for sheet in drawn["sheets"]] == [4, 4]
-    assert "round-04.png" in drawn["sheets"][0].url
-    assert [(group.title, group.open) for group in drawn["groups"]] == [("Real images", True), ("DELT", False)]
+    assert [sheet["columns"] for sheet in drawn["sheets"]] == [4, 4]
+    assert "round-04.png" in drawn["sheets"][0]["url"]
+    assert [(group["title"], group["open"]) for group in drawn["groups"]] == [("Real images", True), ("DELT", False)]
     app.selectbox(key="diversity/map_class").set_value("cat").run()
-    assert [point.name for point in drawn["points"]] == ["cat, image 2"]
+    assert drawn["names"] == ["cat, image 2"]
     assert not app.exception
 
 

@@ -17,11 +17,11 @@ from fake_runs import (
 )
 from PIL import Image
 
-from delt_engine import files
-from delt_engine.files import png_bytes
+from delt_engine.runs import strips
+from delt_engine.runs.export import image_text
 from delt_engine.runs.image_facts import difference_image, mean_distances
-from delt_engine.runs.image_settings import image_text
 from delt_engine.runs.store import Run
+from delt_engine.runs.strips import png_bytes
 
 PAGE = "explore/gallery"
 
@@ -342,8 +342,8 @@ def test_a_class_of_a_very_large_run_costs_what_a_class_costs(open_page, home, m
     run = make_large_run(home / "runs" / "20260401-000000-large")
     assert len(run.classes) == 1000
     read = []
-    plain = files.read_png
-    monkeypatch.setattr(files, "read_png", lambda path: read.append(path) or plain(path))
+    plain = strips.read_png
+    monkeypatch.setattr(strips, "read_png", lambda path: read.append(path) or plain(path))
     app = open_page(PAGE, run=run.id)
     assert len(app.selectbox(key="gallery/class").options) == 1000
     for name in ("class 0500", "class 0999"):

@@ -15,7 +15,7 @@ from delt_engine.errors import RunError
 from delt_engine.jobs import start, tasks
 from delt_engine.jobs.measured_rates import keep_rate
 from delt_engine.models.card import find_teacher, read_card
-from delt_engine.runs.lineage import keep_parent, parent_of
+from delt_engine.runs.lineage import parent_of, save_parent
 from delt_engine.runs.store import Run
 from pages.shared import cached
 from pages.shared.recover import rows
@@ -288,7 +288,7 @@ def test_a_rerun_can_stand_alone(open_page, finished, started) -> None:
 
 def test_both_runs_share_rows_and_positions_in_iterations(home, finished) -> None:
     other = make_half_done_run(home / "runs" / "20260106-000000-child", fake_experiment(mi=40, ri=20))
-    keep_parent(other, finished.id)
+    save_parent(other, finished.id)
     made = rows.beside((other, finished), ("this run", "the run it repeats"), 2)
     assert [row.title for row in made.rows] == ["astronaut", "astronaut", "cat", "cat"]
     assert [frame.tick for frame in made.frames] == ["0", "10", "20", "30", "40"]

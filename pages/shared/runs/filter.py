@@ -9,9 +9,8 @@ import streamlit as st
 
 from delt_engine.runs import space
 from delt_engine.runs.store import Run
-from delt_engine.runs.titles import read_labels
-from pages.shared.accuracy.words import own_title
-from pages.shared.wording import METHOD_TITLES
+from delt_engine.runs.titles import read_title
+from pages.shared.wording import METHOD_TITLES, own_title
 
 KIND_TITLES = {"squeeze": "Teacher", "rank": "Ranking", "evaluate": "Students"}
 ORDERS: dict[str, Callable[[Run], Any] | None] = {
@@ -28,7 +27,7 @@ def title(run: Run) -> str:
     """Return what the reader called the run, else what it is made of."""
     if run.unreadable:
         return "Unreadable run"
-    return read_labels(run).title or own_title(run.record())
+    return read_title(run).title or own_title(run.record())
 
 
 def method(run: Run) -> str:
@@ -63,7 +62,7 @@ def chosen(runs: list[Run]) -> list[Run]:
 def _text(run: Run) -> str:
     parts = [run.id, title(run), method(run)]
     if not run.unreadable:
-        labels, record = read_labels(run), run.record()
+        labels, record = read_title(run), run.record()
         parts += [own_title(record), record.source, *labels.tags, labels.note, f"seed {record.seed}"]
     return " ".join(parts).casefold()
 

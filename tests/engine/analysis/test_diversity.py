@@ -10,15 +10,13 @@ from torch import nn
 from delt_engine.analysis import diversity
 from delt_engine.analysis.diversity import (
     ClassImages,
-    DiversityProgress,
-    Measures,
     centroid_cosine,
     draw_images,
     measure,
+    network_outputs,
     network_vectors,
-    plain_vectors,
 )
-from delt_engine.errors import ShapeError
+from delt_engine.errors import CheckpointError, ShapeError
 
 
 def test_the_centroid_is_the_plain_mean_so_long_vectors_weigh_more() -> None:
@@ -75,10 +73,9 @@ def _plain(image_u8: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("at_once", [1, 14, 512])
 def test_every_class_is_measured_by_itself_however_many_are_held(pictures, monkeypatch, at_once: int) -> None:
     monkeypatch.setattr(diversity, "_IMAGES_AT_ONCE", at_once)
-    *progress, found = measure(_classes(pictures), plain_vectors((0.5,) * 3, (1,) * 3), images=6, is_early_late=True)
-    assert isinstance(found, Measures)
-    assert progress[0] == DiversityProgress(0, 24)
-    assert progress[-1] == DiversityProgress(24, 24)
+    progress: list[tuple[int, int]] = []
+    found = measure(_classes(pictures), _plain, images=6, is_early_late=True, report=lambda *at: progress.append(at))
+    assert (progress[0], progress[-1]) == ((0, 24), (24, 24))
     for number, each in enumerate(pictures):
         vectors = _plain(each).astype(np.float64)
         unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -93,7 +90,7 @@ def test_every_class_is_measured_by_itself_however_many_are_held(pictures, monke
 
 
 def test_draws_are_averages_of_what_single_ones_give(pictures) -> None:
-    *_, found = measure(_classes(pictures), _plain, images=3, draws=4, seed=5)
+    found = measure(_classes(pictures), _plain, images=3, draws=4, seed=5)
     assert found.cosine.shape == found.index.shape == (4, 4, 3)
     for number, each in enumerate(pictures):
         for draw in range(4):
@@ -104,7 +101,7 @@ def test_draws_are_averages_of_what_single_ones_give(pictures) -> None:
 
 def test_a_class_with_no_more_than_the_others_take_is_drawn_whole(pictures) -> None:
     classes = [ClassImages(0, 3, pictures[0].__getitem__), ClassImages(1, 6, pictures[1].__getitem__)]
-    *_, found = measure(classes, _plain, images=3, draws=2)
+    found = measure(classes, _plain, images=3, draws=2)
     assert found.index[0].tolist() == [[0, 1, 2]] * 2
     assert found.cosine[0, 0].tolist() == found.cosine[0, 1].tolist()
 
@@ -115,3 +112,8 @@ def test_features_are_what_the_last_layer_is_given(pictures) -> None:
     images = (torch.from_numpy(pictures[0]).permute(0, 3, 1, 2).float() / 255 - 0.5) / 0.25
     with torch.no_grad():
         assert np.allclose(vectors(pictures[0]), network[:3](images).numpy(), atol=1e-5)
+
+
+def test_a_network_without_a_linear_layer_has_no_features() -> None:
+    with pytest.raises(CheckpointError, match="no linear layer"):
+        network_outputs(nn.Flatten(), torch.zeros(1, 3, 4, 4))

@@ -1,4 +1,4 @@
-"""What is kept of a measurement: its means, its file, and which results may stand side by side."""
+"""What is stored of a measurement: its means, its file, and which results may stand side by side."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pytest
 from delt_engine.analysis.diversity_store import (
     DiversityResult,
     comparable,
-    kept,
-    kept_path,
     result_key,
     shipped_path,
+    stored,
+    stored_path,
 )
 from delt_engine.errors import DataError, ShapeError
 
@@ -49,20 +49,15 @@ def test_means_are_those_of_classes(result) -> None:
     assert (result.images, result.draws) == (2, 2)
     assert result.per_class == pytest.approx([0.7, 0.2])
     assert result.mean == pytest.approx(0.45)
-    assert result.per_class_pairwise == pytest.approx([0.4, 0.0])
     assert result.mean_pairwise == pytest.approx(0.2)
     assert result.spread == pytest.approx(np.std([0.55, 0.35], ddof=1))  # of the means of both draws
-    assert (
-        replace(result, cosine=result.cosine[:, :1], index=result.index[:, :1], pairwise=result.pairwise[:, :1]).spread
-        is None
-    )
+    parts = {name: getattr(result, name)[:, :1] for name in ("cosine", "index", "pairwise")}
+    assert replace(result, **parts).spread is None
 
 
-def test_halves_rounds_and_single_images(result) -> None:
+def test_halves_and_single_images(result) -> None:
     assert result.early_late == pytest.approx((0.7, 0.4))
     assert result.early_late_pairwise == pytest.approx((0.4, 0.2))
-    assert result.by_round() == pytest.approx({1: np.mean([0.9, 0.5, 0.4, 0.2]), 2: np.mean([0.7, 0.7, 0.2, 0.0])})
-    assert replace(result, rounds=(), halves=np.zeros((0, 2, 2))).by_round() == {}
     assert replace(result, halves=np.zeros((0, 2, 2))).early_late is None
     assert result.values().tolist() == pytest.approx(np.ravel(COSINE).tolist())
     assert result.values("b") == pytest.approx([0.4, 0.2, 0.2, 0.0])
@@ -77,8 +72,8 @@ def test_the_curve_falls(result) -> None:
 
 
 def test_a_result_survives_its_file(result, tmp_path) -> None:
-    result.save(tmp_path / "kept.npz")
-    found = DiversityResult.load(tmp_path / "kept.npz")
+    result.save(tmp_path / "result.npz")
+    found = DiversityResult.load(tmp_path / "result.npz")
     assert found.summary() == result.summary()
     assert (found.rounds, found.classes, found.index.tolist()) == (result.rounds, result.classes, result.index.tolist())
     assert found.summary()["cosine_similarity"] == pytest.approx(0.45)
@@ -90,7 +85,7 @@ def test_what_is_no_result_is_named(result, tmp_path) -> None:
         DiversityResult.load(path)
     result.save(path)
     path.write_bytes(path.read_bytes()[:-40])
-    with pytest.raises(DataError, match="is no diversity result, or is damaged"):
+    with pytest.raises(DataError, match="is not a diversity result, or is damaged"):
         DiversityResult.load(path)
 
 
@@ -123,10 +118,10 @@ def test_what_was_measured_is_found_again(result, tmp_path, monkeypatch) -> None
         result_key("run", "weights", 10, **about | {"classes": (0,)}),
     ]
     assert len({key, *others}) == 6
-    assert kept(key) is None
-    result.save(shipped_path(kept_path(key)))
-    assert kept(key).source == "run-1"
-    replace(result, source="mine").save(kept_path(key))
-    assert kept(key).source == "mine"
-    kept_path(key).write_bytes(b"damaged")
-    assert kept(key).source == "run-1"
+    assert stored(key, DiversityResult.load) is None
+    result.save(shipped_path(stored_path(key)))
+    assert stored(key, DiversityResult.load).source == "run-1"
+    replace(result, source="mine").save(stored_path(key))
+    assert stored(key, DiversityResult.load).source == "mine"
+    stored_path(key).write_bytes(b"damaged")
+    assert stored(key, DiversityResult.load).source == "run-1"

@@ -65,14 +65,6 @@ def test_a_cache_that_cannot_be_made_costs_only_the_cache(own_cache: Path) -> No
     own_cache.parent.parent.mkdir(parents=True)
     own_cache.parent.write_text("a file where the folder should be")
     np.testing.assert_array_equal(cache.cached_arrays("key", ("a", "b"), build)["b"], build()["b"])
-    assert not cache.write_file(own_cache / "x", b"1")
-
-
-def test_write_file_replaces_whole(own_cache: Path) -> None:
-    assert cache.write_file(own_cache / "x", b"one")
-    assert cache.write_file(own_cache / "x", b"two")
-    assert (own_cache / "x").read_bytes() == b"two"
-    assert len(list(own_cache.iterdir())) == 1
 
 
 def test_folders_of_killed_processes_are_removed_and_fresh_ones_kept(own_cache: Path) -> None:
@@ -82,13 +74,3 @@ def test_folders_of_killed_processes_are_removed_and_fresh_ones_kept(own_cache: 
     os.utime(own_cache / ".old-1", (long_ago, long_ago))
     cache.store_arrays("key", build())
     assert sorted(path.name for path in own_cache.iterdir()) == [".new-1", "key"]
-
-
-def test_a_write_that_is_interrupted_leaves_nothing(own_cache: Path, monkeypatch) -> None:
-    def interrupted(path: Path, target: Path) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(cache.Path, "replace", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        cache.write_file(own_cache / "x", b"1")
-    assert not list(own_cache.iterdir())

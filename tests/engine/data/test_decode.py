@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from delt_engine.data import decode as module
-from delt_engine.data.decode import Trait, UnreadableImage, decode, read_rgb
+from delt_engine.data.decode import Trait, UnreadableImage, decode, read_rgb, resize_box, square_box
 
 
 def save(path: Path, picture: Image.Image, **options) -> Path:
@@ -173,3 +173,22 @@ def test_only_the_first_frame_of_an_animation_is_used(tmp_path: Path) -> None:
     decoded = decode(save(tmp_path / "a.gif", frames[0], save_all=True, append_images=frames[1:]))
     assert Trait.ANIMATED in decoded.traits
     assert decoded.picture.getpixel((0, 0)) == (255, 0, 0)
+
+
+@pytest.mark.parametrize(("shape", "box"), [((4, 4), (0, 0, 4, 4)), ((10, 4), (3, 0, 4, 4)), ((5, 8), (0, 1.5, 5, 5))])
+def test_square_box_is_centred(shape: tuple[int, int], box: tuple[float, ...]) -> None:
+    assert square_box(*shape) == box
+
+
+def test_shrinking_averages_and_arrays_and_pictures_agree() -> None:
+    stripes = np.zeros((64, 64, 3), dtype=np.uint8)
+    stripes[:, ::2] = 255
+    small = resize_box(stripes, (0, 0, 64, 64), 8)
+    assert small.shape == (8, 8, 3)
+    assert np.abs(small.astype(int) - 127).max() <= 5  # without antialiasing it would be all 0 or 255
+    np.testing.assert_array_equal(small, resize_box(Image.fromarray(stripes), (0, 0, 64, 64), 8))
+
+
+def test_one_pixel_becomes_a_flat_square() -> None:
+    dot = np.array([[[1, 2, 3]]], dtype=np.uint8)
+    assert resize_box(dot, square_box(1, 1), 4).tolist() == np.broadcast_to(dot, (4, 4, 3)).tolist()

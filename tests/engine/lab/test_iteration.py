@@ -1,9 +1,7 @@
 import pytest
 import torch
 
-from delt_engine.analysis.features import last_layer, look
 from delt_engine.config import RecoverConfig
-from delt_engine.errors import CheckpointError
 from delt_engine.lab.iteration import signed_u8, take_apart
 from delt_engine.models.teachers import load_teacher
 from delt_engine.recovery.augment import crop_plan
@@ -77,13 +75,3 @@ def test_signed_pictures_have_grey_at_zero_and_the_same_reach_both_ways() -> Non
     assert scale.tolist() == [2.0]
     assert image_u8[0, 0, 0].tolist() == [255, 64, 128]
     assert signed_u8(torch.zeros(1, 3, 2, 2))[0].max() == 128
-
-
-def test_features_are_what_the_last_layer_is_given(network) -> None:
-    images = torch.randn(5, 3, 8, 8, generator=torch.Generator().manual_seed(1))
-    seen = look(network, images, batch_size=2)
-    torch.testing.assert_close(last_layer(network)(seen.features).softmax(1), seen.probabilities)
-    assert len(seen.features) == 5
-    assert not last_layer(network)._forward_pre_hooks
-    with pytest.raises(CheckpointError, match="no linear layer"):
-        look(torch.nn.Sequential(torch.nn.Conv2d(3, 3, 1)), images)

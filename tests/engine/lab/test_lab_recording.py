@@ -5,8 +5,8 @@ from tiny_data import tiny_dataset
 from delt_engine.analysis.similarity import halves_cosine, pixel_change
 from delt_engine.config import RankConfig, RecoverConfig, SelectConfig
 from delt_engine.errors import ConfigError
-from delt_engine.lab.material import STAGES, LabPlan
-from delt_engine.lab.recording import LabMaterial, LabProgress, LabWork, record_lab, twin_plan
+from delt_engine.lab.material import STAGES, LabPlan, own_time
+from delt_engine.lab.recording import LabMaterial, LabWork, record_lab, twin_plan
 from delt_engine.models.teachers import load_teacher
 from delt_engine.patches.ranking import rank
 from delt_engine.patches.selection import patch_pixels, select
@@ -28,13 +28,13 @@ def work(tiny_teacher) -> LabWork:
 
 
 @pytest.fixture(scope="module")
-def records(work) -> list:
-    return list(record_lab(work))
+def progress() -> list[tuple[int, int]]:
+    return []
 
 
-@pytest.fixture
-def material(records) -> LabMaterial:
-    return records[-1]
+@pytest.fixture(scope="module")
+def material(work, progress) -> LabMaterial:
+    return record_lab(work, lambda *at: progress.append(at))
 
 
 def test_only_the_twin_moves_in_its_batch() -> None:
@@ -46,12 +46,12 @@ def test_only_the_twin_moves_in_its_batch() -> None:
         twin_plan(plan, (9, 0), 3)
 
 
-def test_progress_counts_every_iteration_of_every_run(records) -> None:
-    steps = [item for item in records if isinstance(item, LabProgress)]
-    assert steps[-1].done == steps[-1].total
+def test_progress_counts_every_iteration_of_every_run(material, progress) -> None:
     # Two batches; image 0 has one twin beside the base run, image 1 (of round 2) has two; three classes.
     # The last class is alone in its batch, so its twin of round 3 begins when image 1 joins.
-    assert steps[-1].total == 8 * (2 + 3 * (1 + 2))
+    total = 8 * (2 + 3 * (1 + 2))
+    assert [done for done, _ in progress] == sorted({done for done, _ in progress})
+    assert progress[-1] == (total, total)
 
 
 def test_a_twin_starts_from_its_patch_and_waits_until_its_round(material, work) -> None:
@@ -86,13 +86,13 @@ def test_the_base_run_is_the_run_that_recover_makes(material, world, settings) -
 
 
 def test_halves_are_measured_before_and_after_every_round(material, work) -> None:
-    from delt_engine.analysis.features import look
+    from delt_engine.analysis.diversity import network_outputs
     from delt_engine.data.pixels import normalise, to_pixels
 
     record = material.halves[0]
     assert len(record.early) == len(record.late) == len(record.pixel_early) == len(record.pixel_late) == 5
     card, start = work.teacher.card, material.sheets[record.sheet][0]
-    features = look(work.teacher.network, normalise(to_pixels(start), card.mean, card.std)).features.numpy()
+    features = network_outputs(work.teacher.network, normalise(to_pixels(start), card.mean, card.std)).features.numpy()
     assert halves_cosine(features) == pytest.approx((record.early[0], record.late[0]), abs=1e-3)
 
 
@@ -126,3 +126,28 @@ def test_moments_are_denser_after_each_start() -> None:
     config = RecoverConfig(ipc=4, iterations=40, round_iterations=10)
     moments = LabPlan(start_rounds=(1, 3), every=10).moments(config)
     assert moments == (0, 2, 5, 10, 20, 22, 25, 30, 40)
+
+
+RUN = RecoverConfig(ipc=8, iterations=400, round_iterations=50)
+
+
+def test_an_early_image_sees_the_whole_of_both_schedules() -> None:
+    early = own_time(RUN, 1)
+    assert (early.iterations[0], early.iterations[-1]) == (0, 399)
+    assert early.learning_rates[0] == 0.25
+    assert early.learning_rates[-1] < 1e-4
+    assert early.smallest_crops[0] == 1.0
+    assert early.smallest_crops[-1] == pytest.approx(0.08, abs=1e-3)
+
+
+def test_a_late_image_meets_them_where_they_stand() -> None:
+    early, late = own_time(RUN, 1, points=400), own_time(RUN, 8, points=50)
+    assert late.iterations == tuple(range(50))
+    assert late.learning_rates == early.learning_rates[350:]
+    assert late.smallest_crops == early.smallest_crops[350:]
+
+
+def test_rounds_that_restart_give_late_images_the_same_and_other_rounds_are_refused() -> None:
+    assert own_time(RUN.replace(restart_rounds=True), 8, points=50).learning_rates[0] == 0.25
+    with pytest.raises(ConfigError, match="1 to 8"):
+        own_time(RUN, 9)

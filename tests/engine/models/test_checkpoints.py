@@ -13,7 +13,6 @@ from test_card import CARD
 from torch import nn
 
 from delt_engine.errors import CheckpointError
-from delt_engine.models import checkpoints
 from delt_engine.models.card import read_card
 from delt_engine.models.checkpoints import fit_state, load_state, save_teacher, weights_fingerprint
 
@@ -46,7 +45,8 @@ def test_saved_teacher_comes_back_with_its_card(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("number", "text"), [(errno.ENOSPC, "No space left on device"), (errno.EACCES, "Permission denied")]
+    ("number", "text"),
+    [(errno.ENOSPC, "there is no space left on the disk"), (errno.EACCES, "there is no permission to write there")],
 )
 def test_no_room_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, number, text):
     path = tmp_path / "mine.safetensors"
@@ -55,15 +55,15 @@ def test_no_room_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, num
     def refuse(descriptor):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(checkpoints.os, "fsync", refuse)
-    with pytest.raises(CheckpointError, match=rf"mine\.safetensors cannot be written \({text}\)\.$"):
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(CheckpointError, match=rf"mine\.safetensors cannot be written: {text}\.$"):
         save_teacher(path, small(), CARD)
     assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("mine.safetensors", b"before")]
 
 
 def test_folder_that_is_a_file_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(CheckpointError, match=r"cannot be written \((Not a directory|File exists)\)"):
+    with pytest.raises(CheckpointError, match=r"cannot be written: a file stands where a folder is needed"):
         save_teacher(tmp_path / "file" / "mine.safetensors", small(), CARD)
 
 

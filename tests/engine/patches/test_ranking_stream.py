@@ -12,11 +12,11 @@ from PIL import Image
 
 from delt_engine.config import RankConfig
 from delt_engine.data.dataset import ArrayImages, Dataset, DatasetSpec
-from delt_engine.data.loader import FileImages
+from delt_engine.data.folder import FileImages
 from delt_engine.errors import DataError, RunError
-from delt_engine.patches import partial
+from delt_engine.patches import scoring
 from delt_engine.patches.ranking import Ranking, partial_path, rank, ranking_key
-from delt_engine.patches.scoring import RankTiming, read_ahead
+from delt_engine.patches.scoring import RankTiming
 
 SIZE, NAMES = 8, ("a", "b", "c")
 
@@ -80,7 +80,7 @@ def test_a_ranking_that_was_stopped_goes_on_and_is_to_the_bit_what_it_would_have
 
 
 def test_scores_are_kept_now_and_then_and_a_killed_process_loses_only_those_since(tmp_path, monkeypatch):
-    monkeypatch.setattr(partial, "EVERY_S", 0.0)
+    monkeypatch.setattr(scoring, "SAVE_EVERY_S", 0.0)
     kept = tmp_path / "partial.npz"
     steps = rank(array_dataset(), make_teacher(), RankConfig(batch_size=3), seed=0, kept=kept)
     next(steps)
@@ -209,14 +209,6 @@ def test_the_last_progress_tells_where_the_time_went():
     record = RankTiming(4.0, 100, 1.0, 0.5, 2.0, 0).to_record()
     assert record["patches_per_second"] == 25.0
     assert [record[f"{part}_percent"] for part in ("decode", "copy", "network")] == [25.0, 12.5, 50.0]
-
-
-def test_reading_ahead_keeps_the_order_and_drops_what_nobody_waits_for():
-    read = []
-    batches = read_ahead(lambda part: read.append(part) or part, range(100), ahead=3)
-    assert [next(batches) for _ in range(5)] == [0, 1, 2, 3, 4]
-    batches.close()
-    assert len(read) <= 9
 
 
 def test_unfinished_scores_lie_beside_the_rankings_of_the_cache(monkeypatch, tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -12,6 +14,7 @@ from delt_engine import files
 from delt_engine.jobs import worker
 from delt_engine.pipeline import recover, stages
 from delt_engine.pipeline.run import resume_run, run_experiment
+from delt_engine.runs import strips
 from delt_engine.runs.record import RunOptions
 from delt_engine.runs.store import Run
 
@@ -51,7 +54,7 @@ def test_waiting_images_show_their_start_and_joined_ones_move(world, settings) -
     assert (first[0] != start[0]).any()
     assert all((last[index] != start[index]).any() for index in range(4))
     for index in range(4):
-        np.testing.assert_array_equal(files.read_png(run.image_path(1, index)), last[index])
+        np.testing.assert_array_equal(strips.read_png(run.image_path(1, index)), last[index])
 
 
 def test_start_images_are_the_selected_patches(world, settings) -> None:
@@ -65,7 +68,7 @@ def test_start_images_are_the_selected_patches(world, settings) -> None:
 
 def test_each_image_holds_its_settings(world, settings) -> None:
     run = finished(world / "a", settings(seed=5))
-    text = files.png_text(run.image_path(0, 3))
+    text = json.loads(Image.open(run.image_path(0, 3)).info[strips.TEXT_KEY])
     patch = next(i for i in run.selection() if (i.class_index, i.index) == (0, 3)).patches[0]
     assert (text["method"], text["class"], text["index"], text["seed"]) == ("delt", "red", 3, 5)
     assert (text["start_round"], text["iterations"]) == (4, 2)
@@ -83,7 +86,7 @@ def test_methods_that_start_from_noise_need_no_ranking(world, settings, method, 
     for class_index in run.classes:  # images of several batches share a strip
         last = run.snapshot_images(class_index, 4)
         for index in range(4):
-            np.testing.assert_array_equal(files.read_png(run.image_path(class_index, index)), last[index])
+            np.testing.assert_array_equal(strips.read_png(run.image_path(class_index, index)), last[index])
 
 
 def test_the_same_seed_gives_the_same_images_and_another_one_others(world, settings) -> None:

@@ -11,24 +11,15 @@ from PIL import Image
 from tiny_data import tiny_dataset
 from tiny_world import finished
 
-from delt_engine.analysis.diversity import centroid_cosine
-from delt_engine.analysis.features import look
+from delt_engine.analysis.diversity import centroid_cosine, network_outputs
 from delt_engine.data.pixels import normalise, to_pixels
 from delt_engine.errors import CheckpointError, ConfigError, DataError, RunError
-from delt_engine.files import read_png
 from delt_engine.models.teachers import load_teacher
 from delt_engine.pipeline import measure
-from delt_engine.pipeline.embed import embedded, kept_embedding
-from delt_engine.pipeline.measure import (
-    cosine_similarity,
-    kept_file,
-    kept_result,
-    measured,
-    of_folder,
-    of_run,
-    reference,
-    why_none,
-)
+from delt_engine.pipeline.embed import embedded, stored_embedding
+from delt_engine.pipeline.image_sets import of_folder, of_run, reference
+from delt_engine.pipeline.measure import cosine_similarity, measured, stored_file, stored_result, why_none
+from delt_engine.runs.strips import read_png
 
 pytest_plugins = ["tiny_world"]
 
@@ -41,27 +32,27 @@ def run(world, settings):
 
 def test_a_run_is_measured_in_its_teachers_features_and_found_again(run, world, monkeypatch) -> None:
     subject = of_run(run)
-    assert kept_result(subject) is None
+    assert stored_result(subject) is None
     found = measured(subject, device="cpu")
     network = load_teacher(str(world / "home" / "teachers" / "colours.safetensors")).network
     for number in range(3):
         image_u8 = np.stack([read_png(run.image_path(number, index)) for index in range(4)])
         images = normalise(to_pixels(image_u8), (0.4,) * 3, (0.3,) * 3)
-        expected = centroid_cosine(look(network, images).features.numpy())
+        expected = centroid_cosine(network_outputs(network, images).features.numpy())
         assert found.cosine[number, 0] == pytest.approx(expected, abs=1e-5)
     assert found.rounds == (1, 2, 3, 4)
     assert found.early_late is not None
     assert (found.images, found.draws, found.source, found.class_names) == (4, 1, "one", ("red", "green", "blue"))
 
     monkeypatch.setattr(measure, "_measure", lambda *_: pytest.fail("measured twice"))
-    assert measured(subject).mean == kept_result(subject).mean == found.mean
+    assert measured(subject).mean == stored_result(subject).mean == found.mean
     assert cosine_similarity(run) == found.mean
 
 
 def test_fewer_images_are_the_mean_of_draws_and_tell_no_halves(run) -> None:
     found = measured(of_run(run), "pixels", images=2)
     assert (found.images, found.draws, found.early_late) == (2, 5, None)
-    assert kept_result(of_run(run), "pixels") is None
+    assert stored_result(of_run(run), "pixels") is None
     with pytest.raises(DataError, match="images: 9 given, but one has 4 a class"):
         measured(of_run(run), "pixels", images=9)
 
@@ -93,7 +84,7 @@ def test_a_folder_of_images_is_measured_as_the_run_it_is_a_copy_of(run, world) -
     found = measured(subject)
     assert (found.method, found.title, found.rounds) == ("folder", "copied", ())
     Image.new("RGB", (8, 8)).save(folder / "red" / "4.png")
-    assert kept_result(of_folder(folder, tiny_dataset(), "colours")) is None  # other images, another result
+    assert stored_result(of_folder(folder, tiny_dataset(), "colours")) is None  # other images, another result
 
 
 def test_one_image_a_class_has_no_similarity(world, settings) -> None:
@@ -114,7 +105,7 @@ def test_a_missing_second_network_is_told_with_the_command(run) -> None:
     assert "train one with `delt squeeze --dataset colours --image-size 8 --network resnet18" in why_none(
         subject, "second"
     )
-    assert kept_result(subject, "second") is None
+    assert stored_result(subject, "second") is None
     with pytest.raises(ConfigError, match="space: 'sound' given, but it must be one of teacher, second, pixels"):
         measured(subject, "sound")
 
@@ -132,7 +123,7 @@ def test_a_teacher_that_is_gone_is_told_but_its_results_stay(run, world) -> None
     known = measured(subject).mean
     (world / "home" / "teachers" / "colours.safetensors").unlink()
     assert measured(subject).mean == known
-    kept_file(subject).unlink()
+    stored_file(subject).unlink()
     with pytest.raises(CheckpointError, match="are not there any more"):
         measured(subject)
     assert measured(subject, "pixels").mean < 1
@@ -159,7 +150,7 @@ def _no_mi(method: str) -> dict[str, int]:
 def test_a_map_holds_real_and_synthetic_images_and_is_found_again(run, world, settings) -> None:
     other = finished(world / "runs" / "two", settings("cda"))
     subjects = [of_run(run), of_run(other)]
-    assert kept_embedding(subjects, "pixels", points=40) is None
+    assert stored_embedding(subjects, "pixels", points=40) is None
     made = embedded(subjects, "pixels", points=40)
     assert made.sources[0] == "real"
     assert set(made.sources[1:]) == {"one", "two"}
@@ -168,5 +159,5 @@ def test_a_map_holds_real_and_synthetic_images_and_is_found_again(run, world, se
     is_real = made.set_number == 0
     assert np.array_equal(labels[made.index[is_real]], made.class_index[is_real])
     assert sorted(made.index[made.set_number == 1].tolist()) == sorted([0, 1, 2, 3] * 3)
-    assert kept_embedding(subjects[::-1], "pixels", points=40).pca.tolist() == made.pca.tolist()
-    assert kept_embedding(subjects, "pixels", points=41) is None
+    assert stored_embedding(subjects[::-1], "pixels", points=40).pca.tolist() == made.pca.tolist()
+    assert stored_embedding(subjects, "pixels", points=41) is None

@@ -7,13 +7,13 @@ import pytest
 from tiny_data import tiny_dataset
 from tiny_world import finished, images_of, run_until_stopped
 
-from delt_engine import files
 from delt_engine.jobs import worker
 from delt_engine.patches.selection import patch_pixels
 from delt_engine.pipeline import take
 from delt_engine.pipeline.run import resume_run
+from delt_engine.runs import strips
+from delt_engine.runs.export import read_image_settings
 from delt_engine.runs.image_facts import image_facts
-from delt_engine.runs.image_settings import read_image_settings
 from delt_engine.runs.images import write_images
 from delt_engine.runs.store import Run
 
@@ -28,7 +28,7 @@ def test_the_images_are_the_selected_patches_to_the_bit(world, settings, method)
     assert len(selection) == 12
     for image in selection:
         patch = patch_pixels(dataset, image)
-        np.testing.assert_array_equal(files.read_png(run.image_path(image.class_index, image.index)), patch)
+        np.testing.assert_array_equal(strips.read_png(run.image_path(image.class_index, image.index)), patch)
         np.testing.assert_array_equal(run.snapshot_images(image.class_index, 0)[image.index], patch)
         assert (image.start_round, image.iterations) == (1, 0)
     assert [run.rounds_written(number) for number in range(3)] == [[0], [0], [0]]

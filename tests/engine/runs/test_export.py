@@ -1,20 +1,26 @@
-"""A zip of chosen images: an ImageFolder with settings in every PNG, written in pieces, and nothing half sent."""
+"""A zip of chosen images, written in pieces; settings in a PNG come back, anything else is refused with a sentence."""
 
 from __future__ import annotations
 
 import csv
 import io
+import json
 import zipfile
 
 import numpy as np
 import pytest
-from fake_runs import fake_experiment, make_finished_run, make_half_done_run, make_large_run
+from fake_runs import fake_experiment, make_finished_run, make_half_done_run, make_large_run, prepare
 from PIL import Image
 
-from delt_engine.config import Experiment
+from delt_engine.config import Experiment, SelectConfig
 from delt_engine.errors import RunError
-from delt_engine.runs.export import Chosen, zip_chunks
-from delt_engine.runs.image_settings import read_image_settings
+from delt_engine.pipeline.run import run_experiment
+from delt_engine.runs.export import Chosen, image_text, read_image_settings, zip_chunks
+from delt_engine.runs.store import Run
+from delt_engine.runs.strips import png_bytes
+
+pytest_plugins = ["tiny_world"]
+PICTURE = np.zeros((4, 4, 3), np.uint8)
 
 
 def opened(*chosen: Chosen) -> zipfile.ZipFile:
@@ -64,6 +70,14 @@ def test_the_experiment_and_a_table_lie_beside_the_classes(tmp_path) -> None:
     assert float(row["true_class_prob"]) == pytest.approx(patch.true_class_prob, rel=1e-5)
 
 
+def test_names_in_the_table_are_no_formulas(tmp_path) -> None:
+    run = make_finished_run(tmp_path / "run")
+    table, source = (run.path / "selection.csv").read_text(), run.selection()[7].patches[0].source
+    (run.path / "selection.csv").write_text(table.replace(source, "=cmd()"))
+    (row,) = csv.DictReader(io.StringIO(opened(Chosen(run, 1, (3,))).read("run/images.csv").decode()))
+    assert row["sources"] == "'=cmd()"
+
+
 def test_two_runs_lie_in_folders_of_their_own_and_the_same_choice_gives_the_same_bytes(tmp_path) -> None:
     first, second = make_finished_run(tmp_path / "a"), make_finished_run(tmp_path / "b", fake_experiment("cda"))
     chosen = (Chosen(first, 0, (0,)), Chosen(second, 0, (0,)))
@@ -97,3 +111,51 @@ def test_what_is_not_there_is_refused_before_the_first_byte(tmp_path, chosen, wo
 def test_nothing_chosen_is_refused() -> None:
     with pytest.raises(RunError, match="at least one"):
         zip_chunks([])
+
+
+def test_an_image_of_a_run_gives_its_settings_back_and_a_snapshot_says_the_same(world, settings) -> None:
+    experiment = settings(seed=7, select=SelectConfig(criterion="top"))
+    run = Run.create(world / "a", experiment)
+    list(run_experiment(run))
+    found, origin = read_image_settings(run.image_path(1, 2).read_bytes()), run.selection()[6]
+    assert (found.class_name, found.index, found.start_round, found.iterations) == ("green", 2, 3, 4)
+    assert found.experiment.recover == experiment.recover
+    assert found.experiment.select == experiment.select
+    assert (found.experiment.dataset, found.experiment.seed, found.experiment.teacher) == ("colours", 7, "colours")
+    assert found.sources == (origin.patches[0].source,)
+    text = image_text(run, 1, 2, 4, origin)
+    assert text.pop("round") == 4
+    assert json.loads(json.dumps(text)) == json.loads(Image.open(run.image_path(1, 2)).info["delt"])
+    assert [image_text(run, 1, 2, number, None)["iterations"] for number in (3, 1)] == [2, 0]
+
+
+def test_a_teacher_that_is_not_here_is_looked_for_anew_and_settings_that_are_not_allowed_are_named(tmp_path) -> None:
+    run = prepare(tmp_path / "run", fake_experiment())
+    text = image_text(run, 0, 0, 4, None) | {"teacher": "somebody-elses"}
+    assert read_image_settings(png_bytes(PICTURE, text)).experiment.teacher == "auto"
+    text["settings"] = {**text["settings"], "iterations": -4}
+    with pytest.raises(RunError, match="iterations: -4 given"):
+        read_image_settings(png_bytes(PICTURE, text))
+
+
+def jpeg() -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(PICTURE).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "not a PNG"),
+        (b"hello", "not a PNG"),
+        (jpeg(), "not a PNG"),
+        (png_bytes(PICTURE, {"x": 1})[:60], "not a PNG"),
+        (png_bytes(PICTURE), "no settings of DELT Studio"),
+        (png_bytes(PICTURE, {"class": "cat"}), "incomplete"),
+        (png_bytes(PICTURE, [1, 2]), "damaged"),
+    ],
+)
+def test_anything_else_is_refused_with_a_sentence(data, words) -> None:
+    with pytest.raises(RunError, match=words):
+        read_image_settings(data)

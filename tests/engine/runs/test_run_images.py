@@ -49,13 +49,13 @@ def test_live_strips_come_in_time_and_take_their_share_only(run, monkeypatch) ->
     assert not writer.live_due
     now[0] = 0.3  # the first one is early: somebody may be watching for a sign of life
     assert writer.live_due
-    encode = pictures.files.png_bytes
+    encode = pictures.strips.png_bytes
 
     def slow(*args, **kwargs):
         now[0] += 0.5
         return encode(*args, **kwargs)
 
-    monkeypatch.setattr(pictures.files, "png_bytes", slow)
+    monkeypatch.setattr(pictures.strips, "png_bytes", slow)
     writer.write_live(images(1, 1))
     assert run.live_path(0).is_file()
     now[0] = 0.8 + 0.5 / pictures.LIVE_SHARE - 0.1

@@ -33,6 +33,7 @@ def test_csv_is_read_back_with_every_digit() -> None:
         ('a|b, "c" & d_e \\ 50% $x$', "7", "0.0"),
         ("", "", ""),
     ]
+    assert to_csv([{"name": "a", "top1": 25.900000000000002, "std": 0.0}], COLUMNS).splitlines()[1] == "a,25.9,0.0"
 
 
 def test_names_are_no_formulas_in_a_spreadsheet() -> None:
@@ -88,7 +89,3 @@ def test_what_all_rows_share_stands_in_the_note_and_empty_columns_go() -> None:
     assert without_common(same, columns) == (COLUMNS, "x")
     other = [same[0], {**same[1], "training": "y"}]
     assert without_common(other, columns) == (columns[:3], "")
-
-
-def test_csv_has_no_digits_that_only_binary_numbers_have() -> None:
-    assert to_csv([{"name": "a", "top1": 25.900000000000002, "std": 0.0}], COLUMNS).splitlines()[1] == "a,25.9,0.0"

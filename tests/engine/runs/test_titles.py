@@ -1,42 +1,57 @@
-"""Title, tags and note: kept beside run.json, which stays as it is."""
+"""Titles beside run.json, which stays as it is, and the examples, DELT first."""
 
 from __future__ import annotations
 
 import pytest
-from fake_runs import make_finished_run
+from fake_runs import fake_experiment, make_finished_run
 
 from delt_engine.errors import RunError
 from delt_engine.runs import titles
-from delt_engine.runs.titles import Labels, read_labels, write_labels
+from delt_engine.runs.store import Run
+from delt_engine.runs.titles import RunTitle, read_title, write_title
 
 
-def test_labels_come_back_and_run_json_is_not_touched(tmp_path) -> None:
+def test_titles_come_back_and_run_json_is_not_touched(tmp_path) -> None:
     run = make_finished_run(tmp_path / "a")
     before = (run.path / "run.json").read_bytes()
-    assert read_labels(run) == Labels()
-    write_labels(run, Labels("  For the  lesson ", ("good", " good", "", "ipc 4"), " late ones stay close \n"))
-    assert read_labels(run) == Labels("For the lesson", ("good", "ipc 4"), "late ones stay close")
+    assert read_title(run) == RunTitle()
+    write_title(run, RunTitle("  For the  lesson ", ("good", " good", "", "ipc 4"), " late ones stay close \n"))
+    assert read_title(run) == RunTitle("For the lesson", ("good", "ipc 4"), "late ones stay close")
     assert (run.path / "run.json").read_bytes() == before
-    write_labels(run, Labels())
+    write_title(run, RunTitle())
     assert not (run.path / "labels.json").exists()
 
 
 def test_what_is_too_long_is_refused(tmp_path) -> None:
     run = make_finished_run(tmp_path / "a")
     with pytest.raises(RunError, match="title: 81 letters"):
-        write_labels(run, Labels("x" * 81))
+        write_title(run, RunTitle("x" * 81))
     with pytest.raises(RunError, match="tags: 'a,b' given"):
-        write_labels(run, Labels(tags=("a,b",)))
+        write_title(run, RunTitle(tags=("a,b",)))
 
 
-def test_a_damaged_file_is_no_labels(tmp_path) -> None:
+def test_a_damaged_file_is_no_title(tmp_path) -> None:
     run = make_finished_run(tmp_path / "a")
     for text in ("{", "[]", '{"tags": 3}'):
         (run.path / "labels.json").write_text(text)
-        assert read_labels(run) == Labels()
+        assert read_title(run) == RunTitle()
 
 
 def test_examples_stay_as_they_are(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(titles, "assets_dir", lambda: tmp_path)
     with pytest.raises(RunError, match="an example that ships"):
-        write_labels(make_finished_run(tmp_path / "examples" / "a"), Labels("mine"))
+        write_title(make_finished_run(tmp_path / "examples" / "a"), RunTitle("mine"))
+
+
+def test_examples_stand_in_the_order_of_the_methods_and_unreadable_ones_last(tmp_path, monkeypatch) -> None:
+    first = titles.example_runs()[0]
+    assert first == Run.open("photos-delt")
+    assert (first.experiment.recover.method, first.record().kind) == ("delt", "recover")
+    monkeypatch.setattr(titles, "assets_dir", lambda: tmp_path)
+    assert titles.example_runs() == []
+    for name, method in (("b", "rded"), ("c", "cda"), ("d-students", "delt"), ("d", "delt"), ("a", "sre2l")):
+        make_finished_run(tmp_path / "examples" / name, fake_experiment(method))
+    broken = tmp_path / "examples" / "0"
+    broken.mkdir()
+    (broken / "run.json").write_text("{", encoding="utf-8")
+    assert [run.id for run in titles.example_runs()] == ["d", "d-students", "c", "a", "b", "0"]

@@ -1,0 +1,74 @@
+"""The PNG files of a run: single images with their settings in them, and strips.
+
+A snapshot is one strip a class and round: image i of the class at x = i * S. S is the side of an image in pixels.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
+
+from delt_engine.errors import RunError
+from delt_engine.files import reason
+
+TEXT_KEY = "delt"
+"""Name of the text chunk that holds the settings of an image."""
+
+
+def png_bytes(image_u8: np.ndarray, text: dict[str, Any] | None = None, level: int = 6) -> bytes:
+    """Encode one image.
+
+    Args:
+        image_u8: uint8 (H, W, 3).
+        text: settings embedded as JSON in a text chunk named :data:`TEXT_KEY`.
+        level: zlib level, 0 to 9; 1 is fast and good enough for what is soon replaced.
+    """
+    info = PngImagePlugin.PngInfo()
+    if text is not None:
+        # ASCII JSON in iTXt: older readers show it, and no viewer has to guess an encoding.
+        info.add_itxt(TEXT_KEY, json.dumps(text, sort_keys=True))
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(image_u8)).save(buffer, "PNG", compress_level=level, pnginfo=info)
+    return buffer.getvalue()
+
+
+def read_png(path: Path) -> np.ndarray:
+    """Read a PNG of a run as uint8 (H, W, 3).
+
+    Raises:
+        RunError: there is no such file, or it is not an image.
+    """
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("RGB"))
+    except UnidentifiedImageError:
+        raise RunError(f"{path} is not an image.") from None
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {reason(error)}.") from None
+
+
+def join_strip(images_u8: np.ndarray) -> np.ndarray:
+    """Lay images side by side.
+
+    Args:
+        images_u8: uint8 (n, S, S, 3).
+
+    Returns:
+        uint8 (S, n * S, 3).
+
+    >>> join_strip(np.zeros((3, 2, 2, 3), np.uint8)).shape
+    (2, 6, 3)
+    """
+    n, height, width, channels = images_u8.shape
+    return images_u8.transpose(1, 0, 2, 3).reshape(height, n * width, channels)  # (n, S, S, 3) -> (S, n*S, 3)
+
+
+def split_strip(strip_u8: np.ndarray) -> np.ndarray:
+    """Cut a strip into its images: uint8 (S, n * S, 3) to (n, S, S, 3)."""
+    side = strip_u8.shape[0]
+    return strip_u8.reshape(side, -1, side, 3).transpose(1, 0, 2, 3)

@@ -1,0 +1,153 @@
+"""Files that are whole or absent, small records by key, and arrays with facts."""
+
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import dataclass
+from stat import S_ISDIR
+
+import numpy as np
+import pytest
+
+from delt_engine import files
+from delt_engine.errors import DataError, RunError
+from delt_engine.files import KeyedStore, load_record, read_npz, record_bytes, try_write, write_bytes
+
+
+def refuse(monkeypatch, number: int) -> None:
+    def replace(source, target):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(files.os, "replace", replace)
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(errno.ENOSPC, "no space left"), (errno.EACCES, "no permission"), (errno.EROFS, "read-only")],
+)
+def test_a_refused_write_is_one_sentence_and_leaves_nothing(tmp_path, monkeypatch, number, words) -> None:
+    refuse(monkeypatch, number)
+    with pytest.raises(RunError, match=words) as caught:
+        files.write_bytes(tmp_path / "a.txt", b"new")
+    assert str(caught.value).count(".") == str(tmp_path / "a.txt").count(".") + 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_refused_write_keeps_what_was_there(tmp_path, monkeypatch) -> None:
+    files.write_bytes(tmp_path / "a.txt", b"old")
+    refuse(monkeypatch, errno.ENOSPC)
+    with pytest.raises(RunError):
+        files.write_bytes(tmp_path / "a.txt", b"new", durable=True)
+    assert (tmp_path / "a.txt").read_bytes() == b"old"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_the_sentence_begins_as_the_caller_wants_and_what_can_be_made_again_is_no_error(tmp_path) -> None:
+    (tmp_path / "file").write_text("x")
+    path = tmp_path / "file" / "a"
+    with pytest.raises(DataError, match=rf"^ranking: {path} cannot be written: a file stands"):
+        write_bytes(path, b"1", what="ranking", kind=DataError)
+    assert not try_write(path, b"1")
+    assert try_write(tmp_path / "a", b"1")
+    assert try_write(tmp_path / "a", b"2")
+    assert (tmp_path / "a").read_bytes() == b"2"
+
+
+def test_a_write_that_is_interrupted_leaves_nothing(tmp_path, monkeypatch) -> None:
+    def interrupted(source, target):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(files.os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_bytes(tmp_path / "a", b"1")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_durable_file_is_on_the_disk_before_its_name_and_then_the_name(tmp_path, monkeypatch) -> None:
+    synced = []
+    monkeypatch.setattr(files.os, "fsync", lambda handle: synced.append(S_ISDIR(os.fstat(handle).st_mode)))
+    write_bytes(tmp_path / "a", b"1")
+    assert synced == []
+    write_bytes(tmp_path / "a", b"1", durable=True)
+    assert synced == [False, True], "the file, then its folder"
+
+
+def test_a_file_in_place_of_a_folder_is_named(tmp_path) -> None:
+    (tmp_path / "folder").write_text("a file")
+    with pytest.raises(RunError, match="a file stands where a folder is needed"):
+        files.write_bytes(tmp_path / "folder" / "a.txt", b"new")
+
+
+def test_what_can_be_written_later_is_found_out_now(tmp_path) -> None:
+    (tmp_path / "kept.txt").write_text("old")
+    files.check_writable(tmp_path / "kept.txt")
+    files.check_writable(tmp_path / "new" / "file.txt")
+    assert (tmp_path / "kept.txt").read_text() == "old"
+    assert list((tmp_path / "new").iterdir()) == []
+    with pytest.raises(RunError, match=r"kept.txt/file.txt cannot be written: a file stands"):
+        files.check_writable(tmp_path / "kept.txt" / "file.txt")
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch) -> KeyedStore:
+    monkeypatch.setenv("DELT_HOME", str(tmp_path))
+    return KeyedStore("rates", most=3)
+
+
+def test_a_record_comes_back_by_its_key_and_a_damaged_one_is_absent(store, tmp_path) -> None:
+    assert store.read("a") is None
+    assert store.write("a", {"x": 1}) == tmp_path / "rates" / "a.json"
+    path = store.write(("cpu", 2), [1.5])
+    assert (store.read("a"), store.read(("cpu", 2))) == ({"x": 1}, [1.5])
+    path.write_bytes(b'{"x": \xff')
+    assert store.read(("cpu", 2)) is None
+    assert store.records() == [{"x": 1}]
+
+
+def test_the_oldest_records_go(store) -> None:
+    for number in range(4):
+        store.write(str(number), number)
+    assert store.records() == [3, 2, 1]
+
+
+@dataclass(frozen=True)
+class Counts:
+    name: str
+    sizes: tuple[int, ...]
+    values: np.ndarray
+
+
+ABOUT = {"what": "map", "name": "map", "version": 2, "remedy": "draw it again"}
+
+
+def test_a_record_of_arrays_comes_back_in_the_type_it_is_stored_in(tmp_path) -> None:
+    path = tmp_path / "a.npz"
+    path.write_bytes(record_bytes(Counts("ä", (1, 2), np.array([3, 4])), {"values": np.int16}, 2))
+    found = load_record(Counts, path, {"values": np.int16}, **ABOUT)
+    assert (found.name, found.sizes, found.values.tolist(), found.values.dtype) == ("ä", (1, 2), [3, 4], np.int16)
+    halved = load_record(Counts, path, {"values": np.int16}, **ABOUT, parse={"sizes": sum})
+    assert halved.sizes == 3
+    with pytest.raises(DataError, match=r"^map: .*a\.npz was written by another version; draw it again\.$"):
+        load_record(Counts, path, {"values": np.int16}, **{**ABOUT, "version": 3})
+
+
+@pytest.mark.parametrize("damage", ["absent", "empty", "cut", "text", "pickle", "foreign"])
+def test_what_is_no_record_is_one_sentence_and_nothing_in_it_is_run(tmp_path, damage) -> None:
+    path = tmp_path / "a.npz"
+    whole = record_bytes(Counts("a", (), np.zeros(99)), {"values": np.float32}, 2)
+    if damage == "pickle":
+        np.savez(path, about=np.array([print], dtype=object), values=np.zeros(2))
+    elif damage == "foreign":
+        np.savez(path, values=np.zeros(2))
+    elif damage != "absent":
+        path.write_bytes({"empty": b"", "cut": whole[:-30], "text": b"words"}[damage])
+    text = "cannot be read" if damage == "absent" else "is not a map, or is damaged"
+    with pytest.raises(DataError, match=rf"^map: {path} {text}"):
+        load_record(Counts, path, {"values": np.float32}, **ABOUT)
+
+
+def test_facts_of_version_0_1_0_kept_as_bytes_are_read(tmp_path) -> None:
+    np.savez(tmp_path / "scan.npz", about=np.frombuffer(b'{"format": 1}', np.uint8), sizes=np.arange(2))
+    arrays, facts = read_npz(tmp_path / "scan.npz", "scan", "scan")
+    assert (facts, arrays["sizes"].tolist(), list(arrays)) == ({"format": 1}, [0, 1], ["sizes"])
