@@ -24,7 +24,7 @@ from delt_engine.data.available import place_of
 from delt_engine.data.catalogue import find_entry, image_folder, load_dataset
 from delt_engine.data.dataset import Dataset
 from delt_engine.data.downloads import is_fetched
-from delt_engine.errors import DataError
+from delt_engine.errors import CheckpointError, DataError
 from delt_engine.lab.material import Lab, open_lab
 from delt_engine.models.card import TeacherCard, find_teacher, read_card
 from delt_engine.patches.ranking import Ranking, cached_ranking, whole_box
@@ -225,6 +225,14 @@ def planned_teacher(experiment: Experiment) -> TeacherCard:
         with contextlib.suppress(DataError):  # its files have changed; the run will say so
             names = dataset(name, size).spec.class_names
     return teacher(experiment.teacher, name, size, names)
+
+
+def found_teacher(experiment: Experiment) -> TeacherCard | None:
+    """Return the card of :func:`planned_teacher`, None where there is none."""
+    try:
+        return planned_teacher(experiment)
+    except CheckpointError:
+        return None
 
 
 def ranking(dataset_fingerprint: str, teacher_fingerprint: str, config: RankConfig, seed: int) -> Ranking | None:

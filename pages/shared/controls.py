@@ -78,7 +78,6 @@ def help_text(spec: FieldSpec) -> str:
 
 
 def _step(spec: FieldSpec) -> float:
-    """Return a step that suits the default's size."""
     size = abs(float(spec.default)) or 1.0
     return 10.0 ** (math.floor(math.log10(size)) - 1)
 

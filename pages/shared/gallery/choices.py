@@ -149,7 +149,6 @@ def _rounds(schedule: EarlyLateSchedule) -> tuple[int, ...]:
 
 
 def _bounds(name: str, facts: Sequence[ImageFacts]) -> tuple[float, float] | None:
-    """Draw one range and return it when it leaves something out."""
     (high, what), key = BOUNDS[name], f"gallery/{name}"
     if all(getattr(entry, name) is None for entry in facts):
         st.caption(f"{SORTS[name]}: not measured in this run.")

@@ -112,7 +112,6 @@ def _change(run: Run, class_index: int, index: int, round_number: int) -> None:
 
 
 def _predictions(run: Run, class_index: int, index: int) -> None:
-    """Draw the teacher's likeliest classes over the rounds."""
     st.markdown("**What the teacher sees in it**")
     said = predictions_of(run, class_index, index)
     if not said:

@@ -102,7 +102,6 @@ def _of_students(run: Run, step: dict[str, Any]) -> Progress:
 
 
 def _trained(step: dict[str, Any]) -> float:
-    """Return the share of all students' epochs that is done after a step."""
     of_student = (step["epoch"] - 1 + step["step"] / max(1, step["steps"])) / max(1, step["epochs"])
     return (step["student"] + of_student) / max(1, step["students"])
 

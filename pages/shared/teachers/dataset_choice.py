@@ -46,7 +46,6 @@ def control() -> Place:
 
 
 def _add() -> None:
-    """Take the typed folder into the list, choose it, and begin to read it."""
     path = add_folder(st.session_state.get(f"{PAGE}/folder") or "")
     read(path)
     st.session_state[f"{PAGE}/dataset"] = path
