@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from pages.shared import address, cached, controls, errors, nav
-from pages.shared.lab import export, predict, timeline, tour
+from pages.shared.lab import predict, timeline, tour
 from pages.shared.lab.source import Scene, Source, scene, sources
 from pages.shared.lab.steps import lab_steps
 from pages.shared.wording import plain
@@ -53,7 +53,7 @@ def inside(shown: Scene, found: Sequence[Source]) -> None:
 
 def take_home(shown: Scene) -> None:
     """Draw the downloads, and how the material was made."""
-    export.downloads(shown)
+    tour.downloads(shown)
     if shown.source.lab:
         with st.expander("How this was recorded"):
             st.code(shown.source.lab.record.command, language="bash", wrap_lines=True)
