@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from delt_engine.patches.selection import median_order
+from delt_engine.patches.orders import median_order
 from delt_engine.plots.data import patch_figure
 from pages.shared.controls import button
 from pages.shared.patches import picks

@@ -12,8 +12,9 @@ import streamlit as st
 from delt_engine.config import Experiment, SelectConfig
 from delt_engine.data.dataset import Dataset
 from delt_engine.errors import DataError
+from delt_engine.patches.orders import criterion_order, median_order
 from delt_engine.patches.ranking import Ranking, keyed_rng, whole_box
-from delt_engine.patches.selection import SelectedImage, criterion_order, median_order, select
+from delt_engine.patches.selection import SelectedImage, select
 from delt_engine.plots.style import round_colour
 from delt_engine.runs.image_facts import mean_prob
 from pages.shared import cached
