@@ -68,14 +68,6 @@ def test_a_wrong_link_shows_what_there_is(open_page, finished, wrong, address) -
     assert bool(app.warning) == ("run" in wrong)
 
 
-def test_another_class_is_a_click_away_and_stands_in_the_address(open_page, finished, address) -> None:
-    app = open_page(PAGE, run=finished.id)
-    before = components(app)[0]["sheets"]
-    app.selectbox(key="gallery/class").set_value("cat").run()
-    assert address(app)["cls"] == "cat"
-    assert not set(before) & set(components(app)[0]["sheets"])
-
-
 def test_a_new_link_wins_over_what_was_chosen(open_page, home, finished) -> None:
     other = make_finished_run(home / "runs" / "20260201-000000-other")
     app = open_page(PAGE, run=finished.id)
@@ -105,13 +97,15 @@ def test_an_image_in_detail_has_patch_strip_and_settings(open_page, finished) ->
     assert facts["Method"] == "DELT, MI 40, RI 10"
 
 
-def test_a_partial_run_says_which_rounds_it_has_not_reached(open_page, home) -> None:
-    run = make_half_done_run(home / "runs" / "20260103-000000-half", alive=False)
-    app = open_page(PAGE, run=run.id)
+@pytest.mark.parametrize("alive", [True, False])
+def test_a_partial_run_says_which_rounds_it_has_not_reached(open_page, home, alive) -> None:
+    run = make_half_done_run(home / "runs" / "20260103-000000-half", alive=alive)
+    app = open_page(PAGE, run=run.id, img="4")
+    assert not app.exception
     grid = components(app)[0]
-    assert grid["frame"] == 2
-    assert [sheet is None for sheet in grid["rows"][0]["cells"][0]["sheets"]] == [False, False, False, True, True]
-    assert grid["rows"][0]["cells"][0]["missing"] == "not reached"
+    first = grid["rows"][0]["cells"][0]
+    assert (grid["frame"], first["missing"]) == (2, "not reached")
+    assert [sheet is None for sheet in first["sheets"]] == [False, False, False, True, True]
 
 
 def test_a_large_class_is_paged(open_page, home) -> None:
@@ -121,18 +115,6 @@ def test_a_large_class_is_paged(open_page, home) -> None:
     app.get("pagination")[0].set_value(3).run()
     cells = components(app)[0]["rows"][0]["cells"]
     assert [cell["id"] for cell in cells] == [f"0/{index}" for index in range(120, 130)]
-
-
-def test_classes_outside_the_run_are_not_offered(open_page, home) -> None:
-    experiment = fake_experiment(classes=("cat", "coffee"))
-    run = make_finished_run(home / "runs" / "20260301-000000-two", experiment)
-    app = open_page(PAGE, run=run.id)
-    assert app.selectbox(key="gallery/class").options == ["cat", "coffee"]
-
-
-def test_runs_without_images_are_not_offered(open_page, home, finished) -> None:
-    Run.create(home / "runs" / "20260401-000000-queued", fake_experiment())
-    assert len(open_page(PAGE).selectbox(key="gallery/run").options) == 1
 
 
 def shown(grid: dict) -> list[list[int]]:
@@ -196,7 +178,7 @@ def test_a_damaged_link_changes_nothing(open_page, finished, wrong) -> None:
     assert shown(components(app)[0]) == [[0, 1, 2, 3]]
 
 
-def test_the_early_and_the_late_half_stand_beside_each_other_with_their_iterations(open_page, finished) -> None:
+def test_the_early_and_the_late_half_stand_beside_each_other_with_their_iterations(open_page, home, finished) -> None:
     grid = components(open_page(PAGE, run=finished.id, view="halves"))[0]
     assert grid["layout"] == "sides"
     assert shown(grid) == [[0, 1], [2, 3]]
@@ -204,6 +186,10 @@ def test_the_early_and_the_late_half_stand_beside_each_other_with_their_iteratio
         ("Early half", "2 images, 40 to 30 iterations each"),
         ("Late half", "2 images, 20 to 10 iterations each"),
     ]
+    odd = make_finished_run(home / "runs" / "20260301-000000-odd", fake_experiment(ipc=5))
+    app = open_page(PAGE, run=odd.id, view="halves")
+    assert shown(components(app)[0]) == [[0, 1], [3, 4]]
+    assert "Image 3 of 5 joins in the middle and belongs to neither half." in captions(app)
 
 
 def test_images_are_grouped_by_start_round(open_page, home) -> None:
@@ -253,9 +239,15 @@ def test_two_runs_can_be_swiped_image_by_image(open_page, home, finished) -> Non
     assert other.id in grid["sheets"][last["over"][4]]
 
 
-def test_runs_that_share_no_class_are_not_offered_beside(open_page, home, finished) -> None:
-    make_finished_run(home / "runs" / "20260301-000000-other", class_names=("x", "y"))
-    assert open_page(PAGE, run=finished.id).multiselect(key="gallery/beside").options == []
+def test_only_what_has_images_or_a_class_in_common_is_offered(open_page, home, finished) -> None:
+    Run.create(home / "runs" / "20260401-000000-queued", fake_experiment())
+    two = make_finished_run(home / "runs" / "20251231-000000-two", fake_experiment(classes=("cat", "coffee")))
+    make_finished_run(home / "runs" / "20251230-000000-other", class_names=("x", "y"))
+    app = open_page(PAGE, run=two.id)
+    assert app.selectbox(key="gallery/class").options == ["cat", "coffee"]
+    assert len(app.selectbox(key="gallery/run").options) == 3
+    (beside,) = app.multiselect(key="gallery/beside").options
+    assert finished.id in beside
 
 
 def test_the_detail_shows_what_changed_and_what_the_teacher_says(open_page, finished) -> None:
@@ -312,17 +304,15 @@ def test_an_image_without_settings_is_refused_and_the_page_stays(open_page, fini
     assert components(app)
 
 
-def test_classes_can_be_stepped_through(open_page, finished, address) -> None:
+def test_another_class_is_chosen_or_stepped_to_and_stands_in_the_address(open_page, finished, address) -> None:
     app = open_page(PAGE, run=finished.id)
+    before = components(app)[0]["sheets"]
     assert app.button(key="gallery/previous").disabled
     app.button(key="gallery/next").click().run()
     assert address(app)["cls"] == "cat"
-
-
-def test_a_run_at_work_can_be_browsed(open_page, half_done) -> None:
-    app = open_page(PAGE, run=half_done.id, img="4")
-    assert not app.exception
-    assert components(app)[0]["rows"][0]["cells"][0]["missing"] == "not reached"
+    assert not set(before) & set(components(app)[0]["sheets"])
+    app.selectbox(key="gallery/class").set_value("coffee").run()
+    assert address(app)["cls"] == "coffee"
 
 
 def test_a_class_of_a_very_large_run_costs_what_a_class_costs(open_page, home, monkeypatch) -> None:
