@@ -119,7 +119,7 @@ def choice(
     return st.selectbox(label, values, values.index(now), **look)
 
 
-def kept_choice(
+def linked_choice(
     name: str,
     label: str,
     options: Mapping[Any, str] | Sequence[Any],
@@ -143,7 +143,7 @@ def kept_choice(
     return chosen
 
 
-def kept_choices(
+def linked_choices(
     name: str,
     label: str,
     options: Mapping[str, str],

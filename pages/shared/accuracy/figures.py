@@ -43,7 +43,7 @@ _SCORES = {
 def draw(view: View) -> None:
     """Draw the figure the reader chose."""
     look = {"segmented": True, "label_visibility": "collapsed"}
-    shown = controls.kept_choice("figure", "Figure", TABS, "accuracy/figure", **look)
+    shown = controls.linked_choice("figure", "Figure", TABS, "accuracy/figure", **look)
     {"bars": _bars, "epochs": _epochs, "classes": _classes, "cost": _cost}[shown](view)
 
 

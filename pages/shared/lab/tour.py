@@ -80,7 +80,7 @@ def choose_step() -> int:
     """Draw the steps and return the number of the chosen one, from 1."""
     titles = {number: f"{number} {step.title}" for number, step in enumerate(STEPS, start=1)}
     look = {"disabled": "step" in locked(), "label_visibility": "collapsed", "width": "stretch"}
-    return controls.kept_choice("step", "Step", titles, STEP, segmented=True, always=True, **look)
+    return controls.linked_choice("step", "Step", titles, STEP, segmented=True, always=True, **look)
 
 
 def introduce(number: int, *, is_run: bool) -> None:

@@ -134,7 +134,7 @@ def _measure(experiment: Experiment, work: Task) -> None:
         )
     if work.error:
         errors.show(work.error)
-    errors.show_kept("measure")
+    errors.show_failed("measure")
 
 
 def _words(experiment: Experiment) -> list[str]:

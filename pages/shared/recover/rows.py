@@ -79,7 +79,7 @@ def _names(run: Run) -> dict[str, int]:
 
 
 def _places(run: Run, film: Film) -> dict[int, int]:
-    """Return the frame of each iteration count; the images of a moment ago stand at the step last told."""
+    """Return the frame of each iteration count; the images of a moment ago stand at the latest step."""
     step, length = run.latest_event("step"), run.experiment.recover.round_iterations
     found = {}
     for frame, number in enumerate(film.rounds):

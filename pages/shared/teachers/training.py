@@ -123,7 +123,7 @@ def draw_checkpoint() -> None:
         st.text_input("Name", key=f"{CHECKPOINT}/name", placeholder="as the file")
     key, work = f"{CHECKPOINT}/add", adding()
     button("Check and add", "verified_user", key, errors.attempt, CHECKPOINT, _add, disabled=work.is_running)
-    errors.show_kept(CHECKPOINT)
+    errors.show_failed(CHECKPOINT)
     if work.error:
         errors.show(work.error)
     result = work.result() if work.state == "done" else None
