@@ -81,9 +81,6 @@ def data_url(image: np.ndarray | bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
 
 
-# Runs
-
-
 def runs() -> list[Run]:
     """Return the user's runs, newest first; a record is read again only when its file changed."""
     return sorted(_known(runs_dir()), key=lambda run: ("" if run.unreadable else run.record().created, run.id))[::-1]
@@ -157,9 +154,6 @@ def run_halves(run: Run, class_index: int, rounds: tuple[int, ...]) -> tuple[tup
     return tuple(halves_cosine(pixel_vectors(image_u8, record.mean, record.std)) for image_u8 in images)
 
 
-# Recorded labs
-
-
 @until_changed(lambda folder: [Path(folder) / "lab.json"], max_entries=8)
 def lab(folder: Path | str) -> Lab:
     """Return a lab."""
@@ -176,9 +170,6 @@ def lab_sheet(folder: str, name: str) -> str:
 def lab_rows(folder: str, name: str) -> tuple[str, ...]:
     """Return each row of a lab's sheet as a strip of its own, a data URL."""
     return tuple(data_url(np.hstack(list(row))) for row in open_lab(folder).tiles(name))
-
-
-# Datasets and teachers
 
 
 def is_at_hand(name: str) -> bool:
@@ -246,9 +237,6 @@ def ranking(dataset_fingerprint: str, teacher_fingerprint: str, config: RankConf
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _ranking(dataset_fingerprint: str, teacher_fingerprint: str, config: RankConfig, seed: int) -> Ranking | None:
     return cached_ranking(dataset_fingerprint, teacher_fingerprint, config, seed)
-
-
-# Pictures of real images
 
 
 @st.cache_data(max_entries=200, max_size="128MB", show_spinner=False)

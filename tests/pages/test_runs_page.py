@@ -111,6 +111,9 @@ def test_teachers_and_rankings_are_followed_like_runs(open_page, home, started) 
     app.button(key=f"runs/watch/{run.id}").click().run()
     assert not app.exception
     assert app.main.get("progress")[0].proto.value == 37
+    run.set_status("paused", process=None)
+    open_page(PAGE).button(key=f"runs/resume/{run.id}").click().run()
+    assert started.asked == [("pause", run.id), ("resume", run.id)]
 
 
 def test_what_cannot_be_done_is_one_sentence_in_its_place(open_page, home, started, monkeypatch) -> None:
