@@ -46,7 +46,6 @@ TORCH_FREE = [
     "delt_engine.recovery.curriculum",
     "delt_engine.recovery.batches",
     "delt_engine.training.records",
-    "delt_engine.training.rates",
     "delt_engine.analysis.cost",
     "delt_engine.analysis.scores",
     "delt_engine.analysis.diversity_store",

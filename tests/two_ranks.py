@@ -22,10 +22,9 @@ from torch import Tensor, nn
 from delt_engine.config import SqueezeConfig
 from delt_engine.config.students import EvaluateConfig
 from delt_engine.pipeline.together import load_before_group
-from delt_engine.training import image_table, students
+from delt_engine.training import image_table, students, trainer
 from delt_engine.training import squeeze as squeezing
 from delt_engine.training.distributed import Team
-from delt_engine.training.draws import BatchDraws
 from delt_engine.training.relabel import TeacherLabels
 from delt_engine.training.students import TrainedEpoch
 from tests.tiny_data import tiny_dataset
@@ -73,9 +72,10 @@ class ColourTeacher(nn.Module):
 class Recorded(TeacherLabels):
     """Labels that know whole batches alone, as a store does."""
 
-    def soft_logits(self, epoch: int, batch_number: int, images: Tensor, draws: BatchDraws, rows: slice) -> Tensor:
+    def soft_logits(self, epoch: int, batch_number: int, images: Tensor, rows: slice) -> Tensor:
         generator = torch.Generator().manual_seed(100 * epoch + batch_number)
-        return torch.randn(len(draws.order), 3, generator=generator)[rows]
+        count = 3 if batch_number == 3 else 7
+        return torch.randn(count, 3, generator=generator)[rows]
 
 
 def squeezed(team: Team) -> dict[str, Tensor]:
@@ -91,7 +91,7 @@ def squeezed(team: Team) -> dict[str, Tensor]:
 
 
 def squeezed_without_batchnorm(team: Team) -> dict[str, Tensor]:
-    with mock.patch.object(squeezing, "build_network", without_batchnorm):
+    with mock.patch.object(trainer, "build_network", without_batchnorm):
         return squeezed(team)
 
 
@@ -112,14 +112,14 @@ def student(team: Team, labels: TeacherLabels | None = None, config: EvaluateCon
 
 
 def student_without_batchnorm(team: Team) -> dict[str, Tensor]:
-    with mock.patch.object(students, "build_network", without_batchnorm):
+    with mock.patch.object(trainer, "build_network", without_batchnorm):
         return student(team)
 
 
 def student_of_stored_labels(team: Team) -> dict[str, Tensor]:
     """By a loss that also asks for the classes of both images of a mix."""
     config = STUDENT.replace(loss="mse-ce", cross_entropy_weight=0.5)
-    with mock.patch.object(students, "build_network", without_batchnorm):
+    with mock.patch.object(trainer, "build_network", without_batchnorm):
         return student(team, Recorded(ColourTeacher()), config)
 
 

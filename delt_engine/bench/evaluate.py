@@ -18,12 +18,11 @@ from delt_engine.bench.cases import named
 from delt_engine.bench.plain_students import train_as_published
 from delt_engine.config import EvaluateConfig
 from delt_engine.data.catalogue import load_dataset
-from delt_engine.models.networks import build_network
 from delt_engine.models.teachers import load_teacher
-from delt_engine.seeding import generator, seeded
+from delt_engine.seeding import generator
 from delt_engine.training.draws import draw_epoch
 from delt_engine.training.image_table import ImageTable, real
-from delt_engine.training.students import evaluate
+from delt_engine.training.students import evaluate, initial_student
 
 BATCH = 50
 
@@ -133,7 +132,8 @@ def _side_by_side(
 ) -> tuple[float, float, float]:
     """Return the seconds of both trainings, and how far their mean losses are apart."""
     draws = draw_epoch(config, len(table), table.image_size, seed=seed, epoch=1)
-    plain = train_as_published(_student(table, config, seed).to(device), teacher, table, config, draws, device)
+    network = initial_student(config, table, seed).to(device).train()
+    plain = train_as_published(network, teacher, table, config, draws, device)
     fast = evaluate(table, table, teacher, config, seed=seed, device=str(device))
     steps, seconds, losses = len(draws.share), [0.0, 0.0], []
     for step in range(steps):
@@ -148,16 +148,3 @@ def _side_by_side(
                 losses.append(float(found))
     fast.close()
     return seconds[0], seconds[1], abs(sum(losses) / steps - found.loss)
-
-
-def _student(table: ImageTable, config: EvaluateConfig, seed: int) -> nn.Module:
-    """Return the student that the engine begins with."""
-    with seeded(generator(seed, "student-weights").initial_seed(), torch.device("cpu")):
-        network = build_network(
-            config.student,
-            len(table.class_names),
-            width=config.student_width,
-            stem=config.student_stem,
-            image_size=table.image_size,
-        )
-    return network.train()

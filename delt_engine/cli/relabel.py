@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,7 @@ from delt_engine.config import Experiment, RelabelConfig
 from delt_engine.errors import ConfigError
 from delt_engine.jobs import ranks
 from delt_engine.runs.command import RELABEL_SETTINGS, command_for, relabel_command
-from delt_engine.runs.sources import Source, asks_for_teacher, find_source
+from delt_engine.runs.sources import Source, find_source
 
 if TYPE_CHECKING:
     from delt_engine.pipeline.relabel import RelabelJob
@@ -52,21 +52,27 @@ def relabel(source: str, out: Path | None, predict: bool, as_json: bool, quiet: 
     found = find_source(source)
     experiment = read_evaluation(found, values)
     experiment = experiment.replace(relabel=RelabelConfig(**typed_settings(values).get("relabel", {})))
+    rank = ranks.this_rank()
     if not predict:
-        ranks.this_rank().check_device(experiment.device)
+        rank.check_device(experiment.device)
         asked = read_run_options(values).ranks
-        number = ranks.wanted(asked, experiment, lambda: experiment.evaluate.epochs)
+        number = ranks.wanted(asked, experiment, lambda: experiment.relabel.label_epochs or experiment.evaluate.epochs)
         if number > 1:
             _check_before(experiment, found, out)
             _launch(number, relabel_command(experiment, out, found.ref)[1:], out, as_json=as_json, quiet=quiet)
             return
-    from delt_engine.pipeline.relabel import relabel_job
+    from delt_engine.pipeline.relabel import relabel_job, write_labels
 
     job = relabel_job(experiment, found)
     facts = _facts(job)
     if not predict:
-        facts |= {"labels": str(out.absolute()), "seconds": _written(job, out, quiet=quiet)}
+        began = time.monotonic()
+        with display(quiet=quiet or not rank.is_first) as shown:
+            write_labels(job, out, shown.show)
+        facts |= {"labels": str(out.absolute()), "seconds": round(time.monotonic() - began, 3)}
         facts["evaluate"] = _next_command(experiment, found, facts["labels"])
+    if not rank.is_first:
+        return
     if as_json:
         say_json(facts)
     else:
@@ -76,18 +82,10 @@ def relabel(source: str, out: Path | None, predict: bool, as_json: bool, quiet: 
 def _check_before(experiment: Experiment, source: Source, out: Path) -> None:
     """Say once what is wrong with the question; ranks that fail are started again and would repeat it."""
     from delt_engine.models.device import pick_device
-    from delt_engine.pipeline.inputs import load_inputs
-    from delt_engine.pipeline.relabel import check_soft, find_teacher_of, relabel_job
-    from delt_engine.training.soft_labels import is_begun
+    from delt_engine.pipeline.relabel import relabel_job
 
-    check_soft(experiment.evaluate)
     pick_device(experiment.device)
-    source.check_ready()
-    if is_begun(out):
-        relabel_job(experiment.replace(device="cpu"), source).check(out)  # all that labels hang on is compared
-    else:
-        inputs = load_inputs(experiment, needs_teacher=asks_for_teacher(experiment, source))
-        find_teacher_of(experiment, source, inputs)
+    relabel_job(experiment.replace(device="cpu"), source).check(out)
 
 
 def _launch(number: int, words: list[str], out: Path, *, as_json: bool, quiet: bool) -> None:
@@ -105,45 +103,34 @@ def _launch(number: int, words: list[str], out: Path, *, as_json: bool, quiet: b
         raise click.exceptions.Exit(code)
 
 
-def _written(job: RelabelJob, out: Path, *, quiet: bool) -> float:
-    from delt_engine.pipeline.label_ranks import write_labels
-
-    began = time.monotonic()
-    with display(quiet=quiet) as shown:
-        for event in write_labels(job, out):
-            shown.show(event)
-    return round(time.monotonic() - began, 3)
-
-
 def _facts(job: RelabelJob) -> dict[str, Any]:
-    size, dense = job.size, job.size_as(RelabelConfig(form="float16"))
+    facts = job.facts
+    size, every = facts.size, replace(facts, form="float16", label_epochs=facts.epochs).size
     return {
-        "images": len(job.train),
-        "classes": len(job.train.class_names),
-        "epochs": job.config.epochs,
-        "batch_size": job.config.batch_size,
-        "seed": job.seed,
-        "form": job.settings.form,
-        "top_k": job.settings.top_k,
-        "directions": job.settings.directions,
+        "images": facts.images,
+        "classes": facts.num_classes,
+        "epochs": facts.epochs,
+        "label_epochs": facts.label_epochs,
+        "batch_size": facts.config.batch_size,
+        "seed": facts.seed,
+        "form": facts.form,
         "bytes": {**asdict(size), "total": size.total},
-        "float16_bytes": {**asdict(dense), "total": dense.total},
+        "float16_bytes": {**asdict(every), "total": every.total},
         "times_smaller": {
-            "labels": round(dense.labels / size.labels, 3),
-            "total": round(dense.total / size.total, 3),
+            "labels": round(every.labels / size.labels, 3),
+            "total": round(every.total / size.total, 3),
         },
     }
 
 
 def _tell(facts: dict[str, Any]) -> None:
-    kept = f"{facts['top_k']} classes" if facts["top_k"] else "all classes"
-    kept = f"{facts['directions']} directions" if facts["directions"] else kept
+    stored = "every epoch's" if facts["label_epochs"] == facts["epochs"] else f"{facts['label_epochs']:,} epochs of"
     say(
-        f"{facts['images']:,} images, {facts['epochs']:,} epochs, {facts['form']}, {kept}: "
-        f"{facts['bytes']['total']:,} bytes, where float16 of all classes takes {facts['float16_bytes']['total']:,}."
+        f"{facts['images']:,} images, {facts['epochs']:,} epochs, {stored} labels in {facts['form']}: "
+        f"{facts['bytes']['total']:,} bytes, where float16 of every epoch takes {facts['float16_bytes']['total']:,}."
     )
     rows = [[part, facts["bytes"][part], facts["float16_bytes"][part]] for part in facts["bytes"]]
-    say_table(("part", "bytes", "as float16 of all classes"), rows)
+    say_table(("part", "bytes", "as float16 of every epoch"), rows)
     if "labels" in facts:
         say(f"{facts['seconds']:.1f} s: {facts['labels']}")
         say(f"Train on them with: {facts['evaluate']}")

@@ -57,40 +57,36 @@ _HARD_LOSS = "ce"
 class RelabelConfig(Settings):
     """How soft labels are stored."""
 
-    form: Literal["float32", "float16", "uint8"] = setting(
+    form: Literal["float32", "float16"] = setting(
         "float16",
-        "Number format of a stored label: float32 replays exactly, uint8 is a quarter of it.",
+        "Number format of a stored label; float32 replays exactly.",
         title="Label format",
         more=False,
         source="SRe2L stores float16",
     )
-    top_k: int = setting(
+    label_epochs: int = setting(
         0,
-        "Classes kept of a label, the most probable ones; the others share the rest evenly. 0 keeps all.",
-        title="Classes kept",
+        "Epochs of labels that are stored, and used in turn over the epochs of the training; 0 stores every epoch.",
+        title="Label epochs",
         ge=0,
         le=100_000,
-        flag="--top-k",
         more=False,
-    )
-    directions: int = setting(
-        0,
-        "Numbers that a label is reduced to, its place along the directions in which the teacher's labels differ most. "
-        "0 keeps the classes themselves.",
-        title="Directions kept",
-        ge=0,
-        le=5000,
-        more=False,
+        source="Xiao and He 2024 train on a part of the labels",
     )
 
-    @model_validator(mode="after")
-    def _one_reduction(self) -> RelabelConfig:
-        if self.top_k and self.directions:
-            raise ConfigError(
-                f"directions: {self.directions} given together with top_k {self.top_k}, but a label is reduced in one "
-                "way; set one of them to 0."
-            )
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _without_old_settings(cls, values: Any) -> Any:
+        """Pass over two settings of version 0.1.0 that changed nothing where they stood at their defaults."""
+        if not isinstance(values, dict):
+            return values
+        old = {name: values[name] for name in ("top_k", "directions") if name in values}
+        for name, value in old.items():
+            if value:
+                raise ConfigError(
+                    f"{name}: {value!r} given, but labels are stored whole now; label_epochs makes a store smaller."
+                )
+        return {name: value for name, value in values.items() if name not in old}
 
 
 class EvaluateConfig(Settings):

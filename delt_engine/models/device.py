@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -80,6 +82,17 @@ def _is_unsafe(layer: nn.Module) -> bool:
         and layer.groups == 1
         and layer.in_channels < _SAFE_CHANNELS
     )
+
+
+@contextlib.contextmanager
+def eval_mode(network: nn.Module) -> Iterator[None]:
+    """Put a network into eval mode, and back into the mode it was in, also after an error."""
+    was_training = network.training
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train(was_training)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -23,6 +23,7 @@ from delt_engine.data.pixels import normalise, to_pixels
 from delt_engine.errors import CheckpointError, DataError
 from delt_engine.models.card import TeacherCard, find_teacher, has_card, read_card
 from delt_engine.models.checkpoints import State, differences, fit_state, load_state, weights_fingerprint
+from delt_engine.models.device import eval_mode
 from delt_engine.models.health import CheckRecord
 from delt_engine.models.networks import build_network, resolve_stem, stem_of
 from delt_engine.models.stems import has_small_stem
@@ -172,18 +173,13 @@ def predict(
         int64 ``(n,)`` on the CPU.
     """
     device = next(network.parameters()).device
-    was_training = network.training
-    network.eval()
     predicted = []
-    try:
-        with torch.inference_mode():
-            for start in range(0, len(indices), _PREDICT_BATCH):
-                pixels = to_pixels(images.pixels(indices[start : start + _PREDICT_BATCH]), device)
-                predicted.append(network(normalise(pixels, mean, std)).argmax(1).cpu())
-                if report:
-                    report(min(start + _PREDICT_BATCH, len(indices)), len(indices))
-    finally:
-        network.train(was_training)
+    with eval_mode(network), torch.inference_mode():
+        for start in range(0, len(indices), _PREDICT_BATCH):
+            pixels = to_pixels(images.pixels(indices[start : start + _PREDICT_BATCH]), device)
+            predicted.append(network(normalise(pixels, mean, std)).argmax(1).cpu())
+            if report:
+                report(min(start + _PREDICT_BATCH, len(indices)), len(indices))
     return torch.cat(predicted)
 
 

@@ -41,9 +41,9 @@ from delt_engine.training.distributed import ALONE, Team
 from delt_engine.training.image_table import ImageTable, test_table
 from delt_engine.training.recipe import recipe_changes, resolve
 from delt_engine.training.records import EvaluationResult, StudentResult
+from delt_engine.training.relabel import teacher_for
 from delt_engine.training.state import TrainingState
 from delt_engine.training.students import evaluate
-from delt_engine.training.teacher_classes import teacher_for
 
 Event = dict[str, Any]
 

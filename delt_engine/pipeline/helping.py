@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from delt_engine.errors import DeltError, RanksLost, RunCancelled, RunError
+from delt_engine.errors import DeltError, RanksLost, RunCancelled
 from delt_engine.jobs import ranks
 from delt_engine.jobs.ranks import Rank
 from delt_engine.jobs.worker import DeviceLock, Wishes, device_lock_name, listening
@@ -66,39 +66,6 @@ class RankRun(Run):
         return super().requested() or met.get(status)
 
 
-class RankLabels(RankRun):
-    """A folder of labels as a rank sees it that does not own it: it has no record, so the order tells what is needed.
-
-    Attributes:
-        order: see :class:`delt_engine.pipeline.label_ranks.SharedLabels`.
-    """
-
-    def __init__(self, order: Event, rank: Rank) -> None:
-        super().__init__(order["run"], rank)
-        self.order = order
-
-    @property
-    def device(self) -> str:
-        """The device of this rank."""
-        return self._rank.device(self.order["device"])
-
-    @property
-    def held_device(self) -> str:
-        """A CPU: labels are written without holding a card, by one process as by several."""
-        return "cpu"
-
-    def event(self, event: Event) -> None:
-        """Tell the first rank, if it still listens."""
-        with contextlib.suppress(RunError):
-            super().event(event)
-
-    def requested(self) -> str | None:
-        """Return ``cancel`` when the first rank stops, or has gone on without this one."""
-        folder = self.path / locks.FOLDER
-        is_over = self.path.is_dir() and not folder.is_dir()
-        return "cancel" if is_over or (folder / STOP).exists() else None
-
-
 def help_first() -> None:
     """Do what the first rank says, until it says that it is over or somebody wants it to stop.
 
@@ -115,7 +82,7 @@ def help_first() -> None:
                 order = channel.hear(idle.check)
             if order["do"] == "end":
                 break
-            run = RankLabels(order, rank) if order["do"] == "relabel" else RankRun(order["run"], rank)
+            run = RankRun(order["run"], rank)
             _do_share(run, order["do"], order["shares"][rank.number])
     channel.leave()
 
@@ -163,7 +130,7 @@ def _hold(run: RankRun, wishes: Wishes, held: contextlib.ExitStack) -> None:
 
 def _share(work: str) -> Share:
     """Return what does a share; loads torch."""
-    from delt_engine.pipeline import evaluate, label_ranks, squeeze, stages
+    from delt_engine.pipeline import evaluate, squeeze, stages
 
     return {
         "rank": stages.rank_share,
@@ -171,5 +138,4 @@ def _share(work: str) -> Share:
         "squeeze": squeeze.squeeze_share,
         "evaluate": evaluate.evaluate_share,
         "train": evaluate.train_share,
-        "relabel": label_ranks.relabel_share,
     }[work]

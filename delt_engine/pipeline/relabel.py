@@ -1,28 +1,35 @@
-"""What stored labels are made from: the images of a source, its teacher, and the settings of the training to come."""
+"""Stored labels: what they are made from, and their writing, by one process or by several ranks.
+
+Epochs depend on nothing but their number, so ranks share them out, and the store is the same to the byte on a CPU with
+as many threads. Files appear whole, so a store goes on wherever it was stopped, with any number of ranks.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
 from delt_engine.config import Experiment
-from delt_engine.config.students import EvaluateConfig, RelabelConfig
-from delt_engine.errors import ConfigError, RunError
-from delt_engine.models.card import TeacherCard, find_teacher, has_card, read_card
+from delt_engine.errors import ConfigError, RanksLost, RunCancelled, RunError
+from delt_engine.jobs import ranks
+from delt_engine.jobs.worker import claimed_folder, listening
+from delt_engine.models.card import find_teacher
 from delt_engine.models.device import pick_device
 from delt_engine.models.teachers import load_teacher
-from delt_engine.pipeline.inputs import Inputs, Report
 from delt_engine.pipeline.training_images import evaluation_inputs
 from delt_engine.runs.sources import Source
 from delt_engine.training.draws import batch_bounds
 from delt_engine.training.image_table import ImageTable
 from delt_engine.training.recipe import resolve
-from delt_engine.training.relabel import RelabelProgress, begin_store, store_facts, write_epochs
-from delt_engine.training.soft_labels import LabelStore, StoreSize, predicted_bytes
-from delt_engine.training.teacher_classes import teacher_for
+from delt_engine.training.relabel import store_facts, teacher_for, write_epochs
+from delt_engine.training.soft_labels import LabelStore, StoreFacts, is_begun
+
+Report = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,94 +37,56 @@ class RelabelJob:
     """Everything that relabelling needs.
 
     Attributes:
-        experiment: the settings it was made of.
-        source: what is labelled.
         train: the images.
         teacher: its logits are the classes of ``train``.
-        config: of the training, resolved.
-        settings: form of a label.
-        seed: of the training.
+        facts: what the labels are of.
         device: where the teacher is.
     """
 
-    experiment: Experiment
-    source: Source
     train: ImageTable
     teacher: nn.Module
-    config: EvaluateConfig
-    settings: RelabelConfig
-    seed: int
+    facts: StoreFacts
     device: str
 
     @property
     def steps(self) -> int:
         """Batches of an epoch."""
-        return len(batch_bounds(len(self.train), self.config.batch_size))
-
-    def begin(self, out: Path) -> LabelStore:
-        """Make the store in a folder, or open the one that was begun there."""
-        return begin_store(
-            self.train, self.teacher, self.config, self.settings, seed=self.seed, device=self.device, out=out
-        )
+        return len(batch_bounds(self.facts.images, self.facts.config.batch_size))
 
     def check(self, out: Path) -> None:
-        """Refuse to go on with labels that are not the very same.
+        """Refuse a folder that holds something else than these labels.
 
         Raises:
-            DataError: they differ, or there are none.
+            DataError: it does.
         """
-        facts = store_facts(self.train, self.teacher, self.config, self.settings, seed=self.seed)
-        LabelStore.open(out).check(facts)
-
-    def write(self, store: LabelStore, epochs: Sequence[int]) -> Iterator[RelabelProgress]:
-        """Write some epochs of the store."""
-        return write_epochs(store, epochs, self.train, self.teacher, self.config, device=self.device)
-
-    @property
-    def size(self) -> StoreSize:
-        """What the labels will take."""
-        return self.size_as(self.settings)
-
-    def size_as(self, settings: RelabelConfig) -> StoreSize:
-        """Return what the labels would take in another form."""
-        train, config = self.train, self.config
-        classes = len(train.class_names)
-        return predicted_bytes(
-            len(train), classes, config.epochs, settings, config, image_size=train.image_size, mosaic=train.mosaic
-        )
+        if is_begun(out):
+            LabelStore.open(out).check(self.facts)
 
 
-def check_soft(config: EvaluateConfig) -> None:
-    """Refuse hard labels.
-
-    Raises:
-        ConfigError: there is nothing to store.
-    """
-    if config.labels == "hard":
-        raise ConfigError("labels: 'hard' given, but a hard label is the class itself; there is nothing to store.")
-
-
-def relabel_job(experiment: Experiment, source: Source, report: Report | None = None) -> RelabelJob:
+def relabel_job(experiment: Experiment, source: Source) -> RelabelJob:
     """Look up everything, and refuse what does not fit together.
 
     Args:
         experiment: ``evaluate`` says what is trained with the labels, ``relabel`` their form.
         source: what is labelled.
-        report: told how far reading is.
 
     Raises:
-        ConfigError: hard labels, of which there is nothing to store.
+        ConfigError: hard labels, of which there is nothing to store, or more label epochs than epochs.
         DataError: a source that cannot be used, or that is not finished.
         CheckpointError: no teacher.
-        RunError: the run's teacher has changed.
+        RunError: the run's teacher is not the one any more that its images were made with.
     """
-    config = experiment.evaluate
-    check_soft(config)
+    config, squeezed = experiment.evaluate, experiment.squeeze
+    if config.labels == "hard":
+        raise ConfigError("labels: 'hard' given, but a hard label is the class itself; there is nothing to store.")
+    device = ranks.this_rank().device(str(pick_device(experiment.device)))
     source.check_ready()
-    inputs = evaluation_inputs(experiment, source, report)
-    device = str(pick_device(experiment.device))
-    path = find_teacher_of(experiment, source, inputs)
-    squeezed = experiment.squeeze
+    inputs = evaluation_inputs(experiment, source)
+    spec, train, path = inputs.dataset.spec, inputs.train, inputs.teacher_path
+    made_with = source.run.record().teacher if source.run else None
+    if path is None:
+        wanted = made_with.ref if made_with else experiment.teacher
+        path = find_teacher(wanted, spec.name, spec.image_size, spec.class_names)
     teacher = load_teacher(
         str(path),
         dataset=inputs.dataset,
@@ -126,43 +95,50 @@ def relabel_job(experiment: Experiment, source: Source, report: Report | None = 
         stem=None if squeezed.stem == "auto" else squeezed.stem,
         device=device,
     )
-    _check_made_with(source, teacher.card)
-    train = inputs.train
-    return RelabelJob(
-        experiment=experiment,
-        source=source,
-        train=train,
-        teacher=teacher_for(teacher.network, teacher.card.class_names, train.class_names),
-        config=resolve(config, card=teacher.card, train=train, dataset_name=inputs.dataset.spec.name),
-        settings=experiment.relabel,
-        seed=experiment.seed,
-        device=device,
-    )
+    if made_with is not None and teacher.card.fingerprint != made_with.fingerprint:
+        raise RunError(f"teacher: {made_with.name} is not the one any more that run {source.ref} was made with.")
+    network = teacher_for(teacher.network, teacher.card.class_names, train.class_names)
+    resolved = resolve(config, card=teacher.card, train=train, dataset_name=spec.name)
+    facts = store_facts(train, network, resolved, experiment.relabel, seed=experiment.seed)
+    return RelabelJob(train, network, facts, device)
 
 
-def find_teacher_of(experiment: Experiment, source: Source, inputs: Inputs) -> Path:
-    """Return the file of the teacher: of a run the one its images were made with.
+def write_labels(job: RelabelJob, out: str | Path, report: Report) -> None:
+    """Write the labels that are not there yet; every rank calls this, and takes its share of the epochs.
 
     Args:
-        experiment: names the teacher of what is no run.
-        source: what is labelled.
-        inputs: looked up for it.
+        job: what is labelled, by whom and how.
+        out: the folder.
+        report: told after every batch of this rank how many batches of all are done.
 
     Raises:
-        CheckpointError: no such teacher.
-        RunError: the run's teacher has changed.
+        RunCancelled: Ctrl-C or SIGTERM; whole epochs are kept.
+        RunError: another process writes there, a rank is gone, or the disk refuses.
+        DataError: the folder holds something else, or there is no room.
     """
-    made_with = source.run.record().teacher if source.run else None
-    path, spec = inputs.teacher_path, inputs.dataset.spec
-    if path is None:
-        wanted = made_with.ref if made_with else experiment.teacher
-        path = find_teacher(wanted, spec.name, spec.image_size, spec.class_names)
-    if has_card(path):
-        _check_made_with(source, read_card(path))
-    return path
+    path, rank = Path(out), ranks.this_rank()
+    with contextlib.ExitStack() as held, listening(None) as stop:
 
+        def begun() -> list[int]:
+            held.enter_context(claimed_folder(path))
+            store = LabelStore.create(path, job.facts)
+            store.remove_unfinished()
+            return store.missing
 
-def _check_made_with(source: Source, card: TeacherCard) -> None:
-    made_with = source.run.record().teacher if source.run else None
-    if made_with is not None and card.fingerprint != made_with.fingerprint:
-        raise RunError(f"teacher: {made_with.name} is not the one any more that run {source.ref} was made with.")
+        try:
+            missing = ranks.first(begun, stop.check)
+            if not is_begun(path):
+                raise RunError(f"labels {path}: rank {rank.number} does not see them; all ranks need the same disk.")
+            store, steps, total = LabelStore.open(path), job.steps, job.facts.label_epochs
+            whole = total - len(missing)
+            for progress in write_epochs(store, rank.share(missing), job.train, job.teacher, job.device):
+                if progress.step == steps:
+                    whole = total - len(store.missing)
+                done = whole * steps + progress.step % steps
+                report({"kind": "stage", "stage": "relabel", "done": done, "total": total * steps})
+                stop.check()
+            ranks.barrier(stop.check)
+        except RunCancelled:
+            raise RunCancelled(f"labels {path}: whole epochs are kept, and the same command goes on.") from None
+        except RanksLost as lost:
+            raise RunError(f"labels {path}: the process of another rank is gone; the same command goes on.") from lost

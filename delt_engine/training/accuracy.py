@@ -8,7 +8,6 @@ Source: DELT evaluation/validation (resize and centre crop, top-1 and top-5).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 
 from delt_engine.data.pixels import normalise
 from delt_engine.errors import DataError
-from delt_engine.models.device import memory_format
+from delt_engine.models.device import eval_mode, memory_format
 from delt_engine.training.device_images import DeviceImages
 
 TOP = 5
@@ -39,7 +38,7 @@ def accuracy_of(network: nn.Module, images: DeviceImages, *, use_bfloat16: bool 
 
     Args:
         network: on the device of the images; run in eval mode, and put back into the mode it was in.
-        images: the test images; their table's statistics normalise them.
+        images: the test images, of a table, whose statistics normalise them.
         use_bfloat16: compute in bfloat16 where the device can.
 
     Raises:
@@ -47,46 +46,29 @@ def accuracy_of(network: nn.Module, images: DeviceImages, *, use_bfloat16: bool 
     """
     if len(images) == 0:
         raise DataError("test: there is no image to test on.")
-    was_training = network.training
-    network.eval()
-    try:
-        hits = _hits(network, images, use_bfloat16)
-    finally:
-        network.train(was_training)
-    return _accuracy(hits, images.labels.cpu(), len(images.table.class_names))
+    table, device = images.source, images.device
+    size = max(1, min(_LARGEST_BATCH, (8 if device.type == "cuda" else 1) * _BATCH_PIXELS // table.image_size**2))
+    layout, classes, found = memory_format(network, device), len(table.class_names), []
+    with (
+        eval_mode(network),
+        torch.inference_mode(),
+        torch.autocast(device.type, torch.bfloat16, use_bfloat16),
+    ):
+        for indices in torch.arange(len(images)).split(size):
+            image_u8, labels = images.batch(indices)
+            batch = normalise(image_u8.float().div_(255.0), table.mean, table.std).contiguous(memory_format=layout)
+            logits = network(batch).float()
+            if logits.shape[1] != classes:
+                raise DataError(f"test: the network has {logits.shape[1]} classes, but the test images have {classes}.")
+            found.append(top_hits(logits, labels))
+        hits = torch.cat(found).cpu()  # (N, 2)
+    labels = images.labels.cpu()
+    top1, top5 = (100.0 * hits.double().mean(dim=0)).tolist()
+    count, right = (torch.bincount(each, minlength=classes) for each in (labels, labels[hits[:, 0]]))
+    return Accuracy(top1, top5, tuple((100.0 * right.double() / count).tolist()))
 
 
 def top_hits(logits: Tensor, labels: Tensor) -> Tensor:
     """Return bool ``(B, 2)``: whether the class is the first, and whether it is among the first five answers."""
     order = logits.topk(min(TOP, logits.shape[1]), dim=1).indices == labels[:, None]  # (B, K) -> (B, 5)
     return torch.stack([order[:, 0], order.any(dim=1)], dim=1)
-
-
-def _hits(network: nn.Module, images: DeviceImages, use_bfloat16: bool) -> Tensor:
-    """Return bool (N, 2) on the CPU; see :func:`top_hits`."""
-    table, device = images.table, images.device
-    size = max(1, min(_LARGEST_BATCH, (8 if device.type == "cuda" else 1) * _BATCH_PIXELS // table.image_size**2))
-    layout = memory_format(network, device)
-    found = []
-    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, use_bfloat16):
-        for indices in torch.arange(len(images)).split(size):
-            image_u8, labels = images.batch(indices)
-            batch = normalise(image_u8.float().div_(255.0), table.mean, table.std).contiguous(memory_format=layout)
-            logits = network(batch).float()
-            _check_classes(logits, table.class_names)
-            found.append(top_hits(logits, labels))
-        return torch.cat(found).cpu()
-
-
-def _check_classes(logits: Tensor, class_names: Sequence[str]) -> None:
-    if logits.shape[1] != len(class_names):
-        raise DataError(
-            f"test: the network has {logits.shape[1]} classes, but the test images have {len(class_names)}."
-        )
-
-
-def _accuracy(hits: Tensor, labels: Tensor, num_classes: int) -> Accuracy:
-    top1, top5 = (100.0 * hits.double().mean(dim=0)).tolist()
-    count = torch.bincount(labels, minlength=num_classes)
-    right = torch.bincount(labels[hits[:, 0]], minlength=num_classes)
-    return Accuracy(top1, top5, tuple((100.0 * right.double() / count).tolist()))

@@ -1,18 +1,23 @@
-"""From 8-bit images to what a student sees: augmented, normalised and mixed, a batch at once on its device.
+"""What a teacher and a student are shown of 8-bit images: every image by its own draw, a batch at once on its device.
 
-Order, as published: RandAugment on the 8-bit picture, tiles of a mosaic shuffled, a random crop resized to the image's
-size, flip, normalise, CutMix or mixup.
+A teacher's images are cropped and mirrored. A student's go, as published, through RandAugment on the 8-bit picture,
+tiles of a mosaic shuffled, a random crop resized to the image's size, flip, normalise, CutMix or mixup.
 
-Shapes: B images in a batch, S side in pixels, m tiles along a side.
+Shapes: B images in a batch, C channels, S side in pixels, m tiles along a side.
 
-Source: DELT evaluation/validation/main.py (the order above), RDED validation (tiles shuffled before the crop).
+Source: torchvision's RandomResizedCrop (area share, aspect ratio 3/4 to 4/3) and RandomHorizontalFlip; DELT
+evaluation/validation/main.py (the order above), RDED validation (tiles shuffled before the crop).
 Differs: a crop is resized bilinearly. It is never larger than the image, so resizing never shrinks it, and
-torchvision's antialiasing, which widens the filter of a resize that shrinks, changes nothing. Tiles come in any order,
-where RDED's code shuffles whole columns and then whole rows of them.
+torchvision's antialiasing, which widens the filter of a resize that shrinks, changes nothing. A side of a teacher's
+crop that would leave the image is cut to it in place of ten new tries. Tiles come in any order, where RDED's code
+shuffles whole columns and then whole rows of them. The partner of a mixed image is always the image as it was before
+mixing: code that writes boxes into the batch while it reads partners from it mixes from halves that are mixed already,
+and its labels say nothing of that.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -22,14 +27,52 @@ from torch.nn import functional
 from delt_engine.config.students import EvaluateConfig
 from delt_engine.errors import ShapeError
 from delt_engine.training.draws import BatchDraws
-from delt_engine.training.mix import mixed
 from delt_engine.training.rand_augment import rand_augmented, read_policy
+
+_ASPECT = math.log(4 / 3)  # crops are between 3:4 and 4:3, torchvision's default
+
+
+def cropped_and_mirrored(
+    pixels: Tensor,
+    min_crop: float,
+    flip: bool,
+    draws: torch.Generator,
+    rows: slice = slice(None),
+    count: int | None = None,
+) -> Tensor:
+    """Return what a teacher is shown: a crop of every image, resized back, and half of them mirrored.
+
+    Args:
+        pixels: float ``(B, C, S, S)``.
+        min_crop: smallest area share of a crop; 1 turns crops off.
+        flip: mirror half of the images.
+        draws: generator of the CPU, so that all devices draw the same.
+        rows: which images of a larger batch these are; they are shown as they would be among all of them.
+        count: how many images that batch has; B when not given.
+
+    Returns:
+        Pixels of the same shape.
+    """
+    size, device = pixels.shape[-1], pixels.device
+    chances = torch.rand(5, len(pixels) if count is None else count, generator=draws)
+    area, ratio, across, down, side = chances[:, rows]  # each (B,)
+    mirror = torch.where(side < 0.5, -1.0, 1.0) if flip else torch.ones(len(pixels))
+    if min_crop == 1.0:
+        return torch.where(mirror.to(device)[:, None, None, None] < 0, pixels.flip(3), pixels)
+    area = min_crop + (1.0 - min_crop) * area
+    root = torch.exp((2.0 * ratio - 1.0) * _ASPECT / 2.0)
+    width, height = (area.sqrt() * root).clamp(max=1.0), (area.sqrt() / root).clamp(max=1.0)
+    centres = torch.linspace(-1, 1, size) * (size - 1) / size
+    x = (width * mirror)[:, None] * centres + ((1.0 - width) * (2.0 * across - 1.0))[:, None]
+    y = height[:, None] * centres + ((1.0 - height) * (2.0 * down - 1.0))[:, None]
+    inside = 1.0 - 1.0 / size  # centres of the outer pixels: repeats the border, which MPS cannot do itself
+    return _resampled(pixels, x.clamp_(-inside, inside).to(device), y.clamp_(-inside, inside).to(device))
 
 
 def augmented(
     image_u8: Tensor, draws: BatchDraws, config: EvaluateConfig, mean: Sequence[float], std: Sequence[float]
 ) -> Tensor:
-    """Return what the student is shown of a batch.
+    """Return what a student is shown of a batch.
 
     Args:
         image_u8: uint8 (B, 3, S, S) or (B, S, S, 3), in the order of ``draws``.
@@ -46,9 +89,8 @@ def augmented(
     """
     images = _channels_first(image_u8, len(draws.order))
     device = images.device
-    policy = read_policy(config.rand_augment)
     fill = [min(255, round(255 * value)) for value in mean]
-    images = rand_augmented(images, draws.ops, draws.magnitudes, policy, fill)
+    images = rand_augmented(images, draws.ops, draws.magnitudes, read_policy(config.rand_augment), fill)
     if draws.tiles is not None:
         images = tiles_shuffled(images, draws.tiles.to(device))
     pixels = cropped(images.float(), draws.crop, draws.flip)
@@ -76,7 +118,7 @@ def tiles_shuffled(images: Tensor, tiles: Tensor) -> Tensor:
 
 
 def cropped(pixels: Tensor, crop: Tensor, flip: Tensor) -> Tensor:
-    """Return the crop of each image, resized bilinearly to the image's size, and mirrored where ``flip`` says so.
+    """Return the crop of each image, resized to the image's size, and mirrored where ``flip`` says so.
 
     Args:
         pixels: float (B, C, S, S).
@@ -84,18 +126,49 @@ def cropped(pixels: Tensor, crop: Tensor, flip: Tensor) -> Tensor:
         flip: bool (B,).
     """
     size, device = pixels.shape[-1], pixels.device
+    flip = flip.to(device)
     if bool((crop[:, 2:] == size).all()):
-        return torch.where(flip.to(device)[:, None, None, None], pixels.flip(-1), pixels)
+        return torch.where(flip[:, None, None, None], pixels.flip(-1), pixels)
     top, left, height, width = crop.to(device, torch.float32).unbind(1)
-    rows, columns = _places(top, height, size), _places(left, width, size)
-    columns = torch.where(flip.to(device)[:, None], columns.flip(1), columns)
-    grid = torch.stack((columns[:, None].expand(-1, size, -1), rows[:, :, None].expand(-1, -1, size)), dim=3)
-    # no place lies outside the crop, so nothing is padded
+    x, y = _places(left, width, size), _places(top, height, size)
+    return _resampled(pixels, torch.where(flip[:, None], x.flip(1), x), y)
+
+
+def mixed(images: Tensor, kind: str, share: float, box: Sequence[int], partner: Tensor) -> Tensor:
+    """Return a batch with every image mixed with its partner.
+
+    Args:
+        images: float (B, 3, S, S); it is left as it is.
+        kind: ``cutmix``, ``mixup`` or ``none``.
+        share: of the image itself, for mixup.
+        box: top, left, height, width, for CutMix.
+        partner: int64 (B,), positions within the batch, on the images' device.
+
+    Source: Yun et al., "CutMix" Eq. 1; Zhang et al., "mixup".
+    """
+    if kind == "none":
+        return images
+    if kind == "mixup":
+        return images * share + images[partner] * (1 - share)
+    top, left, height, width = box
+    rows, columns = slice(top, top + height), slice(left, left + width)
+    out = images.clone()
+    out[:, :, rows, columns] = images[:, :, rows, columns][partner]
+    return out
+
+
+def _resampled(pixels: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """Return images whose columns come from ``x`` and whose rows from ``y``, (B, S), with the image from -1 to 1.
+
+    No place may lie outside the image's outer pixels, so nothing is padded.
+    """
+    size = pixels.shape[-1]
+    grid = torch.stack((x[:, None].expand(-1, size, -1), y[:, :, None].expand(-1, -1, size)), dim=3)
     return functional.grid_sample(pixels, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
 def _places(begin: Tensor, length: Tensor, size: int) -> Tensor:
-    """Return where the output pixels of one side come from, (B, S), with the image from -1 to 1.
+    """Return where the output pixels of one side of a crop come from.
 
     The outermost pixels of the crop are repeated, as a resize does; its neighbours in the image do not shine in.
     """

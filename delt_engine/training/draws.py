@@ -1,8 +1,8 @@
 """Everything random of an epoch of student training, drawn before the epoch begins, on the CPU.
 
 Order, RandAugment, tiles, crops, flips and mixes each have a generator of their own, keyed by seed and epoch, so that
-turning one of them off changes none of the others, and an epoch is the same whatever was trained before it. All of it
-is whole numbers but the shares of mixup, so it can be kept and replayed to the bit.
+turning one of them off changes none of the others, and an epoch is the same whatever was trained before it: stored
+labels say which seed they were drawn from, and an epoch is drawn again for its replay.
 
 Shapes: N images, B in a batch, n operations an image, m tiles along each side of an image, S side in pixels.
 
@@ -12,9 +12,12 @@ RandomResizedCrop.get_params (crops); Yun et al., "CutMix" (area of the box, cen
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,7 +25,6 @@ from delt_engine.config.students import EvaluateConfig
 from delt_engine.errors import ConfigError
 from delt_engine.recovery.augment import CROP_DRAWS, crop_boxes
 from delt_engine.seeding import generator
-from delt_engine.training.mix import draw_mixes
 from delt_engine.training.rand_augment import draw_operations, read_policy
 
 
@@ -76,17 +78,19 @@ class EpochDraws:
     def batch(self, number: int, batch_size: int) -> BatchDraws:
         """Return what happens to the images of one batch, counted from 0."""
         begin, end = batch_bounds(len(self), batch_size)[number]
-        return BatchDraws(
-            order=self.order[begin:end],
-            crop=self.crop[begin:end],
-            flip=self.flip[begin:end],
-            tiles=None if self.tiles is None else self.tiles[begin:end],
-            ops=self.ops[begin:end],
-            magnitudes=self.magnitudes[begin:end],
-            share=float(self.share[number]),
-            box=tuple(self.box[number].tolist()),
-            partner=self.partner[begin:end],
-        )
+        rows = {name: value if value is None else value[begin:end] for name, value in vars(self).items()}
+        return BatchDraws(**{**rows, "share": float(self.share[number]), "box": tuple(self.box[number].tolist())})
+
+    @property
+    def checksum(self) -> str:
+        """16 hexadecimal digits that change with any of it."""
+        digest = hashlib.blake2b(digest_size=8)
+        for name, value in vars(self).items():
+            if value is not None:
+                digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+                # the last digit of a level differs between processors with and without AVX2
+                digest.update(np.ascontiguousarray((value.sign() if name == "magnitudes" else value).numpy()))
+        return digest.hexdigest()
 
     def batches(self, batch_size: int) -> Iterator[BatchDraws]:
         """Yield what happens to the images of every batch, in order."""
@@ -146,6 +150,62 @@ def draw_epoch(
         box=box,
         partner=partner,
     )
+
+
+def draw_mixes(
+    kind: str, alpha: float, batch_sizes: Sequence[int], image_size: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Draw the mix of every batch of an epoch.
+
+    Args:
+        kind: ``cutmix``, ``mixup`` or ``none``.
+        alpha: both parameters of the Beta distribution of the share.
+        batch_sizes: images in each batch.
+        image_size: S.
+        generator: on the CPU.
+
+    Returns:
+        Share float32 (batches,), box int64 (batches, 4) as top, left, height, width, and for every image the position
+        of its partner within the batch, int64 (sum of the sizes,). Without mixing each image is its own partner.
+
+    Source: Yun et al., "CutMix" (one box a batch of area 1 - share, its centre anywhere in the image, clipped, and the
+    share then corrected to what is left); SRe2L's, RDED's and DELT's evaluation mix every batch.
+    """
+    count, total = len(batch_sizes), sum(batch_sizes)
+    if kind == "none":
+        alone = torch.cat([torch.arange(size) for size in batch_sizes]) if count else torch.zeros(0, dtype=torch.int64)
+        return torch.ones(count), torch.zeros(count, 4, dtype=torch.int64), alone
+    numbers = np.random.default_rng(int(torch.randint(2**62, (1,), generator=generator)))
+    shares = numbers.beta(alpha, alpha, size=count)
+    centres = numbers.integers(image_size, size=(count, 2))
+    partner = torch.empty(total, dtype=torch.int64)
+    begin = 0
+    for size in batch_sizes:
+        partner[begin : begin + size] = torch.randperm(size, generator=generator)
+        begin += size
+    if kind == "mixup":
+        return torch.from_numpy(shares).float(), torch.zeros(count, 4, dtype=torch.int64), partner
+    boxes = [cut_box(share, centre, image_size) for share, centre in zip(shares, centres.tolist(), strict=True)]
+    box = torch.tensor(boxes, dtype=torch.int64).reshape(count, 4)
+    left_over = 1 - (box[:, 2] * box[:, 3]).double() / image_size**2
+    return left_over.float(), box, partner
+
+
+def cut_box(share: float, centre: Sequence[int], image_size: int) -> tuple[int, int, int, int]:
+    """Return the box that another image is pasted into: top, left, height, width.
+
+    Args:
+        share: what is to be left of the image; a box clipped by the border leaves more.
+        centre: row and column.
+        image_size: S.
+
+    >>> cut_box(0.75, (4, 7), 8)
+    (2, 5, 4, 3)
+    """
+    half = int(image_size * math.sqrt(1 - share)) // 2
+    low = [max(place - half, 0) for place in centre]
+    high = [min(place + half, image_size) for place in centre]
+    return low[0], low[1], high[0] - low[0], high[1] - low[1]
 
 
 def _tiles(

@@ -8,9 +8,9 @@ reports the best of several tests on the test set; here the last epoch stands fi
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from statistics import fmean, stdev
 from typing import Any
 
 from delt_engine.config.students import RECIPE_TITLES, EvaluateConfig
@@ -182,8 +182,8 @@ class EvaluationResult:
             **_mean_and_std("top1_last", [student.top1_last for student in students]),
             **_mean_and_std("top1_best", [student.top1_best for student in students]),
             **_mean_and_std("top1_ema", [student.top1_ema for student in students]),
-            "top5_last": mean([student.top5_last for student in students]),
-            "per_class": [mean(column) for column in zip(*(each.per_class for each in students), strict=True)],
+            "top5_last": fmean([student.top5_last for student in students]),
+            "per_class": [fmean(column) for column in zip(*(each.per_class for each in students), strict=True)],
             "chance": self.chance,
             "test_images": self.test_images,
             "seconds": self.seconds,
@@ -193,32 +193,10 @@ class EvaluationResult:
         }
 
 
-def mean(values: Sequence[float]) -> float:
-    """Return the mean of at least one value.
-
-    >>> mean([1.0, 2.0])
-    1.5
-    """
-    return math.fsum(values) / len(values)
-
-
-def sample_std(values: Sequence[float]) -> float:
-    """Return the sample standard deviation (n - 1 below the line), 0.0 for one value.
-
-    >>> sample_std([1.0, 3.0]), sample_std([5.0])
-    (1.4142135623730951, 0.0)
-    """
-    if len(values) < 2:
-        return 0.0
-    middle = mean(values)
-    return math.sqrt(math.fsum((value - middle) ** 2 for value in values) / (len(values) - 1))
-
-
 def _mean_and_std(name: str, values: Sequence[float | None]) -> dict[str, float | None]:
-    known = [value for value in values if value is not None]
-    if len(known) < len(values):
+    if None in values:
         return {name: None, f"{name}_std": None}
-    return {name: mean(known), f"{name}_std": sample_std(known)}
+    return {name: fmean(values), f"{name}_std": stdev(values) if len(values) > 1 else 0.0}
 
 
 def _plain(student: StudentResult) -> dict[str, Any]:

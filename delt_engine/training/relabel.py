@@ -1,13 +1,11 @@
 """Soft labels for the images of student training: asked of the teacher in every step, or read from a store.
 
-A store is written by the very steps of the training (draw an epoch, augment a batch, ask the teacher), and its replay
-takes the recorded draws, so training from labels stored as float32 equals training with labels on the fly bit for bit
-on a CPU.
+A store is written by the very steps of the training (draw an epoch, augment a batch, ask the teacher), so training
+from labels stored as float32 equals training with labels on the fly bit for bit on a CPU.
 
 Shapes: N images, B in a batch, S side in pixels, K classes.
 
-Source: SRe2L Sec. 3.3 and FKD (labels of the augmented, mixed image, kept with its crop and flip); DELT and RDED ask
-the teacher in every step.
+Source: SRe2L Sec. 3.3 and FKD (labels of the augmented, mixed image); DELT and RDED ask the teacher in every step.
 """
 
 from __future__ import annotations
@@ -16,47 +14,77 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from delt_engine.config.students import EvaluateConfig, RelabelConfig
-from delt_engine.errors import ConfigError, DataError
+from delt_engine.errors import CheckpointError, ConfigError, DataError
 from delt_engine.models.checkpoints import weights_fingerprint
-from delt_engine.models.device import memory_format, pick_device
+from delt_engine.models.device import eval_mode, memory_format, pick_device
 from delt_engine.training.augmentation import augmented
 from delt_engine.training.device_images import DeviceImages
-from delt_engine.training.draws import BatchDraws, EpochDraws, batch_bounds, draw_epoch
+from delt_engine.training.draws import EpochDraws, batch_bounds
 from delt_engine.training.image_table import ImageTable
-from delt_engine.training.label_codec import Basis
 from delt_engine.training.soft_labels import AUGMENTATION, LabelStore, StoreFacts, check_fits
-
-_LABELS_FOR_DIRECTIONS = 20_000
-"""Labels in which directions are looked for; that many say where 1,000 classes differ."""
 
 ALL_ROWS = slice(None)
 """Every image of a batch."""
+
+
+class SelectedClasses(nn.Module):
+    """A network whose logits are those of some classes of another one.
+
+    Softmax over them is the teacher's distribution given that the image is of one of these classes.
+    """
+
+    def __init__(self, network: nn.Module, columns: Sequence[int]) -> None:
+        super().__init__()
+        self.network = network
+        device = next(network.parameters()).device
+        self.register_buffer("columns", torch.tensor(columns, dtype=torch.int64, device=device), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits ``(B, K)`` of images ``(B, 3, S, S)``."""
+        return self.network(images)[:, self.columns]
+
+
+def teacher_for(network: nn.Module, known: Sequence[str], wanted: Sequence[str]) -> nn.Module:
+    """Return a teacher whose logits are those of ``wanted``, found by name.
+
+    Args:
+        network: the teacher; returned as it is when it has exactly these classes in this order.
+        known: its classes, in order.
+        wanted: the classes of the training images, in order; a run of some classes has fewer than its teacher.
+
+    Raises:
+        CheckpointError: a class the teacher does not know.
+    """
+    if tuple(known) == tuple(wanted):
+        return network
+    position = {name: number for number, name in enumerate(known)}
+    unknown = [name for name in wanted if name not in position]
+    if unknown:
+        raise CheckpointError(f"teacher: it does not know the class {unknown[0]!r}, which the images have.")
+    return SelectedClasses(network, [position[name] for name in wanted]).train(network.training)
 
 
 class LabelSource(Protocol):
     """Where the soft labels of a batch come from."""
 
     def draws(self, epoch: int) -> EpochDraws | None:
-        """Return what happens to the images of an epoch (from 1) as it was recorded; None where it is to be drawn."""
+        """Return what happens to the images of an epoch (from 1) as it was labelled; None where it is to be drawn."""
         ...
 
-    def soft_logits(
-        self, epoch: int, batch_number: int, images: Tensor, draws: BatchDraws, rows: slice = ALL_ROWS
-    ) -> Tensor:
+    def soft_logits(self, epoch: int, batch_number: int, images: Tensor, rows: slice = ALL_ROWS) -> Tensor:
         """Return logits (n, K) of a batch, or of some images of it.
 
         Args:
             epoch: from 1.
             batch_number: from 0.
             images: float (n, 3, S, S), augmented, normalised and mixed.
-            draws: what was done to the whole batch.
             rows: which n images of the batch these are.
         """
         ...
@@ -76,26 +104,14 @@ class TeacherLabels:
         """Return None: every epoch is drawn."""
         return None
 
-    def soft_logits(
-        self,
-        epoch: int,  # noqa: ARG002
-        batch_number: int,  # noqa: ARG002
-        images: Tensor,
-        draws: BatchDraws,  # noqa: ARG002
-        rows: slice = ALL_ROWS,  # noqa: ARG002
-    ) -> Tensor:
+    def soft_logits(self, epoch: int, batch_number: int, images: Tensor, rows: slice = ALL_ROWS) -> Tensor:  # noqa: ARG002
         """Return the teacher's logits (n, K) of the images."""
-        was_training = self.teacher.training
-        self.teacher.eval()
-        try:
-            with torch.no_grad():
-                return self.teacher(images.contiguous(memory_format=memory_format(self.teacher, images.device)))
-        finally:
-            self.teacher.train(was_training)
+        with eval_mode(self.teacher), torch.no_grad():
+            return self.teacher(images.contiguous(memory_format=memory_format(self.teacher, images.device)))
 
 
 class StoredLabels:
-    """Labels of a store, replayed with the draws they were made with.
+    """Labels of a store, replayed with the draws they were made with, its epochs in turn.
 
     Args:
         store: complete at least up to the last epoch that is asked for.
@@ -103,16 +119,16 @@ class StoredLabels:
 
     def __init__(self, store: LabelStore) -> None:
         self.store = store
-        self._codec, self._epoch = store.codec(), 0
         self._bounds = batch_bounds(store.facts.images, store.facts.config.batch_size)
-        self._read: tuple[EpochDraws, dict[str, np.ndarray]] | None = None
+        self._epoch = 0
+        self._read: tuple[EpochDraws, Tensor] | None = None
 
     @classmethod
     def open(cls, path: str | Path, train: ImageTable, config: EvaluateConfig, *, seed: int) -> StoredLabels:
         """Open stored labels for a training.
 
         Args:
-            path: what :func:`relabel` wrote.
+            path: what ``delt relabel`` wrote.
             train: the images.
             config: resolved.
             seed: of the training.
@@ -146,123 +162,65 @@ class StoredLabels:
             )
 
     def draws(self, epoch: int) -> EpochDraws:
-        """Return the recorded draws of an epoch."""
+        """Return what happens to the images of an epoch."""
         return self._of(epoch)[0]
 
-    def soft_logits(
-        self,
-        epoch: int,
-        batch_number: int,
-        images: Tensor,
-        draws: BatchDraws,  # noqa: ARG002
-        rows: slice = ALL_ROWS,
-    ) -> Tensor:
+    def soft_logits(self, epoch: int, batch_number: int, images: Tensor, rows: slice = ALL_ROWS) -> Tensor:
         """Return the stored logits float32 (n, K), on the device of the images."""
         begin, end = self._bounds[batch_number]
-        stored = {name: array[begin:end][rows] for name, array in self._of(epoch)[1].items()}
-        return self._codec.decode(stored).to(images.device, non_blocking=True)
+        return self._of(epoch)[1][begin:end][rows].float().to(images.device, non_blocking=True)
 
-    def _of(self, epoch: int) -> tuple[EpochDraws, dict[str, np.ndarray]]:
-        if self._read is None or self._epoch != epoch:
-            self._read, self._epoch = self.store.read_epoch(epoch), epoch
+    def _of(self, epoch: int) -> tuple[EpochDraws, Tensor]:
+        label_epoch = (epoch - 1) % self.store.facts.label_epochs + 1
+        if self._read is None or self._epoch != label_epoch:
+            self._read, self._epoch = self.store.read_epoch(label_epoch), label_epoch
         return self._read
 
 
 @dataclass(frozen=True)
 class RelabelProgress:
-    """After a batch: epochs and steps count from 1, and the bytes are those of epochs on the disk."""
+    """After a batch: epochs and steps count from 1."""
 
     epoch: int
-    epochs: int
     step: int
     steps: int
-    bytes_written: int
-    bytes_total: int
-
-
-def relabel(
-    train: ImageTable,
-    teacher: nn.Module,
-    config: EvaluateConfig,
-    settings: RelabelConfig,
-    *,
-    seed: int,
-    device: str | torch.device,
-    out: str | Path,
-) -> Iterator[RelabelProgress | LabelStore]:
-    """Write the labels of a whole training; epochs that are there already are kept.
-
-    Args:
-        train: the images.
-        teacher: its logits are the classes of ``train``.
-        config: resolved; its epochs, batch size, augmentation and temperature.
-        settings: form of a label.
-        seed: of the training.
-        device: name as in the settings, or a torch device.
-        out: the folder.
-
-    Yields:
-        RelabelProgress after every batch, and the store at the end.
-
-    Raises:
-        ConfigError: settings that are not resolved.
-        DataError: the folder holds something else, the disk refuses, or there is no room.
-    """
-    store = begin_store(train, teacher, config, settings, seed=seed, device=device, out=out)
-    yield from write_epochs(store, store.missing, train, teacher, config, device=device)
-    yield store
-
-
-def begin_store(
-    train: ImageTable,
-    teacher: nn.Module,
-    config: EvaluateConfig,
-    settings: RelabelConfig,
-    *,
-    seed: int,
-    device: str | torch.device,
-    out: str | Path,
-) -> LabelStore:
-    """Make the store of a training, or open the one that was begun, and find the directions that labels need.
-
-    The arguments, and what is raised, are those of :func:`relabel`.
-    """
-    store = LabelStore.create(out, store_facts(train, teacher, config, settings, seed=seed))
-    if settings.directions and not store.basis_path.is_file():
-        _find_directions(store, teacher, DeviceImages(train, pick_device(str(device))), config)
-    return store
 
 
 def store_facts(
     train: ImageTable, teacher: nn.Module, config: EvaluateConfig, settings: RelabelConfig, *, seed: int
 ) -> StoreFacts:
-    """Return what the store of a training is of; the arguments are those of :func:`relabel`.
+    """Return what the store of a training is of.
+
+    Args:
+        train: the images.
+        teacher: its logits are the classes of ``train``.
+        config: resolved; its epochs, batch size and augmentation.
+        settings: form of a label, and how many epochs are stored.
+        seed: of the training.
 
     Raises:
-        ConfigError: settings that are not resolved.
+        ConfigError: settings that are not resolved, or more label epochs than epochs.
     """
     if config.batch_size is None or config.rand_augment == "auto":
         raise ConfigError("batch_size: it is left open, but labels are written with resolved settings.")
+    if settings.label_epochs > config.epochs:
+        raise ConfigError(
+            f"label_epochs: {settings.label_epochs} given, but the training has {config.epochs} epochs; it must be at "
+            "most as many, or 0 for all."
+        )
     return _facts(train, config, settings, seed, weights_fingerprint(teacher.state_dict()))
 
 
 def write_epochs(
-    store: LabelStore,
-    epochs: Sequence[int],
-    train: ImageTable,
-    teacher: nn.Module,
-    config: EvaluateConfig,
-    *,
-    device: str | torch.device,
+    store: LabelStore, epochs: Sequence[int], train: ImageTable, teacher: nn.Module, device: str | torch.device
 ) -> Iterator[RelabelProgress]:
     """Write some epochs of a store; each depends on nothing but its number, so several processes may share them.
 
     Args:
-        store: of :func:`begin_store`.
+        store: what it says of the training decides what is shown to the teacher.
         epochs: from 1.
         train: the images.
         teacher: its logits are the classes of ``train``.
-        config: resolved.
         device: name as in the settings, or a torch device.
 
     Yields:
@@ -271,18 +229,18 @@ def write_epochs(
     Raises:
         DataError: the disk refuses.
     """
-    facts, images, codec = store.facts, DeviceImages(train, pick_device(str(device))), store.codec()
-    total, written = facts.size.total, facts.epochs - len(store.missing)
+    config, source = store.facts.config, TeacherLabels(teacher)
+    images = DeviceImages(train, pick_device(str(device)))
     for epoch in epochs:
-        draws = draw_epoch(config, len(train), train.image_size, mosaic=train.mosaic, seed=facts.seed, epoch=epoch)
-        parts, steps = [], len(draws.share)
-        for step, labels in enumerate(_asked(teacher, images, draws, config, epoch), start=1):
-            parts.append(codec.encode(labels))
-            if step < steps:
-                yield _progress(epoch, step, steps, written, config.epochs, total)
-        store.write_epoch(epoch, draws, {name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
-        written += 1
-        yield _progress(epoch, steps, steps, written, config.epochs, total)
+        draws, logits = store.facts.draw(epoch), []
+        steps = len(draws.share)
+        for step, batch in enumerate(draws.batches(config.batch_size), start=1):
+            image_u8, _ = images.batch(batch.order)
+            shown = augmented(image_u8, batch, config, train.mean, train.std)
+            logits.append(source.soft_logits(epoch, step - 1, shown).float().cpu())
+            if step == steps:
+                store.write_epoch(epoch, draws, torch.cat(logits))
+            yield RelabelProgress(epoch, step, steps)
 
 
 def table_fingerprint(train: ImageTable) -> str:
@@ -294,50 +252,19 @@ def table_fingerprint(train: ImageTable) -> str:
     return digest.hexdigest()[:16]
 
 
-def _find_directions(store: LabelStore, teacher: nn.Module, images: DeviceImages, config: EvaluateConfig) -> None:
-    """Find directions on the first labels of the first epoch, and keep them."""
-    facts = store.facts
-    first = draw_epoch(config, facts.images, facts.image_size, mosaic=facts.mosaic, seed=facts.seed, epoch=1)
-    labels, count = [], 0
-    for each in _asked(teacher, images, first, config, 1):
-        labels.append(each.float().cpu())
-        count += len(each)
-        if count >= _LABELS_FOR_DIRECTIONS:
-            break
-    store.write_basis(Basis.of(torch.cat(labels), facts.codec.directions))
-
-
-def _asked(
-    teacher: nn.Module, images: DeviceImages, draws: EpochDraws, config: EvaluateConfig, epoch: int
-) -> Iterator[Tensor]:
-    """Yield the teacher's logits of every batch, computed as the training computes them."""
-    source, table = TeacherLabels(teacher), images.table
-    for number, batch in enumerate(draws.batches(config.batch_size)):
-        image_u8, _ = images.batch(batch.order)
-        mixed = augmented(image_u8, batch, config, table.mean, table.std)
-        yield source.soft_logits(epoch, number, mixed, batch)
-
-
-def _progress(epoch: int, step: int, steps: int, written: int, epochs: int, total: int) -> RelabelProgress:
-    return RelabelProgress(epoch, epochs, step, steps, total * written // epochs, total)
-
-
 def _facts(
     train: ImageTable, config: EvaluateConfig, settings: RelabelConfig, seed: int, teacher_fingerprint: str
 ) -> StoreFacts:
-    augmentation: dict[str, Any] = {name: getattr(config, name) for name in AUGMENTATION}
     return StoreFacts(
         images=len(train),
         num_classes=len(train.class_names),
         image_size=train.image_size,
         mosaic=train.mosaic,
         epochs=config.epochs,
+        label_epochs=settings.label_epochs or config.epochs,
         seed=seed,
         form=settings.form,
-        top_k=settings.top_k,
-        directions=settings.directions,
-        temperature=config.temperature,
-        augmentation=augmentation,
+        augmentation={name: getattr(config, name) for name in AUGMENTATION},
         image_fingerprint=table_fingerprint(train),
         teacher_fingerprint=teacher_fingerprint,
         title=train.title,

@@ -15,11 +15,10 @@ biases and BatchNorm, as in the field's evaluation code. Several ranks train one
 
 from __future__ import annotations
 
-import math
 import shlex
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,18 +29,20 @@ from delt_engine.config import SqueezeConfig
 from delt_engine.config.command_line import changed_words, option_words
 from delt_engine.data.dataset import Dataset, DatasetSpec
 from delt_engine.data.pixels import normalise
-from delt_engine.errors import ConfigError, DataError
+from delt_engine.errors import DataError
 from delt_engine.models.card import TeacherCard
 from delt_engine.models.checkpoints import weights_fingerprint
-from delt_engine.models.device import memory_format, pick_device
-from delt_engine.models.networks import build_network, stem_of
+from delt_engine.models.device import pick_device
+from delt_engine.models.networks import stem_of
 from delt_engine.models.teachers import predict
-from delt_engine.seeding import generator, seeded
-from delt_engine.training.crops import TrainingImages, augment
+from delt_engine.seeding import generator
+from delt_engine.training.augmentation import cropped_and_mirrored
+from delt_engine.training.device_images import DeviceImages
 from delt_engine.training.distributed import ALONE, Team
-from delt_engine.training.state import TrainingState, WithState, check_facts, fill, flat_tensors
+from delt_engine.training.optim import teacher_optimizer, teacher_schedule
+from delt_engine.training.state import TrainingState, WithState
+from delt_engine.training.trainer import Batch, Training, initial_network
 
-_READS_PER_EPOCH = 20  # how often the loss is copied from the device: each copy waits for it
 _TESTED_AT_ONCE = 512  # test images between two records, so that a long test can be stopped as well
 
 
@@ -116,24 +117,7 @@ def squeeze(
         RanksLost: another rank of the team is gone.
     """
     _check(dataset)
-    run = _Training(dataset, config, seed, pick_device(str(device)), team)
-    if state is not None:
-        run.load(state)
-    for epoch in range(run.done + 1, config.epochs + 1):
-        for progress in run.epoch(epoch):
-            yield progress
-        for _ in run.testing():
-            yield progress
-        yield SqueezedEpoch(
-            run.state,
-            epoch=epoch,
-            epochs=config.epochs,
-            loss=progress.loss,
-            train_accuracy=progress.train_accuracy,
-            test_accuracy=run.test_accuracy,
-            seconds=run.seconds,
-        )
-    yield run.result()
+    yield from _Squeeze(dataset, config, seed, pick_device(str(device)), team).records(state)
 
 
 def _check(dataset: Dataset) -> None:
@@ -147,113 +131,89 @@ def _check(dataset: Dataset) -> None:
         )
 
 
-class _Training:
-    """The network, its optimiser and the training images of one squeeze."""
+class _Squeeze(Training):
+    """The training of one teacher."""
 
     def __init__(self, dataset: Dataset, config: SqueezeConfig, seed: int, device: torch.device, team: Team) -> None:
-        self.dataset, self.config, self.seed, self.device, self.team = dataset, config, seed, device, team
+        spec = dataset.spec
+        network = initial_network(
+            generator(seed, "squeeze", "weights"),
+            config.network,
+            spec.num_classes,
+            width=config.width,
+            stem=config.stem,
+            image_size=spec.image_size,
+        )
+        super().__init__(config, network, seed, device, team, dataset.fingerprint)
+        self.data = dataset
         self.batch_size = min(config.batch_size, len(dataset.train))
         self.steps = len(dataset.train) // self.batch_size  # the rest of a shuffled epoch waits for another one
-        network = team.synchronised(_initial_network(dataset, config, seed), device)
-        self.layout = memory_format(network, device)
-        self.network = network.to(device, memory_format=self.layout)
-        self.images = TrainingImages(dataset.train, device)
-        self.optimizer = _optimizer(self.network, config)
-        self.schedule = _schedule(self.optimizer, config, config.epochs * self.steps)
-        wanted = "bfloat16" if config.precision == "auto" and device.type == "cuda" else config.precision
-        self.autocast = wanted == "bfloat16"
-        self.done, self.test_accuracy = 0, None
-        self._began = time.perf_counter()
+        self.images = DeviceImages(dataset.train, device)
+        self.optimizer = teacher_optimizer(self.network, config)
+        self.schedule = teacher_schedule(self.optimizer, config, config.epochs * self.steps)
+        self.train_accuracy = 0.0
+        self.test_accuracy: float | None = None
 
-    @property
-    def seconds(self) -> float:
-        """Seconds of training so far, those before it went on included."""
-        return time.perf_counter() - self._began
-
-    def epoch(self, epoch: int) -> Iterator[SqueezeProgress]:
-        """Yield one record a step over all training images in a new order."""
-        self.network.train()
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        self.loss = None  # of this epoch
+        config, spec, count = self.config, self.data.spec, self.batch_size
         draws = generator(self.seed, "squeeze", epoch)
-        order = torch.randperm(len(self.dataset.train), generator=draws)
-        sums = torch.zeros(2, device=self.device)  # loss and right answers, kept on the device
-        every = max(1, self.steps // _READS_PER_EPOCH)
-        loss = accuracy = 0.0
-        for step in range(1, self.steps + 1):
-            indices = order[(step - 1) * self.batch_size : step * self.batch_size]
-            learning_rate = self.schedule.get_last_lr()[0]
-            sums += self.step(indices, draws)
+        order = torch.randperm(len(self.images), generator=draws)
+        rows = self.team.rows(count)
+        for indices in order.split(count)[: self.steps]:
+            self.rate = self.schedule.get_last_lr()[0]
+            image_u8, labels = self.images.batch(indices[rows])
+            pixels = image_u8.float().div_(255.0)
+            pixels = cropped_and_mirrored(pixels, config.min_crop, config.flip, draws, rows, count)
+            dropout_seed = int(torch.randint(2**62, (), generator=draws))
+            yield Batch(normalise(pixels, spec.mean, spec.std), labels, count, dropout_seed)
             self.schedule.step()
-            if step == 1 or step % every == 0 or step == self.steps:
-                loss, right = (self.team.total(sums) / step).tolist()
-                accuracy = 100.0 * right / self.batch_size
-                self._must_be_finite(loss, epoch, step)
-            yield SqueezeProgress(epoch, self.config.epochs, step, self.steps, loss, accuracy, learning_rate)
-        self.team.average_statistics(self.network)
-        self.done = epoch
 
-    def step(self, indices: Tensor, draws: torch.Generator) -> Tensor:
-        """Train on one batch; return its mean loss and number of right answers, ``(2,)`` on the device.
+    def measured(self, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        loss = functional.cross_entropy(logits.float(), target, label_smoothing=self.config.label_smoothing)
+        return loss, (logits.detach().argmax(1) == target).sum().float()
 
-        Of several ranks each takes its rows of the batch, and the sum over them is the loss and the number.
-        """
-        count, rows = len(indices), self.team.rows(len(indices))
-        own = indices[rows]
-        pixels = augment(self.images.pixels(own), self.config.min_crop, self.config.flip, draws, rows, count)
-        images = normalise(pixels, self.dataset.spec.mean, self.dataset.spec.std).contiguous(memory_format=self.layout)
-        labels = self.images.labels(own)
-        dropout_seed = int(torch.randint(2**62, (), generator=draws)) + self.team.number
-        with seeded(dropout_seed, self.device), torch.autocast(self.device.type, torch.bfloat16, self.autocast):
-            logits = self.network(images)
-        mean = functional.cross_entropy(logits.float(), labels, label_smoothing=self.config.label_smoothing)
-        loss = self.team.weighted(mean, count)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.team.add_gradients(self.network)
-        self.optimizer.step()
-        right = (logits.detach().argmax(1) == labels).sum().float()
-        return torch.stack([loss.detach(), self.team.counted(right, count)])
+    def read(self, sums: Tensor, step: int) -> None:
+        self.loss, right = (sums / step).tolist()
+        self.train_accuracy = 100.0 * right / self.batch_size
 
-    def testing(self) -> Iterator[None]:
-        """Measure the accuracy on the test split in percent, in the first rank; yield between two parts of it."""
-        test, right = self.dataset.test, 0
+    def step_record(self, epoch: int, step: int) -> SqueezeProgress:
+        return SqueezeProgress(epoch, self.config.epochs, step, self.steps, self.loss, self.train_accuracy, self.rate)
+
+    def tested(self, epoch: int) -> Iterator[None]:  # noqa: ARG002
+        test, spec, right = self.data.test, self.data.spec, 0
         for start in range(0, len(test), _TESTED_AT_ONCE):
             if start:
                 yield
             indices = np.arange(start, min(start + _TESTED_AT_ONCE, len(test)))
             if self.team.is_first:
-                predicted = predict(self.network, test, indices, self.dataset.spec.mean, self.dataset.spec.std)
+                predicted = predict(self.network, test, indices, spec.mean, spec.std)
                 right += int((predicted.numpy() == test.labels[indices]).sum())
         accuracy = 100.0 * right / len(test) if len(test) else None
         self.test_accuracy = self.team.first(lambda: accuracy)
 
-    def state(self) -> TrainingState:
-        """Return a copy of everything that going on needs."""
-        facts = {
-            "seed": self.seed,
-            "epoch": self.done,
-            "settings": self.config.model_dump_json(),
-            "dataset": self.dataset.fingerprint,
-            "learning_rates": self.schedule.get_last_lr(),
-            "test_accuracy": self.test_accuracy,
-            "seconds": self.seconds,
-        }
-        return TrainingState(flat_tensors({"network": self.network}, self.optimizer), facts)
+    def epoch_record(self, epoch: int) -> SqueezedEpoch:
+        return SqueezedEpoch(
+            self.state,
+            epoch=epoch,
+            epochs=self.config.epochs,
+            loss=self.loss,
+            train_accuracy=self.train_accuracy,
+            test_accuracy=self.test_accuracy,
+            seconds=self.seconds,
+        )
 
-    def load(self, state: TrainingState) -> None:
-        """Go on from a state."""
-        facts = state.facts
-        check_facts(state, seed=self.seed, settings=self.config, dataset=self.dataset.fingerprint)
-        fill(state.tensors, {"network": self.network}, self.optimizer)
-        self.done, self.test_accuracy = int(facts["epoch"]), facts["test_accuracy"]
-        rates = list(facts["learning_rates"])
+    def facts(self) -> dict[str, Any]:
+        return {"learning_rates": self.schedule.get_last_lr(), "test_accuracy": self.test_accuracy}
+
+    def restore(self, facts: Mapping[str, Any]) -> None:
+        self.test_accuracy, rates = facts["test_accuracy"], list(facts["learning_rates"])
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
             group["lr"] = rate  # cosine makes each rate from the one before
         self.schedule.load_state_dict({"last_epoch": self.done * self.steps, "_last_lr": rates})
-        self._began = time.perf_counter() - float(facts["seconds"])
 
     def result(self) -> SqueezeResult:
-        """Return the frozen network with its card."""
-        spec, config = self.dataset.spec, self.config
+        spec, config = self.data.spec, self.config
         network = self.network.to(memory_format=torch.contiguous_format).eval().requires_grad_(requires_grad=False)
         width = "" if config.width == 1.0 else f"-w{config.width:g}"
         card = TeacherCard(
@@ -267,7 +227,7 @@ class _Training:
             mean=tuple(spec.mean),
             std=tuple(spec.std),
             dataset=spec.name,
-            dataset_fingerprint=self.dataset.fingerprint,
+            dataset_fingerprint=self.data.fingerprint,
             accuracy=self.test_accuracy,
             epochs=config.epochs,
             source=_command(spec, config, self.seed),
@@ -275,43 +235,8 @@ class _Training:
         )
         return SqueezeResult(network, card)
 
-    def _must_be_finite(self, loss: float, epoch: int, step: int) -> None:
-        if not math.isfinite(loss):
-            raise ConfigError(
-                f"learning_rate: {self.config.learning_rate:g} given, but the loss is not finite any more in step "
-                f"{step} of epoch {epoch}; it must be lower."
-            )
-
 
 def _command(spec: DatasetSpec, config: SqueezeConfig, seed: int) -> str:
     """Return the command that trains this teacher again; settings at their default are left out."""
     words = ["delt", "squeeze", *option_words(dataset=spec.name, image_size=spec.image_size)]
     return shlex.join([*words, *changed_words(config, SqueezeConfig()), *option_words(seed=seed or None)])
-
-
-def _initial_network(dataset: Dataset, config: SqueezeConfig, seed: int) -> nn.Module:
-    """Build the network with weights that follow from the seed; the global generator is left as it was."""
-    spec = dataset.spec
-    with seeded(generator(seed, "squeeze", "weights").initial_seed(), torch.device("cpu")):
-        return build_network(
-            config.network, spec.num_classes, width=config.width, stem=config.stem, image_size=spec.image_size
-        )
-
-
-def _optimizer(network: nn.Module, config: SqueezeConfig) -> torch.optim.Optimizer:
-    """Return the optimiser; biases and BatchNorm have no weight decay."""
-    weights = [weight for weight in network.parameters() if weight.ndim > 1]
-    others = [weight for weight in network.parameters() if weight.ndim <= 1]
-    groups = [{"params": weights, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    if config.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=config.learning_rate)
-    return torch.optim.SGD(groups, lr=config.learning_rate, momentum=0.9, nesterov=True)
-
-
-def _schedule(
-    optimizer: torch.optim.Optimizer, config: SqueezeConfig, steps: int
-) -> torch.optim.lr_scheduler.LRScheduler:
-    """Return the learning rate's way over all steps."""
-    if config.schedule == "cosine":
-        return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
-    return torch.optim.lr_scheduler.OneCycleLR(optimizer, config.learning_rate, total_steps=steps, cycle_momentum=False)

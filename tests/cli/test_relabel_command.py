@@ -49,8 +49,8 @@ def test_labels_are_written_as_large_as_predicted_and_students_train_on_them(del
 
 
 def test_going_on_says_the_same(delt, folder, training, tmp_path):
-    words = ["relabel", *folder, *training, "--form", "uint8", "--top-k", "2", "--out", tmp_path / "labels"]
-    assert "uint8, 2 classes" in delt(*words).stdout
+    words = ["relabel", *folder, *training, "--form", "float32", "--label-epochs", "2", "--out", tmp_path / "labels"]
+    assert "2 epochs, every epoch's labels in float32" in delt(*words).stdout
     kept = {path.name: path.read_bytes() for path in (tmp_path / "labels").iterdir()}
     (tmp_path / "labels" / "epoch-0002.safetensors").unlink()
     assert delt(*words).exit_code == 0
@@ -65,7 +65,8 @@ def test_going_on_says_the_same(delt, folder, training, tmp_path):
     [
         (["--recipe", "hard", "--predict"], "there is nothing to store"),
         ([], "out: nothing given, but labels need a folder"),
-        (["--form", "int4", "--predict"], "'int4' is not one of"),
+        (["--form", "uint8", "--predict"], "'uint8' is not one of"),
+        (["--label-epochs", "301", "--predict"], "label_epochs: 301 given, but the training has 300 epochs"),
     ],
 )
 def test_what_cannot_be_is_told(delt, folder, words, said):
@@ -86,7 +87,7 @@ def launched(monkeypatch):
 
 def test_several_ranks_are_given_the_same_question(delt, folder, training, launched, tmp_path):
     out = tmp_path / "labels"
-    form = ["--form", "uint8", "--directions", "2", "--seed", "3"]
+    form = ["--form", "float32", "--label-epochs", "2", "--seed", "3"]
     words = ["relabel", *folder, *training, *form, "--out", out]
     assert delt(*words).exit_code == 0
     assert delt(*words, "--ranks", 2, "--json", "--quiet").exit_code == 0
@@ -106,12 +107,12 @@ def test_several_ranks_are_given_the_same_question(delt, folder, training, launc
         (["--dataset", "nowhere"], "nowhere"),
         (["--recipe", "hard"], "there is nothing to store"),
         (["--seed", "8"], "holds labels of seed 0, but 8 is asked for"),
-        (["--form", "uint8"], "holds labels of form 'float16', but 'uint8' is asked for"),
+        (["--form", "float32"], "holds labels of form 'float16', but 'float32' is asked for"),
+        (["--label-epochs", "1"], "holds labels of label epochs 2, but 1 is asked for"),
         (["--epochs", "3"], "holds labels of epochs 2, but 3 is asked for"),
         (["--classes", "red,blue"], "holds labels of images 48, but 32 is asked for"),
         (["--student-batch-size", "8"], "holds labels of batch size 16, but 8 is asked for"),
         (["--rand-augment", "none"], "holds labels of rand augment 'm5-n2-mstd1', but 'none' is asked for"),
-        (["--temperature", "4"], "holds labels of temperature 20.0, but 4.0 is asked for"),
     ],
 )
 def test_what_cannot_be_is_told_before_ranks_are_started(delt, folder, training, launched, tmp_path, words, said):

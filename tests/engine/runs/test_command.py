@@ -81,8 +81,8 @@ def test_squeeze_and_run_options_are_read_back_as_well() -> None:
     ("evaluate", "form"),
     [
         ({}, {}),
-        ({"recipe": "rded", "epochs": 20, "batch_size": 64, "flip": False}, {"form": "uint8", "directions": 8}),
-        ({"recipe": "edc", "mix": "mixup", "mix_alpha": 0.5, "temperature": 4.0}, {"top_k": 3}),
+        ({"recipe": "rded", "epochs": 20, "batch_size": 64, "flip": False}, {"form": "float32", "label_epochs": 8}),
+        ({"recipe": "edc", "mix": "mixup", "mix_alpha": 0.5, "temperature": 4.0}, {"label_epochs": 3}),
         ({"recipe": "sre2l", "batch_size": None, "min_crop": None}, {}),
     ],
 )

@@ -12,16 +12,8 @@ from delt_engine.models.checkpoints import weights_fingerprint
 from delt_engine.training import image_table
 from delt_engine.training.augmentation import augmented
 from delt_engine.training.draws import draw_epoch
-from delt_engine.training.relabel import (
-    RelabelProgress,
-    StoredLabels,
-    TeacherLabels,
-    begin_store,
-    relabel,
-    table_fingerprint,
-    write_epochs,
-)
-from delt_engine.training.soft_labels import MANIFEST, LabelStore
+from delt_engine.training.relabel import StoredLabels, TeacherLabels, store_facts, table_fingerprint, write_epochs
+from delt_engine.training.soft_labels import LabelStore
 from delt_engine.training.students import TrainedEpoch, evaluate
 from tests.tiny_data import tiny_dataset
 
@@ -54,9 +46,14 @@ def teacher(seed: int = 0) -> nn.Module:
     return network.train()
 
 
-def written(out: Path, config: EvaluateConfig = CONFIG, settings: RelabelConfig = EXACT, **values) -> list:
-    given = {"seed": 5, "device": "cpu", "out": out, **values}
-    return list(relabel(TRAIN, teacher(), config, settings, **given))
+def begun(out: Path, config: EvaluateConfig = CONFIG, settings: RelabelConfig = EXACT) -> LabelStore:
+    return LabelStore.create(out, store_facts(TRAIN, teacher(), config, settings, seed=5))
+
+
+def written(out: Path, config: EvaluateConfig = CONFIG, settings: RelabelConfig = EXACT) -> LabelStore:
+    store = begun(out, config, settings)
+    list(write_epochs(store, store.missing, TRAIN, teacher(), "cpu"))
+    return store
 
 
 def opened(out: Path, config: EvaluateConfig = CONFIG, train=TRAIN, seed: int = 5) -> StoredLabels:
@@ -74,10 +71,9 @@ def test_images_and_labels_of_a_replay_are_those_of_the_fly_bit_for_bit(tmp_path
             images = augmented(table[one.order], one, CONFIG, TRAIN.mean, TRAIN.std)
             again = augmented(table[other.order], other, CONFIG, TRAIN.mean, TRAIN.std)
             assert torch.equal(images, again)
-            images = images.contiguous(memory_format=torch.channels_last)
-            asked = live.soft_logits(epoch, number, images, one)
-            assert torch.equal(stored.soft_logits(epoch, number, images, other), asked)
-            assert torch.equal(stored.soft_logits(epoch, number, images[2:5], other, slice(2, 5)), asked[2:5])
+            asked = live.soft_logits(epoch, number, images)
+            assert torch.equal(stored.soft_logits(epoch, number, images), asked)
+            assert torch.equal(stored.soft_logits(epoch, number, images[2:5], slice(2, 5)), asked[2:5])
 
 
 @pytest.mark.parametrize("recipe", ["delt", "rded", "edc"])
@@ -98,70 +94,46 @@ def test_a_student_of_stored_labels_equals_one_of_labels_on_the_fly_bit_for_bit(
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_progress_counts_batches_and_bytes_and_ends_in_the_store(tmp_path):
-    *progress, store = written(tmp_path)
-    steps = -(-len(TRAIN) // 8)
-    assert all(isinstance(each, RelabelProgress) for each in progress)
-    assert [(each.epoch, each.step) for each in progress] == [(e, s) for e in (1, 2, 3) for s in range(1, steps + 1)]
-    assert progress[-1].bytes_written == progress[-1].bytes_total
-    assert progress[-1].bytes_total == sum(f.stat().st_size for f in tmp_path.iterdir() if f.name != MANIFEST)
-    assert isinstance(store, LabelStore)
-    assert store.is_complete
-
-
-def test_an_interrupted_store_goes_on_and_ends_in_the_same_bytes(tmp_path):
-    written(tmp_path / "whole")
-    run = relabel(TRAIN, teacher(), CONFIG, EXACT, seed=5, device="cpu", out=tmp_path / "cut")
-    for progress in run:
-        if progress.epoch == 2:
-            break
-    run.close()
-    with pytest.raises(DataError, match=r"epoch 2 is not in .*; run the same `delt relabel` again"):
-        opened(tmp_path / "cut")
-    first = (tmp_path / "cut" / "epoch-0001.safetensors").stat().st_mtime_ns
-    rest = written(tmp_path / "cut")
-    assert {each.epoch for each in rest[:-1]} == {2, 3}
-    assert (tmp_path / "cut" / "epoch-0001.safetensors").stat().st_mtime_ns == first
-    names = sorted(file.name for file in (tmp_path / "whole").iterdir())
-    assert names == sorted(file.name for file in (tmp_path / "cut").iterdir())
-    assert all((tmp_path / "whole" / name).read_bytes() == (tmp_path / "cut" / name).read_bytes() for name in names)
+def test_fewer_label_epochs_are_used_in_turn(tmp_path):
+    store = written(tmp_path, settings=RelabelConfig(form="float32", label_epochs=2))
+    assert (store.facts.epochs, store.facts.label_epochs, store.epoch_path(3).exists()) == (3, 2, False)
+    config = CONFIG.replace(labels="stored", label_store=str(tmp_path))
+    stored, shown = opened(tmp_path, config), torch.zeros(8, 3, 8, 8)
+    assert stored.draws(3).checksum == store.facts.draw(1).checksum != stored.draws(2).checksum
+    assert torch.equal(stored.soft_logits(3, 1, shown), stored.soft_logits(1, 1, shown))
+    *_, result = evaluate(TRAIN, TEST, None, config, seed=5, device="cpu", labels=stored)
+    assert result.curve[-1][0] == 3
+    with pytest.raises(DataError, match="has labels of epochs 3, but 4 is asked for"):
+        opened(tmp_path, config.replace(epochs=4))
+    with pytest.raises(ConfigError, match="label_epochs: 4 given, but the training has 3 epochs"):
+        begun(tmp_path / "other", settings=RelabelConfig(label_epochs=4))
 
 
 def test_epochs_may_be_written_in_any_order_and_end_in_the_same_bytes(tmp_path):
-    *progress, whole = written(tmp_path / "whole")
-    store = begin_store(TRAIN, teacher(), CONFIG, EXACT, seed=5, device="cpu", out=tmp_path / "parts")
-    assert store.missing == [1, 2, 3]
-    told = list(write_epochs(store, [3, 1], TRAIN, teacher(), CONFIG, device="cpu"))
-    assert [each.epoch for each in told] == [3] * (len(told) // 2) + [1] * (len(told) // 2)
-    assert told[-1].bytes_written == 2 * told[-1].bytes_total // 3
+    whole, store = written(tmp_path / "whole"), begun(tmp_path / "parts")
+    progress = [(each.epoch, each.step) for each in write_epochs(store, [3, 1], TRAIN, teacher(), "cpu")]
+    steps = -(-len(TRAIN) // 8)
+    assert progress == [(epoch, step) for epoch in (3, 1) for step in range(1, steps + 1)]
     assert store.missing == [2]
-    list(write_epochs(store, store.missing, TRAIN, teacher(), CONFIG, device="cpu"))
-    assert store.is_complete
-    for path in whole.path.iterdir():
-        assert (store.path / path.name).read_bytes() == path.read_bytes()
-
-
-@pytest.mark.parametrize("form", ["float32", "uint8"])
-def test_labels_reduced_to_all_directions_are_the_teachers_and_go_on_after_a_stop(tmp_path, form):
-    settings = RelabelConfig(form=form, directions=3)
-    exact, _ = written(tmp_path / "exact")[-1], written(tmp_path / "reduced", settings=settings)
-    found, wanted = opened(tmp_path / "reduced"), StoredLabels(exact)
-    draws = found.draws(3).batch(0, 8)
-    logits = [source.soft_logits(3, 0, torch.zeros(1), draws) for source in (found, wanted)]
-    assert (logits[0] - logits[1]).abs().max() < (1e-5 if form == "float32" else 2e-3)
-    kept = {path.name: path.read_bytes() for path in (tmp_path / "reduced").iterdir()}
-    (tmp_path / "reduced" / "epoch-0002.safetensors").unlink()
-    written(tmp_path / "reduced", settings=settings)
-    assert {path.name: path.read_bytes() for path in (tmp_path / "reduced").iterdir()} == kept
+    with pytest.raises(DataError, match=r"epoch 2 is not in .*; run the same `delt relabel` again"):
+        opened(store.path)
+    half = write_epochs(store, [2], TRAIN, teacher(), "cpu")
+    next(half)
+    half.close()  # stopped within an epoch, of which nothing is kept
+    assert store.missing == [2]
+    written(store.path)
+    names = [sorted(path.name for path in each.path.iterdir()) for each in (whole, store)]
+    assert names[0] == names[1]
+    assert all((whole.path / name).read_bytes() == (store.path / name).read_bytes() for name in names[0])
 
 
 def test_the_teacher_is_asked_in_eval_mode_and_left_as_it_was(tmp_path):
     network = teacher()
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    list(relabel(TRAIN, network, CONFIG, EXACT, seed=5, device="cpu", out=tmp_path))
+    list(write_epochs(begun(tmp_path), [1], TRAIN, network, "cpu"))
     assert network.training
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
-    assert not TeacherLabels(network).soft_logits(1, 0, torch.zeros(2, 3, 8, 8), None).requires_grad
+    assert not TeacherLabels(network).soft_logits(1, 0, torch.zeros(2, 3, 8, 8)).requires_grad
 
 
 def test_other_images_another_seed_and_settings_left_open_are_refused(tmp_path):

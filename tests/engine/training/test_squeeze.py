@@ -7,7 +7,6 @@ import pytest
 import torch
 from tiny_data import tiny_dataset
 
-import delt_engine.training.squeeze as module
 from delt_engine.config import SqueezeConfig
 from delt_engine.errors import ConfigError, DataError
 from delt_engine.models.card import read_card
@@ -96,14 +95,6 @@ def test_label_smoothing_keeps_the_loss_up():
         losses.append(last.loss)
     # least loss with smoothing 0.3 over 3 classes: the entropy of (0.8, 0.1, 0.1)
     assert losses[1] > 0.639 > losses[0]
-
-
-def test_biases_and_batchnorm_do_not_decay():
-    optimizer = module._optimizer(module._initial_network(tiny_dataset(), QUICK, seed=0), QUICK)
-    decayed, kept = optimizer.param_groups
-    assert (decayed["weight_decay"], kept["weight_decay"]) == (QUICK.weight_decay, 0.0)
-    assert {weight.ndim for weight in decayed["params"]} == {2, 4}
-    assert {weight.ndim for weight in kept["params"]} == {1}
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from delt_engine.errors import CheckpointError, DataError
 from delt_engine.training.accuracy import accuracy_of, top_hits
 from delt_engine.training.device_images import DeviceImages
 from delt_engine.training.image_table import ImageTable
-from delt_engine.training.teacher_classes import teacher_for
+from delt_engine.training.relabel import teacher_for
 
 CPU = torch.device("cpu")
 

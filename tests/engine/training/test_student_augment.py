@@ -7,9 +7,8 @@ from torchvision.transforms import functional as transforms
 
 from delt_engine.config.students import EvaluateConfig
 from delt_engine.errors import ShapeError
-from delt_engine.training.augmentation import augmented, cropped, tiles_shuffled
+from delt_engine.training.augmentation import augmented, cropped, mixed, tiles_shuffled
 from delt_engine.training.draws import draw_epoch
-from delt_engine.training.mix import mixed
 from delt_engine.training.rand_augment import rand_augmented, read_policy
 
 MEAN, STD = (0.49, 0.48, 0.44), (0.2, 0.21, 0.22)

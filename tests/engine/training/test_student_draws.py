@@ -9,8 +9,7 @@ import torch
 
 from delt_engine.config.students import EvaluateConfig
 from delt_engine.errors import ConfigError
-from delt_engine.training.draws import EpochDraws, batch_bounds, draw_epoch
-from delt_engine.training.mix import cut_box
+from delt_engine.training.draws import EpochDraws, batch_bounds, cut_box, draw_epoch
 
 CONFIG = EvaluateConfig(batch_size=8, rand_augment="m5-n4-mstd1")
 

@@ -6,7 +6,7 @@ import math
 import pytest
 
 from delt_engine.config.students import EvaluateConfig
-from delt_engine.training.records import EvaluationResult, Source, StudentResult, sample_std
+from delt_engine.training.records import EvaluationResult, Source, StudentResult
 
 KEYS = """
 source source_title method method_title ipc images dataset dataset_title dataset_fingerprint class_names teacher
@@ -87,7 +87,3 @@ def test_a_student_comes_back_from_json():
     one = student(7, 40.0, 50.0, 41.0)
     kept = json.loads(json.dumps(evaluation(one).summary()))["students"][0]
     assert StudentResult.from_mapping(kept) == one
-
-
-def test_spread_is_that_of_a_sample():
-    assert sample_std([1.0, 2.0, 3.0, 4.0]) == pytest.approx(math.sqrt(5 / 3))

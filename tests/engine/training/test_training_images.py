@@ -7,8 +7,9 @@ import pytest
 import torch
 from tiny_data import tiny_dataset
 
-import delt_engine.training.crops as module
-from delt_engine.training.crops import TrainingImages, augment
+from delt_engine.training import device_images
+from delt_engine.training.augmentation import cropped_and_mirrored as augment
+from delt_engine.training.device_images import DeviceImages
 
 
 def draws(seed: int = 0) -> torch.Generator:
@@ -21,20 +22,16 @@ def ramp(count: int = 64, size: int = 8) -> torch.Tensor:
     return torch.stack([line.expand(size, size), line[:, None].expand(size, size)]).expand(count, 2, size, size).clone()
 
 
-@pytest.mark.parametrize("limit", [0, 2**31], ids=["from files", "on the device"])
+@pytest.mark.parametrize("limit", [0, 2**31], ids=["from files", "at once"])
 def test_batches_are_the_sets_images_and_labels(monkeypatch, limit):
-    monkeypatch.setattr(module, "_ON_DEVICE_BYTES", limit)
+    monkeypatch.setattr(device_images, "_READ_BYTES", limit)
     source = tiny_dataset().train
-    images, indices = TrainingImages(source, torch.device("cpu")), torch.tensor([70, 3, 3])
-    assert (images.stored is None) == (limit == 0)
-    found = images.pixels(indices)
-    expected = source.pixels([70, 3, 3]).transpose(0, 3, 1, 2) / np.float32(255)
-    assert found.dtype == torch.float32
-    np.testing.assert_array_equal(found.numpy(), expected)
-    assert images.labels(indices).tolist() == [2, 0, 0]
+    image_u8, labels = DeviceImages(source, torch.device("cpu")).batch(torch.tensor([70, 3, 3]))
+    np.testing.assert_array_equal(image_u8.numpy(), source.pixels([70, 3, 3]).transpose(0, 3, 1, 2))
+    assert labels.tolist() == [2, 0, 0]
 
 
-def test_augment_without_crops_only_mirrors():
+def test_cropping_without_crops_only_mirrors():
     pixels = ramp()
     found = augment(pixels, 1.0, True, draws())
     mirrored = torch.tensor([torch.equal(image, pixels[0].flip(2)) for image in found])
@@ -68,7 +65,7 @@ def test_flips_and_crops_go_together():
     assert bool((found[:, 1, -1, 4] > found[:, 1, 0, 4]).all())  # never upside down
 
 
-def test_augment_follows_its_generator():
+def test_cropping_follows_its_generator():
     assert torch.equal(augment(ramp(), 0.5, True, draws(3)), augment(ramp(), 0.5, True, draws(3)))
     assert not torch.equal(augment(ramp(), 0.5, True, draws(3)), augment(ramp(), 0.5, True, draws(4)))
 

@@ -4,8 +4,10 @@ import math
 
 import pytest
 
+from delt_engine.config import SqueezeConfig
 from delt_engine.config.students import EvaluateConfig
-from delt_engine.training.rates import learning_rate_at
+from delt_engine.models.networks import build_network
+from delt_engine.training.optim import learning_rate_at, student_optimizer, teacher_optimizer
 
 
 def test_delt_recipe_ends_at_half_its_start():
@@ -34,3 +36,16 @@ def test_edc_recipe_drops_at_800_900_and_950_of_1000():
     rates = {epoch: learning_rate_at(config, epoch, 1.0) for epoch in (0, 799, 800, 899, 900, 949, 950, 999)}
     expected = {0: 1.0, 799: 1.0, 800: 0.1, 899: 0.1, 900: 0.01, 949: 0.01, 950: 0.001, 999: 0.001}
     assert rates == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("network", ["convnet-3", "resnet18", "mobilenet_v3_small", "efficientnet_b0"])
+def test_only_weights_of_more_than_one_dimension_decay_and_they_come_first(network, optimizer):
+    model = build_network(network, 3, width=0.25 if network != "efficientnet_b0" else 1.0, image_size=32)
+    wanted = [[w for w in model.parameters() if (w.ndim > 1) == is_first] for is_first in (True, False)]
+    teacher = SqueezeConfig(optimizer=optimizer, weight_decay=0.3)
+    student = EvaluateConfig(optimizer=optimizer, weight_decay=0.3, learning_rate=0.1)
+    for made in (teacher_optimizer(model, teacher), student_optimizer(model, student)):
+        assert [group["weight_decay"] for group in made.param_groups] == [0.3, 0.0]
+        for group, weights in zip(made.param_groups, wanted, strict=True):
+            assert [id(weight) for weight in group["params"]] == [id(weight) for weight in weights]

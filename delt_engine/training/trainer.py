@@ -1,0 +1,225 @@
+"""The training loop of teachers and students: the same steps on other batches, towards another loss.
+
+A subclass says what a batch is, what its loss is and what is said of it; steps, reading the loss, several ranks and
+the state to go on from are here. Losses stay on the device and are read now and then, since each reading waits for it.
+Several ranks train one network as :mod:`delt_engine.training.distributed` says: each draws what is random for the
+whole batch and takes its rows of it.
+
+Shapes: B images in a batch, n of them in this rank, S side in pixels, K classes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from delt_engine.config import SqueezeConfig
+from delt_engine.config.students import EvaluateConfig
+from delt_engine.errors import ConfigError
+from delt_engine.models.device import memory_format
+from delt_engine.models.networks import build_network
+from delt_engine.seeding import seeded
+from delt_engine.training.distributed import Team
+from delt_engine.training.state import TrainingState, check_facts, fill, flat_tensors
+
+READS_PER_EPOCH = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """One step's images, as far as they are this rank's.
+
+    Attributes:
+        images: float (n, 3, S, S), augmented and normalised.
+        target: what the loss compares the logits with.
+        count: B, of all ranks.
+        dropout_seed: of the step.
+    """
+
+    images: Tensor
+    target: Any
+    count: int
+    dropout_seed: int
+
+
+class Training(ABC):
+    """A network, its optimiser, and how far its training is.
+
+    Args:
+        config: number of epochs, precision and learning rate.
+        network: with its initial weights, the same ones in every rank.
+        seed: what everything random follows from.
+        device: where it is trained.
+        team: the ranks that train it together.
+        dataset: fingerprint of what it learns, where states are bound to that.
+    """
+
+    optimizer: torch.optim.Optimizer
+    steps: int
+    """Batches of an epoch."""
+    fewest_steps_between = 1
+    """An epoch of few steps may be read only at its end."""
+    is_deterministic = False
+    """Whether cuDNN is held to kernels that give the same bits each time."""
+
+    def __init__(
+        self,
+        config: SqueezeConfig | EvaluateConfig,
+        network: nn.Module,
+        seed: int,
+        device: torch.device,
+        team: Team,
+        dataset: str | None = None,
+    ) -> None:
+        self.config, self.seed, self.device, self.team, self.dataset = config, seed, device, team, dataset
+        network = team.synchronised(network, device)
+        self.layout = memory_format(network, device)
+        self.network = network.to(device, memory_format=self.layout)
+        self.averaged: AveragedModel | None = None
+        self.use_bfloat16 = config.precision == "bfloat16" or (config.precision == "auto" and device.type == "cuda")
+        self.done = 0
+        self.rate = math.nan
+        self.loss: float | None = None
+        self._began = time.perf_counter()
+
+    @abstractmethod
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        """Yield the batches of an epoch (from 1), with ``rate`` and the optimiser's rates set for each."""
+
+    @abstractmethod
+    def measured(self, logits: Tensor, target: Any) -> tuple[Tensor, ...]:
+        """Return the mean loss over this rank's images, and of how many of them something else holds."""
+
+    @abstractmethod
+    def read(self, sums: Tensor, step: int) -> None:
+        """Set ``loss``, and what else is said of an epoch, from the sums of what was measured in ``step`` steps."""
+
+    @abstractmethod
+    def step_record(self, epoch: int, step: int) -> Any:
+        """Return what is said after a step."""
+
+    @abstractmethod
+    def tested(self, epoch: int) -> Iterator[None]:
+        """Test after an epoch where it is its turn; yield now and then when that takes long."""
+
+    @abstractmethod
+    def epoch_record(self, epoch: int) -> Any:
+        """Return what is said after an epoch and its test."""
+
+    @abstractmethod
+    def result(self) -> Any:
+        """Return what the training ends in."""
+
+    @abstractmethod
+    def facts(self) -> dict[str, Any]:
+        """Return plain values that going on needs besides weights, seed and settings."""
+
+    @abstractmethod
+    def restore(self, facts: Mapping[str, Any]) -> None:
+        """Take them back."""
+
+    def records(self, state: TrainingState | None) -> Iterator[Any]:
+        """Train to the end; yield a record a step, a record an epoch, and the result.
+
+        Args:
+            state: after an epoch of this training, to go on from.
+
+        Raises:
+            ConfigError: the loss is not finite any more.
+            CheckpointError: a state of another training.
+            RanksLost: another rank of the team is gone.
+        """
+        if state is not None:
+            self._load(state)
+        for epoch in range(self.done + 1, self.config.epochs + 1):
+            record = None
+            for record in self._epoch(epoch):
+                yield record
+            for _ in self.tested(epoch):
+                yield record
+            yield self.epoch_record(epoch)
+        yield self.result()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training so far, those before it went on included."""
+        return time.perf_counter() - self._began
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """What the state has the weights of."""
+        return {"network": self.network} | ({"ema": self.averaged} if self.averaged is not None else {})
+
+    def state(self) -> TrainingState:
+        """Return a copy of everything that going on needs."""
+        facts = {
+            "seed": self.seed,
+            "epoch": self.done,
+            "settings": self.config.model_dump_json(),
+            "seconds": self.seconds,
+            **({} if self.dataset is None else {"dataset": self.dataset}),
+            **self.facts(),
+        }
+        return TrainingState(flat_tensors(self.networks, self.optimizer), facts)
+
+    def _load(self, state: TrainingState) -> None:
+        check_facts(state, seed=self.seed, settings=self.config, dataset=self.dataset)
+        fill(state.tensors, self.networks, self.optimizer)
+        self.done = int(state.facts["epoch"])
+        self._began = time.perf_counter() - float(state.facts["seconds"])
+        self.restore(state.facts)
+
+    def _epoch(self, epoch: int) -> Iterator[Any]:
+        self.network.train()
+        sums, every = torch.zeros((), device=self.device), max(self.fewest_steps_between, self.steps // READS_PER_EPOCH)
+        for step, batch in enumerate(self.batches(epoch), start=1):
+            sums = sums + self._step(batch)
+            if self.loss is None or step % every == 0 or step == self.steps:
+                self.read(self.team.total(sums), step)
+                self._check_finite(epoch, step)
+            yield self.step_record(epoch, step)
+        self.team.average_statistics(*self.networks.values())
+        self.done = epoch
+
+    def _step(self, batch: Batch) -> Tensor:
+        """Train on one batch; return what was measured, on the device; of several ranks their sum is the batch's."""
+        deterministic = torch.backends.cudnn.flags(enabled=True, deterministic=True)  # left out, enabled would be off
+        with deterministic if self.is_deterministic else contextlib.nullcontext():
+            with (
+                seeded(batch.dropout_seed + self.team.number, self.device),
+                torch.autocast(self.device.type, torch.bfloat16, self.use_bfloat16),
+            ):
+                logits = self.network(batch.images.contiguous(memory_format=self.layout))
+            mean, *counts = self.measured(logits, batch.target)
+            loss = self.team.weighted(mean, batch.count)
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+        self.team.add_gradients(self.network)
+        self.optimizer.step()
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.network)
+        return torch.stack([loss.detach(), *(self.team.counted(each, batch.count) for each in counts)])
+
+    def _check_finite(self, epoch: int, step: int) -> None:
+        if not math.isfinite(self.loss):
+            raise ConfigError(
+                f"learning_rate: {self.config.learning_rate:g} given, but the loss is not finite any more in step "
+                f"{step} of epoch {epoch}; it must be lower."
+            )
+
+
+def initial_network(
+    weights: torch.Generator, network: str, num_classes: int, *, width: float, stem: str, image_size: int
+) -> nn.Module:
+    """Build a network with the weights that a generator stands for; the global generator is left as it was."""
+    with seeded(weights.initial_seed(), torch.device("cpu")):
+        return build_network(network, num_classes, width=width, stem=stem, image_size=image_size)
