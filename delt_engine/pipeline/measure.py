@@ -195,7 +195,7 @@ def _measure(
         network_fingerprint=used.fingerprint,
         seed=SEED,
         rounds=subject.rounds,
-        **found._asdict(),
+        **vars(found),
     )
 
 
