@@ -156,11 +156,7 @@ def _teacher_fingerprint(inputs: Inputs, experiment: Experiment) -> str:
         return inputs.card.fingerprint
     from delt_engine.models.teachers import load_teacher
 
-    network = experiment.squeeze
-    stem = None if network.stem == "auto" else network.stem
-    found = load_teacher(
-        str(inputs.teacher_path), dataset=inputs.dataset, network=network.network, width=network.width, stem=stem
-    )
+    found = load_teacher(str(inputs.teacher_path), dataset=inputs.dataset, **experiment.squeeze.checkpoint)
     return found.card.fingerprint
 
 
