@@ -1,18 +1,16 @@
 """DELT Studio: the app's entry. It sets the page up and hands over to the page the reader asked for."""
 
 import streamlit as st
-from streamlit import runtime
 
-from pages.shared import nav
-from pages.shared.gallery import downloads
+from pages.shared import nav, streamlit_internals
 from pages.shared.runs import job_strip, strips
 
-if runtime.exists():
+if streamlit_internals.is_script_run():
     st.set_page_config(page_title="DELT Studio", page_icon=nav.ICON, layout="wide", initial_sidebar_state=240)
     st.logo(nav.LOGO, icon_image=nav.ICON, size="large")
     page = nav.navigation()
     job_strip.draw()
     page.run()
 else:  # read by `streamlit run` before the first visitor comes
-    nav.claim_pages_folder()
-    app = st.App(__file__, routes=[strips.route(), downloads.route()])
+    streamlit_internals.claim_pages_folder()
+    app = st.App(__file__, routes=strips.routes())

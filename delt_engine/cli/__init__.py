@@ -30,7 +30,7 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
         "diversity": "delt_engine.cli.diversity:diversity",
         "run": "delt_engine.cli.run:run_file",
         "resume": "delt_engine.cli.recover:resume",
-        "cost": "delt_engine.cli.datasets:cost",
+        "cost": "delt_engine.cli.cost:cost",
         "lab": "delt_engine.cli.lab:lab",
         "bench": "delt_engine.cli.bench:bench",
         "app": "delt_engine.cli.app:app",

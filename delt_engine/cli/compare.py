@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
-from delt_engine.cli.compare_methods import Comparison, compared, planned
-from delt_engine.cli.options import output_options, setting_options, teacher_options
+from delt_engine.cli.options import output_options, setting_options, size_of, teacher_options, typed_settings
 from delt_engine.cli.output import say, say_json, say_table
+from delt_engine.cli.recover import follow
+from delt_engine.config import METHOD_SETTINGS, EvaluateConfig, Experiment, RecoverConfig, is_optimised
+from delt_engine.config.command_line import split_names
+from delt_engine.data.catalogue import find_entry
+from delt_engine.errors import ConfigError, DeltError, RunCancelled
 from delt_engine.files import check_writable, write_bytes
+from delt_engine.jobs.evaluations import Evaluation, evaluation_experiment
+from delt_engine.jobs.reuse import same_run
+from delt_engine.pipeline.compare import method_row
+from delt_engine.pipeline.inputs import Inputs, load_inputs
+from delt_engine.runs.command import command_for
+from delt_engine.runs.record import Kind
+from delt_engine.runs.sources import REAL, find_source
+from delt_engine.runs.store import Run, list_runs, new_run_path
 from delt_engine.runs.tables import shown, to_csv, to_latex, to_markdown, without_common
 
 DEFAULT_METHODS = "sre2l,cda,rded,delt,random"
+SHORT_ITERATIONS, SHORT_ROUND, SHORT_EPOCHS = 200, 50, 60
+"""MI, RI and epochs on the built-in datasets when nothing else is typed; ours."""
+
 _FORMATS = {"csv": to_csv, "latex": to_latex, "markdown": to_markdown}
+_DEEDS = {"recover": "recover", "evaluate": "train students"}
 
 
 def _file_options(function: Any) -> Any:
@@ -56,8 +73,8 @@ def compare(methods: str, into: Path | None, fresh: bool, as_json: bool, quiet: 
     files = {name: path for name in _FORMATS if (path := values.pop(f"file_{name}")) is not None}
     for path in files.values():
         check_writable(path)
-    comparison = planned(methods, values, into)
-    rows = list(_rows(comparison, fresh=fresh, quiet=quiet))
+    comparison = _planned(split_names(methods), values, into, fresh=fresh, quiet=quiet)
+    rows = [comparison.row(method) for method in comparison.experiments]
     columns, common = without_common(rows)
     note = " ".join(filter(None, [f"Students: {common}." if common else "", comparison.note]))
     for name, path in files.items():
@@ -71,11 +88,172 @@ def compare(methods: str, into: Path | None, fresh: bool, as_json: bool, quiet: 
         say(note)
 
 
-def _rows(comparison: Comparison, *, fresh: bool, quiet: bool) -> Iterator[dict[str, Any]]:
-    for number, method in enumerate(comparison.methods, start=1):
+def _planned(methods: tuple[str, ...], values: dict[str, Any], into: Path | None, **how: bool) -> Comparison:
+    """Make the settings of every method of what was typed.
 
-        def tell(text: str, place: str = f"{method} ({number} of {len(comparison.methods)})") -> None:
-            if not quiet:
-                click.echo(f"{place}: {text}", err=True)
+    Raises:
+        ConfigError: an unknown method, one named twice, or a value that is not allowed.
+        DataError, CheckpointError: data or teacher are not there.
+    """
+    allowed = [*METHOD_SETTINGS, REAL]
+    wrong = next((name for name in methods if name not in allowed), None)
+    if wrong is not None or not methods:
+        raise ConfigError(f"methods: {wrong or ''!r} given, but it must be one of {', '.join(allowed)}.")
+    if twice := next((name for name in methods if methods.count(name) > 1), None):
+        raise ConfigError(f"methods: {twice} given twice, but each method is compared once.")
+    typed = typed_settings(values)
+    overall, recover = typed.get("experiment", {}), typed.get("recover", {})
+    evaluate = {"recipe": "delt", **typed.get("evaluate", {})}
+    dataset = overall.get("dataset", "photos")
+    entry = find_entry(dataset)
+    if entry is not None and entry.kind == "built-in":
+        recover, evaluate = shortened(recover, evaluate)
+    config = EvaluateConfig.for_recipe(**evaluate)
+    size = size_of(dataset, overall.get("image_size"))
+    rest = {**overall, "squeeze": typed.get("squeeze", {})}
+    experiments = {name: _experiment(name, size, recover, config, rest) for name in methods}
+    asked = Experiment(**rest)
+    inputs = load_inputs(asked)
+    note = shortening_note(experiments, config)
+    return Comparison(experiments, config, inputs, _teacher_fingerprint(inputs, asked), note, into, **how)
 
-        yield compared(comparison, method, fresh=fresh, quiet=quiet, tell=tell)
+
+def shortened(recover: dict[str, Any], evaluate: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what was typed with defaults that suit a laptop; MI typed alone is split into four rounds if it can be."""
+    mi = recover.get("iterations", SHORT_ITERATIONS)
+    ri = SHORT_ROUND if "iterations" not in recover else mi // 4 if mi % 4 == 0 else mi
+    return {"iterations": mi, "round_iterations": ri, **recover}, {"epochs": SHORT_EPOCHS, **evaluate}
+
+
+def shortening_note(experiments: Mapping[str, Experiment], config: EvaluateConfig) -> str:
+    """Return what is shortened against the papers, in a sentence; "" when nothing is."""
+    published = RecoverConfig()
+    made = [experiment.recover for name, experiment in experiments.items() if name != REAL and is_optimised(name)]
+    parts = []
+    if made and made[0].iterations < published.iterations:
+        parts.append(f"MI {made[0].iterations:,} instead of {published.iterations:,}")
+    if config.is_shortened:
+        epochs = EvaluateConfig.for_recipe(config.recipe).epochs
+        parts.append(f"students of {config.epochs:,} instead of {epochs:,} epochs")
+    return f"Shortened against the papers: {' and '.join(parts)}." if parts else ""
+
+
+def _experiment(
+    method: str, size: int, recover: dict[str, Any], evaluate: EvaluateConfig, rest: dict[str, Any]
+) -> Experiment:
+    if method == REAL:
+        return Experiment(evaluate=evaluate, **rest)
+    if not is_optimised(method):
+        recover = {name: value for name, value in recover.items() if name == "ipc"}
+    elif not RecoverConfig.for_method(method).early_late:  # there RI only says when pictures are taken
+        recover = {**recover, "round_iterations": recover.get("iterations", RecoverConfig().iterations)}
+    return Experiment.for_method(method, size=size, recover=recover, **rest)
+
+
+def _teacher_fingerprint(inputs: Inputs, experiment: Experiment) -> str:
+    """Return the fingerprint of the teacher; of a checkpoint that does not say it, from its weights."""
+    if inputs.card is not None:
+        return inputs.card.fingerprint
+    from delt_engine.models.teachers import load_teacher
+
+    network = experiment.squeeze
+    stem = None if network.stem == "auto" else network.stem
+    found = load_teacher(
+        str(inputs.teacher_path), dataset=inputs.dataset, network=network.network, width=network.width, stem=stem
+    )
+    return found.card.fingerprint
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is compared, and how.
+
+    Attributes:
+        experiments: the settings of each method, in the order of the rows; of ``real`` those of its evaluation.
+        evaluate: how students are trained.
+        inputs: data and teacher, the same for all.
+        teacher: fingerprint of the teacher.
+        note: see :func:`shortening_note`.
+        into: where the runs are put, named by dataset and method; among this user's runs when None.
+        fresh: compute everything anew.
+        quiet: show no progress.
+    """
+
+    experiments: dict[str, Experiment]
+    evaluate: EvaluateConfig
+    inputs: Inputs
+    teacher: str
+    note: str
+    into: Path | None
+    fresh: bool
+    quiet: bool
+
+    def row(self, method: str) -> dict[str, Any]:
+        """Return the row of a method, after doing what is not done yet.
+
+        Raises:
+            RunCancelled: it was stopped.
+            DeltError: it cannot be done; the sentence names the method.
+        """
+        try:
+            experiment, source, run = self.experiments[method], find_source(REAL), None
+            if method != REAL:
+                run = self._finished_run(method, experiment, "recover")
+                source = find_source(run.path)
+                experiment = evaluation_experiment(source, self.evaluate)
+            evaluated = self._finished_run(method, experiment, "evaluate", source.ref)
+            self._say(method, "measure similarity")
+            return method_row(Evaluation(evaluated, evaluated.record().result), run, self._similarity(run, experiment))
+        except RunCancelled as stopped:
+            raise RunCancelled(f"{method}: {stopped} The same `delt compare` goes on as well.") from None
+        except DeltError as error:
+            raise type(error)(f"{method}: {error}") from None
+
+    def _say(self, method: str, text: str) -> None:
+        if not self.quiet:
+            number = list(self.experiments).index(method) + 1
+            click.echo(f"{method} ({number} of {len(self.experiments)}): {text}", err=True)
+
+    def _found(self, experiment: Experiment, kind: Kind, **which: Any) -> Run | None:
+        data, runs = self.inputs.dataset.fingerprint, list_runs(self.into)
+        return same_run(experiment, kind, dataset=data, teacher=self.teacher, runs=runs, **which)
+
+    def _finished_run(self, method: str, experiment: Experiment, kind: Kind, source: str = "") -> Run:
+        """Return a finished run: one that is there, one that goes on, or a new one."""
+        from delt_engine.pipeline.run import resume_run, run_experiment
+
+        run = self._found(experiment, kind, source=source, done=not self.fresh)
+        if run is not None and run.record().status == "finished":
+            self._say(method, f"{_DEEDS[kind]}: run {run.id} is used again")
+            return run
+        if run is not None:
+            self._say(method, f"{_DEEDS[kind]}: run {run.id} goes on")
+            stopped = follow(resume_run(run), quiet=self.quiet)
+        else:
+            self._say(method, _DEEDS[kind])
+            path = self._new_path(method, experiment, kind)
+            command = command_for(experiment, path, kind, source=source)
+            run = Run.create(path, experiment, kind, command, source=source)
+            stopped = follow(run_experiment(run, self.inputs), quiet=self.quiet)
+        if stopped is not None:
+            raise stopped
+        return run
+
+    def _new_path(self, method: str, experiment: Experiment, kind: Kind) -> Path:
+        if self.into is None:
+            return new_run_path(experiment, kind)
+        return self.into / f"{self.inputs.dataset.spec.name}-{method}{'-students' if kind == 'evaluate' else ''}"
+
+    def _similarity(self, run: Run | None, experiment: Experiment) -> float | None:
+        """Return the mean cosine to the class centroids: of a run's images, or of as many real ones."""
+        from delt_engine.pipeline.image_sets import of_run, reference
+        from delt_engine.pipeline.measure import cosine_similarity, measured
+
+        if run is not None:
+            return cosine_similarity(run, device=run.record().device or "auto")
+        others = [own for name, own in self.experiments.items() if name != REAL]
+        made = (self._found(own, "recover", begun=False) for own in others)
+        first = next((of_run(found) for found in made if found is not None), None)
+        if first is None or first.ipc < 2:
+            return None
+        return measured(reference(first, REAL), device=experiment.device).mean

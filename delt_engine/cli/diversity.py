@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from delt_engine.analysis.diversity_store import RANDOM, REAL, SPACE_TITLES, SPACES
+from delt_engine.analysis.diversity_store import RANDOM, REAL, SPACE_TITLES, SPACES, DiversityResult, shipped_path
 from delt_engine.analysis.embedding import POINTS
 from delt_engine.cli.options import output_options
 from delt_engine.cli.output import progress_option, reporter, say, say_json, say_table
 from delt_engine.errors import CheckpointError, ConfigError
+from delt_engine.pipeline import embed
 from delt_engine.pipeline.image_sets import Report, Subject, of_folder, of_run, reference
+from delt_engine.pipeline.inputs import load_dataset
+from delt_engine.pipeline.measure import measured, stored_file, why_none
 from delt_engine.runs.store import Run
-
-if TYPE_CHECKING:
-    from delt_engine.analysis.diversity_store import DiversityResult
 
 _COLUMNS = ("images of", "space", "n", "to centroid", "of pairs", "early", "late")
 
@@ -102,75 +103,93 @@ def diversity(
     report = reporter(progress_json)
     subjects = [_subject(source, dataset, image_size, teacher, report) for source in sources]
     count = images or min((each.ipc for each in subjects if each.ipc > 1), default=0)
-    asked = _Asked(count, network, device, report)
+    answers = _Answers(count, network, {"network": network, "device": device, "report": report})
     for space in chosen:
         for subject in [*subjects, *_references(subjects, kinds, count)]:
-            asked.measure(subject, space)
+            answers.measure(subject, space)
         if with_map:
-            asked.draw(subjects, space, points)
-    _put(asked.paths, into)
+            answers.draw(subjects, space, points)
+    if into is not None:
+        into.mkdir(parents=True, exist_ok=True)
+        for path in answers.paths:
+            origin = path if path.is_file() else shipped_path(path)
+            if origin.resolve() != (into / path.name).resolve():
+                shutil.copyfile(origin, into / path.name)
     if as_json:
-        told = [result.summary() for result in asked.results]
-        say_json({"images": count or None, "results": told, "missing": asked.missing, "maps": asked.maps})
+        results = [result.summary() for result in answers.results]
+        say_json({"images": count or None, "results": results, "missing": answers.missing, "maps": answers.maps})
     elif not quiet:
-        _tell(asked)
+        answers.say()
 
 
-class _Asked:
-    """What is asked of every source, the answers, and the files that hold them.
+@dataclass
+class _Answers:
+    """What is measured of every source, and the files that hold it.
 
-    Args:
+    Attributes:
         images: images a class that are compared at once; 0 where no source has two.
         network: name or file of the second network; "" for the one that is found.
-        device: where networks run.
-        report: told (what, done, total).
+        options: network, device and report, as measuring takes them.
+        results: what was measured.
+        maps: what there is to say of each map.
+        missing: source, space and reason of what cannot be measured.
+        paths: the files of all of them.
     """
 
-    def __init__(self, images: int, network: str, device: str, report: Report) -> None:
-        self.images = images
-        self._options: dict[str, Any] = {"network": network, "device": device, "report": report}
-        self._network = network
-        self.results: list[DiversityResult] = []
-        self.maps: list[dict[str, Any]] = []
-        self.missing: list[dict[str, str]] = []
-        self.paths: list[Path] = []
+    images: int
+    network: str
+    options: dict[str, Any]
+    results: list[DiversityResult] = field(default_factory=list)
+    maps: list[dict[str, Any]] = field(default_factory=list)
+    missing: list[dict[str, str]] = field(default_factory=list)
+    paths: list[Path] = field(default_factory=list)
 
     def measure(self, subject: Subject, space: str) -> None:
         """Add the result of a source in a space, or why there is none."""
-        from delt_engine.pipeline.measure import measured, stored_file, why_none
-
-        reason = why_none(subject, space, self._network)
+        reason = why_none(subject, space, self.network)
         if reason:
             self.missing.append({"source": subject.source, "space": space, "reason": reason})
             return
         images = None if subject.ipc == self.images else self.images
-        self.results.append(measured(subject, space, images=images, **self._options))
-        self.paths.append(stored_file(subject, space, images=images, network=self._network))
+        self.results.append(measured(subject, space, images=images, **self.options))
+        self.paths.append(stored_file(subject, space, images=images, network=self.network))
 
     def draw(self, subjects: Sequence[Subject], space: str, points: int) -> None:
         """Add what there is to say of the map in a space; without its network there is none."""
-        from delt_engine.pipeline.embed import embedded, stored_file
-
         try:
-            path = stored_file(subjects, space, points=points, network=self._network)
+            path = embed.stored_file(subjects, space, points=points, network=self.network)
         except CheckpointError as error:
             self.missing.append({"source": "map", "space": space, "reason": str(error)})
             return
-        made = embedded(subjects, space, points=points, **self._options)
+        made = embed.embedded(subjects, space, points=points, **self.options)
         self.paths.append(path)
         self.maps.append({"space": space, "shown": len(made), "total": sum(made.totals), "file": str(path)})
 
+    def say(self) -> None:
+        """Print a table of means over classes, and what could not be measured."""
+        rows = []
+        for result in self.results:
+            name = result.title if result.source in (REAL, RANDOM) else f"{result.title} ({result.source})"
+            space = SPACE_TITLES[result.space] + (f" ({result.network_title})" if result.network_title else "")
+            values = [f"{value:.4f}" for value in (result.mean, result.mean_pairwise, *(result.early_late or ()))]
+            rows.append((name, space, result.images, *values, *["-"] * (4 - len(values))))
+        if rows:
+            say_table(_COLUMNS, rows, title=f"Mean cosine similarity within a class, {self.images:,} images a class")
+        for reason in dict.fromkeys(each["reason"] for each in self.missing):
+            say(reason)
+        for made in self.maps:
+            say(f"map in {SPACE_TITLES[made['space']].lower()}: {made['shown']:,} of {made['total']:,} images")
 
-def _names(field: str, text: str, allowed: Sequence[str]) -> list[str]:
+
+def _names(field_name: str, text: str, allowed: Sequence[str]) -> list[str]:
     given = [part.strip() for part in text.split(",") if part.strip()]
     for name in given or [text]:
         if name not in allowed:
-            raise ConfigError(f"{field}: {name!r} given, but it must be among {', '.join(allowed)}.")
+            raise ConfigError(f"{field_name}: {name!r} given, but it must be among {', '.join(allowed)}.")
     return list(dict.fromkeys(given))
 
 
 def _subject(source: str, dataset: str | None, image_size: int | None, teacher: str, report: Report) -> Subject:
-    """Return the images of a run or of a folder."""
     path = Path(source).expanduser()
     if not path.is_dir() or (path / "run.json").is_file():
         return of_run(Run.open(source))
@@ -178,9 +197,7 @@ def _subject(source: str, dataset: str | None, image_size: int | None, teacher: 
         raise ConfigError(
             f"dataset: nothing given, but {source} is a folder of images and needs the dataset whose classes it has."
         )
-    from delt_engine.pipeline import inputs
-
-    return of_folder(path, inputs.load_dataset(dataset, image_size, report=report), dataset, teacher)
+    return of_folder(path, load_dataset(dataset, image_size, report=report), dataset, teacher)
 
 
 def _references(subjects: Sequence[Subject], kinds: Sequence[str], images: int) -> list[Subject]:
@@ -189,40 +206,6 @@ def _references(subjects: Sequence[Subject], kinds: Sequence[str], images: int) 
     for subject in subjects:
         for kind in kinds:
             if kind != "none" and subject.ipc > 1:
-                key = (kind, subject.dataset.fingerprint, subject.classes, subject.teacher_fingerprint)
+                key = (kind, subject.dataset.fingerprint, subject.classes, subject.teacher.fingerprint)
                 found.setdefault(key, reference(subject, kind, images))
     return sorted(found.values(), key=lambda each: kinds.index(each.method))
-
-
-def _put(paths: Sequence[Path], into: Path | None) -> None:
-    """Copy results to a folder."""
-    from delt_engine.analysis.diversity_store import shipped_path
-
-    if into is None:
-        return
-    into.mkdir(parents=True, exist_ok=True)
-    for path in paths:
-        origin = path if path.is_file() else shipped_path(path)
-        if origin.resolve() != (into / path.name).resolve():
-            shutil.copyfile(origin, into / path.name)
-
-
-def _tell(asked: _Asked) -> None:
-    """Print a table of means over classes, and what could not be measured."""
-    rows = []
-    for result in asked.results:
-        halves = result.early_late or ("-", "-")
-        name = result.title if result.source in (REAL, RANDOM) else f"{result.title} ({result.source})"
-        space = SPACE_TITLES[result.space] + (f" ({result.network_title})" if result.network_title else "")
-        told = (_told(value) for value in (result.mean, result.mean_pairwise, *halves))
-        rows.append((name, space, result.images, *told))
-    if rows:
-        say_table(_COLUMNS, rows, title=f"Mean cosine similarity within a class, {asked.images:,} images a class")
-    for reason in dict.fromkeys(each["reason"] for each in asked.missing):
-        say(reason)
-    for made in asked.maps:
-        say(f"map in {SPACE_TITLES[made['space']].lower()}: {made['shown']:,} of {made['total']:,} images")
-
-
-def _told(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{value:.4f}"

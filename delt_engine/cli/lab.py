@@ -9,51 +9,29 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from delt_engine.cli.options import NUMBERS, output_options, read_experiment, setting_options
+from delt_engine.cli.options import output_options, read_experiment, setting_options, typed_settings
 from delt_engine.cli.output import say, say_json
 from delt_engine.cli.patches import ranked
 from delt_engine.cli.progress import display
 from delt_engine.config import Experiment
 from delt_engine.config.command_line import option_words
+from delt_engine.lab.material import Lab, LabPlan, LabRecord, labs_dir, write_lab
 from delt_engine.runs.record import RunOptions, versions
 
 if TYPE_CHECKING:
-    from delt_engine.lab.material import Lab, LabPlan
     from delt_engine.lab.recording import LabMaterial, LabWork
 
 LAB_DEFAULTS = {"ipc": 8, "iterations": 400, "round_iterations": 50, "batch_size": 16}
 """Eight rounds in which one image joins each, and two classes a batch as with the published IPC 50 and batch 100."""
 
+PLAN_SETTINGS = ("patches", "start_rounds", "every")
 PROGRESS_SECONDS = 0.25
 
 
 @click.command()
 @setting_options(["experiment"], {"experiment": ("dataset", "image_size", "teacher", "classes", "seed", "device")})
 @setting_options(["recover"], {"recover": tuple(LAB_DEFAULTS)})
-@click.option(
-    "--patches",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    metavar="N",
-    help="Patches of each class that are shown, the first ones to join.",
-)
-@click.option(
-    "--start-rounds",
-    type=NUMBERS,
-    default="1,3,5,8",
-    show_default=True,
-    metavar="N,...",
-    help="Rounds in which the twins of a patch join.",
-)
-@click.option(
-    "--every",
-    type=click.IntRange(min=1),
-    default=10,
-    show_default=True,
-    metavar="N",
-    help="Iterations between two moments of the timeline.",
-)
+@setting_options(["lab"], {"lab": PLAN_SETTINGS}, {"lab": LabPlan})
 @click.option("--title", metavar="TEXT", help="What the app calls it. [default: the dataset's title]")
 @click.option("--opens-with", metavar="CLASS", help="Class the app shows first. [default: the first one]")
 @click.option(
@@ -64,9 +42,6 @@ PROGRESS_SECONDS = 0.25
 )
 @output_options
 def lab(
-    patches: int,
-    start_rounds: tuple[int, ...],
-    every: int,
     title: str | None,
     opens_with: str | None,
     out: Path | None,
@@ -78,13 +53,11 @@ def lab(
 
     It is slow: each patch costs one run a start round. IPC is 8, MI 400, RI 50 and a batch 16 where not given.
     """
-    from delt_engine.lab.material import LabPlan
-
     for name, default in LAB_DEFAULTS.items():
         if values.get(f"recover__{name}") is None:
             values[f"recover__{name}"] = default
     experiment = read_experiment(values)
-    plan = LabPlan(patches, start_rounds, every)
+    plan = LabPlan(**typed_settings(values).get("lab", {}))
     plan.check(experiment.recover)
     began = time.monotonic()
     made = _recorded(experiment, plan, title or "", opens_with or "", out, quiet=quiet)
@@ -108,7 +81,6 @@ def _recorded(
     experiment: Experiment, plan: LabPlan, title: str, opens_with: str, out: Path | None, *, quiet: bool
 ) -> Lab:
     """Rank, select, record and write."""
-    from delt_engine.lab.material import LabRecord, labs_dir, write_lab
     from delt_engine.lab.recording import LabWork
     from delt_engine.models.device import pick_device
     from delt_engine.models.teachers import load_teacher

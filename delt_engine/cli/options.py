@@ -10,8 +10,15 @@ from typing import Any
 
 import click
 
-from delt_engine.config import EvaluateConfig, Experiment, FieldSpec, field_specs
-from delt_engine.config.command_line import OPEN, STAGE_RECORDS, TEACHER_SETTINGS, is_open_number, split_names
+from delt_engine.config import EvaluateConfig, Experiment, FieldSpec, Settings, field_specs
+from delt_engine.config.command_line import (
+    OPEN,
+    STAGE_RECORDS,
+    TEACHER_SETTINGS,
+    flag_words,
+    is_open_number,
+    split_names,
+)
 from delt_engine.config.methods import METHOD_STAGES
 from delt_engine.runs.command import RUN_OPTIONS, image_size_of
 from delt_engine.runs.record import RunOptions
@@ -32,7 +39,6 @@ class _Numbers(click.ParamType):
             self.fail(f"{value!r} given, but whole numbers with commas between them are needed.", param, ctx)
 
 
-NUMBERS = _Numbers()
 _LEFT_OPEN = object()
 """A number that was typed as ``auto``; None is one that was not typed."""
 
@@ -55,7 +61,7 @@ _TYPES: dict[str, Any] = {
     "float": click.FLOAT,
     "text": click.STRING,
     "texts": click.STRING,
-    "ints": NUMBERS,
+    "ints": _Numbers(),
 }
 _JOINT = "__"
 """Between the stage and the setting in a parameter's name, as in ``rank__min_crop``."""
@@ -63,17 +69,22 @@ _JOINT = "__"
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-def setting_options(stages: Sequence[str], only: Mapping[str, Collection[str]] | None = None) -> Decorator:
+def setting_options(
+    stages: Sequence[str],
+    only: Mapping[str, Collection[str]] | None = None,
+    records: Mapping[str, type[Settings]] = STAGE_RECORDS,
+) -> Decorator:
     """Add an option for each setting of the stages; the ones people use come first.
 
     Args:
         stages: names of stages; ``experiment`` for dataset, teacher, seed and the like.
         only: restricts a stage to some of its settings.
+        records: the settings of each stage.
     """
     pairs = []
     for stage in stages:
         wanted = (only or {}).get(stage)
-        pairs += [(stage, spec) for spec in field_specs(STAGE_RECORDS[stage]) if wanted is None or spec.name in wanted]
+        pairs += [(stage, spec) for spec in field_specs(records[stage]) if wanted is None or spec.name in wanted]
     pairs.sort(key=lambda pair: pair[1].more)
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -104,12 +115,11 @@ def _metavar(spec: FieldSpec) -> str | None:
 
 
 def _help(spec: FieldSpec) -> str:
-    notes = []
-    if spec.default is not None and spec.default not in ((), ""):
-        value = {True: "on", False: "off"}.get(spec.default, spec.default) if spec.kind == "bool" else spec.default
-        notes.append(f"default: {value:g}" if isinstance(value, float) else f"default: {value}")
-    if spec.source:
-        notes.append(spec.source)
+    default = spec.default
+    if spec.kind == "bool":
+        default = {True: "on", False: "off"}.get(default, default)
+    notes = [] if default is None or default in ((), "") else [f"default: {flag_words('', default)[1]}"]
+    notes += [spec.source] if spec.source else []
     return f"{spec.help} [{'; '.join(notes)}]" if notes else spec.help
 
 
@@ -122,7 +132,7 @@ def read_experiment(values: Mapping[str, Any]) -> Experiment:
     Raises:
         ConfigError: a value that is not allowed.
     """
-    typed = typed_settings(values)
+    typed = {stage: own for stage, own in typed_settings(values).items() if stage in STAGE_RECORDS}
     overall, recover = typed.pop("experiment", {}), typed.pop("recover", {})
     method = recover.pop("method", "delt")
     if "evaluate" in typed:
@@ -160,56 +170,49 @@ def size_of(dataset: str, image_size: int | None = None) -> int:
     return known
 
 
+_PLAIN = RunOptions()
+_RUN_OPTIONS: dict[str, tuple[str, dict[str, Any], str]] = {
+    "ranks": (
+        "--ranks",
+        {"type": click.IntRange(min=0, max=1024), "metavar": "N"},
+        "Processes on this machine that share the work; 1 for one. [default: one a GPU, if it has enough to do]",
+    ),
+    "teacher_check": (
+        "--teacher-check/--no-teacher-check",
+        {"default": None},
+        "Measure the teacher on a sample first and refuse one near chance. [default: on]",
+    ),
+    "keep_teacher": (
+        "--keep-teacher/--no-keep-teacher",
+        {"default": None},
+        "Put the teacher where `--teacher auto` finds it. [default: on, off with --out FILE]",
+    ),
+    "snapshot_classes": (
+        "--snapshot-classes",
+        {"type": click.IntRange(min=0), "metavar": "N"},
+        "Keep pictures of every round for the first N classes only. [default: all]",
+    ),
+    "live_seconds": (
+        "--live-seconds",
+        {"type": click.FloatRange(min=0), "metavar": "X"},
+        f"Shortest time between two live pictures; 0 for none. [default: {_PLAIN.live_seconds:g}]",
+    ),
+    "checkpoint_seconds": (
+        "--checkpoint-seconds",
+        {"type": click.FloatRange(min=0, min_open=True), "metavar": "X"},
+        f"Longest time without a checkpoint. [default: {_PLAIN.checkpoint_seconds:g}]",
+    ),
+}
+"""Of each run option its flags, what click is told of its value, and its help."""
+
+
 def run_options(kind: str) -> Decorator:
     """Add the options that say how such a run is worked on."""
-    plain = RunOptions()
-    options = {
-        "ranks": click.option(
-            "--ranks",
-            "option__ranks",
-            type=click.IntRange(min=0, max=1024),
-            metavar="N",
-            help="Processes on this machine that share the work; 1 for one. [default: one a GPU, if it has enough "
-            "to do]",
-        ),
-        "teacher_check": click.option(
-            "--teacher-check/--no-teacher-check",
-            "option__teacher_check",
-            default=None,
-            help="Measure the teacher on a sample first and refuse one near chance. [default: on]",
-        ),
-        "keep_teacher": click.option(
-            "--keep-teacher/--no-keep-teacher",
-            "option__keep_teacher",
-            default=None,
-            help="Put the teacher where `--teacher auto` finds it. [default: on, off with --out FILE]",
-        ),
-        "snapshot_classes": click.option(
-            "--snapshot-classes",
-            "option__snapshot_classes",
-            type=click.IntRange(min=0),
-            metavar="N",
-            help="Keep pictures of every round for the first N classes only. [default: all]",
-        ),
-        "live_seconds": click.option(
-            "--live-seconds",
-            "option__live_seconds",
-            type=click.FloatRange(min=0),
-            metavar="X",
-            help=f"Shortest time between two live pictures; 0 for none. [default: {plain.live_seconds:g}]",
-        ),
-        "checkpoint_seconds": click.option(
-            "--checkpoint-seconds",
-            "option__checkpoint_seconds",
-            metavar="X",
-            type=click.FloatRange(min=0, min_open=True),
-            help=f"Longest time without a checkpoint. [default: {plain.checkpoint_seconds:g}]",
-        ),
-    }
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         for name in reversed(RUN_OPTIONS[kind]):
-            function = options[name](function)
+            flags, about, text = _RUN_OPTIONS[name]
+            function = click.option(flags, f"option{_JOINT}{name}", help=text, **about)(function)
         return function
 
     return decorate

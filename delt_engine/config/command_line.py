@@ -66,11 +66,11 @@ def is_open_number(spec: FieldSpec) -> bool:
     return spec.may_be_open and spec.kind in ("int", "float")
 
 
-def typed(flag: str, value: Any) -> tuple[str, ...]:
+def flag_words(flag: str, value: Any) -> tuple[str, ...]:
     """Return an option as words; a float without digits that say nothing.
 
-    >>> typed("--flip", False), typed("--classes", ("cat", "dog")), typed("--lr", 1e-9), typed("--width", None)
-    (('--no-flip',), ('--classes', 'cat,dog'), ('--lr', '1e-09'), ('--width', 'auto'))
+    >>> flag_words("--flip", False), flag_words("--classes", ("cat", "dog")), flag_words("--lr", 1e-9)
+    (('--no-flip',), ('--classes', 'cat,dog'), ('--lr', '1e-09'))
     """
     if isinstance(value, bool):
         return (flag if value else flag.replace("--", "--no-", 1),)
@@ -87,7 +87,7 @@ def option_words(**values: Any) -> list[str]:
     ['--image-size', '32', '--measure']
     """
     given = {name: value for name, value in values.items() if value is not None and value != ""}
-    return [word for name, value in given.items() for word in typed("--" + name.replace("_", "-"), value)]
+    return [word for name, value in given.items() for word in flag_words("--" + name.replace("_", "-"), value)]
 
 
 def changed_words(
@@ -112,5 +112,5 @@ def changed_words(
         for spec in field_specs(type(settings))
         if (only is None or spec.name in only) and spec.name not in without
         if (value := getattr(settings, spec.name)) != getattr(plain, spec.name) or spec.name in always
-        for word in typed(spec.flag, value)
+        for word in flag_words(spec.flag, value)
     ]

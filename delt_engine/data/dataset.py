@@ -7,8 +7,8 @@ Everything is uint8 numpy; :mod:`delt_engine.data.pixels` makes torch tensors of
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from delt_engine.data.decode import resize_box, square_box
 from delt_engine.errors import DataError
 
 Channels = tuple[float, float, float]
+
+Report = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and of how much."""
 
 SAMPLE_BYTES = 64 * 2**20
 """Pixels looked at, in bytes; evenly spaced images of a larger set give the same four digits."""
@@ -216,6 +219,28 @@ class Dataset:
             return names.index(name)
         shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
         raise DataError(f"classes: {name!r} given, but {self.spec.name} has {shown}.")
+
+
+def dataset_of_arrays(
+    spec: DatasetSpec, arrays: Mapping[str, np.ndarray], fingerprint: str, *, counted_by_class: bool = False
+) -> Dataset:
+    """Return a dataset whose images lie in arrays, named such as "train/cat/00012".
+
+    Args:
+        spec: its table row; the sizes of the splits are filled in.
+        arrays: ``train`` and ``test``, uint8 (N, H, W, 3), ``train_labels`` and ``test_labels``, (N,).
+        fingerprint: of the dataset.
+        counted_by_class: whether numbers begin anew with each class; the images then lie class by class, as many each.
+    """
+    sets = []
+    for split in ("train", "test"):
+        labels = np.array(arrays[f"{split}_labels"], dtype=np.int64)
+        each = len(labels) // spec.num_classes if counted_by_class else len(labels)
+        names = [f"{split}/{spec.class_names[label]}/{i % each:05d}" for i, label in enumerate(labels.tolist())]
+        sets.append(ArrayImages(arrays[split], labels, names, spec.image_size))
+    train, test = sets
+    spec = replace(spec, train_size=len(train), test_size=len(test))
+    return Dataset(spec, train, test, fingerprint, counts={"used": len(train) + len(test)})
 
 
 def channel_statistics(pixels: np.ndarray) -> tuple[Channels, Channels]:

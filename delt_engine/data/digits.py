@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 
 import numpy as np
 from PIL import Image
 
 from delt_engine.data.cache import cached_arrays
-from delt_engine.data.dataset import ArrayImages, Dataset, DatasetSpec
+from delt_engine.data.dataset import Dataset, DatasetSpec, dataset_of_arrays
 from delt_engine.data.decode import resize_box
 
 VERSION = 1
@@ -19,19 +18,12 @@ TEST_SHARE = 0.2
 SEED = 0
 
 
-def digits(spec: DatasetSpec, image_size: int) -> Dataset:
-    """Return the digits at S, a fifth of every class set aside for test by a seeded draw."""
-    fingerprint = hashlib.sha256(f"digits {VERSION} {SEED} {TEST_SHARE} {image_size}".encode()).hexdigest()[:16]
+def digits(spec: DatasetSpec) -> Dataset:
+    """Return the digits at the size of ``spec``, a fifth of every class set aside for test by a seeded draw."""
+    fingerprint = hashlib.sha256(f"digits {VERSION} {SEED} {TEST_SHARE} {spec.image_size}".encode()).hexdigest()[:16]
     names = ("train", "test", "train_labels", "test_labels")
-    arrays = cached_arrays(f"digits-{fingerprint}", names, lambda: _render(image_size))
-    sets = {}
-    for split in ("train", "test"):
-        labels = np.array(arrays[f"{split}_labels"])
-        numbers = [f"{split}/{label}/{i:05d}" for i, label in enumerate(labels.tolist())]
-        sets[split] = ArrayImages(arrays[split], labels, numbers, image_size)
-    counts = {"used": len(sets["train"]) + len(sets["test"])}
-    spec = replace(spec, train_size=len(sets["train"]), test_size=len(sets["test"]))
-    return Dataset(spec, sets["train"], sets["test"], fingerprint, counts=counts)
+    arrays = cached_arrays(f"digits-{fingerprint}", names, lambda: _render(spec.image_size))
+    return dataset_of_arrays(spec, arrays, fingerprint)
 
 
 def split_rows(labels: np.ndarray, share: float = TEST_SHARE, seed: int = SEED) -> tuple[np.ndarray, np.ndarray]:

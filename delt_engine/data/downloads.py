@@ -10,8 +10,8 @@ import hashlib
 import io
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,9 @@ import numpy as np
 from filelock import FileLock
 
 from delt_engine.data.cache import datasets_dir, open_arrays, store_arrays
-from delt_engine.data.dataset import ArrayImages, Dataset, DatasetSpec
+from delt_engine.data.dataset import Dataset, DatasetSpec, Report, dataset_of_arrays
 from delt_engine.errors import DataError
 
-Report = Callable[[str, int, int], None]
 Arrays = tuple[np.ndarray, np.ndarray]
 
 _FORMAT = 1
@@ -38,72 +37,52 @@ class Download:
     Attributes:
         url: the archive a person would fetch by hand.
         needs: what torchvision looks for in the dataset's folder.
-        read: from torchvision's module, the folder and whether to download, to (images, labels) of train and test.
+        kind: its class in torchvision.
+        splits: what that class takes for train and for test.
     """
 
     url: str
     needs: str
-    read: Callable[[Any, str, bool], tuple[Arrays, Arrays]]
+    kind: str
+    splits: tuple[dict[str, Any], dict[str, Any]] = ({"train": True}, {"train": False})
+
+    def read(self, root: Path, download: bool) -> tuple[Arrays, Arrays]:
+        """Return images, uint8 (N, H, W, 3), and labels (N,) of train and of test."""
+        found = []
+        for split in self.splits:
+            part = getattr(_torchvision(), self.kind)(str(root), download=download, **split)
+            images = np.asarray(part.data)
+            if images.ndim == 3:  # grey, (N, H, W)
+                images = np.repeat(images[..., None], 3, axis=3)
+            elif images.shape[1] == 3:  # (N, 3, H, W)
+                images = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
+            found.append((images, np.asarray(part.targets if hasattr(part, "targets") else part.labels)))
+        return found[0], found[1]
 
 
-def _cifar(name: str) -> Callable[[Any, str, bool], tuple[Arrays, Arrays]]:
-    """Return a reader of CIFAR10 or CIFAR100."""
-
-    def read(module: Any, root: str, download: bool) -> tuple[Arrays, Arrays]:
-        train, test = (getattr(module, name)(root, train=is_train, download=download) for is_train in (True, False))
-        return (train.data, np.array(train.targets)), (test.data, np.array(test.targets))
-
-    return read
-
-
-def _split_set(name: str) -> Callable[[Any, str, bool], tuple[Arrays, Arrays]]:
-    """Return a reader of SVHN or STL10, whose images are (N, 3, H, W)."""
-
-    def read(module: Any, root: str, download: bool) -> tuple[Arrays, Arrays]:
-        train, test = (getattr(module, name)(root, split=split, download=download) for split in ("train", "test"))
-        return tuple((np.ascontiguousarray(part.data.transpose(0, 2, 3, 1)), part.labels) for part in (train, test))
-
-    return read
-
-
-def _grey(name: str) -> Callable[[Any, str, bool], tuple[Arrays, Arrays]]:
-    """Return a reader of MNIST or FashionMNIST, whose images are (N, 28, 28) grey."""
-
-    def read(module: Any, root: str, download: bool) -> tuple[Arrays, Arrays]:
-        sets = [getattr(module, name)(root, train=is_train, download=download) for is_train in (True, False)]
-        return tuple((np.repeat(part.data.numpy()[..., None], 3, axis=3), part.targets.numpy()) for part in sets)
-
-    return read
-
+_NAMED_SPLITS = ({"split": "train"}, {"split": "test"})
+_TORONTO, _STANFORD = "https://www.cs.toronto.edu/~kriz", "http://ai.stanford.edu/~acoates/stl10"
 
 DOWNLOADS: dict[str, Download] = {
-    "cifar10": Download(
-        "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz", "cifar-10-batches-py", _cifar("CIFAR10")
-    ),
-    "cifar100": Download(
-        "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz", "cifar-100-python", _cifar("CIFAR100")
-    ),
+    "cifar10": Download(f"{_TORONTO}/cifar-10-python.tar.gz", "cifar-10-batches-py", "CIFAR10"),
+    "cifar100": Download(f"{_TORONTO}/cifar-100-python.tar.gz", "cifar-100-python", "CIFAR100"),
     "svhn": Download(
-        "http://ufldl.stanford.edu/housenumbers", "train_32x32.mat and test_32x32.mat", _split_set("SVHN")
+        "http://ufldl.stanford.edu/housenumbers", "train_32x32.mat and test_32x32.mat", "SVHN", _NAMED_SPLITS
     ),
-    "stl10": Download("http://ai.stanford.edu/~acoates/stl10/stl10_binary.tar.gz", "stl10_binary", _split_set("STL10")),
-    "mnist": Download("https://ossci-datasets.s3.amazonaws.com/mnist", "MNIST/raw", _grey("MNIST")),
-    "fashion-mnist": Download(
-        "https://github.com/zalandoresearch/fashion-mnist", "FashionMNIST/raw", _grey("FashionMNIST")
-    ),
+    "stl10": Download(f"{_STANFORD}/stl10_binary.tar.gz", "stl10_binary", "STL10", _NAMED_SPLITS),
+    "mnist": Download("https://ossci-datasets.s3.amazonaws.com/mnist", "MNIST/raw", "MNIST"),
+    "fashion-mnist": Download("https://github.com/zalandoresearch/fashion-mnist", "FashionMNIST/raw", "FashionMNIST"),
 }
+"""Datasets of torchvision that are read from its arrays."""
 
 IMAGENETTE_URL = "https://s3.amazonaws.com/fast-ai-imageclas/imagenette2.tgz"
 
 
-def load_download(
-    spec: DatasetSpec, image_size: int, root: str | Path | None = None, report: Report | None = None
-) -> Dataset:
+def load_download(spec: DatasetSpec, root: str | Path | None = None, report: Report | None = None) -> Dataset:
     """Load one of :data:`DOWNLOADS`, downloading it the first time.
 
     Args:
         spec: its table row; the sizes of the splits are filled in.
-        image_size: S.
         root: folder that holds torchvision's files, or is to; by default one in the cache.
         report: told ("download", done, 1).
 
@@ -113,19 +92,16 @@ def load_download(
     name = spec.name
     arrays = open_arrays(f"{name}-{_FORMAT}", _ARRAYS)
     if arrays is None:
-        folder = Path(root).expanduser().absolute() if root else datasets_dir() / name
-        train, test = _fetch(name, folder, report)
+        source, folder = DOWNLOADS[name], Path(root).expanduser().absolute() if root else datasets_dir() / name
+        with _fetching(name, what_to_put_where(name, folder), report):
+            try:
+                train, test = source.read(folder, download=False)
+            except RuntimeError:  # the files are not there or not whole
+                train, test = source.read(folder, download=True)
         arrays = {"train": train[0], "test": test[0], "train_labels": train[1], "test_labels": test[1]}
         arrays = store_arrays(f"{name}-{_FORMAT}", arrays)
-    sets = {}
-    for split in ("train", "test"):
-        labels = np.array(arrays[f"{split}_labels"], dtype=np.int64)
-        numbers = [f"{split}/{spec.class_names[label]}/{i:05d}" for i, label in enumerate(labels.tolist())]
-        sets[split] = ArrayImages(arrays[split], labels, numbers, image_size)
-    fingerprint = hashlib.sha256(f"torchvision {name} {_FORMAT} {image_size}".encode()).hexdigest()[:16]
-    counts = {"used": len(sets["train"]) + len(sets["test"])}
-    spec = replace(spec, train_size=len(sets["train"]), test_size=len(sets["test"]))
-    return Dataset(spec, sets["train"], sets["test"], fingerprint, counts=counts)
+    fingerprint = hashlib.sha256(f"torchvision {name} {_FORMAT} {spec.image_size}".encode()).hexdigest()[:16]
+    return dataset_of_arrays(spec, arrays, fingerprint)
 
 
 def is_fetched(name: str) -> bool:
@@ -156,27 +132,16 @@ def fetch_imagenette(report: Report | None = None) -> Path:
     folder = datasets_dir() / "imagenette" / "imagenette2"
     if (folder / "train").is_dir():
         return folder
-    with _one_at_a_time("imagenette"):
-        if not (folder / "train").is_dir():
-            with _told("imagenette", what_to_put_where("imagenette"), report):
-                folder.parent.mkdir(parents=True, exist_ok=True)
-                made = Path(tempfile.mkdtemp(prefix=".imagenette-", dir=folder.parent))
-                try:  # torchvision takes any folder of that name for whole, so it is unpacked elsewhere and renamed
-                    _torchvision().Imagenette(str(made), download=True)
-                    (made / "imagenette2").rename(folder)
-                finally:
-                    shutil.rmtree(made, ignore_errors=True)
+    with _fetching("imagenette", what_to_put_where("imagenette"), report):
+        if not (folder / "train").is_dir():  # another process may have been faster
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            made = Path(tempfile.mkdtemp(prefix=".imagenette-", dir=folder.parent))
+            try:  # torchvision takes any folder of that name for whole, so it is unpacked elsewhere and renamed
+                _torchvision().Imagenette(str(made), download=True)
+                (made / "imagenette2").rename(folder)
+            finally:
+                shutil.rmtree(made, ignore_errors=True)
     return folder
-
-
-def _fetch(name: str, folder: Path, report: Report | None) -> tuple[Arrays, Arrays]:
-    """Read a dataset from its folder, downloading it when it is not there."""
-    source = DOWNLOADS[name]
-    with _one_at_a_time(name), _told(name, what_to_put_where(name, folder), report):
-        module = _torchvision()
-        with contextlib.suppress(RuntimeError):  # raised when the files are not there or not whole
-            return source.read(module, str(folder), False)
-        return source.read(module, str(folder), True)
 
 
 def _torchvision() -> Any:
@@ -187,25 +152,19 @@ def _torchvision() -> Any:
 
 
 @contextlib.contextmanager
-def _one_at_a_time(name: str) -> Iterator[None]:
-    """Hold a lock while a dataset is read or downloaded, so that two processes do not write the same files."""
+def _fetching(name: str, where: str, report: Report | None) -> Iterator[None]:
+    """Let no other process write the same files meanwhile, and turn what can go wrong into one sentence."""
     with contextlib.ExitStack() as held:
         with contextlib.suppress(OSError):  # where no lock can be written nothing can be downloaded either
             datasets_dir().mkdir(parents=True, exist_ok=True)
             held.enter_context(FileLock(str(datasets_dir() / f".{name}.lock")))
-        yield
-
-
-@contextlib.contextmanager
-def _told(name: str, where: str, report: Report | None) -> Iterator[None]:
-    """Report a download, keep its chatter off stdout, and turn what can go wrong into one sentence."""
-    if report:
-        report("download", 0, 1)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
-    except (OSError, RuntimeError, ValueError, EOFError, ImportError) as error:
-        reason = str(getattr(error, "reason", None) or error).splitlines() or [type(error).__name__]
-        raise DataError(f"dataset: {name} could not be downloaded ({reason[0].rstrip('.: ')}); {where}.") from None
-    if report:
-        report("download", 1, 1)
+        if report:
+            report("download", 0, 1)
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):  # torchvision's chatter
+                yield
+        except (OSError, RuntimeError, ValueError, EOFError, ImportError) as error:
+            reason = str(getattr(error, "reason", None) or error).splitlines() or [type(error).__name__]
+            raise DataError(f"dataset: {name} could not be downloaded ({reason[0].rstrip('.: ')}); {where}.") from None
+        if report:
+            report("download", 1, 1)

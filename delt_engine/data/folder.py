@@ -18,10 +18,10 @@ import numpy as np
 from PIL import Image
 
 from delt_engine.data.cache import cached_arrays, open_arrays, store_arrays
-from delt_engine.data.dataset import Channels, Dataset, DatasetSpec, ImageSet, SkippedFile, statistics_of
+from delt_engine.data.dataset import Channels, Dataset, DatasetSpec, ImageSet, Report, SkippedFile, statistics_of
 from delt_engine.data.decode import Trait, UnreadableImage, decode_square, formats, read_rgb, resize_box
 from delt_engine.data.layout import Listing, list_files
-from delt_engine.data.scan import Report, Scan, in_threads, scan_files, scan_pixels
+from delt_engine.data.scan import Scan, in_threads, scan_files, scan_pixels
 from delt_engine.errors import DataError
 
 MAX_KEPT_BYTES = 2**30

@@ -60,8 +60,6 @@ class Listing:
 
 @dataclass
 class _Found:
-    """What the walk gathers."""
-
     rows: list[tuple[bool, str, str, int, int]] = field(default_factory=list)  # is test, class, name, size, mtime
     refused: list[tuple[str, str]] = field(default_factory=list)
     ignored: int = 0
@@ -75,12 +73,18 @@ def list_files(root: str | Path) -> Listing:
     """
     root = Path(root)
     train, tests = _split_folders(root)
-    if train is None:
-        _refuse_nested(root)
+    for path in () if train else _folders(root):  # else the classes would be datasets
+        if any(inner.name.lower() in TRAIN_NAMES and _folders(inner) for inner in _folders(path)):
+            raise DataError(f"dataset: {root} holds another dataset, not class folders; did you mean {path}?")
     found = _Found()
     _walk_classes(found, train or root, f"{train.name}/" if train else "", is_test=False)
     if not found.rows:
-        raise DataError(_nothing_found(train or root))
+        parent = train or root
+        if any(path.suffix.lower() in EXTENSIONS for path in parent.iterdir()):
+            raise DataError(
+                f"dataset: {parent} has images but no class folders; put each class's images in a folder of its own."
+            )
+        raise DataError(f"dataset: {parent} is empty; it should hold one folder of images a class.")
     has_split = train is not None and _walk_tests(found, tests)
     class_names = tuple(sorted({row[1] for row in found.rows}))
     if len(class_names) < 2:
@@ -101,7 +105,6 @@ def list_files(root: str | Path) -> Listing:
 
 
 def _split_folders(root: Path) -> tuple[Path | None, list[Path]]:
-    """Return the folder of train images, if the root has splits, and the candidates for test in order."""
     if root.is_file():
         raise DataError(f"dataset: {root} is a file, but a folder of images is needed; unpack it first.")
     if not root.is_dir():
@@ -115,7 +118,6 @@ def _split_folders(root: Path) -> tuple[Path | None, list[Path]]:
 
 
 def _folders(parent: Path) -> list[Path]:
-    """Return the visible folders in a folder, sorted."""
     try:
         entries = sorted(parent.iterdir())
     except OSError as error:
@@ -128,14 +130,7 @@ def _is_hidden(name: str) -> bool:
 
 
 def _walk_classes(found: _Found, parent: Path, prefix: str, is_test: bool) -> None:
-    """Gather the files of every class folder in ``parent``; files beside the class folders are ignored.
-
-    Args:
-        found: what is added to.
-        parent: the folder of class folders.
-        prefix: the parent's path relative to the dataset's folder, with a slash at its end, or empty.
-        is_test: which split it is.
-    """
+    """Gather the files of every class folder in ``parent``, whose path relative to the root is ``prefix``."""
     for path in _folders(parent):
         before = len(found.rows)
         for name, size, mtime in _walk(found, path, f"{prefix}{path.name}", set()):
@@ -176,13 +171,9 @@ def _walk(found: _Found, folder: str | Path, prefix: str, seen: set[tuple[int, i
 
 
 def _walk_tests(found: _Found, tests: list[Path]) -> bool:
-    """Gather test images from the first candidate with a class of train; True when there is one.
-
-    Raises:
-        DataError: candidates hold classes, but none that train has, or one has classes beyond train's.
-    """
+    """Gather test images from the first candidate with a class of train; True when there is one."""
     known = {row[1] for row in found.rows}
-    strangers: tuple[str, Path] | None = None
+    strangers = None
     for path in tests:
         if _read_annotations(found, path, known):
             return True
@@ -190,21 +181,18 @@ def _walk_tests(found: _Found, tests: list[Path]) -> bool:
         extra = [name for name in classes if name not in known]
         if len(extra) < len(classes):
             if extra:
-                raise DataError(f"classes: {extra[0]!r} is in {path} but not in train; every class needs train images.")
+                raise _stranger(extra[0], path)
             _walk_classes(found, path, f"{path.name}/", is_test=True)
             return any(row[0] for row in found.rows)
-        if extra and not _is_unlabelled(classes):
+        if extra and [name.lower() for name in classes] != ["images"]:  # as Tiny-ImageNet's test/images
             strangers = strangers or (extra[0], path)
     if strangers:
-        raise DataError(
-            f"classes: {strangers[0]!r} is in {strangers[1]} but not in train; every class needs train images."
-        )
+        raise _stranger(*strangers)
     return False
 
 
-def _is_unlabelled(classes: list[str]) -> bool:
-    """Tell whether a test folder just holds a heap of images, as Tiny-ImageNet's ``test/images`` does."""
-    return [name.lower() for name in classes] == ["images"]
+def _stranger(name: str, path: Path) -> DataError:
+    return DataError(f"classes: {name!r} is in {path} but not in train; every class needs train images.")
 
 
 def _read_annotations(found: _Found, path: Path, known: set[str]) -> bool:
@@ -223,19 +211,3 @@ def _read_annotations(found: _Found, path: Path, known: set[str]) -> bool:
         if label in known:
             found.rows.append((True, label, name, size, mtime))
     return len(found.rows) > before
-
-
-def _refuse_nested(root: Path) -> None:
-    """Refuse a folder whose folders are datasets themselves: its classes would be datasets."""
-    for path in _folders(root):
-        if any(inner.name.lower() in TRAIN_NAMES and _folders(inner) for inner in _folders(path)):
-            raise DataError(f"dataset: {root} holds another dataset, not class folders; did you mean {path}?")
-
-
-def _nothing_found(parent: Path) -> str:
-    """Say why a folder without a single image in a class folder is of no use."""
-    with os.scandir(parent) as entries:
-        has_images = any(Path(entry.name).suffix.lower() in EXTENSIONS for entry in entries)
-    if has_images:
-        return f"dataset: {parent} has images but no class folders; put each class's images in a folder of its own."
-    return f"dataset: {parent} is empty; it should hold one folder of images a class."

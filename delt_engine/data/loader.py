@@ -19,8 +19,8 @@ from typing import Any
 from delt_engine.data.scan import worker_count
 from delt_engine.errors import DataError, DeltError
 
-LEAST_IMAGES = 64
-"""Images from which processes are started; below, starting them takes longer than they save."""
+LEAST_IMAGES = 500
+"""Images from which processes are started. Ours, measured: to start and end them takes 0.1 to 0.2 s."""
 
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux
 

@@ -15,18 +15,15 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 
 import numpy as np
 from PIL import Image
 
 from delt_engine.data.cache import cached_arrays
-from delt_engine.data.dataset import ArrayImages, Dataset, DatasetSpec
+from delt_engine.data.dataset import Dataset, DatasetSpec, Report, dataset_of_arrays
 from delt_engine.errors import DataError
-
-Report = Callable[[str, int, int], None]
 
 PHOTOGRAPHS = {
     "astronaut": "astronaut",
@@ -74,23 +71,18 @@ class PhotosRecipe:
 RECIPE = PhotosRecipe()
 
 
-def photos(spec: DatasetSpec, image_size: int, report: Report | None = None) -> Dataset:
-    """Return the photos dataset at ``image_size``, made in seconds and kept for the next time.
+def photos(spec: DatasetSpec, report: Report | None = None) -> Dataset:
+    """Return the photos dataset at the size of ``spec``, made in seconds and kept for the next time.
 
     Raises:
         DataError: a photograph is missing from the installed packages.
     """
-    fingerprint = photos_fingerprint(image_size, RECIPE)
-    arrays = cached_arrays(f"photos-{fingerprint}", ("train", "test"), lambda: render(image_size, RECIPE, report))
-    sets = {}
-    for split in ("train", "test"):
-        images, per_class = arrays[split], len(arrays[split]) // len(PHOTOGRAPHS)
-        labels = np.repeat(np.arange(len(PHOTOGRAPHS)), per_class)
-        names = [f"{split}/{name}/{i:05d}" for name in PHOTOGRAPHS for i in range(per_class)]
-        sets[split] = ArrayImages(images, labels, names, image_size)
-    counts = {"used": len(sets["train"]) + len(sets["test"])}
-    spec = replace(spec, train_size=len(sets["train"]), test_size=len(sets["test"]))
-    return Dataset(spec, sets["train"], sets["test"], fingerprint, counts=counts)
+    size = spec.image_size
+    fingerprint = photos_fingerprint(size)
+    arrays = cached_arrays(f"photos-{fingerprint}", ("train", "test"), lambda: render(size, RECIPE, report))
+    classes = np.arange(len(PHOTOGRAPHS))
+    labels = {f"{split}_labels": np.repeat(classes, len(arrays[split]) // len(classes)) for split in arrays}
+    return dataset_of_arrays(spec, arrays | labels, fingerprint, counted_by_class=True)
 
 
 def photos_fingerprint(image_size: int, recipe: PhotosRecipe = RECIPE) -> str:

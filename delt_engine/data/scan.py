@@ -18,15 +18,14 @@ from pathlib import Path
 import numpy as np
 
 from delt_engine.data.cache import datasets_dir
+from delt_engine.data.dataset import Report
 from delt_engine.data.decode import UnreadableImage, decode, decode_square
 from delt_engine.data.layout import Listing
 from delt_engine.errors import DataError
 from delt_engine.files import npz_bytes, read_npz, try_write
 
-Report = Callable[[str, int, int], None]
-
 _CHUNK = 64
-"""Files a thread takes at a time."""
+"""Files a thread takes at a time, at most."""
 
 _FORMAT = 1
 """Number of the scan file's format."""
@@ -103,7 +102,8 @@ def in_threads(work: Callable[[np.ndarray], None], rows: np.ndarray) -> Iterator
 
     Leaving the loop early drops the chunks that have not begun.
     """
-    chunks = [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]
+    step = max(1, min(_CHUNK, -(-len(rows) // worker_count())))
+    chunks = [rows[start : start + step] for start in range(0, len(rows), step)]
     pool = ThreadPoolExecutor(max_workers=min(worker_count(), max(1, len(chunks))))
     done = 0
     try:

@@ -71,16 +71,13 @@ class Task:
         """Return what the process said last about how far it is, or None."""
         for line in reversed(self._log()):
             with contextlib.suppress(ValueError, KeyError, TypeError):
-                told = json.loads(line)
-                return Progress(str(told["what"]), int(told["done"]), int(told["total"]))
+                said = json.loads(line)
+                return Progress(str(said["what"]), int(said["done"]), int(said["total"]))
         return None
 
     def result(self) -> dict[str, Any] | None:
         """Return the object it printed, or None while there is none."""
-        try:
-            found = json.loads((self.path / "result.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
+        found = files.read_json(self.path / "result.json")
         return found if isinstance(found, dict) else None
 
     @property

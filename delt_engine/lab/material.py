@@ -25,7 +25,8 @@ import numpy as np
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from delt_engine.config import RecoverConfig, SelectConfig
+from delt_engine.config import RecoverConfig, SelectConfig, Settings
+from delt_engine.config.settings import setting
 from delt_engine.errors import ConfigError, DataError
 from delt_engine.files import write_bytes
 from delt_engine.paths import assets_dir, home
@@ -40,20 +41,12 @@ AFTER_START = (2, 5)
 """Further moments after each start: the first steps are the largest."""
 
 
-@dataclass(frozen=True)
-class LabPlan:
-    """What a lab shows.
+class LabPlan(Settings):
+    """What a lab shows; ``taken_apart`` is where in the run an iteration is shown step by step, as shares of MI."""
 
-    Args:
-        patches: patches of each class that get a film, the first ones to join.
-        start_rounds: rounds in which the twins of a patch join.
-        every: iterations between two moments of the timeline.
-        taken_apart: where in the run an iteration is shown step by step, as shares of MI.
-    """
-
-    patches: int = 2
-    start_rounds: tuple[int, ...] = (1, 3, 5, 8)
-    every: int = 10
+    patches: int = setting(1, "Patches of each class that are shown, the first ones to join.", ge=1)
+    start_rounds: tuple[int, ...] = setting((1, 3, 5, 8), "Rounds in which the twins of a patch join.")
+    every: int = setting(10, "Iterations between two moments of the timeline.", ge=1)
     taken_apart: tuple[float, ...] = (0.05, 0.5, 0.9)
 
     def check(self, config: RecoverConfig) -> None:
@@ -70,11 +63,11 @@ class LabPlan:
                 f"start_rounds: {list(self.start_rounds)} given, but they must begin with 1 and end at {rounds} at "
                 f"most, as MI = {config.iterations} and RI = {config.round_iterations} make {rounds} rounds."
             )
-        if not 1 <= self.patches <= config.ipc:
+        if self.patches > config.ipc:
             raise ConfigError(f"patches: {self.patches} given, but 1 to ipc = {config.ipc} of a class can be shown.")
         if config.ipc < 4:
             raise ConfigError(f"ipc: {config.ipc} given, but comparing an early and a late half needs at least 4.")
-        if not 1 <= self.every <= config.iterations:
+        if self.every > config.iterations:
             raise ConfigError(f"every: {self.every} given, but it must be between 1 and MI = {config.iterations}.")
 
     def moments(self, config: RecoverConfig) -> tuple[int, ...]:

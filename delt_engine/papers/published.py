@@ -87,8 +87,22 @@ class Difference(NamedTuple):
 @lru_cache(maxsize=1)
 def all_published() -> tuple[PublishedValue, ...]:
     """Return every printed number, in the order of the papers."""
+    values = []
     with (assets_dir() / "published" / "results.csv").open(encoding="utf-8", newline="") as file:
-        return tuple(_value(row) for row in csv.DictReader(file))
+        for row in csv.DictReader(file):
+            is_patches = row["method"] == "cda" and "init=yes" in row["variant"].split()
+            values.append(
+                PublishedValue(
+                    method="cda-init" if is_patches else row["method"],
+                    value=float(row["value"]),
+                    std=float(row["std"]) if row["std"] else None,
+                    ipc=int(row["ipc"]) if row["ipc"] else None,
+                    student=row["eval_model"],
+                    teacher=row["recover_model"],
+                    **{name: row[name] for name in ("variant", "source", "table", "dataset", "metric")},
+                )
+            )
+    return tuple(values)
 
 
 @lru_cache(maxsize=1)
@@ -117,14 +131,13 @@ def published(
         with_ablations: also numbers of ablations.
     """
     student = student.replace("-", "") if student.startswith("convnet-") else student
-    found = (
+    return tuple(
         value
         for value in all_published()
         if (value.dataset, value.ipc, value.student, value.metric) == (dataset, ipc, student, metric)
         and (method is None or value.method == method)
         and (with_ablations or value.is_main or value.method == "cda-init")
     )
-    return tuple(found)
 
 
 def published_like(summary: Mapping[str, Any]) -> tuple[PublishedValue, ...]:
@@ -148,86 +161,17 @@ def settings_that_differ(summary: Mapping[str, Any], method: str | None = None) 
         summary: the ``result`` of an evaluate run.
         method: whose publication; the evaluation's own when not given. Without one there is nothing to differ from.
     """
-    method = method or summary["method"]
-    paper = _paper(method, summary["dataset"])
+    paper = _paper(method or summary["method"], summary["dataset"])
     if paper is None:
         return []
-    rows = [*_training(summary, paper), *_networks(summary, paper), *_images(summary, paper), *_telling(summary, paper)]
-    return [Difference(name, here, there) for name, here, there in rows if here != there]
-
-
-def _value(row: Mapping[str, str]) -> PublishedValue:
-    method, variant = row["method"], row["variant"]
-    if method == "cda" and "init=yes" in variant.split():
-        method = "cda-init"
-    return PublishedValue(
-        method=method,
-        variant=variant,
-        value=float(row["value"]),
-        std=float(row["std"]) if row["std"] else None,
-        source=row["source"],
-        table=row["table"],
-        dataset=row["dataset"],
-        ipc=int(row["ipc"]) if row["ipc"] else None,
-        student=row["eval_model"],
-        teacher=row["recover_model"],
-        metric=row["metric"],
-    )
-
-
-@dataclass(frozen=True)
-class _Paper:
-    """How a method's published accuracy was measured; ``stated`` and ``recover`` are its tables' own words."""
-
-    config: EvaluateConfig
-    stated: Mapping[str, Any]
-    recover: Mapping[str, Any]
-    method: str
-
-
-def _paper(method: str, dataset: str) -> _Paper | None:
-    """Return the settings of a method's publication, None where there is none.
-
-    SRe2L and RDED are not in our tables' settings, so their recipes stand for them.
-    """
-    source = {"delt": "delt", "cda": "cda", "cda-init": "delt"}.get(method)
-    tables = published_settings().get(source, {}).get(dataset, {}) if source else {}
-    if source and tables:
-        recipe = "delt" if source == "delt" else "sre2l"
-        return _Paper(EvaluateConfig.for_recipe(recipe), tables["validate"], tables["recover"], method)
-    if method in ("sre2l", "rded"):
-        return _Paper(EvaluateConfig.for_recipe(method), {}, {}, method)
-    return None
-
-
-def _training(summary: Mapping[str, Any], paper: _Paper) -> Iterator[Difference]:
-    """Yield the settings of the student's training: those a table states, then those of the code."""
-    config, stated = here_config(summary), paper.stated
-    theirs = paper.config.at_size(summary["image_size"])
-    epochs = stated.get("training_epoch", paper.config.epochs)
-    yield Difference("Epochs", _number(summary["epochs"]), _number(epochs))
-    batch = _of_ipc(stated.get("batch_size", paper.config.batch_size), summary["ipc"])
-    if batch is not None:
-        yield Difference("Batch size", _number(summary["batch_size"]), _number(batch))
-    rate = _of_student(stated.get("base_lr", paper.config.learning_rate), summary["student"])
-    if rate is not None:
-        yield Difference("Learning rate", f"{summary['learning_rate']:g}", f"{rate:g}")
-    optimizer = str(stated.get("optimizer", paper.config.optimizer)).lower()
-    yield Difference("Optimiser", config.optimizer, optimizer)
-    decay = stated.get("weight_decay", paper.config.weight_decay)
-    yield Difference("Weight decay", f"{config.weight_decay:g}", f"{decay:g}")
-    for name, title in (
-        ("lr_schedule", "Learning rate over epochs"),
-        ("loss", "Loss"),
-        ("temperature", "Temperature"),
-        ("labels", "Labels"),
-        ("mix", "Mix"),
-        ("min_crop", "Smallest crop"),
-        ("flip", "Flips"),
-        ("shuffle_patches", "Shuffle tiles"),
-    ):
-        yield Difference(title, _plain(getattr(config, name)), _plain(getattr(theirs, name)))
-    yield Difference("RandAugment", *_rand_augment(summary, config, paper))
+    rows = [
+        *_training(summary, paper),
+        *_networks(summary, paper),
+        *_images(summary, paper),
+        *_reported(summary, paper),
+    ]
+    texts = [Difference(name, _text(here), _text(there)) for name, here, there in rows if there is not None]
+    return [row for row in texts if row.here != row.published]
 
 
 def here_config(summary: Mapping[str, Any]) -> EvaluateConfig:
@@ -238,28 +182,84 @@ def here_config(summary: Mapping[str, Any]) -> EvaluateConfig:
     return EvaluateConfig.for_recipe(summary["recipe"], **changed).at_size(summary["image_size"])
 
 
-def _rand_augment(summary: Mapping[str, Any], config: EvaluateConfig, paper: _Paper) -> tuple[str, str]:
+@dataclass(frozen=True)
+class _Paper:
+    """How a method's published accuracy was measured; ``stated`` and ``recover`` are its tables' own words."""
+
+    method: str
+    config: EvaluateConfig
+    stated: Mapping[str, Any]
+    recover: Mapping[str, Any]
+
+
+def _paper(method: str, dataset: str) -> _Paper | None:
+    """Return the settings of a method's publication, None where there is none.
+
+    SRe2L and RDED are not in our tables' settings, so their recipes stand for them.
+    """
+    if method in ("sre2l", "rded"):
+        return _Paper(method, EvaluateConfig.for_recipe(method), {}, {})
+    source = {"delt": "delt", "cda": "cda", "cda-init": "delt"}.get(method, "")
+    tables = published_settings().get(source, {}).get(dataset)
+    if not tables:
+        return None
+    return _Paper(
+        method,
+        EvaluateConfig.for_recipe("delt" if source == "delt" else "sre2l"),
+        tables["validate"],
+        tables["recover"],
+    )
+
+
+Row = tuple[str, Any, Any]
+"""Name of a setting, what it is here, and what was published; None where that is not known."""
+
+
+def _training(summary: Mapping[str, Any], paper: _Paper) -> Iterator[Row]:
+    """Yield the settings of the student's training: those a table states, then those of the code."""
+    config, stated, recipe = here_config(summary), paper.stated, paper.config
+    batch = stated.get("batch_size", recipe.batch_size)
+    rate = stated.get("base_lr", recipe.learning_rate)
+    if isinstance(batch, Mapping):
+        batch = batch.get(f"ipc{summary['ipc']}")
+    if isinstance(rate, Mapping):
+        rate = rate.get(summary["student"], rate.get("default"))
+    yield "Epochs", summary["epochs"], stated.get("training_epoch", recipe.epochs)
+    yield "Batch size", summary["batch_size"], batch
+    yield "Learning rate", summary["learning_rate"], rate
+    yield "Optimiser", config.optimizer, str(stated.get("optimizer", recipe.optimizer)).lower()
+    yield "Weight decay", config.weight_decay, stated.get("weight_decay", recipe.weight_decay)
+    theirs = recipe.at_size(summary["image_size"])
+    for name, title in (
+        ("lr_schedule", "Learning rate over epochs"),
+        ("loss", "Loss"),
+        ("temperature", "Temperature"),
+        ("labels", "Labels"),
+        ("mix", "Mix"),
+        ("min_crop", "Smallest crop"),
+        ("flip", "Flips"),
+        ("shuffle_patches", "Shuffle tiles"),
+    ):
+        yield title, getattr(config, name), getattr(theirs, name)
     auto = rand_augment_rule(summary["dataset"], summary["image_size"])
-    here = auto if config.rand_augment == "auto" else config.rand_augment
-    stated = paper.stated.get("randaugment")
-    if stated:
-        return here, f"m{stated['m']}-n{stated['n']}-mstd{stated['mstd']:g}"
-    there = paper.config.rand_augment
-    return here, auto if there == "auto" else there
+    here, there = (auto if name == "auto" else name for name in (config.rand_augment, recipe.rand_augment))
+    if own := stated.get("randaugment"):
+        there = f"m{own['m']}-n{own['n']}-mstd{own['mstd']:g}"
+    yield "RandAugment", here, there
 
 
-def _networks(summary: Mapping[str, Any], paper: _Paper) -> Iterator[Difference]:
+def _networks(summary: Mapping[str, Any], paper: _Paper) -> Iterator[Row]:
     """Yield the size of the images, teacher and student; published ones have their full width."""
     entry = find_entry(summary["dataset"])
     if entry is not None:
-        yield Difference("Image size", f"{summary['image_size']} px", f"{entry.image_size} px")
+        yield "Image size", f"{summary['image_size']} px", f"{entry.image_size} px"
     width = summary["student_width"]
-    yield Difference("Width of the student", f"{1.0 if width is None else width:g}", "1")
+    yield "Width of the student", 1.0 if width is None else float(width), 1.0
     card = next((card for card in _cards() if card.fingerprint == summary["teacher_fingerprint"]), None)
     if card is not None:
-        own = f"{card.network}" if card.width == 1 else f"{card.network}, width {card.width:g}"
+        own = card.network if card.width == 1 else f"{card.network}, width {card.width:g}"
         is_convnet = paper.method == "delt" and summary["student"].startswith("convnet")
-        yield Difference("Teacher", own, summary["student"] if is_convnet else "resnet18")
+        yield "Teacher", own, summary["student"] if is_convnet else "resnet18"
 
 
 def _cards() -> Iterator[TeacherCard]:
@@ -269,51 +269,34 @@ def _cards() -> Iterator[TeacherCard]:
             yield read_card(path)
 
 
-def _images(summary: Mapping[str, Any], paper: _Paper) -> Iterator[Difference]:
+def _images(summary: Mapping[str, Any], paper: _Paper) -> Iterator[Row]:
     """Yield how the images were made; a real or foreign set has no such settings."""
-    made, count = summary.get("image_iterations"), summary["images"]
-    total = paper.recover.get("recovery_iteration")
-    if made and isinstance(total, int) and summary["ipc"]:
-        mean = total
-        if paper.method == "delt":
-            schedule = EarlyLateSchedule(summary["ipc"], *_rounds(paper, summary), early_late=summary["ipc"] > 1)
-            mean = schedule.image_iterations(1) / summary["ipc"]
-        yield Difference("Iterations an image, mean", f"{made / count:,.0f}", f"{mean:,.0f}")
+    ipc, made, total = summary["ipc"], summary.get("image_iterations"), paper.recover.get("recovery_iteration")
+    if made and isinstance(total, int) and ipc:
+        mean: float = total
+        if paper.method == "delt" and ipc == 1:
+            student = summary["student"].replace("convnet-", "convnet")
+            mean = paper.recover.get("ipc1_recovery_iterations", {}).get(student) or total
+        elif paper.method == "delt":
+            mean = EarlyLateSchedule(ipc, total, paper.recover["round_iteration"]).image_iterations(1) / ipc
+        yield "Iterations an image, mean", f"{made / summary['images']:,.0f}", f"{mean:,.0f}"
     if summary["method"] not in ("real", "folder") and paper.method in _JPEG:
-        yield Difference("Image files", "PNG", "JPEG, quality 75 (published code)")
+        yield "Image files", "PNG", "JPEG, quality 75 (published code)"
 
 
-def _rounds(paper: _Paper, summary: Mapping[str, Any]) -> tuple[int, int]:
-    if summary["ipc"] == 1:
-        own = paper.recover.get("ipc1_recovery_iterations", {}).get(summary["student"].replace("convnet-", "convnet"))
-        total = own or paper.recover["recovery_iteration"]
-        return total, total
-    return paper.recover["recovery_iteration"], paper.recover["round_iteration"]
-
-
-def _telling(summary: Mapping[str, Any], paper: _Paper) -> Iterator[Difference]:
-    """Yield how the accuracy is told, as far as the method's published code says it."""
+def _reported(summary: Mapping[str, Any], paper: _Paper) -> Iterator[Row]:
+    """Yield how the accuracy is reported, as far as the method's published code says it."""
     seeds = len(summary["seeds"])
     if paper.method in ("delt", "cda-init") and seeds != _DELT_SEEDS:
-        yield Difference("Seeds", _number(seeds), f"{_DELT_SEEDS} (published code)")
+        yield "Seeds", seeds, f"{_DELT_SEEDS} (published code)"
     if paper.method in _EVALUATED_ALIKE:
-        yield Difference("Accuracy", "last epoch, the best beside it", "best of the tested epochs (published code)")
-        yield Difference("Statistics of the images", "the dataset's own", "ImageNet's for every set (published code)")
+        yield "Accuracy", "last epoch, the best beside it", "best of the tested epochs (published code)"
+        yield "Statistics of the images", "the dataset's own", "ImageNet's for every set (published code)"
 
 
-def _of_ipc(value: Any, ipc: int | None) -> int | None:
-    return value.get(f"ipc{ipc}") if isinstance(value, Mapping) else value
-
-
-def _of_student(value: Any, student: str) -> float | None:
-    return value.get(student, value.get("default")) if isinstance(value, Mapping) else value
-
-
-def _number(value: float) -> str:
-    return f"{value:,}"
-
-
-def _plain(value: Any) -> str:
+def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
+    if isinstance(value, int):
+        return f"{value:,}"
     return f"{value:g}" if isinstance(value, float) else str(value)

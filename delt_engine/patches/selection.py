@@ -6,7 +6,7 @@ A *tile* is the place of a patch in an image: k x k tiles, row by row; k = 1 is 
 Two settings, in this order:
 
 - the **criterion** puts all patches of a class into a line and takes as many from its front as are needed.
-  ``medium`` starts at the median and widens (:func:`median_order`), ``top`` starts at the easiest patch, ``min`` at
+  ``medium`` starts at the median and widens (``orders.median_order``), ``top`` starts at the easiest patch, ``min`` at
   the hardest, ``random`` draws. The line does not depend on the number of images: those of IPC 10 are the first ten
   of IPC 50.
 - the **order** says who of the taken joins first, and so gets the most iterations. ``delt`` keeps the line as it is:
@@ -27,7 +27,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,42 +39,14 @@ from delt_engine.config import SelectConfig
 from delt_engine.config.schedule import EarlyLateSchedule
 from delt_engine.errors import ConfigError, DataError, ShapeError
 from delt_engine.files import write_bytes
-from delt_engine.patches.orders import criterion_order, joining_order, median_order, repeated
+from delt_engine.patches.orders import criterion_order, joining_order, repeated
 from delt_engine.patches.ranking import Ranking, keyed_rng, whole_box
 
 if TYPE_CHECKING:
     from delt_engine.data.dataset import Dataset
 
-__all__ = [
-    "COLUMNS",
-    "Patch",
-    "SelectedImage",
-    "criterion_order",
-    "joining_order",
-    "median_order",
-    "patch_pixels",
-    "read_selection",
-    "select",
-    "tile_edges",
-    "write_selection",
-]
-
-COLUMNS = (
-    "class_index",
-    "class",
-    "index",
-    "tile",
-    "source",
-    "image_index",
-    "top",
-    "left",
-    "height",
-    "width",
-    "true_class_prob",
-    "rank",
-    "start_round",
-    "iterations",
-)
+_PLACE = ("class_index", "class", "index", "tile", "source", "image_index")
+COLUMNS = (*_PLACE, "top", "left", "height", "width", "true_class_prob", "rank", "start_round", "iterations")
 """Columns of the selection file, one row a patch."""
 
 
@@ -126,8 +98,6 @@ def select(
     *,
     seed: int,
     classes: Sequence[int],
-    pinned: Collection[int] | None = None,
-    dropped: Collection[int] | None = None,
 ) -> tuple[SelectedImage, ...]:
     """Choose the patches that the images of each class start from.
 
@@ -135,13 +105,11 @@ def select(
         ranking: of at least these classes.
         dataset_names_of_train: name of every training image.
         schedule: IPC, and which image joins in which round.
-        config: criterion, order and mosaic.
+        config: criterion, order and mosaic. Its pinned patches are taken whatever the criterion says, in the places of
+            those it would have taken last; when they join, the order decides. In place of dropped ones the next in
+            line are taken, and all other ranks stay.
         seed: of the experiment; used by ``random`` only, and by each class for itself.
         classes: class indices, in the order of the result.
-        pinned: patches that are taken whatever the criterion says, as positions in the arrays of ``ranking``; those of
-            ``config`` when not given. They take the places of those the criterion would have taken last; when they
-            join, the order decides.
-        dropped: patches that are not taken, likewise; the next in line take their places, and all other ranks stay.
 
     Returns:
         IPC images a class, class by class, in the order of joining. Image i of n = IPC has in tile t the patch that is
@@ -154,11 +122,8 @@ def select(
 
     Source: see the module.
     """
-    _check_picked_from(ranking, config)
-    pinned = config.pinned if pinned is None else pinned
-    dropped = config.dropped if dropped is None else dropped
-    pinned, dropped = _checked_rows(ranking, pinned, dropped)
-    ipc, tiles = schedule.ipc, config.mosaic**2
+    pinned, dropped = _picked(ranking, config)
+    ipc, needed = schedule.ipc, schedule.ipc * config.mosaic**2
     result = []
     for class_index in classes:
         rows = ranking.ascending(class_index)
@@ -167,8 +132,19 @@ def select(
         others = repeated(ranking.image_index[rows]) - set(pins) if config.one_per_image else set()
         rng = keyed_rng(seed, "select", class_index)
         line = [rank for rank in criterion_order(len(rows), config.criterion, rng) if rank not in drops | others]
-        _check_enough(ranking.class_name(class_index), len(line), len(drops), len(pins), ipc, config.mosaic)
-        taken = _take(line, ipc * tiles, pins)
+        name = ranking.class_name(class_index)
+        each = f"IPC {ipc}" + (f" with {config.mosaic} x {config.mosaic} patches an image" if config.mosaic > 1 else "")
+        if len(line) < needed:
+            left = f" left after {len(drops)} dropped" if drops else ""
+            raise DataError(
+                f"class {name!r} has {len(line)} patches{left}, but {each} needs {needed}; "
+                f"lower the images per class or the mosaic, or rank more crops of each image."
+            )
+        if len(pins) > needed:
+            raise ConfigError(f"pinned: {len(pins)} patches of class {name!r} given, but {each} has room for {needed}.")
+        unpinned = [rank for rank in line if rank not in pins]
+        chosen = {*pins, *unpinned[: needed - len(pins)]}
+        taken = [rank for rank in line if rank in chosen]
         ranks = joining_order(taken, config.order, keyed_rng(seed, "order", class_index))
         patches = [_patch(ranking, dataset_names_of_train, int(rows[rank]), rank) for rank in ranks]
         result += [
@@ -184,57 +160,26 @@ def select(
     return tuple(result)
 
 
-def _check_picked_from(ranking: Ranking, config: SelectConfig) -> None:
-    """Refuse rows that were picked from another ranking, where they stand for other patches."""
+def _picked(ranking: Ranking, config: SelectConfig) -> tuple[set[int], set[int]]:
+    """Return the pinned and the dropped patches as positions in the ranking."""
     if (config.pinned or config.dropped) and config.picked_from not in ("", ranking.key):
         raise ConfigError(
             f"picked_from: the pinned and dropped patches were picked from ranking {config.picked_from}, but this one "
             f"is {ranking.key}, where the same rows are other patches; pick again, or leave them out."
         )
-
-
-def _checked_rows(
-    ranking: Ranking, pinned: Collection[int] | None, dropped: Collection[int] | None
-) -> tuple[set[int], set[int]]:
-    """Return pinned and dropped patches as sets of positions in the ranking."""
-    given = {"pinned": pinned, "dropped": dropped}
-    sets = {name: set() if rows is None else {int(row) for row in rows} for name, rows in given.items()}
-    for name, rows in sets.items():
+    pinned, dropped = set(config.pinned), set(config.dropped)
+    for name, rows in (("pinned", pinned), ("dropped", dropped)):
         wrong = sorted(row for row in rows if not 0 <= row < len(ranking))
         if wrong:
             raise ConfigError(f"{name}: patch {wrong[0]} given, but the ranking has patches 0 to {len(ranking) - 1}.")
-    both = sorted(sets["pinned"] & sets["dropped"])
-    if both:
-        raise ConfigError(f"pinned: patch {both[0]} given, but it is dropped as well; it can be one of the two.")
-    return sets["pinned"], sets["dropped"]
-
-
-def _check_enough(name: str, there: int, dropped: int, pinned: int, ipc: int, mosaic: int) -> None:
-    """Refuse a class with too few patches, or with more pinned ones than there is room for."""
-    needed = ipc * mosaic**2
-    each = f"IPC {ipc}" if mosaic == 1 else f"IPC {ipc} with {mosaic} x {mosaic} patches an image"
-    if there < needed:
-        left = f" left after {dropped} dropped" if dropped else ""
-        raise DataError(
-            f"class {name!r} has {there} patches{left}, but {each} needs {needed}; "
-            f"lower the images per class or the mosaic, or rank more crops of each image."
+    if pinned & dropped:
+        raise ConfigError(
+            f"pinned: patch {min(pinned & dropped)} given, but it is dropped as well; it can be one of the two."
         )
-    if pinned > needed:
-        raise ConfigError(f"pinned: {pinned} patches of class {name!r} given, but {each} has room for {needed}.")
-
-
-def _take(line: Sequence[int], needed: int, pins: Sequence[int]) -> list[int]:
-    """Return ``needed`` ranks of the line: all pinned ones, and the first of the others; in the line's order."""
-    taken = set(pins)
-    for rank in line:
-        if len(taken) == needed:
-            break
-        taken.add(rank)
-    return [rank for rank in line if rank in taken]
+    return pinned, dropped
 
 
 def _patch(ranking: Ranking, names: Sequence[str], row: int, rank: int) -> Patch:
-    """Return the patch at one position of the ranking."""
     image_index = int(ranking.image_index[row])
     if image_index >= len(names):
         raise DataError(

@@ -16,7 +16,7 @@ from delt_engine.analysis.diversity_store import REAL, short_hash, stored, store
 from delt_engine.analysis.embedding import FORMAT, POINTS, Embedding, lay_out, shares, spread_choice
 from delt_engine.errors import CheckpointError, DataError
 from delt_engine.pipeline.image_sets import Report, Subject, class_images, load_data, reference
-from delt_engine.pipeline.measure import space_network, vectors_in
+from delt_engine.pipeline.measure import SEED, space_network, vectors_in
 
 if TYPE_CHECKING:
     from delt_engine.analysis.diversity import Vectors
@@ -25,7 +25,7 @@ _READ_AT_ONCE = 512
 
 
 def stored_embedding(
-    subjects: Sequence[Subject], space: str = "teacher", *, points: int = POINTS, seed: int = 0, network: str = ""
+    subjects: Sequence[Subject], space: str = "teacher", *, points: int = POINTS, network: str = ""
 ) -> Embedding | None:
     """Return a map that was drawn before or ships with the project, or None.
 
@@ -33,30 +33,29 @@ def stored_embedding(
         subjects: whose images are on it, in any order, besides the real ones.
         space: ``teacher``, ``second`` or ``pixels``.
         points: how many at most.
-        seed: of the choice and of t-SNE.
         network: name or file of a network that is taken as the second one.
     """
     try:
-        return stored(_key(subjects, space, points, seed, network), Embedding.load)
+        return stored(_key(subjects, space, points, network), Embedding.load)
     except CheckpointError:
         return None
 
 
 def stored_file(
-    subjects: Sequence[Subject], space: str = "teacher", *, points: int = POINTS, seed: int = 0, network: str = ""
+    subjects: Sequence[Subject], space: str = "teacher", *, points: int = POINTS, network: str = ""
 ) -> Path:
     """Return where this user's map is or will be.
 
     Raises:
         CheckpointError: there is no such network.
     """
-    return stored_path(_key(subjects, space, points, seed, network))
+    return stored_path(_key(subjects, space, points, network))
 
 
-def _key(subjects: Sequence[Subject], space: str, points: int, seed: int, network: str) -> str:
+def _key(subjects: Sequence[Subject], space: str, points: int, network: str) -> str:
     used = space_network(subjects[0], space, network)
     about = sorted((each.key, each.classes) for each in subjects)
-    return short_hash(["map", FORMAT, about, subjects[0].dataset.fingerprint, used.fingerprint, points, seed])
+    return short_hash(["map", FORMAT, about, subjects[0].dataset.fingerprint, used.fingerprint, points, SEED])
 
 
 def embedded(
@@ -64,7 +63,6 @@ def embedded(
     space: str = "teacher",
     *,
     points: int = POINTS,
-    seed: int = 0,
     network: str = "",
     device: str = "auto",
     report: Report | None = None,
@@ -75,7 +73,6 @@ def embedded(
         subjects: whose images are on it, all of one dataset; features are those of the first one's teacher.
         space: ``teacher``, ``second`` or ``pixels``.
         points: how many at most.
-        seed: of the choice and of t-SNE.
         network: name or file of a network that is taken as the second one.
         device: where the network runs.
         report: gets (what, done, total).
@@ -84,7 +81,7 @@ def embedded(
         DataError: the subjects belong to different data, or the real images are not there.
         CheckpointError: the network is missing or does not fit.
     """
-    found = stored_embedding(subjects, space, points=points, seed=seed, network=network)
+    found = stored_embedding(subjects, space, points=points, network=network)
     if found is not None:
         return found
     first = subjects[0]
@@ -97,10 +94,10 @@ def embedded(
     classes = tuple(sorted({number for each in subjects for number in each.classes}))
     real = replace(reference(first, REAL, 1), classes=classes, title="Real images")
     ordered = [real, *sorted(subjects, key=lambda each: each.key)]
-    rows, chosen, totals = _gathered(ordered, vectors_in(first, space, used, device), points, seed, report)
+    rows, chosen, totals = _gathered(ordered, vectors_in(first, space, used, device), points, report)
     if report:
         report("draw the map", 0, 1)
-    pca, tsne, explained = lay_out(rows, seed)
+    pca, tsne, explained = lay_out(rows, SEED)
     set_number, class_index, index = chosen.T
     made = Embedding(
         sources=tuple(each.source for each in ordered),
@@ -111,7 +108,7 @@ def embedded(
         class_names=first.dataset.class_names,
         space=space,
         network_title=used.title,
-        seed=seed,
+        seed=SEED,
         explained=explained,
         pca=pca,
         tsne=tsne,
@@ -119,12 +116,12 @@ def embedded(
         class_index=class_index,
         index=index,
     )
-    made.save(stored_file(subjects, space, points=points, seed=seed, network=network))
+    made.save(stored_file(subjects, space, points=points, network=network))
     return made
 
 
 def _gathered(
-    subjects: Sequence[Subject], vectors: Vectors, points: int, seed: int, report: Report | None
+    subjects: Sequence[Subject], vectors: Vectors, points: int, report: Report | None
 ) -> tuple[np.ndarray, np.ndarray, list[int]]:
     """Return vectors (N, d), and (N, 3) with set, class and image of each, and the number of images of each set.
 
@@ -136,7 +133,7 @@ def _gathered(
     wanted = shares(totals, points)
     for number, (subject, classes) in enumerate(zip(subjects, sets, strict=True)):
         train = load_data(subject).train if subject.is_reference else None
-        picks = spread_choice([each.available for each in classes], wanted[number], seed, number)
+        picks = spread_choice([each.available for each in classes], wanted[number], SEED, number)
         for each, pick in zip(classes, picks, strict=True):
             for start in range(0, len(pick), _READ_AT_ONCE):
                 rows.append(vectors(each.read(pick[start : start + _READ_AT_ONCE])))

@@ -6,7 +6,6 @@ Torch-free but for reading images that are not those of a run.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,14 +19,14 @@ from delt_engine.config.methods import METHOD_TITLES
 from delt_engine.data.dataset import Dataset
 from delt_engine.errors import CheckpointError, ConfigError, DataError, RunError
 from delt_engine.models.card import TeacherCard, find_teacher, has_card, read_card
+from delt_engine.pipeline import inputs
+from delt_engine.pipeline.inputs import Inputs, Report
 from delt_engine.runs import strips
-from delt_engine.runs.record import DatasetRecord
+from delt_engine.runs.record import DatasetRecord, TeacherRecord
 from delt_engine.runs.store import Run
 
 if TYPE_CHECKING:
     from delt_engine.analysis.diversity import ClassImages
-
-Report = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,13 +42,10 @@ class Subject:
         dataset: which data they belong to, with names and statistics.
         dataset_ref: what loads it.
         classes: class numbers, ascending.
-        teacher_ref: name or file of the teacher.
-        teacher_network: kind of network it is.
-        teacher_fingerprint: of its weights.
+        teacher: the network in whose features they are measured.
         squeeze: says what network the teacher is where its file does not.
         rounds: round in which the image of each index joined; empty where all join at once.
         path: of the run or the folder; None for real images.
-        seed: of the draws.
     """
 
     key: str
@@ -60,13 +56,10 @@ class Subject:
     dataset: DatasetRecord
     dataset_ref: str
     classes: tuple[int, ...]
-    teacher_ref: str
-    teacher_network: str
-    teacher_fingerprint: str
+    teacher: TeacherRecord
     squeeze: SqueezeConfig = SqueezeConfig()
     rounds: tuple[int, ...] = ()
     path: Path | None = None
-    seed: int = 0
 
     @property
     def is_reference(self) -> bool:
@@ -85,8 +78,7 @@ def of_run(run: Run) -> Subject:
         raise RunError(f"run {run.id}: it is a {record.kind} run, but similarity is measured of recovered images.")
     if record.status != "finished" or record.dataset is None or record.teacher is None:
         raise RunError(f"run {run.id}: it is {run.status}, but similarity is measured of finished images.")
-    recover, teacher = record.experiment.recover, record.teacher
-    schedule = recover.schedule
+    recover, schedule = record.experiment.recover, record.experiment.recover.schedule
     return Subject(
         key=f"run {run.id} {record.finished}",
         source=run.id,
@@ -96,9 +88,7 @@ def of_run(run: Run) -> Subject:
         dataset=record.dataset,
         dataset_ref=record.experiment.dataset,
         classes=tuple(record.classes),
-        teacher_ref=teacher.ref,
-        teacher_network=teacher.network,
-        teacher_fingerprint=teacher.fingerprint,
+        teacher=record.teacher,
         squeeze=record.experiment.squeeze,
         rounds=tuple(schedule.start_rounds) if recover.early_late and schedule.num_rounds > 1 else (),
         path=run.path,
@@ -129,27 +119,21 @@ def of_folder(path: str | Path, dataset: Dataset, dataset_ref: str, teacher: str
     for row in rows.tolist():
         stat = (root / listing.names[row]).stat()
         digest.update(f"{listing.names[row]}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
-    record = DatasetRecord(
-        name=spec.name,
-        title=spec.title,
-        fingerprint=dataset.fingerprint,
-        image_size=spec.image_size,
-        class_names=spec.class_names,
-        mean=spec.mean,
-        std=spec.std,
-    )
     return Subject(
         key=f"folder {digest.hexdigest()} {dataset.fingerprint} {spec.image_size}",
         source=str(root),
         title=root.name,
         method="folder",
         ipc=int(counts.min()) if len(counts) else 0,
-        dataset=record,
+        dataset=Inputs(dataset, (), None, card).dataset_record,
         dataset_ref=dataset_ref,
         classes=tuple(range(spec.num_classes)),
-        teacher_ref=teacher if teacher != "auto" else str(card.name),
-        teacher_network=card.network,
-        teacher_fingerprint=card.fingerprint,
+        teacher=TeacherRecord(
+            name=card.name,
+            network=card.network,
+            fingerprint=card.fingerprint,
+            ref=teacher if teacher != "auto" else card.name,
+        ),
         path=root,
     )
 
@@ -216,8 +200,6 @@ def load_data(subject: Subject, report: Report | None = None) -> Dataset:
     Raises:
         DataError: they are not there, or are other ones than those the run was made of.
     """
-    from delt_engine.pipeline import inputs
-
     dataset = inputs.load_dataset(subject.dataset_ref, subject.dataset.image_size, report=report)
     if dataset.fingerprint != subject.dataset.fingerprint:
         raise DataError(f"dataset: the images of {subject.dataset_ref} are not those that {subject.source} belongs to.")

@@ -23,8 +23,8 @@ from delt_engine.runs.store import Run
 if TYPE_CHECKING:
     from delt_engine.analysis.diversity import Vectors
 
-DRAWS = 5
-"""Draws of n images where there are more."""
+DRAWS, SEED = 5, 0
+"""Draws of n images where there are more, and their seed."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +55,12 @@ def space_network(subject: Subject, space: str = "teacher", network: str = "") -
     if space == "pixels":
         return SpaceNetwork("", "", f"pixels {data.mean} {data.std}")
     if space == "teacher":
-        return SpaceNetwork(subject.teacher_ref, subject.teacher_network, subject.teacher_fingerprint)
+        teacher = subject.teacher
+        return SpaceNetwork(teacher.ref, teacher.network, teacher.fingerprint)
     if network:
         path = find_teacher(network)
     else:
-        made_with = (subject.teacher_network, subject.teacher_fingerprint)
+        made_with = (subject.teacher.network, subject.teacher.fingerprint)
         path = find_second(data.name, data.image_size, data.class_names, *made_with)
     card = card_of(path)
     width = "" if card.width == 1 else f", width {card.width:g}"
@@ -151,9 +152,7 @@ def cosine_similarity(run: Run, device: str = "auto", report: Report | None = No
 def _key(subject: Subject, used: SpaceNetwork, images: int | None) -> str:
     count = images or subject.ipc
     draws = _draws(subject, count)
-    return result_key(
-        subject.key, used.fingerprint, count, classes=subject.classes, draws=draws, seed=subject.seed if draws else 0
-    )
+    return result_key(subject.key, used.fingerprint, count, classes=subject.classes, draws=draws, seed=SEED)
 
 
 def _draws(subject: Subject, images: int) -> int:
@@ -177,7 +176,7 @@ def _measure(
         vectors,
         images=images,
         draws=max(1, _draws(subject, images)),
-        seed=subject.seed,
+        seed=SEED,
         is_early_late=bool(subject.rounds) and images == subject.ipc,
         **({"report": partial(report, "compare images")} if report else {}),
     )
@@ -194,7 +193,7 @@ def _measure(
         network=used.name,
         network_title=used.title,
         network_fingerprint=used.fingerprint,
-        seed=subject.seed,
+        seed=SEED,
         rounds=subject.rounds,
         **found._asdict(),
     )
@@ -245,10 +244,10 @@ def _teacher_path(subject: Subject) -> Path:
 
     A checkpoint that does not say what it is may have other weights by now.
     """
-    places = [path for name, path in teacher_files() if name == subject.teacher_ref]
-    places += [Path(subject.teacher_ref)] if Path(subject.teacher_ref).is_file() else []
+    places = [path for name, path in teacher_files() if name == subject.teacher.ref]
+    places += [Path(subject.teacher.ref)] if Path(subject.teacher.ref).is_file() else []
     for path in (*places, *(path for _, path in teacher_files())):
-        if has_card(path) and read_card(path).fingerprint == subject.teacher_fingerprint:
+        if has_card(path) and read_card(path).fingerprint == subject.teacher.fingerprint:
             return path
     foreign = next((path for path in places if not has_card(path)), None)
     if foreign is None:
@@ -258,6 +257,6 @@ def _teacher_path(subject: Subject) -> Path:
 
 def _gone(subject: Subject) -> CheckpointError:
     return CheckpointError(
-        f"teacher: the weights of {subject.teacher_ref} that {subject.source} was made with are not there any more, so "
+        f"teacher: the weights of {subject.teacher.ref} that {subject.source} was made with are not there any more, so "
         "their features cannot be taken; the spaces 'second' and 'pixels' do not need them."
     )

@@ -8,13 +8,13 @@ Source: DELT Table 1 (accuracy by IPC), Table 6 (cost); the forms are ours.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
 
-from delt_engine.plots.recovery import METHOD_COLOURS, NEUTRAL, blank_figure
+from delt_engine.plots.style import METHOD_COLOURS, NEUTRAL, add_line, add_spans, blank_figure, method_colour, name_rows
 
 _GROUP = 0.84
 """Share of a group's width that bars fill."""
@@ -22,10 +22,11 @@ _WORDY = 14
 """Bars up to which each says its spread and its students in words."""
 _TEXT = 0.14
 """Height of two lines of text as a share of the highest value."""
-_ROW = 26
-"""Height of a row of a figure that lists things, pixels."""
+_HEADROOM = 1.2
+"""Share of the highest mark that the axis ends at: words of three lines stand above it, below the legend."""
 MOST_CLASSES = 40
 """Classes named in a figure; of more, those at both ends."""
+_WHISKERS = {"color": NEUTRAL, "thickness": 1.5, "width": 4}
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Score:
 
     Attributes:
         label: what it is called, the same for one method at several IPC.
-        method: its colour is that of :data:`delt_engine.plots.recovery.METHOD_COLOURS`.
+        method: its colour is that of :data:`delt_engine.plots.style.METHOD_COLOURS`.
         ipc: images per class.
         value: percent, mean over the students.
         spread: their standard deviation.
@@ -47,6 +48,27 @@ class Score:
     value: float
     spread: float = 0.0
     students: int = 1
+
+    @property
+    def title(self) -> str:
+        """Label and IPC."""
+        return f"{self.label}, IPC {self.ipc:,}"
+
+    @property
+    def whisker(self) -> float:
+        """The spread, 0 of a single student."""
+        return self.spread if self.students > 1 else 0.0
+
+    @property
+    def words(self) -> str:
+        """The accuracy with spread and number of students.
+
+        >>> Score("DELT", "delt", 10, 43.02, 0.91, 3).words, Score("DELT", "delt", 10, 43.0).words
+        ('43.0 ± 0.9 % (3 students)', '43.0 % (1 student)')
+        """
+        if self.students > 1:
+            return f"{self.value:.1f} ± {self.spread:.1f} % ({self.students} students)"
+        return f"{self.value:.1f} % (1 student)"
 
 
 @dataclass(frozen=True)
@@ -67,13 +89,13 @@ class CostPoint:
     cosine: float | None = None
 
 
-def method_colour(method: str) -> str:
-    """Return a method's colour, grey for one that has none."""
-    return METHOD_COLOURS.get(method, NEUTRAL)
+@dataclass(frozen=True)
+class PublishedMark:
+    """A published number in one row of a figure: percent, its spread if printed, and where it stands."""
 
-
-_HEADROOM = 1.2
-"""Share of the highest mark that the axis ends at: words of three lines stand above it, below the legend."""
+    value: float
+    spread: float | None
+    source: str
 
 
 def accuracy_bars(
@@ -93,29 +115,54 @@ def accuracy_bars(
         real: accuracy on the whole real set.
         chance: accuracy of guessing.
     """
-    figure = blank_figure("Images per class", f"{what} (%)", height=400)
-    ipcs = sorted({score.ipc for score in scores} | set(random or {}))
+    figure, random = blank_figure("Images per class", f"{what} (%)", height=400), dict(random or {})
+    ipcs = sorted({score.ipc for score in scores} | set(random))
     groups = {ipc: list(dict.fromkeys(score.label for score in scores if score.ipc == ipc)) for ipc in ipcs}
     width = _GROUP / max((len(group) for group in groups.values()), default=1)
-    counts = {score.students for score in scores}
+    says_students = len({score.students for score in scores}) > 1
     room = _TEXT * max([score.value for score in scores] + [real or 0.0, 1.0])
-    highest = [value for value in (*(random or {}).values(), real, chance) if value is not None]
+    highest = [value for value in (*random.values(), real, chance) if value is not None]
     fullest_first = sorted(scores, key=lambda score: -len(groups[score.ipc]))  # its order is that of the legend
     for label in dict.fromkeys(score.label for score in fullest_first):
         own = [score for score in scores if score.label == label]
-        places = [ipcs.index(s.ipc) + (groups[s.ipc].index(label) - (len(groups[s.ipc]) - 1) / 2) * width for s in own]
-        words = [_words(s, len(scores) <= _WORDY, len(counts) > 1) for s in own]
-        tops = [_top(score, (random or {}).get(score.ipc), room) for score in own]
+        x = [ipcs.index(s.ipc) + (groups[s.ipc].index(label) - (len(groups[s.ipc]) - 1) / 2) * width for s in own]
+        tops = [_top(score, random.get(score.ipc), room) for score in own]
         highest += tops
-        _bars(figure, own, places, width, list(zip(words, tops, strict=True)))
-    for ipc, value in sorted((random or {}).items()):
-        _line(figure, "Random real images", value, "dash", METHOD_COLOURS["random"], at=ipcs.index(ipc))
-    for name, value, dash, colour in (
-        ("Whole real set", real, "dot", METHOD_COLOURS["real"]),
-        ("Chance", chance, "dashdot", NEUTRAL),
-    ):
+        figure.add_bar(
+            name=label,
+            legendgroup=label,
+            x=x,
+            y=[score.value for score in own],
+            width=width * 0.9,
+            marker={"color": method_colour(own[0].method), "line": {"width": 0}},
+            error_y={"array": [s.whisker for s in own], "visible": any(s.whisker for s in own), **_WHISKERS},
+            hovertext=[f"{score.title}: {score.words}" for score in own],
+            hoverinfo="text",
+        )
+        figure.add_scatter(
+            legendgroup=label,
+            showlegend=False,
+            x=x,
+            y=tops,
+            text=[_words(score, len(scores) <= _WORDY, says_students) for score in own],
+            mode="text",
+            textposition="top center",
+            hoverinfo="skip",
+            cliponaxis=False,
+        )
+    at = {ipc: (place - 0.47, place + 0.47) for place, ipc in enumerate(ipcs)}
+    whole = (-0.5, len(ipcs) - 0.5)
+    lines = [("Random real images", value, "dash", METHOD_COLOURS["random"], at[ipc]) for ipc, value in random.items()]
+    lines.sort(key=lambda line: line[-1])
+    lines += [
+        ("Whole real set", real, "dot", METHOD_COLOURS["real"], whole),
+        ("Chance", chance, "dashdot", NEUTRAL, whole),
+    ]
+    for name, value, dash, colour, x in lines:
         if value is not None:
-            _line(figure, name, value, dash, colour, groups=len(ipcs))
+            is_first = all(trace.name != name for trace in figure.data)
+            look = {"dash": dash, "width": 2.5, "legendgroup": name, "showlegend": is_first}
+            add_line(figure, name, x, [value, value], colour, hover=f"{name}: {value:.1f} %", **look)
     figure.update_xaxes(
         tickvals=list(range(len(ipcs))),
         ticktext=[f"IPC {ipc:,}" for ipc in ipcs],
@@ -123,53 +170,12 @@ def accuracy_bars(
         showgrid=False,
     )
     figure.update_yaxes(range=[0, _HEADROOM * max([*highest, 1.0])])
-    figure.update_layout(barmode="overlay", bargap=0, legend_traceorder="normal")
-    return figure
-
-
-def _bars(
-    figure: go.Figure, scores: Sequence[Score], x: Sequence[float], width: float, texts: Sequence[tuple[str, float]]
-) -> None:
-    spreads = [score.spread if score.students > 1 else 0.0 for score in scores]
-    label = scores[0].label
-    figure.add_bar(
-        name=label,
-        legendgroup=label,
-        x=x,
-        y=[score.value for score in scores],
-        width=width * 0.9,
-        marker={"color": method_colour(scores[0].method), "line": {"width": 0}},
-        error_y={"array": spreads, "visible": any(spreads), "color": NEUTRAL, "thickness": 1.5, "width": 4},
-        hovertext=[f"{s.label}, IPC {s.ipc:,}: {told(s)}" for s in scores],
-        hoverinfo="text",
-    )
-    figure.add_scatter(
-        legendgroup=label,
-        showlegend=False,
-        x=x,
-        mode="text",
-        textposition="top center",
-        hoverinfo="skip",
-        y=[top for _, top in texts],
-        text=[words for words, _ in texts],
-        cliponaxis=False,
-    )
-
-
-def told(score: Score) -> str:
-    """Return an accuracy in words, with spread and number of students.
-
-    >>> told(Score("DELT", "delt", 10, 43.02, 0.91, 3)), told(Score("DELT", "delt", 10, 43.0))
-    ('43.0 ± 0.9 % (3 students)', '43.0 % (1 student)')
-    """
-    if score.students > 1:
-        return f"{score.value:.1f} ± {score.spread:.1f} % ({score.students} students)"
-    return f"{score.value:.1f} % (1 student)"
+    return figure.update_layout(barmode="overlay", bargap=0, legend_traceorder="normal")
 
 
 def _top(score: Score, line: float | None, room: float) -> float:
     """Return where the words above a bar begin: over its whisker, and over a line that would run through them."""
-    top = score.value + (score.spread if score.students > 1 else 0.0)
+    top = score.value + score.whisker
     return line if line is not None and top - room / 8 < line < top + room else top
 
 
@@ -180,54 +186,24 @@ def _words(score: Score, is_wordy: bool, says_students: bool) -> str:
     return f"<b>{score.value:.1f}</b>{spread}" + (f"<br>n = {score.students}" if says_students else "")
 
 
-def _line(
-    figure: go.Figure, name: str, value: float, dash: str, colour: str, *, at: int | None = None, groups: int = 1
-) -> None:
-    x = [at - 0.47, at + 0.47] if at is not None else [-0.5, groups - 0.5]
-    is_first = all(trace.name != name for trace in figure.data)
-    figure.add_scatter(
-        name=name,
-        legendgroup=name,
-        showlegend=is_first,
-        x=x,
-        y=[value, value],
-        mode="lines",
-        line={"color": colour, "width": 2.5, "dash": dash},
-        hovertemplate=f"{name}: {value:.1f} %<extra></extra>",
-    )
-
-
 def accuracy_curves(curves: Sequence[Curve]) -> go.Figure:
     """Draw accuracy over epochs: a thin line a seed, and the mean of the seeds as a strong one."""
     figure = blank_figure("Epoch", "Accuracy (%)", height=380)
     for curve in curves:
-        colour = method_colour(curve.method)
-        if len(curve.seeds) > 1:
-            for seed, points in curve.seeds.items():
-                figure.add_scatter(
-                    name=f"{curve.label}, seed {seed}",
-                    legendgroup=curve.label,
-                    showlegend=False,
-                    mode="lines",
-                    x=[epoch for epoch, _ in points],
-                    y=[value for _, value in points],
-                    opacity=0.45,
-                    line={"color": colour, "width": 1},
-                    hovertemplate=f"{curve.label}, seed {seed}, epoch %{{x}}: %{{y:.1f}} %<extra></extra>",
-                )
-        mean = mean_curve(curve.seeds)
-        figure.add_scatter(
-            name=curve.label,
-            legendgroup=curve.label,
-            mode="lines+markers",
-            x=[epoch for epoch, _ in mean],
-            y=[value for _, value in mean],
-            line={"color": colour, "width": 3},
-            marker={"size": 5},
-            hovertemplate=f"{curve.label}, epoch %{{x}}: %{{y:.1f}} %<extra></extra>",
-        )
-    figure.update_yaxes(rangemode="tozero")
-    return figure
+        colour, look = method_colour(curve.method), {"legendgroup": curve.label}
+        lines = [(f"{curve.label}, seed {seed}", points) for seed, points in curve.seeds.items()]
+        for name, points in lines if len(lines) > 1 else ():
+            hover = f"{name}, epoch %{{x}}: %{{y:.1f}} %"
+            thin = look | {"width": 1, "opacity": 0.45, "showlegend": False}
+            add_line(figure, name, *_columns(points), colour, hover=hover, **thin)
+        hover = f"{curve.label}, epoch %{{x}}: %{{y:.1f}} %"
+        strong = look | {"width": 3, "mode": "lines+markers", "marker": {"size": 5}}
+        add_line(figure, curve.label, *_columns(mean_curve(curve.seeds)), colour, hover=hover, **strong)
+    return figure.update_yaxes(rangemode="tozero")
+
+
+def _columns(points: Sequence[tuple[int, float]]) -> tuple[list[int], list[float]]:
+    return [epoch for epoch, _ in points], [value for _, value in points]
 
 
 def mean_curve(seeds: Mapping[int, Sequence[tuple[int, float]]]) -> list[tuple[int, float]]:
@@ -257,7 +233,7 @@ def class_differences(
     order = np.argsort(gaps, kind="stable")[::-1]
     if len(order) > MOST_CLASSES:
         order = np.concatenate([order[: MOST_CLASSES // 2], order[-(MOST_CLASSES // 2) :]])
-    figure = blank_figure(f"Points of {names[0]} above {names[1]}", "", height=_ROW * len(order) + 110)
+    figure = blank_figure(f"Points of {names[0]} above {names[1]}", "", height=26 * len(order) + 110)
     figure.add_bar(
         orientation="h",
         x=gaps[order],
@@ -270,15 +246,9 @@ def class_differences(
         hovertext=[f"{class_names[at]}: {names[0]} {first[at]:.1f} %, {names[1]} {second[at]:.1f} %" for at in order],
         hoverinfo="text",
     )
-    figure.update_yaxes(
-        tickvals=list(range(len(order))),
-        ticktext=[class_names[at] for at in order],
-        autorange="reversed",
-        showgrid=False,
-    )
+    name_rows(figure, [class_names[at] for at in order])
     reach = 1.2 * max(1.0, float(np.abs(gaps).max(initial=0.0)))
-    figure.update_xaxes(range=[-reach, reach], zeroline=True, zerolinecolor=NEUTRAL)
-    return figure
+    return figure.update_xaxes(range=[-reach, reach], zeroline=True, zerolinecolor=NEUTRAL)
 
 
 def cost_scatter(points: Sequence[CostPoint], cost: str) -> go.Figure:
@@ -290,37 +260,69 @@ def cost_scatter(points: Sequence[CostPoint], cost: str) -> go.Figure:
     """
     figure = blank_figure(cost, "Accuracy (%)", height=400)
     bar = {"title": {"text": "Cosine similarity", "side": "right"}, "thickness": 12, "len": 0.9}
+    known = [point for point in points if point.cosine is not None]
     scale = {"colorscale": "Viridis", "reversescale": True, "showscale": True, "colorbar": bar}
-    for group, colours in ((_measured(points, True), scale), (_measured(points, False), {"color": NEUTRAL})):
+    scale["color"] = [point.cosine for point in known]
+    for group, colours in ((known, scale), ([point for point in points if point.cosine is None], {"color": NEUTRAL})):
         if not group:
             continue
-        if colours is scale:
-            colours = scale | {"color": [point.cosine for point in group]}
+        alike = ["not measured" if point.cosine is None else f"{point.cosine:.3f}" for point in group]
         figure.add_scatter(
             x=[point.cost for point in group],
             y=[point.score.value for point in group],
             mode="markers+text",
-            text=[f"{point.score.label}, IPC {point.score.ipc:,}" for point in group],
+            text=[point.score.title for point in group],
             textposition="top center",
             cliponaxis=False,
             showlegend=False,
-            error_y={"array": [point.score.spread for point in group], "color": NEUTRAL, "thickness": 1.5, "width": 4},
+            error_y={"array": [point.score.spread for point in group], **_WHISKERS},
             marker={"size": 15, "line": {"width": 2.5, "color": [method_colour(p.score.method) for p in group]}}
             | colours,
-            hovertext=[_point_words(point, cost) for point in group],
+            hovertext=[
+                f"{p.score.title}: {p.score.words}<br>{cost}: {p.cost:,.0f}<br>Cosine similarity: {words}"
+                for p, words in zip(group, alike, strict=True)
+            ],
             hoverinfo="text",
         )
     most = max((point.cost for point in points), default=1.0) or 1.0
     figure.update_xaxes(range=[-0.08 * most, 1.12 * most])
-    figure.update_layout(margin_t=40)
-    return figure
+    return figure.update_layout(margin_t=40)
 
 
-def _measured(points: Iterable[CostPoint], with_cosine: bool) -> list[CostPoint]:
-    return [point for point in points if (point.cosine is not None) == with_cosine]
+def against_published(rows: Sequence[tuple[Score, Sequence[PublishedMark]]]) -> go.Figure:
+    """Draw each measured accuracy and the published ones for the same cell in a row of their own.
 
-
-def _point_words(point: CostPoint, cost: str) -> str:
-    alike = "not measured" if point.cosine is None else f"{point.cosine:.3f}"
-    words = f"{point.score.label}, IPC {point.score.ipc:,}: {told(point.score)}"
-    return f"{words}<br>{cost}: {point.cost:,.0f}<br>Cosine similarity: {alike}"
+    Args:
+        rows: a measured score, and what papers print for its dataset, IPC and student.
+    """
+    figure = blank_figure("Accuracy (%)", "", height=44 * len(rows) + 110)
+    values = [[score.value, *(mark.value for mark in marks)] for score, marks in rows]
+    add_spans(figure, [(min(row), max(row), place) for place, row in enumerate(values)], width=1.5, dash="dot")
+    for name, symbol in (("Measured here", "circle"), ("Published", "diamond-open")):
+        look = {"size": 12, "symbol": symbol, "color": NEUTRAL, "line": {"width": 2.5 * (symbol != "circle")}}
+        figure.add_scatter(name=name, x=[None], y=[None], mode="markers", marker=look)  # the legend's, of no method
+    measured = [(at, score, score.value, score.spread, "") for at, (score, _) in enumerate(rows)]
+    printed = [
+        (at, s, mark.value, mark.spread or 0.0, mark.source) for at, (s, marks) in enumerate(rows) for mark in marks
+    ]
+    for marks, look, thickness in (
+        (measured, {}, 1.5),
+        (printed, {"symbol": "diamond-open", "line": {"width": 2.5}}, 1),
+    ):
+        figure.add_scatter(
+            showlegend=False,
+            x=[value for _, _, value, _, _ in marks],
+            y=[place for place, *_ in marks],
+            mode="markers",
+            error_x={"array": [spread for _, _, _, spread, _ in marks], **_WHISKERS, "thickness": thickness},
+            marker={"size": 14, "color": [method_colour(score.method) for _, score, *_ in marks], **look},
+            hovertext=[
+                f"{score.label}, published: {value:.1f} %<br>{source}"
+                if source
+                else f"{score.label}, measured: {score.words}"
+                for _, score, value, _, source in marks
+            ],
+            hoverinfo="text",
+        )
+    name_rows(figure, [score.title for score, _ in rows])
+    return figure.update_xaxes(rangemode="tozero")

@@ -1,30 +1,14 @@
-"""Figures about the data and the teacher: patches by their probability, training curves, images per class.
-
-In the style of :mod:`delt_engine.plots.recovery`: readable in a light and in a dark theme.
-"""
+"""Figures about the data: patches by the teacher's probability, and images per class."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from delt_engine.errors import ShapeError
-from delt_engine.plots.recovery import (
-    LINE,
-    METHOD_COLOURS,
-    NEUTRAL,
-    apply_style,
-    blank_figure,
-    newest_epochs,
-    round_colour,
-)
-
-TRAIN_COLOUR, TEST_COLOUR = NEUTRAL, LINE
-"""Of accuracies on train and test images; no method's colours."""
+from delt_engine.plots.style import LINE, METHOD_COLOURS, NEUTRAL, blank_figure, round_colour, two_panels
 
 _MOST_DOTS = 4000
 """Patches drawn as dots; of larger classes every n-th is."""
@@ -62,8 +46,7 @@ def patch_figure(
     probabilities = np.asarray(probabilities, np.float64)
     if len(probabilities) > 1 and (np.diff(probabilities) < 0).any():
         raise ShapeError("probabilities: not ascending, but the position of a patch must be its rank.")
-    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.62, 0.38], vertical_spacing=0.04)
-    apply_style(figure, height=360)
+    figure = two_panels("Teacher's probability of the true class", "Patches", "", height=360, spacing=0.04)
     counts, edges = np.histogram(probabilities, bins=bins, range=(0.0, 1.0))
     figure.add_bar(
         name="Patches",
@@ -81,26 +64,19 @@ def patch_figure(
         col=1,
     )
     figure.add_trace(_dots(probabilities, start_rounds, num_rounds, iterations or {}, pinned, dropped), row=2, col=1)
-    _shade_outside(figure, window)
+    low, high = window
+    for left, right in ((-0.01, low), (high, 1.01)):
+        if (left, right) not in ((-0.01, 0.0), (1.0, 1.01)):
+            box = {"x0": left, "x1": right, "y0": 0, "y1": 1, "xref": "x", "yref": "paper", "layer": "above"}
+            figure.add_shape(type="rect", fillcolor="rgba(133, 133, 133, 0.25)", line={"width": 0}, **box)
     if len(probabilities):
         median = float(np.median(probabilities))
         figure.add_vline(x=median, line={"color": NEUTRAL, "dash": "dash", "width": 1.5}, row=1, col=1)
-        figure.add_annotation(
-            text=f"median {median:.3f}",
-            x=median,
-            y=1.1,
-            yref="y domain",
-            showarrow=False,
-            xanchor="right" if median > 0.5 else "left",
-            font={"size": 11},
-            row=1,
-            col=1,
-        )
+        place = {"x": median, "y": 1.1, "yref": "y domain", "xanchor": "right" if median > 0.5 else "left"}
+        figure.add_annotation(text=f"median {median:.3f}", showarrow=False, font={"size": 11}, **place, row=1, col=1)
     figure.update_xaxes(range=[-0.01, 1.01])
-    figure.update_xaxes(title_text="Teacher's probability of the true class", row=2, col=1)
-    figure.update_yaxes(title_text="Patches", row=1, col=1)
     figure.update_yaxes(visible=False, range=[-0.15, 1.15], row=2, col=1)
-    figure.update_layout(
+    return figure.update_layout(
         bargap=0,
         dragmode="select",
         selectdirection="h",
@@ -108,7 +84,6 @@ def patch_figure(
         showlegend=False,
         modebar={"orientation": "h", "remove": ["zoom", "pan", "zoomin", "zoomout", "autoscale", "resetscale"]},
     )
-    return figure
 
 
 def _dots(
@@ -151,69 +126,6 @@ def _dots(
     )
 
 
-def _shade_outside(figure: go.Figure, window: tuple[float, float]) -> None:
-    """Shade what lies outside the band."""
-    low, high = window
-    for left, right in ((-0.01, low), (high, 1.01)):
-        if (left, right) not in ((-0.01, 0.0), (1.0, 1.01)):
-            figure.add_shape(
-                type="rect",
-                x0=left,
-                x1=right,
-                y0=0,
-                y1=1,
-                xref="x",
-                yref="paper",
-                layer="above",
-                fillcolor="rgba(133, 133, 133, 0.25)",
-                line={"width": 0},
-            )
-
-
-def training_curves(epochs: Sequence[Mapping[str, Any]], total: int) -> go.Figure:
-    """Draw a teacher's loss and its accuracy on train and test images over the epochs.
-
-    Args:
-        epochs: events of kind ``epoch`` of a run that trains a teacher; of one told twice the newer counts.
-        total: how many epochs it is to have.
-
-    Returns:
-        The loss on the left, accuracies in percent on the right; empty axes that say so before the first epoch.
-    """
-    figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.2)
-    apply_style(figure, height=280)
-    epochs = newest_epochs(epochs)
-    numbers = [event["epoch"] for event in epochs]
-    tests = [(event["epoch"], event["test_accuracy"]) for event in epochs if event.get("test_accuracy") is not None]
-    lines = [
-        ("Loss, train", numbers, [event["loss"] for event in epochs], NEUTRAL, "solid", 1, ""),
-        ("Train", numbers, [event["train_accuracy"] for event in epochs], TRAIN_COLOUR, "dash", 2, " %"),
-        ("Test", [at for at, _ in tests], [value for _, value in tests], TEST_COLOUR, "solid", 2, " %"),
-    ]
-    for name, x, y, colour, dash, col, unit in lines:
-        figure.add_scatter(
-            name=name,
-            x=x,
-            y=y,
-            mode="lines+markers",
-            line={"color": colour, "width": 2, "dash": dash},
-            marker={"size": 5},
-            showlegend=col == 2,
-            row=1,
-            col=col,
-            hovertemplate=f"{name} %{{y:.4g}}{unit} after epoch %{{x}}<extra></extra>",
-        )
-    figure.update_xaxes(title_text="Epoch", range=[0, max(1, total) + 0.3], tickformat="d")
-    figure.update_yaxes(title_text="Loss", rangemode="tozero", row=1, col=1)
-    figure.update_yaxes(title_text="Accuracy, %", range=[0, 101], row=1, col=2)
-    figure.update_layout(legend={"x": 0.6, "xanchor": "left"})
-    if not numbers:
-        figure.add_annotation(
-            text="No epoch is finished yet", x=0.2, y=0.5, xref="paper", yref="paper", showarrow=False
-        )
-    return figure
-
-
 def class_counts(names: Sequence[str], train: Sequence[int], test: Sequence[int]) -> go.Figure:
     """Draw how many train and test images each class has, side by side.
 
@@ -223,14 +135,9 @@ def class_counts(names: Sequence[str], train: Sequence[int], test: Sequence[int]
     if not len(names) == len(train) == len(test):
         raise ShapeError(f"counts: {len(train)} and {len(test)} given, but there are {len(names)} classes.")
     figure = blank_figure("", "Images", height=240)
-    for title, counts, colour in (("Train", train, TRAIN_COLOUR), ("Test", test, TEST_COLOUR)):
-        figure.add_bar(
-            name=title,
-            x=list(names),
-            y=list(counts),
-            marker={"color": colour, "line": {"width": 0}},
-            hovertemplate=f"%{{x}}: %{{y:,}} {title.lower()} images<extra></extra>",
-        )
+    for title, counts, colour in (("Train", train, NEUTRAL), ("Test", test, LINE)):
+        hover = f"%{{x}}: %{{y:,}} {title.lower()} images<extra></extra>"
+        look = {"color": colour, "line": {"width": 0}}
+        figure.add_bar(name=title, x=list(names), y=list(counts), marker=look, hovertemplate=hover)
     figure.update_layout(barmode="group", showlegend=True)
-    figure.update_xaxes(type="category", showticklabels=len(names) <= 40)
-    return figure
+    return figure.update_xaxes(type="category", showticklabels=len(names) <= 40)

@@ -1,22 +1,25 @@
-"""Figures of how alike the images of a class are: by class, by image, and the early against the late group.
+"""Figures of how alike the images of a class are: by class, by image, and the early against the late half.
 
 A similarity is the cosine of an image's features and those of its class's centroid, so 1 is identical and lower is
-more diverse.
+more diverse; in the early-and-late lab the mean cosine of pairs.
 
 Source: DELT Fig. 2, left (classes sorted by similarity); the other forms are ours.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
 
 from delt_engine.analysis.diversity_store import DiversityResult
-from delt_engine.plots.accuracy import method_colour
-from delt_engine.plots.recovery import NEUTRAL, blank_figure, round_colour
+from delt_engine.errors import ShapeError
+from delt_engine.plots.style import ROUND_SCALE, add_line, add_spans, blank_figure, method_colour
+
+EARLY_COLOUR, LATE_COLOUR = ROUND_SCALE[0], ROUND_SCALE[-1]
+"""The halves have the colours of the first and the last round."""
 
 _DASHES = {"real": "dash", "random": "dot"}
 """Of real images."""
@@ -24,7 +27,6 @@ _MARKED = 40
 """Classes up to which each is a mark on its curve."""
 _MOST_POINTS = 400
 """Points drawn beside a box; of more images, evenly chosen ones."""
-_ROW = 58
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,27 +57,26 @@ def class_curves(sets: Sequence[Shown], space: str) -> go.Figure:
     """
     figure = blank_figure("Class, each set sorted by itself", f"Cosine similarity<br>{space}", height=380)
     for one in sets:
-        curve, colour = one.result.sorted_curve(), method_colour(one.result.method)
+        curve, method = one.result.sorted_curve(), one.result.method
         figure.add_scatter(
             name=one.label,
             x=list(range(1, len(curve) + 1)),
             y=[value for _, value in curve],
             mode="lines+markers" if len(curve) <= _MARKED else "lines",
             marker={"size": 7},
-            line={"color": colour, "width": 2.5, "dash": _DASHES.get(one.result.method, "solid")},
+            line={"color": method_colour(method), "width": 2.5, "dash": _DASHES.get(method, "solid")},
             hovertext=[f"{one.label}, {name}: {value:.3f}" for name, value in curve],
             hoverinfo="text",
         )
     most = max((len(one.result.classes) for one in sets), default=1)
-    figure.update_xaxes(range=[0.5, most + 0.5], tickformat="d", **({"dtick": 1} if most <= 20 else {}))
-    return figure
+    return figure.update_xaxes(range=[0.5, most + 0.5], tickformat="d", **({"dtick": 1} if most <= 20 else {}))
 
 
 def distribution(sets: Sequence[Shown], space: str) -> go.Figure:
     """Draw the similarities of single images as a box a set, with the images as points beside it."""
-    figure = blank_figure(f"Cosine similarity to the class centroid, {space}", "", height=_height(len(sets)))
+    figure = blank_figure(f"Cosine similarity to the class centroid, {space}", "", height=58 * len(sets) + 120)
     for one in sets:
-        values = np.sort(one.result.values()).astype(np.float64)
+        values, colour = np.sort(one.result.values()).astype(np.float64), method_colour(one.result.method)
         figure.add_box(
             name=one.label,
             x=values,
@@ -83,7 +84,7 @@ def distribution(sets: Sequence[Shown], space: str) -> go.Figure:
             boxpoints=False,
             showlegend=False,
             boxmean=True,
-            line={"color": method_colour(one.result.method), "width": 2},
+            line={"color": colour, "width": 2},
             width=0.42,
             hoverinfo="x",
         )
@@ -93,46 +94,78 @@ def distribution(sets: Sequence[Shown], space: str) -> go.Figure:
             y=[one.label] * len(shown),
             mode="markers",
             showlegend=False,
-            marker={"size": 5, "color": method_colour(one.result.method), "opacity": 0.45, "symbol": "line-ns-open"},
+            marker={"size": 5, "color": colour, "opacity": 0.45, "symbol": "line-ns-open"},
             hovertemplate=f"{one.label}: %{{x:.3f}}<extra></extra>",
         )
-    figure.update_yaxes(autorange="reversed", showgrid=False)
-    return figure
+    return figure.update_yaxes(autorange="reversed", showgrid=False)
 
 
 def early_and_late(sets: Sequence[Shown], space: str) -> go.Figure:
     """Draw the similarity within the early and within the late half of a class, of each set that has rounds."""
-    grouped = [(one, *one.result.early_late) for one in sets if one.result.early_late]
-    figure = blank_figure(f"Cosine similarity to the half's own centroid, {space}", "", height=_height(len(grouped)))
-    for one, *ends in grouped:
-        figure.add_scatter(
-            x=ends,
-            y=[one.label] * 2,
-            mode="lines",
-            showlegend=False,
-            hoverinfo="skip",
-            line={"color": NEUTRAL, "width": 2},
-        )
-    for at, (half, colour) in enumerate((("Early", round_colour(1, 2)), ("Late", round_colour(2, 2)))):
-        words = [one.late_words if at else one.early_words for one, *_ in grouped]
+    shown = [one for one in sets if one.result.early_late]
+    figure = blank_figure(f"Cosine similarity to the half's own centroid, {space}", "", height=58 * len(shown) + 120)
+    add_spans(figure, [(*one.result.early_late, one.label) for one in shown])
+    for at, (half, colour) in enumerate((("Early", EARLY_COLOUR), ("Late", LATE_COLOUR))):
+        words = [one.late_words if at else one.early_words for one in shown]
+        values = [one.result.early_late[at] for one in shown]
         figure.add_scatter(
             name=f"{half} half",
-            x=[ends[at] for _, *ends in grouped],
-            y=[one.label for one, *_ in grouped],
+            x=values,
+            y=[one.label for one in shown],
             mode="markers+text",
             marker={"size": 14, "color": colour},
             text=words,
             cliponaxis=False,
             textposition="bottom center" if at else "top center",
             hovertext=[
-                f"{one.label}, {half.lower()} half, {word}: {ends[at]:.3f}"
-                for (one, *ends), word in zip(grouped, words, strict=True)
+                f"{one.label}, {half.lower()} half, {word}: {value:.3f}"
+                for one, word, value in zip(shown, words, values, strict=True)
             ],
             hoverinfo="text",
         )
-    figure.update_yaxes(autorange="reversed", showgrid=False)
-    return figure
+    return figure.update_yaxes(autorange="reversed", showgrid=False)
 
 
-def _height(rows: int) -> int:
-    return _ROW * rows + 120
+def likeness_curves(iterations: Sequence[int], early: Sequence[float], late: Sequence[float]) -> go.Figure:
+    """Draw how alike both halves of a class are along the run.
+
+    Args:
+        iterations: completed at each point; 0 is the real patches.
+        early: mean cosine of the pairs of the early half.
+        late: of the late half.
+
+    Raises:
+        ShapeError: not as many values as iterations.
+    """
+    if not len(iterations) == len(early) == len(late):
+        raise ShapeError(f"likeness: {len(early)} and {len(late)} values given for {len(iterations)} iterations.")
+    figure = blank_figure("Completed iterations", "Mean cosine in the half", height=280)
+    for name, values, colour, dash in (
+        ("Early half", early, EARLY_COLOUR, "solid"),
+        ("Late half", late, LATE_COLOUR, "dash"),
+    ):
+        look = {"dash": dash, "mode": "lines+markers", "marker": {"size": 6}}
+        add_line(figure, name, iterations, values, colour, hover=f"{name} %{{y:.3f}} after %{{x}} iterations", **look)
+    return figure.update_layout(showlegend=True)
+
+
+def likeness_pairs(classes: Mapping[str, tuple[float, float]]) -> go.Figure:
+    """Draw early and late half of every class as two dots on a line, the largest gap towards early on top.
+
+    Args:
+        classes: mean cosine of the early and of the late half, by class name.
+    """
+    names = sorted(classes, key=lambda name: classes[name][0] - classes[name][1])
+    figure = blank_figure("Mean cosine in the half", "", height=max(160, 26 * len(names) + 90))
+    add_spans(figure, [(*classes[name], name) for name in names])
+    dots = (("Early half", EARLY_COLOUR, "circle"), ("Late half", LATE_COLOUR, "diamond"))
+    for at, (title, colour, symbol) in enumerate(dots):
+        figure.add_scatter(
+            name=title,
+            x=[classes[name][at] for name in names],
+            y=names,
+            mode="markers",
+            marker={"color": colour, "symbol": symbol, "size": 11},
+            hovertemplate=f"%{{y}}, {title.lower()}: %{{x:.3f}}<extra></extra>",
+        )
+    return figure.update_layout(showlegend=True)

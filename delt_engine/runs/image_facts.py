@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from delt_engine.analysis.similarity import halves
 from delt_engine.errors import RunError
 from delt_engine.patches.selection import SelectedImage, read_selection
 from delt_engine.runs.predictions import last_probabilities
@@ -114,10 +115,14 @@ def ordered(facts: Sequence[ImageFacts], sort: str, *, descending: bool = False)
 
 
 def early_and_late(facts: Sequence[ImageFacts]) -> tuple[list[ImageFacts], list[ImageFacts]]:
-    """Split the images of a class by joining; of an odd number the early half takes the middle one."""
-    by_joining = sorted(facts, key=lambda entry: entry.index)
-    middle = (len(by_joining) + 1) // 2
-    return by_joining[:middle], by_joining[middle:]
+    """Split the images of a class by joining, as :func:`delt_engine.analysis.similarity.halves` does for all figures.
+
+    Args:
+        facts: of all images of the class, in any order.
+    """
+    by_joining = sorted(facts, key=lambda entry: (entry.start_round, entry.index))
+    early, late = halves(len(by_joining))
+    return by_joining[: early.stop], by_joining[late.start :]
 
 
 def matching(

@@ -67,8 +67,8 @@ def save_parent(run: Run, parent_id: str) -> None:
 def parent_of(run: Run) -> Run | None:
     """Return the run this one was made from, None when there is none or it is gone."""
     try:
-        return Run.open(str(json.loads((run.path / _FILE).read_text(encoding="utf-8"))["parent"]))
-    except (OSError, ValueError, TypeError, KeyError, RunError):
+        return Run.open(str(files.read_json(run.path / _FILE)["parent"]))
+    except (TypeError, KeyError, RunError):
         return None
 
 

@@ -8,15 +8,8 @@ from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
-from delt_engine.config import (
-    EvaluateConfig,
-    Experiment,
-    RankConfig,
-    RecoverConfig,
-    RelabelConfig,
-    SelectConfig,
-    SqueezeConfig,
-)
+from delt_engine.config import Experiment, SqueezeConfig
+from delt_engine.config.command_line import STAGE_RECORDS, TEACHER_SETTINGS
 from delt_engine.data.catalogue import dataset_names
 from delt_engine.models.card import teacher_files
 from delt_engine.paths import runs_dir
@@ -60,16 +53,10 @@ def relevant_settings(experiment: Experiment, kind: Kind) -> Experiment:
     """
     images = {"rank", "select", "recover"}
     used = {"recover": images, "squeeze": {"squeeze"}, "rank": {"rank"}, "evaluate": {*images, "evaluate"}}[kind]
-    squeeze = experiment.squeeze
-    plain = {
-        "squeeze": SqueezeConfig(network=squeeze.network, width=squeeze.width, stem=squeeze.stem),
-        "rank": RankConfig(),
-        "select": SelectConfig(),
-        "recover": RecoverConfig(),
-        "relabel": RelabelConfig(),
-        "evaluate": EvaluateConfig(),
-    }
-    return experiment.replace(**{stage: settings for stage, settings in plain.items() if stage not in used})
+    unused = {stage: record() for stage, record in STAGE_RECORDS.items() if stage not in {"experiment", *used}}
+    if "squeeze" in unused:
+        unused["squeeze"] = SqueezeConfig(**experiment.squeeze.model_dump(include=set(TEACHER_SETTINGS)))
+    return experiment.replace(**unused)
 
 
 def new_run_path(experiment: Experiment, kind: Kind = "recover") -> Path:

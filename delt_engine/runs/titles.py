@@ -43,10 +43,10 @@ def read_title(run: Run) -> RunTitle:
 
 @lru_cache(maxsize=2048)
 def _read_once(path: Path, _changed_ns: int) -> RunTitle:
+    found = files.read_json(path)
     try:
-        found = json.loads(path.read_bytes())
         return RunTitle(str(found.get("title", "")), tuple(map(str, found.get("tags", ()))), str(found.get("note", "")))
-    except (OSError, ValueError, AttributeError, TypeError):
+    except (AttributeError, TypeError):
         return RunTitle()
 
 

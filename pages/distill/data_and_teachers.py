@@ -9,6 +9,7 @@ from delt_engine.errors import CheckpointError
 from delt_engine.jobs.tasks import Task
 from delt_engine.runs.store import Run
 from pages.shared import cached, errors, live, nav
+from pages.shared.controls import button
 from pages.shared.session import session
 from pages.shared.teachers import card as teacher_card
 from pages.shared.teachers import checkpoint, dataset_choice, dataset_view, training
@@ -35,14 +36,8 @@ def data_side(data: Dataset) -> None:
         st.subheader(plain(data.spec.title), width="content")
         st.space("stretch")
         if data.root:
-            st.button(
-                "Read again",
-                icon=":material/refresh:",
-                key="data/again",
-                on_click=dataset_choice.read,
-                args=(draft.dataset,),
-                help="After files were added or changed.",
-            )
+            changed = "After files were added or changed."
+            button("Read again", "refresh", "data/again", dataset_choice.read, draft.dataset, help=changed)
     dataset_view.numbers(data)
     dataset_view.samples(draft.dataset, draft.image_size, data)
     dataset_view.per_class(data)

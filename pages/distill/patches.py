@@ -8,9 +8,9 @@ from delt_engine.data.dataset import Dataset
 from delt_engine.errors import CheckpointError
 from delt_engine.models.card import TeacherCard
 from delt_engine.patches.ranking import Ranking
-from delt_engine.patches.selection import select
-from pages.shared import address, cached, controls, errors, nav
-from pages.shared.patches import band, mosaics, page, picks, rows, table
+from pages.shared import cached, controls, errors, nav
+from pages.shared.controls import button
+from pages.shared.patches import band, page, picks, rows
 from pages.shared.patches import ranking as patch_ranking
 from pages.shared.recover import form
 from pages.shared.session import forget, session
@@ -22,13 +22,8 @@ SELECT = ("criterion", "order", "mosaic")
 
 def choose_class(data: Dataset) -> int:
     """Draw the choice of a class and return its number."""
-    names = list(data.spec.class_names)
-    address.restore("cls", "patches/class", address.member(names))
-    if st.session_state.get("patches/class") not in names:
-        st.session_state["patches/class"] = names[0]
-    chosen = st.selectbox("Class", names, key="patches/class", on_change=band.forget_drag)
-    address.publish("cls", "patches/class", chosen)
-    return names.index(chosen)
+    names, look = list(data.spec.class_names), {"always": True, "on_change": band.forget_drag}
+    return names.index(controls.kept_choice("cls", "Class", names, "patches/class", **look))
 
 
 def controls_row() -> tuple[Dataset, int]:
@@ -57,21 +52,17 @@ def chosen_side(view: rows.View) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader("Chosen, in the order of joining", width="content")
         st.space("stretch")
-        if st.button("Recover from these", type="primary", icon=":material/arrow_forward:", key="patches/use"):
+        if button("Recover from these", "arrow_forward", "patches/use", type="primary"):
             forget("recover/")
             nav.go("distill/recover")
     rows.chosen_grid(view)
     st.subheader("One image from 1 x 1 to 5 x 5 patches")
-    mosaics.mosaics_grid(view)
+    rows.mosaics_grid(view)
 
 
 def ranked(ranking: Ranking, data: Dataset, class_index: int, card: TeacherCard) -> None:
     """Draw everything about the class of a ranking."""
-    experiment, config = session().draft, picks.settings(ranking)
-    chosen = select(
-        ranking, data.train.names, experiment.recover.schedule, config, seed=experiment.seed, classes=[class_index]
-    )
-    view = rows.View(ranking, data, experiment, config, class_index, chosen)
+    view = rows.View(ranking, data, session().draft, picks.settings(ranking), class_index)
     left, right = st.columns(2, gap="large")
     with left:
         band.figure(view)
@@ -81,7 +72,7 @@ def ranked(ranking: Ranking, data: Dataset, class_index: int, card: TeacherCard)
     st.subheader("Hardest, medium, easiest, random")
     rows.extremes_grid(view)
     page.draw(view)
-    table.draw(ranking, data, experiment, class_index, chosen, config)
+    page.draw_files(view)
 
 
 def show() -> None:

@@ -10,7 +10,8 @@ from delt_engine.jobs import start as jobs
 from delt_engine.runs.lineage import parent_of, save_parent
 from delt_engine.runs.store import Run
 from pages.shared import errors, live, nav
-from pages.shared.recover import changes, compare, form, planner
+from pages.shared.controls import button
+from pages.shared.recover import form, planner, rerun
 from pages.shared.runs import view
 from pages.shared.session import session
 from pages.shared.wording import plain
@@ -39,7 +40,7 @@ def leave() -> None:
 def repeat(run: Run) -> None:
     """Plan another run from this one's settings; both will stand side by side."""
     leave()
-    changes.take(run)
+    rerun.take(run)
 
 
 def watch(run: Run) -> None:
@@ -47,16 +48,10 @@ def watch(run: Run) -> None:
     session().watched = run.id
     st.query_params["run"] = run.id
     with st.container(horizontal=True):
-        st.button("Plan another run", icon=":material/arrow_back:", key="recover/back", on_click=leave)
+        button("Plan another run", "arrow_back", "recover/back", leave)
         if not run.unreadable:
-            st.button(
-                "Rerun with changes",
-                icon=":material/tune:",
-                key="recover/reuse",
-                on_click=repeat,
-                args=(run,),
-                help="Opens the form with this run's settings; it stays as it is.",
-            )
+            stays = "Opens the form with this run's settings; it stays as it is."
+            button("Rerun with changes", "tune", "recover/reuse", repeat, run, help=stays)
     if run.unreadable:
         errors.show(run.unreadable)
         return
@@ -64,7 +59,7 @@ def watch(run: Run) -> None:
     if parent is not None and parent.unreadable:
         parent = None
     if parent is not None:
-        compare.draw_changes(run, parent)
+        rerun.draw_changes(run, parent)
 
     def is_active() -> bool:
         return run.is_active or (parent is not None and parent.is_active)
@@ -83,13 +78,12 @@ def plan() -> None:
         form.draw_main()
         form.draw_more()
     with top:  # says what the form has changed, so it is drawn after it
-        changes.draw()
+        rerun.draw_planned()
     experiment = session().draft
     with right:
         lacking = form.missing(experiment)
-        is_started = st.button(
-            "Start this run", type="primary", icon=":material/play_arrow:", key="recover/start", disabled=bool(lacking)
-        )
+        look = {"type": "primary", "disabled": bool(lacking)}
+        is_started = button("Start this run", "play_arrow", "recover/start", **look)
         if lacking:
             st.info(plain(lacking), icon=":material/info:")
             nav.link("distill/data_and_teachers", "Go to Data and teachers")
@@ -103,7 +97,7 @@ def plan() -> None:
 
 def start(experiment: Experiment) -> None:
     """Start the planned run and watch it."""
-    repeated = changes.parent()
+    repeated = rerun.parent()
     run = jobs.start(experiment)
     if repeated is not None:
         save_parent(run, repeated.id)

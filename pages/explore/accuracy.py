@@ -6,8 +6,7 @@ import streamlit as st
 
 from delt_engine.jobs.evaluations import Evaluation, evaluations
 from pages.shared import cached, errors, nav
-from pages.shared.accuracy import choices, data, figures, form, live, scores, table
-from pages.shared.accuracy import compare as accuracy_compare
+from pages.shared.accuracy import choices, data, figures, form, live
 from pages.shared.papers import published
 
 
@@ -19,8 +18,8 @@ def compare(found: list[Evaluation]) -> str:
         st.badge(words, icon=":material/content_cut:", color="orange")
     figures.draw(view)
     published.draw(view)
-    table.draw(view)
-    scores.draw(view, found)
+    figures.draw_table(view)
+    figures.draw_scores(view, found)
     return view.setup.dataset
 
 
@@ -30,7 +29,7 @@ def start(dataset: str, *, is_open: bool) -> None:
     st.write("Students are trained from scratch on the chosen images and tested on the real test images.")
     config = form.draw(dataset)
     with st.expander("Compare methods: recover and train for several at once", expanded=is_open):
-        accuracy_compare.draw(config)
+        form.draw_comparison(config)
 
 
 st.title("Accuracy")
@@ -49,7 +48,7 @@ with errors.shown():
             "No students have been trained yet. Choose a finished run below, or compare all methods at once.",
             icon=":material/school:",
         )
-        if not form.images():
+        if not cached.recoveries(finished=True):
             st.caption("There is no finished run either: the real training set can be learned from, or start a run.")
             nav.link("distill/recover", "Plan a run")
     start(shown, is_open=not finished)

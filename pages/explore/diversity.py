@@ -8,22 +8,22 @@ import streamlit as st
 
 from delt_engine.analysis.diversity_store import ALONE
 from delt_engine.runs.store import Run
-from pages.shared import errors, nav
-from pages.shared.diversity import choices, data, embedding, measure, views
+from pages.shared import cached, errors, nav
+from pages.shared.diversity import data, embedding, views
 from pages.shared.diversity.data import SPACES
 from pages.shared.wording import plain
 
 
 def show(runs: Sequence[Run]) -> None:
     """Draw the comparison of the chosen runs."""
-    chosen, space = choices.choose(runs)
-    network = data.network_of(chosen, space)
+    chosen, space = data.choose(runs)
+    network = data.network_of(chosen[0], space)
     st.caption(f"Compared in {SPACES[space]}" + (f" Here: {plain(network)}." if network else ""))
     if chosen[0].experiment.recover.ipc < 2:
         st.info(ALONE, icon=":material/info:")
         return
     sets = data.gather(chosen, space)
-    measure.draw(sets)
+    views.draw_missing(sets)
     if sets.shown:
         views.draw(sets)
     elif not sets.refusal:
@@ -38,7 +38,7 @@ st.write(
     "class tells how alike they are: 1 is identical, lower is more diverse."
 )
 with errors.shown():
-    found = data.measurable_runs()
+    found = [run for run in cached.recoveries(examples_first=True, finished=True) if run.record().teacher]
     if found:
         show(found)
     else:

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from pages.shared import address, errors, nav
-from pages.shared.lab import cached, export, predict, tour
-from pages.shared.lab import views as lab_views
+from pages.shared import address, cached, controls, errors, nav
+from pages.shared.lab import export, predict, timeline, tour
 from pages.shared.lab.source import Scene, Source, scene, sources
 from pages.shared.lab.steps import lab_steps
 from pages.shared.wording import plain
@@ -16,39 +15,25 @@ from pages.shared.wording import plain
 
 def choose_source(found: Sequence[Source]) -> Source:
     """Draw the choice between recorded labs and runs."""
-    ids = [source.id for source in found]
-    address.restore("src", "lab/source", address.member(ids))
     titles = {source.id: source.title for source in found}
-    chosen = st.selectbox("Material", ids, key="lab/source", format_func=titles.get, disabled="src" in tour.locked())
-    address.publish("src", "lab/source", chosen if chosen != ids[0] else "")
-    return found[ids.index(chosen)]
+    chosen = controls.kept_choice("src", "Material", titles, "lab/source", disabled="src" in tour.locked())
+    return next(source for source in found if source.id == chosen)
 
 
 def choose_class(source: Source) -> str:
     """Draw the choice of a class."""
-    names = source.classes
-    address.restore("cls", "lab/class", address.member(names))
-    if st.session_state.get("lab/class") not in names:
-        st.session_state["lab/class"] = source.opens_with
-    chosen = st.selectbox("Class", names, key="lab/class", width=220, disabled="cls" in tour.locked())
-    address.publish("cls", "lab/class", chosen)
-    return chosen
+    look = {"default": source.opens_with, "always": True, "width": 220, "disabled": "cls" in tour.locked()}
+    return controls.kept_choice("cls", "Class", source.classes, "lab/class", **look)
 
 
 def choose_patch(source: Source, class_name: str) -> int:
     """Draw the choice of a patch where there are several, and return its number, from 1."""
-    patches = source.patches(class_name)
-    address.restore("patch", "lab/patch", tour.whole(1, patches))
-    if not 1 <= (st.session_state.get("lab/patch") or 0) <= patches:
-        st.session_state["lab/patch"] = 1
-    if patches == 1:
+    numbers = range(1, source.patches(class_name) + 1)
+    if len(numbers) == 1:
         address.publish("patch", "lab/patch", "")
         return 1
-    numbers = list(range(1, patches + 1))
-    label = "Patch" if source.lab else "Image"
-    chosen = st.selectbox(label, numbers, key="lab/patch", width=110, disabled="patch" in tour.locked())
-    address.publish("patch", "lab/patch", chosen)
-    return chosen
+    look = {"always": True, "width": 110, "disabled": "patch" in tour.locked()}
+    return controls.kept_choice("patch", "Patch" if source.lab else "Image", numbers, "lab/patch", **look)
 
 
 def inside(shown: Scene, found: Sequence[Source]) -> None:
@@ -61,7 +46,7 @@ def inside(shown: Scene, found: Sequence[Source]) -> None:
         st.info(f"Runs keep no single iterations, so these are from {plain(lab.title)}, class {plain(lab.classes[0])}.")
         shown = scene(lab, lab.classes[0], 1)
     subject = shown.subject
-    sheet = cached.sheet(shown.source.lab, subject.stages_sheet)
+    sheet = cached.lab_sheet(str(shown.source.lab.folder), subject.stages_sheet)
     lab_steps(subject.stages, shown.config.iterations, shown.class_name, sheet, shown.tile, key="lab/inside")
     st.caption(f"{plain(shown.origin)} Arrow keys move between the stages.")
 
@@ -91,7 +76,7 @@ def show(found: Sequence[Source]) -> None:
     if step == 5:
         inside(shown, found)
     else:
-        views = {1: lab_views.one_patch, 2: lab_views.twins, 3: lab_views.late, 4: predict.predict, 6: take_home}
+        views = {1: timeline.one_patch, 2: timeline.twins, 3: timeline.late, 4: predict.predict, 6: take_home}
         views[step](shown)
     tour.walk(step)
 

@@ -8,10 +8,9 @@ import streamlit as st
 
 from delt_engine.runs.store import Run
 from pages.shared import cached, errors, live, nav
-from pages.shared.gallery import choices, image_detail, settings
+from pages.shared.gallery import choices, image, settings
 from pages.shared.gallery import view as gallery_view
-from pages.shared.gallery.filter import choose_filter
-from pages.shared.gallery.parts import View
+from pages.shared.gallery.film import View
 from pages.shared.runs.actions import badge
 
 
@@ -23,13 +22,13 @@ def choose(runs: Sequence[Run]) -> View:
     with middle:
         shown = (main, *choices.choose_beside(runs, main))
     with right:
-        class_name = choices.choose_class(shown)
+        class_name = choices.choose_class(main)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         sort, descending = choices.choose_order()
-        arrangement = choices.choose_arrangement(shown)
+        arrangement = choices.choose_arrangement(len(shown))
         size = choices.choose_size()
         facts = cached.image_facts(main, main.class_names.index(class_name))
-        conditions = choose_filter(main.experiment.recover.schedule, facts)
+        conditions = choices.choose_filter(main.experiment.recover.schedule, facts)
     if conditions.number:
         st.caption(f"{len(conditions.of(facts))} of {len(facts)} images of this class fit the filter.")
     return View(shown, class_name, sort, descending, arrangement, size, conditions)
@@ -41,14 +40,14 @@ def show(runs: Sequence[Run]) -> None:
     unfinished = [run for run in view.runs if run.status != "finished"]
     for run in unfinished:
         badge(run)
-    position, image = gallery_view.draw(view)
+    position, opened = gallery_view.draw(view)
     if len(view.runs) > 1:
         settings.draw_differences(view.runs)
-    if image is None:
+    if opened is None:
         st.caption("Click an image to see its patch, all its rounds, the teacher's view of it and its settings.")
     else:
-        run = view.runs[image[0]]
-        image_detail.draw(run, view.class_of(run), image[1], position, image[0])
+        run = view.runs[opened[0]]
+        image.draw(run, view.class_of(run), opened[1], position, opened[0])
     watch([run for run in unfinished if run.is_active], view)
 
 
@@ -75,7 +74,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     st.space("stretch")
     settings.drop_image()
 with errors.shown():
-    found = choices.runs_with_images()
+    found = cached.recoveries()
     if found:
         show(found)
     else:

@@ -6,6 +6,7 @@ import streamlit as st
 
 from delt_engine.runs.store import Run
 from pages.shared import cached, live, nav
+from pages.shared.controls import button
 from pages.shared.runs import compare, row, tidy
 from pages.shared.runs import filter as runs_filter
 from pages.shared.wording import plural
@@ -13,30 +14,18 @@ from pages.shared.wording import plural
 PER_PAGE = 10
 
 
-def picked(runs: list[Run]) -> list[str]:
-    """Return the ids of the runs that are ticked."""
-    return [run.id for run in runs if st.session_state.get(f"runs/pick/{run.id}")]
-
-
 def pick_bar(runs: list[Run]) -> None:
     """Draw what can be done with the ticked runs together."""
-    ids = picked(runs)
+    ids = [run.id for run in runs if st.session_state.get(f"runs/pick/{run.id}")]
     with st.container(horizontal=True, vertical_alignment="center"):
         if not ids:
             st.caption(f"{plural(len(runs), 'run')}. Tick two to compare them, any to delete them or to free disk.")
             return
         st.markdown(f"**{plural(len(ids), 'run')} ticked**", width="content")
-        st.button(
-            "Compare",
-            icon=":material/compare:",
-            key="runs/compare",
-            disabled=len(ids) != 2,
-            help="Two runs side by side.",
-            on_click=compare.open_pair,
-            args=(ids,),
-        )
-        st.button("Free disk", icon=":material/mop:", key="runs/free", on_click=tidy.ask_to_free, args=(ids,))
-        st.button("Delete", icon=":material/delete:", key="runs/delete", on_click=tidy.delete, args=(ids,))
+        two = {"disabled": len(ids) != 2, "help": "Two runs side by side."}
+        button("Compare", "compare", "runs/compare", compare.open_pair, ids, **two)
+        button("Free disk", "mop", "runs/free", tidy.ask_to_free, ids)
+        button("Delete", "delete", "runs/delete", tidy.delete, ids)
 
 
 def listed() -> None:

@@ -8,11 +8,12 @@ newest, whatever else it sends is.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import streamlit as st
-from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from pages.shared.streamlit_internals import is_back_button
 
 _PAGE, _REPLACED = "address/page", "address/replaced"
 
@@ -41,7 +42,7 @@ def restore(name: str, key: str, read: Callable[[str], Any] = str) -> None:
     if (given or "") == (written or ""):
         _replaced().pop(key, None)  # the browser has what was written last
         return
-    if given is None or (given in _replaced().get(key, ()) and not _is_back_button()):
+    if given is None or (given in _replaced().get(key, ()) and not is_back_button()):
         return
     st.session_state[_written(key)] = given
     _replaced().pop(key, None)
@@ -64,13 +65,14 @@ def publish(name: str, key: str, value: Any) -> None:
         del st.query_params[name]
 
 
-def member(options: list[str]) -> Callable[[str], str]:
-    """Return a reader that takes one of ``options`` only."""
+def member(options: Iterable[Any]) -> Callable[[str], Any]:
+    """Return a reader that takes the text of one of ``options`` only."""
+    known = {str(option): option for option in options}
 
-    def read(text: str) -> str:
-        if text not in options:
+    def read(text: str) -> Any:
+        if text not in known:
             raise ValueError(text)
-        return text
+        return known[text]
 
     return read
 
@@ -84,8 +86,3 @@ def _replaced() -> dict[str, tuple[str, ...]]:
     if _REPLACED not in st.session_state:
         st.session_state[_REPLACED] = {}
     return st.session_state[_REPLACED]
-
-
-def _is_back_button() -> bool:
-    context = get_script_run_ctx(suppress_warning=True)
-    return context is not None and context.is_history_navigation

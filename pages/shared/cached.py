@@ -1,25 +1,31 @@
 """Everything the pages keep between reruns, each with a bound; arguments are names, numbers and frozen records.
 
-Files are keyed by path and modification time, so each is read once and a changed one again.
+What is made of files is made again when they change: see :func:`until_changed`.
 """
 
 from __future__ import annotations
 
 import base64
 import contextlib
+import functools
+import io
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import streamlit as st
 from PIL import Image
 
+from delt_engine.analysis.similarity import halves_cosine, pixel_change, pixel_vectors
 from delt_engine.config import Experiment, RankConfig
 from delt_engine.data.available import place_of
 from delt_engine.data.catalogue import find_entry, image_folder, load_dataset
 from delt_engine.data.dataset import Dataset
 from delt_engine.data.downloads import is_fetched
 from delt_engine.errors import DataError
+from delt_engine.lab.material import Lab, open_lab
 from delt_engine.models.card import TeacherCard, find_teacher, read_card
 from delt_engine.patches.ranking import Ranking, cached_ranking, whole_box
 from delt_engine.patches.selection import SelectedImage, patch_pixels
@@ -29,23 +35,81 @@ from delt_engine.runs.image_facts import image_facts as image_facts_of
 from delt_engine.runs.store import Run
 from delt_engine.runs.strips import png_bytes
 from delt_engine.runs.titles import in_order
-from pages.shared.runs.strips import stamp, thumbnails
+from pages.shared.runs.strips import THUMBNAIL, stamp, thumbnails
 from pages.shared.wording import short_name
 
+COLUMNS = 32
+"""Tiles side by side in a sheet of real images."""
 
-def data_url(image_u8: np.ndarray) -> str:
-    """Return an image, uint8 (H, W, 3), as a PNG data URL."""
-    return "data:image/png;base64," + base64.b64encode(png_bytes(image_u8, level=1)).decode("ascii")
+_SMALL = 48
+"""Largest side of such a tile, pixels: all real images of a map travel with the page."""
+
+Made = TypeVar("Made")
+Boxes = tuple[tuple[int, ...], ...]
+
+
+def until_changed(
+    files: Callable[..., Iterable[Path]], *, cache: Any = st.cache_resource, **limits: Any
+) -> Callable[[Callable[..., Made]], Callable[..., Made]]:
+    """Keep what a function returns for all sessions, until one of the files that it reads is written anew.
+
+    Args:
+        files: returns them, for the function's arguments; one that is not there counts too.
+        cache: Streamlit's; ``st.cache_data`` where the size is bounded.
+        limits: of what is kept.
+    """
+
+    def decorate(make: Callable[..., Made]) -> Callable[..., Made]:
+        def kept(arguments: tuple[Any, ...], changed_ns: tuple[int, ...]) -> Made:  # noqa: ARG001 (part of the key)
+            return make(*arguments)
+
+        kept.__qualname__ = make.__qualname__  # Streamlit tells one cache from another by it
+        cached = cache(show_spinner=False, hash_funcs={Run: lambda run: str(run.path)}, **limits)(kept)
+
+        @functools.wraps(make)
+        def current(*arguments: Any) -> Made:
+            return cached(arguments, tuple(stamp(Path(path)) for path in files(*arguments)))
+
+        return current
+
+    return decorate
+
+
+def data_url(image: np.ndarray | bytes) -> str:
+    """Return a PNG, or an image as uint8 (H, W, 3), as a data URL."""
+    png = image if isinstance(image, bytes) else png_bytes(image, level=1)
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+
+
+# Runs
 
 
 def runs() -> list[Run]:
     """Return the user's runs, newest first; a record is read again only when its file changed."""
-    return sorted(_known(runs_dir()), key=_age, reverse=True)
+    return sorted(_known(runs_dir()), key=lambda run: ("" if run.unreadable else run.record().created, run.id))[::-1]
 
 
 def examples() -> list[Run]:
     """Return the finished runs that ship with the project: DELT's first, then those of the other methods."""
     return in_order(_known(assets_dir() / "examples"))
+
+
+def recoveries(*, examples_first: bool = False, finished: bool = False) -> list[Run]:
+    """Return the recoveries that have images to show, or only the finished ones; those whose record is odd are out."""
+    found = [*examples(), *runs()] if examples_first else [*runs(), *examples()]
+    found = [run for run in found if is_sound(run) and run.record().kind == "recover" and run.classes]
+    return [run for run in found if run.status == "finished"] if finished else found
+
+
+def newest(kind: str, fits: Callable[[Run], bool]) -> Run | None:
+    """Return the user's newest run of a kind that fits, or None."""
+    of_kind = (run for run in runs() if not run.unreadable and run.record().kind == kind)
+    return next((run for run in of_kind if fits(run)), None)
+
+
+def is_sound(run: Run) -> bool:
+    """Whether a run's record can be read, and names every class that it says it has."""
+    return not run.unreadable and all(0 <= number < len(run.class_names) for number in run.classes)
 
 
 def _known(folder: Path) -> list[Run]:
@@ -60,8 +124,61 @@ def _run(path: Path) -> Run:
     return Run(path)
 
 
-def _age(run: Run) -> tuple[str, str]:
-    return ("" if run.unreadable else run.record().created, run.id)
+def _of_class(run: Run, class_index: int, *_rest: Any) -> list[Path]:
+    folder = run.class_folder(class_index)
+    return [run.path / "selection.csv", run.path / "snapshots" / folder, run.path / "predictions" / folder]
+
+
+@until_changed(_of_class, max_entries=64)
+def image_facts(run: Run, class_index: int) -> tuple[ImageFacts, ...]:
+    """Return the numbers of the images of one class."""
+    return image_facts_of(run, class_index)
+
+
+@until_changed(lambda run, _class_index: [run.path / "selection.csv"], max_entries=64)
+def class_selection(run: Run, class_index: int) -> tuple[SelectedImage, ...]:
+    """Return where the images of one class came from, without reading the other classes."""
+    return selected_of(run, class_index)
+
+
+@until_changed(_of_class, max_entries=64)
+def changes(run: Run, class_index: int, rounds: tuple[int, ...]) -> np.ndarray:
+    """Return how far each image of a run is from its start after each round: float (rounds, IPC), in levels."""
+    start = run.snapshot_images(class_index, rounds[0])
+    return np.stack([pixel_change(run.snapshot_images(class_index, number), start)[0] for number in rounds])
+
+
+@until_changed(_of_class, max_entries=64)
+def run_halves(run: Run, class_index: int, rounds: tuple[int, ...]) -> tuple[tuple[float, float], ...]:
+    """Return the likeness in pixels of the early and of the late half of a run's class after each round."""
+    record = run.record().dataset
+    assert record is not None  # a run with snapshots knows its data
+    images = (run.snapshot_images(class_index, number) for number in rounds)
+    return tuple(halves_cosine(pixel_vectors(image_u8, record.mean, record.std)) for image_u8 in images)
+
+
+# Recorded labs
+
+
+@until_changed(lambda folder: [Path(folder) / "lab.json"], max_entries=8)
+def lab(folder: Path | str) -> Lab:
+    """Return a lab."""
+    return open_lab(folder)
+
+
+@until_changed(lambda folder, name: [Path(folder) / name], cache=st.cache_data, max_entries=64, max_size="64MB")
+def lab_sheet(folder: str, name: str) -> str:
+    """Return a sheet of a lab as a data URL."""
+    return data_url(open_lab(folder).png(name))
+
+
+@until_changed(lambda folder, name: [Path(folder) / name], cache=st.cache_data, max_entries=64, max_size="32MB")
+def lab_rows(folder: str, name: str) -> tuple[str, ...]:
+    """Return each row of a lab's sheet as a strip of its own, a data URL."""
+    return tuple(data_url(np.hstack(list(row))) for row in open_lab(folder).tiles(name))
+
+
+# Datasets and teachers
 
 
 def is_at_hand(name: str) -> bool:
@@ -78,8 +195,8 @@ def dataset(name: str, image_size: int | None = None) -> Dataset:
     return load_dataset(name, image_size)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
-def teacher_card(path: str, changed_ns: int) -> TeacherCard:  # noqa: ARG001 (part of the key)
+@until_changed(lambda path: [path], max_entries=64)
+def teacher_card(path: str) -> TeacherCard:
     """Return what a teacher's file says about it."""
     return read_card(Path(path))
 
@@ -93,8 +210,7 @@ def teacher(
         CheckpointError: there is none, with what to do.
     """
     name = short_name(dataset_name)  # a folder goes by its name, as on the card
-    path = find_teacher(ref, name, image_size, class_names)
-    return teacher_card(str(path), stamp(path))
+    return teacher_card(str(find_teacher(ref, name, image_size, class_names)))
 
 
 def planned_teacher(experiment: Experiment) -> TeacherCard:
@@ -119,37 +235,16 @@ def ranking(dataset_fingerprint: str, teacher_fingerprint: str, config: RankConf
     return found
 
 
-def image_facts(run: Run, class_index: int) -> tuple[ImageFacts, ...]:
-    """Return the numbers of the images of one class, read again when one of their files changed."""
-    folder = run.class_folder(class_index)
-    paths = (run.path / "selection.csv", run.path / "snapshots" / folder, run.path / "predictions" / folder)
-    return _image_facts(str(run.path), class_index, tuple(stamp(path) for path in paths))
-
-
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _image_facts(path: str, class_index: int, changed_ns: tuple[int, ...]) -> tuple[ImageFacts, ...]:  # noqa: ARG001
-    return image_facts_of(Run(path), class_index)
-
-
-def class_selection(run: Run, class_index: int) -> tuple[SelectedImage, ...]:
-    """Return where the images of one class came from, without reading the other classes."""
-    return _class_selection(str(run.path), class_index, stamp(run.path / "selection.csv"))
-
-
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _class_selection(path: str, class_index: int, changed_ns: int) -> tuple[SelectedImage, ...]:  # noqa: ARG001
-    return selected_of(Run(path), class_index)
-
-
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _ranking(dataset_fingerprint: str, teacher_fingerprint: str, config: RankConfig, seed: int) -> Ranking | None:
     return cached_ranking(dataset_fingerprint, teacher_fingerprint, config, seed)
 
 
+# Pictures of real images
+
+
 @st.cache_data(max_entries=200, max_size="128MB", show_spinner=False)
-def patch_sheet(
-    dataset_name: str, image_size: int | None, image_indices: tuple[int, ...], boxes: tuple[tuple[int, ...], ...]
-) -> str:
+def patch_sheet(dataset_name: str, image_size: int | None, image_indices: tuple[int, ...], boxes: Boxes) -> str:
     """Return patches of the training images as one sheet."""
     images = _patches(dataset_name, image_size, image_indices, boxes)
     n, side = images.shape[:2]
@@ -159,16 +254,14 @@ def patch_sheet(
 
 @st.cache_data(max_entries=8, max_size="64MB", show_spinner=False)
 def patch_pictures(
-    dataset_name: str, image_size: int | None, image_indices: tuple[int, ...], boxes: tuple[tuple[int, ...], ...]
+    dataset_name: str, image_size: int | None, image_indices: tuple[int, ...], boxes: Boxes
 ) -> list[str]:
     """Return patches of the training images, each as a picture of its own, for a table."""
     images = _patches(dataset_name, image_size, image_indices, boxes)
     return [data_url(thumbnails(Image.fromarray(image))) for image in images]
 
 
-def _patches(
-    dataset_name: str, image_size: int | None, image_indices: tuple[int, ...], boxes: tuple[tuple[int, ...], ...]
-) -> np.ndarray:
+def _patches(dataset_name: str, image_size: int | None, image_indices: tuple[int, ...], boxes: Boxes) -> np.ndarray:
     """Return patches, uint8 (n, S, S, 3): whole images from what is decoded already, crops from the originals."""
     train = dataset(dataset_name, image_size).train
     if all(tuple(box) == whole_box(*train.size(index)) for index, box in zip(image_indices, boxes, strict=True)):
@@ -180,3 +273,30 @@ def _patches(
 def mosaic(dataset_name: str, image_size: int | None, selected: SelectedImage) -> str:
     """Return the start image that a selection makes, as a data URL."""
     return data_url(patch_pixels(dataset(dataset_name, image_size), selected))
+
+
+def real_sheet(run: Run, indices: tuple[int, ...]) -> str:
+    """Return training images of a run's dataset as one sheet, a data URL; "" when the dataset is not at hand here."""
+    experiment, record = run.experiment, run.record().dataset
+    if not indices or not is_at_hand(experiment.dataset):
+        return ""
+    try:
+        if dataset(experiment.dataset, experiment.image_size).fingerprint != record.fingerprint:
+            return ""
+    except DataError:  # the folder was moved: the map stands without its pictures
+        return ""
+    return _real_sheet(experiment.dataset, experiment.image_size, indices)
+
+
+@st.cache_data(max_entries=8, max_size="32MB", show_spinner=False)
+def _real_sheet(dataset_name: str, image_size: int | None, indices: tuple[int, ...]) -> str:
+    images = dataset(dataset_name, image_size).train.pixels(np.array(indices))
+    side = min(images.shape[1], _SMALL, THUMBNAIL)
+    sheet = Image.new("RGB", (COLUMNS * side, -(-len(images) // COLUMNS) * side))
+    for tile, image_u8 in enumerate(images):
+        picture = Image.fromarray(image_u8)
+        picture = picture if picture.width == side else picture.resize((side, side), Image.Resampling.LANCZOS)
+        sheet.paste(picture, (tile % COLUMNS * side, tile // COLUMNS * side))
+    buffer = io.BytesIO()
+    sheet.save(buffer, "JPEG", quality=85, subsampling=0)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

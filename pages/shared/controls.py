@@ -1,14 +1,16 @@
-"""Widgets drawn from the settings' own records: default, limits, wording and origin stand in config.py only."""
+"""Widgets: settings drawn from their records, where default, limits, wording and origin stand; choices; buttons."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
 
 from delt_engine.config import FieldSpec, Settings, field_specs
+from pages.shared import address
 from pages.shared.session import prime
 
 _SHORT = 22
@@ -18,7 +20,7 @@ _WIDTH = 170
 """Least width of a setting among others, CSS pixels."""
 
 
-def setting(spec: FieldSpec, value: Any, page: str, *, compact: bool = False) -> Any:
+def setting(spec: FieldSpec, value: Any, page: str, *, compact: bool = False, **look: Any) -> Any:
     """Draw one setting and return the reader's value; the widget's key is "<page>/<name>".
 
     Args:
@@ -26,10 +28,11 @@ def setting(spec: FieldSpec, value: Any, page: str, *, compact: bool = False) ->
         value: what it is now.
         page: first part of the key.
         compact: draw a choice as a list that opens, for narrow places.
+        look: what the widget takes besides, such as another label or width.
     """
     key = f"{page}/{spec.name}"
     now = prime(key, value)
-    shared: dict[str, Any] = {"label": spec.title, "key": key, "help": help_text(spec)}
+    shared: dict[str, Any] = {"label": spec.title, "key": key, "help": help_text(spec)} | look
     if spec.kind == "bool":
         return st.toggle(value=now, **shared)
     if spec.kind == "choice":
@@ -47,8 +50,7 @@ def setting(spec: FieldSpec, value: Any, page: str, *, compact: bool = False) ->
 
 def settings(record: Settings, names: Iterable[str], page: str, *, compact: bool = False) -> dict[str, Any]:
     """Draw settings of a record one after the other and return their values by name."""
-    specs = {spec.name: spec for spec in field_specs(type(record))}
-    return {name: setting(specs[name], getattr(record, name), page, compact=compact) for name in names}
+    return {name: setting(spec_of(type(record), name), getattr(record, name), page, compact=compact) for name in names}
 
 
 def settings_grid(record: Settings, names: Iterable[str], page: str) -> dict[str, Any]:
@@ -79,3 +81,112 @@ def _step(spec: FieldSpec) -> float:
     """Return a step that suits the default's size."""
     size = abs(float(spec.default)) or 1.0
     return 10.0 ** (math.floor(math.log10(size)) - 1)
+
+
+def open_choice(label: str, options: Sequence[str], key: str, value: str, **look: Any) -> str:
+    """Draw a list in which another value can be typed as well, and return the reader's, else ``value``."""
+    now = prime(key, value)
+    place = options.index(now) if now in options else None
+    return st.selectbox(label, options, place, key=key, accept_new_options=True, **look) or value
+
+
+def choice(
+    label: str,
+    options: Mapping[Any, str] | Sequence[Any],
+    key: str,
+    *,
+    default: Any = None,
+    segmented: bool,
+    **look: Any,
+) -> Any:
+    """Draw a choice and return it; what is no option any more gives way to the default, else to the first one.
+
+    Args:
+        label: above it.
+        options: what can be chosen, with titles where the values are not what is read.
+        key: the widget's key.
+        default: chosen at first.
+        segmented: side by side, not as a list that opens.
+        look: what the widget takes besides.
+    """
+    titles = options if isinstance(options, Mapping) else {}
+    values = list(options)
+    look = {"key": key, "format_func": lambda value: titles.get(value, str(value))} | look
+    if prime(key, default) not in values:
+        st.session_state[key] = values[0] if default is None else default
+    now = st.session_state[key]
+    if segmented:
+        return st.segmented_control(label, values, default=now, required=True, **look)
+    return st.selectbox(label, values, values.index(now), **look)
+
+
+def kept_choice(
+    name: str,
+    label: str,
+    options: Mapping[Any, str] | Sequence[Any],
+    key: str,
+    *,
+    default: Any = None,
+    segmented: bool = False,
+    always: bool = False,
+    read: Callable[[str], Any] | None = None,
+    **look: Any,
+) -> Any:
+    """Draw a :func:`choice` that the address keeps as its parameter ``name``, and return it.
+
+    The default, or the first option, stands in no address unless ``always``. ``read`` turns the address's text into a
+    value; by default it must be one of the options.
+    """
+    first = next(iter(options)) if default is None else default
+    address.restore(name, key, read or address.member(options))
+    chosen = choice(label, options, key, default=first, segmented=segmented, **look)
+    address.publish(name, key, "" if chosen == first and not always else chosen)
+    return chosen
+
+
+def kept_choices(
+    name: str,
+    label: str,
+    options: Mapping[str, str],
+    key: str,
+    *,
+    usual: Sequence[str] = (),
+    most: int | None = None,
+    **look: Any,
+) -> list[str]:
+    """Draw a choice of several that the address keeps, and return it; ``usual`` is chosen where nothing else is."""
+    restore_choices(name, key, options, most)
+    st.session_state[key] = [one for one in st.session_state.get(key) or [] if one in options] or list(usual)
+    chosen = st.multiselect(label, list(options), key=key, format_func=options.get, **look)
+    address.publish(name, key, "" if set(chosen) in (set(), set(usual)) else ",".join(chosen))
+    return chosen or list(usual)
+
+
+def restore_choices(name: str, key: str, options: Iterable[str], most: int | None = None) -> None:
+    """Before several are chosen: take over from the address those that are options, at most so many."""
+    address.restore(name, key, lambda text: [part for part in text.split(",") if part in options][:most])
+
+
+def button(
+    label: str, icon: str, key: str, deed: Callable[..., Any] | None = None, *arguments: Any, **look: Any
+) -> bool:
+    """Draw a button with an icon of Material Symbols and return whether it was pressed.
+
+    Its deed is done before the page is drawn, so a press is not lost when the page is just being drawn anew.
+    """
+    return st.button(label, icon=f":material/{icon}:" if icon else None, key=key, on_click=deed, args=arguments, **look)
+
+
+def download(label: str, icon: str, key: str, content: Any, name: str, mime: str, **look: Any) -> None:
+    """Draw a button that saves a file, made by ``content`` when it is pressed; the page is not drawn again."""
+    st.download_button(label, content, name, mime, icon=f":material/{icon}:", key=key, on_click="ignore", **look)
+
+
+def command(words: Sequence[str]) -> None:
+    """Draw a command as one would type it."""
+    st.code(shlex.join(words), language="bash", wrap_lines=True)
+
+
+def table(rows: Sequence[Mapping[str, Any]], **look: Any) -> None:
+    """Draw a small table of words that needs no sorting."""
+    st.table(list(rows), border="horizontal", hide_index=True, **look)

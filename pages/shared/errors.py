@@ -17,7 +17,7 @@ def show(error: DeltError | str) -> None:
     st.error(plain(str(error)), icon=":material/error:")
 
 
-def attempt(place: str, deed: Callable[..., None], *arguments: Any) -> None:
+def attempt(place: str, deed: Callable[..., Any], *arguments: Any) -> None:
     """Do what a button's callback does; a DeltError is kept until :func:`show_kept` of the same place."""
     try:
         deed(*arguments)
@@ -27,9 +27,9 @@ def attempt(place: str, deed: Callable[..., None], *arguments: Any) -> None:
 
 def show_kept(place: str) -> None:
     """Show, once, what went wrong in a callback of this place."""
-    kept = st.session_state.pop(f"errors/{place}", None)
-    if kept:
-        show(kept)
+    error = st.session_state.pop(f"errors/{place}", None)
+    if error:
+        show(error)
 
 
 @contextmanager
@@ -40,3 +40,16 @@ def shown() -> Iterator[None]:
     except DeltError as error:
         show(error)
         st.stop()
+
+
+@contextmanager
+def contained(what: str) -> Iterator[None]:
+    """Show that something foreign on the disk cannot be drawn, and go on: one odd run hides no other, nor its buttons.
+
+    Files that others wrote can be wrong in any way, so here every error counts; Streamlit's own signals pass.
+    """
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 (see above)
+        reason = str(error) if isinstance(error, DeltError) else f"{type(error).__name__}: {error}"
+        st.caption(f":red[{plain(what)} holds what cannot be read: {plain(reason)}]")

@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable
 
 import streamlit as st
-from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from pages.shared.streamlit_internals import session_id
 
 POLL_S = 1.0
 """Seconds between two looks at a run folder while few watch."""
@@ -48,9 +49,9 @@ def follow(is_active: Callable[[], bool], draw: Callable[[], None], poll_s: floa
 
 def watchers() -> int:
     """Return how many sessions follow something now, this one among them."""
-    context, now = get_script_run_ctx(suppress_warning=True), time.monotonic()
-    if context is not None:
-        _seen[context.session_id] = now
+    here, now = session_id(), time.monotonic()
+    if here is not None:
+        _seen[here] = now
     for session in [name for name, last in list(_seen.items()) if now - last > _PRESENT_S]:
         _seen.pop(session, None)
     return max(1, len(_seen))

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
-from streamlit.runtime.pages_manager import PagesManager
 
 from pages.shared import address
 
@@ -44,15 +43,6 @@ PAGES = (
     PageEntry("manage/runs", "Manage", "Runs", ":material/list_alt:"),
 )
 _BY_NAME = {entry.name: entry for entry in PAGES}
-
-
-def claim_pages_folder() -> None:
-    """Keep Streamlit from reading the folder ``pages/`` as its own list of pages.
-
-    It does so until a first script run has called ``st.navigation``; a link to a page that is opened on a fresh server
-    would be answered with "Page not found". There is no public setting for it in 1.67.
-    """
-    PagesManager.uses_pages_directory = False
 
 
 def navigation() -> Any:

@@ -5,14 +5,16 @@ A widget's value is dropped when its page is left, so what is worth keeping is c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import streamlit as st
 
 from delt_engine.config import Experiment, RecoverConfig, SqueezeConfig, is_optimised, stage_settings
-from pages.shared.recover.named_presets import QUICK, SMALL_TEACHER
+from delt_engine.config.presets import QUICK
+
+SMALL_TEACHER = SqueezeConfig(network="resnet18", width=0.25, epochs=12)
+"""A teacher that two CPU cores train in about a minute on small images. Ours."""
 
 _KEY = "delt/session"
 
@@ -93,11 +95,6 @@ def prime(key: str, value: Any) -> Any:
     if key not in st.session_state:
         st.session_state[key] = value
     return st.session_state[key]
-
-
-def place_of(value: Any, options: Sequence[Any]) -> int | None:
-    """Return where a list's present value stands, for its default; None for one that was typed in."""
-    return options.index(value) if value in options else None
 
 
 def forget(prefix: str) -> None:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
+from typing import Any
 
-from delt_engine.config import Experiment
+from delt_engine.config import Experiment, RecoverConfig
 from delt_engine.config.methods import METHOD_TITLES
 from delt_engine.config.schedule import EarlyLateSchedule
 from delt_engine.config.students import RECIPE_TITLES
+from delt_engine.runs.record import RunRecord
+from delt_engine.runs.sources import REAL
+from delt_engine.runs.store import Run
 
 STATUS_LOOKS = {
     "queued": (":material/schedule:", "gray"),
@@ -112,9 +118,26 @@ def ago(moment: str | None, now: datetime | None = None) -> str:
     return f"{plural(days, 'day')} ago" if days < 30 else then.strftime("%d %b %Y")
 
 
+def triple(values: Iterable[float]) -> str:
+    """Return a number a channel."""
+    return ", ".join(f"{value:.3f}" for value in values)
+
+
 def short_name(dataset: str) -> str:
     """Return a dataset's name, of a folder its last part."""
     return dataset.rstrip("/").rsplit("/", 1)[-1]
+
+
+def distinct(
+    titles: Mapping[str, str], mark: Callable[[str], str], group: Callable[[str], Any] = lambda _key: None
+) -> dict[str, str]:
+    """Return titles by key, with a mark behind those that occur more than once in a group.
+
+    >>> distinct({"r1": "DELT", "r2": "DELT", "r3": "CDA"}, str)
+    {'r1': 'DELT (r1)', 'r2': 'DELT (r2)', 'r3': 'CDA'}
+    """
+    seen = Counter((title, group(key)) for key, title in titles.items())
+    return {k: f"{title} ({mark(k)})" if seen[title, group(k)] > 1 else title for k, title in titles.items()}
 
 
 def id_end(run_id: str) -> str:
@@ -136,15 +159,62 @@ def run_title(experiment: Experiment, kind: str = "recover") -> str:
     >>> run_title(Experiment(), "evaluate")
     'photos · students, DELT recipe'
     """
-    recover = experiment.recover
     name = short_name(experiment.dataset)
     if kind == "evaluate":
         return f"{name} · students, {RECIPE_TITLES[experiment.evaluate.recipe]} recipe"
     if kind != "recover":
         return f"{name} · " + ("ranking" if kind == "rank" else f"teacher {experiment.squeeze.network}")
-    rounds = f"MI {count(recover.iterations)} / RI {count(recover.round_iterations)}"
-    rounds = rounds if recover.is_optimised else "not optimised"
-    return f"{name} · {METHOD_TITLES[recover.method]} · IPC {recover.ipc} · {rounds}"
+    recover = experiment.recover
+    return f"{name} · {METHOD_TITLES[recover.method]} · IPC {recover.ipc} · {rounds_text(recover)}"
+
+
+def rounds_text(recover: RecoverConfig, between: str = " / ") -> str:
+    """Return MI and RI, or that nothing is optimised."""
+    if not recover.is_optimised:
+        return "not optimised"
+    return f"MI {count(recover.iterations)}{between}RI {count(recover.round_iterations)}"
+
+
+def long_title(run: Run) -> str:
+    """Return what tells a recovery from all others, for a list to choose from."""
+    return f"{run_title(run.experiment)}  ({run.id})"
+
+
+def own_title(record: RunRecord) -> str:
+    """Return what any run is made of in a line, of an evaluation also what its students learn from.
+
+    >>> experiment = Experiment(evaluate={"epochs": 60})
+    >>> own_title(RunRecord(id="a", created="", kind="evaluate", source="real", experiment=experiment))
+    'photos · students of all real images · DELT recipe'
+    """
+    experiment = record.experiment
+    if record.kind != "evaluate":
+        return run_title(experiment, record.kind)
+    what = f"{METHOD_TITLES[experiment.recover.method]}, IPC {experiment.recover.ipc}"
+    if record.source == REAL:
+        what = "all real images"
+    elif record.result.get("method") == "folder":
+        what = short_name(record.source)
+    return f"{short_name(experiment.dataset)} · students of {what} · {RECIPE_TITLES[experiment.evaluate.recipe]} recipe"
+
+
+def reached(result: dict[str, Any]) -> str:
+    """Return what students reached.
+
+    >>> reached({"top1_last": 41.26, "top1_last_std": 0.84, "seeds": [0, 1, 2]}), reached({})
+    ('top-1 41.3 % ± 0.8 over 3 seeds', '')
+    """
+    if result.get("top1_last") is None:
+        return ""
+    seeds = len(result.get("seeds", ()))
+    spread = f" ± {result['top1_last_std']:.1f} over {plural(seeds, 'seed')}" if seeds > 1 else ""
+    return f"top-1 {result['top1_last']:.1f} %{spread}"
+
+
+def stopped_text(status: str, text: str) -> str:
+    """Return how far a run is, begun with its status unless it is at work."""
+    words = {"paused": "Paused", "cancelled": "Stopped", "failed": "Failed", "interrupted": "Its process is gone"}
+    return sentence(text) if status == "running" else f"{words.get(status, status.capitalize())}: {text}"
 
 
 def frame_label(schedule: EarlyLateSchedule, round_number: int) -> str:

@@ -4,42 +4,40 @@ from __future__ import annotations
 
 import streamlit as st
 
+from delt_engine.config.presets import GLANCE, QUICK
 from delt_engine.jobs import start
 from delt_engine.plots import recovery
 from delt_engine.runs.store import Run
-from pages.shared import cached, errors, nav
-from pages.shared.gallery.grid import Look, gallery_grid
-from pages.shared.recover import planner
-from pages.shared.recover.named_presets import HOME
+from pages.shared import cached, errors, figure, nav
+from pages.shared.controls import button
+from pages.shared.recover import cost
 from pages.shared.runs import class_rows
 from pages.shared.session import session
 from pages.shared.wording import METHOD_TITLES, count, duration, plain
 
+PRESETS = {preset.title: preset for preset in (QUICK, GLANCE)}
 ROWS_SHOWN = 5
 
 
 def shown_run() -> Run | None:
     """Return the run on screen: the shipped example in rounds, else the newest finished run in rounds, else any."""
-    runs = [run for run in [*cached.examples(), *cached.runs()] if run.status == "finished"]
-    runs = [run for run in runs if run.record().kind == "recover"]
+    runs = cached.recoveries(examples_first=True, finished=True)
     return next((run for run in runs if run.experiment.recover.schedule.has_rounds), runs[0] if runs else None)
 
 
 def start_button() -> None:
     """Draw the choice of size and the button that starts a run and shows it."""
-    titles = [preset.title for preset in HOME]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        title = st.segmented_control("Size of the run", titles, default=titles[0], key="home/preset", required=True)
-        is_started = st.button("Start a run", type="primary", icon=":material/play_arrow:", key="home/start")
-    preset = next(preset for preset in HOME if preset.title == title)
+        title = st.segmented_control(
+            "Size of the run", list(PRESETS), default=QUICK.title, key="home/preset", required=True
+        )
+        is_started = button("Start a run", "play_arrow", "home/start", type="primary")
+    preset = PRESETS[title]
     experiment = preset.experiment()
-    expected = planner.expected(experiment)
+    expected = cost.expected(experiment)
     time = f" About {duration(expected.seconds)} {expected.where}." if expected.seconds else ""
-    st.caption(
-        f"DELT on ten photographs: {preset.ipc} images per class, MI {preset.iterations}, RI {preset.round_iterations}."
-        f"{time}",
-        help=expected.origin,
-    )
+    plan = f"{preset.ipc} images per class, MI {preset.iterations}, RI {preset.round_iterations}"
+    st.caption(f"DELT on ten photographs: {plan}.{time}", help=expected.origin)
     if is_started:
         with errors.shown():
             run = start.start(experiment)
@@ -50,19 +48,13 @@ def start_button() -> None:
 def numbers(run: Run) -> None:
     """Draw the run's key numbers."""
     record, recover = run.record(), run.experiment.recover
+    rounds = f"{count(recover.iterations)} / {count(recover.round_iterations)}"
     with st.grid(4, min_column_width=132):
         st.metric("Images per class (IPC)", recover.ipc)
-        rounds = f"{count(recover.iterations)} / {count(recover.round_iterations)}"
-        st.metric(
-            "MI / RI",
-            rounds if recover.is_optimised else "not optimised",
-            help="Iterations of the first images, and iterations between two rounds.",
-        )
-        st.metric(
-            "Saved by EarlyLate",
-            f"{recover.schedule.saved_percent:.1f} %",
-            help="Image-iterations against giving every image MI iterations; from the schedule.",
-        )
+        between = "Iterations of the first images, and iterations between two rounds."
+        st.metric("MI / RI", rounds if recover.is_optimised else "not optimised", help=between)
+        saved = "Image-iterations against giving every image MI iterations; from the schedule."
+        st.metric("Saved by EarlyLate", f"{recover.schedule.saved_percent:.1f} %", help=saved)
         st.metric("Took", duration(record.seconds), help=f"Measured on {record.device_name or record.device}.")
 
 
@@ -73,17 +65,7 @@ def example(run: Run) -> None:
         st.space("stretch")
         nav.link("explore/gallery", "Open in gallery", run=run.id)
     numbers(run)
-    made = class_rows.film(run, run.classes[:ROWS_SHOWN])
-    look = Look(tile=class_rows.tile_side(run), shown=80, slider=True)
-    gallery_grid(
-        made.rows,
-        made.sheets,
-        key="home/grid",
-        look=look,
-        frames=made.frames,
-        head=made.head,
-        frame=len(made.frames) - 1,
-    )
+    class_rows.draw(class_rows.film(run, run.classes[:ROWS_SHOWN]), run, "home/grid")
     st.caption(
         f"{METHOD_TITLES[run.experiment.recover.method]} on {plain(run.record().dataset.title)}, teacher "
         f"{plain(run.record().teacher.network)}, run {plain(run.id)}. Move the slider or press play: early images keep "
@@ -103,10 +85,6 @@ if found:
     example(found)
 else:
     st.subheader("How EarlyLate works")
-    st.plotly_chart(
-        recovery.schedule_lanes(HOME[0].experiment().recover.schedule),
-        key="home/lanes",
-        config={"displayModeBar": False},
-    )
+    figure.plain(recovery.schedule_lanes(QUICK.experiment().recover.schedule), "home/lanes")
     st.caption("Each lane is an image of a class. There is no finished run yet: start one and it will stand here.")
 start.prepare()

@@ -10,7 +10,9 @@ import torch
 from click.testing import CliRunner
 from tiny_world import finished
 
-from delt_engine.cli import compare_methods, main
+from delt_engine.cli import compare as compare_module
+from delt_engine.cli import main
+from delt_engine.cli.compare import shortened, shortening_note
 from delt_engine.cli.evaluate import evaluate, read_evaluation
 from delt_engine.cli.options import read_run_options
 from delt_engine.config import EvaluateConfig, Experiment
@@ -32,7 +34,7 @@ QUICK = ["--epochs", "2", "--rand-augment", "none"]
 @pytest.fixture
 def typed(world, monkeypatch):
     """Type a command; the tiny dataset answers to every name."""
-    monkeypatch.setattr(compare_methods, "size_of", lambda dataset, image_size=None: 8)
+    monkeypatch.setattr(compare_module, "size_of", lambda dataset, image_size=None: 8)
 
     def run(*words, code: int = 0):
         done = CliRunner().invoke(main, [str(word) for word in words])
@@ -212,9 +214,9 @@ def test_a_failure_names_the_method_and_wrong_methods_are_refused_at_once(typed)
 
 
 def test_the_built_in_datasets_are_shortened_unless_said_otherwise() -> None:
-    assert compare_methods._shortened({}, {}) == ({"iterations": 200, "round_iterations": 50}, {"epochs": 60})
+    assert shortened({}, {}) == ({"iterations": 200, "round_iterations": 50}, {"epochs": 60})
     typed = ({"iterations": 4000, "round_iterations": 500}, {"epochs": 300})
-    assert compare_methods._shortened(*typed) == typed
-    assert compare_methods._shortened({"iterations": 400}, {})[0] == {"iterations": 400, "round_iterations": 100}
+    assert shortened(*typed) == typed
+    assert shortened({"iterations": 400}, {})[0] == {"iterations": 400, "round_iterations": 100}
     plans = {"delt": Experiment()}
-    assert compare_methods._note(plans, EvaluateConfig()) == ""
+    assert shortening_note(plans, EvaluateConfig()) == ""

@@ -10,9 +10,9 @@ import psutil
 from playwright.sync_api import Page, expect
 from waiting import said_after, wait_for
 
+from delt_engine.config.presets import GLANCE
 from delt_engine.jobs import start
 from delt_engine.runs.store import Run
-from pages.shared.recover.named_presets import GLANCE
 
 WISH_S = 2.0
 """Seconds within which a wish is met."""

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from fake_runs import fake_experiment, make_evaluation, make_finished_run, make_training
 
-from delt_engine.data.catalogue import load_dataset
-from delt_engine.data.class_names import CIFAR10
+from delt_engine.data.catalogue import CATALOGUE, load_dataset
 from delt_engine.jobs.evaluations import Evaluation, evaluations
 from delt_engine.models.card import find_teacher, read_card
 from delt_engine.runs.processes import this_process
@@ -22,7 +21,7 @@ CIFAR = DatasetRecord(
     title="CIFAR-10",
     fingerprint="c1fa",
     image_size=32,
-    class_names=CIFAR10,
+    class_names=CATALOGUE["cifar10"].class_names,
     mean=(0.5, 0.5, 0.5),
     std=(0.25, 0.25, 0.25),
 )
@@ -139,7 +138,13 @@ def test_you_and_the_paper_names_gap_table_and_settings(open_page, home) -> None
 
 
 def test_some_of_the_classes_are_not_held_against_the_paper(open_page, home) -> None:
-    make(home, "a", epochs=300, dataset=CIFAR.model_copy(update={"class_names": CIFAR10[:3]}), student_width=1.0)
+    make(
+        home,
+        "a",
+        epochs=300,
+        dataset=CIFAR.model_copy(update={"class_names": CIFAR.class_names[:3]}),
+        student_width=1.0,
+    )
     app = open_page(PAGE)
     assert not any("Gap, points" in frame.value.columns for frame in app.dataframe)
     assert any("on these 3 classes; they do for all classes" in entry.value for entry in app.info)

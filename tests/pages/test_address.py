@@ -55,7 +55,7 @@ def test_a_parameter_taken_away_does_not_come_back_by_itself(open_page, finished
 def test_the_back_button_goes_back_at_once(open_page, finished, monkeypatch) -> None:
     app = open_page(PAGE, cls="astronaut")
     choose(app, "cat")
-    monkeypatch.setattr(address_module, "_is_back_button", lambda: True)
+    monkeypatch.setattr(address_module, "is_back_button", lambda: True)
     says(app, cls="astronaut")
     assert class_of(app) == "astronaut"
 

@@ -15,6 +15,7 @@ from delt_engine.errors import CheckpointError
 from delt_engine.jobs import tasks
 from delt_engine.models.card import TeacherCard
 from delt_engine.models.health import CheckRecord, keep_check
+from delt_engine.paths import cache_dir
 from delt_engine.runs.processes import this_process
 from delt_engine.runs.store import Run
 from pages.shared import cached
@@ -27,8 +28,10 @@ PAGE = "distill/data_and_teachers"
 @pytest.fixture(autouse=True)
 def own_home(home, monkeypatch):
     """Folders, checks and tasks of this test only; decoded datasets are shared by all."""
-    for module in ("data.available", "models.health", "jobs.tasks"):
-        monkeypatch.setattr(f"delt_engine.{module}.home", lambda: home)
+    cache = cache_dir()
+    cache.mkdir(parents=True, exist_ok=True)
+    monkeypatch.setenv("DELT_HOME", str(home))
+    (home / "cache").symlink_to(cache)
     return home
 
 

@@ -20,7 +20,7 @@ from delt_engine.jobs import tasks
 from delt_engine.pipeline.image_sets import Subject
 from delt_engine.pipeline.measure import space_network
 from delt_engine.runs.store import Run
-from pages.shared.diversity.cached import COLUMNS, real_sheet
+from pages.shared.cached import COLUMNS, real_sheet
 
 PAGE = "explore/diversity"
 
@@ -107,7 +107,7 @@ def test_early_and_late_say_their_iterations(open_page, home, measured) -> None:
     app = open_page(PAGE, figure="groups")
     words = {text for trace in traces(app) for text in trace.get("text") or []}
     schedule = run.experiment.recover.schedule.image_iterations_each
-    assert words == {f"{schedule[4]} to {schedule[0]} iterations", f"{schedule[9]} to {schedule[5]} iterations"}
+    assert words == {f"{schedule[0]} to {schedule[4]} iterations", f"{schedule[5]} to {schedule[9]} iterations"}
 
 
 def test_space_and_choice_stand_in_the_address(open_page, home, measured, address) -> None:
@@ -167,26 +167,22 @@ def test_the_map_shows_each_image_under_its_point(open_page, home, measured, mon
     )
     drawn = {}
     monkeypatch.setattr("pages.shared.diversity.embedding.stored_embedding", lambda *_rest: made)
-    monkeypatch.setattr(
-        "pages.shared.diversity.map.draw",
-        lambda points, groups, sheets, **rest: drawn.update(points=points, groups=groups, sheets=sheets, **rest),
-    )
+    monkeypatch.setattr("pages.shared.diversity.embedding._map", lambda key, data: drawn.update(data))
     monkeypatch.setattr("pages.shared.cached.is_at_hand", lambda _name: False)
     app = open_page(PAGE)
     assert "5 of 1,512 images are shown" in captions(app)
-    names = [(point.name, point.sheet, point.tile) for point in drawn["points"]]
-    assert names == [
+    assert list(zip(drawn["names"], drawn["s"], drawn["t"], strict=True)) == [
         ("astronaut, image 4", -1, 0),
         ("coffee, image 78", -1, 1),
         ("astronaut, image 1", 0, 0),
         ("astronaut, image 3", 0, 2),
         ("cat, image 2", 1, 1),
     ]
-    assert [sheet.columns for sheet in drawn["sheets"]] == [4, 4]
-    assert "round-04.png" in drawn["sheets"][0].url
-    assert [(group.title, group.open) for group in drawn["groups"]] == [("Real images", True), ("DELT", False)]
+    assert [sheet["columns"] for sheet in drawn["sheets"]] == [4, 4]
+    assert "round-04.png" in drawn["sheets"][0]["url"]
+    assert [(group["title"], group["open"]) for group in drawn["groups"]] == [("Real images", True), ("DELT", False)]
     app.selectbox(key="diversity/map_class").set_value("cat").run()
-    assert [point.name for point in drawn["points"]] == ["cat, image 2"]
+    assert drawn["names"] == ["cat, image 2"]
     assert not app.exception
 
 

@@ -12,7 +12,7 @@ from fake_runs import make_finished_run
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pages.shared.gallery import downloads
+from pages.shared.runs import strips
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +22,7 @@ def run(tmp_path, monkeypatch):
 
 
 def asked(query: str) -> Response:
-    return downloads.answer(Request({"type": "http", "query_string": query.encode(), "headers": []}))
+    return strips.answer(Request({"type": "http", "query_string": query.encode(), "headers": []}))
 
 
 def body(answer) -> bytes:

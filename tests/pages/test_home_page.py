@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fake_runs import fake_experiment, make_finished_run
 
+from delt_engine.config.presets import GLANCE, QUICK
 from delt_engine.errors import RunError
 from delt_engine.jobs import start
-from pages.shared.recover.named_presets import GLANCE, QUICK
 
 
 def texts(app) -> str:

@@ -11,8 +11,8 @@ from delt_engine.config import RankConfig
 from delt_engine.data.catalogue import load_dataset
 from delt_engine.errors import CheckpointError
 from delt_engine.models.card import TeacherCard
+from delt_engine.patches.orders import median_order
 from delt_engine.patches.ranking import Ranking
-from delt_engine.patches.selection import median_order
 from delt_engine.runs.processes import this_process
 from delt_engine.runs.store import Run
 from pages.shared import cached

@@ -105,7 +105,7 @@ def test_examples_stand_apart(open_page, home) -> None:
     assert keys(app) == {"runs/open/photos-delt", "runs/details/photos-delt"}
 
 
-def test_teachers_and_rankings_are_followed_like_runs(open_page, home) -> None:
+def test_teachers_and_rankings_are_followed_like_runs(open_page, home, started) -> None:
     run = Run.create(home / "runs" / "20260501-000000-teacher", fake_experiment(), "squeeze")
     run.set_status("running", started=now(), process=this_process())
     run.event(
@@ -124,7 +124,9 @@ def test_teachers_and_rankings_are_followed_like_runs(open_page, home) -> None:
     app = open_page(PAGE)
     assert "photos · teacher resnet18" in words(app)
     assert "Epoch 2 of 4, training accuracy 62 %, 15 s left" in [entry.value for entry in app.sidebar.caption]
-    assert not {f"runs/pause/{run.id}", f"runs/open/{run.id}"} & keys(app)
+    assert f"runs/open/{run.id}" not in keys(app)
+    app.button(key=f"runs/pause/{run.id}").click().run()
+    assert started.asked == [("pause", run.id)]
     app.button(key=f"runs/watch/{run.id}").click().run()
     assert not app.exception
     assert app.main.get("progress")[0].proto.value == 37

@@ -14,10 +14,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from delt_engine.config import Experiment, RecoverConfig, SelectConfig, field_specs
+from delt_engine.config import presets as named_presets
 from delt_engine.config.schedule import EarlyLateSchedule
 from delt_engine.errors import ConfigError
 from pages.shared import controls, live, wording
-from pages.shared.recover import named_presets
 from pages.shared.recover.rounds import divisors, nearest
 from pages.shared.runs import class_rows, strips
 from pages.shared.runs.progress import progress
@@ -115,9 +115,8 @@ def test_a_film_has_a_frame_a_round_and_the_right_pixels(tmp_path) -> None:
 
 def test_a_part_of_a_class_is_cut_out_of_its_strip(tmp_path) -> None:
     run = make_finished_run(tmp_path / "run")
-    made = class_rows.film(run, [0], first=2, shown=2)
-    assert [cell.id for cell in made.rows[0].cells] == ["0/2", "0/3"]
-    np.testing.assert_array_equal(opened(made.sheets[4])[:, :32], fake_images(run, 0, 4)[2])
+    cut = opened(strips.address(run, run.snapshot_path(0, 4), 2, 2))
+    np.testing.assert_array_equal(cut, np.hstack(list(fake_images(run, 0, 4)[2:])))
 
 
 def test_large_images_become_thumbnails_tile_by_tile(tmp_path) -> None:
@@ -177,6 +176,10 @@ def test_one_image_can_be_asked_for_at_full_size(tmp_path) -> None:
         "/strips/run/snapshots/../../secret.png",
         "/strips/run/snapshots/cat/round-99.png",
         "/strips/..%2Frun/snapshots/cat/round-00.png?first=x",
+        "/strips/run/snapshots/cat/round-00.png?first=-30000000",  # no range of that size is made
+        "/strips/run/snapshots/cat/round-00.png?first=4",
+        "/strips/run/snapshots/cat/round-00.png?count=-1",
+        "/strips/~nobody/snapshots/cat/round-00.png",
         "/strips/none/snapshots/cat/round-00.png",
         "/strips/run/snapshots/cat/torn.png",
     ],

@@ -11,8 +11,8 @@ from delt_engine.runs.processes import this_process
 from delt_engine.runs.sources import find_source
 from delt_engine.runs.store import Run
 from pages.shared import nav
-from pages.shared.accuracy.words import own_title
 from pages.shared.runs.progress import progress
+from pages.shared.wording import own_title
 
 
 def texts(app) -> str:

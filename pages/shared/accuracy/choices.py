@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import streamlit as st
 
 from delt_engine.jobs.evaluations import Evaluation
-from pages.shared import address
+from pages.shared import address, controls
 from pages.shared.accuracy import data
 from pages.shared.accuracy.data import KINDS, Setup, setup_of
-from pages.shared.wording import plain
+from pages.shared.wording import distinct, plain
 
 ALL = "all"
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """What is compared.
-
-    Args:
-        setup: what all evaluations have in common.
-        evaluations: those chosen, in the order of the page.
-        labels: what each is called, by the id of its run.
-        kind: which accuracy, a key of KINDS.
-    """
+    """What is compared: evaluations of one set-up, what each is called by its run's id, and which of KINDS."""
 
     setup: Setup
     evaluations: tuple[Evaluation, ...]
@@ -42,27 +34,35 @@ class View:
         """The evaluations of one method."""
         return [one for one in self.evaluations if one.result["method"] == method]
 
-    def label(self, evaluation: Evaluation) -> str:
+    def label(self, evaluation: Evaluation, *, with_ipc: bool = False) -> str:
         """What an evaluation is called."""
-        return self.labels[evaluation.run.id]
+        name = self.labels[evaluation.run.id]
+        return f"{name}, IPC {data.ipc_of(evaluation):,}" if with_ipc else name
+
+    def pick(self, label: str, evaluations: Sequence[Evaluation], key: str, usual: str, width: int) -> Evaluation:
+        """Draw the choice of one evaluation and return it; ``usual`` is the id of the run it starts with."""
+        names = {one.run.id: self.label(one, with_ipc=True) for one in evaluations}
+        chosen = controls.choice(label, names, key, default=usual, segmented=False, width=width)
+        return next(one for one in evaluations if one.run.id == chosen)
 
 
 def choose(evaluations: Sequence[Evaluation]) -> View:
     """Draw the choices and return what they say."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        found = _part(evaluations, "dataset", "Dataset", lambda s: s.data, _dataset_title, first=_dataset_word)
-        found = _part(found, "recipe", "Recipe", lambda s: s.recipe, lambda one: setup_of(one).recipe_title)
-        found = _part(found, "student", "Student", lambda s: s.student, lambda one: setup_of(one).student)
-        ipcs = [str(ipc) for ipc in sorted({data.ipc_of(one) for one in found if one.result["method"] != "real"})]
-        ipc = _segments("ipc", "Images per class", [ALL, *ipcs], "All") if len(ipcs) > 1 else ALL
-        kinds = [kind for kind in KINDS if any(one.result[f"top1_{kind}"] is not None for one in found)]
-        kind = _segments(
-            "accuracy",
-            "Accuracy",
-            kinds,
-            help="Best is the highest of the tested epochs, so it was "
-            "chosen on the test images. EMA is of a running average of the weights.",
+        found = _part(evaluations, "dataset", "Dataset", lambda setup: setup.data, _dataset_title)
+        found = _part(found, "recipe", "Recipe", lambda setup: setup.recipe, lambda one: setup_of(one).recipe_title)
+        found = _part(found, "student", "Student", lambda setup: setup.student, lambda one: setup_of(one).student)
+        ipcs = sorted({data.ipc_of(one) for one in found if one.result["method"] != "real"})
+        titles = {ALL: "All"} | {str(ipc): str(ipc) for ipc in ipcs}
+        ipc = ALL
+        if len(ipcs) > 1:
+            ipc = controls.kept_choice("ipc", "Images per class", titles, "accuracy/ipc", segmented=True)
+        kinds = {kind: KINDS[kind] for kind in KINDS if any(one.result[f"top1_{kind}"] is not None for one in found)}
+        what = (
+            "Best is the highest of the tested epochs, so it was chosen on the test images. EMA is of a running "
+            "average of the weights."
         )
+        kind = controls.kept_choice("accuracy", "Accuracy", kinds, "accuracy/accuracy", segmented=True, help=what)
     if ipc != ALL:
         found = [one for one in found if one.result["method"] == "real" or data.ipc_of(one) == int(ipc)]
     chosen = tuple(sorted(_runs(found), key=data.order))
@@ -74,82 +74,40 @@ def _dataset_title(evaluation: Evaluation) -> str:
     return f"{result['dataset_title']}, {result['image_size']} px, {len(result['class_names']):,} classes"
 
 
-def _dataset_word(evaluation: Evaluation) -> str:
-    return evaluation.result["dataset"]
-
-
 def _part(
     evaluations: Sequence[Evaluation],
     name: str,
     label: str,
     part: Callable[[Setup], str],
     title: Callable[[Evaluation], str],
-    first: Callable[[Evaluation], str] | None = None,
 ) -> list[Evaluation]:
     """Draw the choice of one part of the set-up and return the evaluations that have it; the fullest comes first."""
     groups: dict[str, list[Evaluation]] = {}
     for one in evaluations:
         groups.setdefault(part(setup_of(one)), []).append(one)
-    names = sorted(groups, key=lambda word: -len(groups[word]))
-    titles = {word: title(groups[word][0]) for word in names}
-    several = {one for one, number in Counter(titles.values()).items() if number > 1}
-    titles = {word: f"{one} ({word[:6]})" if one in several else one for word, one in titles.items()}
-    key = f"accuracy/{name}"
-    words = {first(groups[word][0]): word for word in reversed(names)} if first else {}
-    address.restore(name, key, lambda text: address.member(names)(words.get(text, text)))
-    if st.session_state.get(key) not in names:
-        st.session_state[key] = names[0]
-    if name == "recipe" and len(names) <= 3:
-        chosen = st.segmented_control(
-            label,
-            names,
-            key=key,
-            format_func=titles.get,
-            required=True,
-            wrap=True,
-            help="Only students of one recipe are put side by side.",
-        )
-    else:
-        chosen = st.selectbox(label, names, key=key, format_func=titles.get, width=240)
-    address.publish(name, key, "" if chosen == names[0] else chosen)
-    return groups[chosen]
-
-
-def _segments(name: str, label: str, options: Sequence[str], all_title: str = "", help: str | None = None) -> str:
-    key = f"accuracy/{name}"
-    address.restore(name, key, address.member(list(options)))
-    if st.session_state.get(key) not in options:
-        st.session_state[key] = options[0]
-    titles = {**KINDS, ALL: all_title}
-    chosen = st.segmented_control(
-        label, options, key=key, required=True, help=help, format_func=lambda option: titles.get(option, option)
-    )
-    address.publish(name, key, "" if chosen == options[0] else chosen)
-    return chosen
+    groups = dict(sorted(groups.items(), key=lambda group: -len(group[1])))
+    titles = distinct({word: title(found[0]) for word, found in groups.items()}, lambda word: word[:6])
+    # a link may say a dataset by its name
+    words = {found[0].result["dataset"]: word for word, found in reversed(groups.items())} if name == "dataset" else {}
+    look = {"width": 240, "read": lambda text: address.member(groups)(words.get(text, text))}
+    if name == "recipe" and len(groups) <= 3:
+        look = {"segmented": True, "wrap": True, "help": "Only students of one recipe are put side by side."}
+    return groups[controls.kept_choice(name, label, titles, f"accuracy/{name}", **look)]
 
 
 def _runs(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
     """Draw the choice of evaluations: the newest of each method and IPC, unless the reader says otherwise."""
-    ids = [one.run.id for one in evaluations]
+    ids, key = [one.run.id for one in evaluations], "accuracy/runs"
     usual = [one.run.id for one in data.newest_of_each(evaluations)]
-    key = "accuracy/runs"
-    address.restore("runs", key, lambda text: [part for part in text.split(",") if part in ids])
-    kept = [run for run in st.session_state.get(key) or [] if run in ids]
+    controls.restore_choices("runs", key, ids)
+    chosen = [run for run in st.session_state.get(key) or [] if run in ids]
     # Another recipe has other evaluations; a choice made among these ones stays.
-    if st.session_state.get("accuracy/offered") != ids or not kept:
-        is_given = "runs" in st.query_params and bool(kept)
-        st.session_state[key] = kept if is_given else usual
+    if st.session_state.get("accuracy/offered") != ids or not chosen:
+        st.session_state[key] = chosen if "runs" in st.query_params and chosen else usual
         st.session_state["accuracy/offered"] = ids
     titles = data.labels(evaluations)
-    offered = {one.run.id: f"{titles[one.run.id]}, IPC {data.ipc_of(one):,}" for one in evaluations}
+    offered = {one.run.id: plain(f"{titles[one.run.id]}, IPC {data.ipc_of(one):,}") for one in evaluations}
     with st.expander(f"Evaluations: {len(st.session_state[key])} of {len(ids)} shown"):
-        chosen = st.multiselect(
-            "Evaluations",
-            ids,
-            key=key,
-            format_func=lambda run: plain(offered[run]),
-            label_visibility="collapsed",
-            help="At first the newest of each method and IPC.",
-        )
-    address.publish("runs", key, "" if not chosen or set(chosen) == set(usual) else ",".join(chosen))
-    return [one for one in evaluations if one.run.id in (chosen or usual)]
+        look = {"label_visibility": "collapsed", "help": "At first the newest of each method and IPC."}
+        chosen = controls.kept_choices("runs", "Evaluations", offered, key, usual=usual, **look)
+    return [one for one in evaluations if one.run.id in chosen]

@@ -1,4 +1,4 @@
-"""Which evaluations may stand side by side, and what each is called there.
+"""Which evaluations may stand side by side, what each is called there, and how long another one will take.
 
 Accuracies compare only within one set-up: the same test images, recipe with the same changes, and student.
 """
@@ -11,16 +11,19 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from delt_engine.config import Experiment
+from delt_engine.data.catalogue import find_entry
 from delt_engine.errors import RunError
-from delt_engine.jobs.evaluations import Evaluation
+from delt_engine.jobs.evaluations import Evaluation, evaluations
 from delt_engine.plots.accuracy import Score
+from delt_engine.runs.sources import REAL
 from delt_engine.runs.store import Run
+from pages.shared import cached
 from pages.shared.diversity import data as diversity_data
-from pages.shared.wording import count, id_end
+from pages.shared.wording import count, distinct, id_end, rounds_text
 
 KINDS = {"last": "Last epoch", "best": "Best epoch", "ema": "EMA"}
 """Which accuracy; the best epoch was chosen on the test images, EMA is of averaged weights."""
-
 
 METHOD_ORDER = ("random", "sre2l", "cda", "cda-init", "rded", "delt", "folder", "real")
 
@@ -80,11 +83,9 @@ def order(evaluation: Evaluation) -> tuple[int, int]:
 
 def newest_of_each(evaluations: Iterable[Evaluation]) -> list[Evaluation]:
     """Return the newest evaluation of each method and IPC, in the order given."""
-    newest: dict[tuple[str, int], Evaluation] = {}
-    for one in sorted(evaluations, key=lambda one: one.run.record().finished or ""):
-        newest[_cell(one)] = one
-    kept = set(map(id, newest.values()))
-    return [one for one in evaluations if id(one) in kept]
+    by_age = sorted(evaluations, key=lambda one: one.run.record().finished or "")
+    newest = {id(one) for one in {_cell(one): one for one in by_age}.values()}
+    return [one for one in evaluations if id(one) in newest]
 
 
 def _cell(evaluation: Evaluation) -> tuple[str, int]:
@@ -95,20 +96,19 @@ def _cell(evaluation: Evaluation) -> tuple[str, int]:
 
 def labels(evaluations: Sequence[Evaluation]) -> dict[str, str]:
     """Return what to call each evaluation, by the id of its run: the method, and more where that is not enough."""
-    several = {cell for cell, number in Counter(map(_cell, evaluations)).items() if number > 1}
-    found = {}
+    several, found = Counter(map(_cell, evaluations)), {}
     for one in evaluations:
         title = one.result["source_title"] if one.result["method"] == "folder" else one.result["method_title"]
-        found[one.run.id] = f"{title}, {_variant(one)}" if _cell(one) in several else title
-    doubled = {
-        name for name, number in Counter((found[one.run.id], ipc_of(one)) for one in evaluations).items() if number > 1
-    }
-    return {
-        one.run.id: f"{found[one.run.id]} ({id_end(one.run.id)})"
-        if (found[one.run.id], ipc_of(one)) in doubled
-        else found[one.run.id]
-        for one in evaluations
-    }
+        found[one.run.id] = f"{title}, {_variant(one)}" if several[_cell(one)] > 1 else title
+    ipcs = {one.run.id: ipc_of(one) for one in evaluations}
+    return distinct(found, id_end, ipcs.get)
+
+
+def _variant(evaluation: Evaluation) -> str:
+    run = source_run(evaluation)
+    if run is None or not run.experiment.recover.iterations:
+        return evaluation.result["source"].rsplit("/", 1)[-1]
+    return rounds_text(run.experiment.recover)
 
 
 def source_run(evaluation: Evaluation) -> Run | None:
@@ -120,14 +120,6 @@ def source_run(evaluation: Evaluation) -> Run | None:
     except RunError:
         return None
     return None if run.unreadable else run
-
-
-def _variant(evaluation: Evaluation) -> str:
-    run = source_run(evaluation)
-    if run is None or not run.experiment.recover.iterations:
-        return evaluation.result["source"].rsplit("/", 1)[-1]
-    recover = run.experiment.recover
-    return f"MI {count(recover.iterations)} / RI {count(recover.round_iterations)}"
 
 
 def score(evaluation: Evaluation, label: str, kind: str = "last") -> Score | None:
@@ -153,3 +145,30 @@ def cosine(evaluation: Evaluation) -> float | None:
     """Return how alike the images of a class are in the teacher's features, None where it is not measured."""
     run = source_run(evaluation)
     return diversity_data.cosine(run) if run else None
+
+
+def expected(source: str, experiment: Experiment) -> tuple[float, str] | None:
+    """Return the seconds that an evaluation may take and where that is from, None where nothing like it was measured.
+
+    The rate is that of the newest finished evaluation of the same student and image size.
+    """
+    if source == REAL:
+        entry = find_entry(experiment.dataset)
+        images = getattr(entry, "train_size", 0) or 0
+    else:
+        images = experiment.recover.ipc * len(Run.open(source).classes)
+    known = evaluations([*cached.runs(), *cached.examples()])
+    found = next((one for one in known if images and _is_like(one, source, experiment)), None)
+    if found is None:
+        return None
+    result, config = found.result, experiment.evaluate
+    rate = result["seconds"] / max(1, result["images"] * result["epochs"] * len(result["seeds"]))
+    seconds = rate * images * config.epochs * config.seeds
+    return seconds, f"Estimated from evaluation {found.run.id}, {found.run.record().device_name}."
+
+
+def _is_like(evaluation: Evaluation, source: str, experiment: Experiment) -> bool:
+    result, wanted = evaluation.result, experiment.evaluate.student
+    if result["dataset"] != experiment.dataset or (source == REAL) != (result["method"] == "real"):
+        return False  # a real set has far more images to a test, so its rate is another
+    return experiment.image_size in (None, result["image_size"]) and wanted in ("auto", result["student"])

@@ -1,15 +1,20 @@
-"""The figures of the accuracy page: bars, epochs, classes, and accuracy against cost."""
+"""The figures, the table and the robust scores of the accuracy page."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import streamlit as st
 
+from delt_engine.analysis.scores import RobustScore, augmentation_robust_score, label_robust_score
 from delt_engine.jobs.evaluations import Evaluation
+from delt_engine.pipeline.compare import method_row
 from delt_engine.plots import accuracy
 from delt_engine.plots.accuracy import CostPoint, Curve, Score
-from pages.shared import address, figure
+from delt_engine.plots.style import method_colour
+from delt_engine.runs.tables import METHOD_COLUMNS, Column
+from pages.shared import controls, figure, tables
 from pages.shared.accuracy import data
 from pages.shared.accuracy.choices import View
 from pages.shared.accuracy.data import KINDS
@@ -17,45 +22,52 @@ from pages.shared.wording import count, plain
 
 TABS = {"bars": "Methods", "epochs": "Over epochs", "classes": "By class", "cost": "Cost and likeness"}
 COSTS = {"image_iterations": "Image-iterations", "synthesis_seconds": "Seconds of synthesis"}
+_FRONT = ("method_title", "ipc", "top1_last", "top1_best")
+_MORE = (
+    Column("top1_ema", "Top-1, EMA (%)", 1, "top1_ema_std"),
+    Column("students", "Students", 0),
+    Column("image_iterations", "Image-iterations", 0),
+    Column("run", "Images"),
+    Column("evaluation", "Evaluation"),
+)
+_SCORES = {
+    "LRS": (
+        "Label-robust score",
+        "High when the images themselves teach: with hard labels the set comes near the "
+        "whole real set, and it beats as many random real images under its own training.",
+    ),
+    "ARS": ("Augmentation-robust score", "High when the set beats random real images with augmentation and without."),
+}
 
 
 def draw(view: View) -> None:
     """Draw the figure the reader chose."""
-    key = "accuracy/figure"
-    address.restore("figure", key, address.member(list(TABS)))
-    st.session_state.setdefault(key, "bars")
-    shown = st.segmented_control(
-        "Figure", list(TABS), key=key, format_func=TABS.get, required=True, label_visibility="collapsed"
-    )
-    address.publish("figure", key, "" if shown == "bars" else shown)
-    {"bars": bars, "epochs": epochs, "classes": classes, "cost": cost}[shown](view)
+    look = {"segmented": True, "label_visibility": "collapsed"}
+    shown = controls.kept_choice("figure", "Figure", TABS, "accuracy/figure", **look)
+    {"bars": _bars, "epochs": _epochs, "classes": _classes, "cost": _cost}[shown](view)
 
 
-def scores(view: View, evaluations: list[Evaluation]) -> list[Score]:
-    """Return the accuracies of evaluations, as far as they were measured."""
+def _measured(view: View, evaluations: list[Evaluation]) -> list[Score]:
     found = (data.score(one, view.label(one), view.kind) for one in evaluations)
     return [one for one in found if one is not None]
 
 
-def bars(view: View) -> None:
-    """Draw a bar an evaluation, and the references as lines."""
-    random = {one.ipc: one.value for one in scores(view, view.of_method("random"))}
-    real = scores(view, view.of_method("real"))
-    shown = [one for one in view.sets if one.result["method"] != "random"]
+def _bars(view: View) -> None:
+    random = {one.ipc: one.value for one in _measured(view, view.of_method("random"))}
+    real = _measured(view, view.of_method("real"))
+    shown, result = [one for one in view.sets if one.result["method"] != "random"], view.evaluations[0].result
     drawn = accuracy.accuracy_bars(
-        scores(view, shown),
+        _measured(view, shown),
         what=f"Accuracy, {'EMA' if view.kind == 'ema' else KINDS[view.kind].lower()}",
         random=random,
         real=real[0].value if real else None,
-        chance=view.evaluations[0].result["chance"],
+        chance=result["chance"],
     )
     figure.draw(drawn, "accuracy/bars")
     lacking = [name for name, there in (("random real images", random), ("the whole real set", real)) if not there]
-    result = view.evaluations[0].result
-    st.caption(
-        f"Measured here on {count(result['test_images'])} test images of {plain(result['dataset_title'])}; "
-        f"{_students(shown)}." + (f" Not evaluated under this recipe yet: {' and '.join(lacking)}." if lacking else "")
-    )
+    where = f"{count(result['test_images'])} test images of {plain(result['dataset_title'])}"
+    missing = f" Not evaluated under this recipe yet: {' and '.join(lacking)}." if lacking else ""
+    st.caption(f"Measured here on {where}; {_students(shown)}.{missing}")
 
 
 def _students(evaluations: Sequence[Evaluation]) -> str:
@@ -66,59 +78,49 @@ def _students(evaluations: Sequence[Evaluation]) -> str:
     return f"mean over students of different seeds, whiskers are their sample standard deviation, {number}"
 
 
-def epochs(view: View) -> None:
-    """Draw accuracy over epochs of every seed."""
-    curve = "ema_curve" if view.kind == "ema" else "curve"
-    lines = []
+def _epochs(view: View) -> None:
+    curve, lines = "ema_curve" if view.kind == "ema" else "curve", []
     for one in view.evaluations:
         seeds = {student["seed"]: student[curve] for student in one.result["students"] if student[curve]}
         if seeds:
-            ipc = "" if one.result["method"] == "real" else f", IPC {data.ipc_of(one):,}"
-            lines.append(Curve(f"{view.label(one)}{ipc}", one.result["method"], seeds))
+            method = one.result["method"]
+            lines.append(Curve(view.label(one, with_ipc=method != "real"), method, seeds))
     figure.draw(accuracy.accuracy_curves(lines), "accuracy/epochs")
     st.caption("Each student's accuracy where it was tested; where there are several, the strong line is their mean.")
 
 
-def classes(view: View) -> None:
+def _classes(view: View) -> None:
     """Draw by how much each class is better known with one evaluation than with another."""
     if len(view.evaluations) < 2:
         st.info("Two evaluations are needed to compare classes.")
         return
-    ids = [one.run.id for one in view.evaluations]
-    names = {one.run.id: f"{view.label(one)}, IPC {data.ipc_of(one):,}" for one in view.evaluations}
     best = sorted(view.sets or view.evaluations, key=lambda one: -one.result["top1_last"])
     usual = (best[0].run.id, best[min(1, len(best) - 1)].run.id)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        pair = []
-        for place, label in enumerate(("First", "Second")):
-            key = f"accuracy/class_{label.lower()}"
-            if st.session_state.get(key) not in ids:
-                st.session_state[key] = usual[place]
-            pair.append(st.selectbox(label, ids, key=key, format_func=names.get, width=260))
-    if pair[0] == pair[1]:
+        first, second = (
+            view.pick(label, view.evaluations, f"accuracy/class_{label.lower()}", start, 260)
+            for label, start in zip(("First", "Second"), usual, strict=True)
+        )
+    if first is second:
         st.info("Choose two different evaluations.")
         return
-    first, second = (next(one for one in view.evaluations if one.run.id == run) for run in pair)
+    names = first.result["class_names"]
     drawn = accuracy.class_differences(
-        first.result["class_names"],
+        names,
         first.result["per_class"],
         second.result["per_class"],
-        (names[pair[0]], names[pair[1]]),
-        tuple(accuracy.method_colour(one.result["method"]) for one in (first, second)),
+        tuple(view.label(one, with_ipc=True) for one in (first, second)),
+        tuple(method_colour(one.result["method"]) for one in (first, second)),
     )
     figure.draw(drawn, "accuracy/classes")
-    many = len(first.result["class_names"])
     most = accuracy.MOST_CLASSES
-    shown = f" {most} of {count(many)} classes are shown." if many > most else ""
+    shown = f" {most} of {count(len(names))} classes are shown." if len(names) > most else ""
     st.caption(f"Test accuracy of each class after the last epoch, mean over the students, in points.{shown}")
 
 
-def cost(view: View) -> None:
+def _cost(view: View) -> None:
     """Draw accuracy against what the images cost, coloured by how alike they are."""
-    key = "accuracy/cost"
-    chosen = st.segmented_control(
-        "Cost", list(COSTS), key=key, format_func=COSTS.get, default="image_iterations", required=True
-    )
+    chosen = controls.choice("Cost", COSTS, "accuracy/cost", default="image_iterations", segmented=True)
     points = []
     for one in view.sets:
         found, price = data.score(one, view.label(one), view.kind), one.result[chosen]
@@ -134,3 +136,56 @@ def cost(view: View) -> None:
         "Colour: mean cosine similarity to the class centroid in the teacher's features, lower is more diverse"
         + (f"; grey where it is not measured yet ({unknown}), which the Diversity page does." if unknown else ".")
     )
+
+
+def draw_table(view: View) -> None:
+    """Draw all numbers of the compared evaluations."""
+    st.subheader("Table")
+    columns = sorted((*METHOD_COLUMNS, *_MORE), key=lambda column: column.name not in _FRONT)
+    result, setup = view.evaluations[0].result, view.setup
+    note = (
+        f"Measured on {result['test_images']:,} test images of {result['dataset_title']}; "
+        f"recipe {setup.recipe_title}, student {setup.student}; ± is the spread over seeds."
+    )
+    name = f"accuracy-{setup.dataset}-{setup.recipe}".replace("/", "-")
+    tables.draw([_row(view, one) for one in view.evaluations], columns, "accuracy", name, note)
+
+
+def _row(view: View, evaluation: Evaluation) -> dict[str, Any]:
+    found = method_row(evaluation, data.source_run(evaluation), data.cosine(evaluation))
+    students = len(found["seeds"])
+    if students == 1:  # one student has no spread
+        found |= {name: None for name in found if name.endswith("_std")}
+    return found | {"method_title": view.label(evaluation), "students": students, "run": evaluation.result["source"]}
+
+
+def draw_scores(view: View, evaluations: Sequence[Evaluation]) -> None:
+    """Draw the robust scores of a chosen set; ``evaluations`` are all there are, since they need other recipes too."""
+    sets = [one for one in view.sets if one.result["method"] != "random" and one.result["labels"] != "hard"]
+    if not sets:
+        return
+    with st.expander("Robust scores (DD-Ranking's LRS and ARS)"):
+        base = view.pick("Set", sets, "accuracy/scored", sets[-1].run.id, 320).result
+        others, kind = [one.result for one in evaluations], "top1_best" if view.kind == "best" else "top1_last"
+        for found in (label_robust_score(base, others, kind), augmentation_robust_score(base, others, kind)):
+            _score(found, kind)
+        st.caption(
+            "From the evaluations here, in DD-Ranking's formulas with w = 0.5: between 0 and 1, 0.269 is no "
+            "better than random. Rates and epochs are this recipe's: compare with each other only."
+        )
+
+
+def _score(score: RobustScore, kind: str) -> None:
+    title, meaning = _SCORES[score.name]
+    left, right = st.columns([1, 3])
+    with left:
+        st.metric(f"{title} ({score.name})", "–" if score.value is None else f"{score.value:.3f}", help=meaning)
+        for name, share in score.parts.items():
+            st.caption(f"{name}: {100 * share:+.1f} points")
+    with right:
+        for one in score.inputs:
+            if one.found is None:
+                st.markdown(f":material/radio_button_unchecked: {plain(one.title)}: not evaluated yet")
+                st.code(one.command, language="bash", wrap_lines=True)
+            else:
+                st.markdown(f":material/check_circle: {plain(one.title)}: {one.found[kind]:.1f} %")

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import shlex
 from functools import lru_cache
 from pathlib import Path
 
 import streamlit as st
 from plotly.graph_objects import Figure
 
+from delt_engine.errors import DeltError
 from delt_engine.jobs import queue
-from delt_engine.plots import students
+from delt_engine.plots.training import student_curves
 from delt_engine.runs.store import Run
-from pages.shared import cached, errors, live
+from pages.shared import cached, controls, errors, figure, live
+from pages.shared.controls import button
 from pages.shared.runs import actions
-from pages.shared.runs.progress import Progress, progress
+from pages.shared.runs.progress import progress
 from pages.shared.runs.strips import stamp
-from pages.shared.wording import duration, ordinal, plain, plural, run_title, sentence
+from pages.shared.wording import duration, ordinal, plain, plural, run_title, sentence, short_name, stopped_text
 
 MOST_WAITING = 6
 MOST_STOPPED = 2
@@ -62,23 +63,18 @@ def _draw(runs: list[Run], watched: str) -> None:
 
 def _line(run: Run) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        place = queue.place(run) if run.status == "queued" else None
-        where = f"{ordinal(place)} in the queue" if place else sentence(progress(run).text)
-        st.markdown(
-            plain(title(run)) + ("" if run.status == "failed" else f" · :gray[{plain(where)}]"), width="content"
-        )
+        where = ""
+        with errors.contained(run.id):
+            place = queue.place(run) if run.status == "queued" else None
+            where = f"{ordinal(place)} in the queue" if place else sentence(progress(run).text)
+        said = "" if run.status == "failed" else f" · :gray[{plain(where)}]"
+        st.markdown(plain(title(run)) + said, width="content")
         actions.badge(run)
         st.space("stretch")
         actions.control_buttons(run, "accuracy", compact=True)
         if not run.is_active:
-            st.button(
-                "Hide",
-                key=f"accuracy/hide/{run.id}",
-                type="tertiary",
-                on_click=_hide,
-                args=(run.id,),
-                help="It stays in the list of runs.",
-            )
+            look = {"type": "tertiary", "help": "It stays in the list of runs."}
+            button("Hide", "", f"accuracy/hide/{run.id}", _hide, run.id, **look)
     if run.error and not run.is_active:
         errors.show(run.error)
 
@@ -95,50 +91,40 @@ def title(run: Run) -> str:
     try:
         made = Run.open(source)
         return f"Students of {run_title(made.experiment, made.record().kind)}"
-    except errors.DeltError:
-        return f"Students of {source.rstrip('/').rsplit('/', 1)[-1]}"
+    except DeltError:
+        return f"Students of {short_name(source)}"
 
 
 def _one(run: Run) -> None:
-    now, record = progress(run), run.record()
-    config = record.experiment.evaluate
+    record = run.record()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.subheader(plain(title(run)), width="content")
         actions.badge(run)
         st.space("stretch")
         actions.control_buttons(run, "accuracy")
-    st.progress(now.fraction, text=plain(sentence(_where(run, now))))
-    if run.error and not run.is_active:
-        errors.show(run.error)
+    with errors.contained(run.id):
+        now = progress(run)
+        st.progress(now.fraction, text=plain(stopped_text(run.status, now.text)))
+        if run.error and not run.is_active:
+            errors.show(run.error)
+        _numbers(run, duration(now.left_s) if now.left_s is not None else "–")
+        figure.plain(_curves(run.path, stamp(run.path / "events.jsonl")), "accuracy/live")
+    controls.command(record.command)
+
+
+def _numbers(run: Run, left: str) -> None:
+    config = run.experiment.evaluate
     epoch, step = run.latest_event("epoch") or {}, run.latest_event("step") or {}
     tested = [event["top1"] for event in run.events("epoch") if event.get("top1") is not None]
+    loss = step.get("loss", epoch.get("loss"))
     with st.grid(5, min_column_width=112):
-        st.metric(
-            "Student", f"{step.get('student', 0) + 1} of {config.seeds}", help="Each is trained from another seed."
-        )
+        student = f"{step.get('student', 0) + 1} of {config.seeds}"
+        st.metric("Student", student, help="Each is trained from another seed.")
         st.metric("Epoch", f"{step.get('epoch', 0)} of {config.epochs}")
-        st.metric(
-            "Accuracy", f"{tested[-1]:.1f} %" if tested else "–", help="When last tested, on the real test images."
-        )
-        st.metric(
-            "Loss",
-            f"{step['loss']:.4g}" if "loss" in step else f"{epoch['loss']:.4g}" if epoch else "–",
-            help="Mean over the epoch so far.",
-        )
-        st.metric(
-            "Time left",
-            duration(now.left_s) if now.left_s is not None else "–",
-            help="From the rate of the last half minute.",
-        )
-    st.plotly_chart(
-        _curves(run.path, stamp(run.path / "events.jsonl")), key="accuracy/live", config={"displayModeBar": False}
-    )
-    st.code(shlex.join(record.command), language="bash", wrap_lines=True)
-
-
-def _where(run: Run, now: Progress) -> str:
-    words = {"paused": "Paused", "cancelled": "Stopped", "failed": "Failed", "interrupted": "Its process is gone"}
-    return f"{words[run.status]}: {now.text}" if run.status in words else now.text
+        accuracy = f"{tested[-1]:.1f} %" if tested else "–"
+        st.metric("Accuracy", accuracy, help="When last tested, on the real test images.")
+        st.metric("Loss", "–" if loss is None else f"{loss:.4g}", help="Mean over the epoch so far.")
+        st.metric("Time left", left, help="From the rate of the last half minute.")
 
 
 @lru_cache(maxsize=8)
@@ -147,6 +133,6 @@ def _curves(path: Path, _moment: int) -> Figure:
     run = Run(path)
     try:
         method = Run.open(run.record().source).experiment.recover.method
-    except errors.DeltError:
+    except DeltError:
         method = "real"
-    return students.student_curves(run.events("epoch"), epochs=run.experiment.evaluate.epochs, method=method)
+    return student_curves(run.events("epoch"), epochs=run.experiment.evaluate.epochs, method=method)

@@ -7,8 +7,7 @@ const PAD = 16;
 
 class Plane {
   constructor(host) {
-    this.root = document.createElement("div");
-    this.root.className = "map";
+    this.root = element("div", "map");
     this.root.innerHTML =
       `<div class="legend"></div><canvas class="plane" tabindex="0" role="img"></canvas>
        <div class="tip" role="status" hidden><canvas width="96" height="96"></canvas><b></b><span></span></div>`;
@@ -26,7 +25,7 @@ class Plane {
     this.watcher.observe(this.canvas);
   }
 
-  update(data) {
+  update({ data }) {
     if (this.version === data.version) return;
     this.version = data.version;
     this.data = data;
@@ -41,8 +40,7 @@ class Plane {
   drawLegend() {
     this.legend.replaceChildren();
     this.data.groups.forEach((group, number) => {
-      const label = document.createElement("label");
-      const box = document.createElement("input");
+      const label = element("label"), box = element("input");
       box.type = "checkbox";
       box.checked = !this.hidden.has(group.title);
       box.addEventListener("change", () => {
@@ -50,23 +48,17 @@ class Plane {
         this.point(-1);
         this.draw();
       });
-      const mark = document.createElement("i");
+      const mark = element("i", group.open ? "open" : "");
       mark.style.setProperty("--mark", group.colour);
-      if (group.open) mark.className = "open";
       const count = this.data.g.filter((each) => each === number).length;
       label.append(box, mark, `${group.title} (${count.toLocaleString("en")})`);
       this.legend.append(label);
     });
-    const gap = document.createElement("span");
-    gap.className = "gap";
-    this.legend.append(gap);
+    this.legend.append(element("span", "gap"));
     for (const format of ["PNG", "SVG"]) {
-      const button = document.createElement("button");
-      button.type = "button";
-      button.textContent = format;
-      button.setAttribute("aria-label", `Save the map as ${format}`);
-      button.addEventListener("click", () => this.save(format));
-      this.legend.append(button);
+      const save = button("save", format, () => this.save(format));
+      save.setAttribute("aria-label", `Save the map as ${format}`);
+      this.legend.append(save);
     }
   }
 
@@ -139,34 +131,36 @@ class Plane {
     const group = this.data.groups[this.data.g[number]];
     this.tip.querySelector("b").textContent = this.data.names[number];
     this.tip.querySelector("span").textContent = group.title;
-    this.picture(number);
+    this.face(number);
   }
 
-  async picture(number) {
-    const face = this.tip.querySelector("canvas"), pen = face.getContext("2d");
-    pen.clearRect(0, 0, face.width, face.height);
+  async face(number) {
+    const canvas = this.tip.querySelector("canvas"), pen = canvas.getContext("2d");
+    pen.clearRect(0, 0, canvas.width, canvas.height);
     const sheet = this.data.sheets[this.data.s[number]];
-    if (!sheet) { face.hidden = true; return; }
-    face.hidden = false;
+    if (!sheet) { canvas.hidden = true; return; }
+    canvas.hidden = false;
     if (!this.sheets.has(sheet.url)) {
-      this.sheets.set(sheet.url, fetch(sheet.url).then((answer) => answer.blob()).then(createImageBitmap));
+      this.sheets.set(sheet.url, decode(sheet.url));
     }
     const bitmap = await this.sheets.get(sheet.url).catch(() => null);
     if (!bitmap || this.at !== number) return;
     const side = bitmap.width / sheet.columns, tile = this.data.t[number];
-    face.width = face.height = side;
+    canvas.width = canvas.height = side;
     const left = (tile % sheet.columns) * side, top = Math.floor(tile / sheet.columns) * side;
     pen.drawImage(bitmap, left, top, side, side, 0, 0, side, side);
     this.tip.dataset.shown = String(number);
   }
 
   save(format) {
-    const link = document.createElement("a");
+    const link = element("a");
     link.download = `${this.data.filename}.${format.toLowerCase()}`;
     if (format === "PNG") link.href = this.canvas.toDataURL("image/png");
     else link.href = URL.createObjectURL(new Blob([this.svg()], { type: "image/svg+xml" }));
     link.click();
   }
+
+  end() { this.watcher.disconnect(); }
 
   svg() {
     const width = this.canvas.clientWidth, height = this.canvas.clientHeight;
@@ -180,9 +174,4 @@ class Plane {
   }
 }
 
-const planes = new WeakMap();
-
-export default function ({ data, parentElement }) {
-  if (!planes.has(parentElement)) planes.set(parentElement, new Plane(parentElement));
-  planes.get(parentElement).update(data);
-}
+export default (component) => mounted(component, Plane);

@@ -2,23 +2,7 @@
 // All sheets come at once, so scrubbing and playing need no answer from the server; the chosen frame is
 // reported when the slider comes to rest.
 
-const PLAY = '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M4 2.5v11l9-5.5z"/></svg>';
-const PAUSE = '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M4 2.5h3v11H4zM9 2.5h3v11H9z"/></svg>';
 const STEP_MS = 550;
-const views = new WeakMap();
-
-function element(tag, className, text) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
-
-async function decode(url) {
-  const answer = await fetch(url);
-  if (!answer.ok) throw new Error(`${answer.status}: ${url}`);
-  return createImageBitmap(await answer.blob());
-}
 
 // What must be equal for the cells on screen to be kept and only filled anew, so that nothing flickers.
 function outline({ rows, layout, clickable, tile, columns, head }) {
@@ -27,38 +11,35 @@ function outline({ rows, layout, clickable, tile, columns, head }) {
   return JSON.stringify([cells, layout, clickable, tile, columns, head]);
 }
 
-class View {
+class View extends Player {
   constructor(host) {
+    super();
     this.root = element("div", "delt");
     this.root.innerHTML =
       `<div class="bar" hidden><button class="play" type="button"></button><div class="track">
        <div class="now"><span></span><small></small></div>
-       <input type="range" min="0" step="1" aria-label="Round"><div class="ticks" aria-hidden="true"></div></div></div>
+       <input class="at" type="range" min="0" step="1" aria-label="Round"><div class="ticks" aria-hidden="true"></div></div></div>
        <div class="swipe" hidden><b></b><input type="range" min="0" max="100" value="50" aria-label="Swipe"><b></b>
        <button class="tool" type="button" title="Key S">Swap</button></div>
        <div class="body"></div>`;
     host.appendChild(this.root);
     this.bar = this.root.querySelector(".bar");
-    this.range = this.bar.querySelector("input");
-    this.playButton = this.root.querySelector(".play");
+    this.wire("rounds");
     this.body = this.root.querySelector(".body");
     this.tools = new Tools(this);
     this.body.before(this.tools.root);
     this.swipe = this.root.querySelector(".swipe");
     this.split = this.swipe.querySelector("input");
-    this.bitmaps = new Map();
-    this.frame = 0;
     this.split.addEventListener("input", () => this.divide(Number(this.split.value)));
     this.swipe.querySelector("button").addEventListener("click", () => this.swap());
     this.body.addEventListener("pointermove", (event) => this.sweep(event));
     this.onKey = (event) => { if (event.target === document.body) this.keys(event); };
     document.addEventListener("keydown", this.onKey);
-    this.range.addEventListener("input", () => { this.stop(); this.show(Number(this.range.value)); });
-    this.range.addEventListener("change", () => this.report());
-    this.playButton.addEventListener("click", () => (this.timer ? this.rest() : this.play()));
     this.body.addEventListener("keydown", (event) => this.keys(event));
-    this.face();
   }
+
+  get last() { return Math.max(0, this.data.frames.length - 1); }
+  get pause() { return STEP_MS; }
 
   update(component) {
     this.component = component;
@@ -99,12 +80,11 @@ class View {
 
   // A frame set by the page counts only when it is news, not the echo of what was reported from here.
   place(before) {
-    const { frame, frames, follow } = this.data;
-    const last = Math.max(0, frames.length - 1);
-    const wasAtEnd = before && this.frame >= before.frames.length - 1;
-    if (!before || (frame !== before.frame && frame !== this.reported)) this.frame = frame;
-    if (before && follow && wasAtEnd && !this.timer) this.frame = last;
-    this.frame = Math.min(this.frame, last);
+    const { frame, follow } = this.data;
+    const wasAtEnd = before && this.at >= before.frames.length - 1;
+    if (!before || (frame !== before.frame && frame !== this.reported)) this.at = frame;
+    if (before && follow && wasAtEnd && !this.timer) this.at = this.last;
+    this.at = Math.min(this.at, this.last);
   }
 
   controls() {
@@ -181,10 +161,7 @@ class View {
     }
     made.dataset.id = cell.id;
     const frame = made.appendChild(element("span", "frame"));
-    const canvas = frame.appendChild(element("canvas"));
-    canvas.width = canvas.height = tile;
-    canvas.setAttribute("role", "img");
-    canvas.setAttribute("aria-label", cell.alt);
+    const canvas = frame.appendChild(picture(tile, cell.alt));
     const over = cell.over.length ? frame.appendChild(element("canvas", "over")) : null;
     if (over) over.width = over.height = tile;
     const missing = frame.appendChild(element("em", "", cell.missing));
@@ -203,25 +180,16 @@ class View {
   // The frame on screen comes first; the others follow, so that moving the slider finds them ready.
   async load() {
     const { sheets } = this.data;
-    for (const url of this.bitmaps.keys()) if (!sheets.includes(url)) this.bitmaps.delete(url);
+    this.keep(sheets);
     this.draw();
-    const now = new Set(this.tiles.flatMap(({ cell }) => [cell.sheets, cell.over].map((line) => sheets[line[this.frame]])));
+    const now = new Set(this.tiles.flatMap(({ cell }) => [cell.sheets, cell.over].map((line) => sheets[line[this.at]])));
     await this.fetch(sheets.filter((url) => now.has(url)));
     await this.fetch(sheets);
   }
 
-  async fetch(urls) {
-    await Promise.all(urls.map(async (url) => {
-      if (this.bitmaps.has(url)) return;
-      this.bitmaps.set(url, null);
-      try { this.bitmaps.set(url, await decode(url)); } catch { this.bitmaps.delete(url); }
-    }));
-    this.draw();
-  }
-
   draw() {
     const { sheets, frames } = this.data;
-    const at = this.frame;
+    const { at } = this;
     this.tiles.forEach(({ cell, tile, frame, canvas, over, counts }) => {
       const bitmap = this.bitmaps.get(sheets[cell.sheets[at]]);
       const other = over && this.bitmaps.get(sheets[cell.over[at]]);
@@ -238,32 +206,15 @@ class View {
     const now = frames[at];
     if (!now) return;
     this.range.value = at;
-    this.range.setAttribute("aria-valuetext", now.label);
-    this.bar.querySelector(".now span").textContent = now.label;
-    this.bar.querySelector(".now small").textContent = now.note || "";
+    this.label(now.label, now.note || "");
   }
-
-  show(frame) { this.frame = Math.max(0, Math.min(frame, this.data.frames.length - 1)); this.draw(); }
 
   report() {
-    this.reported = this.frame;
-    if (this.data.report) this.component.setStateValue("frame", this.frame);
+    this.reported = this.at;
+    if (this.data.report) this.component.setStateValue("frame", this.at);
   }
 
-  rest() { this.stop(); this.report(); }
-  stop() { clearInterval(this.timer); this.timer = null; this.face(); }
-
-  play() {
-    const last = () => this.frame >= this.data.frames.length - 1;
-    if (last()) this.show(0);
-    this.timer = setInterval(() => { this.show(this.frame + 1); if (last()) this.rest(); }, STEP_MS);
-    this.face();
-  }
-
-  face() {
-    this.playButton.innerHTML = this.timer ? PAUSE : PLAY;
-    this.playButton.setAttribute("aria-label", this.timer ? "Pause" : "Play all rounds");
-  }
+  end() { this.stop(); document.removeEventListener("keydown", this.onKey); }
 
   // Left of the divider is the first of the two, right of it the second.
   divide(percent) {
@@ -287,15 +238,9 @@ class View {
     if (!step || this.bar.hidden) return;
     event.preventDefault();
     this.stop();
-    this.show(this.frame + step);
+    this.show(this.at + step);
     this.report();
   }
 }
 
-export default function (component) {
-  const host = component.parentElement;
-  if (!views.has(host)) views.set(host, new View(host));
-  const view = views.get(host);
-  view.update(component);
-  return () => { view.stop(); view.root.remove(); document.removeEventListener("keydown", view.onKey); views.delete(host); };
-}
+export default (component) => mounted(component, View);

@@ -78,7 +78,7 @@ class Tools {
 
   // Images go out as they are on screen; those of a run that is not on screen as last written.
   address(download, rows) {
-    const rounds = new Map(rows.map((row) => [row.run, row.rounds[this.view.frame]]));
+    const rounds = new Map(rows.map((row) => [row.run, row.rounds[this.view.at]]));
     const groups = new Map();
     [...this.chosen].sort().forEach((pick) => {
       const [run, number, index] = pick.split("/");

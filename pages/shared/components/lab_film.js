@@ -1,31 +1,15 @@
 // Images over the iterations on one timeline. All frames come at once as sheets of tiles, so every move of the slider
 // is drawn here; where the slider comes to rest is reported.
 
-const PLAY = '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M4 2.5v11l9-5.5z"/></svg>';
-const PAUSE = '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M4 2.5h3v11H4zM9 2.5h3v11H9z"/></svg>';
 const REST_MS = 250, MOST_COLUMNS = 5;
 const SVG = "http://www.w3.org/2000/svg";
 const WIDE = 320, HIGH = 150, LEFT = 34, RIGHT = 8, TOP = 10, BOTTOM = 20;
-const views = new WeakMap();
-
-function element(tag, className, text) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
 
 function shape(parent, tag, attributes, text) {
   const made = parent.appendChild(document.createElementNS(SVG, tag));
   Object.entries(attributes).forEach(([name, value]) => made.setAttribute(name, value));
   if (text !== undefined) made.textContent = text;
   return made;
-}
-
-async function decode(url) {
-  const answer = await fetch(url);
-  if (!answer.ok) throw new Error(`${answer.status}: sheet`);
-  return createImageBitmap(await answer.blob());
 }
 
 const number = (value) => value.toLocaleString("en-US");
@@ -67,26 +51,26 @@ class Chart {
   }
 }
 
-class Film {
+class Film extends Player {
   constructor(host) {
+    super();
     this.root = element("div", "lab film");
     this.root.innerHTML =
       `<div class="lanes"></div><div class="time"><button class="play" type="button"></button><div>
-       <div class="now"><span></span><small></small></div><input type="range" min="0" step="1" aria-label="Iteration">
+       <div class="now"><span></span><small></small></div><input class="at" type="range" min="0" step="1" aria-label="Iteration">
        <div class="track" aria-hidden="true"></div><div class="ticks" aria-hidden="true"></div></div></div>
        <div class="charts"></div>`;
     host.appendChild(this.root);
-    [this.lanesBox, this.range, this.playButton, this.track, this.ticks, this.chartsBox] =
-      [".lanes", "input", ".play", ".track", ".ticks", ".charts"].map((name) => this.root.querySelector(name));
-    this.bitmaps = new Map();
-    this.at = 0;
+    [this.lanesBox, this.track, this.ticks, this.chartsBox] =
+      [".lanes", ".track", ".ticks", ".charts"].map((name) => this.root.querySelector(name));
     this.sent = [];
-    this.range.addEventListener("input", () => { this.stop(); this.show(this.nearest(Number(this.range.value))); });
-    this.range.addEventListener("change", () => this.report());
+    this.wire("iterations");
     this.range.addEventListener("keydown", (event) => this.keys(event));
-    this.playButton.addEventListener("click", () => (this.timer ? this.rest() : this.play()));
-    this.face();
   }
+
+  get last() { return this.data.moments.length - 1; }
+  get pause() { return Math.min(600, Math.max(90, 6000 / this.data.moments.length)); }
+  spot(iteration) { return this.nearest(iteration); }
 
   update(component) {
     this.component = component;
@@ -94,7 +78,7 @@ class Film {
     const before = this.data;
     this.data = data;
     if (!before || (data.at !== before.at && !this.isEcho(data.at))) this.at = this.nearest(data.at);
-    this.at = Math.min(this.at, data.moments.length - 1);
+    this.at = Math.min(this.at, this.last);
     if (before && before.version === data.version) { this.draw(); return; }
     this.stop();
     this.build();
@@ -132,22 +116,17 @@ class Film {
     const box = element("div", "lane");
     box.style.setProperty("--mark", lane.colour || "var(--st-border-color)");
     box.appendChild(element("h4", "", lane.title));
-    const canvas = box.appendChild(element("span", "frame")).appendChild(element("canvas"));
-    canvas.width = canvas.height = tile;
-    canvas.setAttribute("role", "img");
+    const canvas = box.appendChild(element("span", "frame")).appendChild(picture(tile));
     const lines = lane.lines.map((_, at) => box.appendChild(element("p", at ? "" : "first")));
     return { box, canvas, lines };
   }
 
   async load() {
     const { sheets } = this.data;
-    for (const url of this.bitmaps.keys()) if (!sheets.includes(url)) this.bitmaps.delete(url);
+    this.keep(sheets);
     this.draw();
-    await Promise.all(sheets.map(async (url) => {
-      if (this.bitmaps.has(url)) return;
-      try { this.bitmaps.set(url, await decode(url)); } catch { this.bitmaps.delete(url); }
-    }));
-    this.root.dataset.ready = sheets.every((url) => this.bitmaps.has(url));
+    await this.fetch(sheets);
+    this.root.dataset.ready = sheets.every((url) => this.bitmaps.get(url));
     this.draw();
   }
 
@@ -170,9 +149,7 @@ class Film {
     this.range.value = now;
     const label = now ? `After ${number(now)} of ${number(rounds.iterations)} iterations` : "Before the first iteration";
     const round = Math.min(rounds.count, Math.floor(Math.max(0, now - 1) / rounds.length) + 1);
-    this.range.setAttribute("aria-valuetext", label);
-    this.root.querySelector(".now span").textContent = label;
-    this.root.querySelector(".now small").textContent = now ? `round ${round} of ${rounds.count}` : "the real patch";
+    this.label(label, now ? `round ${round} of ${rounds.count}` : "the real patch");
     this.cursor.style.left = `${(100 * now) / total}%`;
     const done = lanes.map((lane) => Math.max(0, now - lane.first));
     this.charts.forEach((chart) => chart.show(now, done));
@@ -195,8 +172,6 @@ class Film {
     return near;
   }
 
-  show(at) { this.at = Math.max(0, Math.min(at, this.data.moments.length - 1)); this.draw(); }
-
   // Answers to reports come late, when the reader may have moved on: only what was never reported from here is news.
   isEcho(at) {
     const place = this.sent.indexOf(at);
@@ -212,21 +187,7 @@ class Film {
     this.component.setStateValue("at", at);
   }
 
-  rest() { this.stop(); this.report(); }
-  stop() { clearInterval(this.timer); this.timer = null; this.face(); }
-
-  play() {
-    const last = () => this.at >= this.data.moments.length - 1;
-    if (last()) this.show(0);
-    const pause = Math.min(600, Math.max(90, 6000 / this.data.moments.length));
-    this.timer = setInterval(() => { this.show(this.at + 1); if (last()) this.rest(); }, pause);
-    this.face();
-  }
-
-  face() {
-    this.playButton.innerHTML = this.timer ? PAUSE : PLAY;
-    this.playButton.setAttribute("aria-label", this.timer ? "Pause" : "Play all iterations");
-  }
+  end() { this.stop(); clearTimeout(this.resting); }
 
   keys(event) {
     const step = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageUp: 5, PageDown: -5 }[event.key];
@@ -239,10 +200,4 @@ class Film {
   }
 }
 
-export default function (component) {
-  const host = component.parentElement;
-  if (!views.has(host)) views.set(host, new Film(host));
-  const view = views.get(host);
-  view.update(component);
-  return () => { view.stop(); clearTimeout(view.resting); view.root.remove(); views.delete(host); };
-}
+export default (component) => mounted(component, Film);

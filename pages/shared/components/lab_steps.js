@@ -1,14 +1,5 @@
 // One iteration stage by stage: the pictures are tiles of one sheet, so stepping needs no answer from the server.
 
-const views = new WeakMap();
-
-function element(tag, className, text) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
-
 class Steps {
   constructor(host) {
     this.root = element("div", "lab steps");
@@ -26,7 +17,7 @@ class Steps {
     this.root.classList.toggle("pixelated", data.tile < 2 * data.shown);
     this.bitmap = null;
     this.draw();
-    const bitmap = await createImageBitmap(await (await fetch(data.sheet)).blob());
+    const bitmap = await decode(data.sheet);
     if (this.data !== data) return;
     this.bitmap = bitmap;
     this.root.dataset.ready = true;
@@ -50,11 +41,9 @@ class Steps {
     box.setAttribute("aria-label", name);
     box.appendChild(element("span", "", name));
     labels.forEach((label, at) => {
-      const button = box.appendChild(element("button", "", label));
-      button.type = "button";
-      button.dataset.name = `${what}-${at}`;
-      button.setAttribute(mark, mark === "aria-pressed" ? at === chosen : at === chosen ? "step" : "false");
-      button.addEventListener("click", () => { this[what] = at; this.draw(); });
+      const made = box.appendChild(button("", label, () => { this[what] = at; this.draw(); }));
+      made.dataset.name = `${what}-${at}`;
+      made.setAttribute(mark, mark === "aria-pressed" ? at === chosen : at === chosen ? "step" : "false");
     });
     return box;
   }
@@ -77,10 +66,7 @@ class Steps {
     const { tile } = this.data;
     const figure = element("figure");
     const frame = figure.appendChild(element("span", "frame"));
-    const canvas = frame.appendChild(element("canvas"));
-    canvas.width = canvas.height = tile;
-    canvas.setAttribute("role", "img");
-    canvas.setAttribute("aria-label", alt);
+    const canvas = frame.appendChild(picture(tile, alt));
     if (this.bitmap) canvas.getContext("2d").drawImage(this.bitmap, column * tile, row * tile, tile, tile, 0, 0, tile, tile);
     if (box) {
       const [top, left, height, width] = box.map((value) => `${(100 * value) / tile}%`);
@@ -103,11 +89,9 @@ class Steps {
   moves() {
     const box = element("div", "moves");
     [["Back", -1], ["Next stage", 1]].forEach(([label, step]) => {
-      const button = box.appendChild(element("button", "", label));
-      button.type = "button";
-      button.dataset.name = `move${step}`;
-      button.disabled = !this.stages[this.stage + step];
-      button.addEventListener("click", () => this.move(step));
+      const made = box.appendChild(button("", label, () => this.move(step)));
+      made.dataset.name = `move${step}`;
+      made.disabled = !this.stages[this.stage + step];
     });
     return box;
   }
@@ -125,10 +109,4 @@ class Steps {
   }
 }
 
-export default function (component) {
-  const host = component.parentElement;
-  if (!views.has(host)) views.set(host, new Steps(host));
-  const view = views.get(host);
-  view.update(component);
-  return () => { view.root.remove(); views.delete(host); };
-}
+export default (component) => mounted(component, Steps);

@@ -6,16 +6,19 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from delt_engine.analysis.diversity_store import RANDOM, REAL, SPACE_TITLES, DiversityResult
+import streamlit as st
+
+from delt_engine.analysis.diversity_store import RANDOM, REAL, SPACE_TITLES
 from delt_engine.analysis.similarity import halves
 from delt_engine.config.methods import METHOD_TITLES
+from delt_engine.config.schedule import EarlyLateSchedule
 from delt_engine.errors import CheckpointError
 from delt_engine.pipeline.image_sets import Subject, of_run, reference
 from delt_engine.pipeline.measure import space_network, stored_result, why_none
 from delt_engine.plots.diversity import Shown
 from delt_engine.runs.store import Run
-from pages.shared import cached
-from pages.shared.wording import count, id_end
+from pages.shared import controls
+from pages.shared.wording import count, distinct, id_end, long_title, plain, rounds_text
 
 SPACES = {
     "teacher": "the features that the teacher's last layer is given. The images were optimised against this network, "
@@ -45,78 +48,93 @@ class Sets:
     refusal: str = ""
 
     @property
-    def names(self) -> dict[str, str]:
-        """What each run is called, by its id."""
-        return labels(self.runs)
-
-    @property
     def axis(self) -> str:
         """In which features, for axes and tables."""
         network = next((one.result.network_title for one in self.shown if one.result.network_title), "")
         return f"{SPACE_TITLES[self.space].lower()}" + (f" ({network})" if network else "")
 
 
-def measurable_runs() -> list[Run]:
-    """Return the finished recoveries: the examples first, then the user's runs, newest first."""
-    runs = [run for run in [*cached.examples(), *cached.runs()] if not run.unreadable and run.status == "finished"]
-    return [run for run in runs if run.record().kind == "recover" and run.record().dataset and run.record().teacher]
+def choose(runs: Sequence[Run]) -> tuple[list[Run], str]:
+    """Draw the choices of dataset, IPC, runs and space, each kept in the address; return the runs and the space."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        names = {run.id: _dataset(run) for run in runs}
+        titles = {_dataset(run): f"{run.record().dataset.title}, {run.record().dataset.image_size} px" for run in runs}
+        wanted = _one("dataset", "Dataset", distinct(titles, lambda name: name[-6:]), width=210)
+        found = [run for run in runs if names[run.id] == wanted]
+        runs_of = Counter(run.experiment.recover.ipc for run in found)
+        ipcs = sorted(runs_of, key=lambda ipc: (ipc < 2, -runs_of[ipc], ipc))
+        look = {"segmented": True} if len(ipcs) <= 5 else {"width": 210}
+        ipc = int(_one("ipc", "Images per class", {str(ipc): str(ipc) for ipc in ipcs}, **look))
+        found = [run for run in found if run.experiment.recover.ipc == ipc]
+        space = _one("space", "Compared in", SPACE_NAMES, segmented=True)
+    newest = {run.experiment.recover.method: run.id for run in reversed(found)}
+    usual = [run.id for run in found if run.id in newest.values()]  # the examples at first, else the newest of each
+    what = "; ".join(plain(long_title(run)) for run in found[:8])
+    offered = {name: plain(title) for name, title in labels(found).items()}
+    look = {"usual": usual, "placeholder": "Runs", "help": what}
+    chosen = controls.kept_choices("runs", "Runs", offered, "diversity/runs", **look)
+    return [run for run in found if run.id in chosen], space
+
+
+def _dataset(run: Run) -> str:
+    record = run.record().dataset
+    return f"{record.name}-{record.image_size}-{record.fingerprint[:6]}"
+
+
+def _one(name: str, label: str, options: dict[str, str], **look: object) -> str:
+    """Draw one choice; a link may name the beginning of an option."""
+    first = next(iter(options))
+    read = lambda text: next((one for one in options if one.startswith(text)), first)  # noqa: E731
+    return controls.kept_choice(name, label, options, f"diversity/{name}", read=read, **look)
 
 
 def labels(runs: Sequence[Run]) -> dict[str, str]:
     """Return what to call each run, by its id: the method, and MI, RI and the end of the id where it needs more."""
-    several = Counter(run.experiment.recover.method for run in runs)
-    found = {}
+    several, found = Counter(run.experiment.recover.method for run in runs), {}
     for run in runs:
         recover = run.experiment.recover
-        title = METHOD_TITLES[recover.method]
-        if several[recover.method] > 1 and recover.is_optimised:
-            title += f", MI {count(recover.iterations)} / RI {count(recover.round_iterations)}"
-        found[run.id] = title
-    doubled = {title for title, number in Counter(found.values()).items() if number > 1}
-    return {name: f"{title} ({id_end(name)})" if title in doubled else title for name, title in found.items()}
+        more = f", {rounds_text(recover)}" if several[recover.method] > 1 and recover.is_optimised else ""
+        found[run.id] = METHOD_TITLES[recover.method] + more
+    return distinct(found, id_end)
 
 
 def gather(runs: Sequence[Run], space: str) -> Sets:
     """Return what is measured of runs in a space, with real images at the same number a class."""
-    sets, names = Sets(tuple(runs), space), labels(runs)
-    subjects = [of_run(run) for run in runs]
+    subjects, names = [of_run(run) for run in runs], labels(runs)
+    sets = Sets(tuple(runs), space, refusal=why_none(subjects[0], space))
     for subject, run in zip(subjects, runs, strict=True):
-        _add(sets, subject, names[run.id], run)
-    if subjects:
-        kinds = [REAL] if any(one.method == RANDOM for one in subjects) else [REAL, RANDOM]
-        for kind in kinds:
-            held = reference(subjects[0], kind)
-            _add(sets, held, held.title)
-        refusal = why_none(subjects[0], space)
-        return Sets(sets.runs, space, sets.shown, sets.missing, refusal)
+        _add(sets, subject, names[run.id], run.experiment.recover.schedule)
+    for kind in [REAL] if any(one.method == RANDOM for one in subjects) else [REAL, RANDOM]:
+        real = reference(subjects[0], kind)
+        _add(sets, real, real.title)
     return sets
 
 
-def _add(sets: Sets, subject: Subject, label: str, run: Run | None = None) -> None:
+def _add(sets: Sets, subject: Subject, label: str, schedule: EarlyLateSchedule | None = None) -> None:
     found = stored_result(subject, sets.space)
     if found is None:
         sets.missing.append(label)
-    else:
-        sets.shown.append(Shown(label, found, *(_half_words(run) if run and found.rounds else ("", ""))))
+        return
+    halved = halves(schedule.ipc) if schedule and found.rounds else ()
+    sets.shown.append(Shown(label, found, *(f"{half_iterations(schedule, half)} iterations" for half in halved)))
 
 
-def _half_words(run: Run) -> tuple[str, str]:
-    """Return how many iterations the images of each half get."""
-    schedule = run.experiment.recover.schedule
-    words = []
-    for half in halves(schedule.ipc):
-        each = schedule.image_iterations_each[half.start : half.stop] or (0,)
-        most, least = max(each), min(each)
-        words.append(f"{count(most)}" if most == least else f"{count(least)} to {count(most)}")
-    return f"{words[0]} iterations", f"{words[1]} iterations"
+def half_iterations(schedule: EarlyLateSchedule, half: range) -> str:
+    """Return how many iterations the images of a half get.
+
+    >>> [half_iterations(EarlyLateSchedule(4, 40, 10), half) for half in halves(4)]
+    ['40 to 30', '20 to 10']
+    """
+    each = schedule.image_iterations_each[half.start : half.stop] or (0,)
+    return count(each[0]) if each[0] == each[-1] else f"{count(each[0])} to {count(each[-1])}"
 
 
-def network_of(runs: Sequence[Run], space: str) -> str:
-    """Return which network a space has for runs, "" for pixels or when there is none."""
-    if not runs or space == "pixels":
+def network_of(run: Run, space: str) -> str:
+    """Return which network a space has for a run, "" for pixels or when there is none."""
+    if space == "pixels":
         return ""
     try:
-        return space_network(of_run(runs[0]), space).title
+        return space_network(of_run(run), space).title
     except CheckpointError:
         return ""
 
@@ -125,5 +143,5 @@ def cosine(run: Run, space: str = "teacher") -> float | None:
     """Return a run's mean cosine similarity, None where it is not measured yet."""
     if run.unreadable or run.status != "finished" or run.record().kind != "recover":
         return None
-    found: DiversityResult | None = stored_result(of_run(run), space)
+    found = stored_result(of_run(run), space)
     return found.mean if found else None

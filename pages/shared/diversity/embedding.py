@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import streamlit as st
 
@@ -10,18 +11,18 @@ from delt_engine.analysis.embedding import Embedding
 from delt_engine.jobs import tasks
 from delt_engine.pipeline.embed import stored_embedding
 from delt_engine.pipeline.image_sets import of_run
-from delt_engine.plots.accuracy import method_colour
+from delt_engine.plots.style import method_colour
 from delt_engine.runs.store import Run
-from pages.shared import errors, live
-from pages.shared.diversity import cached, measure
-from pages.shared.diversity import map as diversity_map
-from pages.shared.diversity.data import Sets
-from pages.shared.diversity.map import Group, Point, Sheet
+from pages.shared import cached, controls, errors
+from pages.shared.component import component, versioned
+from pages.shared.diversity import views
+from pages.shared.diversity.data import Sets, labels
 from pages.shared.runs import strips
 from pages.shared.wording import plain
 
 LAYOUTS = {"tsne": "t-SNE", "pca": "PCA"}
 EVERY = "All classes"
+_map = component("diversity_map")
 
 
 def draw(sets: Sets) -> None:
@@ -30,27 +31,17 @@ def draw(sets: Sets) -> None:
     work = tasks.task("diversity-map", sets.space, *sorted(run.id for run in sets.runs))
     found = stored_embedding([of_run(run) for run in sets.runs], sets.space)
     if found is None or work.is_running:
-        words = [*measure.words(sets, "none"), "--space", sets.space, "--map"]
+        words = [*views.words(sets, "none"), "--space", sets.space, "--map"]
         lacking = "The map of these images among the real ones is not drawn yet."
-        with st.container(border=True):
-            live.follow(
-                lambda: work.is_running,
-                lambda: measure.state(work, words, lacking, "Draw the map", "map"),
-            )
+        views.draw_task(work, words, lacking, "Draw the map", "map")
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        layout = st.segmented_control(
-            "Layout", list(LAYOUTS), default="tsne", key="diversity/layout", required=True, format_func=LAYOUTS.get
-        )
+        layout = controls.choice("Layout", LAYOUTS, "diversity/layout", default="tsne", segmented=True)
         name = st.selectbox("Class", [EVERY, *found.class_names], key="diversity/map_class", width=220)
     with errors.shown():
-        points, groups, sheets = _parts(found, sets, layout)
-    if name != EVERY:
-        wanted = found.class_names.index(name)
-        points = [point for point, number in zip(points, found.class_index, strict=True) if number == wanted]
-    diversity_map.draw(
-        points, groups, sheets, key="diversity/map", alt=f"{LAYOUTS[layout]} map of {found.count_words} in {sets.axis}"
-    )
+        points = map_points(found, sets, layout, name)
+    alt = f"{LAYOUTS[layout]} map of {found.count_words} in {sets.axis}"
+    _map(key="diversity/map", data=versioned(points | {"alt": alt, "filename": "diversity-map"}))
     shares = " and ".join(f"{100 * share:.0f} %" for share in found.explained)
     axes = f"The axes hold {shares} of the variance."
     if layout == "tsne":
@@ -61,41 +52,43 @@ def draw(sets: Sets) -> None:
     )
 
 
-def _parts(found: Embedding, sets: Sets, layout: str) -> tuple[list[Point], list[Group], list[Sheet]]:
-    places = getattr(found, layout)
-    runs = {run.id: run for run in sets.runs}
+def map_points(found: Embedding, sets: Sets, layout: str, class_name: str = EVERY) -> dict[str, Any]:
+    """Return what the map draws, the first point below the others.
+
+    Returns:
+        By point x and y from 0 to 1, ``g`` its group, ``s`` the sheet of its image (-1 for none), ``t`` the tile there,
+        and ``names``; ``groups`` in the order of the legend, real ones as open circles; ``sheets`` with their address
+        and how many tiles stand side by side there.
+    """
+    runs, names = {run.id: run for run in sets.runs}, labels(sets.runs)
     groups = [
-        Group(title, method_colour(method), method == "real")
-        for title, method in zip(_titles(found, sets), found.methods, strict=True)
+        {"title": names.get(source, title), "colour": method_colour(method), "open": method == "real"}
+        for source, title, method in zip(found.sources, found.titles, found.methods, strict=True)
     ]
-    sheets: list[Sheet] = []
     real = [int(at) for at in range(len(found)) if found.methods[found.set_number[at]] == "real"]
-    tiles = dict.fromkeys(int(found.index[at]) for at in real)
-    real_sheet = cached.real_sheet(sets.runs[0], tuple(tiles)) if sets.runs else ""
-    if real_sheet:
-        sheets.append(Sheet(real_sheet, cached.COLUMNS))
-    tile_of = {index: tile for tile, index in enumerate(tiles)}
-    strip_of: dict[tuple[str, int], int] = {}
-    points = []
-    for at, (x, y) in enumerate(places.tolist()):
+    tile_of = {index: tile for tile, index in enumerate(dict.fromkeys(int(found.index[at]) for at in real))}
+    url = cached.real_sheet(sets.runs[0], tuple(tile_of)) if sets.runs else ""
+    sheets = [{"url": url, "columns": cached.COLUMNS}] if url else []
+    real_sheet, strip_of, points = len(sheets) - 1, {}, []
+    for at, (x, y) in enumerate(getattr(found, layout).tolist()):
         number, label, index = int(found.set_number[at]), int(found.class_index[at]), int(found.index[at])
+        if class_name not in (EVERY, found.class_names[label]):
+            continue
         run = runs.get(found.sources[number])
         if run is None:
-            sheet, tile = (0 if real_sheet else -1), tile_of.get(index, 0)
+            sheet, tile = real_sheet, tile_of.get(index, 0)
         else:
-            key = (run.id, label)
-            if key not in strip_of:
+            if (run.id, label) not in strip_of:
                 url = _strip(run, label)
-                strip_of[key] = len(sheets) if url else -1
-                sheets += [Sheet(url, run.experiment.recover.ipc)] if url else []
-            sheet, tile = strip_of[key], index
-        points.append(Point(x, y, number, f"{found.class_names[label]}, image {index + 1}", sheet, tile))
-    return points, groups, sheets
-
-
-def _titles(found: Embedding, sets: Sets) -> list[str]:
-    names = sets.names
-    return [names.get(source, title) for source, title in zip(found.sources, found.titles, strict=True)]
+                strip_of[run.id, label] = len(sheets) if url else -1
+                sheets += [{"url": url, "columns": run.experiment.recover.ipc}] if url else []
+            sheet, tile = strip_of[run.id, label], index
+        points.append((round(x, 4), round(y, 4), number, sheet, tile, f"{found.class_names[label]}, image {index + 1}"))
+    columns = zip(*points, strict=True) if points else [()] * 6
+    return dict(zip(("x", "y", "g", "s", "t", "names"), map(list, columns), strict=True)) | {
+        "groups": groups,
+        "sheets": sheets,
+    }
 
 
 @lru_cache(maxsize=4096)

@@ -1,96 +1,88 @@
-"""What the gallery shows: runs, class, order, arrangement and size, each kept in the address."""
+"""What the gallery shows: runs, class, order, arrangement, size and conditions, each kept in the address."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass, field
 
 import streamlit as st
 
-from delt_engine.runs.image_facts import SORTS
+from delt_engine.config.schedule import EarlyLateSchedule
+from delt_engine.runs.image_facts import SORTS, ImageFacts, matching
 from delt_engine.runs.store import Run
-from pages.shared import address, cached
-from pages.shared.session import prime
-from pages.shared.wording import plain, run_title
+from pages.shared import address, controls
+from pages.shared.controls import button
+from pages.shared.wording import count, long_title, plain
 
 SIZES = {"S": 64, "M": 96, "L": 160}
 ARRANGEMENTS = {"all": "All", "halves": "Early | late", "rounds": "By start round"}
 COMPARISONS = {"sides": "Side by side", "swipe": "Swipe"}
 MOST_BESIDE = 2
 RUN, BESIDE, CLASS, SHOWN = "gallery/run", "gallery/beside", "gallery/class", "gallery/shown"
-KEPT_FOR_A_RUN = ("gallery/position", "gallery/image", "gallery/page")
+OF_A_RUN = ("gallery/position", "gallery/image", "gallery/page")
+"""What is forgotten with the run."""
 
-
-def runs_with_images() -> list[Run]:
-    """Return the runs that have something to show, the user's newest first, then the examples."""
-    found = [run for run in [*cached.runs(), *cached.examples()] if not run.unreadable and run.classes]
-    return [run for run in found if run.record().kind == "recover"]
+BOUNDS = {
+    "patch": (
+        1.0,
+        "What the teacher gave the true class before the first iteration; the mean over a mosaic's patches.",
+    ),
+    "end": (1.0, "The same for the image as last measured."),
+    "distance": (
+        255.0,
+        "To the mean of the class's images: root of the mean squared difference of their values, 0 to 255.",
+    ),
+}
+"""Highest value of each number that can be bounded, from 0 on, and what it is."""
 
 
 def choose_run(runs: Sequence[Run]) -> Run:
     """Draw the choice of the run that the address names."""
-    ids = [run.id for run in runs]
-    named = st.query_params.get("run", ids[0])
-    if named not in ids:
+    titles = {run.id: long_title(run) for run in runs}
+    named = st.query_params.get("run", runs[0].id)
+    if named not in titles:
         st.warning(f"There is no run {plain(named)} with images here, so this is another one.")
-    address.restore("run", RUN, address.member(ids))
-    chosen = st.selectbox("Run", ids, key=RUN, format_func=_titles(runs).get)
-    address.publish("run", RUN, chosen)
+    chosen = controls.kept_choice("run", "Run", titles, RUN, always=True)
     if st.session_state.get(SHOWN, chosen) != chosen:  # another run has other rounds and other images
-        for key in KEPT_FOR_A_RUN:
+        for key in OF_A_RUN:
             st.session_state.pop(key, None)
     st.session_state[SHOWN] = chosen
-    return runs[ids.index(chosen)]
+    return next(run for run in runs if run.id == chosen)
 
 
 def choose_beside(runs: Sequence[Run], main: Run) -> list[Run]:
     """Draw the choice of runs to show beside the main one; those that share a class with it."""
     names = {main.class_names[number] for number in main.classes}
     fitting = [run for run in runs if run != main and names & {run.class_names[number] for number in run.classes}]
-    ids = [run.id for run in fitting]
-    address.restore("vs", BESIDE, lambda text: [part for part in text.split(",") if part in ids][:MOST_BESIDE])
-    kept = st.session_state.get(BESIDE) or []
-    st.session_state[BESIDE] = [run for run in kept if run in ids]
-    chosen = st.multiselect(
-        "Beside it",
-        ids,
-        key=BESIDE,
-        format_func=_titles(fitting).get,
-        max_selections=MOST_BESIDE,
-        placeholder="Another run" if ids else "No other run has these classes",
-        disabled=not ids,
-    )
-    address.publish("vs", BESIDE, ",".join(chosen))
-    return [fitting[ids.index(name)] for name in chosen]
+    titles = {run.id: long_title(run) for run in fitting}
+    empty = "Another run" if titles else "No other run has these classes"
+    look = {"max_selections": MOST_BESIDE, "placeholder": empty, "disabled": not titles}
+    chosen = controls.kept_choices("vs", "Beside it", titles, BESIDE, most=MOST_BESIDE, **look)
+    return [run for name in chosen for run in fitting if run.id == name]
 
 
-def choose_class(runs: Sequence[Run]) -> str:
-    """Draw the choice of a class that the main run has, typed or stepped through, and return its name."""
-    names = [runs[0].class_names[number] for number in runs[0].classes]
+def choose_class(run: Run) -> str:
+    """Draw the choice of a class that a run has, typed or stepped through, and return its name."""
+    names = [run.class_names[number] for number in run.classes]
     address.restore("cls", CLASS, address.member(names))
-    if st.session_state.get(CLASS) not in names:
-        st.session_state[CLASS] = names[0]
-    at = names.index(st.session_state[CLASS])
+    at = names.index(st.session_state[CLASS]) if st.session_state.get(CLASS) in names else 0
     with st.container(horizontal=True, vertical_alignment="bottom", gap="xxsmall"):
-        chosen = st.selectbox(f"Class ({at + 1:,} of {len(names):,})", names, key=CLASS)
-        for label, icon, step in (("previous", "chevron_left", -1), ("next", "chevron_right", 1)):
-            place = at + step
-            st.button(
-                "",
-                icon=f":material/{icon}:",
-                key=f"gallery/{label}",
-                help=f"The {label} class",
-                disabled=not 0 <= place < len(names),
-                on_click=_go,
-                args=(names[place % len(names)],),
-            )
-    address.publish("cls", CLASS, chosen)
+        title = f"Class ({at + 1:,} of {len(names):,})"
+        chosen = controls.kept_choice("cls", title, names, CLASS, always=True)
+        for label, step in (("previous", -1), ("next", 1)):
+            look = {"help": f"The {label} class", "disabled": not 0 <= at + step < len(names)}
+            icon = "chevron_left" if step < 0 else "chevron_right"
+            button("", icon, f"gallery/{label}", _go, names[(at + step) % len(names)], **look)
     return chosen
+
+
+def _go(name: str) -> None:
+    st.session_state[CLASS] = name
 
 
 def choose_order() -> tuple[str, bool]:
     """Draw the choice of an order and return what to sort by, and whether the largest come first."""
-    sort = _one_of("sort", SORTS, "start", _select, "Sort by")
+    sort = controls.kept_choice("sort", "Sort by", SORTS, "gallery/sort", width=250)
     key = "gallery/descending"
     address.restore("desc", key, lambda text: text == "1")
     with st.container(width="content", height=40, vertical_alignment="center", border=False):
@@ -99,41 +91,78 @@ def choose_order() -> tuple[str, bool]:
     return sort, bool(down)
 
 
-def choose_arrangement(runs: Sequence[Run]) -> str:
+def choose_arrangement(num_runs: int) -> str:
     """Draw how images are laid out: of one run in groups, of several beside each other."""
-    if len(runs) == 1:
-        return _one_of("view", ARRANGEMENTS, "all", _segments, "Show")
-    options = COMPARISONS if len(runs) == 2 else {"sides": COMPARISONS["sides"]}
-    return _one_of("compare", options, "sides", _segments, "Show")
+    if num_runs == 1:
+        return controls.kept_choice("view", "Show", ARRANGEMENTS, "gallery/view", segmented=True)
+    options = COMPARISONS if num_runs == 2 else {"sides": COMPARISONS["sides"]}
+    return controls.kept_choice("compare", "Show", options, "gallery/compare", segmented=True)
 
 
 def choose_size() -> int:
     """Draw the choice of the size on screen and return it in pixels."""
-    return SIZES[_one_of("size", {name: name for name in SIZES}, "M", _segments, "Image size")]
+    return SIZES[controls.kept_choice("size", "Image size", list(SIZES), "gallery/size", default="M", segmented=True)]
 
 
-def _one_of(name: str, options: dict[str, str], default: str, widget: Any, label: str) -> str:
-    """Draw one choice whose parameter has the widget's name; the default stands in no address."""
-    key = f"gallery/{name}"
-    address.restore(name, key, address.member(list(options)))
-    if prime(key, default) not in options:
-        st.session_state[key] = default
-    chosen = widget(label, list(options), st.session_state[key], key=key, format_func=options.get)
-    address.publish(name, key, chosen if chosen != default else "")
+@dataclass(frozen=True)
+class Filter:
+    """What an image must fulfil; everything passes an empty one."""
+
+    rounds: tuple[int, ...] = ()
+    bounds: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    @property
+    def number(self) -> int:
+        """How many conditions there are."""
+        return bool(self.rounds) + len(self.bounds)
+
+    def of(self, facts: Sequence[ImageFacts]) -> list[ImageFacts]:
+        """Return the images that pass."""
+        return matching(facts, self.rounds, **self.bounds)
+
+
+def choose_filter(schedule: EarlyLateSchedule, facts: Sequence[ImageFacts]) -> Filter:
+    """Draw the conditions, out of the way, and return them."""
+    with st.popover("Filter", icon=":material/filter_alt:", key="gallery/filter"):
+        rounds = _rounds(schedule)
+        chosen = Filter(rounds, {name: pair for name in BOUNDS if (pair := _bounds(name, facts))})
+        if chosen.number:
+            button("Show all again", "", "gallery/unfilter", _clear)
     return chosen
 
 
-def _select(label: str, options: list[str], now: str, **rest: Any) -> str:
-    return st.selectbox(label, options, options.index(now), width=250, **rest)
+def _clear() -> None:
+    st.session_state["gallery/rounds"] = []
+    for name, (high, _) in BOUNDS.items():
+        st.session_state[f"gallery/{name}"] = (0.0, high)
 
 
-def _segments(label: str, options: list[str], now: str, **rest: Any) -> str:
-    return st.segmented_control(label, options, default=now, required=True, **rest)
+def _rounds(schedule: EarlyLateSchedule) -> tuple[int, ...]:
+    key, totals = "gallery/rounds", dict(zip(schedule.start_rounds, schedule.image_iterations_each, strict=True))
+    starts = sorted(totals)
+    address.restore("rounds", key, lambda text: [int(part) for part in text.split(",")])
+    st.session_state[key] = [number for number in st.session_state.get(key) or [] if number in starts]
+    look = {"selection_mode": "multi", "wrap": True, "format_func": lambda n: f"{n}: {count(totals[n])} it"}
+    chosen = tuple(sorted(st.pills("Start round and iterations", starts, key=key, **look)))
+    address.publish("rounds", key, ",".join(map(str, chosen)))
+    return chosen
 
 
-def _go(name: str) -> None:
-    st.session_state[CLASS] = name
+def _bounds(name: str, facts: Sequence[ImageFacts]) -> tuple[float, float] | None:
+    """Draw one range and return it when it leaves something out."""
+    (high, what), key = BOUNDS[name], f"gallery/{name}"
+    if all(getattr(entry, name) is None for entry in facts):
+        st.caption(f"{SORTS[name]}: not measured in this run.")
+        return None
 
+    def read(text: str) -> tuple[float, float]:
+        low, top = sorted(min(max(float(part), 0.0), high) for part in text.split("~"))
+        return low, top
 
-def _titles(runs: Sequence[Run]) -> dict[str, str]:
-    return {run.id: f"{run_title(run.experiment)}  ({run.id})" for run in runs}
+    address.restore(name, key, read)
+    st.session_state.setdefault(key, (0.0, high))
+    look = {"step": 0.01 if high == 1 else 1.0, "help": what, "format": "%g"}
+    low, top = st.slider(SORTS[name], 0.0, high, key=key, **look)
+    narrower = (low, top) != (0.0, high)
+    address.publish(name, key, f"{low:g}~{top:g}" if narrower else "")
+    return (float(low), float(top)) if narrower else None

@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import streamlit as st
 
-from delt_engine.config import Experiment
 from delt_engine.errors import DeltError
 from delt_engine.runs.export import ImageSettings, read_image_settings
-from delt_engine.runs.lineage import run_changes
+from delt_engine.runs.lineage import in_words, run_changes
 from delt_engine.runs.store import Run
-from pages.shared import errors, nav
-from pages.shared.session import forget, session
+from pages.shared import controls, errors
+from pages.shared.runs.actions import use_button
 from pages.shared.wording import count, plain, run_title
 
 _MOST_NAMED = 6
-
-
-def use_button(experiment: Experiment, key: str) -> None:
-    """Draw the button that plans a run with these settings."""
-    if st.button(
-        "Use these settings", icon=":material/tune:", key=key, help="Opens Recover with them; nothing starts."
-    ):
-        session().draft = experiment
-        session().watched = ""
-        forget("recover/")
-        nav.go("distill/recover")
 
 
 def drop_image() -> None:
@@ -55,36 +42,17 @@ def _say(found: ImageSettings) -> None:
     st.code(found.experiment.to_yaml(), language="yaml", height=240)
 
 
-def differences(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
-    """Return the settings in which any of the runs differs from the first, by title, with each run's value."""
+def draw_differences(runs: Sequence[Run]) -> None:
+    """Draw the settings in which the runs on the page differ from the first, or say that there are none."""
+    st.subheader("Settings that differ")
     found = [{entry.name: entry for entry in run_changes(runs[0], other)} for other in runs[1:]]
     rows = []
     for name, entry in {name: entry for table in reversed(found) for name, entry in table.items()}.items():
-        first = entry.values[0]
-        values = [first, *(table[name].values[1] if name in table else first for table in found)]
+        values = [entry.values[0], *(table[name].values[1] if name in table else entry.values[0] for table in found)]
+        words = (f"{len(v)} chosen" if isinstance(v, tuple) and len(v) > _MOST_NAMED else in_words(v) for v in values)
         stage = f"{name.split('.')[0].capitalize()}: " if "." in name else ""
-        rows.append((stage + entry.title, [_words(value) for value in values]))
-    return rows
-
-
-def draw_differences(runs: Sequence[Run]) -> None:
-    """Draw the settings in which the runs on the page differ, or say that there are none."""
-    rows = differences(runs)
-    st.subheader("Settings that differ")
-    if not rows:
+        rows.append({"Setting": stage + entry.title, **dict(zip("ABC", map(plain, words), strict=False))})
+    if rows:
+        controls.table(rows)
+    else:
         st.caption("None: the runs were made with the same settings.")
-        return
-    letters = [chr(ord("A") + place) for place in range(len(runs))]
-    st.table(
-        [{"Setting": name, **dict(zip(letters, map(plain, values), strict=True))} for name, values in rows],
-        border="horizontal",
-        hide_index=True,
-    )
-
-
-def _words(value: Any) -> str:
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    if isinstance(value, tuple):
-        return ", ".join(map(str, value)) if len(value) <= _MOST_NAMED else f"{len(value)} chosen"
-    return "–" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

@@ -8,32 +8,31 @@ import streamlit as st
 
 from delt_engine.runs.store import Run
 from pages.shared import address
-from pages.shared.gallery import downloads
-from pages.shared.gallery.film import END, film, last_position, round_at, swiped
-from pages.shared.gallery.grid import Look, Row, gallery_grid
-from pages.shared.gallery.parts import View, parts_of
-from pages.shared.runs.class_rows import Film, tile_side
+from pages.shared.gallery.film import END, View, film, last_position, parts_of, round_at, swiped
+from pages.shared.gallery.grid import Film, Look, gallery_grid
+from pages.shared.gallery.image import IMAGE
+from pages.shared.runs import strips
+from pages.shared.runs.class_rows import tile_side
 from pages.shared.wording import run_title
 
-GRID, POSITION, IMAGE = "gallery/grid", "gallery/position", "gallery/image"
-POSITIONS = "gallery/positions"
+GRID, POSITION, POSITIONS = "gallery/grid", "gallery/position", "gallery/positions"
 
 
 def draw(view: View) -> tuple[int, tuple[int, int] | None]:
     """Draw the images; return the slider's position in iterations and the open image as (run's place, index)."""
     made = film(parts_of(view))
-    frame = _frame(view, made)
-    image = _image(view)
+    frame, image = _frame(view, made), _image(view)
     look = Look(
         tile=tile_side(view.runs[0]),
         shown=view.shown,
         slider=True,
-        download=downloads.address(),
+        download=strips.zip_address(),
         layout="grid" if view.arrangement in ("all", "rounds", "swipe") else "sides",
         swipe=_names(view) if view.arrangement == "swipe" else (),
     )
+    is_swiped = view.arrangement == "swipe" and len(made.rows) == 2
     gallery_grid(
-        _rows(view, made),
+        [swiped(made, _names(view))] if is_swiped else made.rows,
         made.sheets,
         key=GRID,
         look=look,
@@ -43,6 +42,9 @@ def draw(view: View) -> tuple[int, tuple[int, int] | None]:
         on_frame=_take_frame,
         on_pick=_take_image,
     )
+    ipc = view.runs[0].experiment.recover.ipc
+    if view.arrangement == "halves" and ipc % 2:
+        st.caption(f"Image {ipc // 2 + 1} of {ipc} joins in the middle and belongs to neither half.")
     position = made.rounds[frame]
     st.session_state[POSITIONS] = made.rounds
     number = round_at(view.runs[0], position)
@@ -50,10 +52,6 @@ def draw(view: View) -> tuple[int, tuple[int, int] | None]:
     address.publish("round", POSITION, written)
     address.publish("img", IMAGE, "" if image is None else f"{image[1] + 1}" + (f".{image[0]}" if image[0] else ""))
     return position, image
-
-
-def _rows(view: View, made: Film) -> list[Row]:
-    return [swiped(made, _names(view))] if view.arrangement == "swipe" and len(made.rows) == 2 else made.rows
 
 
 def _names(view: View) -> tuple[str, str]:

@@ -8,12 +8,10 @@ import numpy as np
 
 from delt_engine.config import RecoverConfig
 from delt_engine.lab.material import Lab, SubjectRecord, lab_folders
-from delt_engine.runs.store import Run, list_runs
-from delt_engine.runs.titles import example_runs
-from pages.shared.lab import cached
+from delt_engine.runs.store import Run
+from pages.shared import cached
 from pages.shared.runs import class_rows, strips
-from pages.shared.runs.strips import stamp
-from pages.shared.wording import run_title
+from pages.shared.wording import long_title, run_title
 
 MOST_LANES = 8
 """Images of a run shown side by side, the first one to join in each of its rounds."""
@@ -53,7 +51,10 @@ class Source:
 
 @dataclass(frozen=True)
 class SceneLane:
-    """One image on the timeline; ``change`` in levels and ``probability`` have an entry a moment."""
+    """One image on the timeline.
+
+    ``tiles`` has for each moment (sheet, column, row); ``change`` in levels and ``probability`` an entry a moment too.
+    """
 
     title: str
     start_round: int
@@ -100,15 +101,11 @@ class Scene:
 
 
 def sources() -> list[Source]:
-    """Return what can be shown: labs, then the examples and the user's runs that have pictures of two rounds."""
+    """Return what can be shown: labs, then the user's runs and the examples that have pictures of two rounds."""
     labs = (cached.lab(folder) for folder in lab_folders().values())
     found = [Source(f"lab-{made.name}", f"Recorded lab: {made.record.title}", lab=made) for made in labs]
-    for run in [*list_runs(), *example_runs()]:
-        if run.unreadable or run.record().kind != "recover" or not run.classes:
-            continue
-        if len(run.rounds_written(run.classes[0])) > 1:
-            found.append(Source(run.id, f"{run_title(run.experiment)}  ({run.id})", run=run))
-    return found
+    runs = (run for run in cached.recoveries() if len(run.rounds_written(run.classes[0])) > 1)
+    return found + [Source(run.id, long_title(run), run=run) for run in runs]
 
 
 def scene(source: Source, class_name: str, number: int, upto: int | None = None) -> Scene:
@@ -120,74 +117,47 @@ def scene(source: Source, class_name: str, number: int, upto: int | None = None)
         number: of the patch in its class, from 1.
         upto: iteration at which the timeline ends; MI when None.
     """
-    return (_lab_scene if source.lab else _run_scene)(source, class_name, number, upto or source.config.iterations)
+    parts = (_lab_parts if source.lab else _run_parts)(source, class_name, number, upto or source.config.iterations)
+    return Scene(source, class_name, number, source.config, *parts)
 
 
-def _lab_scene(source: Source, class_name: str, number: int, upto: int) -> Scene:
-    made, config = source.lab, source.config
+def _lab_parts(source: Source, class_name: str, number: int, upto: int) -> tuple[object, ...]:
+    """Return moments, the patch's lane, all lanes, sheets, side of a tile, and where it is from."""
+    made, record, step = source.lab, source.lab.record, source.config.round_iterations
     subject = made.subjects(class_name)[number - 1]
-    record = made.record
     moments = tuple(moment for moment in record.moments if moment <= upto)
     lanes = []
     for twin in subject.twins:
         columns = [max(0, at - twin.first) for at in range(len(moments))]
-        lanes.append(
-            SceneLane(
-                f"Round {twin.start_round}",
-                twin.start_round,
-                (twin.start_round - 1) * config.round_iterations,
-                tuple((0, column, twin.row) for column in columns),
-                tuple(twin.change[column] for column in columns),
-                tuple(twin.probability[column] for column in columns),
-            )
-        )
+        tiles = tuple((0, column, twin.row) for column in columns)
+        change, probability = (tuple(values[at] for at in columns) for values in (twin.change, twin.probability))
+        start = twin.start_round
+        lanes.append(SceneLane(f"Round {start}", start, (start - 1) * step, tiles, change, probability))
     accuracy = f", {record.teacher_accuracy:.1f} % on test images" if record.teacher_accuracy is not None else ""
     origin = (
         f"Recorded: {record.title}, teacher {record.teacher} ({record.teacher_network}{accuracy}), "
         f"{class_name} patch {subject.source}, seed {record.seed}."
     )
-    return Scene(
-        source,
-        class_name,
-        number,
-        config,
-        moments,
-        lanes[0],
-        tuple(lanes),
-        (cached.sheet(made, subject.film),),
-        record.image_size,
-        origin,
-    )
+    sheets = (cached.lab_sheet(str(made.folder), subject.film),)
+    return moments, lanes[0], tuple(lanes), sheets, record.image_size, origin
 
 
-def _run_scene(source: Source, class_name: str, number: int, upto: int) -> Scene:
-    run, config = source.run, source.config
-    schedule, class_index = config.schedule, run.class_names.index(class_name)
+def _run_parts(source: Source, class_name: str, number: int, upto: int) -> tuple[object, ...]:
+    run, step, schedule = source.run, source.config.round_iterations, source.config.schedule
+    class_index = run.class_names.index(class_name)
     written = set(run.rounds_written(class_index))
-    wanted = class_rows.rounds_shown(schedule.num_rounds)
-    rounds = tuple(r for r in wanted if r in written and r * config.round_iterations <= upto)
-    newest = stamp(run.snapshot_path(class_index, rounds[-1]))
-    moved = cached.changes(str(run.path), class_index, rounds, newest)
+    rounds = tuple(r for r in class_rows.rounds_shown(schedule.num_rounds) if r in written and r * step <= upto)
+    moved = cached.changes(run, class_index, rounds)
     firsts = [schedule.start_rounds.index(start) for start in sorted(set(schedule.start_rounds))]
-    step = -(-len(firsts) // MOST_LANES)
 
     def lane(index: int) -> SceneLane:
         start = schedule.start_rounds[index]
-        first = (start - 1) * config.round_iterations
         tiles = tuple((sheet, index, 0) for sheet in range(len(rounds)))
-        return SceneLane(f"Image {index + 1}, round {start}", start, first, tiles, tuple(moved[:, index].tolist()))
+        title = f"Image {index + 1}, round {start}"
+        return SceneLane(title, start, (start - 1) * step, tiles, tuple(moved[:, index].tolist()))
 
+    lanes = tuple(lane(index) for index in firsts[:: -(-len(firsts) // MOST_LANES)])
     sheets = tuple(strips.address(run, run.snapshot_path(class_index, r)) or "" for r in rounds)
     origin = f"Run {run.id}: {run_title(run.experiment)}, class {class_name}."
-    return Scene(
-        source,
-        class_name,
-        number,
-        config,
-        tuple(r * config.round_iterations for r in rounds),
-        lane(number - 1),
-        tuple(lane(index) for index in firsts[::step]),
-        sheets,
-        class_rows.tile_side(run),
-        origin,
-    )
+    moments = tuple(r * step for r in rounds)
+    return moments, lane(number - 1), lanes, sheets, class_rows.tile_side(run), origin

@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from pages.shared import address
-from pages.shared.session import prime
+from pages.shared import address, controls
+from pages.shared.controls import button
 
 STEP, UPTO = "lab/step", "lab/upto"
 LOCKABLE = {"step": "Step", "src": "Material", "cls": "Class", "patch": "Patch", "upto": "End of the timeline"}
@@ -72,36 +72,11 @@ def locked() -> frozenset[str]:
     return frozenset(name for name in names if name in LOCKABLE)
 
 
-def whole(low: int, high: int):
-    """Return a reader of whole numbers between two limits; others are left aside."""
-
-    def read(text: str) -> int:
-        number = int(text)
-        if not low <= number <= high:
-            raise ValueError(text)
-        return number
-
-    return read
-
-
 def choose_step() -> int:
     """Draw the steps and return the number of the chosen one, from 1."""
-    numbers = range(1, len(STEPS) + 1)
-    address.restore("step", STEP, whole(1, len(STEPS)))
-    now = prime(STEP, 1)
-    step = st.segmented_control(
-        "Step",
-        list(numbers),
-        default=now,
-        key=STEP,
-        required=True,
-        disabled="step" in locked(),
-        label_visibility="collapsed",
-        format_func=lambda number: f"{number} {STEPS[number - 1].title}",
-        width="stretch",
-    )
-    address.publish("step", STEP, step)
-    return step
+    titles = {number: f"{number} {step.title}" for number, step in enumerate(STEPS, start=1)}
+    look = {"disabled": "step" in locked(), "label_visibility": "collapsed", "width": "stretch"}
+    return controls.kept_choice("step", "Step", titles, STEP, segmented=True, always=True, **look)
 
 
 def introduce(number: int, *, is_run: bool) -> None:
@@ -122,15 +97,15 @@ def walk(number: int) -> None:
 
     with st.container(horizontal=True):
         if number > 1:
-            st.button("Back", key="lab/back", icon=":material/arrow_back:", on_click=go, args=(number - 1,))
+            button("Back", "arrow_back", "lab/back", go, number - 1)
         if number < len(STEPS):
-            st.button(f"Next: {STEPS[number].title}", key="lab/next", type="primary", on_click=go, args=(number + 1,))
+            button(f"Next: {STEPS[number].title}", "", "lab/next", go, number + 1, type="primary")
 
 
 def choose_end(iterations: int, round_iterations: int) -> int:
     """Return the iteration at which the timeline ends: as a link says, MI else; a teacher can hide the rest."""
     ends = list(range(round_iterations, iterations + 1, round_iterations))
-    address.restore("upto", UPTO, lambda text: ends[ends.index(int(text))])
+    address.restore("upto", UPTO, address.member(ends))
     if st.session_state.get(UPTO) not in ends:
         st.session_state[UPTO] = iterations
     return st.session_state[UPTO]

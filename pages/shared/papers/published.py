@@ -7,9 +7,7 @@ import streamlit as st
 from delt_engine.data.catalogue import find_entry
 from delt_engine.jobs.evaluations import Evaluation
 from delt_engine.papers.published import PublishedValue, all_published, published, published_like, settings_that_differ
-from delt_engine.plots import students as student_plots
-from delt_engine.plots.accuracy import Score, told
-from delt_engine.plots.students import PublishedMark
+from delt_engine.plots.accuracy import PublishedMark, Score, against_published
 from pages.shared import figure
 from pages.shared.accuracy import data
 from pages.shared.accuracy.choices import View
@@ -24,40 +22,28 @@ Row = tuple[Evaluation, Score, tuple[PublishedValue, ...]]
 def draw(view: View) -> None:
     """Draw the comparison, or what there is instead."""
     st.subheader("You and the paper")
-    rows = _rows(view)
-    result = view.evaluations[0].result
+    scores = ((one, data.score(one, view.label(one), view.kind), published_like(one.result)) for one in view.sets)
+    rows = [(one, score, values) for one, score, values in scores if score is not None and values]
     if rows:
         _compare(rows)
-        _why(rows)
+        _why(view, rows)
         return
-    if not any(one.dataset == result["dataset"] for one in all_published()):
-        st.info(
-            f"The papers print no accuracies for {plain(result['dataset_title'])}, so there is nothing to hold "
-            "these against.",
-            icon=":material/menu_book:",
-        )
+    result = view.evaluations[0].result
+    title, icon = plain(result["dataset_title"]), ":material/menu_book:"
+    printed = [one for one in all_published() if one.dataset == result["dataset"]]
+    if not printed:
+        st.info(f"The papers print no accuracies for {title}, so there is nothing to hold these against.", icon=icon)
         _elsewhere(view)
         return
-    own = [one for one in all_published() if one.dataset == result["dataset"] and one.metric == "top1" and one.is_main]
+    own = [one for one in printed if one.metric == "top1" and one.is_main]
     students = ", ".join(sorted({one.student for one in own if one.student}))
     ipcs = ", ".join(map(str, sorted({one.ipc for one in own if one.ipc})))
     st.info(
-        f"The papers print no accuracies for {plain(result['dataset_title'])} with the student "
-        f"{plain(result['student'])} at these images per class and on these {len(result['class_names']):,} "
-        f"classes; they do for all classes with {plain(students)} at IPC {ipcs}.",
-        icon=":material/menu_book:",
+        f"The papers print no accuracies for {title} with the student {plain(result['student'])} at these images per "
+        f"class and on these {len(result['class_names']):,} classes; they do for all classes with {plain(students)} at "
+        f"IPC {ipcs}.",
+        icon=icon,
     )
-
-
-def _rows(view: View) -> list[Row]:
-    found = []
-    for one in view.sets:
-        result = one.result
-        values = published_like(result)
-        score = data.score(one, view.label(one), view.kind)
-        if values and score is not None:
-            found.append((one, score, values))
-    return found
 
 
 def _compare(rows: list[Row]) -> None:
@@ -65,12 +51,12 @@ def _compare(rows: list[Row]) -> None:
         (score, [PublishedMark(value.value, value.std, _origin(value)) for value in values])
         for _, score, values in rows
     ]
-    figure.draw(student_plots.against_published(marks), "accuracy/papers")
+    figure.draw(against_published(marks), "accuracy/papers")
     table = [
         {
             "Method": score.label,
             "IPC": score.ipc,
-            "Measured here": told(score),
+            "Measured here": score.words,
             "Published": _printed(value),
             "Gap, points": score.value - value.value,
             "From": _origin(value),
@@ -78,23 +64,15 @@ def _compare(rows: list[Row]) -> None:
         for _, score, values in rows
         for value in values
     ]
-    st.dataframe(
-        table,
-        hide_index=True,
-        key="accuracy/gaps",
-        column_config={"Gap, points": st.column_config.NumberColumn(format="%+.1f", help="Measured less published.")},
-    )
+    gap = st.column_config.NumberColumn(format="%+.1f", help="Measured less published.")
+    st.dataframe(table, hide_index=True, key="accuracy/gaps", column_config={"Gap, points": gap})
     st.caption("Filled: measured on this installation. Open: printed in the papers, not measured here.")
 
 
-def _why(rows: list[Row]) -> None:
-    ids = [one.run.id for one, _, _ in rows]
-    names = {one.run.id: f"{score.label}, IPC {score.ipc:,}" for one, score, _ in rows}
-    key = "accuracy/paper"
-    if st.session_state.get(key) not in ids:
-        st.session_state[key] = ids[0]
-    chosen = st.selectbox("Settings that differ from the paper's", ids, key=key, format_func=names.get, width=320)
-    result = next(one.result for one, _, _ in rows if one.run.id == chosen)
+def _why(view: View, rows: list[Row]) -> None:
+    compared = [one for one, _, _ in rows]
+    key, first = "accuracy/paper", compared[0].run.id
+    result = view.pick("Settings that differ from the paper's", compared, key, first, 320).result
     differing = settings_that_differ(result)
     if not differing:
         st.caption("None of the settings that the paper and its code tell.")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from delt_engine.patches.ranking import Ranking
-from delt_engine.patches.selection import median_order
+from delt_engine.patches.orders import median_order
 from delt_engine.plots.data import patch_figure
+from pages.shared.controls import button
 from pages.shared.patches import picks
 from pages.shared.patches.rows import View
 from pages.shared.session import prime
@@ -20,11 +20,10 @@ WHOLE = (0.0, 1.0)
 def figure(view: View) -> None:
     """Draw the probabilities of the class: drag a band, click or lasso single patches, pin or drop them."""
     rank_of = {int(row): rank for rank, row in enumerate(view.rows)}
-    pins, drops = (
-        [rank_of[row] for row in rows if row in rank_of] for rows in (view.config.pinned, view.config.dropped)
-    )
+    picked = (view.config.pinned, view.config.dropped)
+    pins, drops = ([rank_of[row] for row in rows if row in rank_of] for rows in picked)
     drawn = patch_figure(
-        view.ranking.true_class_prob[view.rows],
+        view.probabilities,
         {rank: image.start_round for rank, image in view.joins.items()},
         view.experiment.recover.schedule.num_rounds,
         window=st.session_state.get(WINDOW, WHOLE),
@@ -32,12 +31,11 @@ def figure(view: View) -> None:
         dropped=drops,
         iterations={rank: image.iterations for rank, image in view.joins.items()},
     )
-    st.plotly_chart(
-        drawn, key=FIGURE, on_select=take_drag, selection_mode=("box", "lasso", "points"), config={"displaylogo": False}
-    )
-    window()
-    picked = picked_ranks(view.ranking.true_class_prob[view.rows])
-    bar(view, picked)
+    look = {"selection_mode": ("box", "lasso", "points"), "config": {"displaylogo": False}}
+    st.plotly_chart(drawn, key=FIGURE, on_select=take_drag, **look)
+    now = prime(WINDOW, WHOLE)  # the ends of the band for the keyboard
+    st.slider("Band of probabilities", 0.0, 1.0, now, step=0.01, key=WINDOW, help="Or drag across the figure.")
+    _bar(view, picked_ranks(view.probabilities))
 
 
 def take_drag() -> None:
@@ -59,62 +57,36 @@ def forget_drag() -> None:
     st.session_state[WINDOW], st.session_state[LASSO] = WHOLE, ()
 
 
-def window() -> tuple[float, float]:
-    """Draw the ends of the band for the keyboard, and return them."""
-    now = prime(WINDOW, WHOLE)
-    return st.slider("Band of probabilities", 0.0, 1.0, now, step=0.01, key=WINDOW, help="Or drag across the figure.")
-
-
 def picked_ranks(probabilities: np.ndarray) -> np.ndarray | None:
     """Return the ranks that are picked, ascending: those of a lasso or click, else those in the band; None for all."""
     lasso = [rank for rank in st.session_state.get(LASSO, ()) if rank < len(probabilities)]
     if lasso:
         return np.array(lasso)
     low, high = st.session_state.get(WINDOW, WHOLE)
-    if (low, high) == WHOLE:
-        return None
-    return np.flatnonzero((probabilities >= low) & (probabilities <= high))
+    return None if (low, high) == WHOLE else np.flatnonzero((probabilities >= low) & (probabilities <= high))
 
 
-def bar(view: View, ranks: np.ndarray | None) -> None:
+def _bar(view: View, ranks: np.ndarray | None) -> None:
     """Draw what can be done with the picked patches, and what was pinned and dropped so far."""
     ranking, room = view.ranking, view.room
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if ranks is not None:
             chosen = [int(view.rows[rank]) for rank in ranks]
-            middle = [chosen[at] for at in median_order(len(chosen))]
             st.markdown(f"**{count(len(chosen))} picked**", width="content")
             some = f"Pin {count(len(chosen))}" if len(chosen) <= room else f"Pin the middle {count(room)}"
-            st.button(
-                some,
-                icon=":material/push_pin:",
-                key="patches/pin",
-                on_click=picks.pin,
-                disabled=not chosen,
-                args=(ranking, middle[:room], view.class_index, room),
-            )
-            st.button(
-                "Drop",
-                icon=":material/block:",
-                key="patches/drop",
-                on_click=picks.drop,
-                disabled=not chosen,
-                args=(ranking, chosen),
-            )
-            st.button("Show all", key="patches/show_all", on_click=forget_drag, type="tertiary")
-        _told(ranking, view.class_index)
+            middle = [chosen[at] for at in median_order(len(chosen))][:room]
+            nothing = {"disabled": not chosen}
+            button(some, "push_pin", "patches/pin", picks.pin, ranking, middle, view.class_index, room, **nothing)
+            button("Drop", "block", "patches/drop", picks.drop, ranking, chosen, **nothing)
+            button("Show all", "", "patches/show_all", forget_drag, type="tertiary")
+        now = picks.own(ranking)
+        if now.pinned or now.dropped:
+            pins, drops = (sum(ranking.label[row] == view.class_index for row in r) for r in (now.pinned, now.dropped))
+            more = len(now.pinned) + len(now.dropped) - pins - drops
+            others = f", {count(more)} in others" if more else ""
+            st.caption(f"{pins} pinned and {drops} dropped in this class{others}", width="content")
+            button("Release all", "undo", "patches/release_all", picks.clear, type="tertiary")
     if st.session_state.pop(picks.FULL, False):
         st.caption(
             f"There is room for {count(room)} patches of this class; raise the images per class or release some."
         )
-
-
-def _told(ranking: Ranking, class_index: int) -> None:
-    now = picks.own(ranking)
-    if not (now.pinned or now.dropped):
-        return
-    here = [sum(ranking.label[row] == class_index for row in rows) for rows in (now.pinned, now.dropped)]
-    words = f"{here[0]} pinned and {here[1]} dropped in this class"
-    more = len(now.pinned) + len(now.dropped) - sum(here)
-    st.caption(words + (f", {count(more)} in others" if more else ""), width="content")
-    st.button("Release all", icon=":material/undo:", key="patches/release_all", on_click=picks.clear, type="tertiary")

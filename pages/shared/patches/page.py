@@ -1,57 +1,55 @@
-"""All patches of a class, a page at a time: a click pins, drops, or tells about one."""
+"""All patches of a class, a page at a time: a click pins, drops, or tells about one; and the same as files."""
 
 from __future__ import annotations
 
+import numpy as np
+import pandas as pd
 import streamlit as st
 
-from pages.shared import cached
-from pages.shared.gallery.grid import Cell, Look, Row, gallery_grid
+from delt_engine.runs.selection_export import scores_csv, selection_zip
+from pages.shared import cached, controls
+from pages.shared.controls import button, download
+from pages.shared.gallery.grid import Cell, Look, image_row
 from pages.shared.patches import band, picks
-from pages.shared.patches.rows import View, page_grid
+from pages.shared.patches.rows import View, cell_of
 from pages.shared.runs.strips import tile_side
-from pages.shared.session import prime
-from pages.shared.wording import count, plain
+from pages.shared.wording import count, plain, short_name
 
 PER_PAGE = 100
 CLICK, SHOWN = "patches/click", "patches/shown"
 CLICKS = {"looks": "look at it", "pins": "pin", "drops": "drop"}
+MOST_IN_ZIP = 5000
+"""Images up to which a zip holds all classes; above, the one on screen."""
+
+MOST_PICTURES = 600
+"""Rows up to which the table has a picture each."""
 
 
 def draw(view: View) -> None:
     """Draw the patches that are in the band, or picked, or all."""
-    ranks = band.picked_ranks(view.ranking.true_class_prob[view.rows])
-    ranks = list(range(len(view.rows))) if ranks is None else ranks.tolist()
+    picked, total = band.picked_ranks(view.probabilities), len(view.rows)
+    ranks = list(range(total)) if picked is None else picked.tolist()
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        what = (
-            f"{count(len(ranks))} of {count(len(view.rows))}"
-            if len(ranks) < len(view.rows)
-            else "All " + count(len(ranks))
-        )
+        what = f"{count(len(ranks))} of {count(total)}" if len(ranks) < total else f"All {count(len(ranks))}"
         st.subheader(f"{what} patches", width="content")
         st.space("stretch")
-        now = prime(CLICK, "looks")
-        st.segmented_control(
-            "A click",
-            list(CLICKS),
-            default=now,
-            key=CLICK,
-            required=True,
-            format_func=CLICKS.get,
-            help="A click on a pinned or dropped patch releases it.",
-        )
-        now = prime("patches/sort", "hardest first")
-        sort = st.segmented_control(
-            "Sort", ["hardest first", "easiest first"], default=now, key="patches/sort", required=True
-        )
+        releases = "A click on a pinned or dropped patch releases it."
+        controls.choice("A click", CLICKS, CLICK, default="looks", segmented=True, help=releases)
+        sort = controls.choice("Sort", ["hardest first", "easiest first"], "patches/sort", segmented=True)
     if not ranks:
         st.info("No patch of this class is in the band; widen it.")
         return
     ranks = ranks if sort == "hardest first" else ranks[::-1]
     at = st.pagination(-(-len(ranks) // PER_PAGE), key="patches/page")
     shown = st.session_state.get(SHOWN)
-    if shown is not None and shown < len(view.rows):
+    if shown is not None and shown < total:
         _about(view, shown)
-    page_grid(view, ranks[PER_PAGE * (at - 1) : PER_PAGE * at], lambda: _clicked(view), shown)
+    ranks = ranks[PER_PAGE * (at - 1) : PER_PAGE * at]
+    cells = [cell_of(view, rank, x, "all", with_fate=True) for x, rank in enumerate(ranks)]
+    look = Look(tile=tile_side(view.data.spec.image_size), shown=64, layout="grid")
+    selected = "" if shown is None else f"all/{shown}"
+    pictures = [view.pictures(ranks)]
+    image_row(cells, pictures, "patches/all", look, on_pick=lambda: _clicked(view), selected=selected)
     st.caption(f"{count(len(view.joins))} patches of this class are chosen; they carry the colour of their round.")
 
 
@@ -61,7 +59,7 @@ def _clicked(view: View) -> None:
     row, deed = int(view.rows[rank]), st.session_state.get(CLICK, "looks")
     if deed == "looks":
         st.session_state[SHOWN] = None if st.session_state.get(SHOWN) == rank else rank
-    elif row in view.config.pinned or row in view.config.dropped:
+    elif view.mark(row):
         picks.release(view.ranking, [row])
     elif deed == "pins":
         picks.pin(view.ranking, [row], view.class_index, view.room)
@@ -71,48 +69,72 @@ def _clicked(view: View) -> None:
 
 def _about(view: View, rank: int) -> None:
     """Tell about one patch: where it is from, its score, and what becomes of it."""
-    row = int(view.rows[rank])
-    index, box = int(view.ranking.image_index[row]), tuple(view.ranking.crop_box[row].tolist())
-    image = view.joins.get(rank)
+    row, image = int(view.rows[rank]), view.joins.get(rank)
+    name = view.data.train.names[int(view.ranking.image_index[row])]
+    top, left, height, width = view.ranking.crop_box[row].tolist()
     with st.container(border=True, horizontal=True, vertical_alignment="center", key="patches/about"):
-        sheet = cached.patch_sheet(view.experiment.dataset, view.experiment.image_size, (index,), (box,))
-        cell = Cell("about", view.data.train.names[index], (0,))
         with st.container(width=140):
-            gallery_grid(
-                [Row("", (cell,))],
-                [sheet],
-                key="patches/about_image",
-                look=Look(tile=tile_side(view.data.spec.image_size), shown=128, layout="grid"),
-            )
-        top, left, height, width = box
-        fate = (
-            f"Joins as image {image.index + 1} in round {image.start_round} of "
-            f"{view.experiment.recover.schedule.num_rounds} and gets {count(image.iterations)} iterations."
-            if image
-            else "Not chosen under these settings."
-        )
+            look = Look(tile=tile_side(view.data.spec.image_size), shown=128, layout="grid")
+            image_row([Cell("about", name, (0,))], [view.pictures([rank])], "patches/about_image", look)
+        fate = "Not chosen under these settings."
+        if image:
+            rounds = f"{image.start_round} of {view.experiment.recover.schedule.num_rounds}"
+            fate = f"Joins as image {image.index + 1} in round {rounds} and gets {count(image.iterations)} iterations."
         probability = float(view.ranking.true_class_prob[row])
         st.markdown(
-            f"**{plain(view.data.train.names[index])}**  \nprobability {probability:.4f}, rank {rank + 1} of "
+            f"**{plain(name)}**  \nprobability {probability:.4f}, rank {rank + 1} of "
             f"{count(len(view.rows))} (1 is the hardest)  \ncrop: {height} x {width} px from ({top}, {left})  \n{fate}",
             width="stretch",
         )
-        if row in view.config.pinned or row in view.config.dropped:
-            st.button(
-                "Release",
-                icon=":material/undo:",
-                key="patches/release_one",
-                on_click=picks.release,
-                args=(view.ranking, [row]),
-            )
+        one = (view.ranking, [row])
+        if view.mark(row):
+            button("Release", "undo", "patches/release_one", picks.release, *one)
         else:
-            st.button(
-                "Pin",
-                icon=":material/push_pin:",
-                key="patches/pin_one",
-                on_click=picks.pin,
-                args=(view.ranking, [row], view.class_index, view.room),
-            )
-            st.button(
-                "Drop", icon=":material/block:", key="patches/drop_one", on_click=picks.drop, args=(view.ranking, [row])
-            )
+            button("Pin", "push_pin", "patches/pin_one", picks.pin, *one, view.class_index, view.room)
+            button("Drop", "block", "patches/drop_one", picks.drop, *one)
+
+
+def draw_files(view: View) -> None:
+    """Draw the downloads, scores as CSV and chosen patches as zip, and a table that sorts when it is asked for."""
+    name, class_name = short_name(view.experiment.dataset), view.data.spec.class_names[view.class_index]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        wanted = st.toggle("Scores as a table", key="patches/table")
+        st.space("stretch")
+        scores = lambda: scores_csv(view.ranking, view.data.train.names, view.class_index, view.chosen)  # noqa: E731
+        file = f"{name}-{class_name}-scores.csv"
+        download(f"Scores of {class_name}, CSV", "table", "patches/csv", scores, file, "text/csv")
+        total, classes = view.experiment.recover.ipc * view.data.spec.num_classes, range(view.data.spec.num_classes)
+        label = f"Chosen of all classes, {count(total)} images"
+        if total > MOST_IN_ZIP:
+            label, classes = f"Chosen of {class_name}", [view.class_index]
+        images = lambda: selection_zip(view.data, view.select(classes))  # noqa: E731
+        what = {"help": "An image folder per class, in the order of joining, and selection.csv."}
+        file = f"{name}-chosen.zip"
+        download(f"{label}, zip", "folder_zip", "patches/zip", images, file, "application/zip", **what)
+    if wanted:
+        _table(view)
+
+
+def _table(view: View) -> None:
+    ranking, rows = view.ranking, view.rows
+    images = [view.joins.get(rank) for rank in range(len(rows))]
+    columns: dict[str, object] = {
+        "Rank": np.arange(1, len(rows) + 1),
+        "Probability": view.probabilities,
+        "Joins in round": pd.array([image and image.start_round for image in images], dtype="Int64"),
+        "Iterations": pd.array([image and image.iterations for image in images], dtype="Int64"),
+        "By hand": [view.mark(int(row)) for row in rows],
+        "Training image": [view.data.train.names[int(index)] for index in ranking.image_index[rows]],
+        "Crop": [", ".join(map(str, box)) for box in ranking.crop_box[rows].tolist()],
+        "Row": rows,
+    }
+    if len(rows) <= MOST_PICTURES:
+        columns = {"Patch": view.pictures(range(len(rows)), cached.patch_pictures), **columns}
+    config = {
+        "Patch": st.column_config.ImageColumn(width="small"),
+        "Probability": st.column_config.ProgressColumn(min_value=0, max_value=1, format="%.4f"),
+        "Crop": st.column_config.TextColumn(help="Top, left, height, width in pixels of the original."),
+        "Row": st.column_config.NumberColumn(help="Place in the ranking, as --pinned and --dropped count."),
+    }
+    look = {"hide_index": True, "height": 420, "column_config": config}
+    st.dataframe(pd.DataFrame(columns), key="patches/scores", **look)

@@ -11,6 +11,7 @@ import streamlit as st
 
 from delt_engine.config import SelectConfig
 from delt_engine.patches.ranking import Ranking
+from pages.shared.controls import button
 from pages.shared.session import session
 from pages.shared.wording import count
 
@@ -29,7 +30,7 @@ def settings(ranking: Ranking) -> SelectConfig:
             "(other crops, seed, teacher or data), where the same rows are other patches; a run would refuse them.",
             icon=":material/push_pin:",
         )
-        st.button("Leave them out", key="patches/stale", on_click=clear)
+        button("Leave them out", "", "patches/stale", clear)
     return chosen.replace(pinned=(), dropped=(), picked_from="")
 
 
@@ -40,26 +41,25 @@ def clear() -> None:
 
 def pin(ranking: Ranking, rows: Iterable[int], class_index: int, room: int) -> None:
     """Pin patches of a class as far as there is room for them."""
-    now = own(ranking)
-    pins = [row for row in now.pinned if ranking.label[row] == class_index]
-    new = [int(row) for row in rows if row not in now.pinned][: max(0, room - len(pins))]
-    asked = len({int(row) for row in rows} - set(now.pinned))
-    st.session_state[FULL] = asked > len(new)
-    dropped = tuple(row for row in now.dropped if row not in new)
-    _keep(ranking, (*now.pinned, *new), dropped)
+    now, wanted = own(ranking), list(dict.fromkeys(int(row) for row in rows))
+    taken = sum(ranking.label[row] == class_index for row in now.pinned)
+    asked = [row for row in wanted if row not in now.pinned]
+    new = asked[: max(0, room - taken)]
+    st.session_state[FULL] = len(asked) > len(new)
+    _store(ranking, (*now.pinned, *new), tuple(row for row in now.dropped if row not in new))
 
 
 def drop(ranking: Ranking, rows: Iterable[int]) -> None:
     """Drop patches; the next in line take their places."""
     now, new = own(ranking), [int(row) for row in rows]
     pinned = tuple(row for row in now.pinned if row not in new)
-    _keep(ranking, pinned, tuple(dict.fromkeys((*now.dropped, *new))))
+    _store(ranking, pinned, tuple(dict.fromkeys((*now.dropped, *new))))
 
 
 def release(ranking: Ranking, rows: Iterable[int]) -> None:
     """Let the criterion decide again about patches."""
     now, gone = own(ranking), {int(row) for row in rows}
-    _keep(ranking, tuple(r for r in now.pinned if r not in gone), tuple(r for r in now.dropped if r not in gone))
+    _store(ranking, *(tuple(row for row in picked if row not in gone) for picked in (now.pinned, now.dropped)))
 
 
 def own(ranking: Ranking) -> SelectConfig:
@@ -68,6 +68,6 @@ def own(ranking: Ranking) -> SelectConfig:
     return now if now.picked_from == ranking.key else now.replace(pinned=(), dropped=())
 
 
-def _keep(ranking: Ranking, pinned: tuple[int, ...], dropped: tuple[int, ...]) -> None:
+def _store(ranking: Ranking, pinned: tuple[int, ...], dropped: tuple[int, ...]) -> None:
     key = ranking.key if pinned or dropped else ""
     session().change("select", pinned=pinned, dropped=dropped, picked_from=key)

@@ -9,6 +9,7 @@ from delt_engine.jobs import start
 from delt_engine.models.card import TeacherCard
 from delt_engine.runs.store import Run
 from pages.shared import cached, controls, errors, live
+from pages.shared.controls import button
 from pages.shared.runs import actions
 from pages.shared.runs.progress import progress
 from pages.shared.session import session
@@ -32,34 +33,28 @@ def crops_control(page: str) -> None:
 
 def newest(experiment: Experiment) -> Run | None:
     """Return the newest run that ranks the same images, or None."""
-    for run in cached.runs():
-        if not run.unreadable and run.record().kind == "rank":
-            same = run.experiment
-            if (same.dataset, same.teacher, same.rank) == (experiment.dataset, experiment.teacher, experiment.rank):
-                return run
-    return None
+    same = (experiment.dataset, experiment.teacher, experiment.rank)
+    return cached.newest(
+        "rank", lambda run: (run.experiment.dataset, run.experiment.teacher, run.experiment.rank) == same
+    )
 
 
-def follow(run: Run) -> None:
-    """Draw the progress of a ranking until it is done."""
-
-    def draw() -> None:
+def _progress(run: Run) -> None:
+    with errors.contained(run.id):
         now = progress(run)
         st.progress(now.fraction, text=sentence(now.text))
-        actions.control_buttons(run, "patches")
-
-    live.follow(lambda: run.is_active, draw)
+    actions.control_buttons(run, "patches")
 
 
 def rank_first(experiment: Experiment, label: str) -> None:
     """Offer to rank the training images; while that goes on, show how far it is."""
     run = newest(experiment)
     if run and run.is_active:
-        follow(run)
+        live.follow(lambda: run.is_active, lambda: _progress(run))
         return
     if run and run.error:
         errors.show(run.error)
-    if st.button(label, type="primary", icon=":material/sort:", key="patches/rank"):
+    if button(label, "sort", "patches/rank", type="primary"):
         with errors.shown():
             start.start(experiment, kind="rank")
         st.rerun()

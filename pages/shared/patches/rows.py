@@ -1,8 +1,8 @@
-"""Ranked patches as grids: the chosen ones, the extremes of a class, and a page of all."""
+"""Ranked patches as grids: the chosen ones, mosaics of them, the extremes of a class."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,16 +11,21 @@ import streamlit as st
 
 from delt_engine.config import Experiment, SelectConfig
 from delt_engine.data.dataset import Dataset
+from delt_engine.errors import DataError
+from delt_engine.patches.orders import criterion_order, median_order
 from delt_engine.patches.ranking import Ranking, keyed_rng, whole_box
-from delt_engine.patches.selection import SelectedImage, criterion_order, median_order
-from delt_engine.plots.recovery import round_colour
+from delt_engine.patches.selection import SelectedImage, select
+from delt_engine.plots.style import round_colour
 from delt_engine.runs.image_facts import mean_prob
 from pages.shared import cached
-from pages.shared.gallery.grid import Cell, Look, Row, gallery_grid
+from pages.shared.gallery.grid import Cell, Look, Row, gallery_grid, image_row
+from pages.shared.runs.class_rows import start_colour
 from pages.shared.runs.strips import tile_side
 from pages.shared.wording import count, plain
 
 EACH, UNRANKED = 8, 60
+MOSAICS = 5
+"""Most patches along a side of a mosaic."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,12 +37,27 @@ class View:
     experiment: Experiment
     config: SelectConfig
     class_index: int
-    chosen: tuple[SelectedImage, ...]
+
+    def select(self, classes: Sequence[int], **changes: int) -> tuple[SelectedImage, ...]:
+        """Return what the images of some classes start from, also under changed settings."""
+        schedule, config = self.experiment.recover.schedule, self.config.replace(**changes)
+        names, seed = self.data.train.names, self.experiment.seed
+        return select(self.ranking, names, schedule, config, seed=seed, classes=classes)
+
+    @cached_property
+    def chosen(self) -> tuple[SelectedImage, ...]:
+        """What the images of the class start from."""
+        return self.select([self.class_index])
 
     @cached_property
     def rows(self) -> np.ndarray:
         """Rows of the class in the ranking, hardest first."""
         return self.ranking.ascending(self.class_index)
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """The teacher's probability of each of these rows."""
+        return self.ranking.true_class_prob[self.rows]
 
     @cached_property
     def joins(self) -> dict[int, SelectedImage]:
@@ -49,31 +69,58 @@ class View:
         """How many patches the images of a class take."""
         return self.experiment.recover.ipc * self.config.mosaic**2
 
+    def mark(self, row: int) -> str:
+        """Return what the reader did with a row."""
+        return "pinned" if row in self.config.pinned else "dropped" if row in self.config.dropped else ""
+
+    def mosaic(self, image: SelectedImage) -> str:
+        """Return the start image of a selection, as a data URL."""
+        return cached.mosaic(self.experiment.dataset, self.experiment.image_size, image)
+
+    def pictures(self, ranks: Sequence[int], draw: object = cached.patch_sheet) -> object:
+        """Return the patches of some ranks as one sheet, or as ``draw`` makes them."""
+        rows = self.rows[np.asarray(ranks, np.int64)]
+        boxes = tuple(map(tuple, self.ranking.crop_box[rows].tolist()))
+        indices = tuple(self.ranking.image_index[rows].tolist())
+        return draw(self.experiment.dataset, self.experiment.image_size, indices, boxes)
+
 
 def chosen_grid(view: View) -> None:
     """Draw what each image starts from, with the round it joins and the iterations it gets."""
-    schedule = view.experiment.recover.schedule
-    sheets, cells = [], []
+    schedule, cells = view.experiment.recover.schedule, []
     for image in view.chosen:
-        sheets.append(cached.mosaic(view.experiment.dataset, view.experiment.image_size, image))
-        cells.append(
-            Cell(
-                id=f"chosen/{image.index}",
-                alt=f"{image.patches[0].source}, p {mean_prob(image):.2f}, joins in round {image.start_round}",
-                sheets=(image.index,),
-                counts=(f"p {mean_prob(image):.3f}",),
-                lines=(f"round {image.start_round}", f"{count(image.iterations)} it"),
-                colour=round_colour(image.start_round, schedule.num_rounds) if schedule.has_rounds else "",
-            )
-        )
+        alt = f"{image.patches[0].source}, p {mean_prob(image):.2f}, joins in round {image.start_round}"
+        lines = (f"round {image.start_round}", f"{count(image.iterations)} it")
+        look = {"counts": (f"p {mean_prob(image):.3f}",), "colour": start_colour(schedule, image.start_round)}
+        cells.append(Cell(f"chosen/{image.index}", alt, (image.index,), lines=lines, **look))
     look = Look(tile=view.data.spec.image_size, shown=76, layout="grid")
-    gallery_grid([Row("", tuple(cells))], sheets, key="patches/chosen", look=look)
+    image_row(cells, [view.mosaic(image) for image in view.chosen], "patches/chosen", look)
     early, late = view.chosen[0], view.chosen[-1]
     if schedule.has_rounds:
         st.caption(
             f"p is the teacher's probability. The first joins in round 1 and gets {count(early.iterations)} "
             f"iterations, the last in round {late.start_round} and gets {count(late.iterations)}."
         )
+
+
+def mosaics_grid(view: View) -> None:
+    """Draw the first image of the class as it would start from 1x1 to 5x5 patches."""
+    sheets, cells = [], []
+    for side in range(1, MOSAICS + 1):
+        key, title = f"mosaic/{side}", f"{side} x {side}"
+        try:
+            first = view.select([view.class_index], mosaic=side)[0]
+        except DataError:
+            lacking = "too few patches"
+            cells.append(Cell(key, f"{title}: {lacking}", (None,), missing=lacking, counts=(title,)))
+            continue
+        sheets.append(view.mosaic(first))
+        alt = f"Image 1 of {title} patches, p {mean_prob(first):.2f}"
+        used = f"{count(view.experiment.recover.ipc * side**2)} used"
+        cells.append(Cell(key, alt, (len(sheets) - 1,), counts=(title,), lines=(used,)))
+    look = Look(tile=view.data.spec.image_size, shown=96, columns=MOSAICS)
+    image_row(cells, sheets, "patches/mosaics", look, selected=f"mosaic/{view.config.mosaic}")
+    st.caption("The first image of the class each way; used is how many patches the images of a class take.")
 
 
 def extremes_grid(view: View) -> None:
@@ -86,69 +133,43 @@ def extremes_grid(view: View) -> None:
         "Easiest": list(range(n - each, n)),
         "Random": sorted(drawn),
     }
-    ranks = [rank for some in kinds.values() for rank in some]
-    made, x = [], 0
-    for title, some in kinds.items():
-        cells = tuple(_cell(view, rank, x + i, title) for i, rank in enumerate(some))
-        low, high = (view.ranking.true_class_prob[view.rows[some[end]]] for end in (0, -1))
+    made = []
+    for place, (title, some) in enumerate(kinds.items()):
+        cells = tuple(cell_of(view, rank, place * each + x, title) for x, rank in enumerate(some))
+        low, high = (view.probabilities[some[end]] for end in (0, -1))
         made.append(Row(title, cells, f"p {low:.2f} to {high:.2f}"))
-        x += each
-    look = Look(tile=_side(view.data), shown=72, columns=EACH)
-    gallery_grid(made, [_sheet(view, ranks)], key="patches/extremes", look=look)
+    sheet = view.pictures([rank for some in kinds.values() for rank in some])
+    look = Look(tile=tile_side(view.data.spec.image_size), shown=72, columns=EACH)
+    gallery_grid(made, [sheet], key="patches/extremes", look=look)
 
 
 def unranked_grid(data: Dataset, experiment: Experiment, class_index: int) -> None:
     """Draw the first training images of a class, for a dataset that no teacher has ranked."""
-    indices = data.train.of_class(class_index)[:UNRANKED]
-    boxes = tuple(whole_box(*data.train.size(int(index))) for index in indices)
-    sheet = cached.patch_sheet(experiment.dataset, experiment.image_size, tuple(int(index) for index in indices), boxes)
-    cells = tuple(Cell(f"image/{x}", data.train.names[int(index)], (0,), x) for x, index in enumerate(indices))
-    name = data.spec.class_names[class_index]
-    st.caption(
-        f"The first {len(cells)} of {count(len(data.train.of_class(class_index)))} training images of {plain(name)}:"
-    )
-    gallery_grid(
-        [Row("", cells)], [sheet], key="patches/unranked", look=Look(tile=_side(data), shown=64, layout="grid")
-    )
+    all_of_class = data.train.of_class(class_index)
+    indices = tuple(int(index) for index in all_of_class[:UNRANKED])
+    boxes = tuple(whole_box(*data.train.size(index)) for index in indices)
+    sheet = cached.patch_sheet(experiment.dataset, experiment.image_size, indices, boxes)
+    cells = [Cell(f"image/{x}", data.train.names[index], (0,), x) for x, index in enumerate(indices)]
+    name = plain(data.spec.class_names[class_index])
+    st.caption(f"The first {len(cells)} of {count(len(all_of_class))} training images of {name}:")
+    look = Look(tile=tile_side(data.spec.image_size), shown=64, layout="grid")
+    image_row(cells, [sheet], "patches/unranked", look)
 
 
-def page_grid(view: View, ranks: Sequence[int], on_pick: Callable[[], None], selected: int | None) -> None:
-    """Draw some patches with their probability; the chosen ones carry the colour and the round of their image."""
-    cells = tuple(_cell(view, rank, x, "all", is_told=True) for x, rank in enumerate(ranks))
-    gallery_grid(
-        [Row("", cells)],
-        [_sheet(view, ranks)],
-        key="patches/all",
-        on_pick=on_pick,
-        look=Look(tile=_side(view.data), shown=64, layout="grid"),
-        selected="" if selected is None else f"all/{selected}",
-    )
-
-
-def _cell(view: View, rank: int, x: int, group: str, *, is_told: bool = False) -> Cell:
+def cell_of(view: View, rank: int, x: int, group: str, *, with_fate: bool = False) -> Cell:
+    """Return a patch as a cell, with the colour and the round of its image where those are to be said."""
     row = int(view.rows[rank])
     probability, index = float(view.ranking.true_class_prob[row]), int(view.ranking.image_index[row])
-    image, schedule = view.joins.get(rank), view.experiment.recover.schedule
-    mark = "pinned" if row in view.config.pinned else "dropped" if row in view.config.dropped else ""
-    place = f"round {image.start_round}, {count(image.iterations)} it" if image else ""
-    alt = f"{view.data.train.names[index]}, probability {probability:.3f}, rank {rank + 1} of {len(view.rows)}"
+    image, num_rounds, mark = view.joins.get(rank), view.experiment.recover.schedule.num_rounds, view.mark(row)
+    alt = [f"{view.data.train.names[index]}, probability {probability:.3f}, rank {rank + 1} of {len(view.rows)}"]
+    alt += [f"joins in round {image.start_round}, {count(image.iterations)} it"] if image else []
+    fate = mark or (f"round {image.start_round}" if image else "")
     return Cell(
         id=f"{group}/{rank}",
-        alt=", ".join(filter(None, (alt, f"joins in {place}" if place else "", mark))),
+        alt=", ".join([*alt, mark] if mark else alt),
         sheets=(0,),
         x=x,
         counts=(f"p {probability:.3f}",),
-        lines=(mark or (f"round {image.start_round}" if image else ""),) if is_told and (mark or image) else (),
-        colour=round_colour(image.start_round, schedule.num_rounds) if image and is_told else "",
+        lines=(fate,) if with_fate and fate else (),
+        colour=round_colour(image.start_round, num_rounds) if image and with_fate else "",
     )
-
-
-def _sheet(view: View, ranks: Sequence[int]) -> str:
-    rows = view.rows[np.asarray(ranks, np.int64)]
-    boxes = tuple(map(tuple, view.ranking.crop_box[rows].tolist()))
-    indices = tuple(view.ranking.image_index[rows].tolist())
-    return cached.patch_sheet(view.experiment.dataset, view.experiment.image_size, indices, boxes)
-
-
-def _side(data: Dataset) -> int:
-    return tile_side(data.spec.image_size)

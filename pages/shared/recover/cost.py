@@ -1,19 +1,32 @@
-"""What a planned run will take: time, with where the number is from, and disk."""
+"""What a planned run will take: time, with where the number is from and the button that measures it; and disk."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from delt_engine.analysis.cost import Rate, best_rate, checkpoint_bytes, predicted_bytes, predicted_seconds
+import streamlit as st
+
+from delt_engine.analysis.cost import (
+    Rate,
+    best_rate,
+    checkpoint_bytes,
+    largest_batch,
+    predicted_bytes,
+    predicted_seconds,
+)
 from delt_engine.config import Experiment
+from delt_engine.config.command_line import option_words
 from delt_engine.data.catalogue import find_entry
 from delt_engine.errors import CheckpointError
+from delt_engine.jobs import tasks
 from delt_engine.jobs.measured_rates import known_rates, rate_key
+from delt_engine.jobs.tasks import Task
 from delt_engine.models.card import TeacherCard
 from delt_engine.paths import runs_dir
 from delt_engine.runs.store import Run
-from pages.shared import cached
-from pages.shared.wording import count
+from pages.shared import cached, errors, live
+from pages.shared.controls import button
+from pages.shared.wording import count, plain
 from pages.shared.wording import size as file_size
 
 _UNKNOWN = "Not known on this machine yet: a run, or a measurement, tells it."
@@ -44,7 +57,7 @@ def expected(experiment: Experiment) -> Expected:
         return Expected(None, _UNKNOWN)
     runs = [*cached.runs()[:_RUNS_READ], *cached.examples()]
     if card is not None:
-        key = rate_key(experiment, classes, card.fingerprint, _image_size(experiment, card))
+        key = rate_key(experiment, classes, card.fingerprint, experiment.image_size or card.image_size)
         rate, is_exact = best_rate(known_rates(runs), key)
         if rate is not None:
             seconds = predicted_seconds(experiment.recover, classes, rate)
@@ -52,8 +65,7 @@ def expected(experiment: Experiment) -> Expected:
     run = next((run for run in runs if _is_like(run, experiment)), None)
     if run is None:
         return Expected(None, _UNKNOWN)
-    record = run.record()
-    rate_s = record.image_iterations_per_second or 1.0
+    rate_s = run.record().image_iterations_per_second or 1.0
     origin = f"Estimated: {count(rate_s)} image-iterations/s in run {run.id} on the same dataset, another teacher."
     seconds = experiment.recover.schedule.image_iterations(classes) / rate_s
     return Expected(seconds, origin, _where(run.path.parent == runs_dir()))
@@ -84,10 +96,6 @@ def _card(experiment: Experiment) -> TeacherCard | None:
         return None
 
 
-def _image_size(experiment: Experiment, card: TeacherCard) -> int:
-    return experiment.image_size or card.image_size
-
-
 def disk(experiment: Experiment) -> tuple[float, str] | None:
     """Return the bytes a run will take and how they were counted; None while the number of classes is unknown."""
     classes, entry, card = num_classes(experiment), find_entry(experiment.dataset), _card(experiment)
@@ -100,3 +108,58 @@ def disk(experiment: Experiment) -> tuple[float, str] | None:
         f"While it runs, {file_size(going)} more for what resume needs."
     )
     return predicted_bytes(experiment.recover, classes, size), origin
+
+
+def draw_time(experiment: Experiment) -> None:
+    """Draw where the time is from and the button that measures it; looks again while that goes on."""
+    batch = largest_batch(experiment.recover, num_classes(experiment) or 1)
+    work = tasks.task(
+        "measure", experiment.dataset, experiment.image_size, experiment.teacher, experiment.device, batch
+    )
+    live.follow(lambda: work.is_running, lambda: _measure(experiment, work))
+
+
+def _measure(experiment: Experiment, work: Task) -> None:
+    words, action = st.columns([2, 1], vertical_alignment="center")
+    text = expected(experiment).origin
+    if work.is_running:
+        now = work.progress()
+        what = "measuring the loop" if now and now.what == "measure" else f"reading {now.what}" if now else ""
+        text = f"{what}, {now.done} of {now.total}." if now else "the measurement starts."
+    words.caption(f"Time: {plain(text)}")
+    with action:
+        button(
+            "Measuring…" if work.is_running else "Measure",
+            "speed",
+            "recover/measure",
+            errors.attempt,
+            "measure",
+            tasks.start,
+            work,
+            _words(experiment),
+            disabled=work.is_running,
+            width="stretch",
+            help="Runs the loop for some seconds on this device and keeps its speed.",
+        )
+    if work.error:
+        errors.show(work.error)
+    errors.show_kept("measure")
+
+
+def _words(experiment: Experiment) -> list[str]:
+    """Return the command that measures; of the settings only those that change the time are named."""
+    recover = experiment.recover
+    options = option_words(
+        measure=True,
+        dataset=experiment.dataset,
+        method=recover.method,
+        ipc=recover.ipc,
+        batch_size=recover.batch_size,
+        batching=recover.batching,
+        teacher=experiment.teacher,
+        device=experiment.device,
+        image_size=experiment.image_size,
+        mi=recover.iterations,
+        ri=recover.round_iterations,
+    )
+    return ["cost", *options]

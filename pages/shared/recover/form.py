@@ -7,17 +7,19 @@ from pathlib import Path
 import streamlit as st
 
 from delt_engine.config import Experiment, RecoverConfig
+from delt_engine.config.presets import PAPER_PRESETS, PRESETS
 from delt_engine.data.available import known_folders
 from delt_engine.data.catalogue import CATALOGUE, dataset_names
 from delt_engine.errors import CheckpointError
 from delt_engine.runs.command import image_size_of
 from pages.shared import cached, controls
-from pages.shared.recover import presets
 from pages.shared.recover.rounds import rounds_control
-from pages.shared.session import forget, place_of, prime, session
-from pages.shared.wording import METHOD_TITLES, short_name
+from pages.shared.session import forget, prime, session
+from pages.shared.wording import METHOD_TITLES, count, short_name
 
 PAGE = "recover"
+_SMALL, _PAPER = f"{PAGE}/preset", f"{PAGE}/paper"
+_BY_TITLE = {preset.title: preset for preset in (*PRESETS, *PAPER_PRESETS)}
 _MAIN = ("method", "ipc", "iterations", "round_iterations")
 _SHARED_WITH_PATCHES = ("criterion", "order", "mosaic")
 
@@ -29,7 +31,7 @@ def draw_main() -> None:
         ConfigError: a value that is not allowed.
     """
     now = session()
-    presets.draw()
+    _presets()
     left, right = st.columns(2, vertical_alignment="bottom")
     with left:
         dataset_control(PAGE)
@@ -42,6 +44,53 @@ def draw_main() -> None:
         else:
             now.change("recover", **values)
             st.caption(f"{METHOD_TITLES[recover.method]} optimises nothing, so there is no MI and no RI.")
+
+
+def _presets() -> None:
+    """Draw both choices, and where the numbers of the chosen one are from."""
+    st.pills(
+        "Preset",
+        [preset.title for preset in PRESETS],
+        key=_SMALL,
+        on_change=_take_preset,
+        args=(_SMALL, _PAPER),
+        help="\n".join(f"- {preset.title}: {preset.origin}" for preset in PRESETS),
+        wrap=True,
+    )
+    st.selectbox(
+        "From a paper's table",
+        [preset.title for preset in PAPER_PRESETS],
+        index=None,
+        key=_PAPER,
+        placeholder="DELT, CDA or SRe²L on a dataset",
+        on_change=_take_preset,
+        args=(_PAPER, _SMALL),
+        help="Sets dataset, method, MI, RI and the rest as the table has them.",
+    )
+    chosen = _BY_TITLE.get(st.session_state.get(_PAPER) or st.session_state.get(_SMALL) or "")
+    if chosen is None:
+        st.caption("A preset fills in the settings below; all can be changed.")
+        return
+    ipc = f"IPC {', '.join(map(str, chosen.ipcs))}, " if chosen.ipcs else ""
+    rounds = f"MI {count(chosen.iterations)}, RI {count(chosen.round_iterations)}"
+    st.caption(f"{ipc}{rounds}. Source: {chosen.origin}.")
+
+
+def _take_preset(key: str, other: str) -> None:
+    """Take over the chosen settings; every widget of the form starts again from them."""
+    title = st.session_state[key]
+    preset = _BY_TITLE.get(title or "")
+    if preset is None:
+        return
+    now = session()
+    recover = preset.recover(now.draft.recover.method, now.draft.recover.ipc)
+    if preset.dataset and preset.dataset != now.draft.dataset:
+        now.change(dataset=preset.dataset, classes=None, teacher="auto", image_size=None)
+        now.change("select", pinned=(), dropped=(), picked_from="")
+    now.take_recover(recover, image_size_of(now.draft.dataset, now.draft.image_size))
+    forget(f"{PAGE}/")
+    st.session_state[key] = title
+    st.session_state[other] = None
 
 
 def draw_more() -> None:
@@ -66,18 +115,10 @@ def draw_more() -> None:
 
 def dataset_control(page: str) -> str:
     """Draw the choice of a dataset; a folder's path can be typed in."""
-    key, names = f"{page}/dataset", [*dataset_names(), *known_folders()]
-    now = prime(key, session().draft.dataset)
-    chosen = st.selectbox(
-        "Dataset",
-        names,
-        place_of(now, names),
-        key=key,
-        accept_new_options=True,
-        format_func=_dataset_title,
-        help="A dataset of the catalogue, or type the path of a folder with one folder of images per class.",
-    )
-    chosen = (chosen or names[0]).strip()
+    names = [*dataset_names(), *known_folders()]
+    typed = "A dataset of the catalogue, or type the path of a folder with one folder of images per class."
+    look = {"format_func": _dataset_title, "help": typed}
+    chosen = controls.open_choice("Dataset", names, f"{page}/dataset", session().draft.dataset, **look).strip()
     if chosen != session().draft.dataset:
         session().change(dataset=chosen, classes=None, teacher="auto")
         session().change("select", pinned=(), dropped=(), picked_from="")
@@ -92,18 +133,10 @@ def _dataset_title(name: str) -> str:
 
 def _method() -> None:
     spec = controls.spec_of(RecoverConfig, "method")
-    key = f"{PAGE}/method"
-    now = prime(key, session().draft.recover.method)
-    st.segmented_control(
-        spec.title,
-        spec.choices,
-        default=now,
-        key=key,
-        required=True,
-        format_func=METHOD_TITLES.get,
-        help=controls.help_text(spec),
-        on_change=_take_method,
-    )
+    titles = {name: METHOD_TITLES[name] for name in spec.choices}
+    key, now = f"{PAGE}/method", session().draft.recover.method
+    look = {"help": controls.help_text(spec), "on_change": _take_method}
+    controls.choice(spec.title, titles, key, default=now, segmented=True, **look)
 
 
 def _take_method() -> None:
@@ -152,15 +185,6 @@ def missing(experiment: Experiment) -> str:
     try:
         cached.planned_teacher(experiment)
     except CheckpointError as error:
-        return "" if is_file(experiment.teacher) else str(error)
+        is_file = Path(experiment.teacher).expanduser().is_file()  # it may come without a card
+        return "" if is_file else str(error)
     return ""
-
-
-def is_file(teacher: str) -> bool:
-    """Return whether a teacher is named by its file, which may come without a card."""
-    return Path(teacher).expanduser().is_file()
-
-
-def start_again() -> None:
-    """Let every widget of the form take its value from the draft again."""
-    forget(f"{PAGE}/")

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import shlex
-
 import streamlit as st
 
 from delt_engine.config import Experiment
 from delt_engine.config.schedule import EarlyLateSchedule
 from delt_engine.plots import recovery
 from delt_engine.runs.command import command_for
-from pages.shared.recover import cost, measure
-from pages.shared.recover.cost import Expected, expected, num_classes
+from pages.shared import controls, figure
+from pages.shared.recover import cost
+from pages.shared.recover.cost import expected, num_classes
 from pages.shared.wording import count, duration, plain, size
 
-__all__ = ["Expected", "command_text", "draw", "expected", "num_classes"]
-
-_GROUPS_TOLD = 10
+_GROUPS_NAMED = 10
 
 
 def draw(experiment: Experiment) -> None:
@@ -26,7 +23,7 @@ def draw(experiment: Experiment) -> None:
         _still(experiment)
     else:
         _numbers(experiment, num_classes(experiment))
-        measure.draw(experiment)
+        cost.draw_time(experiment)
     disk = cost.disk(experiment)
     if disk:
         st.caption(f"Disk: about {size(disk[0])} when it is finished.", help=disk[1])
@@ -34,17 +31,17 @@ def draw(experiment: Experiment) -> None:
     if not schedule.is_still:
         _figures(experiment)
     st.caption("The same run from a terminal:")
-    st.code(command_text(experiment), language="bash", wrap_lines=True)
+    controls.command(command_for(experiment))
 
 
 def _figures(experiment: Experiment) -> None:
-    schedule, quiet = experiment.recover.schedule, {"displayModeBar": False}
+    schedule = experiment.recover.schedule
     lanes, curves = st.tabs(["Who joins when", "Learning rate and crops"])
     with lanes:
-        st.plotly_chart(recovery.schedule_lanes(schedule), key="recover/lanes", config=quiet)
+        figure.plain(recovery.schedule_lanes(schedule), "recover/lanes")
         st.caption(groups(schedule))
     with curves:
-        st.plotly_chart(recovery.learning_curves(experiment.recover), key="recover/curves", config=quiet)
+        figure.plain(recovery.learning_curves(experiment.recover), "recover/curves")
         st.caption(
             "Both follow the run's iterations: who joins late begins with the small steps and hard crops of "
             "that moment."
@@ -60,11 +57,6 @@ def _still(experiment: Experiment) -> None:
         st.metric("Iterations", "0", help="The selected patches are the images; only ranking them takes time.")
 
 
-def command_text(experiment: Experiment) -> str:
-    """Return the equivalent command as one would type it."""
-    return shlex.join(command_for(experiment))
-
-
 def _numbers(experiment: Experiment, classes: int | None) -> None:
     schedule = experiment.recover.schedule
     total, full = schedule.image_iterations(classes or 1), schedule.baseline_image_iterations(classes or 1)
@@ -73,14 +65,8 @@ def _numbers(experiment: Experiment, classes: int | None) -> None:
     with st.grid(4, min_column_width=118):
         st.metric("Rounds", schedule.num_rounds, help="MI divided by RI.")
         st.metric("Image-iterations", count(total), help=f"Iterations summed over {whose}; from the schedule.")
-        st.metric(
-            "Saved",
-            f"{schedule.saved_percent:.1f} %",
-            help=(
-                f"{count(full - total)} image-iterations: {count(total)} against {count(full)} if every image got MI "
-                "iterations; from the schedule."
-            ),
-        )
+        saved = f"{count(full - total)} image-iterations: {count(total)} against {count(full)} if every image got MI "
+        st.metric("Saved", f"{schedule.saved_percent:.1f} %", help=f"{saved}iterations; from the schedule.")
         st.metric("Time expected", duration(time.seconds) if time.seconds else "–", help=plain(time.origin))
 
 
@@ -110,7 +96,7 @@ def groups(schedule: EarlyLateSchedule) -> str:
     """
     pairs = [(n, schedule.iterations - at * schedule.round_iterations) for at, n in enumerate(schedule.newcomers) if n]
     (first, most), *others = pairs
-    told = [f"{first} with {count(most)} iterations", *(f"{n} with {count(each)}" for n, each in others)]
-    if len(told) > _GROUPS_TOLD:
-        told = [*told[: _GROUPS_TOLD - 2], "…", told[-1]]
-    return f"Images of a class by round: {', '.join(told)}."
+    words = [f"{first} with {count(most)} iterations", *(f"{n} with {count(each)}" for n, each in others)]
+    if len(words) > _GROUPS_NAMED:
+        words = [*words[: _GROUPS_NAMED - 2], "…", words[-1]]
+    return f"Images of a class by round: {', '.join(words)}."

@@ -6,25 +6,21 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from delt_engine.runs.store import Run
-from pages.shared.gallery.grid import Cell, Frame, Row
+from pages.shared.gallery.grid import Cell, Film, Frame, Row
 from pages.shared.runs import class_rows
-from pages.shared.runs.class_rows import Film
 from pages.shared.wording import count
 
 
 def waiting_film(run: Run, names: Sequence[str]) -> Film:
     """Return the grid before there is an image, with a place for each, so that nothing moves when they come."""
     ipc = run.experiment.recover.ipc
-    rows = [
-        Row(name, tuple(_starting(f"{at}/{index}", f"{name}, image {index + 1}") for index in range(ipc)))
-        for at, name in enumerate(names)
-    ]
+    rows = []
+    for at, name in enumerate(names):
+        alts = (f"{name}, image {index + 1}: not made yet" for index in range(ipc))
+        cells = (Cell(f"{at}/{x}", alt, (None, None), missing="starting") for x, alt in enumerate(alts))
+        rows.append(Row(name, tuple(cells)))
     frames = [Frame("Before the first iteration", "0", "starting"), Frame("Now", "now", "starting")]
-    return Film(rows, [], frames, [0, 0], class_rows.heads(run, 0, ipc))
-
-
-def _starting(cell: str, what: str) -> Cell:
-    return Cell(cell, f"{what}: not made yet", (None, None), missing="starting")
+    return Film(rows, [], frames, [0, 0], class_rows.heads(run.experiment.recover.schedule))
 
 
 def over_starts(made: Film, what: str) -> Film:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import streamlit as st
 
+from delt_engine.config import Experiment
 from delt_engine.jobs import queue, start
 from delt_engine.jobs.start import RESUMABLE
 from delt_engine.runs.store import Run
 from pages.shared import errors, nav
+from pages.shared.controls import button
 from pages.shared.session import forget, session
 from pages.shared.wording import STATUS_LOOKS
 
@@ -17,13 +20,15 @@ STOP_HARD = (
     "It has not reacted for two seconds: a long step, or it hangs. This ends the process; what was made since the "
     "last checkpoint is lost, and the run can be resumed from there."
 )
+_CAN_PAUSE = ("recover", "squeeze", "evaluate")
+"""Kinds of runs that resume where they were; a ranking is made in one go."""
 
 
 def badge(run: Run) -> None:
-    """Show the run's status with its icon; a wish that is not yet met is said."""
+    """Show the run's status with its icon; a request that its process has not answered yet is said."""
     icon, colour = STATUS_LOOKS[run.status]
-    wish = run.requested() if run.is_active else None
-    label = {"pause": "pausing…", "cancel": "stopping…"}.get(wish or "", run.status)
+    request = run.requested() if run.is_active else None
+    label = {"pause": "pausing…", "cancel": "stopping…"}.get(request or "", run.status)
     st.badge(label, icon=icon, color=colour)
 
 
@@ -35,21 +40,24 @@ def control_buttons(run: Run, page: str, *, compact: bool = False) -> None:
         page: who draws; part of the buttons' keys.
         compact: words without frames, for a narrow place.
     """
-    can_pause = run.record().kind in ("recover", "evaluate")
-    if run.is_active:
-        if start.is_overdue(run):
-            _ask("Stop hard", "dangerous", page, start.stop_hard, run, compact=compact, help=STOP_HARD)
-        elif run.requested():
-            _ask("Stop", "stop", page, start.cancel, run, compact=compact, disabled=True)
-        else:
-            if can_pause:
-                _ask("Pause", "pause", page, start.pause, run, compact=compact)
-            _ask("Stop", "stop", page, start.cancel, run, compact=compact)
+
+    def ask(label: str, icon: str, deed: Callable[[Run], None], **look: Any) -> None:
+        _ask(label, icon, page, deed, run, compact=compact, **look)
+
+    can_pause = run.record().kind in _CAN_PAUSE
+    if run.is_active and start.is_overdue(run):
+        ask("Stop hard", "dangerous", start.stop_hard, help=STOP_HARD)
+    elif run.is_active and run.requested():
+        ask("Stop", "stop", start.cancel, disabled=True)
+    elif run.is_active:
+        if can_pause:
+            ask("Pause", "pause", start.pause)
+        ask("Stop", "stop", start.cancel)
     elif run.status in RESUMABLE:
         if can_pause:
-            _ask("Resume", "play_arrow", page, start.resume, run, compact=compact)
+            ask("Resume", "play_arrow", start.resume)
         if run.status in ("paused", "interrupted"):
-            _ask("Stop", "stop", page, start.cancel, run, compact=compact)
+            ask("Stop", "stop", start.cancel)
     errors.show_kept(run.id)
 
 
@@ -57,74 +65,53 @@ def move_buttons(run: Run, page: str) -> None:
     """Draw the buttons that let a waiting run come sooner, unless it is the next one anyway."""
     if (queue.place(run) or 1) > 1:
         _ask("Sooner", "arrow_upward", page, queue.move_up, run, compact=True, help="One place up in the queue.")
-        _ask(
-            "First",
-            "vertical_align_top",
-            page,
-            queue.move_to_front,
-            run,
-            compact=True,
-            help="To the front of the queue.",
-        )
+        first = "To the front of the queue."
+        _ask("First", "vertical_align_top", page, queue.move_to_front, run, compact=True, help=first)
+
+
+def _ask(
+    label: str, icon: str, page: str, deed: Callable[[Run], None], run: Run, *, compact: bool, **look: Any
+) -> None:
+    key = f"{page}/{label.lower().replace(' ', '_')}/{run.id}"
+    kind = "tertiary" if compact else "secondary"
+    button(label, "" if compact else icon, key, errors.attempt, run.id, deed, run, type=kind, **look)
 
 
 def again_buttons(run: Run, page: str) -> None:
     """Draw the buttons that make another run of this one's settings, as they are or changed."""
     if not run.is_active and run.status != "finished":
-        again = st.button(
-            "Start again",
-            icon=":material/replay:",
-            key=f"{page}/retry/{run.id}",
-            help="A new run with the same settings; this one stays.",
-        )
-        if again:
+        same = "A new run with the same settings; this one stays."
+        if button("Start again", "replay", f"{page}/retry/{run.id}", help=same):
             with errors.shown():
                 new = start.retry(run)
             if run.record().kind == "evaluate":
                 nav.go("explore/accuracy", run=new.id)
             session().watched = new.id
             nav.go("distill/recover", run=new.id)
-    if run.record().kind == "recover" and st.button(
-        "Duplicate with changes",
-        icon=":material/tune:",
-        key=f"{page}/duplicate/{run.id}",
-        help="Opens Recover with these settings.",
-    ):
-        session().draft, session().watched = run.experiment, ""
+    if run.record().kind == "recover":
+        plan_button(
+            "Duplicate with changes", run.experiment, f"{page}/duplicate/{run.id}", "Opens Recover with these settings."
+        )
+
+
+def plan_button(label: str, experiment: Experiment, key: str, what: str) -> None:
+    """Draw the button that plans a run with some settings."""
+    if button(label, "tune", key, help=what):
+        session().draft, session().watched = experiment, ""
         forget("recover/")
         nav.go("distill/recover")
 
 
+def use_button(experiment: Experiment, key: str) -> None:
+    """Draw the button that plans a run with the settings of an image."""
+    plan_button("Use these settings", experiment, key, "Opens Recover with them; nothing starts.")
+
+
 def open_button(run: Run, page: str, *, primary: bool = False) -> None:
     """Draw the button that opens the run in the gallery; students in the page of accuracies."""
-    kind = "primary" if primary else "secondary"
+    kind, key = "primary" if primary else "secondary", f"{page}/open/{run.id}"
     if run.record().kind == "evaluate":
-        if st.button("Open in accuracy", icon=":material/leaderboard:", type=kind, key=f"{page}/open/{run.id}"):
+        if button("Open in accuracy", "leaderboard", key, type=kind):
             nav.go("explore/accuracy", runs=run.id)
-    elif st.button("Open in gallery", icon=":material/photo_library:", type=kind, key=f"{page}/open/{run.id}"):
+    elif button("Open in gallery", "photo_library", key, type=kind):
         nav.go("explore/gallery", run=run.id)
-
-
-def _ask(
-    label: str,
-    icon: str,
-    page: str,
-    deed: Callable[[Run], None],
-    run: Run,
-    *,
-    compact: bool = False,
-    disabled: bool = False,
-    help: str | None = None,
-) -> None:
-    # A callback runs before the page does, so a press is not lost when the page is just being drawn anew.
-    key = f"{page}/{label.lower().replace(' ', '_')}/{run.id}"
-    st.button(
-        label,
-        icon=None if compact else f":material/{icon}:",
-        type="tertiary" if compact else "secondary",
-        key=key,
-        disabled=disabled,
-        help=help,
-        on_click=errors.attempt,
-        args=(run.id, deed, run),
-    )

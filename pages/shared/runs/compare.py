@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
 from delt_engine.errors import RunError
@@ -11,23 +9,20 @@ from delt_engine.runs import space
 from delt_engine.runs.lineage import Measured, measured, run_changes
 from delt_engine.runs.store import Run
 from pages.shared import errors
-from pages.shared.accuracy.words import accuracy
-from pages.shared.gallery.grid import Look, gallery_grid
+from pages.shared.controls import button
 from pages.shared.runs import class_rows
 from pages.shared.runs.filter import title
-from pages.shared.wording import count, duration, plain, size
+from pages.shared.wording import count, duration, plain, reached, size
 
 CLASSES_SHOWN = 3
 
 
 def open_pair(ids: list[str]) -> None:
-    """Let the address name two runs to compare."""
-    st.query_params["compare"] = ",".join(ids)
-
-
-def close() -> None:
-    """Leave the comparison."""
-    st.query_params.pop("compare", None)
+    """Let the address name two runs to compare; none ends the comparison."""
+    if ids:
+        st.query_params["compare"] = ",".join(ids)
+    else:
+        st.query_params.pop("compare", None)
 
 
 def draw() -> None:
@@ -39,7 +34,7 @@ def draw() -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.subheader("Two runs compared", width="content")
             st.space("stretch")
-            st.button("Close", icon=":material/close:", key="runs/compare_close", on_click=close)
+            button("Close", "close", "runs/compare_close", open_pair, [])
         try:
             pair = [Run.open(run_id) for run_id in ids]
             settings = run_changes(*pair)
@@ -47,21 +42,24 @@ def draw() -> None:
         except RunError as error:
             errors.show(error)
             return
-        names = [f"A: {title(pair[0])}", f"B: {title(pair[1])}"]
         left, right = st.columns(2, gap="large")
         with left:
             st.markdown("**Settings that differ**")
             if settings:
-                _table("Setting", {item.title: tuple(map(_value, item.values)) for item in settings})
+                _table("Setting", {item.title: item.words for item in settings})
             else:
                 st.caption("None: the same settings, the same seed.")
         with right:
             st.markdown("**Measured in each run**")
             _table("Number", _numbers(pair, numbers))
-        for column, run, name in zip(st.columns(2, gap="large"), pair, names, strict=True):
+        for column, run, letter in zip(st.columns(2, gap="large"), pair, "AB", strict=True):
             with column:
-                st.caption(plain(f"{name} ({run.id})"))
-                _images(run)
+                st.caption(plain(f"{letter}: {title(run)} ({run.id})"))
+                if run.record().kind == "recover" and run.classes:
+                    film = class_rows.film(run, run.classes[:CLASSES_SHOWN])
+                    class_rows.draw(film, run, f"runs/grid/{run.id}", shown=64)
+                else:
+                    st.caption("No images.")
 
 
 def _numbers(pair: list[Run], numbers: list[Measured]) -> dict[str, tuple[str, ...]]:
@@ -78,33 +76,10 @@ def _numbers(pair: list[Run], numbers: list[Measured]) -> dict[str, tuple[str, .
     }
     found = {name: tuple(form(one) for one in numbers) for name, form in forms.items()}
     if any(run.record().result.get("top1_last") is not None for run in pair):
-        found["Students"] = tuple(accuracy(run.record().result) or "–" for run in pair)
+        found["Students"] = tuple(reached(run.record().result) or "–" for run in pair)
     return found | {"On the disk": tuple(size(space.use(run).total) for run in pair)}
 
 
 def _table(first: str, rows: dict[str, tuple[str, ...]]) -> None:
     columns = {first: list(rows)} | {name: [row[at] for row in rows.values()] for at, name in enumerate("AB")}
     st.dataframe(columns, hide_index=True, alt=f"{first} of both runs")
-
-
-def _value(value: Any) -> str:
-    if value is None or isinstance(value, bool):
-        return {None: "–", True: "on", False: "off"}[value]
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-
-
-def _images(run: Run) -> None:
-    if run.record().kind != "recover" or not run.classes:
-        st.caption("No images.")
-        return
-    made = class_rows.film(run, run.classes[:CLASSES_SHOWN])
-    look = Look(tile=class_rows.tile_side(run), shown=64, slider=True)
-    gallery_grid(
-        made.rows,
-        made.sheets,
-        key=f"runs/grid/{run.id}",
-        look=look,
-        frames=made.frames,
-        head=made.head,
-        frame=len(made.frames) - 1,
-    )

@@ -10,8 +10,7 @@ import streamlit as st
 from delt_engine.runs import space
 from delt_engine.runs.store import Run
 from delt_engine.runs.titles import read_title
-from pages.shared.accuracy.words import own_title
-from pages.shared.wording import METHOD_TITLES
+from pages.shared.wording import METHOD_TITLES, own_title
 
 KIND_TITLES = {"squeeze": "Teacher", "rank": "Ranking", "evaluate": "Students"}
 ORDERS: dict[str, Callable[[Run], Any] | None] = {

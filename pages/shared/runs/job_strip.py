@@ -7,7 +7,7 @@ import streamlit as st
 from delt_engine.jobs import queue, start
 from delt_engine.jobs.worker import device_lock_name
 from delt_engine.runs.store import Run
-from pages.shared import cached, live, nav
+from pages.shared import cached, errors, live, nav
 from pages.shared.runs import actions
 from pages.shared.runs.progress import Progress, progress
 from pages.shared.wording import METHOD_TITLES, duration, ordinal, plain, sentence, short_name, size
@@ -53,13 +53,14 @@ def _strip() -> None:
 
 
 def _entry(run: Run) -> None:
-    now = progress(run)
     with st.container(border=True, gap="xxsmall"):
         _title(run)
-        st.progress(now.fraction)
         place = queue.place(run) if run.status == "queued" else None
-        st.caption(f"{ordinal(place)} in the queue" if place else sentence(_where(now)))
-        st.caption(plain(_device(run)))
+        with errors.contained(run.id):
+            now = progress(run)
+            st.progress(now.fraction)
+            st.caption(f"{ordinal(place)} in the queue" if place else sentence(_where(now)))
+            st.caption(plain(_device(run)))
         with st.container(horizontal=True, gap="small"):
             actions.control_buttons(run, "strip", compact=True)
             if place:
@@ -69,7 +70,8 @@ def _entry(run: Run) -> None:
 def _stopped(run: Run) -> None:
     with st.container(border=True, gap="xxsmall"):
         _title(run)
-        st.caption(plain(run.error or sentence(_where(progress(run)))))
+        with errors.contained(run.id):
+            st.caption(plain(run.error or sentence(_where(progress(run)))))
         with st.container(horizontal=True, gap="small"):
             actions.control_buttons(run, "strip", compact=True)
 

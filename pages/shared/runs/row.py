@@ -1,4 +1,4 @@
-"""One run in the list: its images, its settings and numbers in two lines, and what can be asked of it."""
+"""One run in the list: its images, its settings and numbers in two lines, what can be asked of it, and its details."""
 
 from __future__ import annotations
 
@@ -11,14 +11,25 @@ from delt_engine.jobs import queue
 from delt_engine.runs import space
 from delt_engine.runs.sources import REAL
 from delt_engine.runs.store import Run
-from delt_engine.runs.titles import is_example, read_title
-from pages.shared import nav
-from pages.shared.accuracy.words import accuracy, own_title
-from pages.shared.runs import actions as run_actions
-from pages.shared.runs import details, strips
+from delt_engine.runs.titles import RunTitle, is_example, read_title, write_title
+from pages.shared import controls, errors, nav
+from pages.shared.controls import button
+from pages.shared.runs import actions, strips, tidy
 from pages.shared.runs.filter import title
 from pages.shared.runs.progress import progress
-from pages.shared.wording import ago, count, duration, ordinal, plain, plural, sentence, short_name, size
+from pages.shared.wording import (
+    ago,
+    count,
+    duration,
+    ordinal,
+    own_title,
+    plain,
+    plural,
+    reached,
+    sentence,
+    short_name,
+    size,
+)
 
 THUMBNAILS = 5
 ICONS = {
@@ -30,23 +41,30 @@ ICONS = {
 
 
 def draw(run: Run) -> None:
-    """Draw one run, with its details when the address asks for them."""
+    """Draw one run, with its details when the address asks for them; an odd one can still be opened and deleted."""
+    is_open = st.query_params.get("run") == run.id
     with st.container(border=True):
-        pick, images, words, actions = st.columns([0.3, 2.7, 5.5, 3.85], vertical_alignment="center")
+        pick, images, words, buttons = st.columns([0.3, 2.7, 5.5, 3.85], vertical_alignment="center")
         with pick:
             if not is_example(run):
                 st.checkbox(f"Choose {run.id}", key=f"runs/pick/{run.id}", label_visibility="collapsed")
         with images:
             if not run.unreadable:
-                _picture(run)
-        with words:
+                with errors.contained("Its pictures"):
+                    _picture(run)
+        with words, errors.contained(run.id):
             _words(run)
-        with actions, st.container(horizontal=True, horizontal_alignment="right"):
-            _buttons(run)
+        with buttons, st.container(horizontal=True, horizontal_alignment="right"):
+            if not run.unreadable:
+                with errors.contained(run.id):
+                    _buttons(run)
+            label, icon = ("Close", "expand_less") if is_open else ("Details", "expand_more")
+            shown = "" if is_open else run.id
+            button(label, icon, f"runs/details/{run.id}", _show_details, shown, type="tertiary")
         if run.error:
             st.markdown(f":small[:red[{plain(run.error)}]]")
-        if st.query_params.get("run") == run.id:
-            details.draw(run)
+        if is_open:
+            _details(run)
 
 
 def _picture(run: Run) -> None:
@@ -85,16 +103,15 @@ def _thumbnail(run: Run, class_index: int) -> str | None:
 
 
 def _words(run: Run) -> None:
+    labels = None if run.unreadable else read_title(run)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f"**{plain(title(run))}**", width="content")
-        run_actions.badge(run)
-        if not run.unreadable:
-            for tag in read_title(run).tags:
-                st.badge(plain(tag), color="gray")
+        actions.badge(run)
+        for tag in labels.tags if labels else ():
+            st.badge(plain(tag), color="gray")
     st.caption(plain(_facts(run)))
-    note = "" if run.unreadable else read_title(run).note
-    if note:
-        st.caption(f"*{plain(note.splitlines()[0])}*")
+    if labels and labels.note:
+        st.caption(f"*{plain(labels.note.splitlines()[0])}*")
 
 
 def _facts(run: Run) -> str:
@@ -105,7 +122,7 @@ def _facts(run: Run) -> str:
     parts = [own_title(record)] if read_title(run).title else []
     if record.kind == "evaluate":
         source = f"of {short_name(record.source)}" if record.source != REAL else ""
-        parts += [accuracy(record.result), plural(record.experiment.evaluate.epochs, "epoch"), source]
+        parts += [reached(record.result), plural(record.experiment.evaluate.epochs, "epoch"), source]
     parts += [f"seed {record.seed}", ago(record.created)]
     if run.is_active:
         place = queue.place(run) if run.status == "queued" else None
@@ -118,30 +135,14 @@ def _facts(run: Run) -> str:
 
 
 def _buttons(run: Run) -> None:
-    if not run.unreadable:
-        run_actions.control_buttons(run, "runs")
-        if run.is_active:
-            run_actions.move_buttons(run, "runs")
-            if st.button("Watch", icon=":material/visibility:", key=f"runs/watch/{run.id}"):
-                page = "explore/accuracy" if run.record().kind == "evaluate" else "distill/recover"
-                nav.go(page, run=run.id)
-        elif _has_something_to_open(run):
-            run_actions.open_button(run, "runs")
-    is_open = st.query_params.get("run") == run.id
-    st.button(
-        "Close" if is_open else "Details",
-        icon=":material/expand_less:" if is_open else ":material/expand_more:",
-        type="tertiary",
-        key=f"runs/details/{run.id}",
-        on_click=_show_details,
-        args=("" if is_open else run.id,),
-    )
-
-
-def _has_something_to_open(run: Run) -> bool:
-    if run.record().kind == "recover":
-        return bool(run.classes)
-    return run.record().kind == "evaluate" and run.status == "finished"
+    actions.control_buttons(run, "runs")
+    kind = run.record().kind
+    if run.is_active:
+        actions.move_buttons(run, "runs")
+        if button("Watch", "visibility", f"runs/watch/{run.id}"):
+            nav.go("explore/accuracy" if kind == "evaluate" else "distill/recover", run=run.id)
+    elif (kind == "recover" and run.classes) or (kind == "evaluate" and run.status == "finished"):
+        actions.open_button(run, "runs")
 
 
 def _show_details(run_id: str) -> None:
@@ -149,3 +150,53 @@ def _show_details(run_id: str) -> None:
         st.query_params["run"] = run_id
     else:
         st.query_params.pop("run", None)
+
+
+def _details(run: Run) -> None:
+    """Draw what the reader calls the run, where it is, how it was made, and what can be done with it."""
+    st.divider()
+    left, right = st.columns([5, 7], gap="large")
+    with left:
+        if is_example(run):
+            st.caption("An example that ships with the project: it stays as it is.")
+        elif not run.unreadable:
+            _labels(run)
+    with right:
+        st.caption("Folder")
+        st.code(str(run.path), language=None, wrap_lines=True)
+        if not run.unreadable:
+            st.caption("Command")
+            controls.command(run.record().command)
+            st.caption(plain(_origin(run)))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if not run.unreadable:
+            actions.again_buttons(run, "runs")
+        if not is_example(run) and not run.is_active:
+            button("Free disk", "mop", f"runs/free/{run.id}", tidy.ask_to_free, [run.id])
+            button("Delete", "delete", f"runs/delete/{run.id}", tidy.delete, [run.id])
+
+
+def _labels(run: Run) -> None:
+    labels, key = read_title(run), f"runs/{{}}/{run.id}"
+    with st.form(key.format("labels"), border=False):
+        name = st.text_input("Title", labels.title, key=key.format("title"), max_chars=80)
+        tags = st.text_input("Tags", ", ".join(labels.tags), key=key.format("tags"), placeholder="Separated by commas")
+        note = st.text_area("Note", labels.note, key=key.format("note"), height=80)
+        is_saved = st.form_submit_button("Save", icon=":material/save:", key=key.format("save"))
+    if is_saved:
+        with errors.shown():
+            write_title(run, RunTitle(name, tuple(tags.split(",")), note))
+        st.rerun()
+
+
+def _origin(run: Run) -> str:
+    record, used = run.record(), space.use(run)
+    parts = [f"DELT Studio {record.versions.get('delt')}, torch {record.versions.get('torch')}"]
+    if record.threads:
+        parts.append(f"{record.device_name or record.device}, {record.threads} threads")
+    if record.teacher:
+        parts.append(f"teacher {record.teacher.name} ({record.teacher.network})")
+    if record.first_snapshot_seconds is not None:
+        parts.append(f"first picture after {duration(record.first_snapshot_seconds)}")
+    parts.append(f"{size(used.total)} on the disk, {size(used.rounds)} of it rounds between start and end")
+    return " · ".join(parts)

@@ -1,7 +1,8 @@
 """Images of runs as files that the browser fetches by itself and keeps, so that a page sends addresses only.
 
 An address names the run, the strip and when it was written; what it leads to never changes, so the browser asks once.
-Large images are shrunk to thumbnails, and a part of a strip can be asked for. Only PNG strips of runs are served.
+Large images are shrunk to thumbnails, and a part of a strip can be asked for. Only PNG strips of runs are served, and
+zips of chosen images, piece by piece.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from delt_engine.errors import RunError
+from delt_engine.errors import DeltError, RunError
+from delt_engine.runs.export import Chosen, zip_chunks
 from delt_engine.runs.store import Run
 from delt_engine.runs.strips import join_strip, png_bytes, split_strip
 
@@ -28,6 +30,7 @@ THUMBNAIL = 96
 MOST_TILES = 256
 """Images that can be listed in one address."""
 
+_ZIP = "delt-images.zip"
 _FOLDERS = ("snapshots", "live")
 _KEEP = {"Cache-Control": "private, max-age=31536000, immutable"}
 
@@ -73,9 +76,35 @@ def address(
     return f"{base()}/strips/{quote(run.id)}/{quote(path.relative_to(run.path).as_posix())}?{chosen}"
 
 
-def route() -> Route:
-    """Return the route that answers the addresses of :func:`address`."""
-    return Route(f"{base()}/strips/{{run}}/{{path:path}}", answer)
+def zip_address() -> str:
+    """Return where the browser asks for a zip: a part is ``of=<run>/<class number>/<image numbers>/<round>``.
+
+    No round means as last written.
+    """
+    return f"{base()}/exports/{_ZIP}"
+
+
+def routes() -> list[Route]:
+    """Return the routes that answer the addresses of :func:`address` and :func:`zip_address`."""
+    return [Route(f"{base()}/strips/{{run}}/{{path:path}}", answer), Route(zip_address(), answer_zip)]
+
+
+def answer_zip(request: Request) -> Response:
+    """Return the zip, or a sentence that says what is not there."""
+    try:
+        chunks = zip_chunks([_chosen(part) for part in request.query_params.getlist("of")])
+    except (DeltError, OSError) as error:
+        return PlainTextResponse(str(error), status_code=404)
+    except (ValueError, RuntimeError):
+        return PlainTextResponse("The address of the download is damaged.", status_code=404)
+    headers = {"Content-Disposition": f'attachment; filename="{_ZIP}"', "Cache-Control": "no-store"}
+    return StreamingResponse(chunks, media_type="application/zip", headers=headers)
+
+
+def _chosen(part: str) -> Chosen:
+    run, class_index, indices, round_number = part.split("/")
+    numbers = tuple(int(index) for index in indices.split(",") if index)
+    return Chosen(Run.open(Path(run).name), int(class_index), numbers, int(round_number) if round_number else None)
 
 
 def answer(request: Request) -> Response:
@@ -89,7 +118,7 @@ def answer(request: Request) -> Response:
         tiles = tuple(int(number) for number in listed.split(",")) if listed else None
         get = cut if path.parent.name == "live" else part  # a live strip is soon another one
         png = get(str(path), stamp(path), first, count, full, tiles)
-    except (RunError, OSError, ValueError):
+    except (RunError, OSError, ValueError, RuntimeError):  # the last of a home that nobody has: ~name
         return Response(status_code=404)
     return Response(png, media_type="image/png", headers=_KEEP)
 
@@ -119,6 +148,8 @@ def cut(
     png = Path(path).read_bytes()
     with Image.open(io.BytesIO(png)) as image:
         side, total = image.height, image.width // image.height
+        if not 0 <= first < total or (count is not None and count < 1):
+            raise ValueError(first, count)  # before a range of any size is made of what an address says
         last = total if count is None else min(total, first + count)
         wanted = list(range(first, last) if tiles is None else tiles[:MOST_TILES])
         if wanted == list(range(total)) and (full or side <= THUMBNAIL):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from delt_engine.errors import DeltError
 from delt_engine.jobs import trash
 from delt_engine.runs import space
 from delt_engine.runs.store import Run
 from pages.shared import errors
+from pages.shared.controls import button
 from pages.shared.wording import plain, plural, size
 
 _DELETED = "runs/deleted"
@@ -46,7 +46,7 @@ def draw() -> None:
     if gone:
         with st.container(horizontal=True, vertical_alignment="center", border=True):
             st.markdown(f"Deleted {plain(gone[0]) if len(gone) == 1 else plural(len(gone), 'run')}.", width="content")
-            st.button("Undo", icon=":material/undo:", key="runs/undo", on_click=undo, args=(gone,))
+            button("Undo", "undo", "runs/undo", undo, gone)
     if st.session_state.get(_FREEING):
         _question([run for run in map(_run, st.session_state[_FREEING]) if run.path.is_dir()])
 
@@ -68,31 +68,18 @@ def _question(runs: list[Run]) -> None:
             key="runs/free_checkpoints",
         )
         with st.container(horizontal=True):
-            st.button(
-                "Delete these files",
-                type="primary",
-                key="runs/free_now",
-                on_click=_free,
-                disabled=keep_rounds and keep_checkpoints,
-                args=(runs, not keep_rounds, not keep_checkpoints),
-            )
-            st.button("Keep them", key="runs/free_not", on_click=ask_to_free, args=([],))
+            parts, nothing = (runs, not keep_rounds, not keep_checkpoints), keep_rounds and keep_checkpoints
+            button("Delete these files", "", "runs/free_now", _free, *parts, disabled=nothing, type="primary")
+            button("Keep them", "", "runs/free_not", ask_to_free, [])
         st.caption("This cannot be undone.")
 
 
 def _free(runs: list[Run], rounds: bool, checkpoints: bool) -> None:
-    freed = 0
+    freed: list[int] = []
     for run in runs:
-        try:
-            freed += space.free(run, rounds=rounds, checkpoint=checkpoints)
-        except DeltError as error:
-            errors.attempt(_PLACE, _fail, error)
+        errors.attempt(_PLACE, lambda run=run: freed.append(space.free(run, rounds=rounds, checkpoint=checkpoints)))
     ask_to_free([])
-    st.toast(f"{size(freed)} freed.", icon=":material/mop:")
-
-
-def _fail(error: DeltError) -> None:
-    raise error
+    st.toast(f"{size(sum(freed))} freed.", icon=":material/mop:")
 
 
 def trash_line() -> None:
@@ -105,14 +92,9 @@ def trash_line() -> None:
         for run in gone:
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.markdown(plain(run.id), width="content")
-                st.button("Bring back", type="tertiary", key=f"runs/restore/{run.id}", on_click=undo, args=([run.id],))
-        st.button(
-            f"Delete for good, {size(total)}", icon=":material/delete_forever:", key="runs/empty_trash", on_click=_empty
-        )
-
-
-def _empty() -> None:
-    errors.attempt(_PLACE, lambda: st.toast(f"{size(trash.empty())} freed."))
+                button("Bring back", "", f"runs/restore/{run.id}", undo, [run.id], type="tertiary")
+        empty = lambda: st.toast(f"{size(trash.empty())} freed.")  # noqa: E731
+        button(f"Delete for good, {size(total)}", "delete_forever", "runs/empty_trash", errors.attempt, _PLACE, empty)
 
 
 def _run(run_id: str) -> Run:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,17 +11,15 @@ from typing import Any
 import streamlit as st
 from plotly.graph_objects import Figure
 
-from delt_engine.plots import live
+from delt_engine.plots.recovery import group_loss_curves
 from delt_engine.runs.store import Run
-from pages.shared import errors
-from pages.shared.gallery.grid import Look, gallery_grid
-from pages.shared.gallery.records import STILL
-from pages.shared.recover import compare, form, rows
+from pages.shared import controls, errors, figure
+from pages.shared.gallery.grid import Film
+from pages.shared.recover import form, rerun, rows
 from pages.shared.runs import actions, class_rows
-from pages.shared.runs.class_rows import Film
 from pages.shared.runs.progress import Progress, progress
 from pages.shared.runs.strips import stamp
-from pages.shared.wording import count, duration, plain, run_title, sentence
+from pages.shared.wording import count, duration, plain, run_title, stopped_text
 
 MOST_CLASSES = 10
 CURVES_S = 4.0
@@ -40,24 +37,26 @@ _drawing = Lock()
 
 def draw(run: Run, parent: Run | None = None) -> None:
     """Draw the run as it stands now, beside the one it repeats where there is one."""
-    now = progress(run)
     _header(run)
-    st.progress(now.fraction, text=plain(_bar_text(run, now)))
-    if run.error and run.status in ("failed", "interrupted", "unreadable"):
-        errors.show(run.error)
-    if run.record().kind == "recover":
-        _numbers(run, now)
-        _images(run, parent)
+    with errors.contained(run.id):
+        now = progress(run)
+        st.progress(now.fraction, text=plain(_bar_text(run, now)))
+        if run.error and run.status in ("failed", "interrupted", "unreadable"):
+            errors.show(run.error)
+        if run.record().kind == "recover":
+            _numbers(run, now)
+            _images(run, parent)
 
 
 def draw_curves(run: Run, parent: Run | None = None) -> None:
     """Draw the losses so far, and the numbers of both runs where one repeats another."""
     if run.unreadable or run.record().kind != "recover":
         return
-    if run.experiment.recover.is_optimised:
-        _losses(run)
-    if parent is not None and run.classes and parent.classes:
-        compare.draw_numbers(run, parent)
+    with errors.contained(run.id):
+        if run.experiment.recover.is_optimised:
+            _losses(run)
+        if parent is not None and run.classes and parent.classes:
+            rerun.draw_numbers(run, parent)
 
 
 def _header(run: Run) -> None:
@@ -74,10 +73,7 @@ def _bar_text(run: Run, now: Progress) -> str:
     record = run.record()
     if run.status == "finished":
         return f"Finished in {duration(record.seconds)} on {record.device_name or record.device}"
-    if run.status == "running":
-        return sentence(now.text)
-    words = {"paused": "Paused", "cancelled": "Stopped", "failed": "Failed", "interrupted": "Its process is gone"}
-    return f"{words.get(run.status, run.status.capitalize())}: {now.text}"
+    return stopped_text(run.status, now.text)
 
 
 def _numbers(run: Run, now: Progress) -> None:
@@ -85,46 +81,33 @@ def _numbers(run: Run, now: Progress) -> None:
     if schedule.is_still:
         st.caption("Not optimised: the images are the selected patches.")
         return
-    rate = record.image_iterations_per_second if run.status == "finished" else now.rate
+    is_finished = run.status == "finished"
+    rate = record.image_iterations_per_second if is_finished else now.rate
     with st.grid(5, min_column_width=112):
         st.metric("Round", now.round_text, help="A round is RI iterations.")
         st.metric("Iteration", now.iteration_text)
         st.metric("Image-iterations/s", count(rate) if rate else "–", help="Measured in this run.")
-        if run.status == "finished":
-            st.metric(
-                "Saved",
-                f"{schedule.saved_percent:.1f} %",
-                help="Image-iterations that EarlyLate saved, from the schedule.",
-            )
+        if is_finished:
+            from_schedule = "Image-iterations that EarlyLate saved, from the schedule."
+            st.metric("Saved", f"{schedule.saved_percent:.1f} %", help=from_schedule)
         else:
-            st.metric(
-                "Time left",
-                duration(now.left_s) if now.left_s is not None else "–",
-                help="From the rate of the last half minute.",
-            )
-        st.metric(
-            "Memory",
-            f"{now.memory_mb:,.0f} MB" if now.memory_mb else "–",
-            help="Most that the run's process needed so far, measured by it; on a GPU the GPU's memory.",
-        )
+            left = duration(now.left_s) if now.left_s is not None else "–"
+            st.metric("Time left", left, help="From the rate of the last half minute.")
+        most = "Most that the run's process needed so far, measured by it; on a GPU the GPU's memory."
+        st.metric("Memory", f"{now.memory_mb:,.0f} MB" if now.memory_mb else "–", help=most)
 
 
 def _images(run: Run, parent: Run | None) -> None:
-    made, classes = Film(), run.classes[:MOST_CLASSES]
+    classes, recover = run.classes[:MOST_CLASSES], run.experiment.recover
+    start = "patch" if recover.initialization == "patches" else "noise"
+    is_beside = has_starts = False
     with st.container(horizontal=True, vertical_alignment="center"):
-        is_beside = (
-            parent is not None
-            and bool(parent.classes)
-            and bool(classes)
-            and st.toggle("Beside the run it repeats", value=True, key=f"recover/beside/{run.id}")
-        )
-        start = "patch" if run.experiment.recover.initialization == "patches" else "noise"
-        is_still = run.experiment.recover.schedule.is_still
-        has_starts = (
-            not is_beside and not is_still and st.toggle(f"Show the {start} under each image", key="recover/starts")
-        )
+        if parent is not None and parent.classes and classes:
+            is_beside = st.toggle("Beside the run it repeats", value=True, key=f"recover/beside/{run.id}")
+        if not is_beside and not recover.schedule.is_still:
+            has_starts = st.toggle(f"Show the {start} under each image", key="recover/starts")
     if is_beside and parent is not None:
-        made = rows.beside((run, parent), compare.NAMES, MOST_CLASSES // 2)
+        made = rows.beside((run, parent), rerun.NAMES, MOST_CLASSES // 2)
     elif classes:
         made = _so_far(run, classes)
     else:
@@ -133,16 +116,7 @@ def _images(run: Run, parent: Run | None) -> None:
         made = rows.waiting_film(run, chosen[:MOST_CLASSES])
     if has_starts and made.sheets:
         made = rows.over_starts(made, start)
-    look = Look(tile=class_rows.tile_side(run), shown=80, slider=True, follow=True)
-    gallery_grid(
-        made.rows,
-        made.sheets,
-        key=f"recover/grid/{run.id}",
-        look=look,
-        frames=made.frames or STILL,
-        head=made.head,
-        frame=len(made.frames) - 1,
-    )
+    class_rows.draw(made, run, f"recover/grid/{run.id}", follow=True)
     if len(run.classes) > MOST_CLASSES:
         st.caption(f"{MOST_CLASSES} of {count(len(run.classes))} classes; the gallery has all.")
 
@@ -150,8 +124,7 @@ def _images(run: Run, parent: Run | None) -> None:
 def _losses(run: Run) -> None:
     st.subheader("Loss by start group")
     moment = stamp(run.path / "events.jsonl") // (int(CURVES_S * 1e9) if run.is_active else 1)
-    figure = _newest("curves", run.path, (moment,), lambda: _curves(run))
-    st.plotly_chart(figure, key="recover/losses", config={"displayModeBar": False})
+    figure.plain(_newest("curves", run.path, (moment,), lambda: _curves(run)), "recover/losses")
     st.caption(
         "Cross-entropy: mean over the images that joined in a round, from where they join. BatchNorm: one loss "
         "of all joined images together, since their statistics are taken together; weighted as in the sum. "
@@ -168,7 +141,7 @@ def _so_far(run: Run, classes: tuple[int, ...]) -> Film:
 
 def _curves(run: Run) -> Figure:
     config, newest = run.experiment.recover, run.latest_event("step") or {}
-    return live.group_loss_curves(
+    return group_loss_curves(
         run.events("step", batch=newest.get("batch", 0), most=MOST_POINTS),
         iterations=config.iterations,
         num_rounds=config.schedule.num_rounds,
@@ -191,6 +164,6 @@ def _newest(what: str, path: Path, key: tuple[Any, ...], make: Callable[[], Any]
 def settings(run: Run) -> None:
     """Draw the command that makes the run again, and all its settings out of the way."""
     st.caption("The same run from a terminal:")
-    st.code(shlex.join(run.record().command), language="bash", wrap_lines=True)
+    controls.command(run.record().command)
     with st.expander("All settings"):
         st.code(run.experiment.to_yaml(), language="yaml")

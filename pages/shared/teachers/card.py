@@ -12,10 +12,9 @@ from delt_engine.jobs.tasks import Task
 from delt_engine.models.card import TeacherCard, teacher_files
 from delt_engine.models.health import MOST_OFF, CheckRecord, Health, are_alike, find_check, judge
 from delt_engine.paths import teachers_dir
-from pages.shared import cached, errors
-from pages.shared.runs.strips import stamp
-from pages.shared.session import prime, session
-from pages.shared.wording import ago, count, plain
+from pages.shared import cached, controls, errors
+from pages.shared.session import session
+from pages.shared.wording import ago, count, plain, triple
 
 PAGE = "data"
 LOOKS = {
@@ -29,16 +28,10 @@ _STEMS = {"small": "small (3x3, no max-pool)", "stock": "stock (as published)"}
 
 def choose(data: Dataset) -> str:
     """Draw the choice among the teachers of a dataset and return its name, "auto" for the newest."""
-    names = ["auto", *names_for(data)]
-    now = session().draft.teacher
-    key = f"{PAGE}/teacher"
-    options = names if now in names else [*names, now]
-    if prime(key, now) not in options:
-        st.session_state[key] = "auto"
-    place, label = options.index(st.session_state[key]), {"auto": "The newest for this dataset"}
-    chosen = st.selectbox(
-        "Teacher", options, place, key=key, format_func=lambda name: label.get(name, name), label_visibility="collapsed"
-    )
+    now, titles = session().draft.teacher, {"auto": "The newest for this dataset"}
+    titles |= {name: name for name in names_for(data)}
+    look = {"label_visibility": "collapsed", "segmented": False}
+    chosen = controls.choice("Teacher", titles | {now: titles.get(now, now)}, f"{PAGE}/teacher", default=now, **look)
     session().change(teacher=chosen)
     return chosen
 
@@ -56,7 +49,7 @@ def names_for(data: Dataset) -> list[str]:
     found = []
     for name, path in teacher_files():
         try:
-            card = cached.teacher_card(str(path), stamp(path))
+            card = cached.teacher_card(str(path))
         except CheckpointError:  # a foreign or broken file among the teachers hides no other one
             continue
         if card.dataset == data.spec.name or card.class_names == data.spec.class_names:
@@ -94,16 +87,9 @@ def _verdict(card: TeacherCard, data: Dataset, health: Health, measured: CheckRe
         st.markdown(f"**{plain(card.name)}**", width="content")
         st.badge(health.title, color=colour, icon=icon)
         st.space("stretch")
-        label = "Check again" if measured else "Check it"
-        st.button(
-            label,
-            icon=":material/monitor_heart:",
-            type="secondary" if measured else "primary",
-            key=f"{PAGE}/check",
-            on_click=check,
-            args=(card, data),
-            disabled=work.is_running,
-        )
+        label, kind = ("Check again", "secondary") if measured else ("Check it", "primary")
+        look = {"type": kind, "disabled": work.is_running}
+        controls.button(label, "monitor_heart", f"{PAGE}/check", check, card, data, **look)
     for reason in health.reasons:
         (st.error if health.level == "bad" else st.warning)(plain(reason))
     if work.error:
@@ -112,7 +98,6 @@ def _verdict(card: TeacherCard, data: Dataset, health: Health, measured: CheckRe
 
 def _accuracies(card: TeacherCard, data: Dataset, health: Health, measured: CheckRecord | None) -> None:
     entry = find_entry(data.spec.name)
-    published = entry.teacher_accuracy if entry else None
     gap = None if measured is None or health.reference is None else measured.accuracy - health.reference
     with st.grid(3, min_column_width=84):
         st.metric(
@@ -124,18 +109,15 @@ def _accuracies(card: TeacherCard, data: Dataset, health: Health, measured: Chec
             help=f"Against the accuracy {health.reference_origin}." if gap is not None else None,
         )
         st.metric("On its card", _percent(card.accuracy), help="On the test images, when it was trained or added.")
-        st.metric(
-            "Published",
-            _percent(published),
-            help="RDED's ResNet-18 teacher of full width at the dataset's own "
-            "size (for ImageNet-1K torchvision's); other networks are not held to it.",
+        whose = (
+            "RDED's ResNet-18 teacher of full width at the dataset's own size (for ImageNet-1K torchvision's); other "
+            "networks are not held to it."
         )
+        st.metric("Published", _percent(entry.teacher_accuracy if entry else None), help=whose)
     if measured:
         part = "all" if measured.sample >= measured.test_size else f"{count(measured.sample)} of"
-        st.caption(
-            f"Measured on {part} {count(measured.test_size)} test images {ago(measured.measured)}; chance is "
-            f"{measured.chance:.3g} %."
-        )
+        sample = f"{part} {count(measured.test_size)} test images {ago(measured.measured)}"
+        st.caption(f"Measured on {sample}; chance is {measured.chance:.3g} %.")
 
 
 def _facts(card: TeacherCard, data: Dataset) -> str:
@@ -147,8 +129,8 @@ def _facts(card: TeacherCard, data: Dataset) -> str:
         ("Network", f"{plain(card.network)}, width {card.width:g}"),
         ("Stem", _STEMS.get(card.stem, card.stem)),
         ("Input", f"{card.image_size} px{_beside(card.image_size == spec.image_size, f'{spec.image_size} px')}"),
-        ("Mean", f"{_triple(card.mean)}{_beside(are_alike(card.mean, spec.mean), _triple(spec.mean))}"),
-        ("Std", f"{_triple(card.std)}{_beside(are_alike(card.std, spec.std), _triple(spec.std))}"),
+        ("Mean", f"{triple(card.mean)}{_beside(are_alike(card.mean, spec.mean), triple(spec.mean))}"),
+        ("Std", f"{triple(card.std)}{_beside(are_alike(card.std, spec.std), triple(spec.std))}"),
         ("Classes", f"{card.num_classes}, {order}"),
         ("Trained", f"{card.epochs or '?'} epochs on {plain(card.dataset)}{other}; {plain(card.source)}"),
     ]
@@ -161,7 +143,3 @@ def _beside(is_same: bool, other: str) -> str:
 
 def _percent(value: float | None) -> str:
     return "–" if value is None else f"{value:.1f} %"
-
-
-def _triple(values: tuple[float, ...]) -> str:
-    return ", ".join(f"{value:.3f}" for value in values)

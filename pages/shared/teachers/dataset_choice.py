@@ -5,16 +5,15 @@ from __future__ import annotations
 import streamlit as st
 
 from delt_engine.data.available import Place, add_folder, forget_folder, known_folders, place_of
-from delt_engine.errors import DataError
 from delt_engine.jobs import tasks
 from delt_engine.jobs.tasks import Task
 from pages.shared import cached, errors
+from pages.shared.controls import button
 from pages.shared.recover import form
 from pages.shared.session import session
 from pages.shared.wording import count, plain
 
 PAGE = "data"
-_REFUSED = f"{PAGE}/refused"
 _WORDS = {
     "scan": "Reading the files",
     "download": "Downloading",
@@ -38,30 +37,18 @@ def control() -> Place:
             "them a fifth of each class is set aside for tests. The folder is never changed.",
         )
     with side:
-        st.button("Add", icon=":material/create_new_folder:", key=f"{PAGE}/add", on_click=_add, width="stretch")
-    refused = st.session_state.pop(_REFUSED, "")
-    if refused:
-        errors.show(refused)
+        button("Add", "create_new_folder", f"{PAGE}/add", errors.attempt, PAGE, _add, width="stretch")
+    errors.show_kept(PAGE)
     if name in known_folders():
-        st.button(
-            "Take this folder off the list",
-            icon=":material/playlist_remove:",
-            key=f"{PAGE}/forget",
-            type="tertiary",
-            on_click=_forget,
-            args=(name,),
-        )
+        key = f"{PAGE}/forget"
+        button("Take this folder off the list", "playlist_remove", key, _forget, name, type="tertiary")
     return place_of(name)
 
 
 def _add() -> None:
-    """Keep the typed folder, choose it, and begin to read it."""
-    try:
-        path = add_folder(st.session_state.get(f"{PAGE}/folder") or "")
-        read(path)
-    except DataError as error:
-        st.session_state[_REFUSED] = str(error)
-        return
+    """Take the typed folder into the list, choose it, and begin to read it."""
+    path = add_folder(st.session_state.get(f"{PAGE}/folder") or "")
+    read(path)
     st.session_state[f"{PAGE}/dataset"] = path
     st.session_state[f"{PAGE}/folder"] = ""
 
@@ -77,7 +64,7 @@ def reading(name: str) -> Task:
 
 
 def read(name: str) -> None:
-    """Begin to read a dataset in a process: download it where it can be, decode it, keep what is quick to read."""
+    """Begin to read a dataset in a process: download it where it can be, decode it, store what is quick to read."""
     size = session().draft.image_size
     cached.dataset.clear(name, size)
     tasks.start(reading(name), ["datasets", name, *(["--image-size", str(size)] if size else [])])
@@ -85,7 +72,7 @@ def read(name: str) -> None:
 
 def absent(place: Place) -> None:
     """Say what a dataset that cannot be read at once needs, and offer to do it."""
-    work = reading(place.name)
+    work, downloads = reading(place.name), place.state == "download"
     if work.is_running:
         return
     if work.error:
@@ -93,22 +80,18 @@ def absent(place: Place) -> None:
     elif place.state == "missing":
         st.warning(plain(place.note), icon=":material/folder_off:")
     else:
-        st.info(
-            plain(place.note), icon=":material/download:" if place.state == "download" else ":material/folder_open:"
-        )
+        st.info(plain(place.note), icon=":material/download:" if downloads else ":material/folder_open:")
     if place.state != "missing":
-        label = "Download it" if place.state == "download" else "Read it"
-        st.button(
-            label, type="primary", icon=":material/download:", key=f"{PAGE}/read", on_click=read, args=(place.name,)
-        )
+        label = "Download it" if downloads else "Read it"
+        button(label, "download", f"{PAGE}/read", read, place.name, type="primary")
 
 
 def progress_bar(work: Task) -> None:
     """Draw how far a task is, with a button that ends it."""
-    told = work.progress()
-    words = _WORDS.get(told.what, told.what) if told else "Starting"
-    share = told.done / told.total if told and told.total > 1 else 0.0
-    text = f"{words}, {count(told.done)} of {count(told.total)}" if told and told.total > 1 else words
+    now = work.progress()
+    text, share = _WORDS.get(now.what, now.what) if now else "Starting", 0.0
+    if now and now.total > 1:
+        text, share = f"{text}, {count(now.done)} of {count(now.total)}", min(1.0, now.done / now.total)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.progress(min(1.0, share), text=plain(text))
-        st.button("Stop", icon=":material/stop:", key=f"{PAGE}/stop/{work.name}", on_click=work.forget)
+        st.progress(share, text=plain(text))
+        button("Stop", "stop", f"{PAGE}/stop/{work.name}", work.forget)

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from delt_engine.data.available import Place, places
+from delt_engine.data.available import places
 from delt_engine.data.catalogue import CATALOGUE
 from delt_engine.data.dataset import Dataset
 from delt_engine.patches.ranking import whole_box
-from delt_engine.plots import data as data_plots
-from pages.shared import cached
+from delt_engine.plots.data import class_counts
+from pages.shared import cached, figure
 from pages.shared.gallery.grid import Cell, Look, Row, gallery_grid
 from pages.shared.runs.strips import tile_side
-from pages.shared.wording import count, plain, plural, sentence
+from pages.shared.wording import count, plain, plural, sentence, triple
 
 PAGE = "data"
 SAMPLES, CLASSES_SHOWN = 8, 10
@@ -43,7 +42,7 @@ def numbers(data: Dataset) -> None:
         st.metric("Image size", f"{spec.image_size} px", help="Side of the square that networks see.")
     origin = "of the catalogue" if spec.name in CATALOGUE else "measured on its training images"
     st.caption(
-        f"Mean {_triple(spec.mean)}, std {_triple(spec.std)} (red, green, blue; pixels from 0 to 1; {origin}). "
+        f"Mean {triple(spec.mean)}, std {triple(spec.std)} (red, green, blue; pixels from 0 to 1; {origin}). "
         f"{plain(spec.description)}"
     )
 
@@ -66,9 +65,8 @@ def samples(name: str, image_size: int | None, data: Dataset) -> None:
         indices += chosen
     boxes = tuple(whole_box(*data.train.size(index)) for index in indices)
     sheet = cached.patch_sheet(name, image_size, tuple(indices), boxes)
-    gallery_grid(
-        rows, [sheet], key=f"{PAGE}/samples", look=Look(tile=tile_side(spec.image_size), shown=44, columns=SAMPLES)
-    )
+    look = Look(tile=tile_side(spec.image_size), shown=44, columns=SAMPLES)
+    gallery_grid(rows, [sheet], key=f"{PAGE}/samples", look=look)
     st.caption("The first training images of each class; the number is how many there are.")
 
 
@@ -79,8 +77,7 @@ def per_class(data: Dataset) -> None:
     if len(set(train)) == len(set(test)) == 1:
         st.caption(f"Every class has {count(train[0])} training and {count(test[0])} test images.")
         return
-    figure = data_plots.class_counts(data.spec.class_names, train.tolist(), test.tolist())
-    st.plotly_chart(figure, key=f"{PAGE}/per_class", config={"displayModeBar": False})
+    figure.plain(class_counts(data.spec.class_names, train.tolist(), test.tolist()), f"{PAGE}/per_class")
 
 
 def left_out(data: Dataset) -> None:
@@ -101,37 +98,22 @@ def left_out(data: Dataset) -> None:
     reasons = Counter(file.reason for file in data.skipped)
     title = f"{plural(len(data.skipped), 'file')} left out"
     with st.expander(title, icon=":material/warning:", key=f"{PAGE}/skipped"):
-        st.markdown(
-            "\n".join(f"- {plain(sentence(reason))}: {count(number)}" for reason, number in reasons.most_common(20))
-        )
+        lines = (f"- {plain(sentence(reason))}: {count(number)}" for reason, number in reasons.most_common(20))
+        st.markdown("\n".join(lines))
         table = pd.DataFrame([(file.path, file.reason) for file in data.skipped], columns=["File", "Why"])
         st.dataframe(table, hide_index=True, height="content" if len(table) < 8 else 300)
 
 
 def overview() -> None:
     """Draw every dataset of the catalogue and of the user, and whether it is at hand."""
-    rows = [_overview_row(place) for place in places()]
+    rows = []
+    for place in places():
+        entry = CATALOGUE.get(place.name)
+        sizes = (None,) * 4
+        if entry:
+            sizes = (entry.num_classes, entry.image_size, entry.train_size or None, entry.test_size or None)
+        rows.append((entry.title if entry else place.title, place.name, *sizes, STATES[place.state], place.note))
     columns = ["Dataset", "Name", "Classes", "Size, px", "Training", "Test", "State", "What to do"]
     numbers = {name: st.column_config.NumberColumn(format="localized") for name in columns[2:6]}
     table = pd.DataFrame(rows, columns=columns)
     st.dataframe(table, hide_index=True, key=f"{PAGE}/overview", column_config=numbers, height="content")
-
-
-def _overview_row(place: Place) -> Sequence[object]:
-    entry = CATALOGUE.get(place.name)
-    if entry is None:
-        return (place.title, place.name, None, None, None, None, STATES[place.state], place.note)
-    return (
-        entry.title,
-        entry.name,
-        entry.num_classes,
-        entry.image_size,
-        entry.train_size or None,
-        entry.test_size or None,
-        STATES[place.state],
-        place.note,
-    )
-
-
-def _triple(values: Sequence[float]) -> str:
-    return ", ".join(f"{value:.3f}" for value in values)

@@ -85,7 +85,7 @@ def test_what_is_no_result_is_named(result, tmp_path) -> None:
         DiversityResult.load(path)
     result.save(path)
     path.write_bytes(path.read_bytes()[:-40])
-    with pytest.raises(DataError, match="is no diversity result, or is damaged"):
+    with pytest.raises(DataError, match="is not a diversity result, or is damaged"):
         DiversityResult.load(path)
 
 

@@ -98,7 +98,7 @@ def test_a_map_survives_its_file_and_says_of_how_many_it_shows(small_map, tmp_pa
     assert (found.sources, found.shown, found.explained) == (small_map.sources, (1, 2), (0.5, 0.25))
     assert found.index.tolist() == [417, 0, 1]
     (tmp_path / "map.npz").write_bytes(b"PK")
-    with pytest.raises(DataError, match="is no map"):
+    with pytest.raises(DataError, match="is not a map"):
         Embedding.load(tmp_path / "map.npz")
     with pytest.raises(ShapeError, match="3 points need"):
         replace(small_map, index=[1])

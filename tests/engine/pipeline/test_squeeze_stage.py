@@ -13,7 +13,7 @@ from delt_engine.pipeline import squeeze
 from delt_engine.pipeline import train as training
 from delt_engine.pipeline.run import resume_run, run_experiment
 from delt_engine.pipeline.train import read_state, state_path, write_state
-from delt_engine.plots.data import training_curves
+from delt_engine.plots.training import training_curves
 from delt_engine.runs.record import RunOptions
 from delt_engine.runs.store import Run
 from delt_engine.training.squeeze import SqueezedEpoch, SqueezeProgress

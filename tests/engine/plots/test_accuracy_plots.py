@@ -8,15 +8,16 @@ from delt_engine.plots.accuracy import (
     MOST_CLASSES,
     CostPoint,
     Curve,
+    PublishedMark,
     Score,
     accuracy_bars,
     accuracy_curves,
+    against_published,
     class_differences,
     cost_scatter,
     mean_curve,
-    method_colour,
 )
-from delt_engine.plots.recovery import METHOD_COLOURS, NEUTRAL
+from delt_engine.plots.style import METHOD_COLOURS, NEUTRAL
 
 SCORES = [
     Score("SRe²L", "sre2l", 10, 45.0, 1.5, 3),
@@ -125,5 +126,18 @@ def test_scatter_of_nothing_or_of_free_images_has_an_axis(points) -> None:
     assert low < 0 < high
 
 
-def test_unknown_methods_are_grey() -> None:
-    assert method_colour("folder") == NEUTRAL
+def test_published_numbers_are_open_marks_and_name_their_table() -> None:
+    rows = [
+        (Score("DELT", "delt", 10, 41.5, 0.5, 3), [PublishedMark(43.0, 0.9, "DELT Table 1")]),
+        (Score("RDED", "rded", 10, 37.0, 1.0, 3), [PublishedMark(37.1, None, "DELT Table 1")]),
+    ]
+    figure = against_published(rows)
+    measured, printed = [trace for trace in figure.data if trace.hovertext]
+    assert list(measured.x) == [41.5, 37.0]
+    assert list(printed.x) == [43.0, 37.1]
+    assert (measured.marker.symbol, printed.marker.symbol) == (None, "diamond-open")
+    assert printed.hovertext[0] == "DELT, published: 43.0 %<br>DELT Table 1"
+    assert list(printed.error_x.array) == [0.9, 0.0]
+    assert list(figure.layout.yaxis.ticktext) == ["DELT, IPC 10", "RDED, IPC 10"]
+    legend = [trace for trace in figure.data if trace.showlegend is not False]
+    assert [trace.name for trace in legend] == ["Measured here", "Published"]

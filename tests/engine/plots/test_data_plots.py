@@ -1,4 +1,4 @@
-"""Figures about data and teachers: what is drawn, checked against the numbers that came in."""
+"""Figures about data: what is drawn, checked against the numbers that came in."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from delt_engine.errors import ShapeError
-from delt_engine.plots.data import class_counts, patch_figure, training_curves
-from delt_engine.plots.recovery import round_colour
+from delt_engine.plots.data import class_counts, patch_figure
+from delt_engine.plots.style import round_colour
 
 PROBABILITIES = np.linspace(0.05, 0.95, 10)
 
@@ -48,31 +48,6 @@ def test_positions_that_are_no_ranks_are_refused_and_nothing_draws_too() -> None
     with pytest.raises(ShapeError, match="not ascending"):
         patch_figure(PROBABILITIES[::-1], {}, 1)
     assert len(patch_figure(np.array([]), {}, 1).data[1].x) == 0
-
-
-def test_training_curves_leave_out_a_test_accuracy_that_is_not_there() -> None:
-    epochs = [
-        {"epoch": 1, "loss": 2.0, "train_accuracy": 20.0, "test_accuracy": None},
-        {"epoch": 2, "loss": 1.0, "train_accuracy": 60.0, "test_accuracy": 55.0},
-    ]
-    loss, train, test = training_curves(epochs, 5).data
-    assert (list(loss.x), list(loss.y)) == ([1, 2], [2.0, 1.0])
-    assert list(train.y) == [20.0, 60.0]
-    assert (list(test.x), list(test.y)) == ([2], [55.0])
-    assert training_curves([], 5).layout.annotations[0].text == "No epoch is finished yet"
-
-
-def test_training_curves_show_each_epoch_once_and_as_it_was_last_told() -> None:
-    def epoch(number: int, loss: float) -> dict:
-        return {"epoch": number, "loss": loss, "train_accuracy": 10 * loss, "test_accuracy": 11 * loss}
-
-    before = [epoch(1, 5.0), epoch(2, 4.0), epoch(3, 3.0), epoch(4, 2.0)]  # killed; the last checkpoint was of epoch 2
-    loss, train, test = training_curves([*before, epoch(3, 3.5), epoch(4, 2.5), epoch(5, 1.0)], 5).data
-    assert list(loss.x) == list(train.x) == list(test.x) == [1, 2, 3, 4, 5]
-    assert list(loss.y) == [5.0, 4.0, 3.5, 2.5, 1.0]
-    assert list(test.y) == [55.0, 44.0, 38.5, 27.5, 11.0]
-    begun_again = training_curves([*before, epoch(1, 9.0), epoch(2, 8.0)], 5).data[0]
-    assert (list(begun_again.x), list(begun_again.y)) == ([1, 2], [9.0, 8.0])
 
 
 def test_class_counts_stand_side_by_side() -> None:

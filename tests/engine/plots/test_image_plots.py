@@ -14,8 +14,8 @@ def test_each_class_is_a_line_and_the_own_one_stands_out() -> None:
     assert (own.name, list(own.x), list(own.y)) == ("cat", [0, 150, 200], [0.2, 0.6, 0.9])
     assert (other.name, list(other.y)) == ("dog", [0.7, None, 0.05])
     assert own.line.width > other.line.width
-    assert own.line.dash is None
-    assert other.line.dash is not None
+    assert own.line.dash == "solid"
+    assert other.line.dash == "dash"
     assert figure.layout.shapes[0].x0 == 100
     assert figure.layout.annotations[0].text == "joins"
 

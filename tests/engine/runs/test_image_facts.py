@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from fake_runs import fake_experiment, make_finished_run, make_half_done_run, write_fake_predictions
 
+from delt_engine.analysis.similarity import halves
 from delt_engine.errors import RunError
 from delt_engine.runs.image_facts import (
     ImageFacts,
@@ -61,10 +62,14 @@ def test_images_are_sorted_both_ways_and_unknown_ones_come_last() -> None:
     assert order("end", descending=True) == [0, 2, 1]
 
 
-def test_halves_are_by_joining_whatever_the_order() -> None:
+def test_halves_are_by_joining_and_the_middle_image_is_in_neither() -> None:
     early, late = early_and_late(ordered(FACTS, "patch"))
-    assert [entry.index for entry in early] == [0, 1]
+    assert [entry.index for entry in early] == [0]
     assert [entry.index for entry in late] == [2]
+    for ipc in (1, 4, 7):
+        facts = [ImageFacts(index, start_round=index + 1, iterations=1) for index in range(ipc)]
+        found = [[entry.index for entry in half] for half in early_and_late(facts[::-1])]
+        assert found == [list(half) for half in halves(ipc)]  # as Diversity and the lab split a class
 
 
 def test_filters_hold_together() -> None:

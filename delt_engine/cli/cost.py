@@ -1,0 +1,187 @@
+"""``delt cost``: what a recovery would cost before it runs; only ``--measure`` computes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from delt_engine.analysis.cost import checkpoint_bytes, predicted_bytes
+from delt_engine.cli.options import output_options, read_experiment, setting_options, teacher_options
+from delt_engine.cli.output import progress_option, reporter, say, say_json, say_table
+from delt_engine.config import Experiment
+from delt_engine.config.schedule import EarlyLateSchedule
+from delt_engine.errors import ConfigError
+from delt_engine.recovery.batches import plan_batches
+from delt_engine.runs.command import image_size_of
+from delt_engine.runs.record import NO_ROUNDS
+
+COST_SETTINGS = ("method", "ipc", "iterations", "round_iterations", "early_late", "batching", "batch_size")
+
+
+@click.command()
+@click.option("--classes", type=int, metavar="N", help="Number of classes. [default: as the dataset has]")
+@click.option("--dataset", metavar="TEXT", help="Take the number of classes from a dataset. [default: photos]")
+@click.option(
+    "--measure",
+    "is_measured",
+    is_flag=True,
+    help="Run the loop for some seconds here, keep its speed, and predict the time from it.",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="X",
+    help="Predict the time from X image-iterations/s of one rank, as `delt bench recover` or a finished run "
+    "tells them.",
+)
+@click.option(
+    "--ranks",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="GPUs that share the batches, for the time.",
+)
+@setting_options(
+    ["recover", "experiment"], {"recover": COST_SETTINGS, "experiment": ("image_size", "teacher", "device")}
+)
+@teacher_options
+@progress_option
+@output_options
+def cost(
+    classes: int | None,
+    dataset: str | None,
+    is_measured: bool,
+    rate: float | None,
+    ranks: int,
+    progress_json: bool,
+    as_json: bool,
+    quiet: bool,  # noqa: ARG001
+    **values: Any,
+) -> None:
+    """Say what a recovery costs: image-iterations, what EarlyLate saves, the disk, with --measure or --rate the time.
+
+    Settings that do not change the counts, such as the teacher, matter to --measure only.
+    """
+    if rate is not None and is_measured:
+        raise ConfigError(f"rate: {rate:g} given together with --measure, but one of them says it.")
+    experiment = read_experiment({**values, "experiment__dataset": dataset})
+    if classes is None:
+        classes = _classes_of(dataset or "photos")
+    elif dataset is not None:
+        raise ConfigError(f"classes: {classes} given together with dataset {dataset!r}, but one of them says it.")
+    if classes < 1:
+        raise ConfigError(f"classes: {classes} given, but it must be at least 1.")
+    result = counts(experiment.recover.schedule, classes)
+    if is_measured:
+        from delt_engine.cli.measure_rate import measured
+
+        result |= measured(experiment, classes, reporter(progress_json))
+        rate = result["image_iterations"] / result["seconds"] if result["seconds"] else None
+    result |= _room_and_time(experiment, dataset, classes, rate, ranks)
+    if as_json:
+        say_json(result)
+        return
+    say(
+        f"{result['images']:,} images: {result['image_iterations']:,} image-iterations instead of "
+        f"{result['baseline_image_iterations']:,}, {result['saved_percent']:g} % saved."
+    )
+    if result["has_rounds"]:
+        columns = ("round", "join", "joined", "iterations")
+        say_table(columns, [[row[column] for column in columns] for row in result["rounds"]], "Images of one class")
+    if is_measured:
+        say(
+            f"About {result['seconds']:,.0f} s on {result['device_name']}, measured now: "
+            f"{result['image_iterations_per_second']:,.0f} image-iterations/s with {result['batch_images']} images."
+        )
+    if result["hours"] is not None:
+        say(f"{_hours(result['hours'])} on {ranks:,} rank{'s' if ranks > 1 else ''} at {rate:,.0f} a second each.")
+    if result["bytes"] is not None:
+        least, more = _bytes(result["bytes_without_rounds"]), _bytes(result["checkpoint_bytes"])
+        say(
+            f"Disk at {result['image_size']} px: {_bytes(result['bytes'])}, or {least} without pictures of the rounds "
+            f"(--snapshot-classes 0); while it runs {more} more a rank."
+        )
+    for note in result["notes"]:
+        say(note)
+
+
+def _room_and_time(
+    experiment: Experiment, dataset: str | None, classes: int, rate: float | None, ranks: int
+) -> dict[str, Any]:
+    """Return the disk that a recovery takes and, where a rate of image-iterations a second is known, the hours.
+
+    A batch is in one rank's hands, so the last batches may leave some ranks idle.
+    """
+    config, size = experiment.recover, image_size_of(dataset or "", experiment.image_size)
+    found: dict[str, Any] = {"image_size": size, "bytes": None, "ranks": ranks, "hours": None}
+    if size is not None:
+        found["bytes"] = predicted_bytes(config, classes, size)
+        found["bytes_without_rounds"] = predicted_bytes(config, classes, size, 0)
+        found["checkpoint_bytes"] = checkpoint_bytes(config, classes, size)
+    if rate is not None and config.is_optimised:
+        batches = len(plan_batches(classes, config))
+        found["hours"] = config.schedule.image_iterations(classes) / batches * -(-batches // ranks) / rate / 3600
+    return found
+
+
+def _hours(hours: float) -> str:
+    """Return a time in the unit that suits it.
+
+    >>> _hours(0.002), _hours(7.25), _hours(700)
+    ('7 s', '7.2 h', '700 h (29 days)')
+    """
+    if hours < 1:
+        return f"{3600 * hours:,.0f} s"
+    return f"{hours:,.1f} h" if hours < 48 else f"{hours:,.0f} h ({hours / 24:,.0f} days)"
+
+
+def _bytes(count: int) -> str:
+    """Return a size in the unit that suits it.
+
+    >>> _bytes(12_000_000), _bytes(7_400_000_000)
+    ('12 MB', '7.4 GB')
+    """
+    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.0f} MB"
+
+
+def counts(schedule: EarlyLateSchedule, classes: int) -> dict[str, Any]:
+    """Return the iterations that recovering ``classes`` classes takes, as ``--json`` prints them."""
+    notes = []
+    if not schedule.iterations:
+        notes.append("Nothing is optimised: the images are the selected patches.")
+    elif schedule.ipc == 1:
+        notes.append(NO_ROUNDS)
+    elif not schedule.early_late:
+        notes.append("EarlyLate is off: every image joins in round 1.")
+    return {
+        "classes": classes,
+        "ipc": schedule.ipc,
+        "iterations": schedule.iterations,
+        "round_iterations": schedule.round_iterations,
+        "num_rounds": schedule.num_rounds,
+        "has_rounds": schedule.has_rounds,
+        "images": classes * schedule.ipc,
+        "image_iterations": schedule.image_iterations(classes),
+        "baseline_image_iterations": schedule.baseline_image_iterations(classes),
+        "saved_percent": round(schedule.saved_percent, 2),
+        "rounds": [
+            {
+                "round": number,
+                "join": schedule.newcomers[number - 1],
+                "joined": schedule.joined(number),
+                "iterations": schedule.iterations - (number - 1) * schedule.round_iterations,
+            }
+            for number in range(1, schedule.num_rounds + 1)
+        ],
+        "notes": notes,
+    }
+
+
+def _classes_of(dataset: str) -> int:
+    from delt_engine.data.catalogue import CATALOGUE, load_dataset
+
+    if dataset in CATALOGUE:
+        return CATALOGUE[dataset].num_classes
+    return load_dataset(dataset).spec.num_classes

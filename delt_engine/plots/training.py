@@ -1,0 +1,94 @@
+"""Figures of networks in training: a teacher's loss and accuracies, and the students of an evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from delt_engine.plots.style import LINE, NEUTRAL, add_line, add_note, apply_style, method_colour, two_panels
+
+STUDENTS_HEIGHT = 380
+"""Height of the students' curves in pixels, also while they are empty, so that nothing moves when the first come."""
+
+_STUDENT_DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
+
+
+def newest_epochs(events: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the epochs of one training in order, each once and as it was last reported.
+
+    A training that was killed resumes from its last checkpoint, so epochs after that one are reported again; those
+    that it has not come to again are left out.
+
+    >>> newest_epochs([{"epoch": 1}, {"epoch": 2}, {"epoch": 3}, {"epoch": 2, "again": True}])
+    [{'epoch': 1}, {'epoch': 2, 'again': True}]
+    """
+    found: list[Mapping[str, Any]] = []
+    for event in events:
+        while found and found[-1]["epoch"] >= event["epoch"]:
+            found.pop()
+        found.append(event)
+    return found
+
+
+def training_curves(epochs: Sequence[Mapping[str, Any]], total: int) -> go.Figure:
+    """Draw a teacher's loss on the left, and on the right its accuracy on train and test images over the epochs.
+
+    Args:
+        epochs: events of kind ``epoch`` of a run that trains a teacher; of one reported twice the newer counts.
+        total: how many epochs it is to have.
+    """
+    figure = apply_style(make_subplots(rows=1, cols=2, horizontal_spacing=0.2), height=280)
+    epochs = newest_epochs(epochs)
+    for name, key, colour, dash, col, unit in (
+        ("Loss, train", "loss", NEUTRAL, "solid", 1, ""),
+        ("Train", "train_accuracy", NEUTRAL, "dash", 2, " %"),
+        ("Test", "test_accuracy", LINE, "solid", 2, " %"),
+    ):
+        hover = f"{name} %{{y:.4g}}{unit} after epoch %{{x}}"
+        look = {"dash": dash, "mode": "lines+markers", "marker": {"size": 5}, "showlegend": col == 2}
+        add_line(figure, name, *_points(epochs, key), colour, hover=hover, row=1, col=col, **look)
+    figure.update_xaxes(title_text="Epoch", range=[0, max(1, total) + 0.3], tickformat="d")
+    figure.update_yaxes(title_text="Loss", rangemode="tozero", row=1, col=1)
+    figure.update_yaxes(title_text="Accuracy, %", range=[0, 101], row=1, col=2)
+    if not epochs:
+        add_note(figure, "No epoch is finished yet", x=0.2)
+    return figure.update_layout(legend={"x": 0.6, "xanchor": "left"})
+
+
+def student_curves(events: Iterable[Mapping[str, Any]], *, epochs: int, method: str = "") -> go.Figure:
+    """Draw test accuracy and, below it, training loss of students at work over their epochs, a line a student.
+
+    Args:
+        events: records of an evaluation; those of kind ``epoch`` are drawn, of one reported twice the newer.
+        epochs: the end of the axis.
+        method: whose images are learned, for the colour.
+    """
+    figure = two_panels("Epoch", "Test accuracy (%)", "Loss", STUDENTS_HEIGHT, share=0.6)
+    students: dict[int, list[Mapping[str, Any]]] = {}
+    for event in events:
+        if event.get("kind") == "epoch":
+            students.setdefault(int(event.get("student", 0)), []).append(event)
+    for number, reported in sorted(students.items()):
+        own, name = newest_epochs(reported), f"Student {number + 1}"
+        dash = _STUDENT_DASHES[number % len(_STUDENT_DASHES)]
+        for key, title, colour in (("top1", name, method_colour(method)), ("top1_ema", f"{name}, EMA", LINE)):
+            x, y = _points(own, key)
+            if x or key == "top1":
+                look = {"mode": "lines+markers", "marker": {"size": 5}, "dash": dash, "row": 1, "col": 1}
+                add_line(figure, title, x, y, colour, hover=f"{title}, epoch %{{x}}: %{{y:.1f}} %", **look)
+        look = {"dash": dash, "showlegend": False, "row": 2, "col": 1}
+        hover = f"{name}, epoch %{{x}}: loss %{{y:.4g}}"
+        add_line(figure, f"{name}, loss", *_points(own, "loss"), NEUTRAL, hover=hover, **look)
+    if not students:
+        add_note(figure, "No epoch yet", y=0.75)
+    figure.update_xaxes(range=[0, epochs])
+    figure.update_yaxes(rangemode="tozero", row=1, col=1)
+    return figure.update_layout(showlegend=True, uirevision="students")
+
+
+def _points(events: Sequence[Mapping[str, Any]], key: str) -> tuple[list[int], list[float]]:
+    found = [(event["epoch"], event[key]) for event in events if event.get(key) is not None]
+    return [epoch for epoch, _ in found], [value for _, value in found]

@@ -1,0 +1,34 @@
+"""Browser components: each is a script and a style sheet that follow those which all of them share."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+_FOLDER = Path(__file__).resolve().parent / "components"
+
+
+def component(name: str, *scripts: str, style: str = "", html: str | None = None) -> Any:
+    """Register a component.
+
+    Args:
+        name: of its script, without the ending.
+        scripts: of others that come before it.
+        style: name of its style sheet where that is another's.
+        html: what is in it at first.
+    """
+
+    def text(ending: str, *names: str) -> str:
+        return "\n".join((_FOLDER / f"{one}.{ending}").read_text(encoding="utf-8") for one in ("shared", *names))
+
+    return st.components.v2.component(
+        f"delt.{name}", html=html, css=text("css", style or name), js=text("js", *scripts, name)
+    )
+
+
+def versioned(data: dict[str, Any]) -> dict[str, Any]:
+    """Return what a component draws with a name for its present state, so that it builds only what has changed."""
+    return data | {"version": hashlib.sha1(repr(data).encode(), usedforsecurity=False).hexdigest()}
