@@ -30,25 +30,11 @@ def test_train_and_test_are_listed_in_order(pets: Path) -> None:
     assert listing.mtimes[0] == (pets / "train/cat/c0.png").stat().st_mtime_ns
 
 
-def test_without_a_split_all_is_train(tmp_path: Path) -> None:
-    listing = list_files(two_classes(tmp_path / "x"))
-    assert not listing.has_split
-    assert listing.names == ["a/2.png", "b/1.png"]
-    assert not listing.is_test.any()
-
-
 @pytest.mark.parametrize("name", ["test", "val", "valid", "Validation", "TEST"])
 def test_names_of_the_test_folder(tmp_path: Path, name: str) -> None:
     two_classes(tmp_path / "x" / "Train")
     flat(tmp_path / "x" / name / "a" / "3.png", RED)
     assert list_files(tmp_path / "x").names[2:] == [f"{name}/a/3.png"]
-
-
-def test_a_test_folder_without_labels_gives_way_to_val(tmp_path: Path) -> None:
-    two_classes(tmp_path / "x" / "train")
-    flat(tmp_path / "x" / "test" / "images" / "3.png", RED)
-    flat(tmp_path / "x" / "val" / "a" / "4.png", RED)
-    assert list_files(tmp_path / "x").names[2:] == ["val/a/4.png"]
 
 
 def test_tiny_imagenet_as_it_is_distributed(tmp_path: Path) -> None:
@@ -57,7 +43,7 @@ def test_tiny_imagenet_as_it_is_distributed(tmp_path: Path) -> None:
         flat(root / "train" / name / "images" / f"{name}_0.JPEG", RED)
     for number in range(3):
         flat(root / "val" / "images" / f"val_{number}.JPEG", RED)
-    flat(root / "test" / "images" / "test_0.JPEG", RED)
+    flat(root / "test" / "images" / "test_0.JPEG", RED)  # without labels: it gives way to val
     (root / "val" / "val_annotations.txt").write_text("val_0.JPEG\tn02\t0\t0\t9\t9\nval_1.JPEG\tn01\t0\t0\t9\t9\n")
     listing = list_files(root)
     assert listing.names[2:] == ["val/images/val_1.JPEG", "val/images/val_0.JPEG"]
@@ -75,6 +61,8 @@ def test_deep_hidden_and_other_files(tmp_path: Path) -> None:
     listing = list_files(root)
     assert listing.names == ["a/2.png", "a/deep/er/3.PNG", "b/1.png"]
     assert listing.ignored == 2
+    assert not listing.has_split
+    assert not listing.is_test.any()
 
 
 def test_links_that_lead_nowhere_or_in_a_circle(tmp_path: Path) -> None:
