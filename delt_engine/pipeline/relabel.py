@@ -10,7 +10,6 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
@@ -21,7 +20,8 @@ from delt_engine.jobs.worker import claimed_folder, listening
 from delt_engine.models.card import find_teacher
 from delt_engine.models.device import pick_device
 from delt_engine.models.teachers import load_teacher
-from delt_engine.pipeline.training_images import evaluation_inputs
+from delt_engine.pipeline.inputs import evaluation_inputs
+from delt_engine.runs.events import StageEvent
 from delt_engine.runs.sources import Source
 from delt_engine.training.draws import batch_bounds
 from delt_engine.training.image_table import ImageTable
@@ -29,7 +29,7 @@ from delt_engine.training.recipe import resolve
 from delt_engine.training.relabel import store_facts, teacher_for, write_epochs
 from delt_engine.training.soft_labels import LabelStore, StoreFacts, is_begun
 
-Report = Callable[[dict[str, Any]], None]
+Report = Callable[[StageEvent], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +135,7 @@ def write_labels(job: RelabelJob, out: str | Path, report: Report) -> None:
                 if progress.step == steps:
                     whole = total - len(store.missing)
                 done = whole * steps + progress.step % steps
-                report({"kind": "stage", "stage": "relabel", "done": done, "total": total * steps})
+                report(StageEvent(stage="relabel", done=done, total=total * steps))
                 stop.check()
             ranks.barrier(stop.check)
         except RunCancelled:

@@ -13,6 +13,7 @@ from typing import Any
 from delt_engine import files
 from delt_engine.config.settings import Settings
 from delt_engine.errors import RunError
+from delt_engine.runs.events import StepEvent
 from delt_engine.runs.naming import relevant_settings
 from delt_engine.runs.store import Run
 
@@ -105,15 +106,15 @@ def measured(run: Run) -> Measured:
     Raises:
         RunError: it cannot be read.
     """
-    record, step = run.record(), run.latest_event("step") or {}
+    record, step = run.record(), run.latest_event(StepEvent)
     return Measured(
         seconds=record.seconds or None,
         image_iterations=record.image_iterations or None,
         image_iterations_per_second=record.image_iterations_per_second,
         first_picture_seconds=record.first_snapshot_seconds,
-        memory_mb=step.get("memory_mb"),
-        ce_loss=step.get("ce_loss"),
-        bn_loss=step.get("bn_loss"),
+        memory_mb=step.memory_mb if step else None,
+        ce_loss=step.ce_loss if step else None,
+        bn_loss=step.bn_loss if step else None,
         teacher_accuracy=record.teacher.measured_accuracy if record.teacher else None,
         device=record.device_name or record.device or "",
         threads=record.threads,

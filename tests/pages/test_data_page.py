@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from events_of_runs import squeeze_epoch, squeeze_step
 from PIL import Image
 
 from delt_engine.config import Experiment, SqueezeConfig
@@ -152,20 +153,8 @@ def test_a_teacher_is_trained_with_the_settings_and_watched(open_page, card, sta
     app.button(key="data/train").click().run()
     run = started.runs[0]
     assert (run.experiment.squeeze.network, run.experiment.squeeze.epochs) == ("convnet-3", 3)
-    run.event({"kind": "epoch", "epoch": 1, "epochs": 3, "loss": 1.5, "train_accuracy": 50.0, "test_accuracy": 40.0})
-    run.event(
-        {
-            "kind": "step",
-            "t": 1.0,
-            "epoch": 2,
-            "epochs": 3,
-            "step": 5,
-            "steps": 10,
-            "loss": 1.2,
-            "train_accuracy": 61.0,
-            "learning_rate": 0.1,
-        }
-    )
+    run.event(squeeze_epoch(epoch=1, epochs=3))
+    run.event(squeeze_step(epoch=2, epochs=3))
     run.set_status("running", process=this_process())
     app.run()
     assert not app.exception
@@ -179,19 +168,7 @@ def test_the_time_left_of_a_teacher_follows_the_rate_since_it_went_on(tmp_path) 
     run.set_status("running", process=this_process())
 
     def step(seconds: float, epoch: int, number: int) -> None:
-        run.event(
-            {
-                "kind": "step",
-                "t": seconds,
-                "epoch": epoch,
-                "epochs": 10,
-                "step": number,
-                "steps": 10,
-                "loss": 1.0,
-                "train_accuracy": 60.0,
-                "learning_rate": 0.1,
-            }
-        )
+        run.event(squeeze_step(t=seconds, epoch=epoch, epochs=10, step=number))
 
     for seconds, epoch in ((1.0, 1), (500.0, 4), (1000.0, 5)):
         step(seconds, epoch, 1)
