@@ -15,6 +15,7 @@ from delt_engine.errors import DeltError, RunCancelled, RunError
 from delt_engine.jobs import queue
 from delt_engine.jobs.ranks import this_rank
 from delt_engine.jobs.worker import DeviceLock, Wishes, claimed, device_lock_name, listening, stopped_status
+from delt_engine.models.processor import bfloat16_warning, this_machine
 from delt_engine.pipeline.inputs import Inputs, load_inputs
 from delt_engine.pipeline.start_images import begin
 from delt_engine.runs.record import RunRecord, now, versions
@@ -95,6 +96,9 @@ def _worked(run: Run, inputs: Inputs | None, wishes: Wishes) -> Iterator[Event]:
         with wishes.at_once():
             chosen, stage = _set_up_torch(run, device), _stage(record.kind)
         yield from _compare_versions(run, record)
+        warning = bfloat16_warning(precision_of(record), chosen)
+        if warning:
+            yield from run.note(warning)
         if device_lock_name(chosen) != guessed:
             yield from _hold(run, device_lock_name(chosen), wishes, held)
         yield from stage(run, inputs, wishes)
@@ -153,8 +157,15 @@ def _set_up_torch(run: Run, device: str) -> str:
     if record.threads is not None:
         torch.set_num_threads(record.threads)
     name = torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else chosen.type.upper()
-    run.update(device=str(chosen), device_name=name, threads=record.threads or torch.get_num_threads())
+    threads = record.threads or torch.get_num_threads()
+    machine = this_machine(threads).to_record()
+    run.update(device=str(chosen), device_name=name, threads=threads, machine=machine)
     return str(chosen)
+
+
+def precision_of(record: RunRecord) -> str:
+    """Return the number format that the settings of a run's stage ask for."""
+    return getattr(getattr(record.experiment, record.kind), "precision", "auto")
 
 
 def _compare_versions(run: Run, begun: RunRecord) -> Iterator[Event]:
