@@ -7,7 +7,6 @@ from typing import Any
 
 from delt_engine.data.catalogue import load_dataset
 from delt_engine.models.card import TeacherCard
-from delt_engine.runs.store import Run
 
 
 def captions(app) -> str:
@@ -43,12 +42,6 @@ def traces(app, place: int = 0) -> list[dict[str, Any]]:
 def table_with(app, column: str):
     """The first table that sorts and has this column."""
     return next(frame.value for frame in app.dataframe if column in frame.value.columns)
-
-
-def training_step(run: Run, **values: Any) -> None:
-    """Let a training say how far it is."""
-    usual = {"steps": 10, "loss": 1.0, "train_accuracy": 60.0, "learning_rate": 0.1}
-    run.event({"kind": "step", **usual, **values})
 
 
 def photos_card(**changes: Any) -> TeacherCard:

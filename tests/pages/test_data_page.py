@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from page_helpers import metrics, photos_card, texts, training_step
+from events_of_runs import squeeze_epoch, squeeze_step
+from page_helpers import metrics, photos_card, texts
 from PIL import Image
 
 from delt_engine.config import Experiment, SqueezeConfig
@@ -121,8 +122,8 @@ def test_a_teacher_is_trained_with_the_settings_and_watched(open_page, card, sta
     app.button(key="data/train").click().run()
     run = started.runs[0]
     assert (run.experiment.squeeze.network, run.experiment.squeeze.epochs) == ("convnet-3", 3)
-    run.event({"kind": "epoch", "epoch": 1, "epochs": 3, "loss": 1.5, "train_accuracy": 50.0, "test_accuracy": 40.0})
-    training_step(run, t=1.0, epoch=2, epochs=3, step=5)
+    run.event(squeeze_epoch(epoch=1, epochs=3))
+    run.event(squeeze_step(epoch=2, epochs=3))
     run.set_status("running", process=this_process())
     app.run()
     assert not app.exception
@@ -136,7 +137,7 @@ def test_the_time_left_of_a_teacher_follows_the_rate_since_it_went_on(tmp_path) 
     run.set_status("running", process=this_process())
 
     def step(seconds: float, epoch: int, number: int) -> None:
-        training_step(run, t=seconds, epoch=epoch, epochs=10, step=number)
+        run.event(squeeze_step(t=seconds, epoch=epoch, epochs=10, step=number))
 
     for seconds, epoch in ((1.0, 1), (500.0, 4), (1000.0, 5)):
         step(seconds, epoch, 1)

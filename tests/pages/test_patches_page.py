@@ -12,6 +12,7 @@ from delt_engine.errors import CheckpointError
 from delt_engine.models.card import TeacherCard
 from delt_engine.patches.orders import median_order
 from delt_engine.patches.ranking import Ranking
+from delt_engine.runs.events import StageEvent
 from delt_engine.runs.processes import this_process
 from delt_engine.runs.store import Run
 from pages.shared import cached
@@ -130,7 +131,7 @@ def test_a_ranking_on_its_way_shows_how_far_it_is(open_page, card, started) -> N
     app = open_page(PAGE)
     app.button(key="patches/rank").click().run()
     run = Run.open(started.runs[0].path)
-    run.event({"kind": "stage", "stage": "rank", "done": 1250, "total": 5000})
+    run.event(StageEvent(stage="rank", done=1250, total=5000))
     run.set_status("running", process=this_process())
     assert run.is_active
     app.run()

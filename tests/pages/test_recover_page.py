@@ -16,6 +16,7 @@ from delt_engine.errors import RunError
 from delt_engine.jobs import start, tasks
 from delt_engine.jobs.measured_rates import keep_rate
 from delt_engine.models.card import find_teacher, read_card
+from delt_engine.runs.events import StepEvent
 from delt_engine.runs.lineage import parent_of, save_parent
 from delt_engine.runs.store import Run
 from pages.shared import cached
@@ -304,9 +305,8 @@ def test_images_can_be_seen_over_what_they_started_from(open_page, finished) -> 
 
 
 def test_a_run_at_work_shows_memory_and_losses_of_each_group(open_page, half_done) -> None:
-    half_done.event(
-        {**half_done.latest_event("step"), "start_rounds": [1, 2], "start_ce_losses": [0.5, 1.5], "memory_mb": 512.3}
-    )
+    groups = {"start_rounds": (1, 2), "start_ce_losses": (0.5, 1.5), "memory_mb": 512.3}
+    half_done.event(half_done.latest_event(StepEvent).model_copy(update=groups))
     app = open_page(PAGE, run=half_done.id)
     assert metrics(app)["Memory"] == "512 MB"
     assert "Round 2" in app.get("plotly_chart")[0].proto.spec

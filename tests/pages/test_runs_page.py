@@ -6,8 +6,9 @@ import os
 import time
 
 import pytest
+from events_of_runs import squeeze_step
 from fake_runs import fake_experiment, make_finished_run, make_half_done_run
-from page_helpers import keys, texts, training_step
+from page_helpers import keys, texts
 
 from delt_engine.errors import RunError
 from delt_engine.jobs import queue, start, trash
@@ -101,7 +102,7 @@ def test_examples_stand_apart(open_page, home) -> None:
 def test_teachers_and_rankings_are_followed_like_runs(open_page, home, started) -> None:
     run = Run.create(home / "runs" / "20260501-000000-teacher", fake_experiment(), "squeeze")
     run.set_status("running", started=now(), process=this_process())
-    training_step(run, t=9.0, epoch=2, epochs=4, step=5, train_accuracy=62.5)
+    run.event(squeeze_step(t=9.0, epochs=4, train_accuracy=62.5))
     app = open_page(PAGE)
     assert "photos · teacher resnet18" in texts(app)
     assert "Epoch 2 of 4, training accuracy 62 %, 15 s left" in [entry.value for entry in app.sidebar.caption]
@@ -277,3 +278,31 @@ def test_a_process_that_does_not_react_can_be_ended(open_page, half_done, starte
     os.utime(half_done.path / "control", (0, time.time() - 3))
     open_page(PAGE).button(key=f"runs/stop_hard/{half_done.id}").click().run()
     assert started.asked == [("stop_hard", half_done.id)]
+
+
+@pytest.mark.parametrize(
+    "page", ["manage/runs", "distill/recover", "explore/gallery", "explore/early_late", "explore/accuracy"]
+)
+def test_an_odd_event_line_and_an_odd_run_blank_no_page(open_page, home, page) -> None:
+    run = make_half_done_run(home / "runs" / "20260103-000000-odd", alive=False)
+    run.set_status("paused", process=None)
+    with (run.path / "events.jsonl").open("a") as file:
+        for odd in ('"batch":"abc"', '"batch":null,"iteration":1e400', '"image_iterations_total":0'):
+            file.write(f'{{"kind":"step",{odd}}}\n')
+    make_half_done_run(home / "runs" / "20260104-000000-bare", alive=False).update(dataset=None, status="paused")
+    app = open_page(page, run=run.id)
+    assert not app.exception
+    assert app.title
+    assert any("Paused or broken off" in entry.value for entry in app.sidebar.caption)
+
+
+def test_a_run_with_odd_events_can_be_deleted(open_page, home) -> None:
+    run = make_half_done_run(home / "runs" / "20260103-000000-odd", alive=False)
+    run.set_status("paused", process=None)
+    with (run.path / "events.jsonl").open("a") as file:
+        file.write('{"kind":"step","batch":"abc"}\n')
+    app = open_page(PAGE)
+    app.button(key=f"runs/details/{run.id}").click().run()
+    app.button(key=f"runs/delete/{run.id}").click().run()
+    assert not app.exception
+    assert not run.path.exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from delt_engine.runs.events import StepEvent
 from delt_engine.runs.store import Run
 from pages.shared.gallery.grid import Cell, Film, Frame, Row
 from pages.shared.runs import class_rows
@@ -80,10 +81,10 @@ def _names(run: Run) -> dict[str, int]:
 
 def _places(run: Run, film: Film) -> dict[int, int]:
     """Return the frame of each iteration count; the images of a moment ago stand at the latest step."""
-    step, length = run.latest_event("step"), run.experiment.recover.round_iterations
+    step, length = run.latest_event(StepEvent), run.experiment.recover.round_iterations
     found = {}
     for frame, number in enumerate(film.rounds):
-        now = step["iteration"] + 1 if step else 0
+        now = step.iteration + 1 if step else 0
         found.setdefault(number * length if number >= 0 else now, frame)
     return found
 

@@ -12,6 +12,7 @@ import streamlit as st
 from plotly.graph_objects import Figure
 
 from delt_engine.plots.recovery import group_loss_curves
+from delt_engine.runs.events import StepEvent
 from delt_engine.runs.store import Run
 from pages.shared import controls, errors, figure
 from pages.shared.gallery.grid import Film
@@ -140,9 +141,9 @@ def _so_far(run: Run, classes: tuple[int, ...]) -> Film:
 
 
 def _curves(run: Run) -> Figure:
-    config, newest = run.experiment.recover, run.latest_event("step") or {}
+    config, newest = run.experiment.recover, run.latest_event(StepEvent)
     return group_loss_curves(
-        run.events("step", batch=newest.get("batch", 0), most=MOST_POINTS),
+        run.events(StepEvent, batch=newest.batch if newest else 0, most=MOST_POINTS),
         iterations=config.iterations,
         num_rounds=config.schedule.num_rounds,
     )

@@ -18,6 +18,7 @@ from delt_engine.models.networks import NETWORKS
 from delt_engine.paths import teachers_dir
 from delt_engine.plots.training import training_curves
 from delt_engine.runs.command import command_for
+from delt_engine.runs.events import SqueezeEpochEvent
 from delt_engine.runs.store import Run
 from pages.shared import cached, controls, errors, figure
 from pages.shared.controls import button
@@ -96,7 +97,7 @@ def watch(run: Run) -> None:
             st.progress(now.fraction, text=sentence(now.text))
         if run.error:
             errors.show(run.error)
-        figure.plain(training_curves(run.events("epoch"), squeeze.epochs), f"{PAGE}/curves")
+        figure.plain(training_curves(run.events(SqueezeEpochEvent), squeeze.epochs), f"{PAGE}/curves")
 
 
 def adding() -> Task:
