@@ -55,15 +55,8 @@ def measure(experiment: Experiment, report: Report | None = None, seconds: float
     if not lock.take():
         raise RunError(f"device: {device} is at work on a run, so its speed cannot be measured now.")
     try:
-        squeezed = experiment.squeeze
-        teacher = load_teacher(
-            str(inputs.teacher_path),
-            dataset=inputs.dataset,
-            network=squeezed.network,
-            width=squeezed.width,
-            stem=None if squeezed.stem == "auto" else squeezed.stem,
-            device=str(device),
-        )
+        own = experiment.squeeze.checkpoint
+        teacher = load_teacher(str(inputs.teacher_path), dataset=inputs.dataset, device=str(device), **own)
         plan = plan_batches(inputs.classes, experiment.recover)[0]
         sizes = sorted({plan.joined(plan.start_rounds[0]), len(plan.slots)})
         image_size = inputs.dataset.spec.image_size

@@ -16,15 +16,10 @@ def loaded_teacher(context: StageContext) -> Teacher:
         CheckpointError: it cannot be read, or its classes stand in another order.
         RunError: it is another one than the run began with.
     """
-    record, squeezed = context.run.record(), context.experiment.squeeze
+    record, inputs, squeezed = context.run.record(), context.inputs, context.experiment.squeeze
     with context.stop.loading():
         teacher = load_teacher(
-            str(context.inputs.teacher_path),
-            dataset=context.inputs.dataset,
-            network=squeezed.network,
-            width=squeezed.width,
-            stem=None if squeezed.stem == "auto" else squeezed.stem,
-            device=context.device,
+            str(inputs.teacher_path), dataset=inputs.dataset, device=context.device, **squeezed.checkpoint
         )
     context.first(lambda: _check(context, teacher) if record.teacher is None else None)
     began_with = context.run.record().teacher

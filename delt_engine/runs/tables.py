@@ -11,9 +11,10 @@ import csv
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas
+if TYPE_CHECKING:
+    import pandas
 
 NOTHING = "–"
 """Shown where a row has no value."""
@@ -92,8 +93,13 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]], quoting: int
         quoting: as :mod:`csv` has it.
     """
     cells = [[guarded(value) for value in row] for row in rows]
-    frame = pandas.DataFrame(cells, columns=list(columns), dtype=object)
-    return frame.to_csv(index=False, lineterminator="\n", quoting=quoting)
+    return _frame(cells, columns).to_csv(index=False, lineterminator="\n", quoting=quoting)
+
+
+def _frame(cells: Sequence[Sequence[Any]], columns: Sequence[str]) -> pandas.DataFrame:
+    import pandas  # here, for the app opens without it
+
+    return pandas.DataFrame(cells, columns=list(columns), dtype=object)
 
 
 def to_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column] = METHOD_COLUMNS) -> str:
@@ -146,10 +152,8 @@ def to_latex(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column] = METH
         columns: which values, in order.
         note: a sentence, written as a comment above the table.
     """
-    frame = pandas.DataFrame(
-        [[latex_text(shown(row, column)) for column in columns] for row in rows],
-        columns=[latex_text(column.title) for column in columns],
-    )
+    cells = [[latex_text(shown(row, column)) for column in columns] for row in rows]
+    frame = _frame(cells, [latex_text(column.title) for column in columns])
     sides = "".join("r" if column.is_number else "l" for column in columns)
     head = f"% {' '.join(note.split())}\n" if note else ""
     return head + frame.to_latex(index=False, escape=False, column_format=sides)
