@@ -1,30 +1,39 @@
 """Measure the app: how soon it is there after a cold start, and how long its pages' scripts take with a large run.
 
-A server is started as a person would start it, in a home of its own that holds a run of 50,000 images, and a visitor
-asks for its pages as a browser does. In turns with it starts the smallest Streamlit script that shows anything, so what
-is Streamlit's own shows. First paint in a browser comes some tenths of a second after the first script's end.
+A server is started as a person would start it, in a home of its own that holds a run of 50,000 images, and Chromium
+opens it and goes from page to page. In turns with it starts the smallest Streamlit script that shows anything, so what
+is Streamlit's own shows. A page is timed from the moment it is asked for until the browser has shown what its script
+gave; the cold start goes from the server's start and includes the browser's loading of Streamlit's front end.
+
+Figures: ``seconds``, the app's, median of the rounds; ``first_seconds``, of the first visit of a page, which fills
+caches (None of a cold start); ``goal_seconds``, what it should stay below, and ``meets_goal``; ``has_torch``, whether
+the server's process had loaded torch (None where that cannot be seen); ``has_error``, whether a page showed an error.
 """
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
+import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING
 
+from delt_engine.bench.harness import Measured, Report, start
 from delt_engine.bench.large_run import make_large_run
 from delt_engine.errors import RunError
 from delt_engine.paths import PROJECT
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 COLD_GOAL_S, SWITCH_GOAL_S = 4.0, 0.5
 PAGES = ("data_and_teachers", "patches", "recover", "gallery", "early_late", "diversity", "accuracy", "runs")
@@ -32,171 +41,180 @@ OF_RUNS = ("gallery", "early_late", "diversity")
 """Pages that show a run, which their address names."""
 
 RUN = "20260101-000000-large"
-_PLAIN = 'import streamlit as st\n\nst.title("Hello")\nst.write("Nothing else.")\n'
-_START_S = 60.0
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+_PLAIN = 'import time\n\nimport streamlit as st\n\nst.title("Hello")\nst.write(time.time_ns())\n'
+_START_S = 30.0
 
-Report = Callable[[str, int, int], None]
+_GO = """(address) => new Promise((resolve) => {
+  const app = document.querySelector('[data-testid="stApp"]');
+  const isSame = new URL(address, location).pathname === location.pathname;
+  const shown = () => document.querySelector(isSame ? '[data-testid="stMain"]' : 'h1')?.innerText;
+  const began = performance.now(), before = shown();
+  new MutationObserver((_, observer) => {
+    const rests = app.getAttribute('data-test-script-state') === 'notRunning';
+    const now = shown();
+    if (rests && now && now !== before) { observer.disconnect(); resolve((performance.now() - began) / 1000); }
+  }).observe(document, {attributes: true, childList: true, characterData: true, subtree: true});
+  history.pushState({}, '', address);
+  dispatchEvent(new PopStateEvent('popstate'));
+})"""
+"""Go to a page as the browser's back button does, without loading the front end again; return the seconds.
+
+The new page is there once its heading is (of the same page, another text) and no script runs.
+"""
 
 
 @dataclass(frozen=True)
-class AppResult:
-    """What was measured: a cold start, or one page's script.
+class Visit:
+    """How long a page took, and whether it showed an error; the first page's name is empty."""
 
-    Attributes:
-        case: ``cold start``, or the page.
-        plain_rate: of the smallest script, a second.
-        fast_rate: of the app, a second.
-        ratio: of both; what Streamlit alone leaves to be reached.
-        max_abs_diff: None, for nothing is computed twice.
-        seconds: the app's time, median of the rounds.
-        first_seconds: of the first visit of a page, which fills caches; None of a cold start.
-        goal_seconds: what it should stay below.
-        has_torch: whether the server's process had loaded torch; None where that cannot be seen.
-        has_error: whether a page showed an error.
-    """
-
-    case: str
-    plain_rate: float
-    fast_rate: float
-    ratio: float
-    max_abs_diff: float | None
+    page: str
     seconds: float
-    first_seconds: float | None
-    goal_seconds: float
-    has_torch: bool | None
     has_error: bool
 
-    def to_record(self) -> dict[str, Any]:
-        """Return it as plain values, with whether the goal is met."""
-        return {**asdict(self), "meets_goal": self.seconds < self.goal_seconds}
-
 
 @dataclass(frozen=True)
-class _Session:
-    """One server's life: seconds until its first script had ended, visits, and whether torch was loaded."""
+class Session:
+    """One server's life: seconds until its first page was shown, visits, and whether torch was loaded."""
 
     cold_s: float
-    visits: tuple[dict[str, Any], ...]
+    visits: tuple[Visit, ...]
     has_torch: bool | None
 
     def seconds(self, page: str) -> list[float]:
-        return [visit["seconds"] for visit in self.visits if visit["page"] == page]
+        """Return the seconds of each visit of a page."""
+        return [visit.seconds for visit in self.visits if visit.page == page]
 
 
-def bench_app(*, quick: bool, rounds: int, report: Report | None = None) -> Iterator[AppResult]:
+def bench_app(*, quick: bool, rounds: int, report: Report | None = None) -> Iterator[Measured]:
     """Measure the app.
 
     Args:
         quick: with a run of 100 classes and a visit less to each page.
-        rounds: how often the servers are started; medians are told.
-        report: told what is measured, how many servers were started, and of how many.
+        rounds: how often the servers are started; medians are taken.
+        report: given what is measured, how many servers were started, and of how many.
 
     Raises:
-        RunError: a server does not start, or does not answer.
+        RunError: playwright or the browser is not there, or a server does not start.
     """
-    with tempfile.TemporaryDirectory(prefix="delt-bench-") as name:
+    with tempfile.TemporaryDirectory(prefix="delt-bench-") as name, opened_browser() as browser:
         folder = Path(name)
-        plain = folder / "plain.py"
-        plain.write_text(_PLAIN, encoding="utf-8")
+        script = folder / "plain.py"
+        script.write_text(_PLAIN, encoding="utf-8")
         make_large_run(folder / "runs" / RUN, num_classes=100 if quick else 1000)
         pages = [f"{page}?run={RUN}" if page in OF_RUNS else page for page in PAGES] * (2 if quick else 3)
-        plain_ones, app_ones = [], []
+        plain, app = [], []
         for number in range(rounds):
             if report:
                 report("start servers", 2 * number, 2 * rounds)
-            plain_ones.append(_session(plain, folder, (), visits=2))
-            app_ones.append(_session(PROJECT / "app.py", folder, pages))
-        yield from _results(plain_ones, app_ones)
+            plain.append(session(browser, script, folder, [""]))
+            app.append(session(browser, PROJECT / "app.py", folder, pages))
+        yield from results(plain, app)
 
 
-def _results(plain: Sequence[_Session], app: Sequence[_Session]) -> Iterator[AppResult]:
-    cold = [median(session.cold_s for session in side) for side in (plain, app)]
-    has_torch = None if app[0].has_torch is None else any(session.has_torch for session in app)
-    errors = {visit["page"] for session in app for visit in session.visits if visit["has_error"]}
-    yield AppResult(
-        "cold start",
-        1 / cold[0],
-        1 / cold[1],
-        cold[0] / cold[1],
-        None,
-        cold[1],
-        None,
-        COLD_GOAL_S,
-        has_torch,
-        "" in errors,
-    )
-    plain_s = median(session.visits[-1]["seconds"] for session in plain)
+def results(plain: Sequence[Session], app: Sequence[Session]) -> Iterator[Measured]:
+    """Yield the result of the cold start, then those of the pages."""
+    has_torch = None if app[0].has_torch is None else any(each.has_torch for each in app)
+    errors = {visit.page for each in app for visit in each.visits if visit.has_error}
+
+    def result(case: str, plain_s: float, seconds: float, first_s: float | None, goal_s: float, page: str) -> Measured:
+        figures = {
+            "seconds": seconds,
+            "first_seconds": first_s,
+            "goal_seconds": goal_s,
+            "has_torch": has_torch,
+            "has_error": page in errors,
+            "meets_goal": seconds < goal_s,
+        }
+        return Measured(case, case, "cpu", 1, 1 / plain_s, 1 / seconds, plain_s / seconds, None, figures)
+
+    cold_s = [median(each.cold_s for each in side) for side in (plain, app)]
+    yield result("cold start", *cold_s, None, COLD_GOAL_S, "")
+    plain_s = median(each.visits[-1].seconds for each in plain)
     for page in PAGES:
-        again = median(seconds for session in app for seconds in session.seconds(page)[1:])
-        first = median(session.seconds(page)[0] for session in app)
-        yield AppResult(
-            page, 1 / plain_s, 1 / again, plain_s / again, None, again, first, SWITCH_GOAL_S, has_torch, page in errors
-        )
+        again = median(seconds for each in app for seconds in each.seconds(page)[1:])
+        first = median(each.seconds(page)[0] for each in app)
+        yield result(page, plain_s, again, first, SWITCH_GOAL_S, page)
 
 
-def _session(script: Path, home: Path, pages: Sequence[str], visits: int = 1) -> _Session:
-    """Start a server, visit it, and end it."""
-    port = free_port()
-    environment = {**os.environ, "DELT_HOME": str(home), "PYTHONPATH": str(PROJECT)}
-    environment.pop("DELT_RUNS", None)
-    command = [
-        sys.executable,
-        "-m",
-        "streamlit",
-        "run",
-        str(script),
-        f"--server.port={port}",
-        "--server.headless=true",
-        "--server.address=localhost",
-    ]
-    began = time.perf_counter()
-    process = subprocess.Popen(
-        command, cwd=PROJECT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+@contextlib.contextmanager
+def opened_browser() -> Iterator[Browser]:
+    """Open Chromium: the one that the environment variable DELT_CHROMIUM names, or one on the path.
+
+    Raises:
+        RunError: playwright or the browser is not there.
+    """
     try:
-        _wait_for(port, process)
-        healthy_s = time.perf_counter() - began
-        found = _visits(port, pages, environment)
-        for _ in range(visits - 1):
-            found += _visits(port, pages, environment)
-        return _Session(healthy_s + found[0]["seconds"], tuple(found), _has_torch(process.pid))
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        raise RunError("app: playwright is needed to measure it; install it with pip install playwright.") from None
+    path = os.environ.get("DELT_CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
+    if not path or not Path(path).exists():
+        raise RunError(
+            f"app: a browser is needed to measure it, but there is {path or 'none of ' + ', '.join(BROWSERS)}; install "
+            "chromium, or name one in the environment variable DELT_CHROMIUM."
+        )
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+def session(browser: Browser, script: Path, home: Path, pages: Sequence[str]) -> Session:
+    """Start a server, open its first page and then others in turn, and end it.
+
+    Args:
+        browser: opens a window of its own.
+        script: of Streamlit.
+        home: the user's home that the server sees.
+        pages: addresses, as ``gallery`` or ``gallery?run=...``.
+
+    Raises:
+        RunError: the server does not start.
+    """
+    port = free_port()
+    url, began = f"http://localhost:{port}", time.perf_counter()
+    flags = [f"--server.port={port}", "--server.headless=true", "--server.address=localhost"]
+    process = start(["streamlit", "run", script, *flags], DELT_HOME=str(home), DELT_RUNS="")
+    window = browser.new_context(viewport={"width": 1280, "height": 900})
+    try:
+        _wait_for(url, process)
+        page = window.new_page()
+        page.set_default_timeout(1000 * _START_S)
+        healthy = time.perf_counter()
+        page.goto(url)
+        page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
+        page.get_by_test_id("stMain").locator("h1, h2, h3, p").first.wait_for()
+        cold_s = time.perf_counter() - began
+
+        def shows_error() -> bool:
+            return page.get_by_test_id("stException").count() > 0
+
+        visits = [Visit("", cold_s - (healthy - began), shows_error())]
+        for address in pages:
+            seconds = page.evaluate(_GO, f"/{address}")
+            visits.append(Visit(address.partition("?")[0], seconds, shows_error()))
+        return Session(cold_s, tuple(visits), _has_torch(process.pid))
     finally:
+        window.close()
         process.kill()
         process.wait()
 
 
-def _visits(port: int, pages: Sequence[str], environment: dict[str, str]) -> list[dict[str, Any]]:
-    command = [sys.executable, "-m", "pages.shared.visitor", str(port), *pages]
-    done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RunError(f"app: the server does not answer as a browser needs it ({done.stderr.strip()[-300:]}).")
-    return [json.loads(line) for line in done.stdout.splitlines()]
-
-
-def _wait_for(port: int, process: subprocess.Popen) -> None:
-    """Wait until the server answers.
-
-    Raises:
-        RunError: it ended, or does not within a minute.
-    """
+def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
     limit = time.monotonic() + _START_S
     while time.monotonic() < limit and process.poll() is None:
-        if _is_healthy(port):
+        try:
+            urllib.request.urlopen(f"{url}/_stcore/health", timeout=2).close()
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.02)
+        else:
             return
-        time.sleep(0.02)
     raise RunError(f"app: the server did not start within {_START_S:.0f} s.")
 
 
-def _is_healthy(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://localhost:{port}/_stcore/health", timeout=2) as answer:
-            return answer.status == 200
-    except (urllib.error.URLError, OSError):
-        return False
-
-
 def _has_torch(pid: int) -> bool | None:
-    """Return whether a process has loaded torch's library; None where the system does not tell."""
     try:
         return "libtorch" in Path(f"/proc/{pid}/maps").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -211,7 +229,7 @@ def free_port() -> int:
     asks for it by number and with SO_REUSEADDR, may have it.
     """
     with socket.socket() as listening:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # it takes both sides' leave
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # both sides have to allow it
         listening.bind(("localhost", 0))
         listening.listen(1)
         with socket.create_connection(listening.getsockname()) as caller:

@@ -1,8 +1,8 @@
-"""What is measured: networks, image sizes and schedules of the recovery benchmark; torch-free.
+"""What is measured: the cases of each benchmark, by name; torch-free.
 
-A case runs the published schedule (MI 4K, RI 500, IPC 50, batches of 100: DELT Table 8b) with fewer iterations a
-round, so the number of joined images goes through the same values and image-iterations have the same proportions. The
-first iteration of a round is not timed.
+A case of recovery runs the published schedule (MI 4K, RI 500, IPC 50, batches of 100: DELT Table 8b) with fewer
+iterations a round, so the number of joined images goes through the same values and image-iterations have the same
+proportions. The first iteration of a round is not timed.
 
 Source: the schedule is DELT's; which cases is ours.
 """
@@ -15,6 +15,7 @@ from typing import Protocol, TypeVar
 
 from delt_engine.config import RecoverConfig
 from delt_engine.errors import ConfigError
+from delt_engine.models.processor import has_slow_bfloat16
 
 ROUNDS = 8
 """Rounds of the published schedule."""
@@ -25,17 +26,24 @@ _SMALL_ITERATIONS, _GPU_ITERATIONS = 6, 20
 """Iterations a round of a small network, and on a GPU; ours."""
 
 
-class _HasName(Protocol):
+class Named(Protocol):
+    """A case of any benchmark."""
+
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What ``--case`` takes."""
+
+    @property
+    def title(self) -> str:
+        """What it is."""
 
 
-Named = TypeVar("Named", bound=_HasName)
+AnyCase = TypeVar("AnyCase", bound=Named)
 
 
 @dataclass(frozen=True)
 class Case:
-    """One line of the benchmark.
+    """One line of the recovery benchmark.
 
     Args:
         name: what ``--case`` takes.
@@ -85,8 +93,47 @@ CASES = (
 """Ten batches of 100 images are what ``--pack 0`` takes on a GPU at 32 px."""
 
 
+@dataclass(frozen=True)
+class RankCase:
+    """One line of the ranking benchmark: pictures and the network that scores them.
+
+    ``width`` is the network's; ``images`` how many pictures there are, a third of them with ``--quick``.
+    """
+
+    name: str
+    title: str
+    image_size: int
+    width: float
+    images: int
+    is_files: bool = True
+
+
+RANK_CASES = (
+    RankCase("arrays-32", "pictures of 32 px in an array, quarter-width ResNet-18", 32, 0.25, 1500, False),
+    RankCase("files-32", "photographs in files at 32 px, quarter-width ResNet-18", 32, 0.25, 240),
+    RankCase("files-224", "photographs in files at 224 px, quarter-width ResNet-18", 224, 0.25, 96),
+)
+
+
+@dataclass(frozen=True)
+class EvaluateCase:
+    """One line of the students' benchmark: a student of a quarter-width ResNet-18 on the built-in photographs."""
+
+    name: str
+    title: str
+    has_teacher: bool
+
+
+EVALUATE_CASES = (
+    EvaluateCase("photos-soft", "quarter-width ResNet-18, 32 px, the teacher's labels on the fly", has_teacher=True),
+    EvaluateCase("photos-hard", "quarter-width ResNet-18, 32 px, hard labels", has_teacher=False),
+)
+
+
 def find_cases(names: Sequence[str], *, quick: bool, device_type: str = "cpu") -> tuple[Case, ...]:
-    """Return the cases of some names; when none is given those for a device, with ``quick`` the quick ones of them.
+    """Return the recovery cases of some names; when none is given those for a device, quick ones with ``quick``.
+
+    A quick measurement leaves bfloat16 out on a processor that imitates it, see :func:`left_out`.
 
     Args:
         names: of cases, on any device.
@@ -96,16 +143,26 @@ def find_cases(names: Sequence[str], *, quick: bool, device_type: str = "cpu") -
     Raises:
         ConfigError: there is no such case.
 
-    >>> [case.name for case in find_cases((), quick=True)]
-    ['resnet18-32', 'resnet18-32-bfloat16', 'photos', 'early-late']
+    >>> [case.name for case in find_cases((), quick=True) if case.precision == "float32"]
+    ['resnet18-32', 'photos', 'early-late']
     >>> [case.name for case in find_cases((), quick=True, device_type="cuda")][4:]
     ['resnet18-32-packed', 'resnet18-224', 'resnet50-224']
     """
+    if names:
+        return named(CASES, names)
     fitting = [case for case in CASES if device_type == "cuda" or not case.is_for_gpu]
-    return named(CASES, names) or tuple(case for case in fitting if case.is_quick or not quick)
+    slow = left_out(device_type) if quick else ()
+    return tuple(case for case in fitting if (case.is_quick or not quick) and case not in slow)
 
 
-def named(cases: Sequence[Named], names: Sequence[str]) -> tuple[Named, ...]:
+def left_out(device_type: str) -> tuple[Case, ...]:
+    """Return the cases that a quick measurement leaves out on a CPU, since it imitates bfloat16."""
+    if device_type != "cpu" or not has_slow_bfloat16():
+        return ()
+    return tuple(case for case in CASES if case.is_quick and not case.is_for_gpu and case.precision == "bfloat16")
+
+
+def named(cases: Sequence[AnyCase], names: Sequence[str]) -> tuple[AnyCase, ...]:
     """Return the cases of some names, each once.
 
     Raises:

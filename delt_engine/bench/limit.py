@@ -1,17 +1,37 @@
-"""What no recovery loop can pass: the rate of a teacher's convolutions alone, forward and backward to their input."""
+"""What no recovery loop can pass: a teacher's convolutions alone, and the rate of matrix products on the device."""
 
 from __future__ import annotations
 
 import copy
-import time
 from contextlib import ExitStack
 
 import torch
 from torch import Tensor, nn
 
-from delt_engine.models.device import memory_format, wait_for
+from delt_engine.bench.harness import seconds_of
+from delt_engine.models.device import memory_format
+from delt_engine.seeding import generator
 
 TIMES = 3
+_PEAK_SIZE = 2048
+_GPU_TIMES = 4  # how much larger on a GPU, where a product of that size takes less time than starting it
+
+
+def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
+    """Return the measured rate of multiplying two large matrices, floating-point operations a second."""
+    size = _PEAK_SIZE * (_GPU_TIMES if device.type == "cuda" else 1)
+    left = torch.rand(size, size, generator=generator(0, "bench", "peak")).to(device, dtype)
+    return 2 * size**3 / min(seconds_of(lambda: left @ left, device) for _ in range(4))
+
+
+def operations(network: nn.Module, image: Tensor) -> int:
+    """Return the floating-point operations of convolutions and matrices in one image-iteration, ``image`` (1, ...)."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    leaf = image.clone().requires_grad_()
+    with FlopCounterMode(display=False) as counter:
+        network(leaf).sum().backward()
+    return counter.get_total_flops()
 
 
 def convolution_rate(network: nn.Module, images: Tensor, precision: str) -> float:
@@ -34,7 +54,7 @@ def convolution_rate(network: nn.Module, images: Tensor, precision: str) -> floa
     for (_, shape), layers in alike.items():
         features = torch.rand(shape, device=images.device, dtype=dtype)
         leaf = features.to(memory_format=order).requires_grad_()
-        layer = _frozen(layers[0], dtype, order)
+        layer = copy.deepcopy(layers[0]).to(dtype=dtype, memory_format=order).requires_grad_(requires_grad=False)
         with torch.no_grad():
             grad = torch.ones_like(layer(leaf))
         total += len(layers) * min(_seconds(layer, leaf, grad) for _ in range(TIMES))
@@ -42,11 +62,7 @@ def convolution_rate(network: nn.Module, images: Tensor, precision: str) -> floa
 
 
 def _seconds(layer: nn.Module, leaf: Tensor, grad: Tensor) -> float:
-    wait_for(leaf.device)
-    began = time.perf_counter()
-    torch.autograd.grad(layer(leaf), leaf, grad)
-    wait_for(leaf.device)
-    return time.perf_counter() - began
+    return seconds_of(lambda: torch.autograd.grad(layer(leaf), leaf, grad), leaf.device)
 
 
 def _calls(network: nn.Module, images: Tensor) -> list[tuple[nn.Conv2d, torch.Size]]:
@@ -59,8 +75,3 @@ def _calls(network: nn.Module, images: Tensor) -> list[tuple[nn.Conv2d, torch.Si
                 hooks.callback(handle.remove)
         network(images)
     return found
-
-
-def _frozen(layer: nn.Conv2d, dtype: torch.dtype, order: torch.memory_format) -> nn.Module:
-    twin = copy.deepcopy(layer).to(dtype=dtype, memory_format=order)
-    return twin.requires_grad_(requires_grad=False)

@@ -22,6 +22,7 @@ from delt_engine.models.networks import build_network
 from delt_engine.models.teachers import load_teacher
 from delt_engine.recovery.augment import crop_plan
 from delt_engine.recovery.batches import BatchPlan, pack_batches, plan_batches
+from delt_engine.recovery.folding import PreparedTeacher
 from delt_engine.recovery.loop import RecoverStep, recover
 from delt_engine.recovery.speed import FastPath
 from delt_engine.seeding import generator
@@ -37,28 +38,16 @@ class Material:
     Images stand in the order of the plan, which of packed batches is the order in which they join.
     """
 
-    network: nn.Module
+    teacher: PreparedTeacher
     images: Tensor
     labels: Tensor
     plan: BatchPlan
     config: RecoverConfig
     crop_rows: Tensor
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
 
     def fast(self, path: FastPath) -> Iterator[RecoverStep]:
         """Begin the engine's loop."""
-        return recover(
-            self.images,
-            self.labels,
-            self.network,
-            self.plan,
-            self.config,
-            self.crop_rows,
-            mean=self.mean,
-            std=self.std,
-            fast=path,
-        )
+        return recover(self.images, self.labels, self.teacher, self.plan, self.config, self.crop_rows, fast=path)
 
     def plain(self) -> list[Iterator[PlainStep]]:
         """Begin the plain loops, one a batch, each with a teacher of its own: hooks would measure for all of them."""
@@ -66,19 +55,9 @@ class Material:
         loops = []
         for member, places, crops in zip(self.plan.members, self.places, rows, strict=True):
             plan = BatchPlan(member, tuple(self.plan.slots[place] for place in places))
-            network = copy.deepcopy(self.network)
-            loops.append(
-                recover_as_published(
-                    self.images[places],
-                    self.labels[places],
-                    network,
-                    plan,
-                    self.config,
-                    crops,
-                    mean=self.mean,
-                    std=self.std,
-                )
-            )
+            own = PreparedTeacher(copy.deepcopy(self.teacher.network), self.teacher.mean, self.teacher.std)
+            images, labels = self.images[places], self.labels[places]
+            loops.append(recover_as_published(images, labels, own, plan, self.config, crops))
         return loops
 
     @property
@@ -100,16 +79,16 @@ def material(case: Case, config: RecoverConfig, device: torch.device) -> Materia
     if case.network:
         mean, std = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
         network = seeded_teacher(case.network, case.image_size, mean, std, device, num_classes=max(10, classes))
+        teacher = PreparedTeacher(network, mean, std)
         pixels = smooth_pixels(len(plan.slots), case.image_size, "images")
     else:
         dataset = load_dataset("photos")
-        teacher = load_teacher("photos", dataset=dataset, device=str(device))
-        network, mean, std = teacher.network, teacher.card.mean, teacher.card.std
+        teacher = PreparedTeacher.of(load_teacher("photos", dataset=dataset, device=str(device)))
         pixels = to_pixels(dataset.train.pixels(range(len(plan.slots))))
-    images = normalise(pixels, mean, std).to(device)
+    images = normalise(pixels, teacher.mean, teacher.std).to(device)
     keys = [(member,) if case.pack > 1 else () for member in plan.members]
     rows = torch.stack([crop_plan(config, images.shape[-1], generator(0, "bench", "crops", *key)) for key in keys])
-    return Material(network, images, labels, plan, config, rows if case.pack > 1 else rows[0], mean, std)
+    return Material(teacher, images, labels, plan, config, rows if case.pack > 1 else rows[0])
 
 
 def seeded_teacher(

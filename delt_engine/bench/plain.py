@@ -24,6 +24,7 @@ from delt_engine.config import RecoverConfig
 from delt_engine.recovery.augment import apply_crop
 from delt_engine.recovery.batches import BatchPlan
 from delt_engine.recovery.curriculum import learning_rate_at
+from delt_engine.recovery.folding import PreparedTeacher
 
 
 class BNFeatureHook:
@@ -52,32 +53,27 @@ class PlainStep:
 def recover_as_published(
     images: Tensor,
     labels: Tensor,
-    network: nn.Module,
+    teacher: PreparedTeacher,
     plan: BatchPlan,
     config: RecoverConfig,
     crop_rows: Tensor,
-    *,
-    mean: Sequence[float],
-    std: Sequence[float],
 ) -> Iterator[PlainStep]:
     """Optimise the images of one batch; the arguments are those of :func:`delt_engine.recovery.loop.recover`.
 
     Args:
         images: ``(N, 3, H, W)`` normalised start images; not changed.
         labels: int64 ``(N,)``.
-        network: the teacher, frozen and in eval mode.
+        teacher: frozen and in eval mode.
         plan: who joins when.
         config: everything else.
         crop_rows: int64 ``(MI, 7)``.
-        mean: per channel of pixels in [0, 1].
-        std: likewise.
 
     Yields:
         One record an iteration.
     """
     inputs = images.clone().requires_grad_()
     optimizer = torch.optim.Adam([inputs], lr=config.learning_rate, betas=(config.beta1, config.beta2), eps=1e-8)
-    hooks = [BNFeatureHook(module) for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    hooks = [BNFeatureHook(module) for module in teacher.network.modules() if isinstance(module, nn.BatchNorm2d)]
     weights = [config.first_bn_multiplier] + [1.0] * (len(hooks) - 1)
     try:
         for iteration in range(config.iterations):
@@ -86,13 +82,13 @@ def recover_as_published(
             optimizer.param_groups[0]["lr"] = learning_rate_at(iteration, config.iterations, config.learning_rate)
 
             optimizer.zero_grad()
-            outputs = network(apply_crop(inputs[joined], crop_rows[iteration]))
+            outputs = teacher.network(apply_crop(inputs[joined], crop_rows[iteration]))
             ce_loss = F.cross_entropy(outputs, labels[joined])
             bn_loss = sum(weight * hook.distance for weight, hook in zip(weights, hooks, strict=True))
             total_loss = ce_loss + config.r_bn * bn_loss
             total_loss.backward()
             optimizer.step()
-            clip_to_valid(inputs.data, mean, std)
+            clip_to_valid(inputs.data, teacher.mean, teacher.std)
             yield PlainStep(len(joined), total_loss.detach(), inputs.detach())
     finally:
         for hook in hooks:

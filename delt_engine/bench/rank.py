@@ -1,15 +1,17 @@
 """Measure ranking: plain code and the engine's, in turns, over the same pictures with the same network.
 
 Beside the rates stands how fast the same pictures are decoded with nothing behind it: a ranking cannot be faster than
-that. Files are photographs' size, made of smooth random colours, so a decoder has its usual work.
+that. Files are photographs' size, made of smooth random colours, so a decoder has its usual work. Large JPEGs are
+decoded at a lower scale where S is much smaller, so pixels and probabilities differ a little there.
+
+Figures of a case: ``decoder_rate``, patches a second of decoding alone; ``decode_percent``, ``copy_percent`` and
+``network_percent``, shares of the engine's time; ``workers``.
 """
 
 from __future__ import annotations
 
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from types import SimpleNamespace
@@ -19,7 +21,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from delt_engine.bench.cases import named
+from delt_engine.bench.cases import RankCase
+from delt_engine.bench.harness import Measured, Report, Side, each_case, measured, take_turns
 from delt_engine.bench.plain_rank import PlainImages, rank_as_published
 from delt_engine.config import RankConfig
 from delt_engine.data.dataset import ArrayImages, Dataset, DatasetSpec, ImageSet
@@ -34,87 +37,25 @@ HEIGHT, WIDTH = 375, 500
 NUM_CLASSES = 10
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
-Report = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class RankCase:
-    """One line of the benchmark: pictures and the network that scores them.
-
-    ``width`` is the network's; ``images`` how many pictures there are, a third of them with ``--quick``.
-    """
-
-    name: str
-    title: str
-    image_size: int
-    width: float
-    images: int
-    is_files: bool = True
-
-
-CASES = (
-    RankCase("arrays-32", "pictures of 32 px in an array, quarter-width ResNet-18", 32, 0.25, 1500, False),
-    RankCase("files-32", "photographs in files at 32 px, quarter-width ResNet-18", 32, 0.25, 240),
-    RankCase("files-224", "photographs in files at 224 px, quarter-width ResNet-18", 224, 0.25, 96),
-)
-
-
-@dataclass(frozen=True)
-class RankResult:
-    """What was measured of one case; rates are patches a second, shares percent of the engine's time.
-
-    ``max_abs_diff`` is of the probabilities. Large JPEGs are decoded at a lower scale where S is much smaller, so
-    pixels and probabilities differ a little there.
-    """
-
-    case: str
-    title: str
-    device: str
-    threads: int
-    plain_rate: float
-    fast_rate: float
-    ratio: float
-    max_abs_diff: float
-    decoder_rate: float
-    decode_percent: float
-    copy_percent: float
-    network_percent: float
-    workers: int
-
-    def to_record(self) -> dict[str, Any]:
-        """Return it as plain values."""
-        return asdict(self)
-
-
-def find_cases(names: Sequence[str]) -> tuple[RankCase, ...]:
-    """Return the cases of some names, all when none is given.
-
-    Raises:
-        ConfigError: there is no such case.
-    """
-    return named(CASES, names) or CASES
-
 
 def bench_rank(
     cases: Sequence[RankCase], *, quick: bool, rounds: int, device: torch.device, report: Report | None = None
-) -> Iterator[RankResult]:
+) -> Iterator[Measured]:
     """Measure cases.
 
     Args:
         cases: what to measure.
         quick: with a third of the pictures.
-        rounds: how often each is measured; medians are told.
+        rounds: how often each is measured; of which medians are taken.
         device: where.
-        report: told what is measured, how many cases are done, and of how many.
+        report: given what is measured, how many cases are done, and of how many.
     """
-    for done, case in enumerate(cases):
-        if report:
-            report(case.title, done, len(cases))
+    for case in each_case(cases, report):
         with tempfile.TemporaryDirectory(prefix="delt-bench-") as folder:
             yield _measured(case, Path(folder), case.images // (3 if quick else 1), rounds, device)
 
 
-def _measured(case: RankCase, folder: Path, count: int, rounds: int, device: torch.device) -> RankResult:
+def _measured(case: RankCase, folder: Path, count: int, rounds: int, device: torch.device) -> Measured:
     train, pictures = _pictures(case, folder, count)
     network = _network(case, device)
     spec = DatasetSpec(
@@ -125,30 +66,36 @@ def _measured(case: RankCase, folder: Path, count: int, rounds: int, device: tor
     teacher: Any = SimpleNamespace(network=network, card=card)
     plain_images = PlainImages(pictures, train.labels, case.image_size, MEAN, STD)
     config = RankConfig(batch_size=64)
-    _warm_up(network, case.image_size, device)
-    plain_s, fast_s, decode_s, gaps, timing = [], [], [], [], None
-    for _ in range(rounds):
-        plain, seconds = _timed(lambda: rank_as_published(network, plain_images, config.batch_size, device))
-        plain_s.append(seconds)
-        (ranking, timing), seconds = _timed(lambda: _ranked(dataset, teacher, config, device))
-        fast_s.append(seconds)
-        decode_s.append(_timed(lambda: train.pixels(range(count)))[1])
-        gaps.append(float(np.abs(ranking.true_class_prob - plain).max()))
-    shares = timing.to_record()
-    return RankResult(
-        case.name,
-        case.title,
-        str(device),
-        torch.get_num_threads(),
-        count / median(plain_s),
-        count / median(fast_s),
-        median(p / f for p, f in zip(plain_s, fast_s, strict=True)),
-        max(gaps),
-        count / median(decode_s),
-        shares["decode_percent"],
-        shares["copy_percent"],
-        shares["network_percent"],
-        int(shares["workers"]),
+    with torch.no_grad():  # prepares the libraries
+        network(torch.zeros(8, 3, case.image_size, case.image_size, device=device)).cpu()
+    plain, fast, timings = [], [], []
+
+    def rank_fast() -> None:
+        ranking, timing = _ranked(dataset, teacher, config, device)
+        fast.append(ranking.true_class_prob)
+        timings.append(timing)
+
+    sides = [
+        Side(lambda _: plain.append(rank_as_published(network, plain_images, config.batch_size, device))),
+        Side(lambda _: rank_fast()),
+        Side(lambda _: train.pixels(range(count))),
+    ]
+    take_turns(sides, range(rounds))
+    plain_s, fast_s, decode_s = (side.seconds for side in sides)
+    gaps = [float(np.abs(mine - theirs).max()) for mine, theirs in zip(fast, plain, strict=True)]
+    shares = timings[-1].to_record()
+    return measured(
+        case,
+        device,
+        plain_s,
+        fast_s,
+        work=count,
+        max_abs_diff=max(gaps),
+        decoder_rate=count / median(decode_s),
+        decode_percent=shares["decode_percent"],
+        copy_percent=shares["copy_percent"],
+        network_percent=shares["network_percent"],
+        workers=int(shares["workers"]),
     )
 
 
@@ -183,14 +130,3 @@ def _network(case: RankCase, device: torch.device) -> torch.nn.Module:
         torch.manual_seed(0)
         network = build_network("resnet18", NUM_CLASSES, image_size=case.image_size, width=case.width)
     return network.eval().requires_grad_(requires_grad=False).to(device)
-
-
-def _warm_up(network: torch.nn.Module, image_size: int, device: torch.device) -> None:
-    with torch.no_grad():
-        network(torch.zeros(8, 3, image_size, image_size, device=device)).cpu()
-
-
-def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
-    began = time.perf_counter()
-    found = work()
-    return found, time.perf_counter() - began

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
-from delt_engine.bench.cases import CASES, find_cases, named
-from delt_engine.cli import bench_cases
+from delt_engine.bench.cases import CASES, EVALUATE_CASES, RANK_CASES, find_cases, left_out, named
 from delt_engine.cli.output import progress_option, reporter, say, say_json, say_table
 from delt_engine.threads import settle_waiting
 
 ROUNDS = 3
-_NAMES = ", ".join(case.name for case in CASES)
 
 
 @click.group()
@@ -21,58 +21,63 @@ def bench() -> None:
     """Measure speed against plain code, side by side."""
 
 
+def case_option(cases: Sequence[Any]) -> Callable[..., Any]:
+    """Return ``--case`` for some cases."""
+    text = f"Measure this case only; may be given again. [{', '.join(case.name for case in cases)}]"
+    return click.option("--case", "names", multiple=True, metavar="NAME", help=text)
+
+
+def bench_options(quick: str) -> Callable[..., Any]:
+    """Return ``--quick``, which means ``quick``, ``--rounds``, ``--json`` and ``--progress-json``."""
+    rounds = f"How often each is measured; medians are taken. [default: {ROUNDS}, 1 with --quick]"
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        function = progress_option(function)
+        function = click.option("--json", "as_json", is_flag=True, help="Print one JSON list on stdout.")(function)
+        function = click.option("--rounds", type=click.IntRange(min=1), metavar="N", help=rounds)(function)
+        return click.option("--quick", is_flag=True, help=quick)(function)
+
+    return decorate
+
+
+DEVICE = click.option(
+    "--device", default="auto", show_default=True, metavar="TEXT", help="auto, cpu, cuda, cuda:1, ..."
+)
+
+
 @bench.command()
-@click.option("--quick", is_flag=True, help="Fewer cases, a shorter schedule, one round.")
-@click.option(
-    "--case", "names", multiple=True, metavar="NAME", help=f"Measure this case only; may be given again. [{_NAMES}]"
-)
-@click.option(
-    "--rounds",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help=f"How often each is measured; medians are told. [default: {ROUNDS}, 1 with --quick]",
-)
-@click.option("--device", default="auto", show_default=True, metavar="TEXT", help="auto, cpu, cuda, cuda:1, ...")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON list on stdout.")
-@progress_option
+@bench_options("Fewer cases, a shorter schedule, one round.")
+@case_option(CASES)
+@DEVICE
 def recover(
-    quick: bool, names: tuple[str, ...], rounds: int | None, device: str, as_json: bool, progress_json: bool
+    names: tuple[str, ...], device: str, quick: bool, rounds: int | None, as_json: bool, progress_json: bool
 ) -> None:
     """Measure recovery: image-iterations a second of the loop as published, and of the engine's.
 
     Both take the same images and crops in turns; beside each ratio stands by how much their images differ. Cases of
-    224 px and of packed batches are measured on CUDA devices, elsewhere when they are asked for by name.
+    224 px and of packed batches are measured on CUDA devices, elsewhere when they are asked for by name. A quick
+    measurement leaves bfloat16 out on a processor that has no instructions for it.
     """
     settle_waiting()  # as runs have it; read when torch is loaded
     named(CASES, names)  # what is not there is said before torch is loaded
     from delt_engine.bench.recovery import bench_recovery
     from delt_engine.models.device import pick_device
 
-    report, chosen = reporter(progress_json), pick_device(device)
+    chosen = pick_device(device)
     cases = find_cases(names, quick=quick, device_type=chosen.type)
-    results = bench_recovery(
-        cases, quick=quick, rounds=rounds or (1 if quick else ROUNDS), device=chosen, report=report
+    for case in left_out(chosen.type) if quick and not names else ():
+        click.echo(f"Left out: {case.name}, since this processor has no instructions for bfloat16.", err=True)
+    records = _records(
+        bench_recovery(cases, quick=quick, rounds=_rounds(rounds, quick), device=chosen, report=reporter(progress_json))
     )
-    records = [result.to_record() for result in results]
     if as_json:
         say_json(records)
         return
-    first = records[0]
     plain = next((f"; the plain loop in {record['plain']}" for record in records if "plain" in record), "")
-    say(f"Image-iterations a second on {first['device']}, {first['threads']} threads{plain}.")
-    columns = [
-        "case",
-        "plain",
-        "fast",
-        "ratio",
-        "largest gap",
-        "changed %",
-        "gradient error",
-        "loss gap %",
-        "% of peak / convs",
-        "kept MiB",
-    ]
-    say_table(columns, [_row(record) for record in records if "saved_percent" not in record])
+    _say_where("Image-iterations a second", records, plain)
+    columns = ["case", "plain", "fast", "ratio", "largest gap", "changed %", "gradient error", "loss gap %"]
+    loops = [record for record in records if "saved_percent" not in record]
+    say_table([*columns, "% of peak / convs", "kept MiB"], [_loop_row(record) for record in loops])
     for record in records:
         if "saved_percent" in record:
             say(
@@ -81,19 +86,70 @@ def recover(
             )
 
 
-def _row(record: dict) -> list[str]:
-    return [
-        record["title"],
-        f"{record['plain_rate']:.1f}",
-        f"{record['fast_rate']:.1f}",
-        f"{record['ratio']:.2f}",
-        f"{record['max_abs_diff']:.1e}",
-        f"{record['changed_percent']:.2f}",
-        f"{record['plain_error']:.0e} / {record['fast_error']:.0e}",
-        f"{record['loss_difference_percent']:.3f}",
-        f"{record['peak_percent']:.0f} / {100 * record['fast_rate'] / record['limit_rate']:.0f}",
-        f"{record['plain_mb']:.0f} -> {record['fast_mb']:.0f}",
-    ]
+@bench.command()
+@case_option(RANK_CASES)
+@DEVICE
+@bench_options("Less of each, one round.")
+def rank(
+    names: tuple[str, ...], device: str, quick: bool, rounds: int | None, as_json: bool, progress_json: bool
+) -> None:
+    """Measure ranking: patches a second of published code, and of the engine.
+
+    Both score the same pictures; beside each ratio stands by how much their probabilities differ, and where the
+    engine's time went.
+    """
+    settle_waiting()  # as runs have it; read when torch is loaded
+    cases = named(RANK_CASES, names) or RANK_CASES
+    from delt_engine.bench.rank import bench_rank
+    from delt_engine.models.device import pick_device
+
+    results = bench_rank(
+        cases, quick=quick, rounds=_rounds(rounds, quick), device=pick_device(device), report=reporter(progress_json)
+    )
+    shown = ("decoder_rate", "decode_percent", "copy_percent", "network_percent")
+    _say("Patches a second", results, shown, as_json=as_json)
+
+
+@bench.command()
+@case_option(EVALUATE_CASES)
+@DEVICE
+@bench_options("Less of each, one round.")
+def evaluate(
+    names: tuple[str, ...], device: str, quick: bool, rounds: int | None, as_json: bool, progress_json: bool
+) -> None:
+    """Measure the training of students: images a second of published code, and of the engine.
+
+    Both see the same crops and mixes; beside each ratio stands by how much their mean losses differ.
+    """
+    settle_waiting()  # as runs have it; read when torch is loaded
+    cases = named(EVALUATE_CASES, names) or EVALUATE_CASES
+    from delt_engine.bench.evaluate import bench_evaluate
+    from delt_engine.models.device import pick_device
+
+    results = bench_evaluate(
+        cases, quick=quick, rounds=_rounds(rounds, quick), device=pick_device(device), report=reporter(progress_json)
+    )
+    _say("Images a second", results, (), as_json=as_json)
+
+
+@bench.command()
+@bench_options("A smaller run, fewer visits, one round.")
+def app(quick: bool, rounds: int | None, as_json: bool, progress_json: bool) -> None:
+    """Measure the app in a browser: its cold start, and its pages with a run of 50,000 images.
+
+    Beside it stands the smallest script that Streamlit can show, started and visited in the same way. It needs
+    playwright and Chromium.
+    """
+    from delt_engine.bench.app import bench_app
+
+    records = _records(bench_app(quick=quick, rounds=_rounds(rounds, quick), report=reporter(progress_json)))
+    if as_json:
+        say_json(records)
+        return
+    columns = ["case", "seconds", "first visit", "plain script", "goal", "met"]
+    say_table(columns, [_app_row(record) for record in records])
+    torch = {True: "has loaded torch", False: "has not loaded torch", None: "may have loaded torch"}
+    say(f"The server's process {torch[records[0]['has_torch']]}.")
 
 
 @bench.command()
@@ -106,17 +162,9 @@ def _row(record: dict) -> list[str]:
     metavar="N",
     help="How many ranks are compared with one.",
 )
-@click.option("--quick", is_flag=True, help="Fewer iterations, one round.")
-@click.option(
-    "--rounds",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help=f"How often each is measured; medians are told. [default: {ROUNDS}, 1 with --quick]",
-)
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON list on stdout.")
-@progress_option
-def ranks(number: int, quick: bool, rounds: int | None, device: str, as_json: bool, progress_json: bool) -> None:
+@bench_options("Fewer iterations, one round.")
+def ranks(number: int, device: str, quick: bool, rounds: int | None, as_json: bool, progress_json: bool) -> None:
     """Measure what several ranks gain: the same run by one process and by N, one thread each.
 
     Real runs of the built-in photographs in a temporary folder; beside the ratio stands whether the images are the
@@ -124,20 +172,68 @@ def ranks(number: int, quick: bool, rounds: int | None, device: str, as_json: bo
     """
     from delt_engine.bench.ranks import bench_ranks
 
-    rounds = rounds or (1 if quick else ROUNDS)
     with tempfile.TemporaryDirectory(prefix="delt-bench-") as folder:
         result = bench_ranks(
-            number, Path(folder), device=device, rounds=rounds, quick=quick, report=reporter(progress_json)
+            number,
+            Path(folder),
+            device=device,
+            rounds=_rounds(rounds, quick),
+            quick=quick,
+            report=reporter(progress_json),
         )
+    record = result.to_record()
     if as_json:
-        say_json([result.to_record()])
+        say_json([record])
         return
-    same = "the same to the byte" if result.same_images else "NOT the same"
+    same = "the same to the byte" if record["same_images"] else "NOT the same"
     say(
-        f"{number} ranks: {result.rate:,.0f} image-iterations/s, one: {result.one_rate:,.0f}, ratio "
-        f"{result.ratio:.2f}; the images are {same}. Load before: {result.load:g} on {result.cores} cores."
+        f"{number} ranks: {record['rate']:,.0f} image-iterations/s, one: {record['one_rate']:,.0f}, ratio "
+        f"{record['ratio']:.2f}; the images are {same}. Load before: {record['load']:g} on {record['cores']} cores."
     )
 
 
-for command in (bench_cases.rank, bench_cases.evaluate, bench_cases.app):
-    bench.add_command(command)
+def _rounds(rounds: int | None, quick: bool) -> int:
+    return rounds or (1 if quick else ROUNDS)
+
+
+def _records(results: Iterable[Any]) -> list[dict[str, Any]]:
+    return [result.to_record() for result in results]
+
+
+def _say_where(what: str, records: Sequence[dict[str, Any]], more: str = "") -> None:
+    machine = records[0]["machine"]
+    name = ", ".join(filter(None, (machine["processor"], machine["instructions"], f"torch {machine['torch']}")))
+    say(f"{what} on {records[0]['device']}, {records[0]['threads']} threads{more}. {name}.")
+
+
+def _say(what: str, results: Iterable[Any], more: Sequence[str], *, as_json: bool) -> None:
+    records = _records(results)
+    if as_json:
+        say_json(records)
+        return
+    _say_where(what, records)
+    columns = ["case", "plain", "fast", "ratio", "largest gap", *(name.replace("_", " ") for name in more)]
+    say_table(columns, [[*_rates(record), *(f"{record[name]:,.1f}" for name in more)] for record in records])
+
+
+def _rates(record: dict[str, Any]) -> list[str]:
+    rates = [f"{record['plain_rate']:,.1f}", f"{record['fast_rate']:,.1f}", f"{record['ratio']:.2f}"]
+    return [record["title"], *rates, f"{record['max_abs_diff']:.1e}"]
+
+
+def _loop_row(record: dict[str, Any]) -> list[str]:
+    return [
+        *_rates(record),
+        f"{record['changed_percent']:.2f}",
+        f"{record['plain_error']:.0e} / {record['fast_error']:.0e}",
+        f"{record['loss_difference_percent']:.3f}",
+        f"{record['peak_percent']:.0f} / {100 * record['fast_rate'] / record['limit_rate']:.0f}",
+        f"{record['plain_mb']:.0f} -> {record['fast_mb']:.0f}",
+    ]
+
+
+def _app_row(record: dict[str, Any]) -> list[str]:
+    first = "-" if record["first_seconds"] is None else f"{record['first_seconds']:.2f}"
+    met = "an error is shown" if record["has_error"] else "yes" if record["meets_goal"] else "no"
+    goal = f"< {record['goal_seconds']:g}"
+    return [record["case"], f"{record['seconds']:.3f}", first, f"{1 / record['plain_rate']:.3f}", goal, met]

@@ -1,4 +1,4 @@
-"""``delt bench recover`` as it is typed."""
+"""``delt bench`` as it is typed."""
 
 from __future__ import annotations
 
@@ -7,46 +7,22 @@ import json
 import pytest
 import torch
 
-from delt_engine.bench import recovery
-from delt_engine.bench.cases import CASES
-from delt_engine.bench.recovery import CaseResult
+from delt_engine.bench import app, cases, evaluate, rank, recovery
+from delt_engine.bench.cases import CASES, named
+from delt_engine.bench.harness import Measured
 from delt_engine.models import device
 
 pytest_plugins = ["colour_folder"]
 
-LOOPS = CaseResult(
-    "resnet18-32",
-    "ResNet-18, 32 px",
-    "float32",
-    "float32",
-    "cpu",
-    2,
-    40.0,
-    80.0,
-    2.0,
-    0.5,
-    1.0,
-    1e-7,
-    2e-7,
-    0.1,
-    90.0,
-    100.0,
-    700.0,
-    500.0,
-    plain="float32",
+LOOPS = Measured(
+    *("resnet18-32", "ResNet-18, 32 px", "cpu", 2, 40.0, 80.0, 2.0, 0.5),
+    {"precision": "float32", "fast": "float32", "changed_percent": 1.0, "plain_error": 1e-7, "fast_error": 2e-7}
+    | {"loss_difference_percent": 0.1, "peak_percent": 90.0, "limit_rate": 100.0, "plain_mb": 700.0, "fast_mb": 500.0}
+    | {"plain": "float32"},
 )
-SCHEDULES = CaseResult(
-    "early-late",
-    "EarlyLate",
-    "float32",
-    "float32",
-    "cpu",
-    2,
-    1.0,
-    2.0,
-    2.0,
-    saved_percent=50.0,
-    scheduled_percent=42.25,
+SCHEDULES = Measured(
+    *("early-late", "EarlyLate", "cpu", 2, 1.0, 2.0, 2.0, None),
+    {"precision": "float32", "fast": "float32", "saved_percent": 50.0, "scheduled_percent": 42.25},
 )
 
 
@@ -60,6 +36,7 @@ def asked(monkeypatch):
         yield from (LOOPS, SCHEDULES)
 
     monkeypatch.setattr(recovery, "bench_recovery", measure)
+    monkeypatch.setattr(cases, "has_slow_bfloat16", lambda: found.get("is_slow", False))
     return found
 
 
@@ -70,9 +47,19 @@ def test_quick_json_is_a_list_of_cases(delt, asked):
     assert [record["case"] for record in records] == ["resnet18-32", "early-late"]
     for record in records:
         assert {"case", "plain_rate", "fast_rate", "ratio", "max_abs_diff"} <= record.keys()
+        assert {"processor", "instructions", "torch", "threads"} == record["machine"].keys()
     assert asked["quick"]
     assert asked["rounds"] == 1
     assert asked["names"] == ["resnet18-32", "resnet18-32-bfloat16", "photos", "early-late"]
+
+
+def test_a_case_that_the_processor_imitates_is_left_out_and_named(delt, asked):
+    asked["is_slow"] = True
+    result = delt("bench", "recover", "--quick", "--json", "--device", "cpu")
+    assert asked["names"] == ["resnet18-32", "photos", "early-late"]
+    assert "Left out: resnet18-32-bfloat16, since this processor has no instructions for bfloat16." in result.stderr
+    assert delt("bench", "recover", "--case", "resnet18-32-bfloat16", "--quick", "--device", "cpu").exit_code == 0
+    assert asked["names"] == ["resnet18-32-bfloat16"]
 
 
 def test_people_get_a_table_and_a_sentence(delt, asked):
@@ -100,3 +87,52 @@ def test_an_unknown_case_is_refused(delt):
     result = delt("bench", "recover", "--case", "vgg")
     assert result.exit_code == 2
     assert "case: 'vgg' given, but it must be one of resnet18-32," in result.stderr
+
+
+FIGURES = {"decoder_rate": 40.0, "decode_percent": 30.0, "copy_percent": 5.0, "network_percent": 60.0, "workers": 0}
+
+
+def timed(seconds: float, first: float | None, goal: float) -> dict:
+    return {"seconds": seconds, "first_seconds": first, "goal_seconds": goal, "meets_goal": seconds < goal}
+
+
+def test_rank_prints_a_list_of_cases_or_a_table(delt, monkeypatch):
+    result = Measured("files-32", "Files", "cpu", 1, 10.0, 20.0, 2.0, 1e-6, FIGURES)
+    asked = []
+    monkeypatch.setattr(rank, "bench_rank", lambda cases, **more: asked.append((cases, more)) or iter([result]))
+    (record,) = json.loads(delt("bench", "rank", "--quick", "--case", "files-32", "--json").stdout)
+    assert (record["case"], record["plain_rate"], record["fast_rate"], record["ratio"]) == ("files-32", 10.0, 20.0, 2.0)
+    assert record["max_abs_diff"] == 1e-6
+    assert asked[0][0] == named(cases.RANK_CASES, ["files-32"])
+    assert (asked[0][1]["quick"], asked[0][1]["rounds"]) == (True, 1)
+    table = delt("bench", "rank").stdout
+    assert "Patches a second on cpu, 1 threads." in table
+    assert asked[1][1]["rounds"] == 3
+
+
+def test_evaluate_prints_a_list_of_cases(delt, monkeypatch):
+    result = Measured("photos-soft", "Photos", "cpu", 1, 10.0, 15.0, 1.5, 1e-6)
+    monkeypatch.setattr(evaluate, "bench_evaluate", lambda *_cases, **_more: iter([result]))
+    (record,) = json.loads(delt("bench", "evaluate", "--json").stdout)
+    assert record["ratio"] == 1.5
+
+
+def test_app_says_what_is_slow_and_whether_torch_is_loaded(delt, monkeypatch):
+    figures = {"has_torch": True, "has_error": False}
+    results = [
+        Measured("cold start", "", "cpu", 1, 2.0, 0.2, 0.1, None, {**figures, **timed(5.0, None, 4.0)}),
+        Measured("runs", "", "cpu", 1, 20.0, 10.0, 0.5, None, {**figures, **timed(0.1, 0.4, 0.5)}),
+    ]
+    monkeypatch.setattr(app, "bench_app", lambda **_more: iter(results))
+    said = delt("bench", "app", "--quick")
+    assert said.exit_code == 0
+    assert "The server's process has loaded torch." in said.stdout
+    assert " no " in said.stdout
+    records = json.loads(delt("bench", "app", "--json").stdout)
+    assert [record["meets_goal"] for record in records] == [False, True]
+
+
+def test_a_case_that_is_not_there_is_refused(delt):
+    refused = delt("bench", "rank", "--case", "none")
+    assert refused.exit_code == 2
+    assert "case: 'none' given, but it must be one of" in refused.stderr

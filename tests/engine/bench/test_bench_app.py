@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from delt_engine.bench.app import PAGES, _results, _Session, _session, free_port
+from delt_engine.bench.app import PAGES, Session, Visit, free_port, opened_browser, results, session
 from delt_engine.bench.large_run import make_large_run
 from delt_engine.errors import RunError
 from delt_engine.runs.events import StepEvent
@@ -25,12 +25,22 @@ def test_the_large_run_is_a_finished_run(tmp_path):
 
 def test_a_server_is_started_visited_and_ended(tmp_path):
     script = tmp_path / "plain.py"
-    script.write_text('import streamlit as st\n\nst.write("Hello")\n', encoding="utf-8")
-    session = _session(script, tmp_path, ())
-    assert [visit["page"] for visit in session.visits] == [""]
-    assert session.visits[0]["has_error"] is False
-    assert session.cold_s > session.visits[0]["seconds"] > 0
-    assert session.has_torch in (False, None)
+    script.write_text('import time\nimport streamlit as st\n\nst.write(time.time_ns())\nst.exception(OSError("x"))\n')
+    with opened_browser() as browser:
+        found = session(browser, script, tmp_path, ["", ""])
+        with pytest.raises(RunError, match="app: the server did not start"):
+            session(browser, tmp_path / "none.py", tmp_path, ())
+    assert [visit.page for visit in found.visits] == ["", "", ""]
+    assert all(visit.has_error for visit in found.visits)
+    assert found.cold_s > found.visits[0].seconds > 0
+    assert found.has_torch in (False, None)
+
+
+def test_a_missing_browser_is_one_sentence(monkeypatch):
+    monkeypatch.setenv("DELT_CHROMIUM", "/none")
+    message = "a browser is needed to measure it, but there is /none; install chromium"
+    with pytest.raises(RunError, match=message), opened_browser():
+        pass
 
 
 def test_a_free_port_is_given_to_nobody_else_and_a_server_can_have_it():
@@ -43,25 +53,18 @@ def test_a_free_port_is_given_to_nobody_else_and_a_server_can_have_it():
         server.listen()
 
 
-def test_a_server_that_cannot_start_is_told(tmp_path):
-    with pytest.raises(RunError, match="app: the server did not start"):
-        _session(tmp_path / "none.py", tmp_path, ())
-
-
 def test_times_become_results():
-    def visit(page, seconds, has_error=False):
-        return {"page": page, "seconds": seconds, "bytes": 1, "has_error": has_error}
-
-    plain = _Session(0.5, (visit("", 0.1), visit("", 0.05)), has_torch=False)
-    visits = [visit("", 0.4), *(visit(page, 2.0) for page in PAGES), *(visit(page, 0.1) for page in PAGES)]
-    visits += [visit("gallery", 0.8, has_error=True), visit("gallery", 0.9)]
-    cold, *pages = _results([plain], [_Session(2.0, tuple(visits), has_torch=False)])
-    assert (cold.case, cold.seconds, cold.plain_rate, cold.ratio) == ("cold start", 2.0, 2.0, 0.25)
-    assert cold.to_record()["meets_goal"] is True
-    by_name = {result.case: result for result in pages}
+    plain = Session(0.5, (Visit("", 0.1, False), Visit("", 0.05, False)), has_torch=False)
+    visits = [Visit(page, seconds, False) for seconds in (2.0, 0.1) for page in PAGES]
+    visits += [Visit("gallery", 0.8, True), Visit("gallery", 0.9, False)]
+    cold, *pages = (
+        found.to_record() for found in results([plain], [Session(2.0, (Visit("", 0.4, False), *visits), False)])
+    )
+    assert (cold["case"], cold["seconds"], cold["plain_rate"], cold["ratio"]) == ("cold start", 2.0, 2.0, 0.25)
+    assert cold["meets_goal"] is True
+    by_name = {record["case"]: record for record in pages}
     assert list(by_name) == list(PAGES)
-    assert by_name["runs"].seconds == 0.1
-    assert by_name["runs"].first_seconds == 2.0
-    assert by_name["runs"].ratio == pytest.approx(0.5)
-    assert by_name["gallery"].has_error is True
-    assert by_name["gallery"].to_record()["meets_goal"] is False
+    runs, gallery = by_name["runs"], by_name["gallery"]
+    assert (runs["seconds"], runs["first_seconds"], runs["has_error"]) == (0.1, 2.0, False)
+    assert runs["ratio"] == pytest.approx(0.5)
+    assert (gallery["has_error"], gallery["meets_goal"]) == (True, False)

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
+from delt_engine.bench.cases import RankCase
 from delt_engine.bench.plain_rank import PlainImages, rank_as_published
-from delt_engine.bench.rank import CASES, RankCase, bench_rank, find_cases
-from delt_engine.errors import ConfigError
+from delt_engine.bench.rank import bench_rank
 
 CPU = torch.device("cpu")
 
@@ -34,10 +34,3 @@ def test_the_plain_side_is_the_softmax_of_the_label():
     images = (torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255 - 0.5) / 0.25
     expected = network(images).softmax(1)[torch.arange(5), torch.from_numpy(labels)]
     np.testing.assert_allclose(found, expected.detach().numpy(), rtol=1e-5)
-
-
-def test_cases_are_found_by_name():
-    assert find_cases(()) == CASES
-    assert [case.name for case in find_cases(["files-32"])] == ["files-32"]
-    with pytest.raises(ConfigError, match="case: 'none' given, but it must be one of arrays-32, files-32, files-224"):
-        find_cases(["none"])

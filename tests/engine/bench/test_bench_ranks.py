@@ -30,22 +30,23 @@ def test_rates_are_medians_of_turns_and_images_are_compared(tmp_path, monkeypatc
         result = ranks.bench_ranks(
             2, tmp_path / folder, device="cpu", rounds=3, quick=True, report=lambda *done: told.append(done)
         )
-        assert result.same_images is not bool(odd)
+        assert result.figures["same_images"] is not bool(odd)
     assert taken[:6] == list(rates)
-    assert (result.one_rate, result.rate, result.ratio) == (100.0, 150.0, 1.9)
-    assert result.to_record()["case"] == "ranks-2"
+    record = result.to_record()
+    assert (record["one_rate"], record["rate"], record["ratio"]) == (100.0, 150.0, 1.9)
+    assert record["case"] == "ranks-2"
     assert told[3] == ("measure", 3, 3)
 
 
 def test_each_rank_has_one_thread_and_a_run_that_fails_is_told(tmp_path, monkeypatch) -> None:
-    def run(command, env, **options) -> SimpleNamespace:
-        assert env["OMP_NUM_THREADS"] == "1"
-        assert command[1:4] == ["-m", "delt_engine", "recover"]
-        return SimpleNamespace(returncode=2, stderr="first\nError: out: it is a file.\n")
+    def started(words, **options) -> SimpleNamespace:
+        assert options["OMP_NUM_THREADS"] == "1"
+        assert words[:2] == ["delt_engine", "recover"]
+        return SimpleNamespace(returncode=2, communicate=lambda: (b"", b"first\nError: out: it is a file.\n"))
 
-    monkeypatch.setattr(ranks.subprocess, "run", run)
-    with pytest.raises(RunError, match="the run with 2 ranks failed: Error: out: it is a file."):
-        ranks._run(tmp_path / "a", 2, 2, "cpu", quick=True)
+    monkeypatch.setattr(ranks, "start", started)
+    with pytest.raises(RunError, match="the run with 1 ranks failed: Error: out: it is a file."):
+        ranks.bench_ranks(2, tmp_path, device="cpu", rounds=1, quick=True, report=lambda *_: None)
 
 
 def test_batches_can_be_shared_evenly() -> None:

@@ -10,6 +10,7 @@ from delt_engine.bench.plain import clip_to_valid, recover_as_published
 from delt_engine.config import RecoverConfig
 from delt_engine.recovery.augment import crop_plan
 from delt_engine.recovery.batches import plan_batches
+from delt_engine.recovery.folding import PreparedTeacher
 from delt_engine.recovery.reference import recover_plainly
 from delt_engine.seeding import generator
 
@@ -39,13 +40,18 @@ def given():
     plan = plan_batches(3, CONFIG)[0]
     pixels = torch.rand(12, 3, 8, 8, generator=generator(0, "start"), dtype=torch.float64)
     labels = torch.tensor([slot.class_index for slot in plan.slots])
-    return (pixels - 0.5) / 0.25, labels, tiny_teacher(), plan, CONFIG, crop_plan(CONFIG, 8, generator(0, "crops"))
+    return (
+        (pixels - 0.5) / 0.25,
+        labels,
+        PreparedTeacher(tiny_teacher(), MEAN, STD),
+        plan,
+        CONFIG,
+        crop_plan(CONFIG, 8, generator(0, "crops")),
+    )
 
 
 def test_images_and_losses_are_those_of_the_reference():
-    pairs = zip(
-        recover_as_published(*given(), mean=MEAN, std=STD), recover_plainly(*given(), mean=MEAN, std=STD), strict=True
-    )
+    pairs = zip(recover_as_published(*given()), recover_plainly(*given()), strict=True)
     for number, (published, reference) in enumerate(pairs):
         assert published.joined == 3 * (number // 3 + 1)
         assert published.total_loss.item() == pytest.approx(reference.total_loss, rel=1e-9)
@@ -55,11 +61,11 @@ def test_images_and_losses_are_those_of_the_reference():
 def test_start_images_stay_and_hooks_come_off():
     arguments = given()
     before = arguments[0].clone()
-    steps = recover_as_published(*arguments, mean=MEAN, std=STD)
+    steps = recover_as_published(*arguments)
     next(steps)
     steps.close()
     assert torch.equal(arguments[0], before)
-    assert not any(module._forward_hooks for module in arguments[2].modules())
+    assert not any(module._forward_hooks for module in arguments[2].network.modules())
 
 
 def test_clip_is_to_valid_pixels_channel_by_channel():

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
-from delt_engine.bench import material, recovery
+from delt_engine.bench import cases, harness, limit, material, recovery
 from delt_engine.bench.cases import CASES, Case, find_cases, schedule
 from delt_engine.errors import ConfigError
+from delt_engine.recovery.folding import PreparedTeacher
 
 CPU = torch.device("cpu")
 TINY = Case("tiny", "ConvNet", network="convnet-3", image_size=8)
@@ -22,7 +24,7 @@ def small(monkeypatch):
     """Narrow networks and small matrices."""
     build = material.build_network
     monkeypatch.setattr(material, "build_network", lambda *args, **values: build(*args, width=0.05, **values))
-    monkeypatch.setattr(recovery, "_PEAK_SIZE", 32)
+    monkeypatch.setattr(limit, "_PEAK_SIZE", 32)
 
 
 def test_schedules_have_the_published_proportions():
@@ -47,10 +49,22 @@ def test_cases_are_found_by_name_in_the_order_given():
         find_cases(("resnet",), quick=True)
 
 
+def test_a_quick_measurement_leaves_imitated_bfloat16_out(monkeypatch):
+    for is_slow, names in ((True, ["resnet18-32", "photos", "early-late"]), (False, None)):
+        monkeypatch.setattr(cases, "has_slow_bfloat16", lambda is_slow=is_slow: is_slow)
+        found = [case.name for case in find_cases((), quick=True)]
+        assert found == (names or ["resnet18-32", "resnet18-32-bfloat16", "photos", "early-late"])
+        assert [case.name for case in cases.left_out("cpu")] == (["resnet18-32-bfloat16"] if is_slow else [])
+        assert cases.left_out("cuda") == ()
+        assert find_cases(("resnet18-32-bfloat16",), quick=True)
+        assert len(find_cases((), quick=False)) == len(CASES) - 3
+
+
 def test_loops_do_the_same_work_and_their_differences_are_told(small):
-    cases = [TINY, dataclasses.replace(TINY, name="tiny-bfloat16", precision="bfloat16")]
-    exact, reduced = recovery.bench_recovery(cases, quick=True, rounds=2, device=CPU)
-    assert exact.case == "tiny"
+    reduced = dataclasses.replace(TINY, name="tiny-bfloat16", precision="bfloat16")
+    results = list(recovery.bench_recovery([TINY, reduced], quick=True, rounds=2, device=CPU))
+    assert [result.case for result in results] == ["tiny", "tiny-bfloat16"]
+    exact, reduced = (SimpleNamespace(**result.to_record()) for result in results)
     assert (exact.precision, reduced.precision) == ("float32", "bfloat16")
     assert exact.plain_rate == reduced.plain_rate
     for result in (exact, reduced):
@@ -71,12 +85,13 @@ def test_the_measured_loop_is_the_engines_and_reaches_the_plain_images_in_float6
     given = material.material(case, config, CPU)
     each = config.round_iterations
     assert each * recovery.image_iterations(given) == (each - 1) * config.schedule.image_iterations(2 * case.pack)
-    doubled = dataclasses.replace(given, network=given.network.double(), images=given.images.double())
-    lanes = recovery._side_by_side(doubled, [recovery._fast_path(case, given, CPU)], CPU)
+    teacher = PreparedTeacher(given.teacher.network.double(), given.teacher.mean, given.teacher.std)
+    doubled = dataclasses.replace(given, teacher=teacher, images=given.images.double())
+    lanes = recovery.side_by_side(doubled, [recovery.fast_path(case, given, CPU)], CPU)
     torch.testing.assert_close(lanes[1].last[0].state.images, lanes[0].images(given.places), rtol=0, atol=1e-7)
     assert [len(lane.last) for lane in lanes] == [case.pack, 1]
     assert lanes[1].total_loss == pytest.approx(lanes[0].total_loss, rel=1e-9)
-    assert not any(module._forward_hooks or module._forward_pre_hooks for module in given.network.modules())
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in given.teacher.network.modules())
 
 
 def test_packed_batches_are_measured_as_one_step(small):
@@ -111,13 +126,13 @@ def test_the_first_iteration_of_a_round_is_not_timed(small, monkeypatch):
     config = schedule(PACKED, quick=True).replace(iterations=12, round_iterations=3)
     given = material.material(PACKED, config, CPU)
     timed, taken = [], []
-    go = recovery._Lane.go
-    monkeypatch.setattr(recovery._Lane, "go", lambda lane, count: taken.append(count) or go(lane, count))
-    monkeypatch.setattr(recovery, "_seconds", lambda work, device: timed.append(work()) or 1.0)
-    lanes = recovery._side_by_side(given, [recovery._fast_path(PACKED, given, CPU)], CPU)
+    go = recovery.Lane.go
+    monkeypatch.setattr(recovery.Lane, "go", lambda lane, count: taken.append(count) or go(lane, count))
+    monkeypatch.setattr(harness, "seconds_of", lambda work, device: timed.append(work()) or 1.0)
+    lanes = recovery.side_by_side(given, [recovery.fast_path(PACKED, given, CPU)], CPU)
     assert [lane.seconds for lane in lanes] == [4.0, 4.0]  # a turn a round
     assert taken == 3 * [1, 2, 1, 2] + [2, 2]  # two lanes; in the last round that iteration is weighed
-    assert all(lane.kept_mb > 0 for lane in lanes)
+    assert all(lane.saved_mb > 0 for lane in lanes)
     joined = [given.joined(iteration) for iteration in range(12)]
     assert recovery.image_iterations(given) == sum(joined) - sum(joined[::3])
     assert lanes[1].last[0].iteration == 11
@@ -126,7 +141,7 @@ def test_the_first_iteration_of_a_round_is_not_timed(small, monkeypatch):
 def test_a_gpu_is_waited_for_before_and_after(monkeypatch):
     seen = []
     monkeypatch.setattr(torch.cuda, "synchronize", lambda device: seen.append("wait"))
-    recovery._seconds(lambda: seen.append("work"), torch.device("cuda"))
+    harness.seconds_of(lambda: seen.append("work"), torch.device("cuda"))
     assert seen == ["wait", "work", "wait"]
 
 
@@ -148,11 +163,11 @@ def test_schedules_are_compared_by_their_time(small, monkeypatch):
     case = dataclasses.replace(TINY, compares_schedules=True)
     quarter = (2.0, 1.0)  # off, on: eight rounds in turns, three times
     seconds = iter(quarter * 8 + (2.0, 1.25) * 8 + quarter * 8)
-    monkeypatch.setattr(recovery, "_seconds", lambda work, device: next(seconds))
+    monkeypatch.setattr(harness, "seconds_of", lambda work, device: next(seconds))
     (result,) = recovery.bench_recovery([case], quick=True, rounds=3, device=CPU)
     assert result.ratio == pytest.approx(2.0)
-    assert result.saved_percent == pytest.approx(50.0)
-    assert result.scheduled_percent == pytest.approx(42.25)
+    assert result.figures["saved_percent"] == pytest.approx(50.0)
+    assert result.figures["scheduled_percent"] == pytest.approx(42.25)
     assert (result.plain_rate, result.fast_rate) == (100 / 16, 100 / 8)
     assert result.max_abs_diff is None
     assert result.to_record()["max_abs_diff"] is None
@@ -161,7 +176,7 @@ def test_schedules_are_compared_by_their_time(small, monkeypatch):
 
 def test_operations_are_counted_forwards_and_back():
     network = nn.Sequential(nn.Conv2d(3, 4, 1, bias=False), nn.Flatten()).requires_grad_(requires_grad=False)
-    assert recovery.operations(network, torch.zeros(1, 3, 8, 8)) == 2 * (2 * 3 * 4 * 64)
+    assert limit.operations(network, torch.zeros(1, 3, 8, 8)) == 2 * (2 * 3 * 4 * 64)
 
 
 def test_seeded_teachers_are_the_same_and_leave_the_generator_alone(small):
