@@ -78,7 +78,7 @@ def resume(run: str, number: int | None, no_result: bool, as_json: bool, quiet: 
     if opened.record().status == "finished":
         raise RunError(f"run {opened.id}: it is finished, so there is nothing to resume.")
     stopped = completed(opened, ranks_asked=number, quiet=quiet)
-    finish(opened, as_json=as_json, stopped=stopped, is_told=not no_result)
+    finish(opened, as_json=as_json, stopped=stopped, shows_result=not no_result)
 
 
 def recovered(experiment: Experiment, out: Path | None, options: RunOptions, *, as_json: bool, quiet: bool) -> None:
@@ -205,15 +205,15 @@ def _begun_before(experiment: Experiment, out: Path | None, kind: Kind) -> Run |
     return None
 
 
-def finish(run: Run, *, as_json: bool, stopped: RunCancelled | None, is_told: bool = True) -> None:
+def finish(run: Run, *, as_json: bool, stopped: RunCancelled | None, shows_result: bool = True) -> None:
     """Say the result of a run, also of one that was stopped.
 
     Raises:
         RunCancelled: it was stopped.
     """
-    if is_told and as_json:
+    if shows_result and as_json:
         say_json(results(run))
-    elif is_told and stopped is None:
+    elif shows_result and stopped is None:
         say(_sentence(run, results(run)))
     if stopped is not None:
         raise stopped

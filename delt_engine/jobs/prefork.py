@@ -1,11 +1,11 @@
-"""A spare process that has loaded torch already, so that a run which is started by hand begins at once.
+"""A process that has loaded torch already and waits, so that a run which is started by hand begins at once.
 
 Loading torch and torchvision takes seconds of every run's start. While somebody plans a run, the app keeps one process
 that has done so and waits on its standard input for a command line; it then becomes that command, with the run's log
 as its output (:mod:`delt_engine.cli.prefork`). It ends by itself when nobody needs it: when the app ends, or after ten
-minutes. Where there is no spare process, runs start as they always do.
+minutes. Where there is no such process, runs start as they always do.
 
-Source: ours. Measured on two CPU cores: the first iteration 0.8 s after the command, 3.9 s without a spare process.
+Source: ours. Measured on two CPU cores: the first iteration 0.8 s after the command, 3.9 s without.
 """
 
 from __future__ import annotations
@@ -24,21 +24,20 @@ from typing import BinaryIO
 from delt_engine.paths import PROJECT, home
 
 SWITCH = "DELT_WARM"
-"""Environment variable that turns spare processes off when it is ``0``."""
+"""Environment variable that turns this off when it is ``0``."""
 
 _lock = threading.Lock()
-_spare: _Spare | None = None
+_waiting: _Prefork | None = None
 
 
-class _Spare:
+class _Prefork:
     """A process of this server that waits for a command."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.began, self.home = time.time(), home()
         # The home stands in the command line so that one can see whose process it is.
-        command = [sys.executable, "-m", "delt_engine.cli.prefork", str(self.home)]
         self.process = subprocess.Popen(
-            command,
+            [sys.executable, "-m", "delt_engine.cli.prefork", str(self.home)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -55,57 +54,46 @@ class _Spare:
     @property
     def is_fit(self) -> bool:
         """Whether it waits, for this home, and the code it loaded is the one on disk."""
-        return self.is_alive and self.home == home() and _newest_code() <= self.began
-
-    def end(self) -> None:
-        """Let it go; a process that nobody writes to any more ends by itself."""
-        with contextlib.suppress(OSError):
-            self.process.stdin.close()
+        newest_code = max(path.stat().st_mtime for path in (PROJECT / "delt_engine").rglob("*.py"))
+        return self.is_alive and self.home == home() and newest_code <= self.began
 
 
 def keep(environment: Mapping[str, str]) -> bool:
-    """Have one spare process ready; return whether there is one. Costs nothing when there is one already.
+    """Have one such process ready; return whether there is one. Costs nothing when there is one already.
 
     Args:
         environment: variables of the process; those that torch reads when it is loaded have to stand in it.
     """
-    global _spare
+    global _waiting
     if os.environ.get(SWITCH) == "0" or not hasattr(os, "fork"):
         return False
     with _lock:
-        if _spare is not None and _spare.is_alive:
-            return True
-        try:
-            _spare = _Spare(environment)
-        except OSError:
-            _spare = None
-        return _spare is not None
+        if _waiting is None or not _waiting.is_alive:
+            _waiting = None
+            with contextlib.suppress(OSError):
+                _waiting = _Prefork(environment)
+        return _waiting is not None
 
 
 def take(words: Sequence[str], log: BinaryIO, environment: Mapping[str, str]) -> subprocess.Popen | None:
-    """Let the spare process become ``python -m delt_engine <words>``; None when there is none that can.
+    """Let the waiting process become ``python -m delt_engine <words>``; None when there is none that can.
 
     Args:
         words: the command line after ``delt``.
         log: a file on disk that takes both outputs.
         environment: variables of the command.
     """
-    global _spare
+    global _waiting
     with _lock:
-        spare, _spare = _spare, None
-    if spare is None:
+        found, _waiting = _waiting, None
+    if found is None:
         return None
-    if not spare.is_fit:
-        spare.end()
-        return None
-    order = {"words": list(words), "log": log.name, "environment": dict(environment), "folder": str(Path.cwd())}
+    command = {"words": list(words), "log": log.name, "environment": dict(environment), "folder": str(Path.cwd())}
+    is_fit = found.is_fit
     try:
-        spare.process.stdin.write(json.dumps(order).encode() + b"\n")
-        spare.process.stdin.close()
+        with found.process.stdin as pipe:  # a process that is sent nothing ends by itself
+            if is_fit:
+                pipe.write(json.dumps(command).encode() + b"\n")
     except OSError:  # it has just ended
         return None
-    return spare.process
-
-
-def _newest_code() -> float:
-    return max(path.stat().st_mtime for path in (PROJECT / "delt_engine").rglob("*.py"))
+    return found.process if is_fit else None

@@ -49,8 +49,8 @@ def enter(run: Run, device: str, *, is_ready: bool = False) -> None:
     """
     before = _read(_path(run))
     since = before.since if before and before.device == device else time.time()
-    told = {"run": str(run.path), "device": device, "since": since, "is_ready": is_ready}
-    files.write_bytes(_path(run), json.dumps(told).encode())
+    ticket = {"run": str(run.path), "device": device, "since": since, "is_ready": is_ready}
+    files.write_bytes(_path(run), json.dumps(ticket).encode())
 
 
 def leave(run: Run) -> None:
@@ -135,9 +135,9 @@ def _path(run: Run) -> Path:
 
 def _read(path: Path) -> Ticket | None:
     try:
-        told = json.loads(path.read_bytes())
-        run, since = Run(told["run"]), float(told["since"])
-        return Ticket(run, str(told["device"]), since, _moved_to(run, since), bool(told["is_ready"]))
+        values = json.loads(path.read_bytes())
+        run, since = Run(values["run"]), float(values["since"])
+        return Ticket(run, str(values["device"]), since, _moved_to(run, since), bool(values["is_ready"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -186,7 +186,7 @@ def _ask(run: Run, request: Literal["cancel", "pause"]) -> None:
     own, worker = run.job_process(), run.record().process
     if worker is not None and _is_idle(run, worker):
         run.request(request)
-        if own == worker:  # it has nothing to lose, and may be deaf for seconds
+        if own is not None and own.pid == worker.pid:  # it has nothing to lose, and may be deaf for seconds
             end(worker, patience=0)
             _mark_stopped(run, status)
         else:  # it was typed by hand, so that it is left to say that it stopped

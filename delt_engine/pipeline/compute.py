@@ -112,7 +112,7 @@ def within_memory(
     """Yield the steps of a batch; out of memory, go on from the last one in less.
 
     Args:
-        context: its run is told, and stays with less.
+        context: its run notes it, and stays with less.
         start: begins the loop at a state, computed in a way.
         state: where to begin.
         fast: how it is computed until memory runs out.
@@ -134,7 +134,7 @@ def within_memory(
                 raise
         if fast.low_memory:
             raise RunError(
-                f"run {run.id}: {context.device} is out of memory also where memory is spared; take a smaller "
+                f"run {run.id}: {context.device} is out of memory also where little is used; take a smaller "
                 f"--batch-size, which changes the images, or a smaller network."
             )
         fast = replace(fast, low_memory=True)

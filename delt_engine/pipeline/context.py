@@ -36,7 +36,7 @@ class StageContext:
         inputs: data, classes, teacher's file.
         device: name of this rank's device.
         stop: tells when to stop.
-        report: is told every event.
+        report: takes every event.
         rank: which process this is.
     """
 

@@ -71,7 +71,7 @@ def load_inputs(
 
     Args:
         experiment: dataset, image size, classes and teacher are looked at.
-        report: told how far reading is: what, done, total.
+        report: called with how far reading is: what, done, total.
         needs_teacher: False for a squeeze.
         teacher: a teacher other than the experiment's, for a run that goes on with the one it began with.
 
@@ -115,7 +115,7 @@ def evaluation_inputs(experiment: Experiment, source: Source, report: Report | N
     Args:
         experiment: of the evaluation.
         source: what students are trained on; a run that is still at work is looked at later.
-        report: told how far reading is.
+        report: called with how far reading is.
 
     Raises:
         DataError: no such dataset, a source that cannot be used, or classes that are not those of the test images.

@@ -37,7 +37,7 @@ def run_experiment(run: Run, inputs: Inputs | None = None, report: Report | None
     Args:
         run: queued, or begun and stopped in whatever way.
         inputs: what was already looked up; looked up here when not given.
-        report: is told every event of this process once it is written.
+        report: takes every event of this process once it is written.
 
     Raises:
         RunCancelled: it was asked to stop; its status says whether it is cancelled or paused.

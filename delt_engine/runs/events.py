@@ -230,22 +230,22 @@ RECORDS: tuple[type[Event], ...] = (
 
 def to_line(event: Event) -> bytes:
     """Return an event as a line of JSON, with the time of now."""
-    told = {"kind": event.kind, **event.model_dump(exclude_unset=True), "time": now()}
-    return json.dumps(told, separators=(",", ":")).encode() + b"\n"
+    values = {"kind": event.kind, **event.model_dump(exclude_unset=True), "time": now()}
+    return json.dumps(values, separators=(",", ":")).encode() + b"\n"
 
 
 def from_line(line: bytes) -> Event | None:
     """Return the event on a line; None where there is none."""
     try:
-        told = json.loads(line)
+        values = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(told, dict):
+    if not isinstance(values, dict):
         return None
     for record in RECORDS:
-        if record.kind == told.get("kind"):
+        if record.kind == values.get("kind"):
             try:
-                return record.model_validate(told)
+                return record.model_validate(values)
             except ValidationError:
                 continue
     return None

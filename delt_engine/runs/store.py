@@ -318,22 +318,22 @@ class Run:
 
     # The process
 
-    def request(self, wish: Literal["cancel", "pause"] | None) -> None:
-        """Ask the process of the run to stop, or take the wish back with None."""
+    def request(self, stop: Literal["cancel", "pause"] | None) -> None:
+        """Ask the process of the run to stop, or take the request back with None."""
         path = self.path / "control"
-        if wish is None:
+        if stop is None:
             with files.as_run_error(path, "removed"):
                 path.unlink(missing_ok=True)
         else:
-            files.write_bytes(path, wish.encode())
+            files.write_bytes(path, stop.encode())
 
     def requested(self) -> str | None:
         """Return ``cancel``, ``pause`` or None."""
         try:
-            wish = (self.path / "control").read_text(encoding="ascii", errors="replace").strip()
+            found = (self.path / "control").read_text(encoding="ascii", errors="replace").strip()
         except OSError:
             return None
-        return wish if wish in ("cancel", "pause") else None
+        return found if found in ("cancel", "pause") else None
 
     def job_process(self) -> ProcessRecord | None:
         """Return the process that was started for the run, which may not have reached run.json yet."""

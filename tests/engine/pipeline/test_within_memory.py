@@ -64,7 +64,7 @@ def test_out_of_memory_the_run_goes_on_from_its_last_iteration_and_ends_in_the_s
 def test_out_of_memory_again_fails_the_run_with_a_sentence(world, settings, monkeypatch):
     run_out(monkeypatch, 1, always=True)
     run = Run.create(world / "run", settings())
-    with pytest.raises(RunError, match="cpu is out of memory also where memory is spared; take a smaller --batch-size"):
+    with pytest.raises(RunError, match="cpu is out of memory also where little is used; take a smaller --batch-size"):
         run_experiment(run)
     assert run.status == "failed"
     monkeypatch.undo()
