@@ -102,10 +102,10 @@ def write_labels(job: RelabelJob, out: str | Path, report: Report) -> None:
     Args:
         job: what is labelled, by whom and how.
         out: the folder.
-        report: told after every batch of this rank how many batches of all are done.
+        report: called after every batch of this rank with how many batches of all are done.
 
     Raises:
-        RunCancelled: Ctrl-C or SIGTERM; whole epochs are kept.
+        RunCancelled: Ctrl-C or SIGTERM; whole epochs stay.
         RunError: another process writes there, a rank is gone, or the disk refuses.
         DataError: the folder holds something else, or there is no room.
     """

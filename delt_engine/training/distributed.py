@@ -120,8 +120,11 @@ class Team:
         Raises:
             RanksLost: another rank is gone.
         """
+        if self.size == 1:
+            loss.backward()
+            return
         with self._talking():
-            (loss * self.size if self.size > 1 else loss).backward()  # DistributedDataParallel takes the mean
+            (loss * self.size).backward()  # DistributedDataParallel takes the mean
 
     def average_statistics(self, *networks: nn.Module) -> None:
         """Put the mean over the ranks in the place of each running statistic, so that all ranks keep the same ones.

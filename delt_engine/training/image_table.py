@@ -1,8 +1,8 @@
 """Images that students learn from or are tested on, as one table, and the checks that both mean the same classes.
 
-A table comes from a run, from any folder of images, or from the real training images. Classes are told by their names:
-a test set whose names are other ones is refused, and one with the same names in another order is read in the order of
-the training images.
+A table comes from a run, from any folder of images, or from the real training images. Classes are matched by name: a
+test set whose names are other ones is refused, and one with the same names in another order is read in the order of the
+training images.
 
 Shapes: N images, S side in pixels; everything is uint8 numpy.
 

@@ -71,7 +71,7 @@ def evaluate(
         device: name as in the settings, or a torch device.
         labels: where soft labels come from in place of the teacher, such as stored ones.
         state: of a :class:`TrainedEpoch`, to go on from there.
-        number: which of ``config.seeds`` students it is, from 0; told in the records.
+        number: which of ``config.seeds`` students it is, from 0, for the records.
         team: the ranks that train it together, all from the same state; each of them asks for as many records, and
             all get the same ones.
 
