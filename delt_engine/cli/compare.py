@@ -31,7 +31,7 @@ DEFAULT_METHODS = "sre2l,cda,rded,delt,random"
 SHORT_ITERATIONS, SHORT_ROUND, SHORT_EPOCHS = 200, 50, 60
 """MI, RI and epochs on the built-in datasets when nothing else is typed; ours."""
 
-_FORMATS = {"csv": to_csv, "latex": to_latex, "markdown": to_markdown}
+_FORMATS = {"csv": lambda rows, _columns, _note: to_csv(rows), "latex": to_latex, "markdown": to_markdown}
 _DEEDS = {"recover": "recover", "evaluate": "train students"}
 
 
@@ -80,7 +80,7 @@ def compare(methods: str, into: Path | None, fresh: bool, as_json: bool, quiet: 
     columns, common = without_common(rows)
     note = " ".join(filter(None, [f"Students: {common}." if common else "", comparison.note]))
     for name, path in files.items():
-        text = to_csv(rows) if name == "csv" else _FORMATS[name](rows, columns, note)
+        text = _FORMATS[name](rows, columns, note)
         write_bytes(path, text.encode())
     if as_json:
         say_json({"rows": rows, "notes": [comparison.note] if comparison.note else []})
@@ -158,11 +158,7 @@ def _teacher_fingerprint(inputs: Inputs, experiment: Experiment) -> str:
         return inputs.card.fingerprint
     from delt_engine.models.teachers import load_teacher
 
-    network = experiment.squeeze
-    stem = None if network.stem == "auto" else network.stem
-    found = load_teacher(
-        str(inputs.teacher_path), dataset=inputs.dataset, network=network.network, width=network.width, stem=stem
-    )
+    found = load_teacher(str(inputs.teacher_path), dataset=inputs.dataset, **experiment.squeeze.checkpoint)
     return found.card.fingerprint
 
 

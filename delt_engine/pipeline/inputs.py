@@ -9,8 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from delt_engine.config import Experiment
 from delt_engine.data.catalogue import load_dataset
 from delt_engine.data.dataset import Dataset
@@ -108,19 +106,7 @@ def training_images(source: Source, inputs: Inputs) -> ImageTable:
     names = tuple(inputs.dataset.spec.class_names[number] for number in inputs.classes)
     if source.folder is not None:
         return from_folder(source.folder, inputs.dataset, classes=names)
-    return of_classes(real(inputs.dataset), names)
-
-
-def of_classes(table: ImageTable, names: tuple[str, ...]) -> ImageTable:
-    """Return the images of some classes of a table, their labels counted in ``names``."""
-    if names == table.class_names:
-        return table
-    place = np.full(len(table.class_names), -1, np.int64)
-    for number, name in enumerate(names):
-        place[table.class_names.index(name)] = number
-    labels = place[table.labels]
-    rows = np.flatnonzero(labels >= 0)
-    return replace(table, image_u8=table.image_u8[rows], labels=labels[rows], class_names=names)
+    return real(inputs.dataset, names)
 
 
 def evaluation_inputs(experiment: Experiment, source: Source, report: Report | None = None) -> Inputs:

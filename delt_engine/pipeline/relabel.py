@@ -76,7 +76,7 @@ def relabel_job(experiment: Experiment, source: Source) -> RelabelJob:
         CheckpointError: no teacher.
         RunError: the run's teacher is not the one any more that its images were made with.
     """
-    config, squeezed = experiment.evaluate, experiment.squeeze
+    config = experiment.evaluate
     if config.labels == "hard":
         raise ConfigError("labels: 'hard' given, but a hard label is the class itself; there is nothing to store.")
     device = ranks.this_rank().device(str(pick_device(experiment.device)))
@@ -87,14 +87,7 @@ def relabel_job(experiment: Experiment, source: Source) -> RelabelJob:
     if path is None:
         wanted = made_with.ref if made_with else experiment.teacher
         path = find_teacher(wanted, spec.name, spec.image_size, spec.class_names)
-    teacher = load_teacher(
-        str(path),
-        dataset=inputs.dataset,
-        network=squeezed.network,
-        width=squeezed.width,
-        stem=None if squeezed.stem == "auto" else squeezed.stem,
-        device=device,
-    )
+    teacher = load_teacher(str(path), dataset=inputs.dataset, device=device, **experiment.squeeze.checkpoint)
     if made_with is not None and teacher.card.fingerprint != made_with.fingerprint:
         raise RunError(f"teacher: {made_with.name} is not the one any more that run {source.ref} was made with.")
     network = teacher_for(teacher.network, teacher.card.class_names, train.class_names)

@@ -91,13 +91,13 @@ def run_changes(first: Run, second: Run) -> tuple[Change, ...]:
     Raises:
         RunError: one of them cannot be read.
     """
-    records = (first.record(), second.record())
-    found = changes(*(relevant_settings(record.experiment, record.kind) for record in records))
-    before, after = (record.teacher for record in records)
-    is_other = before and after and before.fingerprint != after.fingerprint
-    if is_other and "teacher" not in {change.name for change in found}:
-        found += (Change("teacher", "Teacher", (before.name, after.name)),)
-    return found
+    one, other = first.record(), second.record()
+    found = changes(relevant_settings(one.experiment, one.kind), relevant_settings(other.experiment, other.kind))
+    before, after = one.teacher, other.teacher
+    if "teacher" in {change.name for change in found} or before is None or after is None:
+        return found
+    is_other = before.fingerprint != after.fingerprint
+    return (*found, Change("teacher", "Teacher", (before.name, after.name))) if is_other else found
 
 
 def measured(run: Run) -> Measured:

@@ -10,6 +10,8 @@ from typing import Any
 import streamlit as st
 
 from delt_engine.config import FieldSpec, Settings, field_specs
+from delt_engine.jobs.worker import device_lock_name
+from delt_engine.models.processor import bfloat16_warning
 from pages.shared import address
 from pages.shared.session import prime
 
@@ -78,7 +80,6 @@ def help_text(spec: FieldSpec) -> str:
 
 
 def _step(spec: FieldSpec) -> float:
-    """Return a step that suits the default's size."""
     size = abs(float(spec.default)) or 1.0
     return 10.0 ** (math.floor(math.log10(size)) - 1)
 
@@ -120,7 +121,7 @@ def choice(
     return st.selectbox(label, values, values.index(now), **look)
 
 
-def kept_choice(
+def linked_choice(
     name: str,
     label: str,
     options: Mapping[Any, str] | Sequence[Any],
@@ -144,7 +145,7 @@ def kept_choice(
     return chosen
 
 
-def kept_choices(
+def linked_choices(
     name: str,
     label: str,
     options: Mapping[str, str],
@@ -190,3 +191,15 @@ def command(words: Sequence[str]) -> None:
 def table(rows: Sequence[Mapping[str, Any]], **look: Any) -> None:
     """Draw a small table of words that needs no sorting."""
     st.table(list(rows), border="horizontal", hide_index=True, **look)
+
+
+def precision_warning(precision: str, device: str) -> None:
+    """Warn of bfloat16 on a processor that has no instructions for it.
+
+    Args:
+        precision: as the settings have it.
+        device: likewise; ``auto`` is taken for what it will be.
+    """
+    warning = bfloat16_warning(precision, device_lock_name(device))
+    if warning:
+        st.warning(warning, icon=":material/speed:")

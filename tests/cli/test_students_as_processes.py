@@ -15,7 +15,7 @@ from waiting import PATIENCE_S, said_after, wait_for
 
 from delt_engine.config import EvaluateConfig, Experiment
 from delt_engine.jobs import start
-from delt_engine.jobs.evaluations import evaluations_of, start_evaluation
+from delt_engine.jobs.evaluations import evaluations, start_evaluation
 from delt_engine.runs.events import StudentEpochEvent, StudentEvent, StudentStepEvent
 from delt_engine.runs.store import Run
 
@@ -81,7 +81,7 @@ def test_images_then_students_in_the_queue_and_killed_students_end_in_the_same_n
     assert source.record().finished <= whole.record().started
     expected = whole.record().result
     assert [each["seed"] for each in expected["students"]] == [0, 1, 2]
-    assert [found.run for found in evaluations_of(str(source.path))] == [whole]
+    assert [found.run for found in evaluations() if found.source == str(source.path)] == [whole]
 
     process = launch(
         environment,

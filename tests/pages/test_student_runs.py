@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from events_of_runs import student_step
 from fake_runs import make_evaluation, make_finished_run
+from page_helpers import texts
 
 from delt_engine.config import EvaluateConfig
 from delt_engine.jobs.evaluations import evaluation_experiment
@@ -14,10 +15,6 @@ from delt_engine.runs.store import Run
 from pages.shared import nav
 from pages.shared.runs.progress import progress
 from pages.shared.wording import own_title
-
-
-def texts(app) -> str:
-    return " ".join(entry.value for entry in (*app.markdown, *app.caption))
 
 
 def test_the_list_says_on_what_by_which_recipe_and_how_well(home, open_page) -> None:

@@ -57,7 +57,6 @@ def draw(dataset: str = "") -> EvaluateConfig:
 
 
 def _settings() -> EvaluateConfig:
-    """Draw the settings of the training and return them."""
     specs = {name: controls.spec_of(EvaluateConfig, name) for name in _OWN}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         key, look = f"{PAGE}/recipe", {"wrap": True, "on_change": _other_recipe, "help": specs["recipe"].help}
@@ -77,6 +76,7 @@ def _settings() -> EvaluateConfig:
         by_rule = [name for name in EvaluateConfig.model_fields if getattr(plain_config, name) is None]
         names = controls.names_behind_more(EvaluateConfig, (*_OWN, *by_rule, "label_store"))
         values |= controls.settings_grid(plain_config, names, PAGE)
+        controls.precision_warning(values["precision"], session().draft.device)
         st.caption("Batch size and learning rate follow the recipe's rules for IPC and student.")
     with errors.shown():
         return EvaluateConfig.for_recipe(recipe, **values)

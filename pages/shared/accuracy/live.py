@@ -130,7 +130,6 @@ def _numbers(run: Run, left: str) -> None:
 
 @lru_cache(maxsize=8)
 def _curves(path: Path, _moment: int) -> Figure:
-    """Draw the curves once for all who watch."""
     run = Run(path)
     try:
         method = Run.open(run.record().source).experiment.recover.method

@@ -63,7 +63,6 @@ def draw_changes(run: Run, repeated: Run) -> None:
 
 
 def _badges(found: tuple[Change, ...]) -> None:
-    """Draw each change as a badge: what, before, after."""
     with st.container(horizontal=True, gap="xsmall"):
         for change in found:
             st.badge(plain(f"{change.title}: {' → '.join(change.words)}"), icon=":material/edit:", color="orange")

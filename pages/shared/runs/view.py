@@ -29,10 +29,10 @@ CURVES_S = 4.0
 MOST_POINTS = 400
 """Steps in the curves at most: a long run's are drawn from as many as a short one's."""
 
-MOST_KEPT = 16
-"""States of runs that are kept for those who watch."""
+MOST_STATES = 16
+"""States of runs that are held for those who watch."""
 
-_kept: dict[tuple[str, Path], tuple[tuple[Any, ...], Any]] = {}
+_states: dict[tuple[str, Path], tuple[tuple[Any, ...], Any]] = {}
 _drawing = Lock()
 
 
@@ -152,14 +152,14 @@ def _curves(run: Run) -> Figure:
 def _newest(what: str, path: Path, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
     """Return what is made of a run, made once for all who watch; only its newest state is kept, of a few runs."""
     with _drawing:  # or those who watch at the same time would each make it
-        found = _kept.pop((what, path), None)
+        found = _states.pop((what, path), None)
         if found is not None and found[0] == key:
-            _kept[what, path] = found
+            _states[what, path] = found
             return found[1]
-        _kept[what, path] = (key, make())
-        while len(_kept) > MOST_KEPT:
-            del _kept[next(iter(_kept))]
-        return _kept[what, path][1]
+        _states[what, path] = (key, make())
+        while len(_states) > MOST_STATES:
+            del _states[next(iter(_states))]
+        return _states[what, path][1]
 
 
 def settings(run: Run) -> None:

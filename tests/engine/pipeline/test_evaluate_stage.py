@@ -12,7 +12,7 @@ from tiny_world import finished, run_until_stopped
 from delt_engine.config import EvaluateConfig
 from delt_engine.errors import ConfigError, DataError, RunError
 from delt_engine.jobs import worker
-from delt_engine.jobs.evaluations import Evaluation, evaluation_experiment, evaluations, evaluations_of
+from delt_engine.jobs.evaluations import Evaluation, evaluation_experiment, evaluations
 from delt_engine.pipeline import evaluate, inputs
 from delt_engine.pipeline import train as training
 from delt_engine.pipeline.run import resume_run, run_experiment
@@ -220,6 +220,5 @@ def test_finished_evaluations_are_found_by_their_source(world, source) -> None:
     queued(world / "home" / "runs" / "c", source)
     own = [found for found in evaluations() if found.run.path.is_relative_to(world)]
     assert own == [Evaluation(run, run.record().result)]
-    assert [found.run for found in evaluations_of("source")] == [run]
-    assert evaluations_of("nowhere") == []
-    assert {found.source for found in evaluations_of("photos-cda")} == {"photos-cda"}  # one that ships
+    assert [found.run for found in evaluations() if found.source == "source"] == [run]
+    assert "photos-cda" in {found.source for found in evaluations()}  # one that ships

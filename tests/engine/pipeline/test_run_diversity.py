@@ -11,11 +11,11 @@ from PIL import Image
 from tiny_data import tiny_dataset
 from tiny_world import finished
 
+from delt_engine.analysis import diversity
 from delt_engine.analysis.diversity import centroid_cosine, network_outputs
 from delt_engine.data.pixels import normalise, to_pixels
 from delt_engine.errors import CheckpointError, ConfigError, DataError, RunError
 from delt_engine.models.teachers import load_teacher
-from delt_engine.pipeline import measure
 from delt_engine.pipeline.embed import embedded, stored_embedding
 from delt_engine.pipeline.image_sets import of_folder, of_run, reference
 from delt_engine.pipeline.measure import cosine_similarity, measured, stored_file, stored_result, why_none
@@ -44,7 +44,7 @@ def test_a_run_is_measured_in_its_teachers_features_and_found_again(run, world, 
     assert found.early_late is not None
     assert (found.images, found.draws, found.source, found.class_names) == (4, 1, "one", ("red", "green", "blue"))
 
-    monkeypatch.setattr(measure, "_measure", lambda *_: pytest.fail("measured twice"))
+    monkeypatch.setattr(diversity, "measure", lambda *_args, **_rest: pytest.fail("measured twice"))
     assert measured(subject).mean == stored_result(subject).mean == found.mean
     assert cosine_similarity(run) == found.mean
 
@@ -95,7 +95,7 @@ def test_one_image_a_class_has_no_similarity(world, settings) -> None:
         measured(of_run(run))
 
 
-def test_what_is_not_finished_or_no_recovery_is_refused(tmp_path) -> None:
+def test_what_is_not_finished_is_refused(tmp_path) -> None:
     with pytest.raises(RunError, match="it is queued, but similarity is measured of finished images"):
         of_run(prepare(tmp_path / "queued"))
 
@@ -137,14 +137,10 @@ def test_other_real_images_than_the_runs_are_refused(tmp_path, monkeypatch) -> N
 
 
 def test_methods_without_rounds_have_no_early_and_late(world, settings) -> None:
-    for method in ("cda-init", "random"):
-        subject = of_run(finished(world / "runs" / method, settings(method, **_no_mi(method))))
+    for method, changed in (("cda-init", {}), ("random", {"iterations": 0, "round_iterations": 1})):
+        subject = of_run(finished(world / "runs" / method, settings(method, **changed)))
         assert subject.rounds == ()
         assert measured(subject, "pixels").early_late is None
-
-
-def _no_mi(method: str) -> dict[str, int]:
-    return {"iterations": 0, "round_iterations": 1} if method == "random" else {}
 
 
 def test_a_map_holds_real_and_synthetic_images_and_is_found_again(run, world, settings) -> None:
