@@ -82,8 +82,8 @@ def write_bytes(
     try:
         with _written_beside(path, data, durable=durable) as name:
             os.replace(name, path)  # noqa: PTH105 (the tests stand in for a full disk here)
-        if durable:
-            _sync_folder(path.parent)
+        if durable and os.name == "posix":
+            _sync_one(path.parent)
     except OSError as error:
         sentence = f"{path} cannot be written: {reason(error)}."
         raise kind(f"{what}: {sentence}" if what else sentence) from error
@@ -168,16 +168,6 @@ def _written_beside(path: Path, data: bytes, *, durable: bool = False) -> Iterat
     finally:  # also when Ctrl-C comes in the middle of it
         with contextlib.suppress(OSError):
             os.unlink(name)  # noqa: PTH108
-
-
-def _sync_folder(folder: Path) -> None:
-    """Ask the disk to keep the names in a folder; systems that cannot are left alone."""
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def is_unfinished(name: str, of: Collection[str]) -> bool:

@@ -31,7 +31,9 @@ def process_count(images: int) -> int:
     return cores if cores > 1 and images >= LEAST_IMAGES else 0
 
 
-def read_in_order(read: Callable[[slice], Any], parts: Sequence[slice], workers: int, ahead: int = 2) -> Iterator[Any]:
+def read_in_order(
+    read: Callable[[slice], Any], parts: Sequence[slice], workers: int, ahead: int = 2, *, by_thread: bool = False
+) -> Iterator[Any]:
     """Yield ``read(part)`` of each part in order, while processes read the next ones.
 
     Args:
@@ -39,6 +41,7 @@ def read_in_order(read: Callable[[slice], Any], parts: Sequence[slice], workers:
         parts: what to read.
         workers: how many processes; with 0 each part is read when it is asked for.
         ahead: parts a process has read or is reading before they are asked for.
+        by_thread: whether a thread takes them from the pipe, while the caller waits for a GPU.
 
     Raises:
         DataError: a process ended by itself; and whatever DeltError ``read`` raises.
@@ -52,6 +55,7 @@ def read_in_order(read: Callable[[slice], Any], parts: Sequence[slice], workers:
         num_workers=workers,
         collate_fn=_as_it_is,
         prefetch_factor=ahead if workers else None,
+        pin_memory=by_thread and workers > 0,  # done by a thread; it pins tensors only, of which there are none here
         worker_init_fn=_end_with_parent,
         generator=torch.Generator(),  # else the loader draws from torch's own
     )

@@ -14,13 +14,13 @@ import contextlib
 import json
 import os
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from delt_engine.jobs.children import start_child
 from delt_engine.paths import PROJECT, home
 
 SWITCH = "DELT_WARM"
@@ -36,15 +36,14 @@ class _Prefork:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.began, self.home = time.time(), home()
         # The home stands in the command line so that one can see whose process it is.
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "delt_engine.cli.prefork", str(self.home)],
+        self.process = start_child(
+            [str(self.home)],
+            subprocess.DEVNULL,
+            subprocess.DEVNULL,
+            environment,
+            module="delt_engine.cli.prefork",
             stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=dict(environment),
-            start_new_session=True,
         )
-        threading.Thread(target=self.process.wait, daemon=True, name=f"reap-{self.process.pid}").start()
 
     @property
     def is_alive(self) -> bool:

@@ -8,10 +8,7 @@ Source: DESIGN section 4, "Jobs are processes".
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,15 +18,14 @@ from delt_engine import files
 from delt_engine.config import Experiment
 from delt_engine.errors import RunError
 from delt_engine.jobs import prefork, queue
+from delt_engine.jobs.children import child_environment, start_child
 from delt_engine.jobs.worker import STOPPED, device_lock_name
-from delt_engine.paths import PROJECT
 from delt_engine.runs.command import command_for
 from delt_engine.runs.events import NoteEvent, StatusEvent
 from delt_engine.runs.naming import with_absolute_paths
 from delt_engine.runs.processes import end, identity, is_running, memory_bytes, wake
 from delt_engine.runs.record import Kind, ProcessRecord, RunOptions, now
 from delt_engine.runs.store import Run, new_run_path
-from delt_engine.threads import settle_waiting
 
 __all__ = [
     "cancel",
@@ -210,40 +206,21 @@ def _is_idle(run: Run, worker: ProcessRecord) -> bool:
 
 def prepare() -> bool:
     """Keep a process ready that has loaded torch, for the next run; see :mod:`delt_engine.jobs.prefork`."""
-    return prefork.keep(_environment())
-
-
-def _environment() -> dict[str, str]:
-    environment = dict(os.environ)
-    # The engine is found from any folder, also where it was never installed.
-    paths = [str(PROJECT), *filter(None, [environment.get("PYTHONPATH")])]
-    environment["PYTHONPATH"] = os.pathsep.join(paths)
-    environment["PYTHONUNBUFFERED"] = "1"
-    settle_waiting(environment)
-    return environment
+    return prefork.keep(child_environment())
 
 
 def _spawn(run: Run) -> None:
-    environment, words = _environment(), ["resume", str(run.path)]
+    environment, words = child_environment(), ["resume", str(run.path)]
     with files.as_run_error(run.path / "log.txt"):
         log = (run.path / "log.txt").open("ab")
     with log:
         try:
-            process = prefork.take(words, log, environment) or subprocess.Popen(
-                [sys.executable, "-m", "delt_engine", *words],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=environment,
-                start_new_session=True,
-            )
+            process = prefork.take(words, log, environment) or start_child(words, log, subprocess.STDOUT, environment)
         except OSError as error:
             sentence = f"run {run.id}: its process cannot be started ({files.reason(error)})."
             run.set_status("failed", error=sentence, finished=now())
             raise RunError(sentence) from None
     files.write_bytes(run.path / "job.json", identity(process.pid).model_dump_json().encode())
-    # Without somebody who waits for it, an ended process stays in the table as a zombie.
-    threading.Thread(target=process.wait, daemon=True, name=f"reap-{process.pid}").start()
 
 
 def _any_of(words: Sequence[str]) -> str:

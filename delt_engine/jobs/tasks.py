@@ -10,10 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
-import subprocess
-import sys
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +19,10 @@ import psutil
 
 from delt_engine import files
 from delt_engine.errors import DeltError, RunError
-from delt_engine.paths import PROJECT, home
+from delt_engine.jobs.children import child_environment, start_child
+from delt_engine.paths import home
 from delt_engine.runs.processes import identity, is_running
 from delt_engine.runs.record import ProcessRecord
-from delt_engine.threads import settle_waiting
 
 State = Literal["none", "running", "done", "failed"]
 _NAMES = ("process.json", "result.json", "log.txt")
@@ -131,20 +127,13 @@ def start(work: Task, words: Sequence[str]) -> Task:
     work.forget()
     with files.as_run_error(work.path):
         work.path.mkdir(parents=True, exist_ok=True)
-    environment = dict(os.environ)
-    environment["PYTHONPATH"] = os.pathsep.join([str(PROJECT), *filter(None, [environment.get("PYTHONPATH")])])
-    settle_waiting(environment)
-    command = [sys.executable, "-m", "delt_engine", *words, "--json", "--progress-json"]
+    command = [*words, "--json", "--progress-json"]
     with (work.path / "result.json").open("wb") as out, (work.path / "log.txt").open("wb") as log:
         try:
-            process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=out, stderr=log, env=environment, start_new_session=True
-            )
+            process = start_child(command, out, log, child_environment())
         except OSError as error:
             raise RunError(f"{words[0]}: its process cannot be started ({files.reason(error)}).") from None
     files.write_bytes(work.path / "process.json", identity(process.pid).model_dump_json().encode())
-    # Without somebody who waits for it, an ended process stays in the table as a zombie.
-    threading.Thread(target=process.wait, daemon=True, name=f"reap-{process.pid}").start()
     return work
 
 

@@ -204,7 +204,8 @@ def scored(
     ahead = max(2, -(-2 * batch_size // (step * max(1, workers))))
     waited_s, note, pieces = 0.0, "", []
     began = asked = time.perf_counter()
-    with contextlib.closing(read_in_order(patches.read, parts, workers, ahead)) as read:
+    by_thread = scorer.device.type == "cuda"
+    with contextlib.closing(read_in_order(patches.read, parts, workers, ahead, by_thread=by_thread)) as read:
         for first in range(reused, total, batch_size):
             part = slice(first, min(first + batch_size, total))
             count = part.stop - first

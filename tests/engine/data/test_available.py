@@ -35,6 +35,8 @@ def test_built_in_sets_are_ready_and_others_say_what_to_put_where(home) -> None:
     assert str(home / "cache" / "datasets" / "cifar10") in found["cifar10"].note
     assert found["tiny-imagenet"].state == "missing"
     assert found["tiny-imagenet"].note.startswith("Put its train and val folders")
+    (home / "cache" / "datasets" / "tiny-imagenet-200" / "train").mkdir(parents=True)
+    assert place_of("tiny-imagenet").state == "unread"
 
 
 def test_a_folder_is_unread_until_it_was_read(pictures) -> None:
@@ -44,11 +46,6 @@ def test_a_folder_is_unread_until_it_was_read(pictures) -> None:
     assert place_of(str(pictures / "gone")).state == "missing"
     assert "does not exist" in place_of(str(pictures / "gone")).note
     assert "is a file" in place_of(str(pictures / "a" / "0.png")).note
-
-
-def test_a_named_set_whose_folder_is_there_is_found(home) -> None:
-    (home / "cache" / "datasets" / "tiny-imagenet-200" / "train").mkdir(parents=True)
-    assert place_of("tiny-imagenet").state == "unread"
 
 
 def test_folders_are_added_once_kept_and_forgotten(pictures, home) -> None:

@@ -53,8 +53,11 @@ def test_box_outside_its_image(source: FileImages) -> None:
         source.crops([1], np.array([[0, 6, 4, 4]]))
 
 
-def test_a_file_that_went_away_is_named(source: FileImages, tmp_path: Path) -> None:
+def test_a_file_that_went_away_or_was_exchanged_is_named(source: FileImages, tmp_path: Path) -> None:
     (tmp_path / "1.png").unlink()
     for read in (source.original, lambda i: source.pixels([i]), lambda i: source.crops([i], np.array([[0, 0, 2, 2]]))):
         with pytest.raises(DataError, match=r"1\.png cannot be read any more \(No such file or directory\); load the"):
             read(1)
+    Image.new("RGB", (2, 2)).save(tmp_path / "2.png")
+    with pytest.raises(DataError, match=r"2\.png cannot be read any more \(it is another picture\); load the"):
+        source.crops([2], np.array([[1, 2, 4, 4]]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 import sys
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def program(tmp_path, monkeypatch):
         path = tmp_path / "program"
         path.write_text("#!/bin/sh\n" + script)
         path.chmod(path.stat().st_mode | stat.S_IEXEC)
-        monkeypatch.setattr(start.sys, "executable", str(path))
+        monkeypatch.setattr(sys, "executable", str(path))
 
     return install
 
@@ -58,14 +59,14 @@ def test_a_process_that_dies_at_once_is_failed_with_its_last_words(tmp_path, pro
 
 
 def test_a_process_that_cannot_be_started_is_a_sentence(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(start.sys, "executable", str(tmp_path / "absent"))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "absent"))
     with pytest.raises(RunError, match="its process cannot be started"):
         start.start(fake_experiment(), tmp_path / "a")
     assert Run(tmp_path / "a").status == "failed"
 
 
 def test_a_taken_folder_starts_nothing(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(start.subprocess, "Popen", lambda *a, **k: pytest.fail("started"))
+    monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: pytest.fail("started"))
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(RunError, match="is not empty"):
         start.start(fake_experiment(), tmp_path)
