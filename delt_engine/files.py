@@ -17,6 +17,7 @@ import time
 import zipfile
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
     Record = TypeVar("Record", bound=DataclassInstance)
+
+_SYNCS = 16
+"""Files that are synced at once."""
 
 _REASONS = {
     errno.ENOSPC: "there is no space left on the disk",
@@ -92,6 +96,31 @@ def try_write(path: Path, data: bytes) -> bool:
     except RunError:
         return False
     return True
+
+
+def sync(*paths: Path) -> None:
+    """Make sure that the disk has files, folders with all that is in them, and the entries of both.
+
+    Raises:
+        RunError: the system refused.
+    """
+    found = [inside for path in paths for inside in ([path, *path.rglob("*")] if path.is_dir() else [path])]
+    folders = {path.parent for path in paths} if os.name == "posix" else set()
+    wanted = [*(path for path in found if not path.is_dir() or os.name == "posix"), *folders]
+    with ThreadPoolExecutor(_SYNCS) as pool:  # the disk takes many at once in little more time than one
+        list(pool.map(_sync_one, wanted))
+
+
+def _sync_one(path: Path) -> None:
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:  # a temporary file that has got its name meanwhile
+        return
+    with as_run_error(path):
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def create_bytes(path: Path, data: bytes) -> bool:

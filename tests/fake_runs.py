@@ -6,6 +6,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+import events_of_runs
 import numpy as np
 
 from delt_engine import files
@@ -136,38 +137,29 @@ def write_fake_events(run: Run, rounds: int) -> None:
             within = part * (config.round_iterations - 1) // 2
             iteration = (round_number - 1) * config.round_iterations + within
             run.event(
-                {
-                    "kind": "step",
-                    "t": round(iteration * 0.01, 3),
-                    "batch": 0,
-                    "batches": 1,
-                    "iteration": iteration,
-                    "iterations": config.iterations,
-                    "round": round_number,
-                    "rounds": schedule.num_rounds,
-                    "joined": joined,
-                    "ce_loss": round(2 / (1 + iteration), 5),
-                    "bn_loss": round(30 / (2 + iteration), 5),
-                    "total_loss": round(2 / (1 + iteration) + 0.3 / (2 + iteration), 5),
-                    "learning_rate": 0.25,
-                    "crop_min": 0.5,
-                    "image_iterations": done + joined * (within + 1),
-                    "image_iterations_total": total,
-                }
+                events_of_runs.step(
+                    t=round(iteration * 0.01, 3),
+                    iteration=iteration,
+                    iterations=config.iterations,
+                    round=round_number,
+                    rounds=schedule.num_rounds,
+                    joined=joined,
+                    ce_loss=round(2 / (1 + iteration), 5),
+                    bn_loss=round(30 / (2 + iteration), 5),
+                    total_loss=round(2 / (1 + iteration) + 0.3 / (2 + iteration), 5),
+                    image_iterations=done + joined * (within + 1),
+                    image_iterations_total=total,
+                )
             )
         done += joined * config.round_iterations
         run.event(
-            {
-                "kind": "round",
-                "t": round(round_number * 0.1, 3),
-                "batch": 0,
-                "batches": 1,
-                "round": round_number,
-                "rounds": schedule.num_rounds,
-                "classes": list(run.classes),
-                "iteration": round_number * config.round_iterations,
-                "partial": False,
-            }
+            events_of_runs.round_written(
+                t=round(round_number * 0.1, 3),
+                round=round_number,
+                rounds=schedule.num_rounds,
+                classes=run.classes,
+                iteration=round_number * config.round_iterations,
+            )
         )
 
 
@@ -393,9 +385,9 @@ def write_fake_epochs(run: Run, students: Sequence[StudentResult], epochs: int, 
                 "learning_rate": 0.001,
                 "t": float(number * epochs + epoch),
             }
-            run.event({"kind": "step", **shared, "step": 2, "steps": 2})
+            run.event(events_of_runs.student_step(**shared, step=2, steps=2))
             top1 = tested.get(epoch)
-            run.event({"kind": "epoch", **shared, "top1": top1, "top5": top1, "top1_ema": None})
+            run.event(events_of_runs.student_epoch(**shared, top1=top1, top5=top1, top1_ema=None))
 
 
 def make_training(path: Path, source: Run, *, epochs: int = 60, until: int = 20, alive: bool = True) -> Run:

@@ -59,8 +59,7 @@ def settings():
 
 def finished(path, experiment, **options) -> Run:
     run = Run.create(path, experiment, options=RunOptions(**options))
-    for _ in run_experiment(run):
-        pass
+    run_experiment(run)
     return run
 
 
@@ -75,7 +74,7 @@ def stop_at(monkeypatch, iteration: int, wish: str = "cancel") -> None:
     def watched(*args, **kwargs):
         for step in loop(*args, **kwargs):
             if step.iteration == iteration:
-                monkeypatch.setattr(worker.Wishes, "asked", lambda self: wish)
+                monkeypatch.setattr(worker.StopRequests, "asked", lambda self: wish)
             yield step
 
     monkeypatch.setattr(recover, "recover", watched)
@@ -83,4 +82,4 @@ def stop_at(monkeypatch, iteration: int, wish: str = "cancel") -> None:
 
 def run_until_stopped(run: Run) -> None:
     with pytest.raises(RunCancelled, match="goes on"):
-        list(run_experiment(run))
+        run_experiment(run)

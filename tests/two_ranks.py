@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import sys
 import time
@@ -21,7 +22,6 @@ from torch import Tensor, nn
 
 from delt_engine.config import SqueezeConfig
 from delt_engine.config.students import EvaluateConfig
-from delt_engine.pipeline.together import load_before_group
 from delt_engine.training import image_table, students, trainer
 from delt_engine.training import squeeze as squeezing
 from delt_engine.training.distributed import Team
@@ -160,7 +160,7 @@ CASES: dict[str, Callable[[Team], dict[str, Tensor]]] = {
 def main(number: int, folder: Path) -> None:
     """Do all trainings as one of two ranks."""
     torch.set_num_threads(1)
-    load_before_group()
+    importlib.import_module("torch._dynamo")  # see delt_engine.jobs.ranks.joined
     dist.init_process_group("gloo", store=dist.FileStore(str(folder / "store"), 2), rank=number, world_size=2)
     for name, case in CASES.items():
         found = {key: value.contiguous() for key, value in case(Team(number, 2)).items()}

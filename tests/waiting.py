@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TypeVar
 
+from delt_engine.runs.events import StatusEvent
 from delt_engine.runs.store import Run
 
 PATIENCE_S = 240.0
@@ -31,4 +32,4 @@ def said_after(run: Run, asked: float) -> float:
 
     Its own word counts: who waits for it may look late, and a process takes its time to leave.
     """
-    return datetime.fromisoformat(run.latest_event("status")["time"].replace("Z", "+00:00")).timestamp() - asked
+    return datetime.fromisoformat(run.latest_event(StatusEvent).time.replace("Z", "+00:00")).timestamp() - asked

@@ -126,7 +126,8 @@ class ClassImages:
     read: Callable[[np.ndarray], np.ndarray]
 
 
-class Measures(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Measures:
     """Arrays as :class:`delt_engine.analysis.diversity_store.DiversityResult` describes them."""
 
     cosine: np.ndarray
@@ -180,7 +181,8 @@ def measure(
 
 def _groups(counts: Sequence[int]) -> Iterator[list[int]]:
     """Yield neighbouring class positions that have about :data:`_IMAGES_AT_ONCE` images together."""
-    group, held = [], 0
+    group: list[int] = []
+    held = 0
     for number, count in enumerate(counts):
         if group and held + count > _IMAGES_AT_ONCE:
             yield group

@@ -80,7 +80,7 @@ def pixel_vectors(image_u8: np.ndarray, mean: Sequence[float], std: Sequence[flo
         float32 (n, 3 * S * S).
     """
     pixels = np.asarray(image_u8, np.float32) / 255
-    return ((pixels - np.float32(mean)) / np.float32(std)).reshape(len(pixels), -1)
+    return ((pixels - np.asarray(mean, np.float32)) / np.asarray(std, np.float32)).reshape(len(pixels), -1)
 
 
 def pixel_change(image_u8: np.ndarray, start_u8: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

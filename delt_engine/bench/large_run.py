@@ -10,6 +10,7 @@ from delt_engine import files
 from delt_engine.config import Experiment, RecoverConfig
 from delt_engine.patches.selection import Patch, SelectedImage, write_selection
 from delt_engine.runs import strips
+from delt_engine.runs.events import RoundEvent, StepEvent
 from delt_engine.runs.processes import this_process
 from delt_engine.runs.record import DatasetRecord, TeacherRecord, now
 from delt_engine.runs.store import Run
@@ -100,19 +101,18 @@ def _write_events(run: Run) -> None:
         iteration, joined = number * ROUND_ITERATIONS, classes * schedule.joined(number)
         place = {"t": float(number), "batch": 0, "batches": 1, "round": number, "rounds": ROUNDS}
         run.event(
-            {
-                "kind": "step",
+            StepEvent(
                 **place,
-                "iteration": iteration - 1,
-                "iterations": iterations,
-                "joined": joined,
-                "ce_loss": 2 / number,
-                "bn_loss": 30 / number,
-                "total_loss": 2.3 / number,
-                "learning_rate": 0.25,
-                "crop_min": 0.5,
-                "image_iterations": total * number // ROUNDS,
-                "image_iterations_total": total,
-            }
+                iteration=iteration - 1,
+                iterations=iterations,
+                joined=joined,
+                ce_loss=2 / number,
+                bn_loss=30 / number,
+                total_loss=2.3 / number,
+                learning_rate=0.25,
+                crop_min=0.5,
+                image_iterations=total * number // ROUNDS,
+                image_iterations_total=total,
+            )
         )
-        run.event({"kind": "round", **place, "classes": list(run.classes), "iteration": iteration, "partial": False})
+        run.event(RoundEvent(**place, classes=run.classes, iteration=iteration))

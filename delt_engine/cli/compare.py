@@ -11,18 +11,18 @@ import click
 
 from delt_engine.cli.options import output_options, setting_options, size_of, teacher_options, typed_settings
 from delt_engine.cli.output import say, say_json, say_table
-from delt_engine.cli.recover import follow
+from delt_engine.cli.recover import completed, made
 from delt_engine.config import METHOD_SETTINGS, EvaluateConfig, Experiment, RecoverConfig, is_optimised
 from delt_engine.config.command_line import split_names
 from delt_engine.data.catalogue import find_entry
 from delt_engine.errors import ConfigError, DeltError, RunCancelled
 from delt_engine.files import check_writable, write_bytes
+from delt_engine.jobs import ranks
 from delt_engine.jobs.evaluations import Evaluation, evaluation_experiment
 from delt_engine.jobs.reuse import same_run
 from delt_engine.pipeline.compare import method_row
 from delt_engine.pipeline.inputs import Inputs, load_inputs
-from delt_engine.runs.command import command_for
-from delt_engine.runs.record import Kind
+from delt_engine.runs.record import Kind, RunOptions
 from delt_engine.runs.sources import REAL, find_source
 from delt_engine.runs.store import Run, list_runs, new_run_path
 from delt_engine.runs.tables import shown, to_csv, to_latex, to_markdown, without_common
@@ -31,7 +31,7 @@ DEFAULT_METHODS = "sre2l,cda,rded,delt,random"
 SHORT_ITERATIONS, SHORT_ROUND, SHORT_EPOCHS = 200, 50, 60
 """MI, RI and epochs on the built-in datasets when nothing else is typed; ours."""
 
-_FORMATS = {"csv": to_csv, "latex": to_latex, "markdown": to_markdown}
+_FORMATS = {"csv": lambda rows, _columns, _note: to_csv(rows), "latex": to_latex, "markdown": to_markdown}
 _DEEDS = {"recover": "recover", "evaluate": "train students"}
 
 
@@ -75,10 +75,12 @@ def compare(methods: str, into: Path | None, fresh: bool, as_json: bool, quiet: 
         check_writable(path)
     comparison = _planned(split_names(methods), values, into, fresh=fresh, quiet=quiet)
     rows = [comparison.row(method) for method in comparison.experiments]
+    if not ranks.this_rank().is_first:
+        return
     columns, common = without_common(rows)
     note = " ".join(filter(None, [f"Students: {common}." if common else "", comparison.note]))
     for name, path in files.items():
-        text = to_csv(rows) if name == "csv" else _FORMATS[name](rows, columns, note)
+        text = _FORMATS[name](rows, columns, note)
         write_bytes(path, text.encode())
     if as_json:
         say_json({"rows": rows, "notes": [comparison.note] if comparison.note else []})
@@ -156,11 +158,7 @@ def _teacher_fingerprint(inputs: Inputs, experiment: Experiment) -> str:
         return inputs.card.fingerprint
     from delt_engine.models.teachers import load_teacher
 
-    network = experiment.squeeze
-    stem = None if network.stem == "auto" else network.stem
-    found = load_teacher(
-        str(inputs.teacher_path), dataset=inputs.dataset, network=network.network, width=network.width, stem=stem
-    )
+    found = load_teacher(str(inputs.teacher_path), dataset=inputs.dataset, **experiment.squeeze.checkpoint)
     return found.card.fingerprint
 
 
@@ -203,14 +201,15 @@ class Comparison:
                 experiment = evaluation_experiment(source, self.evaluate)
             evaluated = self._finished_run(method, experiment, "evaluate", source.ref)
             self._say(method, "measure similarity")
-            return method_row(Evaluation(evaluated, evaluated.record().result), run, self._similarity(run, experiment))
+            result = Evaluation(evaluated, evaluated.record().result)
+            return ranks.first(lambda: method_row(result, run, self._similarity(run, experiment)))
         except RunCancelled as stopped:
             raise RunCancelled(f"{method}: {stopped} The same `delt compare` goes on as well.") from None
         except DeltError as error:
             raise type(error)(f"{method}: {error}") from None
 
     def _say(self, method: str, text: str) -> None:
-        if not self.quiet:
+        if not self.quiet and ranks.this_rank().is_first:
             number = list(self.experiments).index(method) + 1
             click.echo(f"{method} ({number} of {len(self.experiments)}): {text}", err=True)
 
@@ -220,21 +219,18 @@ class Comparison:
 
     def _finished_run(self, method: str, experiment: Experiment, kind: Kind, source: str = "") -> Run:
         """Return a finished run: one that is there, one that goes on, or a new one."""
-        from delt_engine.pipeline.run import resume_run, run_experiment
-
-        run = self._found(experiment, kind, source=source, done=not self.fresh)
+        run = ranks.first(lambda: self._found(experiment, kind, source=source, done=not self.fresh))
         if run is not None and run.record().status == "finished":
             self._say(method, f"{_DEEDS[kind]}: run {run.id} is used again")
             return run
+        inputs = None
         if run is not None:
             self._say(method, f"{_DEEDS[kind]}: run {run.id} goes on")
-            stopped = follow(resume_run(run), quiet=self.quiet)
         else:
             self._say(method, _DEEDS[kind])
-            path = self._new_path(method, experiment, kind)
-            command = command_for(experiment, path, kind, source=source)
-            run = Run.create(path, experiment, kind, command, source=source)
-            stopped = follow(run_experiment(run, self.inputs), quiet=self.quiet)
+            path, inputs = self._new_path(method, experiment, kind), self.inputs
+            run, _ = made(experiment, kind, path, RunOptions(), lambda: self.inputs, source)
+        stopped = completed(run, inputs, ranks_asked=1, quiet=self.quiet)
         if stopped is not None:
             raise stopped
         return run

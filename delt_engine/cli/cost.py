@@ -182,6 +182,5 @@ def counts(schedule: EarlyLateSchedule, classes: int) -> dict[str, Any]:
 def _classes_of(dataset: str) -> int:
     from delt_engine.data.catalogue import CATALOGUE, load_dataset
 
-    if dataset in CATALOGUE:
-        return CATALOGUE[dataset].num_classes
-    return load_dataset(dataset).spec.num_classes
+    known = CATALOGUE[dataset].num_classes if dataset in CATALOGUE else None
+    return known or load_dataset(dataset).spec.num_classes

@@ -15,15 +15,12 @@ from delt_engine.cli.options import (
     teacher_options,
     typed_settings,
 )
-from delt_engine.cli.recover import OUT, begun_before, finish, follow, launched, pieces_of
+from delt_engine.cli.recover import OUT, completed, finish, made
 from delt_engine.config import EvaluateConfig, Experiment
 from delt_engine.errors import ConfigError
-from delt_engine.jobs import ranks
 from delt_engine.jobs.evaluations import evaluation_experiment
-from delt_engine.runs.command import STAGES, command_for
-from delt_engine.runs.record import RunOptions
+from delt_engine.runs.command import STAGES
 from delt_engine.runs.sources import Source, find_source
-from delt_engine.runs.store import Run, check_free, new_run_path
 
 
 @click.command()
@@ -43,14 +40,12 @@ def evaluate(source: str, out: Path | None, as_json: bool, quiet: bool, **values
     """
     found, options = find_source(source), read_run_options(values)
     experiment = read_evaluation(found, values)
-    number = ranks.wanted(options.ranks, experiment, lambda: pieces_of(experiment, "evaluate"))
-    if number > 1:
-        path = out if out is not None else new_run_path(experiment, "evaluate")
-        command = command_for(experiment, path, "evaluate", options, found.ref)
-        launched(Run(path), number, command[1:], as_json=as_json, quiet=quiet)
-        return
-    run, stopped = evaluated(found, experiment, out, options, quiet=quiet)
-    finish(run, as_json=as_json, stopped=stopped)
+    from delt_engine.pipeline.inputs import evaluation_inputs
+
+    run, inputs = made(
+        experiment, "evaluate", out, options, lambda: evaluation_inputs(experiment, found), source=found.ref
+    )
+    finish(run, as_json=as_json, stopped=completed(run, inputs, quiet=quiet))
 
 
 def read_evaluation(source: Source, values: dict[str, Any]) -> Experiment:
@@ -70,28 +65,3 @@ def read_evaluation(source: Source, values: dict[str, Any]) -> Experiment:
     own = source.run.experiment
     changes = {name: value for name, value in changes.items() if value != getattr(own, name)}
     return evaluation_experiment(source, config, **changes)
-
-
-def evaluated(
-    source: Source, experiment: Experiment, out: Path | None, options: RunOptions, *, quiet: bool
-) -> tuple[Run, Exception | None]:
-    """Make an evaluate run and work on it; return it, and why it stopped if it was asked to.
-
-    Raises:
-        DeltError: it cannot be done; what is wrong with the question is said before a folder is made.
-    """
-    from delt_engine.pipeline.run import run_experiment
-
-    again = begun_before(experiment, out, "evaluate")
-    if again is not None:
-        return again, follow(run_experiment(again), quiet=quiet) if again.record().status != "finished" else None
-    path = out if out is not None else new_run_path(experiment, "evaluate")
-    inputs = None
-    if not (path / "run.json").is_file():
-        from delt_engine.pipeline.training_images import evaluation_inputs
-
-        check_free(path)
-        inputs = evaluation_inputs(experiment, source)
-    command = command_for(experiment, path, "evaluate", options, source.ref)
-    run = Run.create(path, experiment, "evaluate", command, options, source.ref)
-    return run, follow(run_experiment(run, inputs), quiet=quiet)

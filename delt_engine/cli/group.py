@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import importlib
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
@@ -40,13 +42,23 @@ class CommandGroup(click.Group):
         """Run the command line and leave with its exit code."""
         kwargs["standalone_mode"] = False
         try:
-            with ranks.joined():
+            with ranks.joined(), _output():
                 code = super().main(*args, **kwargs)
         except BaseException as error:
             sentence, code = told(error)
-            if sentence:
+            if sentence and (ranks.this_rank().is_first or not isinstance(error, DeltError)):
                 click.echo(sentence, err=True)
         sys.exit(code if isinstance(code, int) else 0)
+
+
+@contextlib.contextmanager
+def _output() -> Iterator[None]:
+    """Let the first of several ranks alone say the result."""
+    if ranks.this_rank().is_first:
+        yield
+        return
+    with open(os.devnull, "w") as nothing, contextlib.redirect_stdout(nothing):  # noqa: PTH123
+        yield
 
 
 def told(error: BaseException) -> tuple[str, int]:

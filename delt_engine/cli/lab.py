@@ -16,6 +16,7 @@ from delt_engine.cli.progress import display
 from delt_engine.config import Experiment
 from delt_engine.config.command_line import option_words
 from delt_engine.lab.material import Lab, LabPlan, LabRecord, labs_dir, write_lab
+from delt_engine.runs.events import StageEvent
 from delt_engine.runs.record import RunOptions, versions
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def _record(work: LabWork, *, quiet: bool) -> LabMaterial:
             nonlocal next_event
             if done == total or time.monotonic() >= next_event:
                 next_event = time.monotonic() + PROGRESS_SECONDS
-                shown.show({"kind": "stage", "stage": "record the lab", "done": done, "total": total})
+                shown.show(StageEvent(stage="record the lab", done=done, total=total))
 
         return record_lab(work, report)
 

@@ -132,7 +132,7 @@ def read_experiment(values: Mapping[str, Any]) -> Experiment:
     Raises:
         ConfigError: a value that is not allowed.
     """
-    typed = {stage: own for stage, own in typed_settings(values).items() if stage in STAGE_RECORDS}
+    typed: dict[str, Any] = {stage: own for stage, own in typed_settings(values).items() if stage in STAGE_RECORDS}
     overall, recover = typed.pop("experiment", {}), typed.pop("recover", {})
     method = recover.pop("method", "delt")
     if "evaluate" in typed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,15 +21,15 @@ from delt_engine.cli.options import (
     teacher_options,
 )
 from delt_engine.cli.output import say, say_json, say_table
-from delt_engine.cli.recover import follow
+from delt_engine.cli.recover import completed, made
 from delt_engine.config import Experiment
 from delt_engine.errors import RunCancelled
-from delt_engine.jobs.ranks import this_rank
+from delt_engine.jobs import ranks
 from delt_engine.patches.scoring import timing_words
 from delt_engine.paths import home
-from delt_engine.runs.command import STAGES, command_for
+from delt_engine.runs.command import STAGES
+from delt_engine.runs.events import StageEvent
 from delt_engine.runs.record import RunOptions
-from delt_engine.runs.store import Run, check_free
 
 if TYPE_CHECKING:
     from delt_engine.patches.ranking import Ranking
@@ -155,20 +156,19 @@ def timed_ranking(
     """
     from delt_engine.patches.ranking import Ranking
     from delt_engine.pipeline.inputs import load_inputs
-    from delt_engine.pipeline.run import run_experiment
 
-    if out is not None and not (out / "run.json").is_file():
-        check_free(out)
-    inputs = load_inputs(experiment)
     with _folder(out) as path:
-        run = Run.create(path, experiment, "rank", command_for(experiment, path, "rank", options), options)
-        stopped = follow(run_experiment(run, inputs), quiet=quiet)
+        run, inputs = made(experiment, "rank", path, options, lambda: load_inputs(experiment))
+        inputs = inputs or load_inputs(experiment)
+        stopped = completed(run, inputs, quiet=quiet)
         if stopped is not None and out is None:
             raise RunCancelled("the ranking; what is scored is kept, and the same command goes on.")
         if stopped is not None:
             raise stopped
-        last = next((event for event in reversed(run.events("stage")) if event["stage"] == "rank"), {})
-        return Ranking.load(run.path / "ranking.npz"), inputs, last.get("timing")
+        last = next((event for event in reversed(run.events(StageEvent)) if event.stage == "rank"), None)
+        ranking = Ranking.load(run.path / "ranking.npz")
+        ranks.barrier()  # or the folder is gone before all have read it
+        return ranking, inputs, last.timing if last else None
 
 
 @contextmanager
@@ -176,11 +176,15 @@ def _folder(out: Path | None) -> Iterator[Path]:
     if out is not None:
         yield out
         return
-    several = this_rank().size > 1  # ranks of other machines have to see the folder
-    if several:
+    if ranks.this_rank().size > 1:  # ranks of other machines have to see the folder
         home().mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="delt-rank-", dir=home() if several else None) as folder:
+    beside = home() if ranks.this_rank().size > 1 else None
+    folder = ranks.first(lambda: tempfile.mkdtemp(prefix="delt-rank-", dir=beside))
+    try:
         yield Path(folder) / "run"
+    finally:
+        if ranks.this_rank().is_first:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _quantiles(ranking: Ranking, class_index: int) -> dict[str, Any]:

@@ -9,12 +9,25 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-Event = dict[str, Any]
+from delt_engine.runs.events import (
+    Event,
+    MemoryEvent,
+    NoteEvent,
+    RoundEvent,
+    SqueezeEpochEvent,
+    SqueezeStepEvent,
+    StageEvent,
+    StepEvent,
+    StudentEpochEvent,
+    StudentEvent,
+    StudentStepEvent,
+)
+
 LINE_SECONDS = 10.0
 _STAGES = {"rank": "rank patches", "select": "select patches"}
 
@@ -61,36 +74,28 @@ class Lines:
 
     def show(self, event: Event) -> None:
         """Show one event."""
-        if event["kind"] == "step" and event.get("image_iterations"):
-            self._rate = f", {event['image_iterations'] / max(event['t'], 1e-9):,.0f} image-iterations/s"
+        if isinstance(event, StepEvent):
+            self._rate = f", {event.image_iterations / max(event.t, 1e-9):,.0f} image-iterations/s"
         text = self._line(event)
-        is_due = _is_told(event) or self._clock() - self._last >= LINE_SECONDS
+        is_due = _is_said_at_once(event) or self._clock() - self._last >= LINE_SECONDS
         if text and is_due:
             self._last = self._clock()
             self._say(text)
 
     def _line(self, event: Event) -> str:
-        kind = event["kind"]
-        if kind == "note":
-            return event["text"]
-        if kind == "memory":
-            return _memory(event)
-        if kind == "stage":
-            return f"{_STAGES.get(event['stage'], event['stage'])}: {event['done']:,} of {event['total']:,}"
-        if kind == "epoch":
-            return f"{_student(event)}epoch {event['epoch']} of {event['epochs']}: {_accuracies(event)}"
-        if kind == "student":
-            return f"{_student(event)}top-1 {event['top1_last']:.1f} %, best epoch {event['top1_best']:.1f} %"
-        if kind == "round":
-            batch = f"batch {event['batch'] + 1} of {event['batches']}, " if event["batches"] > 1 else ""
-            part = " (stopped in it)" if event["partial"] else ""
-            return f"{batch}round {event['round']} of {event['rounds']}{part}{self._rate}"
-        if kind == "step" and "iterations" in event:
-            return f"iteration {event['iteration'] + 1:,} of {event['iterations']:,}{self._rate}"
-        if kind == "step":
-            step = f"step {event['step']} of {event['steps']}"
-            return f"{_student(event)}epoch {event['epoch']} of {event['epochs']}, {step}"
-        return ""
+        if isinstance(event, StageEvent):
+            return f"{_STAGES.get(event.stage, event.stage)}: {event.done:,} of {event.total:,}"
+        if isinstance(event, RoundEvent):
+            batch = f"batch {event.batch + 1} of {event.batches}, " if event.batches > 1 else ""
+            part = " (stopped in it)" if event.partial else ""
+            return f"{batch}round {event.round} of {event.rounds}{part}{self._rate}"
+        if isinstance(event, StepEvent):
+            return f"iteration {event.iteration + 1:,} of {event.iterations:,}{self._rate}"
+        if isinstance(event, (SqueezeStepEvent, StudentStepEvent)):
+            return f"{_student(event)}epoch {event.epoch} of {event.epochs}, step {event.step} of {event.steps}"
+        if isinstance(event, (SqueezeEpochEvent, StudentEpochEvent)):
+            return f"{_student(event)}epoch {event.epoch} of {event.epochs}: {_accuracies(event)}"
+        return _sentence(event)
 
 
 class Bars:
@@ -119,37 +124,26 @@ class Bars:
 
     def show(self, event: Event) -> None:
         """Show one event."""
-        kind = event["kind"]
-        if kind == "note":
-            self._progress.console.print(event["text"], markup=False, highlight=False)
-        elif kind == "memory":
-            self._progress.console.print(_memory(event), markup=False, highlight=False)
-        elif kind == "stage":
-            self._move(_STAGES.get(event["stage"], event["stage"]), event["done"], event["total"], "")
-        elif kind == "step" and "image_iterations" in event:
-            rate = event["image_iterations"] / max(event["t"], 1e-9)
-            note = f"round {event['round']}/{event['rounds']}, {rate:,.0f} image-iterations/s"
-            self._move("recover", event["image_iterations"], event["image_iterations_total"], note)
-        elif "student" in event:
-            self._show_student(event)
-        elif kind == "step":
-            done = (event["epoch"] - 1) * event["steps"] + event["step"]
-            note = f"epoch {event['epoch']}/{event['epochs']}, train {event['train_accuracy']:.1f} %"
-            self._move("squeeze", done, event["epochs"] * event["steps"], note)
-        elif kind == "epoch":
-            self._progress.console.print(f"epoch {event['epoch']}: {_accuracies(event)}", highlight=False)
-
-    def _show_student(self, event: Event) -> None:
-        name = f"train student {event['student'] + 1} of {event['students']}"
-        if event["kind"] == "student":
-            text = f"{_student(event)}top-1 {event['top1_last']:.1f} %, best epoch {event['top1_best']:.1f} %"
-            self._progress.console.print(text, highlight=False)
-        elif event["kind"] == "step":
-            done = (event["epoch"] - 1) * event["steps"] + event["step"]
-            note = f"epoch {event['epoch']}/{event['epochs']}, loss {event['loss']:.3g}"
-            self._move(name, done, event["epochs"] * event["steps"], note)
-        elif event["top1"] is not None and name in self._tasks:
-            self._progress.update(self._tasks[name], note=f"epoch {event['epoch']}, top-1 {event['top1']:.1f} %")
+        if isinstance(event, StageEvent):
+            self._move(_STAGES.get(event.stage, event.stage), event.done, event.total, "")
+        elif isinstance(event, StepEvent):
+            rate = event.image_iterations / max(event.t, 1e-9)
+            note = f"round {event.round}/{event.rounds}, {rate:,.0f} image-iterations/s"
+            self._move("recover", event.image_iterations, event.image_iterations_total, note)
+        elif isinstance(event, SqueezeStepEvent):
+            note = f"epoch {event.epoch}/{event.epochs}, train {event.train_accuracy:.1f} %"
+            self._move("squeeze", event.steps_done, event.epochs * event.steps, note)
+        elif isinstance(event, StudentStepEvent):
+            note = f"epoch {event.epoch}/{event.epochs}, loss {event.loss:.3g}"
+            self._move(_training(event), event.steps_done, event.epochs * event.steps, note)
+        elif isinstance(event, StudentEpochEvent):
+            if event.top1 is not None and _training(event) in self._tasks:
+                note = f"epoch {event.epoch}, top-1 {event.top1:.1f} %"
+                self._progress.update(self._tasks[_training(event)], note=note)
+        elif isinstance(event, SqueezeEpochEvent):
+            self._progress.console.print(f"epoch {event.epoch}: {_accuracies(event)}", highlight=False)
+        elif _sentence(event):
+            self._progress.console.print(_sentence(event), markup=False, highlight=False)
 
     def _move(self, name: str, done: int, total: int, note: str) -> None:
         if name not in self._tasks:
@@ -157,26 +151,39 @@ class Bars:
         self._progress.update(self._tasks[name], completed=done, total=total, note=note)
 
 
+def _sentence(event: Event) -> str:
+    """Return what is said of an event that needs no bar; nothing of most."""
+    if isinstance(event, NoteEvent):
+        return event.text
+    if isinstance(event, MemoryEvent):
+        return f"Peak memory: about {event.predicted_mb:,.0f} MB expected."
+    if isinstance(event, StudentEvent):
+        return f"{_student(event)}top-1 {event.top1_last:.1f} %, best epoch {event.top1_best:.1f} %"
+    return ""
+
+
+def _training(event: StudentStepEvent | StudentEpochEvent) -> str:
+    return f"train student {event.student + 1} of {event.students}"
+
+
 def _student(event: Event) -> str:
     """Return which student an event is about; nothing where there is only one, or none."""
-    return f"student {event['student'] + 1} of {event['students']}, " if event.get("students", 1) > 1 else ""
+    if getattr(event, "students", 1) == 1:
+        return ""
+    return f"student {event.student + 1} of {event.students}, "
 
 
-def _is_told(event: Event) -> bool:
-    """Return whether an event is told at once: an epoch of a student only where it was tested."""
-    is_tested = event.get("top1", 0) is not None
-    return event["kind"] in ("round", "note", "student", "memory") or (event["kind"] == "epoch" and is_tested)
+def _is_said_at_once(event: Event) -> bool:
+    """Return whether an event is worth a line at any time: an epoch of a student only where it was tested."""
+    if isinstance(event, StudentEpochEvent):
+        return event.top1 is not None
+    return isinstance(event, (RoundEvent, NoteEvent, StudentEvent, MemoryEvent, SqueezeEpochEvent))
 
 
-def _memory(event: Event) -> str:
-    return f"Peak memory: about {event['predicted_mb']:,.0f} MB expected."
-
-
-def _accuracies(event: Event) -> str:
-    if "top1" in event:
-        tested = f", test {event['top1']:.1f} %" if event["top1"] is not None else ""
-        ema = f", EMA {event['top1_ema']:.1f} %" if event["top1_ema"] is not None else ""
-        return f"loss {event['loss']:.4g}{tested}{ema}"
-    test = event.get("test_accuracy")
-    measured = f", test {test:.1f} %" if test is not None else ""
-    return f"loss {event['loss']:.3f}, train {event['train_accuracy']:.1f} %{measured}"
+def _accuracies(event: SqueezeEpochEvent | StudentEpochEvent) -> str:
+    if isinstance(event, StudentEpochEvent):
+        tested = f", test {event.top1:.1f} %" if event.top1 is not None else ""
+        ema = f", EMA {event.top1_ema:.1f} %" if event.top1_ema is not None else ""
+        return f"loss {event.loss:.4g}{tested}{ema}"
+    measured = f", test {event.test_accuracy:.1f} %" if event.test_accuracy is not None else ""
+    return f"loss {event.loss:.3f}, train {event.train_accuracy:.1f} %{measured}"

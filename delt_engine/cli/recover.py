@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from delt_engine.cli.group import STOPPED
 from delt_engine.cli.options import (
     output_options,
     read_experiment,
@@ -19,10 +18,10 @@ from delt_engine.cli.options import (
     teacher_options,
 )
 from delt_engine.cli.output import say, say_json
-from delt_engine.cli.progress import Event, display
+from delt_engine.cli.progress import display
 from delt_engine.config import Experiment
 from delt_engine.data.catalogue import find_entry
-from delt_engine.errors import RunCancelled
+from delt_engine.errors import RunCancelled, RunError
 from delt_engine.jobs import ranks
 from delt_engine.recovery.batches import plan_batches
 from delt_engine.runs.command import STAGES, command_for
@@ -30,11 +29,14 @@ from delt_engine.runs.naming import relevant_settings, with_absolute_paths
 from delt_engine.runs.record import Kind, RunOptions
 from delt_engine.runs.store import Run, check_free, list_runs, new_run_path
 
+if TYPE_CHECKING:
+    from delt_engine.pipeline.inputs import Inputs
+
 OUT = click.option(
     "--out",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Folder of the run: new, empty, or prepared with the same settings. [default: one among your runs]",
+    help="Folder of the run: new or empty. [default: one among your runs]",
 )
 
 PIXELS_A_RANK = 2**20
@@ -68,55 +70,100 @@ def recover(out: Path | None, as_json: bool, quiet: bool, **values: Any) -> None
     metavar="N",
     help="Processes that go on with it; images do not depend on it. [default: as it was begun]",
 )
+@click.option("--no-result", is_flag=True, hidden=True, help="Say nothing of the result: for ranks of a launcher.")
 @output_options
-def resume(run: str, number: int | None, as_json: bool, quiet: bool) -> None:
+def resume(run: str, number: int | None, no_result: bool, as_json: bool, quiet: bool) -> None:
     """Go on with a run that stopped: its folder, or its id among your runs."""
-    from delt_engine.pipeline.run import resume_run
-
     opened = Run.open(run)
-    record = opened.record()
-    if record.kind in ("recover", "evaluate", "squeeze") and record.status != "finished":
-        asked = record.options.ranks if number is None else number
-        number = ranks.wanted(asked, record.experiment, lambda: pieces_of(record.experiment, record.kind))
-        if number > 1:
-            launched(opened, number, ["resume", str(opened.path)], as_json=as_json, quiet=quiet)
-            return
-    stopped = follow(resume_run(opened), quiet=quiet)
-    finish(opened, as_json=as_json, stopped=stopped)
+    if opened.record().status == "finished":
+        raise RunError(f"run {opened.id}: it is finished, so there is nothing to resume.")
+    stopped = completed(opened, ranks_asked=number, quiet=quiet)
+    finish(opened, as_json=as_json, stopped=stopped, is_told=not no_result)
 
 
 def recovered(experiment: Experiment, out: Path | None, options: RunOptions, *, as_json: bool, quiet: bool) -> None:
     """Make a recover run, work on it, and say the result."""
-    from delt_engine.pipeline.run import run_experiment
+    from delt_engine.pipeline.inputs import load_inputs
 
-    again = begun_before(experiment, out)
-    path = again.path if again else out if out is not None else new_run_path(experiment)
-    inputs = None
-    if not (path / "run.json").is_file():
-        from delt_engine.pipeline.inputs import load_inputs
-
-        check_free(path)
-        inputs = load_inputs(experiment)  # what is wrong with the question is said before a folder is made
-    command = command_for(experiment, path, "recover", options)
-    number = ranks.wanted(options.ranks, experiment, lambda: pieces_of(experiment))
-    if number > 1:
-        launched(Run(path), number, command[1:], as_json=as_json, quiet=quiet)
-        return
-    run = again or Run.create(path, experiment, "recover", command, options)
-    stopped = follow(run_experiment(run, inputs), quiet=quiet) if run.record().status != "finished" else None
-    finish(run, as_json=as_json, stopped=stopped)
+    run, inputs = made(experiment, "recover", out, options, lambda: load_inputs(experiment))
+    finish(run, as_json=as_json, stopped=completed(run, inputs, quiet=quiet))
 
 
-def launched(run: Run, number: int, words: list[str], *, as_json: bool, quiet: bool) -> None:
-    """Let several ranks on this machine do a command; the first of them says the result.
+def made(
+    experiment: Experiment,
+    kind: Kind,
+    out: Path | None,
+    options: RunOptions,
+    look_up: Callable[[], Inputs],
+    source: str = "",
+) -> tuple[Run, Inputs | None]:
+    """Make a queued run; of several ranks the first one does, and all get it.
+
+    Args:
+        experiment: all settings.
+        kind: what the run makes.
+        out: its folder; one among this user's runs when not given.
+        options: how it is worked on.
+        look_up: finds what is wrong with the question before a folder is made.
+        source: what an evaluation trains on.
+
+    Returns:
+        The run, and in the process that made it what was looked up.
 
     Raises:
-        Exit: it failed or was stopped, which was said.
+        DeltError: it cannot be done.
     """
-    code = ranks.launch(number, [*words, *flags(as_json=as_json, quiet=quiet)])
-    is_stopped = run.status in ("cancelled", "paused") if not run.unreadable else code == 0
-    if code or is_stopped:
-        raise click.exceptions.Exit(STOPPED if is_stopped else code)
+    found: list[Inputs] = []
+
+    def make() -> Path:
+        again = _begun_before(experiment, out, kind)
+        if again is not None:
+            return again.path
+        path = out if out is not None else new_run_path(experiment, kind)
+        check_free(path)
+        found.append(look_up())
+        command = command_for(experiment, path, kind, options, source)
+        return Run.create(path, experiment, kind, command, options, source).path
+
+    run = Run(ranks.first(make))
+    return run, found[0] if found else None
+
+
+def completed(
+    run: Run, inputs: Inputs | None = None, *, ranks_asked: int | None = None, quiet: bool
+) -> RunCancelled | None:
+    """Work on a run until it is finished, or let several ranks on this machine do so; return why it stopped.
+
+    Args:
+        run: to be completed.
+        inputs: what was looked up already.
+        ranks_asked: how many processes are to work on it; as the run says when not given.
+        quiet: show no progress.
+
+    Raises:
+        Exit: ranks failed, which was said by the first of them.
+    """
+    from delt_engine.pipeline.run import run_experiment
+
+    record = run.record()
+    if record.status == "finished":
+        return None
+    if record.kind != "rank":
+        asked = record.options.ranks if ranks_asked is None else ranks_asked
+        number = ranks.wanted(asked, record.experiment, lambda: pieces_of(record.experiment, record.kind))
+        if number > 1:
+            code = ranks.launch(number, ["resume", str(run.path), "--no-result", *flags(as_json=False, quiet=quiet)])
+            if run.status in ("cancelled", "paused"):
+                return RunCancelled(f"run {run.id}: it was {run.status}; `delt resume {run.path}` goes on.")
+            if code:
+                raise click.exceptions.Exit(code)
+            return None
+    try:
+        with display(quiet=quiet or not ranks.this_rank().is_first) as shown:
+            run_experiment(run, inputs, shown.show)
+    except RunCancelled as stopped:
+        return stopped
+    return None
 
 
 def flags(*, as_json: bool, quiet: bool) -> list[str]:
@@ -145,47 +192,29 @@ def pieces_of(experiment: Experiment, kind: Kind = "recover") -> int:
     return len(plan_batches(classes, experiment.recover)) if classes and experiment.recover.is_optimised else 1
 
 
-def begun_before(experiment: Experiment, out: Path | None, kind: Kind = "recover") -> Run | None:
+def _begun_before(experiment: Experiment, out: Path | None, kind: Kind) -> Run | None:
     """Return the run that these ranks began before their launcher started them again; None at the first start."""
     if not ranks.this_rank().restarts:
         return None
-    wanted = relevant_settings(with_absolute_paths(experiment), kind)
-    found = [Run(out)] if out is not None else list_runs()
-    return next(
-        (
-            run
-            for run in found
-            if not run.unreadable
-            and run.record().kind == kind
-            and run.experiment == wanted
-            and (out is not None or run.record().status != "finished")
-        ),
-        None,
-    )
-
-
-def follow(events: Iterator[Event], *, quiet: bool) -> RunCancelled | None:
-    """Show the events of a run until it is done; return why it stopped, if it was asked to."""
-    try:
-        with display(quiet=quiet) as shown:
-            for event in events:
-                shown.show(event)
-    except RunCancelled as stopped:
-        return stopped
+    settings = relevant_settings(with_absolute_paths(experiment), kind)
+    for run in [Run(out)] if out is not None else list_runs():
+        if run.unreadable or (run.record().kind, run.experiment) != (kind, settings):
+            continue
+        if out is not None or run.record().status != "finished":
+            return run
     return None
 
 
-def finish(run: Run, *, as_json: bool, stopped: RunCancelled | None) -> None:
+def finish(run: Run, *, as_json: bool, stopped: RunCancelled | None, is_told: bool = True) -> None:
     """Say the result of a run, also of one that was stopped.
 
     Raises:
         RunCancelled: it was stopped.
     """
-    result = results(run)
-    if as_json:
-        say_json(result)
-    elif stopped is None:
-        say(_sentence(run, result))
+    if is_told and as_json:
+        say_json(results(run))
+    elif is_told and stopped is None:
+        say(_sentence(run, results(run)))
     if stopped is not None:
         raise stopped
 

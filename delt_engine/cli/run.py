@@ -6,17 +6,14 @@ from pathlib import Path
 
 import click
 
-from delt_engine.cli.options import (
-    output_options,
-    size_of,
-)
-from delt_engine.cli.recover import OUT, launched, pieces_of, recovered
+from delt_engine.cli.options import output_options, size_of
+from delt_engine.cli.recover import OUT, recovered
 from delt_engine.cli.squeeze import squeezed
 from delt_engine.config import Experiment
 from delt_engine.errors import CheckpointError
 from delt_engine.jobs import ranks
 from delt_engine.runs.record import RunOptions
-from delt_engine.runs.store import Run, check_free, new_run_path
+from delt_engine.runs.store import check_free
 
 
 @click.command("run")
@@ -29,16 +26,11 @@ def run_file(experiment: Path, out: Path | None, as_json: bool, quiet: bool) -> 
     A teacher is squeezed first where there is none for the dataset yet.
     """
     settings = Experiment.read(experiment, size_of)
-    path = out if out is not None else new_run_path(settings)
-    if not (path / "run.json").is_file():
-        check_free(path)
-    if settings.teacher == "auto" and not _has_teacher(settings):
-        number = ranks.wanted(0, settings, lambda: _pieces_of_both(settings))
-        if number > 1:
-            launched(Run(path), number, ["run", str(experiment), "--out", str(path)], as_json=as_json, quiet=quiet)
-            return
+    if out is not None and not (out / "run.json").is_file():
+        check_free(out)
+    if settings.teacher == "auto" and not ranks.first(lambda: _has_teacher(settings)):
         squeezed(settings, None, RunOptions(), quiet=quiet)
-    recovered(settings, path, RunOptions(), as_json=as_json, quiet=quiet)
+    recovered(settings, out, RunOptions(), as_json=as_json, quiet=quiet)
 
 
 def _has_teacher(experiment: Experiment) -> bool:
@@ -51,9 +43,3 @@ def _has_teacher(experiment: Experiment) -> bool:
     except CheckpointError:
         return False
     return True
-
-
-def _pieces_of_both(experiment: Experiment) -> int:
-    """Return how many ranks can share a squeeze and the recovery after it; 1 where the squeeze is too small."""
-    squeezing = pieces_of(experiment, "squeeze")
-    return max(squeezing, pieces_of(experiment)) if squeezing > 1 else 1

@@ -117,11 +117,8 @@ def _loaded(ref: str, experiment: Experiment, report: Report) -> tuple[Dataset, 
 
     dataset = load_dataset(experiment.dataset, experiment.image_size, report=report)
     report("teacher", 0, 1)
-    squeeze = experiment.squeeze
-    stem = None if squeeze.stem == "auto" else squeeze.stem
     device = pick_device(experiment.device)
-    teacher = load_teacher(ref, dataset=dataset, network=squeeze.network, width=squeeze.width, stem=stem, device=device)
-    return dataset, teacher
+    return dataset, load_teacher(ref, dataset=dataset, device=device, **experiment.squeeze.checkpoint)
 
 
 def _measured(teacher: Teacher, dataset: Dataset, sample: int, report: Report) -> CheckRecord:

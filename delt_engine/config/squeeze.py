@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from delt_engine.config.settings import Settings, setting
 
@@ -40,3 +40,8 @@ class SqueezeConfig(Settings):
     precision: Literal["auto", "float32", "bfloat16"] = setting(
         "auto", "Number format of the training step; auto is bfloat16 on a GPU, float32 elsewhere.", title="Precision"
     )
+
+    @property
+    def checkpoint(self) -> dict[str, Any]:
+        """Network, width and stem of a checkpoint that does not say them itself, as its loader takes them."""
+        return {"network": self.network, "width": self.width, "stem": None if self.stem == "auto" else self.stem}

@@ -15,7 +15,7 @@ from typing import Literal
 
 from filelock import FileLock
 
-from delt_engine.data.catalogue import CATALOGUE, CatalogueEntry, find_entry, image_folder, where_it_goes
+from delt_engine.data.catalogue import CATALOGUE, find_entry, image_folder, where_it_goes
 from delt_engine.data.downloads import DOWNLOADS, is_fetched, what_to_put_where
 from delt_engine.data.scan import is_scanned
 from delt_engine.errors import DataError
@@ -51,13 +51,21 @@ def places() -> tuple[Place, ...]:
 def place_of(name: str) -> Place:
     """Return where a dataset stands: a name of the catalogue, or a folder's path."""
     entry = find_entry(name)
-    if entry is not None:
-        return _place_of_entry(entry)
-    path = Path(name).expanduser()
-    if not path.is_dir():
+    if entry is None:
+        path = Path(name).expanduser()
+        if path.is_dir():
+            return _place_of_folder(name, path.name, path)
         what = "is a file, but a folder of images is needed" if path.exists() else "does not exist"
         return Place(name, path.name or name, "missing", f"dataset: the folder {path.absolute()} {what}.")
-    return _place_of_folder(name, path.name, path)
+    if entry.kind == "built-in" or (entry.name in DOWNLOADS and is_fetched(entry.name)):
+        return Place(entry.name, entry.title, "ready")
+    folder = image_folder(entry)
+    if folder is not None:
+        return _place_of_folder(entry.name, entry.title, folder)
+    if entry.download:
+        note = f"It can be downloaded. Without a network: {what_to_put_where(entry.name)}."
+        return Place(entry.name, entry.title, "download", note)
+    return Place(entry.name, entry.title, "missing", f"P{where_it_goes(entry)[1:]}.")
 
 
 def known_folders() -> tuple[str, ...]:
@@ -98,18 +106,6 @@ def _change(change: Callable[[tuple[str, ...]], tuple[str, ...]]) -> None:
 
 def _list_path() -> Path:
     return home() / "folders.json"
-
-
-def _place_of_entry(entry: CatalogueEntry) -> Place:
-    if entry.kind == "built-in" or (entry.name in DOWNLOADS and is_fetched(entry.name)):
-        return Place(entry.name, entry.title, "ready")
-    folder = image_folder(entry)
-    if folder is not None:
-        return _place_of_folder(entry.name, entry.title, folder)
-    if entry.download:
-        note = f"It can be downloaded. Without a network: {what_to_put_where(entry.name)}."
-        return Place(entry.name, entry.title, "download", note)
-    return Place(entry.name, entry.title, "missing", f"P{where_it_goes(entry)[1:]}.")
 
 
 def _place_of_folder(name: str, title: str, folder: Path) -> Place:

@@ -1,4 +1,4 @@
-"""Where decoded images are kept, so that a dataset is decoded once: folders of .npy files that are mapped, not read.
+"""Where decoded images are cached, so that a dataset is decoded once: folders of .npy files that are mapped, not read.
 
 A folder is written under a temporary name and renamed when it is whole, so a reader never sees half of one, and of
 two processes that write the same folder one wins and both read the same. Whoever cannot write works from memory.
@@ -6,7 +6,6 @@ two processes that write the same folder one wins and both read the same. Whoeve
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import tempfile
 import time
@@ -22,12 +21,12 @@ _ABANDONED_AFTER_S = 24 * 3600
 
 
 def datasets_dir() -> Path:
-    """Return the folder of everything kept about datasets: downloads, decoded images, scans."""
+    """Return the folder of everything cached of datasets: downloads, decoded images, scans."""
     return cache_dir() / "datasets"
 
 
 def open_arrays(key: str, names: tuple[str, ...]) -> dict[str, np.ndarray] | None:
-    """Map the arrays kept under ``key``; None when they are not there, or not whole."""
+    """Map the arrays cached under ``key``; None when they are not there, or not whole."""
     folder = datasets_dir() / key
     try:
         return {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in names}
@@ -37,41 +36,34 @@ def open_arrays(key: str, names: tuple[str, ...]) -> dict[str, np.ndarray] | Non
 
 def store_arrays(key: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Write the arrays under ``key`` and return them mapped from there, or as they came when that cannot be done."""
-    kept = {name: np.asarray(array) for name, array in arrays.items()}
+    given = {name: np.asarray(array) for name, array in arrays.items()}
     folder = datasets_dir() / key
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(folder.parent)
+        for path in folder.parent.glob(".*-*"):  # those of processes that were killed
+            if path.is_dir() and path.stat().st_mtime < time.time() - _ABANDONED_AFTER_S:
+                shutil.rmtree(path, ignore_errors=True)
         made = Path(tempfile.mkdtemp(prefix=f".{key}-", dir=folder.parent))
     except OSError:
-        return kept
+        return given
     try:
-        for name, array in kept.items():
+        for name, array in given.items():
             np.save(made / f"{name}.npy", array, allow_pickle=False)
         try:
             made.rename(folder)
         except OSError:  # one stands there already: it is kept if it is whole
-            if open_arrays(key, tuple(kept)) is None:
+            if open_arrays(key, tuple(given)) is None:
                 shutil.rmtree(folder, ignore_errors=True)
                 made.rename(folder)
     except OSError:  # disk full, folder read-only: the arrays in memory do as well
-        return kept
+        return given
     finally:
         shutil.rmtree(made, ignore_errors=True)
-    return open_arrays(key, tuple(kept)) or kept
+    return open_arrays(key, tuple(given)) or given
 
 
 def cached_arrays(
     key: str, names: tuple[str, ...], build: Callable[[], Mapping[str, np.ndarray]]
 ) -> dict[str, np.ndarray]:
-    """Return the arrays kept under ``key``, building and keeping them when they are not there."""
+    """Return the arrays cached under ``key``, building and caching them when they are not there."""
     return open_arrays(key, names) or store_arrays(key, build())
-
-
-def _remove_abandoned(parent: Path) -> None:
-    """Delete temporary folders of processes that were killed long ago."""
-    oldest = time.time() - _ABANDONED_AFTER_S
-    for path in parent.glob(".*-*"):
-        with contextlib.suppress(OSError):
-            if path.is_dir() and path.stat().st_mtime < oldest:
-                shutil.rmtree(path, ignore_errors=True)

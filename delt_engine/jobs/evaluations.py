@@ -50,11 +50,6 @@ def evaluations(runs: Iterable[Run] | None = None) -> list[Evaluation]:
     ]
 
 
-def evaluations_of(source: str, runs: Iterable[Run] | None = None) -> list[Evaluation]:
-    """Return the finished evaluations of one source, newest first."""
-    return [evaluation for evaluation in evaluations(runs) if evaluation.source == source]
-
-
 def evaluation_experiment(source: Source, evaluate: EvaluateConfig, **changes: Any) -> Experiment:
     """Return the settings of an evaluation.
 

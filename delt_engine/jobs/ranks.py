@@ -135,7 +135,9 @@ def joined() -> Iterator[None]:
         torch.cuda.set_device(rank.local)  # NCCL's own buffers would otherwise all lie on the first card
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     with _talking(rank):
-        dist.init_process_group(backend, timeout=PATIENCE)
+        # The launcher's store may outlive a restart, with the addresses of ranks that are gone.
+        store = dist.PrefixStore(f"delt-{rank.restarts}", next(dist.rendezvous("env://"))[0])
+        dist.init_process_group(backend, store=store, rank=rank.number, world_size=rank.size, timeout=PATIENCE)
     try:
         yield
     finally:

@@ -1,7 +1,7 @@
 """Runs as processes: start one detached from the caller, ask it to stop, start it again.
 
-The process is the command a person would type, in a session of its own, so it outlives the app and its server. All
-it has in common with the caller is the run folder. One run at a time works on a device; the others wait as queued.
+The process is `delt resume` on a run folder, in a session of its own, so it outlives the app and its server. All it
+has in common with the caller is that folder. One run at a time works on a device; the others wait as queued.
 
 Source: DESIGN section 4, "Jobs are processes".
 """
@@ -15,16 +15,18 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from delt_engine import files
 from delt_engine.config import Experiment
 from delt_engine.errors import RunError
 from delt_engine.jobs import prefork, queue
-from delt_engine.jobs.worker import device_lock_name
+from delt_engine.jobs.worker import STOPPED, device_lock_name
 from delt_engine.paths import PROJECT
 from delt_engine.runs.command import command_for
+from delt_engine.runs.events import NoteEvent, StatusEvent
 from delt_engine.runs.naming import with_absolute_paths
-from delt_engine.runs.processes import end, identity, is_running, memory_bytes
+from delt_engine.runs.processes import end, identity, is_running, memory_bytes, wake
 from delt_engine.runs.record import Kind, ProcessRecord, RunOptions, now
 from delt_engine.runs.store import Run, new_run_path
 from delt_engine.threads import settle_waiting
@@ -46,7 +48,7 @@ __all__ = [
 RESUMABLE = ("paused", "cancelled", "interrupted", "failed")
 
 REACTION_SECONDS = 2.0
-"""Within this a process meets a wish; after it, it may be ended."""
+"""Within this a process stops when it is asked to; after it, it may be ended."""
 
 
 def start(
@@ -73,7 +75,7 @@ def start(
     command = command_for(experiment, path, kind, options, source)
     run = Run.create(path, experiment, kind, command, options, source)
     queue.enter(run, device_lock_name(experiment.device))
-    _spawn(run, command)
+    _spawn(run)
     return run
 
 
@@ -97,9 +99,9 @@ def resume(run: Run) -> None:
     run.request(None)
     (run.path / "job.json").unlink(missing_ok=True)
     run.update(status="queued", process=None, error=None)
-    run.event({"kind": "status", "status": "queued"})
+    run.event(StatusEvent(status="queued"))
     queue.enter(run, device_lock_name(run.record().device or run.experiment.device))
-    _spawn(run, ["delt", "resume", str(run.path)])
+    _spawn(run)
 
 
 def check_resumable(run: Run) -> None:
@@ -117,12 +119,12 @@ def check_resumable(run: Run) -> None:
 
 def cancel(run: Run) -> None:
     """Ask the run to stop and to stay as it is; it does so within two seconds. Asking twice does no harm."""
-    _ask(run, "cancel", "cancelled")
+    _ask(run, "cancel")
 
 
 def pause(run: Run) -> None:
     """Ask the run to stop for now; it keeps what :func:`resume` needs."""
-    _ask(run, "pause", "paused")
+    _ask(run, "pause")
 
 
 def is_alive(run: Run) -> bool:
@@ -152,7 +154,7 @@ def stop_hard(run: Run) -> None:
     """
     if run.status in ("unreadable", "finished"):
         return
-    wish, launcher = run.requested() or "cancel", run.job_process()
+    request, launcher = run.requested() or "cancel", run.job_process()
     worker = run.record().process or launcher
     if launcher is not None and launcher != worker:  # of several ranks: it would start them again
         end(launcher)
@@ -160,7 +162,7 @@ def stop_hard(run: Run) -> None:
         end(worker)
         if is_running(worker):
             raise RunError(f"run {run.id}: its process {worker.pid} on {worker.hostname} cannot be ended from here.")
-    _mark_stopped(run, {"cancel": "cancelled", "pause": "paused"}[wish])
+    _mark_stopped(run, STOPPED[request])
 
 
 def _mark_stopped(run: Run, status: str) -> None:
@@ -177,32 +179,37 @@ def memory(run: Run) -> int | None:
     return memory_bytes(worker) if worker is not None else None
 
 
-def _ask(run: Run, wish: str, status: str) -> None:
+def _ask(run: Run, request: Literal["cancel", "pause"]) -> None:
+    status = STOPPED[request]
     if run.unreadable or run.record().status in ("finished", "cancelled", status):
         return
-    worker = run.job_process()
+    own, worker = run.job_process(), run.record().process
     if worker is not None and _is_idle(run, worker):
-        end(worker, patience=0)
-        _mark_stopped(run, status)
-    elif is_alive(run) or run.status == "queued":  # a process that is about to start will find the wish
-        run.request(wish)
-    elif wish == "cancel" or run.status != "failed":
+        run.request(request)
+        if own == worker:  # it has nothing to lose, and may be deaf for seconds
+            end(worker, patience=0)
+            _mark_stopped(run, status)
+        else:  # it was typed by hand, so that it is left to say that it stopped
+            wake(worker)
+    elif is_alive(run) or run.status == "queued":  # a process that is about to start will find the request
+        run.request(request)
+    elif request == "cancel" or run.status != "failed":
         _mark_stopped(run, status)
 
 
 def _is_idle(run: Run, worker: ProcessRecord) -> bool:
-    """Return whether ``worker``, started here, is at the run but waits or loads, and so has nothing to lose.
+    """Return whether a process is at the run but waits or loads, and so has nothing to lose.
 
     Loading torch can hold a process for seconds in which it hears nothing. Between the event that it is finished and
     its record, a run has everything to lose.
     """
-    at_work, last = run.record().process, run.latest_event()
-    is_ours = at_work is not None and at_work.pid == worker.pid and is_running(worker)
-    return is_ours and last is not None and last["kind"] in ("status", "note") and last.get("status") != "finished"
+    last = run.latest_event()
+    is_waiting = isinstance(last, NoteEvent) or (isinstance(last, StatusEvent) and last.status != "finished")
+    return is_waiting and is_running(worker)
 
 
 def prepare() -> bool:
-    """Keep a process ready that has loaded torch, for the run that is about to be started; see :mod:`warm`."""
+    """Keep a process ready that has loaded torch, for the next run; see :mod:`delt_engine.jobs.prefork`."""
     return prefork.keep(_environment())
 
 
@@ -216,14 +223,14 @@ def _environment() -> dict[str, str]:
     return environment
 
 
-def _spawn(run: Run, command: Sequence[str]) -> None:
-    environment = _environment()
+def _spawn(run: Run) -> None:
+    environment, words = _environment(), ["resume", str(run.path)]
     with files.as_run_error(run.path / "log.txt"):
         log = (run.path / "log.txt").open("ab")
     with log:
         try:
-            process = prefork.take(command[1:], log, environment) or subprocess.Popen(
-                [sys.executable, "-m", "delt_engine", *command[1:]],
+            process = prefork.take(words, log, environment) or subprocess.Popen(
+                [sys.executable, "-m", "delt_engine", *words],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

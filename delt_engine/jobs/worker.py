@@ -1,4 +1,4 @@
-"""What a process does around its work on a run: take it, wait for the device, listen for wishes.
+"""What a process does around its work on a run: take it, wait for the device, notice that it is to stop.
 
 Locks are files that the system frees when their owner dies, so nothing is ever left locked: one lock a run, so that
 no two processes work on it, and one lock a device, so that one run at a time works on it. Nothing here needs torch;
@@ -7,7 +7,6 @@ a process that waits is a light one.
 
 from __future__ import annotations
 
-import _thread
 import contextlib
 import hashlib
 import os
@@ -15,74 +14,58 @@ import platform
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import FrameType
 
 from filelock import FileLock, Timeout
 
 from delt_engine.errors import RunCancelled, RunError
 from delt_engine.files import as_run_error
 from delt_engine.jobs import queue
+from delt_engine.jobs.ranks import this_rank
 from delt_engine.paths import locks_dir
 from delt_engine.runs.processes import is_running, this_process
 from delt_engine.runs.record import now
 from delt_engine.runs.store import Run
 
 POLL_SECONDS = 0.1
-"""How often wishes are looked for: far below the two seconds in which they must be met."""
+"""How often a stop request is looked for: far below the two seconds in which it must be met."""
 
 LEAVING_SECONDS = 10.0
-"""How long a process that has said how its run stopped may take to let go of it."""
+"""How long a process that has written how its run stopped may take to let go of it."""
 
-_WAKE: signal.Signals | None = getattr(signal, "SIGUSR1", None)
-"""What wakes a process that loads; where there is no such signal, a wish waits for the end of the loading."""
+STOPPED = {"cancel": "cancelled", "pause": "paused"}
+"""What a run is after a stop request."""
 
 
-class Wishes:
-    """What was asked of this process: through the control file of its run, or by a signal.
+class StopRequests:
+    """What asks this process to stop: the control file of its run, or a signal.
 
-    Ctrl-C asks to cancel; SIGTERM, which a machine sends before it goes down, asks to pause.
+    Ctrl-C asks to cancel; SIGTERM, which a machine sends before it goes down, asks to pause. A signal that reaches one
+    of several ranks becomes the run's request, so that all of them stop.
     """
 
     def __init__(self, run: Run | None) -> None:
-        self._run = run
+        self._run, self._rank = run, this_rank()
         self._signalled: str | None = None
-        self._looked = 0.0
         self._found: str | None = None
-        self.hears_signals = False
-        self._is_at_once = False
+        self._looked, self._is_loading = 0.0, False
 
-    @property
-    def interrupted(self) -> bool:
-        """Whether Ctrl-C asked to cancel."""
-        return self._signalled == "cancel"
-
-    def signalled(self, number: int, frame: FrameType | None) -> None:
+    def on_signal(self, number: int, _frame: FrameType | None) -> None:
         """Take a signal; a second one ends the process at once."""
         if self._signalled is not None:
             raise KeyboardInterrupt
-        self._signalled = "cancel" if number == signal.SIGINT else "pause"
-        self._stop_loading(frame)
-
-    def woken(self, _number: int, frame: FrameType | None) -> None:
-        """Look for a wish now, since there is one."""
-        self._looked = 0.0
-        self._stop_loading(frame)
-
-    def _stop_loading(self, frame: FrameType | None) -> None:
-        """Stop at the line that was interrupted if that is one of loading; who is about to leave it is let go."""
-        if self._is_at_once and not _is_leaving(frame):
+        self._signalled, self._looked = "cancel" if number == signal.SIGINT else "pause", 0.0
+        if self._is_loading:
             self.check()
 
     def asked(self) -> str | None:
         """Return ``cancel``, ``pause`` or None; cheap enough for every iteration."""
-        if self._signalled:
-            return self._signalled
         if self._run is not None and time.monotonic() - self._looked >= POLL_SECONDS:
             self._looked = time.monotonic()
-            self._found = self._run.requested()
-        return self._found
+            self._found = self._requested(self._run)
+        return self._found or self._signalled
 
     def check(self) -> None:
         """Stop here if it was asked for.
@@ -90,71 +73,49 @@ class Wishes:
         Raises:
             RunCancelled: its text is ``cancel`` or ``pause``.
         """
-        wish = self.asked()
-        if wish:
-            raise RunCancelled(wish)
+        asked = self.asked()
+        if asked:
+            raise RunCancelled(asked)
 
-    def at_once(self) -> contextlib.AbstractContextManager[None]:
-        """Let a wish end the work at any line inside: for loading, which offers no place to ask.
+    @contextlib.contextmanager
+    def loading(self) -> Iterator[None]:
+        """Let a signal end the work at any line inside: for loading, which offers no place to ask.
 
         Raises:
             RunCancelled: on entering, inside and on leaving; its text is ``cancel`` or ``pause``.
         """
-        return _AtOnce(self)
+        self.check()
+        self._is_loading = True
+        try:
+            yield
+        finally:
+            self._is_loading = False
+        self.check()  # a library may have caught what was raised in it
 
-    def wake(self, done: threading.Event) -> None:
-        """Interrupt the main thread when there is a wish; again, for a library may catch what is raised in it."""
-        while not done.wait(POLL_SECONDS):
-            if self._run is not None and self._run.requested():
-                _thread.interrupt_main(_WAKE)
-
-
-class _AtOnce:
-    """See :meth:`Wishes.at_once`. Not a generator, whose end could itself be interrupted before it has begun."""
-
-    def __init__(self, wishes: Wishes) -> None:
-        self._wishes, self._done = wishes, threading.Event()
-        self._watcher = threading.Thread(target=wishes.wake, args=(self._done,), daemon=True, name="wishes")
-
-    def __enter__(self) -> None:
-        wishes = self._wishes
-        wishes.check()
-        if wishes.hears_signals and wishes._run is not None:
-            if _WAKE is not None:
-                self._watcher.start()
-            wishes._is_at_once = True
-
-    def __exit__(
-        self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
-        self._wishes._is_at_once = False
-        self._done.set()
-        if self._watcher.is_alive():
-            self._watcher.join()
-        if kind is None:
-            self._wishes.check()
-
-
-def _is_leaving(frame: FrameType | None) -> bool:
-    """Return whether what was interrupted is the end of loading, or called by it."""
-    while frame is not None and frame.f_code is not _AtOnce.__exit__.__code__:
-        frame = frame.f_back
-    return frame is not None
+    def _requested(self, run: Run) -> str | None:
+        found = run.requested()
+        if self._rank.size > 1 and not found:
+            if self._signalled:
+                run.request(self._signalled)
+            elif not self._rank.is_first:  # the first rank may have answered the request already
+                status = run.record().status
+                found = next((word for word, stopped in STOPPED.items() if stopped == status), None)
+        return found
 
 
 @contextlib.contextmanager
-def listening(run: Run | None) -> Iterator[Wishes]:
-    """Listen for wishes; the signal handlers of before are put back at the end."""
-    wishes = Wishes(run)
+def listening(run: Run | None) -> Iterator[StopRequests]:
+    """Listen for stop requests; the signal handlers of before are put back at the end.
+
+    Args:
+        run: whose control file is read; None to listen for signals alone.
+    """
+    stop = StopRequests(run)
     before = {}
     if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, wishes.signalled)
-        if _WAKE is not None:
-            before[_WAKE] = signal.signal(_WAKE, wishes.woken)
-        wishes.hears_signals = True
+        before = {number: signal.signal(number, stop.on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield wishes
+        yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -170,7 +131,12 @@ def claimed(run: Run) -> Iterator[None]:
     Raises:
         RunError: another process holds it, or it is finished.
     """
-    lock = _claim(run.path, f"run {run.id}", run)
+    lock, until = _run_lock(run.path), time.monotonic() + LEAVING_SECONDS
+    while not _taken(lock):
+        holder = run.record().process
+        if (holder is not None and is_running(holder)) or time.monotonic() >= until:
+            raise RunError(f"run {run.id}: another process is at work on it.")
+        time.sleep(POLL_SECONDS / 10)
     try:
         run.update(process=this_process(), status="queued", error=None, finished=None)
         yield
@@ -187,20 +153,17 @@ def claimed_folder(path: Path) -> Iterator[None]:
     Raises:
         RunError: another process holds it.
     """
-    lock = _claim(path, f"labels {path}")
+    lock = _run_lock(path)
+    if not _taken(lock):
+        raise RunError(f"labels {path}: another process is at work on it.")
     try:
         yield
     finally:
         lock.release()
 
 
-def _claim(path: Path, what: str, leaving: Run | None = None) -> FileLock:
-    """Take the lock of a run or folder; of a run, also from a process that is only about to leave it."""
-    name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
-    lock = _lock(f"run-{name}")
-    if not (_taken(lock) if leaving is None else _taken_from_leaving(lock, leaving)):
-        raise RunError(f"{what}: another process is at work on it.")
-    return lock
+def _run_lock(path: Path) -> FileLock:
+    return _lock(f"run-{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]}")
 
 
 class DeviceLock:
@@ -222,15 +185,15 @@ class DeviceLock:
             return False
         return _taken(self._lock)
 
-    def wait(self, wishes: Wishes) -> None:
+    def wait(self, check: Callable[[], None]) -> None:
         """Wait until the device is free, and take it.
 
-        Raises:
-            RunCancelled: asked to stop while waiting.
+        Args:
+            check: called while it is not free; what it raises ends the wait.
         """
         while not self.take():
             time.sleep(POLL_SECONDS)
-            wishes.check()
+            check()
 
     def release(self) -> None:
         """Let the next one have it."""
@@ -250,17 +213,6 @@ def _taken(lock: FileLock) -> bool:
             lock.acquire(timeout=0)
         except Timeout:  # an OSError too, but not a refusal
             return False
-    return True
-
-
-def _taken_from_leaving(lock: FileLock, run: Run) -> bool:
-    """Take a run's lock; wait for it as long as the run names no process at work."""
-    until = time.monotonic() + LEAVING_SECONDS
-    while not _taken(lock):
-        holder = run.record().process
-        if (holder is not None and is_running(holder)) or time.monotonic() >= until:
-            return False
-        time.sleep(POLL_SECONDS / 10)
     return True
 
 
@@ -291,9 +243,9 @@ def _likely_device() -> str:
     return "mps" if platform.system() == "Darwin" and platform.machine() == "arm64" else "cpu"
 
 
-def stopped_status(run: Run, wish: str) -> str:
-    """Write that the run stopped because of ``wish``; return the status."""
-    status = {"cancel": "cancelled", "pause": "paused"}[wish]
+def set_stopped(run: Run, request: str) -> str:
+    """Write that the run stopped because of a request, which is met by that; return the status."""
+    status = STOPPED[request]
     run.set_status(status, finished=now() if status == "cancelled" else None, process=None)
     run.request(None)
     return status

@@ -109,11 +109,13 @@ def own_time(config: RecoverConfig, start_round: int, points: int = 60) -> OwnTi
     last = config.iterations - first - 1
     own = sorted({round(at * last / max(1, points - 1)) for at in range(points)})
     times = [clock(first + iteration, config) for iteration in own]
-    limits = (config.curriculum, config.milestone, config.min_crop, config.max_crop)
     return OwnTime(
         tuple(own),
         tuple(learning_rate_at(*time, config.learning_rate) for time in times),
-        tuple(crop_scale_at(*time, *limits)[0] for time in times),
+        tuple(
+            crop_scale_at(*time, config.curriculum, config.milestone, config.min_crop, config.max_crop)[0]
+            for time in times
+        ),
     )
 
 

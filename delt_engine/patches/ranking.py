@@ -325,7 +325,6 @@ def joined(rankings: Sequence[Ranking]) -> Ranking:
 
 
 def _share(images: int, config: RankConfig, share: tuple[int, int]) -> slice:
-    """Return which of some images a share holds; it begins where a batch does."""
     number, count = share
     unit = _unit(config)
     units = -(-images // unit)

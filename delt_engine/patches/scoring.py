@@ -250,8 +250,12 @@ class Scorer:
         self.name = teacher.card.name
         self._teacher, self._num_classes = teacher, num_classes
         self.device = pick_device(str(device))
-        self._network = _laid_out(teacher.network.to(self.device).eval())
+        self._network = teacher.network.to(self.device).eval()
         self._layout = memory_format(self._network, self.device)
+        if self.device.type == "cpu" and any(weight.dim() == 4 for weight in self._network.parameters()):
+            # 1.2 to 1.8 times the images a second, measured with a quarter-width ResNet-18 at 32 and 224 px. The
+            # teacher's own weights stay as they lie, so what comes after computes the same whether this came before.
+            self._network = copy.deepcopy(self._network).to(memory_format=self._layout)
         self._most: int | None = None
         self._pinned: np.ndarray | None = None
         self.note = ""
@@ -313,12 +317,12 @@ class Scorer:
         import torch
 
         from delt_engine.data.pixels import normalise, to_pixels
+        from delt_engine.models.device import wait_for
 
         card, began = self._teacher.card, time.perf_counter()
         with torch.inference_mode():
             pixels = to_pixels(image_u8, self.device)
-            if self.device.type == "cuda":  # wait for the copy, so that its time is told from the network's
-                torch.cuda.synchronize(self.device)
+            wait_for(self.device)  # so that the time of the copy is not counted as the network's
             copied = time.perf_counter()
             images = normalise(pixels, card.mean, card.std)
             if self.device.type == "cpu":
@@ -334,17 +338,3 @@ class Scorer:
         self.copy_s += copied - began
         self.network_s += time.perf_counter() - copied
         return probs
-
-
-def _laid_out(network: torch.nn.Module) -> torch.nn.Module:
-    """Return the network in the memory order that is fastest: on a CPU a copy in channels-last.
-
-    Measured there: 1.2 to 1.8 times the images a second, quarter-width ResNet-18 at 32 and 224 px. The teacher's own
-    weights stay as they lie, so that what comes after computes the same whether this was needed or not.
-    """
-    from delt_engine.models.device import memory_format
-
-    weights = list(network.parameters())
-    if not weights or weights[0].device.type != "cpu" or all(weight.dim() != 4 for weight in weights):
-        return network
-    return copy.deepcopy(network).to(memory_format=memory_format(network, weights[0].device))

@@ -6,6 +6,7 @@ Torch-free but for reading images that are not those of a run.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -172,7 +173,8 @@ def class_images(subject: Subject, report: Report | None = None) -> list[ClassIm
     """
     from delt_engine.analysis.diversity import ClassImages
 
-    if subject.is_reference:
+    read: Callable[[np.ndarray], np.ndarray]
+    if subject.path is None:
         train = load_data(subject, report).train
         rows = {c: train.of_class(c) for c in subject.classes}
         short = next((c for c in subject.classes if len(rows[c]) < subject.ipc), None)
@@ -187,11 +189,13 @@ def class_images(subject: Subject, report: Report | None = None) -> list[ClassIm
 
         table = from_folder(subject.path, load_data(subject, report))
         rows = {c: np.flatnonzero(table.labels == c) for c in subject.classes}
-        read = table.image_u8.__getitem__
+        read = partial(np.take, table.image_u8, axis=0)
     else:
         run = Run(subject.path)
         return [ClassImages(c, subject.ipc, partial(_run_images, run, c)) for c in subject.classes]
-    return [ClassImages(c, len(rows[c]), lambda index, c=c: read(rows[c][index])) for c in subject.classes]
+    return [
+        ClassImages(c, len(rows[c]), partial(lambda own, index: read(own[index]), rows[c])) for c in subject.classes
+    ]
 
 
 def load_data(subject: Subject, report: Report | None = None) -> Dataset:

@@ -1,15 +1,13 @@
-"""What a run starts from, looked up before anything is computed: the data, the classes, and the teacher's file.
+"""What a run starts from, looked up before anything is computed: data, classes, teacher's file, students' images.
 
 Everything that can be wrong with the question itself is found here, without torch and before a folder is made.
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from delt_engine.config import Experiment
 from delt_engine.data.catalogue import load_dataset
@@ -17,8 +15,8 @@ from delt_engine.data.dataset import Dataset
 from delt_engine.errors import CheckpointError
 from delt_engine.models.card import TeacherCard, find_teacher, has_card, read_card, teacher_files
 from delt_engine.runs.record import DatasetRecord
-from delt_engine.runs.sources import asks_for_teacher, find_source
-from delt_engine.runs.store import Run
+from delt_engine.runs.sources import Source, asks_for_teacher
+from delt_engine.training.image_table import ImageTable, from_folder, from_run, real, test_table
 
 Report = Callable[[str, int, int], None]
 
@@ -32,15 +30,14 @@ class Inputs:
         classes: class indices, ascending.
         teacher_path: the teacher's file; None for a squeeze, which makes one.
         card: what the file says of itself; None for a checkpoint from elsewhere.
-        train: images that students learn from, where they were read already: an
-            :class:`delt_engine.training.image_table.ImageTable`.
+        train: images that students learn from, where they were read already.
     """
 
     dataset: Dataset
     classes: tuple[int, ...]
     teacher_path: Path | None = None
     card: TeacherCard | None = None
-    train: Any = None
+    train: ImageTable | None = None
 
     @property
     def teacher_ref(self) -> str:
@@ -97,12 +94,36 @@ def load_inputs(
     return Inputs(dataset, classes, path, card)
 
 
-@functools.lru_cache(maxsize=1)
-def share_inputs(run: Run) -> Inputs:
-    """Return the data and the teacher's file of a run, kept from one order to the next."""
-    record = run.record()
-    needs_teacher = record.kind != "squeeze"
-    if record.kind == "evaluate":
-        needs_teacher = asks_for_teacher(record.experiment, find_source(record.source))
-    teacher = record.teacher.ref if record.teacher else None
-    return load_inputs(record.experiment, needs_teacher=needs_teacher, teacher=teacher)
+def training_images(source: Source, inputs: Inputs) -> ImageTable:
+    """Return the images of a source, of the classes that the run has.
+
+    Raises:
+        DataError: a run that is not finished, files that cannot be read, or classes that do not match.
+    """
+    source.check_ready()
+    if source.run is not None:
+        return from_run(source.run)
+    names = tuple(inputs.dataset.spec.class_names[number] for number in inputs.classes)
+    if source.folder is not None:
+        return from_folder(source.folder, inputs.dataset, classes=names)
+    return real(inputs.dataset, names)
+
+
+def evaluation_inputs(experiment: Experiment, source: Source, report: Report | None = None) -> Inputs:
+    """Look up everything an evaluation needs, and refuse what does not fit together.
+
+    Args:
+        experiment: of the evaluation.
+        source: what students are trained on; a run that is still at work is looked at later.
+        report: told how far reading is.
+
+    Raises:
+        DataError: no such dataset, a source that cannot be used, or classes that are not those of the test images.
+        CheckpointError: no teacher where one is needed.
+    """
+    inputs = load_inputs(experiment, report, needs_teacher=asks_for_teacher(experiment, source))
+    if source.run is not None and source.run.is_active:
+        return inputs
+    train = training_images(source, inputs)
+    test_table(inputs.dataset, train)
+    return replace(inputs, train=train)

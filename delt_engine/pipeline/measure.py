@@ -195,7 +195,7 @@ def _measure(
         network_fingerprint=used.fingerprint,
         seed=SEED,
         rounds=subject.rounds,
-        **found._asdict(),
+        **vars(found),
     )
 
 
@@ -223,11 +223,7 @@ def vectors_in(subject: Subject, space: str, used: SpaceNetwork, device: str = "
     if has_card(path):
         teacher = load_teacher(str(path), device=chosen)
     else:
-        own = subject.squeeze
-        stem = None if own.stem == "auto" else own.stem
-        teacher = load_teacher(
-            str(path), dataset=load_data(subject), network=own.network, width=own.width, stem=stem, device=chosen
-        )
+        teacher = load_teacher(str(path), dataset=load_data(subject), device=chosen, **subject.squeeze.checkpoint)
         if teacher.card.fingerprint != used.fingerprint:
             raise _gone(subject)
     card = teacher.card

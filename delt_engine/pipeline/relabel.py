@@ -10,7 +10,6 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
@@ -21,7 +20,8 @@ from delt_engine.jobs.worker import claimed_folder, listening
 from delt_engine.models.card import find_teacher
 from delt_engine.models.device import pick_device
 from delt_engine.models.teachers import load_teacher
-from delt_engine.pipeline.training_images import evaluation_inputs
+from delt_engine.pipeline.inputs import evaluation_inputs
+from delt_engine.runs.events import StageEvent
 from delt_engine.runs.sources import Source
 from delt_engine.training.draws import batch_bounds
 from delt_engine.training.image_table import ImageTable
@@ -29,7 +29,7 @@ from delt_engine.training.recipe import resolve
 from delt_engine.training.relabel import store_facts, teacher_for, write_epochs
 from delt_engine.training.soft_labels import LabelStore, StoreFacts, is_begun
 
-Report = Callable[[dict[str, Any]], None]
+Report = Callable[[StageEvent], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +76,7 @@ def relabel_job(experiment: Experiment, source: Source) -> RelabelJob:
         CheckpointError: no teacher.
         RunError: the run's teacher is not the one any more that its images were made with.
     """
-    config, squeezed = experiment.evaluate, experiment.squeeze
+    config = experiment.evaluate
     if config.labels == "hard":
         raise ConfigError("labels: 'hard' given, but a hard label is the class itself; there is nothing to store.")
     device = ranks.this_rank().device(str(pick_device(experiment.device)))
@@ -87,14 +87,7 @@ def relabel_job(experiment: Experiment, source: Source) -> RelabelJob:
     if path is None:
         wanted = made_with.ref if made_with else experiment.teacher
         path = find_teacher(wanted, spec.name, spec.image_size, spec.class_names)
-    teacher = load_teacher(
-        str(path),
-        dataset=inputs.dataset,
-        network=squeezed.network,
-        width=squeezed.width,
-        stem=None if squeezed.stem == "auto" else squeezed.stem,
-        device=device,
-    )
+    teacher = load_teacher(str(path), dataset=inputs.dataset, device=device, **experiment.squeeze.checkpoint)
     if made_with is not None and teacher.card.fingerprint != made_with.fingerprint:
         raise RunError(f"teacher: {made_with.name} is not the one any more that run {source.ref} was made with.")
     network = teacher_for(teacher.network, teacher.card.class_names, train.class_names)
@@ -135,7 +128,7 @@ def write_labels(job: RelabelJob, out: str | Path, report: Report) -> None:
                 if progress.step == steps:
                     whole = total - len(store.missing)
                 done = whole * steps + progress.step % steps
-                report({"kind": "stage", "stage": "relabel", "done": done, "total": total * steps})
+                report(StageEvent(stage="relabel", done=done, total=total * steps))
                 stop.check()
             ranks.barrier(stop.check)
         except RunCancelled:

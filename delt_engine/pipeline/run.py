@@ -1,67 +1,76 @@
 """From a queued run to a finished one: take it, look everything up, wait for the device, do the work, say how it went.
 
-Events are yielded after they are written; who stops asking cancels the run. Torch is imported only once the device is
-free, so a run that waits costs next to nothing.
+Every rank of a run goes through here; the first one takes the run, writes its record and finishes it. Torch is
+imported only once the device is free, so a run that waits costs next to nothing.
 """
 
 from __future__ import annotations
 
 import contextlib
+import shutil
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
-from delt_engine.errors import DeltError, RunCancelled, RunError
-from delt_engine.jobs import queue
-from delt_engine.jobs.ranks import this_rank
-from delt_engine.jobs.worker import DeviceLock, Wishes, claimed, device_lock_name, listening, stopped_status
+from delt_engine import files
+from delt_engine.errors import RanksLost, RunCancelled, RunError
+from delt_engine.jobs import queue, ranks
+from delt_engine.jobs.ranks import Rank, this_rank
+from delt_engine.jobs.worker import STOPPED, DeviceLock, StopRequests, claimed, device_lock_name, listening, set_stopped
 from delt_engine.models.processor import bfloat16_warning, this_machine
+from delt_engine.pipeline.context import Report, StageContext, leave_failure, left_failure, note_failure
 from delt_engine.pipeline.inputs import Inputs, load_inputs
 from delt_engine.pipeline.start_images import begin
+from delt_engine.runs import locks
+from delt_engine.runs.events import Event, NoteEvent, StageEvent, StatusEvent
 from delt_engine.runs.record import RunRecord, now, versions
 from delt_engine.runs.sources import asks_for_teacher, find_source
 from delt_engine.runs.store import Run
 from delt_engine.threads import settle_waiting
 
-Event = dict[str, Any]
+EVENT_SECONDS = 0.25
+"""Shortest time between two events about reading."""
 
 
-def run_experiment(run: Run, inputs: Inputs | None = None) -> Iterator[Event]:
+def run_experiment(run: Run, inputs: Inputs | None = None, report: Report | None = None) -> None:
     """Work on a run until it is finished; go on where it stopped if it was begun before.
 
     Args:
         run: queued, or begun and stopped in whatever way.
         inputs: what was already looked up; looked up here when not given.
-
-    Yields:
-        The run's events, as they stand in events.jsonl.
+        report: is told every event of this process once it is written.
 
     Raises:
         RunCancelled: it was asked to stop; its status says whether it is cancelled or paused.
         DeltError: it cannot be done; its status is failed and the sentence is in its record.
     """
-    is_prepared = run.record().status == "queued" and run.record().process is None
-    with claimed(run), listening(run) as wishes:
-        if not is_prepared:
-            run.request(None)  # a wish from before is met already
+    rank = this_rank()
+    with contextlib.ExitStack() as held:
+        ranks.first(lambda: _take(run, rank, held))
+        stop = held.enter_context(listening(run))
         try:
-            record = run.record()
-            queue.enter(run, device_lock_name(record.device or record.experiment.device))
-            yield from _worked(run, inputs, wishes)
-        except RunCancelled as wish:
-            status = stopped_status(run, str(wish))
-            raise RunCancelled(f"run {run.id}: it was {status}; `delt resume {run.path}` goes on.") from None
-        except GeneratorExit:
-            stopped_status(run, "cancel")
-            raise
+            if rank.is_first:
+                queue.enter(run, device_lock_name(run.record().device or run.record().experiment.device))
+            _work(run, inputs, rank, stop, report or _ignore)
+        except RunCancelled as stopped:
+            raise _stopped(run, rank, str(stopped)) from None
         except Exception as error:
-            _note_failure(run, error)
+            asked = stop.asked() if isinstance(error, RanksLost) else None
+            if asked:  # the others have stopped before this one
+                raise _stopped(run, rank, asked) from None
+            if not rank.is_first:
+                leave_failure(run, error)
+                raise
+            note_failure(run, error)
+            sentence = left_failure(run) if isinstance(error, RanksLost) else None
+            if sentence:
+                raise RunError(sentence) from error
             raise
         finally:
-            queue.leave(run)
+            if rank.is_first:
+                queue.leave(run)
 
 
-def resume_run(run: Run) -> Iterator[Event]:
+def resume_run(run: Run, report: Report | None = None) -> None:
     """Go on with a run that stopped; see :func:`run_experiment`.
 
     Raises:
@@ -69,66 +78,106 @@ def resume_run(run: Run) -> Iterator[Event]:
     """
     if run.record().status == "finished":
         raise RunError(f"run {run.id}: it is finished, so there is nothing to resume.")
-    yield from run_experiment(run)
+    run_experiment(run, report=report)
 
 
-def _note_failure(run: Run, error: Exception) -> None:
-    sentence = str(error) if isinstance(error, DeltError) else f"{type(error).__name__}: {error}"
-    with contextlib.suppress(DeltError):  # a full disk may refuse this as well
-        run.set_status("failed", error=sentence, finished=now(), process=None)
-
-
-def _worked(run: Run, inputs: Inputs | None, wishes: Wishes) -> Iterator[Event]:
+def _take(run: Run, rank: Rank, held: contextlib.ExitStack) -> None:
+    """Claim the run for this process, in a folder without leftovers of ranks from before."""
     record = run.record()
-    this_rank().check_device(record.experiment.device)
-    with wishes.at_once():
-        inputs = inputs or _looked_up(run, record, wishes)
-    _check_same(run, record, inputs)
-    run.update(dataset=inputs.dataset_record, classes=inputs.classes)
-    if record.kind == "recover":
-        begin(run, inputs)
-    device = record.device or record.experiment.device
+    held.enter_context(claimed(run))
+    if record.status != "queued" or record.process is not None:
+        run.request(None)  # what was asked before is answered
+    with files.as_run_error(run.path):
+        shutil.rmtree(run.path / locks.FOLDER, ignore_errors=True)
+        if rank.size > 1:
+            (run.path / locks.FOLDER).mkdir()
+
+
+def _stopped(run: Run, rank: Rank, request: str) -> RunCancelled:
+    status = set_stopped(run, request) if rank.is_first else STOPPED[request]
+    return RunCancelled(f"run {run.id}: it was {status}; `delt resume {run.path}` goes on.")
+
+
+def _work(run: Run, inputs: Inputs | None, rank: Rank, stop: StopRequests, report: Report) -> None:
+    begun = run.record()
+    rank.check_device(begun.experiment.device)
+    device = begun.device or begun.experiment.device
+    own: list[Inputs] = []  # the first rank makes what is cached, the others find it
+    ranks.first(lambda: own.append(_prepared(run, begun, inputs, stop)), stop.check)
     with contextlib.ExitStack() as held:
-        guessed = device_lock_name(device)
-        yield from _hold(run, guessed, wishes, held)
-        run.set_status("running", started=record.started or now())
-        yield {"kind": "status", "status": "running"}
-        with wishes.at_once():
-            chosen, stage = _set_up_torch(run, device), _stage(record.kind)
-        yield from _compare_versions(run, record)
-        warning = bfloat16_warning(precision_of(record), chosen)
-        if warning:
-            yield from run.note(warning)
-        if device_lock_name(chosen) != guessed:
-            yield from _hold(run, device_lock_name(chosen), wishes, held)
-        yield from stage(run, inputs, wishes)
-        run.set_status("finished", finished=now(), process=None)
-    yield {"kind": "status", "status": "finished"}
+        if rank.is_first:
+            _hold(run, device_lock_name(device), stop, report, held)
+            run.set_status("running", started=begun.started or now())
+            report(StatusEvent(status="running"))
+        ranks.barrier(stop.check)  # the others wait as long as the first one waits for its device
+        chosen = ranks.first(lambda: _set_up_torch(run, device, stop), stop.check)
+        inputs = own[0] if own else _looked_up(run, run.record(), stop)
+        context = StageContext(run, inputs, chosen, stop, report, rank)
+        if rank.is_first:
+            _compare_versions(context, begun)
+            _warn_of_bfloat16(context)
+            if device_lock_name(chosen) != device_lock_name(device):
+                _hold(run, device_lock_name(chosen), stop, report, held)
+        else:
+            context = _joined(context, chosen, held)
+        with stop.loading():
+            stage = _stage(begun.kind)
+        stage(context)
+        if rank.is_first:
+            shutil.rmtree(run.path / locks.FOLDER, ignore_errors=True)
+            files.sync(run.path)
+            run.set_status("finished", finished=now(), process=None)
+            report(StatusEvent(status="finished"))
 
 
-def _hold(run: Run, device: str, wishes: Wishes, held: contextlib.ExitStack) -> Iterator[Event]:
+def _prepared(run: Run, begun: RunRecord, inputs: Inputs | None, stop: StopRequests) -> Inputs:
+    with stop.loading():
+        inputs = inputs or _looked_up(run, begun, stop)
+    _check_same(run, begun, inputs)
+    run.update(dataset=inputs.dataset_record, classes=inputs.classes)
+    if begun.kind == "recover":
+        begin(run, inputs)
+    return inputs
+
+
+def _joined(context: StageContext, chosen: str, held: contextlib.ExitStack) -> StageContext:
+    """Compute on this rank's own card and with as many threads as the first one."""
+    import torch
+
+    run, device = context.run, context.rank.device(chosen)
+    torch.set_num_threads(run.record().threads or torch.get_num_threads())
+    if device.startswith("cuda"):  # a CPU is held by the first rank for all
+        lock = DeviceLock(device_lock_name(device))
+        if not lock.take():
+            context.note(f"Rank {context.rank.number} waits for {device}: another run works on it.")
+            lock.wait(context.stop.check)
+        held.callback(lock.release)
+    return StageContext(run, context.inputs, device, context.stop, context.report, context.rank)
+
+
+def _hold(run: Run, device: str, stop: StopRequests, report: Report, held: contextlib.ExitStack) -> None:
     """Hold a device until ``held`` is closed; say so when another run has to be waited for."""
     lock = DeviceLock(device, run)
     queue.enter(run, device, is_ready=True)
-    wishes.check()
+    stop.check()
     if not lock.take():
-        waiting = {"kind": "note", "text": "Waiting for the device: another run works on it."}
+        waiting = NoteEvent(text="Waiting for the device: another run works on it.")
         run.event(waiting)
-        yield waiting
-        lock.wait(wishes)
+        report(waiting)
+        lock.wait(stop.check)
     held.callback(lock.release)
     queue.leave(run)
 
 
-def _looked_up(run: Run, record: RunRecord, wishes: Wishes) -> Inputs:
+def _looked_up(run: Run, record: RunRecord, stop: StopRequests) -> Inputs:
     last = 0.0
 
     def report(what: str, done: int, total: int) -> None:
         nonlocal last
-        wishes.check()
-        if done == total or time.monotonic() - last >= 0.25:
+        stop.check()
+        if this_rank().is_first and (done == total or time.monotonic() - last >= EVENT_SECONDS):
             last = time.monotonic()
-            run.event({"kind": "stage", "stage": what, "done": done, "total": total})
+            run.event(StageEvent(stage=what, done=done, total=total))
 
     needs_teacher = record.kind != "squeeze"
     if record.kind == "evaluate":
@@ -145,48 +194,53 @@ def _check_same(run: Run, record: RunRecord, inputs: Inputs) -> None:
         raise RunError(f"run {run.id}: teacher {record.teacher.name} has changed since the run began.")
 
 
-def _set_up_torch(run: Run, device: str) -> str:
+def _set_up_torch(run: Run, device: str, stop: StopRequests) -> str:
     """Import torch, settle device and threads as the run began with, and return the device's name."""
     settle_waiting()  # read when torch is loaded
-    import torch
+    with stop.loading():
+        import torch
 
-    from delt_engine.models.device import pick_device
+        from delt_engine.models.device import pick_device
 
-    record = run.record()
-    chosen = pick_device(device)
-    if record.threads is not None:
-        torch.set_num_threads(record.threads)
+        chosen = pick_device(device)
+    threads = run.record().threads
+    if threads is not None:
+        torch.set_num_threads(threads)
     name = torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else chosen.type.upper()
-    threads = record.threads or torch.get_num_threads()
+    threads = threads or torch.get_num_threads()
     machine = this_machine(threads).to_record()
     run.update(device=str(chosen), device_name=name, threads=threads, machine=machine)
     return str(chosen)
 
 
-def precision_of(record: RunRecord) -> str:
-    """Return the number format that the settings of a run's stage ask for."""
-    return getattr(getattr(record.experiment, record.kind), "precision", "auto")
-
-
-def _compare_versions(run: Run, begun: RunRecord) -> Iterator[Event]:
+def _compare_versions(context: StageContext, begun: RunRecord) -> None:
     """Note when a run goes on with another torch than it began with, and keep the versions of now."""
     current = versions()
-    run.update(versions=current)
+    context.update(versions=current)
     before, now_is = begun.versions.get("torch"), current["torch"]
     if begun.started and before != now_is:
-        text = f"Begun with torch {before}, going on with {now_is}: the last digits of the images may differ."
-        yield from run.note(text)
+        context.note(f"Begun with torch {before}, going on with {now_is}: the last digits of the images may differ.")
 
 
-def _stage(kind: str) -> Callable[[Run, Inputs, Wishes], Iterator[Event]]:
-    if kind == "evaluate":
-        from delt_engine.pipeline.evaluate import evaluate_stage
+def _warn_of_bfloat16(context: StageContext) -> None:
+    record = context.run.record()
+    precision = getattr(getattr(record.experiment, record.kind), "precision", "auto")
+    warning = bfloat16_warning(precision, context.device)
+    if warning:
+        context.note(warning)
 
-        return evaluate_stage
-    if kind == "squeeze":
-        from delt_engine.pipeline.squeeze import squeeze_stage
 
-        return squeeze_stage
-    from delt_engine.pipeline import stages
+def _stage(kind: str) -> Callable[[StageContext], None]:
+    if kind == "recover":
+        from delt_engine.pipeline.recover import recover_stage as stage
+    elif kind == "squeeze":
+        from delt_engine.pipeline.squeeze import squeeze_stage as stage
+    elif kind == "evaluate":
+        from delt_engine.pipeline.evaluate import evaluate_stage as stage
+    else:
+        from delt_engine.pipeline.rank import rank_stage as stage
+    return stage
 
-    return {"recover": stages.recover_stage, "rank": stages.rank_stage}[kind]
+
+def _ignore(_event: Event) -> None:
+    """Show nothing."""

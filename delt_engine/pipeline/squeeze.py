@@ -6,72 +6,41 @@ that never was, bit for bit on a CPU (with another number of ranks than before i
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
 from functools import partial
-from typing import Any
 
 from delt_engine import files
-from delt_engine.errors import RanksLost, RunCancelled
-from delt_engine.jobs.worker import Wishes
 from delt_engine.models.card import SUFFIX, free_teacher_path
 from delt_engine.models.checkpoints import save_teacher
-from delt_engine.pipeline import together
-from delt_engine.pipeline.inputs import Inputs
-from delt_engine.pipeline.sharing import Shared
-from delt_engine.pipeline.stages import shared_inputs
-from delt_engine.pipeline.train import Course, read_state, state_path
+from delt_engine.pipeline.context import StageContext
+from delt_engine.pipeline.train import TrainingRun, note_team, read_state, state_path
 from delt_engine.runs.checkpoint import remove_checkpoint
-from delt_engine.runs.store import Run
 from delt_engine.training.distributed import Team
-from delt_engine.training.squeeze import SqueezeResult, squeeze
-
-Event = dict[str, Any]
+from delt_engine.training.squeeze import squeeze
 
 
-def squeeze_stage(run: Run, inputs: Inputs, wishes: Wishes) -> Iterator[Event]:
+def squeeze_stage(context: StageContext) -> None:
     """Train a teacher, all ranks together, and put it where ``auto`` finds it."""
-    shared = Shared(run, "squeeze", [0], is_joint=True)
-    try:
-        with together.met(run, partial(shared.attend, wishes)) as team:
-            yield from together.told(run, team)
-            course = _course(run, wishes, team)
-            result = yield from _went(run, inputs, course)
-            own = run.path / "teacher.safetensors"
-            save_teacher(own, result.network, result.card)
-    except (RunCancelled, RanksLost):
-        shared.settle()
-        raise
-    shared.leave()
-    name = result.card.name
+    run, team = context.run, Team(context.rank.number, context.rank.size)
+    note_team(context, team)
+    training = TrainingRun(context, state_path(run, "teacher"), team, run.record().seconds)
+    result = training.finish(
+        squeeze(
+            context.inputs.dataset,
+            context.experiment.squeeze,
+            seed=context.experiment.seed,
+            device=context.device,
+            state=team.first(partial(read_state, training.path)),
+            team=team,
+        )
+    )
+    if not team.is_first:
+        return
+    own, name = run.path / "teacher.safetensors", result.card.name
+    save_teacher(own, result.network, result.card)
     if run.record().options.keep_teacher:
         kept = free_teacher_path(name, result.card.fingerprint)
         files.write_bytes(kept, own.read_bytes(), durable=True)
         name = kept.name.removesuffix(SUFFIX)
-    told = {"teacher": str(own), "name": name, "accuracy": result.card.accuracy, "epochs": result.card.epochs}
-    run.update(seconds=course.seconds, result=told)
+    facts = {"teacher": str(own), "name": name, "accuracy": result.card.accuracy, "epochs": result.card.epochs}
+    context.update(seconds=training.seconds, result=facts)
     remove_checkpoint(run)
-
-
-def squeeze_share(run: Run, _pieces: Sequence[int], wishes: Wishes) -> Iterator[Event]:
-    """Train a teacher together with the rank that owns the run, which tells and keeps it."""
-    inputs = shared_inputs(run, wishes)
-    with together.met(run, wishes.check) as team:
-        yield from _went(run, inputs, _course(run, wishes, team))
-
-
-def _course(run: Run, wishes: Wishes, team: Team) -> Course:
-    return Course(run, state_path(run, "teacher"), wishes, team, run.record().seconds)
-
-
-def _went(run: Run, inputs: Inputs, course: Course) -> Generator[Event, None, SqueezeResult]:
-    """Take a teacher from its start, or from its checkpoint where there is one, to its result."""
-    experiment, team = run.experiment, course.team
-    steps = squeeze(
-        inputs.dataset,
-        experiment.squeeze,
-        seed=experiment.seed,
-        device=run.record().device or "cpu",
-        state=team.first(partial(read_state, course.path)),
-        team=team,
-    )
-    return (yield from course.through(steps))

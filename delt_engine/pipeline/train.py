@@ -1,4 +1,4 @@
-"""One network in training, a teacher or a student: what it goes on from, how soon it stops, when it is told about.
+"""One network in training, a teacher or a student: what it goes on from, how soon it stops, when it writes an event.
 
 After an epoch its state is kept in one safetensors file, whole or not at all. A file that cannot be read counts as
 none: the training then begins again and ends in the same weights, only later.
@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Generator, Iterator
-from dataclasses import asdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +17,21 @@ from safetensors.torch import save
 
 from delt_engine import files
 from delt_engine.errors import RunCancelled
-from delt_engine.jobs.worker import Wishes
-from delt_engine.pipeline import together
+from delt_engine.pipeline.context import StageContext
 from delt_engine.runs.checkpoint import FOLDER
+from delt_engine.runs.events import (
+    SqueezeEpochEvent,
+    SqueezeStepEvent,
+    StudentEpochEvent,
+    StudentStepEvent,
+    TimedEvent,
+)
 from delt_engine.runs.store import Run
 from delt_engine.training.distributed import Team
 from delt_engine.training.records import StudentResult, StudentStep
 from delt_engine.training.squeeze import SqueezedEpoch, SqueezeProgress, SqueezeResult
 from delt_engine.training.state import TrainingState
 from delt_engine.training.students import TrainedEpoch
-
-Event = dict[str, Any]
 
 EVENT_SECONDS = 0.25
 """Shortest time between two step events."""
@@ -41,6 +44,16 @@ CHECKPOINT_SHARE = 0.05
 
 EPOCH_PATIENCE = 1.0
 """Seconds that an asked-for stop may wait for the end of an epoch, where nothing is lost; it waits for no later end."""
+
+_REQUESTS = (None, "pause", "cancel")
+"""What ranks that train together agree on, the stronger request later."""
+
+_EVENTS: dict[type, type[TimedEvent]] = {
+    SqueezeProgress: SqueezeStepEvent,
+    SqueezedEpoch: SqueezeEpochEvent,
+    StudentStep: StudentStepEvent,
+    TrainedEpoch: StudentEpochEvent,
+}
 
 
 def state_path(run: Run, name: str) -> Path:
@@ -70,23 +83,21 @@ def read_state(path: Path) -> TrainingState | None:
         return None
 
 
-class Course:
-    """The way of one training through its run; every rank that trains it has one, and asks it after the same records.
+class TrainingRun:
+    """The way of one training through its run; every rank that trains it has one, and gives it the same records.
 
     Args:
-        run: what is worked on.
+        context: of the stage.
         path: of the checkpoint; see :func:`state_path`.
-        wishes: what is asked of this process.
-        team: the ranks that train it together; the first one tells and keeps.
-        before: seconds of work that the run has behind it. What was told took time as well, and time does not go
-            back, so that it may be more.
+        team: the ranks that train it together; the first one writes events and checkpoints.
+        before: seconds of work that the run has behind it. Events took time as well, and time does not go back, so
+            that it may be more.
     """
 
-    def __init__(self, run: Run, path: Path, wishes: Wishes, team: Team, before: float = 0.0) -> None:
-        self.run, self.path, self.wishes, self.team = run, path, wishes, team
-        told = [event["t"] for event in map(run.latest_event, ("step", "epoch")) if event]
-        now = time.monotonic()
-        self._began = now - max(before, *told, 0.0)
+    def __init__(self, context: StageContext, path: Path, team: Team, before: float = 0.0) -> None:
+        self.context, self.path, self.team = context, path, team
+        newest, now = context.run.latest_event(TimedEvent), time.monotonic()
+        self._began = now - max(before, newest.t if newest else 0.0)
         self._asked: float | None = None
         self._next_event, self._stepped, self._checkpointed, self._cost = 0.0, now, now, 0.0
 
@@ -95,7 +106,7 @@ class Course:
         """Seconds of work so far, to the millisecond."""
         return round(time.monotonic() - self._began, 3)
 
-    def through(self, records: Iterator[Any]) -> Generator[Event, None, Any]:
+    def finish(self, records: Iterator[Any]) -> Any:
         """Take a training through its records to its result, and return that.
 
         Raises:
@@ -106,61 +117,69 @@ class Course:
             if isinstance(record, (SqueezeResult, StudentResult)):
                 return record
             is_step = isinstance(record, (SqueezeProgress, StudentStep))
-            yield from self.after_step(record) if is_step else self.after_epoch(record)
+            self.after_step(record) if is_step else self.after_epoch(record)
         raise AssertionError("the last record of a training is its result")
 
-    def after_step(self, step: SqueezeProgress | StudentStep) -> Iterator[Event]:
-        """Tell a step now and then, and stop after it if that is asked for and the end of the epoch is not near.
+    def after_step(self, step: SqueezeProgress | StudentStep) -> None:
+        """Write a step event now and then; stop here if that is asked for and the end of the epoch is not near.
 
         Raises:
-            RunCancelled: its text is the wish.
+            RunCancelled: its text is the request.
             RanksLost: another rank is gone.
         """
         now = time.monotonic()
         if self.team.is_first and now >= self._next_event:
             self._next_event = now + EVENT_SECONDS
-            yield self._told("step", step)
-        wish = self.wishes.asked()
-        self._asked = (self._asked or now) if wish else None
+            self._write(step)
+        request = self.context.stop.asked()
+        self._asked = (self._asked or now) if request else None
         left = (step.steps - step.step) * (now - self._stepped)  # of the epoch, if the other steps are like this one
         self._stepped = now
-        is_urgent = bool(wish) and now + left - self._asked >= EPOCH_PATIENCE
-        wish, is_urgent = together.agreed(self.team, wish, is_urgent)
-        if wish and is_urgent:
-            self._stop(wish)
+        is_urgent = bool(request) and now + left - self._asked >= EPOCH_PATIENCE
+        strongest, urgent = self.team.highest(_REQUESTS.index(request), int(is_urgent))
+        if strongest and urgent:
+            self._stop(_REQUESTS[strongest])
 
-    def after_epoch(self, epoch: SqueezedEpoch | TrainedEpoch) -> Iterator[Event]:
-        """Tell an epoch, keep the state after it where it is time, and stop if that is asked for.
+    def after_epoch(self, epoch: SqueezedEpoch | TrainedEpoch) -> None:
+        """Write an epoch event, keep the state after it where it is time, and stop if that is asked for.
 
         Raises:
-            RunCancelled: its text is the wish; the state is kept.
+            RunCancelled: its text is the request; the state is kept.
             RanksLost: another rank is gone.
             RunError: the state cannot be written.
         """
         if self.team.is_first:
-            yield self._told("epoch", epoch)
-        wish, _ = together.agreed(self.team, self.wishes.asked())
-        if self.team.is_first and (wish or (self._is_due() and epoch.epoch < epoch.epochs)):
+            self._write(epoch)
+        (strongest,) = self.team.highest(_REQUESTS.index(self.context.stop.asked()))
+        if self.team.is_first and (strongest or (self._is_due() and epoch.epoch < epoch.epochs)):
             began = time.monotonic()
             write_state(self.path, epoch.state)
             self._checkpointed = time.monotonic()
             self._cost = self._checkpointed - began
-        if wish:
-            self._stop(wish)
+        if strongest:
+            self._stop(_REQUESTS[strongest])
         self._stepped = time.monotonic()
 
-    def _told(self, kind: str, record: Any) -> Event:
-        """Write a record into the run's events, and return what was written."""
-        plain = {name: round(value, 6) if isinstance(value, float) else value for name, value in asdict(record).items()}
-        event = {"kind": kind, "t": self.seconds, **plain}
-        self.run.event(event)
-        return event
+    def _write(self, record: Any) -> None:
+        """Write a record into the run's events."""
+        event = _EVENTS[type(record)]
+        values = {name: getattr(record, name) for name in event.model_fields if hasattr(record, name)}
+        rounded = {name: round(value, 6) if isinstance(value, float) else value for name, value in values.items()}
+        self.context.event(event(t=self.seconds, **rounded))
 
     def _is_due(self) -> bool:
         gap = max(CHECKPOINT_GAP, self._cost / CHECKPOINT_SHARE)
-        longest = self.run.record().options.checkpoint_seconds
+        longest = self.context.run.record().options.checkpoint_seconds
         return time.monotonic() - self._checkpointed >= min(gap, longest)
 
-    def _stop(self, wish: str) -> None:
-        self.run.update(seconds=self.seconds)
-        raise RunCancelled(wish)
+    def _stop(self, request: str | None) -> None:
+        self.context.update(seconds=self.seconds)
+        raise RunCancelled(request)
+
+
+def note_team(context: StageContext, team: Team) -> None:
+    """Note once in the run that several ranks train one network, since its last digits depend on how many."""
+    if team.size > 1:
+        norm = "" if context.device.startswith("cuda") else "; BatchNorm normalises each part by itself"
+        text = f"{team.size} ranks train one network, each on its part of every batch{norm}."
+        context.first(lambda: context.note(text))

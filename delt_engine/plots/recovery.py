@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
 import plotly.graph_objects as go
@@ -23,6 +22,7 @@ from delt_engine.plots.style import (
 )
 from delt_engine.recovery.batches import clock
 from delt_engine.recovery.curriculum import crop_scale_at, learning_rate_at
+from delt_engine.runs.events import Event, StepEvent
 
 LOSS_HEIGHT = 380
 """Height of the losses in pixels, also while they are empty, so that nothing moves when the first step comes."""
@@ -108,7 +108,7 @@ def _sampled(iterations: int, length: int, milestone: float) -> list[int]:
 
 
 def group_loss_curves(
-    events: Iterable[Mapping[str, Any]], *, iterations: int, num_rounds: int, batch: int | None = None
+    events: Iterable[Event], *, iterations: int, num_rounds: int, batch: int | None = None
 ) -> go.Figure:
     """Draw the cross-entropy of each start group, and below it the BatchNorm term of the joined batch as a whole.
 
@@ -117,22 +117,21 @@ def group_loss_curves(
     Both are losses before a step, on the crops of that step.
 
     Args:
-        events: records of a run; those of kind ``step`` are drawn. Steps without groups, of old runs, have one line
+        events: of a run; the steps of its recovery are drawn. Steps without groups, of old runs, have one line
             for all images.
         iterations: MI, the end of the axis.
         num_rounds: K, the end of the colours.
         batch: the batch to draw; the latest with a step when None.
     """
-    steps = [event for event in events if event.get("kind") == "step"]
+    steps = [event for event in events if isinstance(event, StepEvent)]
     if steps:
-        batch = steps[-1].get("batch", 0) if batch is None else batch
-        steps = [step for step in steps if step.get("batch", 0) == batch]
+        batch = steps[-1].batch if batch is None else batch
+        steps = [step for step in steps if step.batch == batch]
     figure = two_panels("Iteration", "Cross-entropy", "BatchNorm", LOSS_HEIGHT)
     groups: dict[int, list[tuple[int, float]]] = {}  # (iteration, loss) by start round; 0 stands for all images
     for step in steps:
-        pairs = zip(step.get("start_rounds", (0,)), step.get("start_ce_losses", (step["ce_loss"],)), strict=True)
-        for number, loss in pairs:
-            groups.setdefault(number, []).append((step["iteration"], loss))
+        for number, loss in zip(step.start_rounds or (0,), step.start_ce_losses or (step.ce_loss,), strict=False):
+            groups.setdefault(number, []).append((step.iteration, loss))
     gap = max(1, -(-len(groups) // _LEGEND))
     for place, (number, points) in enumerate(sorted(groups.items())):
         name = f"Round {number}" if number else "All images"
@@ -141,7 +140,7 @@ def group_loss_curves(
         hover = f"{name}: cross-entropy %{{y:.4g}}"
         add_line(figure, name, *zip(*points, strict=True), colour, hover=hover, showlegend=is_named, row=1, col=1)
     if steps:
-        x, y = [step["iteration"] for step in steps], [step["total_loss"] - step["ce_loss"] for step in steps]
+        x, y = [step.iteration for step in steps], [step.total_loss - step.ce_loss for step in steps]
         name, hover = "BatchNorm, all joined images", "BatchNorm, weighted: %{y:.4g}"
         add_line(figure, name, x, y, BN_COLOUR, dash="dot", hover=hover, row=2, col=1)
     else:

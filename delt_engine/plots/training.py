@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from delt_engine.plots.style import LINE, NEUTRAL, add_line, add_note, apply_style, method_colour, two_panels
+from delt_engine.runs.events import Event, SqueezeEpochEvent, StudentEpochEvent
+
+_Epoch = TypeVar("_Epoch", SqueezeEpochEvent, StudentEpochEvent)
 
 STUDENTS_HEIGHT = 380
 """Height of the students' curves in pixels, also while they are empty, so that nothing moves when the first come."""
@@ -16,28 +19,25 @@ STUDENTS_HEIGHT = 380
 _STUDENT_DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 
 
-def newest_epochs(events: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def newest_epochs(events: Iterable[_Epoch]) -> list[_Epoch]:
     """Return the epochs of one training in order, each once and as it was last reported.
 
     A training that was killed resumes from its last checkpoint, so epochs after that one are reported again; those
     that it has not come to again are left out.
-
-    >>> newest_epochs([{"epoch": 1}, {"epoch": 2}, {"epoch": 3}, {"epoch": 2, "again": True}])
-    [{'epoch': 1}, {'epoch': 2, 'again': True}]
     """
-    found: list[Mapping[str, Any]] = []
+    found: list[_Epoch] = []
     for event in events:
-        while found and found[-1]["epoch"] >= event["epoch"]:
+        while found and found[-1].epoch >= event.epoch:
             found.pop()
         found.append(event)
     return found
 
 
-def training_curves(epochs: Sequence[Mapping[str, Any]], total: int) -> go.Figure:
+def training_curves(epochs: Sequence[SqueezeEpochEvent], total: int) -> go.Figure:
     """Draw a teacher's loss on the left, and on the right its accuracy on train and test images over the epochs.
 
     Args:
-        epochs: events of kind ``epoch`` of a run that trains a teacher; of one reported twice the newer counts.
+        epochs: of a run that trains a teacher; of one reported twice the newer counts.
         total: how many epochs it is to have.
     """
     figure = apply_style(make_subplots(rows=1, cols=2, horizontal_spacing=0.2), height=280)
@@ -58,19 +58,19 @@ def training_curves(epochs: Sequence[Mapping[str, Any]], total: int) -> go.Figur
     return figure.update_layout(legend={"x": 0.6, "xanchor": "left"})
 
 
-def student_curves(events: Iterable[Mapping[str, Any]], *, epochs: int, method: str = "") -> go.Figure:
+def student_curves(events: Iterable[Event], *, epochs: int, method: str = "") -> go.Figure:
     """Draw test accuracy and, below it, training loss of students at work over their epochs, a line a student.
 
     Args:
-        events: records of an evaluation; those of kind ``epoch`` are drawn, of one reported twice the newer.
+        events: of an evaluation; its epochs are drawn, of one reported twice the newer.
         epochs: the end of the axis.
         method: whose images are learned, for the colour.
     """
     figure = two_panels("Epoch", "Test accuracy (%)", "Loss", STUDENTS_HEIGHT, share=0.6)
-    students: dict[int, list[Mapping[str, Any]]] = {}
+    students: dict[int, list[StudentEpochEvent]] = {}
     for event in events:
-        if event.get("kind") == "epoch":
-            students.setdefault(int(event.get("student", 0)), []).append(event)
+        if isinstance(event, StudentEpochEvent):
+            students.setdefault(event.student, []).append(event)
     for number, reported in sorted(students.items()):
         own, name = newest_epochs(reported), f"Student {number + 1}"
         dash = _STUDENT_DASHES[number % len(_STUDENT_DASHES)]
@@ -89,6 +89,6 @@ def student_curves(events: Iterable[Mapping[str, Any]], *, epochs: int, method: 
     return figure.update_layout(showlegend=True, uirevision="students")
 
 
-def _points(events: Sequence[Mapping[str, Any]], key: str) -> tuple[list[int], list[float]]:
-    found = [(event["epoch"], event[key]) for event in events if event.get(key) is not None]
+def _points(events: Sequence[_Epoch], key: str) -> tuple[list[int], list[float]]:
+    found = [(event.epoch, getattr(event, key)) for event in events if getattr(event, key) is not None]
     return [epoch for epoch, _ in found], [value for _, value in found]

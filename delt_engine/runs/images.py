@@ -6,6 +6,7 @@ Shapes: n images of a batch, IPC images of a class, S side in pixels; all uint8 
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -68,7 +69,7 @@ class Pictures:
     def write_round(self, image_u8: np.ndarray, round_number: int) -> None:
         """Write a strip a class: the batch's images (n, S, S, 3) after a round; 0 is the start images."""
         for class_index in self._places:
-            with alone(self._run, str(class_index)):
+            with alone(self._run.path, str(class_index)):
                 strip = self._strip(class_index, image_u8, (round_number, 0))
                 path = self._run.snapshot_path(class_index, round_number)
                 files.write_bytes(path, strips.png_bytes(strip, level=STRIP_LEVEL))
@@ -82,7 +83,7 @@ class Pictures:
         """Write a live strip a class, and keep what that cost within :data:`LIVE_SHARE`."""
         began = self._clock()
         for class_index in self._places:
-            with alone(self._run, str(class_index)):
+            with alone(self._run.path, str(class_index)):
                 strip = self._strip(class_index, image_u8, (self._num_rounds, 0))
                 files.write_bytes(self._run.live_path(class_index), strips.png_bytes(strip, level=STRIP_LEVEL))
         ended = self._clock()
@@ -113,7 +114,7 @@ class Pictures:
 def write_images(
     run: Run, slots: Sequence[tuple[int, int]], image_u8: np.ndarray, texts: Sequence[dict[str, Any]]
 ) -> None:
-    """Write finished images with their settings in them.
+    """Write finished images with their settings in them, and make sure that the disk has them.
 
     Args:
         run: where to.
@@ -121,8 +122,16 @@ def write_images(
         image_u8: uint8 (n, S, S, 3).
         texts: settings of each.
     """
-    for (class_index, index), image, text in zip(slots, image_u8, texts, strict=True):
-        files.write_bytes(run.image_path(class_index, index), strips.png_bytes(image, text))
+    for slot, image, text in zip(slots, image_u8, texts, strict=True):
+        files.write_bytes(run.image_path(*slot), strips.png_bytes(image, text))
+    files.sync(*(run.image_path(*slot) for slot in slots))
+
+
+def remove_damaged(run: Run) -> None:
+    """Remove snapshots that a lost disk write has left torn or empty: what is missing is made again, or not shown."""
+    for path in (run.path / "snapshots").glob("*/round-*.png"):
+        if not _ends_whole(path):
+            path.unlink(missing_ok=True)
 
 
 def are_written(run: Run, slots: Sequence[tuple[int, int]], image_size: int) -> bool:
@@ -134,7 +143,13 @@ def are_written(run: Run, slots: Sequence[tuple[int, int]], image_size: int) -> 
 
 
 def _is_whole(path: Path, image_size: int) -> bool:
-    return path.read_bytes().endswith(_PNG_END) and strips.read_png(path).shape == (image_size, image_size, 3)
+    return _ends_whole(path) and strips.read_png(path).shape == (image_size, image_size, 3)
+
+
+def _ends_whole(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - len(_PNG_END)))
+        return file.read() == _PNG_END
 
 
 def remove_live(run: Run) -> None:

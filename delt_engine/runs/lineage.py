@@ -13,6 +13,7 @@ from typing import Any
 from delt_engine import files
 from delt_engine.config.settings import Settings
 from delt_engine.errors import RunError
+from delt_engine.runs.events import StepEvent
 from delt_engine.runs.naming import relevant_settings
 from delt_engine.runs.store import Run
 
@@ -90,13 +91,13 @@ def run_changes(first: Run, second: Run) -> tuple[Change, ...]:
     Raises:
         RunError: one of them cannot be read.
     """
-    records = (first.record(), second.record())
-    found = changes(*(relevant_settings(record.experiment, record.kind) for record in records))
-    before, after = (record.teacher for record in records)
-    is_other = before and after and before.fingerprint != after.fingerprint
-    if is_other and "teacher" not in {change.name for change in found}:
-        found += (Change("teacher", "Teacher", (before.name, after.name)),)
-    return found
+    one, other = first.record(), second.record()
+    found = changes(relevant_settings(one.experiment, one.kind), relevant_settings(other.experiment, other.kind))
+    before, after = one.teacher, other.teacher
+    if "teacher" in {change.name for change in found} or before is None or after is None:
+        return found
+    is_other = before.fingerprint != after.fingerprint
+    return (*found, Change("teacher", "Teacher", (before.name, after.name))) if is_other else found
 
 
 def measured(run: Run) -> Measured:
@@ -105,15 +106,15 @@ def measured(run: Run) -> Measured:
     Raises:
         RunError: it cannot be read.
     """
-    record, step = run.record(), run.latest_event("step") or {}
+    record, step = run.record(), run.latest_event(StepEvent)
     return Measured(
         seconds=record.seconds or None,
         image_iterations=record.image_iterations or None,
         image_iterations_per_second=record.image_iterations_per_second,
         first_picture_seconds=record.first_snapshot_seconds,
-        memory_mb=step.get("memory_mb"),
-        ce_loss=step.get("ce_loss"),
-        bn_loss=step.get("bn_loss"),
+        memory_mb=step.memory_mb if step else None,
+        ce_loss=step.ce_loss if step else None,
+        bn_loss=step.bn_loss if step else None,
         teacher_accuracy=record.teacher.measured_accuracy if record.teacher else None,
         device=record.device_name or record.device or "",
         threads=record.threads,

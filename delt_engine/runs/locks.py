@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 
 from filelock import FileLock
 
-from delt_engine.runs.store import Run
-
 FOLDER = "ranks"
-"""Where in a run's folder the others say what they do; there only while several ranks are at work."""
+"""Where in a run's folder ranks leave what the others need to know; there only while several are at work."""
 
 
 @contextlib.contextmanager
-def alone(run: Run, name: str) -> Iterator[None]:
-    """Let one rank at a time change what batches of several ranks share; free where there is one rank."""
-    folder = run.path / FOLDER
+def alone(run_path: Path, name: str) -> Iterator[None]:
+    """Let one rank at a time change what several ranks share; free where there is one rank."""
+    folder = run_path / FOLDER
     if not folder.is_dir():
         yield
         return

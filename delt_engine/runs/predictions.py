@@ -84,7 +84,7 @@ def write_predictions(run: Run, slots: Sequence[tuple[int, int]], probabilities:
         }
     for class_index, images in by_class.items():
         path = predictions_path(run, class_index, round_number)
-        with alone(run, str(class_index)):
+        with alone(run.path, str(class_index)):
             data = json.dumps({"images": {**_images(path), **images}}, separators=(",", ":"))
             files.write_bytes(path, data.encode())
 

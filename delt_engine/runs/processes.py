@@ -75,6 +75,13 @@ def end(process: ProcessRecord, patience: float = 1.5) -> None:
     psutil.wait_procs(left, timeout=5)
 
 
+def wake(process: ProcessRecord) -> None:
+    """Tell a process to look whether it is to stop."""
+    if process.hostname == _hostname() and is_running(process):
+        with contextlib.suppress(psutil.Error):
+            psutil.Process(process.pid).terminate()
+
+
 def _family(pid: int) -> list[psutil.Process]:
     try:
         parent = psutil.Process(pid)

@@ -1,8 +1,9 @@
 """A run is a folder: create it, open it, read what is in it, and ask its process for something.
 
-The process that works on a run is the only writer of run.json and events.jsonl; everybody else reads, and asks
-through the control file. Class numbers are those of the dataset, so a run of three classes of ten keeps their
-numbers; image numbers count within the class in the order in which images join.
+The process that works on a run is the only writer of run.json (of several ranks the first), and with the other ranks
+of events.jsonl; everybody else reads, and asks through the control file. Class numbers are those of the dataset,
+so a run of three classes of ten keeps their numbers; image numbers count within the class in the order in which
+images join.
 
 Source: DESIGN section 4, "A run is a folder".
 """
@@ -15,7 +16,7 @@ import time
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
@@ -24,12 +25,16 @@ from delt_engine.config import Experiment
 from delt_engine.errors import RunError
 from delt_engine.paths import assets_dir, runs_dir
 from delt_engine.runs import events, strips
+from delt_engine.runs.events import Event, NoteEvent, StatusEvent
+from delt_engine.runs.locks import alone
 from delt_engine.runs.naming import class_folders, new_run_path, relevant_settings, with_absolute_paths
 from delt_engine.runs.processes import is_running
 from delt_engine.runs.record import STATUSES, Kind, ProcessRecord, RunOptions, RunRecord, now, read_record, versions
 
 if TYPE_CHECKING:
     from delt_engine.patches.selection import SelectedImage
+
+_E = TypeVar("_E", bound=Event)
 
 __all__ = ["STATUSES", "Run", "check_free", "class_folders", "list_runs", "new_run_path"]
 
@@ -67,23 +72,21 @@ class Run:
         options: RunOptions | None = None,
         source: str = "",
     ) -> Run:
-        """Make a queued run in a new or empty folder, or take over one that is queued with the same settings.
+        """Make a queued run in a new or empty folder.
 
         Args:
             path: the run's folder.
             experiment: all settings.
             kind: what the run makes.
             command: the command line that makes it again.
-            options: how it is worked on; the defaults when not given, what was prepared when it is taken over.
+            options: how it is worked on.
             source: what an evaluation trains on.
 
         Raises:
-            RunError: the folder holds something else, or cannot be written; nothing in it is touched.
+            RunError: the folder holds something, or cannot be written; nothing in it is touched.
         """
         run = cls(path)
         experiment = relevant_settings(with_absolute_paths(experiment), kind)
-        if (run.path / "run.json").is_file():
-            return run._taken_over(experiment, kind, source)
         check_free(run.path)
         record = RunRecord(
             id=run.id,
@@ -97,24 +100,8 @@ class Run:
             created=now(),
         )
         if not files.create_bytes(run.path / "run.json", record.to_json().encode()):
-            raise run._taken()  # another command was quicker by a moment
+            check_free(run.path)  # another command was quicker by a moment
         return run
-
-    def _taken_over(self, experiment: Experiment, kind: Kind, source: str) -> Run:
-        record = self.record()
-        is_new = all(_is_prepared(entry.name) or entry.name == "events.jsonl" for entry in self.path.iterdir())
-        is_free = record.status == "queued" and record.process is None and is_new
-        if not is_free or record.kind != kind:
-            raise self._taken()
-        if (record.experiment, record.source) != (experiment, source):
-            raise RunError(f"out: {self.path} is queued with other settings, so this run needs another folder.")
-        return self
-
-    def _taken(self) -> RunError:
-        return RunError(
-            f"out: {self.path} holds a {self.record().kind} run that is {self.status}, but the run needs a new or an "
-            "empty folder; `delt resume` goes on with an unfinished run."
-        )
 
     @classmethod
     def open(cls, ref: str | Path) -> Run:
@@ -220,36 +207,43 @@ class Run:
 
     def set_status(self, status: str, **changes: Any) -> None:
         """Write the status to the events and to run.json, with other ``changes``."""
-        self.event({"kind": "status", "status": status})
+        self.event(StatusEvent(status=status))
         self.update(status=status, **changes)
 
     # Events
 
-    def event(self, event: dict[str, Any]) -> None:
-        """Append one line to events.jsonl; the time is added as ``time``.
+    def event(self, event: Event) -> None:
+        """Append one line to events.jsonl.
 
         Raises:
             RunError: the run is finished, or the file cannot be written.
         """
         if self.record().status == "finished":
             raise RunError(f"run {self.id}: it is finished, and a finished run is never altered.")
-        events.append(self.path / "events.jsonl", event)
+        with alone(self.path, "events"):
+            events.append(self.path / "events.jsonl", event)
 
-    def note(self, text: str) -> list[dict[str, Any]]:
-        """Keep something worth knowing, once, in the record and the events; return the events that this made."""
+    def note(self, text: str) -> NoteEvent | None:
+        """Keep something worth knowing, once, in the record and the events; return the event if it is new."""
         if text in self.record().notes:
-            return []
+            return None
         self.update(notes=(*self.record().notes, text))
-        self.event({"kind": "note", "text": text})
-        return [{"kind": "note", "text": text}]
+        event = NoteEvent(text=text)
+        self.event(event)
+        return event
 
     def events(
-        self, kind: str | None = None, *, batch: int | None = None, last: int | None = None, most: int | None = None
-    ) -> list[dict[str, Any]]:
+        self,
+        kind: type[_E] = Event,
+        *,
+        batch: int | None = None,
+        last: int | None = None,
+        most: int | None = None,
+    ) -> list[_E]:
         """Return the events in order, or a choice of them: see :func:`delt_engine.runs.events.read`."""
         return events.read(self.path / "events.jsonl", kind, batch=batch, last=last, most=most)
 
-    def latest_event(self, kind: str | None = None) -> dict[str, Any] | None:
+    def latest_event(self, kind: type[_E] = Event) -> _E | None:
         """Return the last event of a kind without reading the whole file, or None."""
         return events.latest(self.path / "events.jsonl", kind)
 
@@ -264,7 +258,7 @@ class Run:
     @property
     def classes(self) -> tuple[int, ...]:
         """Numbers of the classes this run recovers; empty while the dataset is not read yet."""
-        return self.record().classes
+        return tuple(number for number in self.record().classes if 0 <= number < len(self.class_names))
 
     @property
     def image_size(self) -> int | None:
@@ -365,11 +359,6 @@ def _read_once(path: Path, _stamp: tuple[int, int, int]) -> RunRecord:
     return read_record(path.read_bytes(), path.parent.name)
 
 
-def _is_prepared(name: str) -> bool:
-    """Return whether a file may be there before the run: the app's own ones, also while one is being written."""
-    return name in _PREPARED or files.is_unfinished(name, _PREPARED)
-
-
 def check_free(path: Path) -> None:
     """Refuse a folder that cannot take a new run.
 
@@ -378,9 +367,17 @@ def check_free(path: Path) -> None:
     """
     if path.exists() and not path.is_dir():
         raise RunError(f"out: {path} is a file, but the run needs a new or an empty folder.")
+    if (path / "run.json").exists():
+        run = Run(path)
+        raise RunError(
+            f"out: {run.path} holds a {run.record().kind} run that is {run.status}, but the run needs a new or an "
+            "empty folder; `delt resume` goes on with an unfinished run."
+        )
     with files.as_run_error(path, "read"):
-        is_used = path.exists() and any(not _is_prepared(entry.name) for entry in path.iterdir())
-    if is_used or (path / "run.json").exists():
+        is_used = path.exists() and any(
+            entry.name not in _PREPARED and not files.is_unfinished(entry.name, _PREPARED) for entry in path.iterdir()
+        )
+    if is_used:
         raise RunError(f"out: {path} is not empty, but the run needs a new or an empty folder.")
 
 

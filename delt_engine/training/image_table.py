@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import psutil
@@ -24,25 +24,15 @@ import psutil
 from delt_engine.data.catalogue import find_entry
 from delt_engine.data.dataset import Dataset, ImageSet
 from delt_engine.data.decode import UnreadableImage, decode_square
-from delt_engine.data.layout import Listing, list_files
+from delt_engine.data.layout import list_files
 from delt_engine.data.scan import in_threads
 from delt_engine.errors import DataError
 
+if TYPE_CHECKING:
+    from delt_engine.runs.store import Run
+
 _MEMORY_SHARE = 0.7  # of the free memory that one table may take
 _SAMPLES_SHOWN = 3
-
-
-class _RunLike(Protocol):
-    """What is read of a run; :class:`delt_engine.runs.store.Run` has it."""
-
-    path: Path
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def classes(self) -> tuple[int, ...]: ...
-    def record(self) -> Any: ...
-    def class_folder(self, class_index: int) -> str: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,12 +83,8 @@ class ImageTable:
         """S, the side of the images in pixels."""
         return self.image_u8.shape[1]
 
-    def with_labels(self, labels: np.ndarray) -> ImageTable:
-        """Return the table with other labels, int64 (N,)."""
-        return replace(self, labels=np.asarray(labels, dtype=np.int64))
 
-
-def from_run(run: _RunLike) -> ImageTable:
+def from_run(run: Run) -> ImageTable:
     """Return the finished images of a run; a run of some classes gives a table of those classes.
 
     Raises:
@@ -160,7 +146,7 @@ def from_folder(
     order = np.argsort(labels, kind="stable")
     _check_memory(len(rows), dataset.spec.image_size, str(root))
     return ImageTable(
-        image_u8=_decoded(_paths(root, listing, rows[order]), dataset.spec.image_size),
+        image_u8=_decoded([root / listing.names[row] for row in rows[order]], dataset.spec.image_size),
         labels=labels[order],
         class_names=wanted,
         mean=dataset.spec.mean,
@@ -172,13 +158,13 @@ def from_folder(
     )
 
 
-def real(dataset: Dataset) -> ImageTable:
-    """Return the whole training set.
+def real(dataset: Dataset, class_names: Sequence[str] | None = None) -> ImageTable:
+    """Return the whole training set, or what it has of some classes.
 
     Raises:
         DataError: it does not fit into memory.
     """
-    return _of_images(dataset, dataset.train, f"All training images of {dataset.spec.title}")
+    return _of_images(dataset, dataset.train, f"All training images of {dataset.spec.title}", class_names)
 
 
 def test_table(dataset: Dataset, train: ImageTable | None = None) -> ImageTable:  # noqa: PT028, it is no test
@@ -265,10 +251,6 @@ def _of_images(dataset: Dataset, images: ImageSet, title: str, class_names: Sequ
 def _ipc(labels: np.ndarray, num_classes: int) -> int | None:
     counts = np.bincount(labels, minlength=num_classes)
     return int(counts[0]) if len(set(counts.tolist())) == 1 else None
-
-
-def _paths(root: Path, listing: Listing, rows: np.ndarray) -> list[Path]:
-    return [root / listing.names[row] for row in rows.tolist()]
 
 
 def _decoded(paths: Sequence[Path], image_size: int, exactly: bool = False) -> np.ndarray:

@@ -8,6 +8,7 @@ reports the best of several tests on the test set; here the last epoch stands fi
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean, stdev
@@ -156,13 +157,8 @@ class EvaluationResult:
         return {
             "source": source.id,
             "source_title": source.title,
-            "method": source.method,
-            "method_title": source.method_title,
-            "ipc": source.ipc,
-            "images": source.images,
-            "dataset": self.dataset,
-            "dataset_title": self.dataset_title,
-            "dataset_fingerprint": self.dataset_fingerprint,
+            **{name: getattr(source, name) for name in ("method", "method_title", "ipc", "images")},
+            **{name: getattr(self, name) for name in ("dataset", "dataset_title", "dataset_fingerprint")},
             "class_names": list(self.class_names),
             "teacher": self.teacher,
             "teacher_fingerprint": self.teacher_fingerprint,
@@ -170,14 +166,9 @@ class EvaluationResult:
             "recipe_title": RECIPE_TITLES[config.recipe],
             "is_shortened": config.is_shortened,
             "changes": {name: list(pair) for name, pair in self.changes.items()},
-            "student": config.student,
-            "student_width": config.student_width,
-            "student_stem": config.student_stem,
+            **{name: getattr(config, name) for name in ("student", "student_width", "student_stem")},
             "image_size": self.image_size,
-            "epochs": config.epochs,
-            "batch_size": config.batch_size,
-            "learning_rate": config.learning_rate,
-            "labels": config.labels,
+            **{name: getattr(config, name) for name in ("epochs", "batch_size", "learning_rate", "labels")},
             "seeds": [student.seed for student in students],
             **_mean_and_std("top1_last", [student.top1_last for student in students]),
             **_mean_and_std("top1_best", [student.top1_best for student in students]),
@@ -189,7 +180,7 @@ class EvaluationResult:
             "seconds": self.seconds,
             "synthesis_seconds": source.synthesis_seconds,
             "image_iterations": source.image_iterations,
-            "students": [_plain(student) for student in students],
+            "students": [json.loads(json.dumps(asdict(student))) for student in students],
         }
 
 
@@ -197,11 +188,3 @@ def _mean_and_std(name: str, values: Sequence[float | None]) -> dict[str, float 
     if None in values:
         return {name: None, f"{name}_std": None}
     return {name: fmean(values), f"{name}_std": stdev(values) if len(values) > 1 else 0.0}
-
-
-def _plain(student: StudentResult) -> dict[str, Any]:
-    values = asdict(student)
-    values["per_class"] = list(student.per_class)
-    for name in ("curve", "ema_curve"):
-        values[name] = [list(pair) for pair in values[name]]
-    return values

@@ -188,14 +188,10 @@ class LabelStore:
         """Return the file of a label epoch, from 1."""
         return self.path / f"epoch-{epoch:04d}.safetensors"
 
-    def has_epoch(self, epoch: int) -> bool:
-        """Return whether a label epoch is written; a file is whole or absent."""
-        return self.epoch_path(epoch).is_file()
-
     @property
     def missing(self) -> list[int]:
-        """Which label epochs are not written, ascending."""
-        return [epoch for epoch in range(1, self.facts.label_epochs + 1) if not self.has_epoch(epoch)]
+        """Which label epochs are not written, ascending; files are whole or absent."""
+        return [n for n in range(1, self.facts.label_epochs + 1) if not self.epoch_path(n).is_file()]
 
     def remove_unfinished(self) -> None:
         """Remove what is left of files whose writer was killed; for when nobody writes into the store.
@@ -203,9 +199,10 @@ class LabelStore:
         Raises:
             RunError: the disk refuses.
         """
-        for entry in filter(_is_unfinished, self.path.iterdir()):
-            with files.as_run_error(entry, "removed"):
-                entry.unlink(missing_ok=True)
+        for entry in self.path.iterdir():
+            if entry.name.startswith(_UNFINISHED):
+                with files.as_run_error(entry, "removed"):
+                    entry.unlink(missing_ok=True)
 
     def write_epoch(self, epoch: int, draws: EpochDraws, logits: Tensor) -> None:
         """Write a label epoch.
@@ -261,7 +258,7 @@ def is_begun(path: str | Path) -> bool:
     path = Path(path)
     if (path / MANIFEST).is_file():
         return True
-    if path.exists() and (not path.is_dir() or any(not _is_unfinished(entry) for entry in path.iterdir())):
+    if path.exists() and (not path.is_dir() or not all(entry.name.startswith(_UNFINISHED) for entry in path.iterdir())):
         raise DataError(f"out: {path} given, but it must be a new folder, an empty one, or labels to go on with.")
     return False
 
@@ -307,7 +304,3 @@ def _is_recorded(draws: EpochDraws, arrays: Mapping[str, np.ndarray]) -> bool:
     """Return whether an epoch is what a file of version 1 has; levels differ in the last digit between processors."""
     own = {**vars(draws), "flip": np.packbits(draws.flip.numpy())}
     return all(np.array_equal(own[name], array) for name, array in arrays.items() if name != "magnitudes")
-
-
-def _is_unfinished(path: Path) -> bool:
-    return path.name.startswith(_UNFINISHED)

@@ -93,17 +93,14 @@ def check_facts(state: TrainingState, *, seed: int, settings: BaseModel, dataset
     """
     if state.facts["seed"] != seed:
         raise CheckpointError(f"state: it is of seed {state.facts['seed']}, but this training has seed {seed}.")
-    if not _are_same(state.facts["settings"], settings):
+    try:
+        is_same = type(settings).model_validate_json(state.facts["settings"]) == settings
+    except ValueError:  # pydantic's, or ours of settings that do not go together any more
+        is_same = False
+    if not is_same:
         raise CheckpointError("state: it is of a training with other settings, so this one cannot go on from it.")
     if dataset is not None and state.facts["dataset"] != dataset:
         raise CheckpointError("state: it is of a training on another dataset, so this one cannot go on from it.")
-
-
-def _are_same(told: str, settings: BaseModel) -> bool:
-    try:
-        return type(settings).model_validate_json(told) == settings
-    except ValueError:  # pydantic's, or ours of settings that do not go together any more
-        return False
 
 
 def _copy(value: Tensor) -> Tensor:

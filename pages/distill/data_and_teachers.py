@@ -12,7 +12,7 @@ from pages.shared import cached, errors, live, nav
 from pages.shared.controls import button
 from pages.shared.session import session
 from pages.shared.teachers import card as teacher_card
-from pages.shared.teachers import checkpoint, dataset_choice, dataset_view, training
+from pages.shared.teachers import dataset_choice, dataset_view, training
 from pages.shared.wording import plain
 
 
@@ -47,7 +47,7 @@ def data_side(data: Dataset) -> None:
 def teacher_side(data: Dataset) -> None:
     """Draw the teacher's card, or how to get a teacher; then training and checkpoints."""
     st.subheader("Teacher")
-    run, works = training.newest(session().draft.dataset), [checkpoint.adding()]
+    run, works = training.newest(session().draft.dataset), [training.adding()]
     chosen = teacher_card.choose(data)
     try:
         card = cached.teacher(chosen, data.spec.name, data.spec.image_size, data.spec.class_names)
@@ -63,7 +63,7 @@ def teacher_side(data: Dataset) -> None:
     with st.expander("Train a teacher", icon=":material/model_training:", key="data/training"):
         training.form(data)
     with st.expander("Use a checkpoint", icon=":material/upload_file:", key="data/checkpoint_box"):
-        checkpoint.draw()
+        training.draw_checkpoint()
 
 
 def show() -> None:

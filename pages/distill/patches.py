@@ -23,7 +23,7 @@ SELECT = ("criterion", "order", "mosaic")
 def choose_class(data: Dataset) -> int:
     """Draw the choice of a class and return its number."""
     names, look = list(data.spec.class_names), {"always": True, "on_change": band.forget_drag}
-    return names.index(controls.kept_choice("cls", "Class", names, "patches/class", **look))
+    return names.index(controls.linked_choice("cls", "Class", names, "patches/class", **look))
 
 
 def controls_row() -> tuple[Dataset, int]:

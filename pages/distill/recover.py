@@ -23,8 +23,8 @@ def watched_run() -> Run | None:
     try:
         if named:
             return Run.open(named)
-        kept = Run.open(session().watched) if session().watched else None
-        return kept if kept and kept.is_active else None
+        watched = Run.open(session().watched) if session().watched else None
+        return watched if watched and watched.is_active else None
     except RunError as error:
         if named:
             errors.show(error)

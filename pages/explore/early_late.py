@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from pages.shared import address, cached, controls, errors, nav
-from pages.shared.lab import export, predict, timeline, tour
+from pages.shared.lab import predict, timeline, tour
 from pages.shared.lab.source import Scene, Source, scene, sources
 from pages.shared.lab.steps import lab_steps
 from pages.shared.wording import plain
@@ -16,14 +16,14 @@ from pages.shared.wording import plain
 def choose_source(found: Sequence[Source]) -> Source:
     """Draw the choice between recorded labs and runs."""
     titles = {source.id: source.title for source in found}
-    chosen = controls.kept_choice("src", "Material", titles, "lab/source", disabled="src" in tour.locked())
+    chosen = controls.linked_choice("src", "Material", titles, "lab/source", disabled="src" in tour.locked())
     return next(source for source in found if source.id == chosen)
 
 
 def choose_class(source: Source) -> str:
     """Draw the choice of a class."""
     look = {"default": source.opens_with, "always": True, "width": 220, "disabled": "cls" in tour.locked()}
-    return controls.kept_choice("cls", "Class", source.classes, "lab/class", **look)
+    return controls.linked_choice("cls", "Class", source.classes, "lab/class", **look)
 
 
 def choose_patch(source: Source, class_name: str) -> int:
@@ -33,7 +33,7 @@ def choose_patch(source: Source, class_name: str) -> int:
         address.publish("patch", "lab/patch", "")
         return 1
     look = {"always": True, "width": 110, "disabled": "patch" in tour.locked()}
-    return controls.kept_choice("patch", "Patch" if source.lab else "Image", numbers, "lab/patch", **look)
+    return controls.linked_choice("patch", "Patch" if source.lab else "Image", numbers, "lab/patch", **look)
 
 
 def inside(shown: Scene, found: Sequence[Source]) -> None:
@@ -53,7 +53,7 @@ def inside(shown: Scene, found: Sequence[Source]) -> None:
 
 def take_home(shown: Scene) -> None:
     """Draw the downloads, and how the material was made."""
-    export.downloads(shown)
+    tour.downloads(shown)
     if shown.source.lab:
         with st.expander("How this was recorded"):
             st.code(shown.source.lab.record.command, language="bash", wrap_lines=True)

@@ -8,9 +8,10 @@ import streamlit as st
 
 from delt_engine.runs.store import Run
 from pages.shared import cached, errors, live, nav
-from pages.shared.gallery import choices, image, settings
+from pages.shared.gallery import choices, image
 from pages.shared.gallery import view as gallery_view
 from pages.shared.gallery.film import View
+from pages.shared.runs import compare
 from pages.shared.runs.actions import badge
 
 
@@ -42,7 +43,7 @@ def show(runs: Sequence[Run]) -> None:
         badge(run)
     position, opened = gallery_view.draw(view)
     if len(view.runs) > 1:
-        settings.draw_differences(view.runs)
+        compare.draw_differences(view.runs)
     if opened is None:
         st.caption("Click an image to see its patch, all its rounds, the teacher's view of it and its settings.")
     else:
@@ -72,7 +73,7 @@ def _state(active: Sequence[Run], view: View) -> list[tuple[str, int]]:
 with st.container(horizontal=True, vertical_alignment="bottom"):
     st.title("Gallery", width="content")
     st.space("stretch")
-    settings.drop_image()
+    image.drop_image()
 with errors.shown():
     found = cached.recoveries()
     if found:

@@ -24,7 +24,7 @@ from delt_engine.data.available import place_of
 from delt_engine.data.catalogue import find_entry, image_folder, load_dataset
 from delt_engine.data.dataset import Dataset
 from delt_engine.data.downloads import is_fetched
-from delt_engine.errors import DataError
+from delt_engine.errors import CheckpointError, DataError
 from delt_engine.lab.material import Lab, open_lab
 from delt_engine.models.card import TeacherCard, find_teacher, read_card
 from delt_engine.patches.ranking import Ranking, cached_ranking, whole_box
@@ -79,9 +79,6 @@ def data_url(image: np.ndarray | bytes) -> str:
     """Return a PNG, or an image as uint8 (H, W, 3), as a data URL."""
     png = image if isinstance(image, bytes) else png_bytes(image, level=1)
     return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
-
-
-# Runs
 
 
 def runs() -> list[Run]:
@@ -157,9 +154,6 @@ def run_halves(run: Run, class_index: int, rounds: tuple[int, ...]) -> tuple[tup
     return tuple(halves_cosine(pixel_vectors(image_u8, record.mean, record.std)) for image_u8 in images)
 
 
-# Recorded labs
-
-
 @until_changed(lambda folder: [Path(folder) / "lab.json"], max_entries=8)
 def lab(folder: Path | str) -> Lab:
     """Return a lab."""
@@ -176,9 +170,6 @@ def lab_sheet(folder: str, name: str) -> str:
 def lab_rows(folder: str, name: str) -> tuple[str, ...]:
     """Return each row of a lab's sheet as a strip of its own, a data URL."""
     return tuple(data_url(np.hstack(list(row))) for row in open_lab(folder).tiles(name))
-
-
-# Datasets and teachers
 
 
 def is_at_hand(name: str) -> bool:
@@ -227,6 +218,14 @@ def planned_teacher(experiment: Experiment) -> TeacherCard:
     return teacher(experiment.teacher, name, size, names)
 
 
+def found_teacher(experiment: Experiment) -> TeacherCard | None:
+    """Return the card of :func:`planned_teacher`, None where there is none."""
+    try:
+        return planned_teacher(experiment)
+    except CheckpointError:
+        return None
+
+
 def ranking(dataset_fingerprint: str, teacher_fingerprint: str, config: RankConfig, seed: int) -> Ranking | None:
     """Return the stored ranking of a dataset by a teacher, None when it is not made yet; an absence is not kept."""
     found = _ranking(dataset_fingerprint, teacher_fingerprint, config, seed)
@@ -238,9 +237,6 @@ def ranking(dataset_fingerprint: str, teacher_fingerprint: str, config: RankConf
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _ranking(dataset_fingerprint: str, teacher_fingerprint: str, config: RankConfig, seed: int) -> Ranking | None:
     return cached_ranking(dataset_fingerprint, teacher_fingerprint, config, seed)
-
-
-# Pictures of real images
 
 
 @st.cache_data(max_entries=200, max_size="128MB", show_spinner=False)

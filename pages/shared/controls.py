@@ -80,7 +80,6 @@ def help_text(spec: FieldSpec) -> str:
 
 
 def _step(spec: FieldSpec) -> float:
-    """Return a step that suits the default's size."""
     size = abs(float(spec.default)) or 1.0
     return 10.0 ** (math.floor(math.log10(size)) - 1)
 
@@ -122,7 +121,7 @@ def choice(
     return st.selectbox(label, values, values.index(now), **look)
 
 
-def kept_choice(
+def linked_choice(
     name: str,
     label: str,
     options: Mapping[Any, str] | Sequence[Any],
@@ -146,7 +145,7 @@ def kept_choice(
     return chosen
 
 
-def kept_choices(
+def linked_choices(
     name: str,
     label: str,
     options: Mapping[str, str],

@@ -18,14 +18,14 @@ def show(error: DeltError | str) -> None:
 
 
 def attempt(place: str, deed: Callable[..., Any], *arguments: Any) -> None:
-    """Do what a button's callback does; a DeltError is kept until :func:`show_kept` of the same place."""
+    """Do what a button's callback does; a DeltError is kept until :func:`show_failed` of the same place."""
     try:
         deed(*arguments)
     except DeltError as error:
         st.session_state[f"errors/{place}"] = str(error)
 
 
-def show_kept(place: str) -> None:
+def show_failed(place: str) -> None:
     """Show, once, what went wrong in a callback of this place."""
     error = st.session_state.pop(f"errors/{place}", None)
     if error:

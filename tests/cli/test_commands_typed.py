@@ -242,7 +242,7 @@ def test_a_refusal_of_the_system_anywhere_is_one_sentence(delt, small, tmp_path,
 
 
 def test_ctrl_c_and_pause_leave_130(delt, small, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("delt_engine.jobs.worker.Wishes.asked", lambda self: "pause")
+    monkeypatch.setattr("delt_engine.jobs.worker.StopRequests.asked", lambda self: "pause")
     result = delt("recover", *small, "--out", tmp_path / "run", "--json")
     assert result.exit_code == 130
     assert json.loads(result.stdout)["status"] == "paused"
@@ -252,7 +252,7 @@ def test_ctrl_c_and_pause_leave_130(delt, small, tmp_path, monkeypatch) -> None:
 
 def test_resume_goes_on_and_refuses_what_is_finished(delt, small, tmp_path, monkeypatch) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr("delt_engine.jobs.worker.Wishes.asked", lambda self: "cancel")
+        patched.setattr("delt_engine.jobs.worker.StopRequests.asked", lambda self: "cancel")
         delt("recover", *small, "--out", tmp_path / "run", "--quiet")
     assert Run(tmp_path / "run").status == "cancelled"
     found = only_json(delt("resume", tmp_path / "run", "--json"))
@@ -268,15 +268,14 @@ def test_ipc_1_says_that_it_has_no_rounds(delt, small, tmp_path) -> None:
     assert "IPC 1 has no rounds" in only_json(delt("recover", *small, "--ipc", 1, "--json"))["notes"][0]
 
 
-def test_a_prepared_run_is_taken_over(delt, small, tmp_path, colours) -> None:
+def test_a_queued_run_is_worked_on_by_resume_alone(delt, small, tmp_path) -> None:
     from delt_engine.cli.options import read_experiment
     from delt_engine.cli.recover import recover
 
     experiment = read_experiment(recover.make_context("recover", list(small)).params)
-    Run.create(tmp_path / "run", experiment, command=["delt", "recover"])
-    assert "other settings" in sentence(delt("recover", *small, "--seed", 1, "--out", tmp_path / "run"), 1)
-    found = only_json(delt("recover", *small, "--out", tmp_path / "run", "--json"))
-    assert found["status"] == "finished"
+    run = Run.create(tmp_path / "run", experiment, command=["delt", "recover"])
+    assert "holds a recover run that is queued" in sentence(delt("recover", *small, "--out", run.path), 1)
+    assert only_json(delt("resume", run.path, "--json"))["status"] == "finished"
 
 
 # run

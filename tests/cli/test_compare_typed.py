@@ -187,7 +187,7 @@ def test_compare_goes_on_where_it_was_stopped(typed, monkeypatch) -> None:
         def stopped(*args, **kwargs):
             for step in loop(*args, **kwargs):
                 if step.iteration == 5:
-                    patched.setattr(pipeline.Wishes, "asked", lambda self: "cancel")
+                    patched.setattr(pipeline.StopRequests, "asked", lambda self: "cancel")
                 yield step
 
         patched.setattr(recover, "recover", stopped)

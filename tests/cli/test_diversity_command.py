@@ -84,26 +84,19 @@ def test_a_foreign_folder_is_measured_at_the_smaller_number(delt, run, colours, 
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("source", "words", "code", "said"),
     [
-        (("--space", "sound"), "space: 'sound' given, but it must be among teacher, second, pixels"),
-        (("--reference", "unreal"), "reference: 'unreal' given, but it must be among real, random, none"),
-        (("--space", "pixels", "--images", "5"), "images: 5 given, but colourful has 4 a class"),
+        ("run", ("--space", "sound"), 2, "space: 'sound' given, but it must be among teacher, second, pixels"),
+        ("run", ("--reference", "unreal"), 2, "reference: 'unreal' given, but it must be among real, random, none"),
+        ("run", ("--space", "pixels", "--images", "5"), 2, "images: 5 given, but colourful has 4 a class"),
+        ("folder", (), 2, "needs the dataset whose classes it has"),
+        ("no-such-run", (), 1, "neither a run folder"),
     ],
 )
-def test_what_cannot_be_is_said(delt, run, words, said) -> None:
-    result = delt("diversity", run, *words)
-    assert result.exit_code == 2
+def test_what_cannot_be_is_said(delt, run, colours, source, words, code, said) -> None:
+    result = delt("diversity", {"run": run, "folder": colours / "test"}.get(source, source), *words)
+    assert result.exit_code == code
     assert said in result.stderr
-
-
-def test_folders_need_a_dataset_and_runs_must_exist(delt, colours) -> None:
-    result = delt("diversity", colours / "test")
-    assert result.exit_code == 2
-    assert "needs the dataset whose classes it has" in result.stderr
-    result = delt("diversity", "no-such-run")
-    assert result.exit_code == 1
-    assert "neither a run folder" in result.stderr
 
 
 def test_shipped_results_of_the_examples_are_found() -> None:

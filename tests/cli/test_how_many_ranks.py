@@ -24,6 +24,11 @@ def launched(monkeypatch) -> list:
     return calls
 
 
+@pytest.fixture
+def squeeze_words(colours) -> list[str]:
+    return ["--dataset", str(colours), "--image-size", "8", "--device", "cpu"]
+
+
 def imagenet(**values) -> Experiment:
     return Experiment(dataset="imagenet-1k", **values)
 
@@ -40,15 +45,12 @@ def test_several_students_are_shared_and_not_divided() -> None:
     assert pieces_of(imagenet(evaluate=EvaluateConfig(seeds=3, batch_size=200)), "evaluate") == 3
 
 
-def test_squeeze_starts_the_ranks_that_were_asked_for(delt, launched, colours, tmp_path) -> None:
-    out = tmp_path / "run"
-    options = ["--dataset", str(colours), "--image-size", "8", "--device", "cpu"]
-    delt("squeeze", *options, "--ranks", "2", "--json", "--out", out)
-    ((number, words),) = launched
-    assert number == 2
-    assert words[0] == "squeeze"
-    assert {*options, "--ranks", "--json", str(out)} <= set(words)
-    assert not out.exists()  # the ranks make it
+def test_ranks_go_on_with_a_queued_run_that_is_there(delt, launched, squeeze_words, tmp_path) -> None:
+    run = Run(tmp_path / "run")
+    delt("squeeze", *squeeze_words, "--ranks", "2", "--quiet", "--out", run.path)
+    assert launched == [(2, ["resume", str(run.path), "--no-result", "--quiet"])]
+    assert (run.record().status, run.record().process, run.record().options.ranks) == ("queued", None, 2)
+    assert run.record().command[:2] == ("delt", "squeeze")
 
 
 def test_what_is_wrong_with_the_question_is_said_before_ranks_are_started(delt, launched, colours, tmp_path) -> None:
@@ -61,17 +63,27 @@ def test_what_is_wrong_with_the_question_is_said_before_ranks_are_started(delt, 
     assert launched == []
 
 
-def test_a_teachers_file_that_was_not_written_was_stopped(delt, launched, colours, tmp_path) -> None:
-    out = tmp_path / "teacher.safetensors"
-    assert delt("squeeze", "--dataset", colours, "--ranks", "2", "--out", out).exit_code == 130
-    assert launched[0][0] == 2
+def test_ranks_that_stopped_or_failed_end_the_command(delt, squeeze_words, tmp_path, monkeypatch) -> None:
+    def stops(_number, words) -> int:
+        Run(words[1]).set_status("paused")
+        return 0
+
+    monkeypatch.setattr(ranks, "launch", stops)
+    stopped = delt("squeeze", *squeeze_words, "--ranks", "2", "--out", tmp_path / "teacher.safetensors")
+    assert (stopped.exit_code, "it was paused" in stopped.stderr) == (130, True)
+    monkeypatch.setattr(ranks, "launch", lambda *_: 1)
+    failed = delt("squeeze", *squeeze_words, "--ranks", "2", "--out", tmp_path / "run")
+    assert (failed.exit_code, failed.stderr) == (1, "")  # the first rank has said it
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
-def test_a_squeeze_goes_on_with_as_many_ranks_as_it_began_with_or_others(delt, launched, colours, tmp_path) -> None:
-    run = Run.create(tmp_path / "a", Experiment(dataset=str(colours), device="cpu"), "squeeze")
+def test_a_run_goes_on_with_as_many_ranks_as_it_began_with_or_others(delt, launched, squeeze_words, tmp_path) -> None:
+    run = Run(tmp_path / "run")
+    delt("squeeze", *squeeze_words, "--ranks", "2", "--out", run.path)
     run.set_status("paused")
+    delt("resume", run.path)
     delt("resume", run.path, "--ranks", "3")
-    assert launched == [(3, ["resume", str(run.path)])]
+    assert [number for number, _ in launched] == [2, 2, 3]
 
 
 @pytest.fixture
@@ -79,24 +91,23 @@ def experiment(colours, tmp_path, monkeypatch) -> Path:
     """A whole experiment in a file, on a machine of two cards where there is no teacher yet."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
-    monkeypatch.setattr("delt_engine.cli.run._has_teacher", lambda experiment: False)
     file = tmp_path / "experiment.yaml"
     file.write_text(f"dataset: {colours}\nimage_size: 8\nrecover: {{ipc: 4, iterations: 8, round_iterations: 2}}\n")
     return file
 
 
-def test_run_lets_all_cards_squeeze_and_recover_where_it_pays(
-    delt, launched, experiment, tmp_path, monkeypatch
-) -> None:
+def test_run_lets_all_cards_squeeze_where_it_pays(delt, launched, experiment, monkeypatch) -> None:
+    monkeypatch.setattr("delt_engine.cli.run._has_teacher", lambda experiment: False)
     monkeypatch.setattr(recover, "PIXELS_A_RANK", 128 * 8**2 // 2)
-    delt("run", experiment, "--out", tmp_path / "run", "--quiet")
-    assert launched == [(2, ["run", str(experiment), "--out", str(tmp_path / "run"), "--quiet"])]
+    delt("run", experiment, "--quiet")
+    assert [number for number, _ in launched][:1] == [2]
 
 
-def test_run_squeezes_by_itself_where_steps_are_small(delt, launched, experiment, tmp_path, monkeypatch) -> None:
-    def squeezed(*arguments, **options):
-        raise RunError("squeezed here")
+def test_run_squeezes_by_itself_where_steps_are_small(delt, launched, experiment, monkeypatch) -> None:
+    def begun(run, *_args) -> None:
+        raise RunError(f"{run.record().kind} here")
 
-    monkeypatch.setattr("delt_engine.cli.run.squeezed", squeezed)
-    assert "squeezed here" in delt("run", experiment, "--out", tmp_path / "run").stderr
+    monkeypatch.setattr("delt_engine.cli.run._has_teacher", lambda experiment: False)
+    monkeypatch.setattr("delt_engine.pipeline.run.run_experiment", begun)
+    assert "squeeze here" in delt("run", experiment).stderr
     assert launched == []

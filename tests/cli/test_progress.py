@@ -4,27 +4,15 @@ from __future__ import annotations
 
 import io
 
+from events_of_runs import round_written, squeeze_epoch, squeeze_step, step
 from rich.console import Console
 
 from delt_engine.cli.progress import Bars, Lines, Silence, display
+from delt_engine.runs.events import NoteEvent, StageEvent, StatusEvent
 
-STEP = {
-    "kind": "step",
-    "t": 2.0,
-    "batch": 0,
-    "batches": 2,
-    "iteration": 9,
-    "iterations": 40,
-    "round": 1,
-    "rounds": 4,
-    "image_iterations": 100,
-    "image_iterations_total": 400,
-}
-ROUND = {"kind": "round", "batch": 0, "batches": 2, "round": 1, "rounds": 4, "iteration": 10, "partial": False}
-EPOCH = {"kind": "epoch", "epoch": 2, "epochs": 3, "loss": 0.5, "train_accuracy": 90.0, "test_accuracy": 88.5}
-SQUEEZE_STEP = {"kind": "step", "epoch": 1, "epochs": 2, "step": 5, "steps": 10, "train_accuracy": 50.0}
-STAGE = {"kind": "stage", "stage": "rank", "done": 1000, "total": 5000}
-NOTE = {"kind": "note", "text": "a [word]"}
+STEP, ROUND = step(batches=2), round_written(batches=2)
+EPOCH, SQUEEZE_STEP = squeeze_epoch(), squeeze_step(epoch=1, epochs=2, train_accuracy=50.0)
+STAGE, NOTE = StageEvent(stage="rank", done=1000, total=5000), NoteEvent(text="a [word]")
 
 
 def said(*events, seconds_each: float = 0.0) -> list[str]:
@@ -42,8 +30,8 @@ def test_rounds_epochs_and_notes_are_said_at_once() -> None:
         "epoch 2 of 3: loss 0.500, train 90.0 %, test 88.5 %",
         "a [word]",
     ]
-    assert said({**EPOCH, "test_accuracy": None}) == ["epoch 2 of 3: loss 0.500, train 90.0 %"]
-    assert said({**ROUND, "batches": 1, "partial": True}) == ["round 1 of 4 (stopped in it)"]
+    assert said(squeeze_epoch(test_accuracy=None)) == ["epoch 2 of 3: loss 0.500, train 90.0 %"]
+    assert said(round_written(partial=True)) == ["round 1 of 4 (stopped in it)"]
 
 
 def test_steps_and_stages_are_said_only_when_they_take_long() -> None:
@@ -53,13 +41,13 @@ def test_steps_and_stages_are_said_only_when_they_take_long() -> None:
         "iteration 10 of 40, 50 image-iterations/s",
         "epoch 1 of 2, step 5 of 10",
     ]
-    assert said({"kind": "status", "status": "running"}, seconds_each=11) == []
+    assert said(StatusEvent(status="running"), seconds_each=11) == []
 
 
 def test_bars_show_share_rate_and_time_left() -> None:
     text = io.StringIO()
     with Bars(Console(file=text, force_terminal=True, width=140)) as bars:
-        for event in (STAGE, STEP, ROUND, SQUEEZE_STEP, EPOCH, NOTE, {"kind": "status", "status": "finished"}):
+        for event in (STAGE, STEP, ROUND, SQUEEZE_STEP, EPOCH, NOTE, StatusEvent(status="finished")):
             bars.show(event)
     shown = text.getvalue()
     for words in (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 
-from delt_engine.jobs.worker import Wishes
+from delt_engine.jobs.worker import StopRequests
 from delt_engine.patches import scoring
 
 pytest_plugins = ["colour_folder"]
@@ -43,7 +43,7 @@ def test_a_stopped_ranking_goes_on_with_the_same_command_and_ends_in_the_same_sc
     def watched(self, *args):
         scored.append(1)
         if len(scored) == 5:
-            patched.setattr(Wishes, "asked", lambda self: "cancel")
+            patched.setattr(StopRequests, "asked", lambda self: "cancel")
         return score(self, *args)
 
     with monkeypatch.context() as patched:

@@ -12,6 +12,7 @@ from rank_processes import LAUNCHER, ranks_of
 from waiting import PATIENCE_S, wait_for
 
 from delt_engine.models.card import read_card
+from delt_engine.runs.events import SqueezeEpochEvent, StatusEvent, StudentEpochEvent, TimedEvent
 from delt_engine.runs.store import Run
 
 pytest_plugins = ["colour_folder", "rank_processes"]
@@ -55,17 +56,17 @@ def students(colours) -> list[str]:
 
 
 def epochs_of(run: Run) -> list[int]:
-    return [event["epoch"] for event in run.events("epoch")]
+    return [event.epoch for event in run.events(TimedEvent) if hasattr(event, "epoch") and event.kind == "epoch"]
 
 
 def first_epochs(run: Run) -> list[int]:
     """The first epoch that was told each time the run was begun."""
     told: list[list[int]] = []
     for event in run.events():
-        if event.get("status") == "running":
+        if isinstance(event, StatusEvent) and event.status == "running":
             told.append([])
-        elif event["kind"] == "epoch":
-            told[-1].append(event["epoch"])
+        elif isinstance(event, (SqueezeEpochEvent, StudentEpochEvent)):
+            told[-1].append(event.epoch)
     return [epochs[0] for epochs in told if epochs]
 
 
@@ -119,7 +120,7 @@ def test_a_student_of_two_ranks_goes_on_after_a_killed_rank_and_after_a_pause_wi
     wait_for(lambda: run.status == "paused")
     assert launcher.wait(PATIENCE) == 0
     assert not psutil.wait_procs(ranks, timeout=PATIENCE)[1]
-    assert not [event for event in run.events("epoch") if "rank" in event]  # the first alone tells
+    assert not [event for event in run.events() if event.rank]  # the first alone tells
     last = epochs_of(run)[-1]
     process = started("-m", "delt_engine", "resume", run.path, "--ranks", "1", "-q")
     wait_for(lambda: epochs_of(run)[-1] > last, PATIENCE)

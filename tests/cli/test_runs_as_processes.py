@@ -23,6 +23,7 @@ from waiting import PATIENCE_S, said_after, wait_for
 from delt_engine.cli.options import read_experiment
 from delt_engine.cli.recover import recover
 from delt_engine.jobs import queue, start
+from delt_engine.runs.events import NoteEvent, StatusEvent, StepEvent
 from delt_engine.runs.processes import is_running
 from delt_engine.runs.record import RunOptions
 from delt_engine.runs.store import Run
@@ -92,7 +93,8 @@ def held(run: Run) -> Iterator[None]:
 def in_second_round(run: Run) -> bool:
     """Whether the run is in its second round or further, with a checkpoint to go on from."""
     is_kept = any((run.path / "checkpoint").glob("*.safetensors"))
-    return is_kept and (run.latest_event("step") or {}).get("round", 0) >= 2
+    step = run.latest_event(StepEvent)
+    return is_kept and step is not None and step.round >= 2
 
 
 def resumed(environment, run: Run) -> dict:
@@ -111,9 +113,9 @@ def test_a_run_killed_at_any_moment_ends_in_the_same_images(environment, words, 
     assert process.returncode == -signal.SIGKILL
     assert run.record().status == "running"
     assert run.status == "interrupted"
-    before = len(run.events("step"))
+    before = len(run.events(StepEvent))
     assert resumed(environment, run)["status"] == "finished"
-    assert run.events("step")[before]["iteration"] > 0  # it went on, and did not begin again
+    assert run.events(StepEvent)[before].iteration > 0  # it went on, and did not begin again
     assert pictures(run) == whole
 
 
@@ -123,7 +125,7 @@ def test_a_run_killed_at_any_moment_ends_in_the_same_images(environment, words, 
 def test_signals_stop_within_two_seconds(environment, words, tmp_path, number, status, code) -> None:
     process = launch(environment, "recover", *words, "--mi", 24000, "--out", tmp_path / "run", "--json")
     run = opened(tmp_path / "run")
-    wait_for(lambda: run.latest_event("step"))
+    wait_for(lambda: run.latest_event(StepEvent))
     asked = time.time()
     process.send_signal(number)
     stdout, stderr = process.communicate(timeout=PATIENCE_S)
@@ -138,11 +140,11 @@ def test_signals_stop_within_two_seconds(environment, words, tmp_path, number, s
 def test_jobs_queue_for_the_device_pause_cancel_and_go_on(words, whole, tmp_path) -> None:
     experiment = read_experiment(recover.make_context("recover", list(words)).params)
     first = start.start(experiment, tmp_path / "first", options=RunOptions(live_seconds=0.05))
-    wait_for(lambda: first.latest_event("step"))
+    wait_for(lambda: first.latest_event(StepEvent))
     with held(first):
         second = start.start(experiment, tmp_path / "second")
-        wait_for(lambda: second.latest_event("note"))
-        assert "Waiting for the device" in second.latest_event("note")["text"]
+        wait_for(lambda: second.latest_event(NoteEvent))
+        assert "Waiting for the device" in second.latest_event(NoteEvent).text
         assert (second.status, second.record().started) == ("queued", None)
         assert second.rounds_written(0) == [0]  # it already shows what it starts from
         waiting = psutil.Process(second.record().process.pid)
@@ -155,10 +157,10 @@ def test_jobs_queue_for_the_device_pause_cancel_and_go_on(words, whole, tmp_path
     wait_for(lambda: second.status == "running")
     assert not start.is_alive(first)
 
-    wait_for(lambda: second.latest_event("step"))
+    wait_for(lambda: second.latest_event(StepEvent))
     with held(second):
         start.resume(first)
-        wait_for(lambda: first.events("note") and first.status == "queued")
+        wait_for(lambda: first.events(NoteEvent) and first.status == "queued")
     asked = time.time()
     start.cancel(second)
     wait_for(lambda: second.status == "cancelled")
@@ -167,7 +169,7 @@ def test_jobs_queue_for_the_device_pause_cancel_and_go_on(words, whole, tmp_path
     wait_for(lambda: first.status == "finished")
     assert pictures(first) == whole
     assert (first.record().threads, first.record().process) == (1, None)
-    finished = [event["status"] for event in first.events("status")]
+    finished = [event.status for event in first.events(StatusEvent)]
     assert finished == ["running", "paused", "queued", "running", "finished"]
 
 
@@ -203,6 +205,16 @@ def test_a_run_is_cancelled_within_two_seconds_while_it_loads(words, tmp_path) -
     assert said_after(run, asked) < 2
     wait_for(lambda: not start.is_alive(run))
     assert (run.error, run.requested()) == (None, None)
+
+
+def test_a_run_that_was_typed_pauses_within_two_seconds_while_it_loads(environment, words, tmp_path) -> None:
+    process = launch(environment, "recover", *words, "--out", tmp_path / "run", "--quiet")
+    run = opened(tmp_path / "run")
+    wait_for(lambda: run.status == "running")  # torch is being loaded
+    asked = time.time()
+    start.pause(run)
+    assert process.wait(PATIENCE_S) == 130
+    assert (run.status, said_after(run, asked) < 2) == ("paused", True)
 
 
 def test_a_process_that_does_not_react_is_ended_and_its_run_goes_on_later(words, whole, tmp_path, monkeypatch) -> None:

@@ -7,6 +7,7 @@ import json
 import numpy as np
 from PIL import Image
 
+from delt_engine.runs.events import StepEvent
 from delt_engine.runs.store import Run
 
 pytest_plugins = ["colour_folder"]
@@ -40,8 +41,8 @@ def test_a_run_keeps_how_it_was_computed(delt, colours, tmp_path) -> None:
 
 def test_packed_batches_end_in_the_same_images(delt, colours, tmp_path) -> None:
     alone, packed = recovered(delt, colours, tmp_path / "a"), recovered(delt, colours, tmp_path / "b", "--pack", 3)
-    assert {event["batches"] for event in alone.events("step")} == {3}
-    assert {event["batches"] for event in packed.events("step")} == {1}
+    assert {event.batches for event in alone.events(StepEvent)} == {3}
+    assert {event.batches for event in packed.events(StepEvent)} == {1}
     assert alone.rounds_written(2) == packed.rounds_written(2) == [0, 1, 2]
     assert (images(alone) != images(packed)).mean() < 0.01
     assert alone.record().image_iterations == packed.record().image_iterations

@@ -15,7 +15,8 @@ from waiting import PATIENCE_S, said_after, wait_for
 
 from delt_engine.config import EvaluateConfig, Experiment
 from delt_engine.jobs import start
-from delt_engine.jobs.evaluations import evaluations_of, start_evaluation
+from delt_engine.jobs.evaluations import evaluations, start_evaluation
+from delt_engine.runs.events import StudentEpochEvent, StudentEvent, StudentStepEvent
 from delt_engine.runs.store import Run
 
 pytest_plugins = ["colour_folder"]
@@ -65,8 +66,8 @@ def reached(result: dict) -> list[tuple]:
 
 def place(run: Run) -> tuple[int, int]:
     """Student and epoch at which the run is."""
-    epoch = run.latest_event("epoch") or {"student": 0, "epoch": 0}
-    return epoch["student"], epoch["epoch"]
+    epoch = run.latest_event(StudentEpochEvent)
+    return (epoch.student, epoch.epoch) if epoch else (0, 0)
 
 
 def test_images_then_students_in_the_queue_and_killed_students_end_in_the_same_numbers(
@@ -80,7 +81,7 @@ def test_images_then_students_in_the_queue_and_killed_students_end_in_the_same_n
     assert source.record().finished <= whole.record().started
     expected = whole.record().result
     assert [each["seed"] for each in expected["students"]] == [0, 1, 2]
-    assert [found.run for found in evaluations_of(str(source.path))] == [whole]
+    assert [found.run for found in evaluations() if found.source == str(source.path)] == [whole]
 
     process = launch(
         environment,
@@ -98,31 +99,31 @@ def test_images_then_students_in_the_queue_and_killed_students_end_in_the_same_n
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert (run.record().status, run.status) == ("running", "interrupted")
-    before = len(run.events("epoch"))
+    before = len(run.events(StudentEpochEvent))
     code, stdout, stderr = called(environment, "resume", run.path, "--json")
     assert code == 0, stderr
     assert reached(json.loads(stdout)) == reached(expected)
-    went_on = run.events("epoch")[before]
-    assert went_on["student"] > 1 or went_on["epoch"] > 1  # it went on, and did not begin again
-    assert [event["student"] for event in run.events("student")][-1] == 2
+    went_on = run.events(StudentEpochEvent)[before]
+    assert went_on.student > 1 or went_on.epoch > 1  # it went on, and did not begin again
+    assert [event.student for event in run.events(StudentEvent)][-1] == 2
 
 
 def test_students_pause_and_cancel_within_two_seconds_and_go_on(images, tmp_path) -> None:
     source = start.start(images, tmp_path / "source")
     run = start_evaluation(source, LONG)
     for wish, status in ((start.pause, "paused"), (start.cancel, "cancelled")):
-        before = len(run.events("epoch"))
-        wait_for(lambda before=before: len(run.events("epoch")) > before)
+        before = len(run.events(StudentEpochEvent))
+        wait_for(lambda before=before: len(run.events(StudentEpochEvent)) > before)
         asked = time.time()
         wish(run)
         wait_for(lambda status=status: run.status == status)
         assert said_after(run, asked) < 2
         wait_for(lambda: not start.is_alive(run))
-        last = run.events("epoch")[-1]["epoch"]
+        last = run.events(StudentEpochEvent)[-1].epoch
         if status == "paused":
             start.resume(run)
-            wait_for(lambda last=last: run.events("epoch")[-1]["epoch"] > last)
-            assert run.events("epoch")[before + last]["epoch"] == last + 1  # nothing was lost
+            wait_for(lambda last=last: run.events(StudentEpochEvent)[-1].epoch > last)
+            assert run.events(StudentEpochEvent)[before + last].epoch == last + 1  # nothing was lost
     assert run.record().seconds > 0
 
 
@@ -130,7 +131,7 @@ def test_a_source_that_was_stopped_fails_its_students_with_a_sentence(images, tm
     optimised = images.replace(recover={"ipc": 4, "iterations": 24000, "round_iterations": 600}, select={})
     source = start.start(optimised, tmp_path / "source")
     run = start_evaluation(source, LONG)
-    wait_for(lambda: source.latest_event("step"))
+    wait_for(lambda: source.latest_event(StudentStepEvent))
     start.cancel(source)
     wait_for(lambda: run.status == "failed")
     assert run.error == "source: run source is cancelled, but students learn from a finished one."

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
+import pickle
 from dataclasses import dataclass
 from stat import S_ISDIR
 
@@ -132,19 +134,34 @@ def test_a_record_of_arrays_comes_back_in_the_type_it_is_stored_in(tmp_path) -> 
         load_record(Counts, path, {"values": np.int16}, **{**ABOUT, "version": 3})
 
 
-@pytest.mark.parametrize("damage", ["absent", "empty", "cut", "text", "pickle", "foreign"])
+class Trap:
+    """An object whose unpickling would leave a trace."""
+
+    sprung = False
+
+    def __reduce__(self):
+        return (setattr, (Trap, "sprung", True))
+
+
+@pytest.mark.parametrize("damage", ["absent", "empty", "cut", "bit", "text", "pickle", "object", "foreign", "array"])
 def test_what_is_no_record_is_one_sentence_and_nothing_in_it_is_run(tmp_path, damage) -> None:
     path = tmp_path / "a.npz"
     whole = record_bytes(Counts("a", (), np.zeros(99)), {"values": np.float32}, 2)
-    if damage == "pickle":
-        np.savez(path, about=np.array([print], dtype=object), values=np.zeros(2))
+    flipped = bytearray(whole)
+    flipped[whole.find(b"values.npy") + 60] ^= 0xFF
+    if damage == "object":
+        np.savez(path, about=np.array([Trap()], dtype=object), values=np.zeros(2))
     elif damage == "foreign":
         np.savez(path, values=np.zeros(2))
     elif damage != "absent":
-        path.write_bytes({"empty": b"", "cut": whole[:-30], "text": b"words"}[damage])
+        array = io.BytesIO()
+        np.save(array, np.zeros(3))
+        contents = {"empty": b"", "cut": whole[:-30], "bit": flipped, "text": b"words", "array": array.getvalue()}
+        path.write_bytes(contents.get(damage, pickle.dumps(Trap())))
     text = "cannot be read" if damage == "absent" else "is not a map, or is damaged"
     with pytest.raises(DataError, match=rf"^map: {path} {text}"):
         load_record(Counts, path, {"values": np.float32}, **ABOUT)
+    assert not Trap.sprung
 
 
 def test_facts_of_version_0_1_0_kept_as_bytes_are_read(tmp_path) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 from fake_runs import fake_experiment, make_evaluation, make_finished_run, make_training
+from page_helpers import captions, metrics, table_with, traces
 
 from delt_engine.data.catalogue import CATALOGUE, load_dataset
 from delt_engine.jobs.evaluations import Evaluation, evaluations
@@ -27,16 +27,8 @@ CIFAR = DatasetRecord(
 )
 
 
-def captions(app) -> str:
-    return " ".join(entry.value for entry in app.caption)
-
-
-def figure(app, place: int = 0) -> dict:
-    return json.loads(app.get("plotly_chart")[place].proto.spec)
-
-
-def bars(app) -> dict[str, list[float]]:
-    return {trace["name"]: trace for trace in figure(app)["data"] if trace["type"] == "bar"}
+def bars(app) -> dict[str, dict]:
+    return {trace["name"]: trace for trace in traces(app) if trace["type"] == "bar"}
 
 
 def make(home: Path, name: str, method: str = "delt", ipc: int = 10, **settings):
@@ -52,7 +44,7 @@ def test_methods_of_one_recipe_stand_side_by_side(open_page, home) -> None:
     make_evaluation(home / "runs" / "20260103-000000-real", "real", (90.0,))
     app = open_page(PAGE)
     assert set(bars(app)) == {"DELT", "SRe²L"}
-    names = {trace.get("name") for trace in figure(app)["data"]}
+    names = {trace.get("name") for trace in traces(app)}
     assert {"Whole real set", "Chance"} <= names
     assert "Random real images" not in names
     assert "Not evaluated under this recipe yet: random real images." in captions(app)
@@ -67,7 +59,7 @@ def test_random_images_are_a_reference_line(open_page, home) -> None:
     make(home, "b", "random", top1=(30.0, 31.0, 32.0))
     app = open_page(PAGE)
     assert set(bars(app)) == {"DELT"}
-    line = next(trace for trace in figure(app)["data"] if trace.get("name") == "Random real images")
+    line = next(trace for trace in traces(app) if trace.get("name") == "Random real images")
     assert line["y"] == [31.0, 31.0]
 
 
@@ -87,7 +79,7 @@ def test_the_address_opens_the_same_view(open_page, home, address) -> None:
     make(home, "c", "cda", 10, epochs=300)
     app = open_page(PAGE, recipe="delt-60ep", figure="epochs")
     assert app.segmented_control(key="accuracy/recipe").value == "delt-60ep"
-    assert [trace["name"] for trace in figure(app)["data"]][-1] == "DELT, IPC 10"
+    assert [trace["name"] for trace in traces(app)][-1] == "DELT, IPC 10"
     app = open_page(PAGE, dataset="photos", recipe="delt", ipc="4")
     assert set(bars(app)) == {"DELT"}
     assert address(app)["ipc"] == "4"
@@ -109,7 +101,7 @@ def test_classes_are_compared_in_points(open_page, home) -> None:
     make(home, "a", "delt", top1=(60.0,))
     make(home, "b", "cda", top1=(50.0,))
     app = open_page(PAGE, figure="classes")
-    trace = figure(app)["data"][0]
+    trace = traces(app)[0]
     assert trace["text"] == ["+10.0"] * 3
     assert trace["hovertext"][0] == "coffee: DELT, IPC 10 70.0 %, CDA, IPC 10 60.0 %"
     app.selectbox(key="accuracy/class_second").set_value(app.selectbox(key="accuracy/class_first").value).run()
@@ -120,7 +112,7 @@ def test_photos_have_no_published_numbers_and_cifar10_is_offered_apart(open_page
     make(home, "a")
     app = open_page(PAGE)
     assert any("The papers print no accuracies for Photos" in entry.value for entry in app.info)
-    table = next(frame.value for frame in app.dataframe if "CIFAR-10, published" in frame.value.columns)
+    table = table_with(app, "CIFAR-10, published")
     row = table[(table["Method"] == "DELT") & (table["From"] == "DELT Table 1")].iloc[0]
     assert row["CIFAR-10, published"] == "43.0 ± 0.9 %"
 
@@ -128,12 +120,12 @@ def test_photos_have_no_published_numbers_and_cifar10_is_offered_apart(open_page
 def test_you_and_the_paper_names_gap_table_and_settings(open_page, home) -> None:
     make(home, "a", top1=(41.0, 42.0, 43.0), epochs=300, dataset=CIFAR, student_width=1.0)
     app = open_page(PAGE)
-    gaps = next(frame.value for frame in app.dataframe if "Gap, points" in frame.value.columns)
+    gaps = table_with(app, "Gap, points")
     row = gaps.iloc[0]
     assert (row["Published"], row["From"]) == ("43.0 ± 0.9 %", "DELT Table 1")
     assert row["Gap, points"] == pytest.approx(-1.0)
     assert row["Measured here"] == "42.0 ± 1.0 % (3 students)"
-    differing = next(frame.value for frame in app.dataframe if "Here" in frame.value.columns)
+    differing = table_with(app, "Here")
     assert "Iterations an image, mean" in set(differing["Setting"])
 
 
@@ -153,7 +145,7 @@ def test_some_of_the_classes_are_not_held_against_the_paper(open_page, home) -> 
 def test_table_has_every_number(open_page, home) -> None:
     run, evaluation = make(home, "a", top1=(60.0, 62.0))
     app = open_page(PAGE)
-    table = next(frame.value for frame in app.dataframe if "Evaluation" in frame.value.columns)
+    table = table_with(app, "Evaluation")
     row = table.iloc[0]
     assert row["Top-1, last epoch (%)"] == 61.0
     assert row["Evaluation"] == evaluation.id
@@ -239,22 +231,8 @@ def test_compare_takes_no_run_of_another_teacher(open_page, started, home) -> No
         made = next(run for run in reversed(started.runs) if run.record().kind == "recover")
         card = read_card(find_teacher("photos"))
         made.update(
-            dataset=DatasetRecord(
-                name="photos",
-                title="Photos",
-                fingerprint=load_dataset("photos").fingerprint,
-                image_size=32,
-                class_names=card.class_names,
-                mean=card.mean,
-                std=card.std,
-            ),
-            teacher=TeacherRecord(
-                name="photos",
-                network=card.network,
-                fingerprint=fingerprint or card.fingerprint,
-                accuracy=card.accuracy,
-                ref="photos",
-            ),
+            dataset=CIFAR.model_copy(update={"name": "photos", "fingerprint": load_dataset("photos").fingerprint}),
+            teacher=TeacherRecord(name="photos", network="resnet18", fingerprint=fingerprint or card.fingerprint),
         )
         made.set_status("running", process=this_process())
         before = len(started.experiments)
@@ -278,12 +256,10 @@ def test_the_real_set_is_compared_on_the_planned_classes(open_page, started, hom
 def test_training_is_watched_and_controlled(open_page, started, finished, home) -> None:
     training = make_training(home / "runs" / "20260105-000000-students", finished)
     app = open_page(PAGE, run=training.id)
-    metrics = {entry.label: entry.value for entry in app.metric}
-    assert metrics["Student"] == "2 of 2"
-    assert metrics["Epoch"] == "20 of 60"
-    assert metrics["Accuracy"] == "13.3 %"  # 40 % of 20 in 60 epochs
-    assert metrics["Time left"] == "40 s"  # an epoch a second
-    assert {"Student 1", "Student 2"} <= {trace["name"] for trace in figure(app)["data"]}
+    said = {name: metrics(app)[name] for name in ("Student", "Epoch", "Accuracy", "Time left")}
+    # 40 % of 20 in 60 epochs, an epoch a second
+    assert said == {"Student": "2 of 2", "Epoch": "20 of 60", "Accuracy": "13.3 %", "Time left": "40 s"}
+    assert {"Student 1", "Student 2"} <= {trace["name"] for trace in traces(app)}
     app.button(key=f"accuracy/pause/{training.id}").click().run()
     app.button(key=f"accuracy/stop/{training.id}").click().run()
     assert started.asked == [("pause", training.id), ("cancel", training.id)]
@@ -305,8 +281,7 @@ def test_a_broken_off_training_can_go_on_or_be_hidden(open_page, started, finish
 def test_robust_scores_say_what_is_missing_and_how_to_get_it(open_page, home) -> None:
     make(home, "a", top1=(60.0,))
     app = open_page(PAGE)
-    values = {entry.label: entry.value for entry in app.metric}
-    assert values["Label-robust score (LRS)"] == "–"
+    assert metrics(app)["Label-robust score (LRS)"] == "–"
     assert any("--recipe hard" in block.value for block in app.code)
 
 

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from events_of_runs import squeeze_epoch, squeeze_step
+from page_helpers import metrics, photos_card, texts
 from PIL import Image
 
 from delt_engine.config import Experiment, SqueezeConfig
@@ -45,46 +47,14 @@ def asked(monkeypatch) -> list[tuple[str, list[str]]]:
 
 @pytest.fixture
 def card(monkeypatch) -> TeacherCard:
-    spec = load_dataset("photos").spec
-    made = TeacherCard(
-        "photos-net",
-        "resnet18",
-        0.25,
-        "small",
-        10,
-        spec.class_names,
-        32,
-        spec.mean,
-        spec.std,
-        "photos",
-        load_dataset("photos").fingerprint,
-        94.2,
-        20,
-        "a test",
-        "beef",
-    )
+    made = photos_card()
     monkeypatch.setattr(cached, "teacher", lambda *_: made)
     return made
 
 
 def measured(accuracy: float, verdict: str = "good") -> CheckRecord:
-    return CheckRecord(
-        "photos-net",
-        "beef",
-        "photos",
-        load_dataset("photos").fingerprint,
-        accuracy,
-        1000,
-        1000,
-        10.0,
-        verdict,
-        "It is right on few.",
-        "2026-01-01T00:00:00Z",
-    )
-
-
-def badges(app) -> str:
-    return " ".join(entry.value for entry in app.markdown)
+    names = ("photos-net", "beef", "photos", load_dataset("photos").fingerprint)
+    return CheckRecord(*names, accuracy, 1000, 1000, 10.0, verdict, "It is right on few.", "2026-01-01T00:00:00Z")
 
 
 def pictures(folder):
@@ -98,7 +68,7 @@ def pictures(folder):
 
 def test_the_dataset_shows_its_numbers_and_where_others_go(open_page, card) -> None:
     app = open_page(PAGE)
-    values = {metric.label: metric.value for metric in app.metric}
+    values = metrics(app)
     assert (values["Classes"], values["Training images"], values["Test images"]) == ("10", "5,000", "1,000")
     assert any("Every class has 500 training" in entry.value for entry in app.caption)
     table = app.dataframe[-1].value.set_index("Name")
@@ -113,7 +83,7 @@ def test_the_dataset_shows_its_numbers_and_where_others_go(open_page, card) -> N
 def test_the_health_of_the_teacher_is_said_first(open_page, card, accuracy, verdict, title) -> None:
     keep_check(measured(accuracy, verdict))
     app = open_page(PAGE)
-    assert title in badges(app)
+    assert title in texts(app)
     assert bool(app.error) == (title != "Healthy")
     if accuracy == 88.0:
         assert "First suspect: class order?" in app.error[0].value
@@ -121,7 +91,7 @@ def test_the_health_of_the_teacher_is_said_first(open_page, card, accuracy, verd
 
 def test_an_unchecked_teacher_is_checked_on_a_button(open_page, card, asked) -> None:
     app = open_page(PAGE)
-    assert "Not checked yet" in badges(app)
+    assert "Not checked yet" in texts(app)
     app.button(key="data/check").click().run()
     assert asked[0][1] == ["teachers", "check", "auto", "--dataset", "photos", "--device", "auto"]
 
@@ -152,20 +122,8 @@ def test_a_teacher_is_trained_with_the_settings_and_watched(open_page, card, sta
     app.button(key="data/train").click().run()
     run = started.runs[0]
     assert (run.experiment.squeeze.network, run.experiment.squeeze.epochs) == ("convnet-3", 3)
-    run.event({"kind": "epoch", "epoch": 1, "epochs": 3, "loss": 1.5, "train_accuracy": 50.0, "test_accuracy": 40.0})
-    run.event(
-        {
-            "kind": "step",
-            "t": 1.0,
-            "epoch": 2,
-            "epochs": 3,
-            "step": 5,
-            "steps": 10,
-            "loss": 1.2,
-            "train_accuracy": 61.0,
-            "learning_rate": 0.1,
-        }
-    )
+    run.event(squeeze_epoch(epoch=1, epochs=3))
+    run.event(squeeze_step(epoch=2, epochs=3))
     run.set_status("running", process=this_process())
     app.run()
     assert not app.exception
@@ -179,19 +137,7 @@ def test_the_time_left_of_a_teacher_follows_the_rate_since_it_went_on(tmp_path) 
     run.set_status("running", process=this_process())
 
     def step(seconds: float, epoch: int, number: int) -> None:
-        run.event(
-            {
-                "kind": "step",
-                "t": seconds,
-                "epoch": epoch,
-                "epochs": 10,
-                "step": number,
-                "steps": 10,
-                "loss": 1.0,
-                "train_accuracy": 60.0,
-                "learning_rate": 0.1,
-            }
-        )
+        run.event(squeeze_step(t=seconds, epoch=epoch, epochs=10, step=number))
 
     for seconds, epoch in ((1.0, 1), (500.0, 4), (1000.0, 5)):
         step(seconds, epoch, 1)
@@ -213,7 +159,7 @@ def test_a_folder_is_added_read_and_shown_with_what_was_left_out(open_page, aske
     assert asked[0][1] == ["datasets", str(folder)]
     load_dataset(str(folder))  # what the process does
     app.run()
-    assert {metric.label: metric.value for metric in app.metric}["Classes"] == "2"
+    assert metrics(app)["Classes"] == "2"
     assert "1 file left out" in {entry.label for entry in app.expander}
     assert list(app.dataframe[0].value["File"]) == ["a/torn.png"]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import shlex
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from fake_runs import fake_experiment, make_finished_run
+from page_helpers import captions, table_with, traces
 from PIL import Image
 
 from delt_engine.analysis.diversity_store import DiversityResult
@@ -23,14 +23,6 @@ from delt_engine.runs.store import Run
 from pages.shared.cached import COLUMNS, real_sheet
 
 PAGE = "explore/diversity"
-
-
-def captions(app) -> str:
-    return " ".join(entry.value for entry in app.caption)
-
-
-def traces(app) -> list[dict]:
-    return json.loads(app.get("plotly_chart")[0].proto.spec)["data"]
 
 
 def result(subject: Subject, value: float, space: str = "teacher") -> DiversityResult:
@@ -95,7 +87,7 @@ def test_curves_of_runs_and_real_images(open_page, home, measured) -> None:
     assert found["DELT"]["y"] == pytest.approx([0.8, 0.7, 0.6])
     assert found["Real images (mean of draws)"]["line"]["dash"] == "dash"
     assert any("Not measured yet, teacher: Random real images" in entry.value for entry in app.markdown)
-    table = next(frame.value for frame in app.dataframe if "Cosine to centroid" in frame.value.columns)
+    table = table_with(app, "Cosine to centroid")
     assert dict(zip(table["Images"], table["Cosine to centroid"].round(4), strict=True))["CDA"] == 0.8
     assert {button.label for button in app.get("download_button")} >= {"CSV", "LaTeX", "Markdown"}
     assert not app.exception

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from fake_runs import fake_experiment, make_finished_run, make_half_done_run
+from page_helpers import captions, components
 
 from delt_engine.lab.material import open_lab
 from delt_engine.paths import assets_dir
@@ -18,18 +17,6 @@ def lab():
     return open_lab(assets_dir() / "lab" / "photos")
 
 
-def drawn(app) -> list[dict]:
-    """What the components were told to draw."""
-    return [
-        json.loads(entry.proto.mixed.json if entry.proto.HasField("mixed") else entry.proto.json)
-        for entry in app.get("bidi_component")
-    ]
-
-
-def captions(app) -> str:
-    return " ".join(entry.value for entry in app.caption)
-
-
 def predict(app, guess: str) -> None:
     """Pick an answer."""
     group = next(group for group in app.get("button_group") if group.key and group.key.startswith("lab/guess"))
@@ -38,7 +25,7 @@ def predict(app, guess: str) -> None:
 
 def test_it_opens_on_the_recorded_lab_with_one_patch(open_page, lab, address) -> None:
     app = open_page(PAGE)
-    (film,) = drawn(app)
+    (film,) = components(app)
     assert app.selectbox(key="lab/source").value == "lab-photos"
     assert app.selectbox(key="lab/class").value == lab.record.opens_with
     assert film["moments"] == list(lab.record.moments)
@@ -53,7 +40,7 @@ def test_it_opens_on_the_recorded_lab_with_one_patch(open_page, lab, address) ->
 
 
 def test_twins_wait_for_their_round_and_say_their_own_iterations(open_page, lab) -> None:
-    (film,) = drawn(open_page(PAGE, step="2", cls="cat"))
+    (film,) = components(open_page(PAGE, step="2", cls="cat"))
     subject = lab.subjects("cat")[0]
     assert [lane["first"] for lane in film["lanes"]] == [0, 100, 200, 350]
     last = film["lanes"][3]
@@ -69,7 +56,7 @@ def test_twins_wait_for_their_round_and_say_their_own_iterations(open_page, lab)
 
 def test_what_a_late_image_gets_stands_in_curves_and_numbers(open_page) -> None:
     app = open_page(PAGE, step="3", cls="cat")
-    (film,) = drawn(app)
+    (film,) = components(app)
     rate, crop, change = film["charts"]
     assert rate["series"][3]["ys"][0] == pytest.approx(0.0095, abs=1e-4)
     assert rate["series"][3]["xs"][-1] == 49
@@ -95,17 +82,11 @@ def test_the_answer_is_shown_only_after_a_prediction(open_page, lab) -> None:
 
 
 def test_an_iteration_has_six_stages_with_its_numbers(open_page, lab) -> None:
-    (steps,) = drawn(open_page(PAGE, step="5", cls="cat"))
+    (steps,) = components(open_page(PAGE, step="5", cls="cat"))
     assert [iteration["label"] for iteration in steps["iterations"]] == ["21 of 400", "201 of 400", "361 of 400"]
     stages = steps["iterations"][1]["stages"]
-    assert [stage["title"] for stage in stages] == [
-        "Crop",
-        "Forward",
-        "Two loss terms",
-        "Gradient",
-        "Adam's update",
-        "Clip",
-    ]
+    titles = [stage["title"] for stage in stages]
+    assert titles == ["Crop", "Forward", "Two loss terms", "Gradient", "Adam's update", "Clip"]
     record = lab.subjects("cat")[0].stages[1]
     assert stages[1]["bars"][0][:2] == list(record.top[0])
     assert stages[0]["pictures"][0]["box"] == list(record.crop)
@@ -138,7 +119,7 @@ def test_a_locked_link_cannot_be_moved(open_page) -> None:
     assert next(group for group in app.get("button_group") if group.key == "lab/step").disabled
     assert not [button for button in app.button if button.key in ("lab/next", "lab/back")]
     assert not app.multiselect
-    (film,) = drawn(app)
+    (film,) = components(app)
     assert film["moments"][-1] == 200
     assert film["at"] == 200
 
@@ -150,26 +131,15 @@ def test_a_link_may_lock_some_of_it(open_page) -> None:
     assert app.button(key="lab/next")
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"step": "9"},
-        {"step": "x"},
-        {"cls": "unicorn"},
-        {"patch": "7"},
-        {"src": "nothing"},
-        {"upto": "70"},
-        {"upto": "4000"},
-        {"it": "-5"},
-        {"it": "x"},
-        {"it": "99999"},
-    ],
-)
+WRONG = {"step": "9 x", "cls": "unicorn", "patch": "7", "src": "nothing", "upto": "70 4000", "it": "-5 x 99999"}
+
+
+@pytest.mark.parametrize("wrong", [{name: value} for name, values in WRONG.items() for value in values.split()])
 @pytest.mark.parametrize("lock", [{}, {"lock": "1"}])
 def test_limits_hold_in_the_address_too(open_page, wrong, lock) -> None:
     app = open_page(PAGE, **wrong, **lock)
     assert not app.exception
-    (film,) = drawn(app)
+    (film,) = components(app)
     assert film["moments"][-1] == 400
     assert 0 <= film["at"] <= 400
 
@@ -183,12 +153,12 @@ def test_a_lesson_link_names_what_it_locks(open_page) -> None:
     assert "upto=150" in link
     assert "lock=cls%2Cupto" in link
     assert "step=2" in link
-    assert drawn(app)[0]["moments"][-1] == 150
+    assert components(app)[0]["moments"][-1] == 150
 
 
 def test_any_run_can_be_shown_by_its_rounds(open_page, finished, address) -> None:
     app = open_page(PAGE, src=finished.id, step="2", cls="coffee")
-    (film,) = drawn(app)
+    (film,) = components(app)
     assert film["moments"] == [0, 10, 20, 30, 40]
     assert [lane["title"] for lane in film["lanes"]] == [f"Image {n}, round {n}" for n in (1, 2, 3, 4)]
     assert film["lanes"][2]["tiles"] == [[0, 2, 0], [1, 2, 0], [2, 2, 0], [3, 2, 0], [4, 2, 0]]
@@ -220,7 +190,7 @@ def test_a_run_with_few_images_says_what_is_missing(open_page, home) -> None:
 
 def test_a_run_in_the_middle_is_shown_as_far_as_it_is(open_page, home) -> None:
     run = make_half_done_run(home / "runs" / "20260103-000000-half", alive=False)
-    (film,) = drawn(open_page(PAGE, src=run.id, step="3"))
+    (film,) = components(open_page(PAGE, src=run.id, step="3"))
     assert film["moments"] == [0, 10, 20]
 
 

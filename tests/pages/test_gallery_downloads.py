@@ -22,7 +22,7 @@ def run(tmp_path, monkeypatch):
 
 
 def asked(query: str) -> Response:
-    return strips.answer(Request({"type": "http", "query_string": query.encode(), "headers": []}))
+    return strips.answer_zip(Request({"type": "http", "query_string": query.encode(), "headers": []}))
 
 
 def body(answer) -> bytes:

@@ -15,6 +15,7 @@ from fake_runs import (
     make_large_run,
     write_fake_predictions,
 )
+from page_helpers import captions, components
 from PIL import Image
 
 from delt_engine.runs import strips
@@ -26,30 +27,18 @@ from delt_engine.runs.strips import png_bytes
 PAGE = "explore/gallery"
 
 
-def grids(app) -> list[dict]:
-    """What each grid of images was told to draw."""
-    return [
-        json.loads(entry.proto.mixed.json if entry.proto.HasField("mixed") else entry.proto.json)
-        for entry in app.get("bidi_component")
-    ]
-
-
-def captions(app) -> str:
-    return " ".join(entry.value for entry in app.caption)
-
-
 def test_it_opens_on_the_newest_run_at_its_last_round(open_page, home, finished, address) -> None:
     newest = make_finished_run(home / "runs" / "20260201-000000-newest", fake_experiment(ipc=2))
     app = open_page(PAGE)
     assert address(app) == {"run": newest.id, "cls": "astronaut", "round": "4"}
-    grid = grids(app)[0]
+    grid = components(app)[0]
     assert [frame["tick"] for frame in grid["frames"]] == ["0", "10", "20", "30", "40"]
     assert grid["frame"] == 4
     assert grid["slider"]
 
 
 def test_cards_say_iterations_round_and_probability(open_page, finished) -> None:
-    cells = grids(open_page(PAGE, run=finished.id))[0]["rows"][0]["cells"]
+    cells = components(open_page(PAGE, run=finished.id))[0]["rows"][0]["cells"]
     assert [cell["counts"][4] for cell in cells] == ["40 of 40 it", "30 of 30 it", "20 of 20 it", "10 of 10 it"]
     assert cells[2]["counts"] == ["0 of 20 it", "0 of 20 it", "0 of 20 it", "10 of 20 it", "20 of 20 it"]
     probability = finished.selection()[2].patches[0].true_class_prob
@@ -62,9 +51,7 @@ def test_cards_say_iterations_round_and_probability(open_page, finished) -> None
 def test_a_link_opens_run_class_round_size_and_image(open_page, home, finished, address) -> None:
     make_finished_run(home / "runs" / "20260201-000000-newest")
     app = open_page(PAGE, run=finished.id, cls="coffee", round="1", size="L", img="3")
-    assert app.selectbox(key="gallery/run").value == finished.id
-    assert app.selectbox(key="gallery/class").value == "coffee"
-    grid, _, strip = grids(app)
+    grid, _, strip = components(app)
     assert (grid["frame"], grid["shown"], grid["selected"]) == (1, 160, "2/2")
     assert strip["selected"] == "round/1"
     assert "joins in round 3 of 4 and gets 20 iterations" in captions(app)
@@ -79,14 +66,6 @@ def test_a_wrong_link_shows_what_there_is(open_page, finished, wrong, address) -
     assert not app.exception
     assert address(app) == {"run": finished.id, "cls": "astronaut", "round": "4"}
     assert bool(app.warning) == ("run" in wrong)
-
-
-def test_another_class_is_a_click_away_and_stands_in_the_address(open_page, finished, address) -> None:
-    app = open_page(PAGE, run=finished.id)
-    before = grids(app)[0]["sheets"]
-    app.selectbox(key="gallery/class").set_value("cat").run()
-    assert address(app)["cls"] == "cat"
-    assert not set(before) & set(grids(app)[0]["sheets"])
 
 
 def test_a_new_link_wins_over_what_was_chosen(open_page, home, finished) -> None:
@@ -108,7 +87,7 @@ def test_another_run_opens_at_its_own_last_round(open_page, home, finished, addr
 
 def test_an_image_in_detail_has_patch_strip_and_settings(open_page, finished) -> None:
     app = open_page(PAGE, run=finished.id, img="1")
-    strip = grids(app)[2]["rows"][0]["cells"]
+    strip = components(app)[2]["rows"][0]["cells"]
     assert [cell["counts"][0] for cell in strip] == ["Start", "Round 1", "Round 2", "Round 3", "Round 4"]
     assert strip[4]["lines"] == ["40 iterations"]
     facts = {str(k): v for table in app.table for k, v in zip(table.value["Name"], table.value["Value"], strict=True)}
@@ -118,34 +97,24 @@ def test_an_image_in_detail_has_patch_strip_and_settings(open_page, finished) ->
     assert facts["Method"] == "DELT, MI 40, RI 10"
 
 
-def test_a_partial_run_says_which_rounds_it_has_not_reached(open_page, home) -> None:
-    run = make_half_done_run(home / "runs" / "20260103-000000-half", alive=False)
-    app = open_page(PAGE, run=run.id)
-    grid = grids(app)[0]
-    assert grid["frame"] == 2
-    assert [sheet is None for sheet in grid["rows"][0]["cells"][0]["sheets"]] == [False, False, False, True, True]
-    assert grid["rows"][0]["cells"][0]["missing"] == "not reached"
+@pytest.mark.parametrize("alive", [True, False])
+def test_a_partial_run_says_which_rounds_it_has_not_reached(open_page, home, alive) -> None:
+    run = make_half_done_run(home / "runs" / "20260103-000000-half", alive=alive)
+    app = open_page(PAGE, run=run.id, img="4")
+    assert not app.exception
+    grid = components(app)[0]
+    first = grid["rows"][0]["cells"][0]
+    assert (grid["frame"], first["missing"]) == (2, "not reached")
+    assert [sheet is None for sheet in first["sheets"]] == [False, False, False, True, True]
 
 
 def test_a_large_class_is_paged(open_page, home) -> None:
     run = make_finished_run(home / "runs" / "20260301-000000-many", fake_experiment(ipc=130), size=8)
     app = open_page(PAGE, run=run.id)
-    assert len(grids(app)[0]["rows"][0]["cells"]) == 60
+    assert len(components(app)[0]["rows"][0]["cells"]) == 60
     app.get("pagination")[0].set_value(3).run()
-    cells = grids(app)[0]["rows"][0]["cells"]
+    cells = components(app)[0]["rows"][0]["cells"]
     assert [cell["id"] for cell in cells] == [f"0/{index}" for index in range(120, 130)]
-
-
-def test_classes_outside_the_run_are_not_offered(open_page, home) -> None:
-    experiment = fake_experiment(classes=("cat", "coffee"))
-    run = make_finished_run(home / "runs" / "20260301-000000-two", experiment)
-    app = open_page(PAGE, run=run.id)
-    assert app.selectbox(key="gallery/class").options == ["cat", "coffee"]
-
-
-def test_runs_without_images_are_not_offered(open_page, home, finished) -> None:
-    Run.create(home / "runs" / "20260401-000000-queued", fake_experiment())
-    assert len(open_page(PAGE).selectbox(key="gallery/run").options) == 1
 
 
 def shown(grid: dict) -> list[list[int]]:
@@ -159,20 +128,20 @@ def test_images_are_sorted_and_the_order_stands_in_the_address(open_page, finish
     app.selectbox(key="gallery/sort").set_value("patch").run()
     chosen = finished.selection()[:4]
     by_patch = sorted(range(4), key=lambda index: chosen[index].patches[0].true_class_prob)
-    grid = grids(app)[0]
+    grid = components(app)[0]
     assert shown(grid) == [by_patch]
     assert f"tiles={'%2C'.join(map(str, by_patch))}" in grid["sheets"][0]
     assert [cell["x"] for cell in grid["rows"][0]["cells"]] == [0, 1, 2, 3]
     app.checkbox(key="gallery/descending").set_value(True).run()
-    assert shown(grids(app)[0]) == [by_patch[::-1]]
+    assert shown(components(app)[0]) == [by_patch[::-1]]
     assert (address(app)["sort"], address(app)["desc"]) == ("patch", "1")
     again = open_page(PAGE, run=finished.id, sort="end", desc="1")
-    assert shown(grids(again)[0]) == [[0, 1, 2, 3]]
-    assert grids(again)[0]["rows"][0]["cells"][1]["lines"][1] == "last p 0.80"
+    assert shown(components(again)[0]) == [[0, 1, 2, 3]]
+    assert components(again)[0]["rows"][0]["cells"][1]["lines"][1] == "last p 0.80"
 
 
 def test_the_distance_is_said_below_images_sorted_by_it(open_page, finished) -> None:
-    (row,) = grids(open_page(PAGE, run=finished.id, sort="distance"))[0]["rows"]
+    (row,) = components(open_page(PAGE, run=finished.id, sort="distance"))[0]["rows"]
     distances = mean_distances(finished.snapshot_images(0, 4))
     order = np.argsort(distances, kind="stable")
     assert [cell["id"] for cell in row["cells"]] == [f"0/{index}" for index in order]
@@ -182,16 +151,16 @@ def test_the_distance_is_said_below_images_sorted_by_it(open_page, finished) -> 
 def test_filters_leave_images_out_and_can_be_undone(open_page, finished, address) -> None:
     write_fake_predictions(finished)
     app = open_page(PAGE, run=finished.id, rounds="2,4")
-    assert shown(grids(app)[0]) == [[1, 3]]
+    assert shown(components(app)[0]) == [[1, 3]]
     app.slider(key="gallery/end").set_range(0.7, 1.0).run()
-    assert shown(grids(app)[0]) == [[1]]
+    assert shown(components(app)[0]) == [[1]]
     assert address(app)["end"] == "0.7~1"
     app.slider(key="gallery/patch").set_range(0.0, 0.0).run()
-    grid = grids(app)[0]
+    grid = components(app)[0]
     assert shown(grid) == [[]]
     assert grid["rows"][0]["empty"] == "No image of this class fits the filter."
     app.button(key="gallery/unfilter").click().run()
-    assert shown(grids(app)[0]) == [[0, 1, 2, 3]]
+    assert shown(components(app)[0]) == [[0, 1, 2, 3]]
     assert not {"rounds", "end", "patch"} & set(address(app))
 
 
@@ -206,22 +175,26 @@ def test_a_damaged_link_changes_nothing(open_page, finished, wrong) -> None:
     write_fake_predictions(finished)
     app = open_page(PAGE, run=finished.id, **wrong)
     assert not app.exception
-    assert shown(grids(app)[0]) == [[0, 1, 2, 3]]
+    assert shown(components(app)[0]) == [[0, 1, 2, 3]]
 
 
-def test_the_early_and_the_late_half_stand_beside_each_other_with_their_iterations(open_page, finished) -> None:
-    grid = grids(open_page(PAGE, run=finished.id, view="halves"))[0]
+def test_the_early_and_the_late_half_stand_beside_each_other_with_their_iterations(open_page, home, finished) -> None:
+    grid = components(open_page(PAGE, run=finished.id, view="halves"))[0]
     assert grid["layout"] == "sides"
     assert shown(grid) == [[0, 1], [2, 3]]
     assert [(row["title"], row["note"]) for row in grid["rows"]] == [
         ("Early half", "2 images, 40 to 30 iterations each"),
         ("Late half", "2 images, 20 to 10 iterations each"),
     ]
+    odd = make_finished_run(home / "runs" / "20260301-000000-odd", fake_experiment(ipc=5))
+    app = open_page(PAGE, run=odd.id, view="halves")
+    assert shown(components(app)[0]) == [[0, 1], [3, 4]]
+    assert "Image 3 of 5 joins in the middle and belongs to neither half." in captions(app)
 
 
 def test_images_are_grouped_by_start_round(open_page, home) -> None:
     run = make_finished_run(home / "runs" / "20260301-000000-six", fake_experiment(ipc=6))
-    grid = grids(open_page(PAGE, run=run.id, view="rounds"))[0]
+    grid = components(open_page(PAGE, run=run.id, view="rounds"))[0]
     assert shown(grid) == [[0, 1], [2, 3], [4], [5]]
     assert (grid["rows"][1]["title"], grid["rows"][1]["note"]) == ("Joined in round 2", "2 images, 30 iterations each")
 
@@ -230,7 +203,7 @@ def test_two_runs_share_one_slider_that_counts_iterations(open_page, home, finis
     other = make_finished_run(home / "runs" / "20260301-000000-cda", fake_experiment("cda", mi=60, ri=20))
     app = open_page(PAGE, run=finished.id, cls="cat")
     app.multiselect(key="gallery/beside").set_value([other.id]).run()
-    grid = grids(app)[0]
+    grid = components(app)[0]
     assert [frame["tick"] for frame in grid["frames"]] == ["0", "10", "20", "30", "40", "60", "end"]
     assert grid["frames"][1]["note"] == "A round 1, B no snapshot"
     assert grid["frame"] == 6
@@ -243,7 +216,7 @@ def test_two_runs_share_one_slider_that_counts_iterations(open_page, home, finis
     (iterations,) = table[table["Setting"] == "Recover: Iterations (MI)"].itertuples(index=False)
     assert tuple(iterations)[1:] == ("40", "60")
     again = open_page(PAGE, **(address(app) | {"round": "20it"}))
-    assert grids(again)[0]["frame"] == 2
+    assert components(again)[0]["frame"] == 2
     assert address(again)["round"] == "2"
 
 
@@ -251,13 +224,13 @@ def test_an_image_of_the_second_run_opens_by_link(open_page, home, finished, add
     other = make_finished_run(home / "runs" / "20260301-000000-cda", fake_experiment("cda"))
     app = open_page(PAGE, run=finished.id, vs=other.id, img="2.1")
     assert address(app)["img"] == "2.1"
-    assert grids(app)[0]["selected"] == "0/1/1"
-    assert other.id in grids(app)[2]["sheets"][0]
+    assert components(app)[0]["selected"] == "0/1/1"
+    assert other.id in components(app)[2]["sheets"][0]
 
 
 def test_two_runs_can_be_swiped_image_by_image(open_page, home, finished) -> None:
     other = make_finished_run(home / "runs" / "20260301-000000-cda", fake_experiment("cda", ipc=3))
-    grid = grids(open_page(PAGE, run=finished.id, vs=other.id, compare="swipe"))[0]
+    grid = components(open_page(PAGE, run=finished.id, vs=other.id, compare="swipe"))[0]
     (row,) = grid["rows"]
     assert shown(grid) == [[0, 1, 2]]  # the second run has no fourth image
     assert [name[:2] for name in grid["swipe"]] == ["A:", "B:"]
@@ -266,15 +239,21 @@ def test_two_runs_can_be_swiped_image_by_image(open_page, home, finished) -> Non
     assert other.id in grid["sheets"][last["over"][4]]
 
 
-def test_runs_that_share_no_class_are_not_offered_beside(open_page, home, finished) -> None:
-    make_finished_run(home / "runs" / "20260301-000000-other", class_names=("x", "y"))
-    assert open_page(PAGE, run=finished.id).multiselect(key="gallery/beside").options == []
+def test_only_what_has_images_or_a_class_in_common_is_offered(open_page, home, finished) -> None:
+    Run.create(home / "runs" / "20260401-000000-queued", fake_experiment())
+    two = make_finished_run(home / "runs" / "20251231-000000-two", fake_experiment(classes=("cat", "coffee")))
+    make_finished_run(home / "runs" / "20251230-000000-other", class_names=("x", "y"))
+    app = open_page(PAGE, run=two.id)
+    assert app.selectbox(key="gallery/class").options == ["cat", "coffee"]
+    assert len(app.selectbox(key="gallery/run").options) == 3
+    (beside,) = app.multiselect(key="gallery/beside").options
+    assert finished.id in beside
 
 
 def test_the_detail_shows_what_changed_and_what_the_teacher_says(open_page, finished) -> None:
     write_fake_predictions(finished)
     app = open_page(PAGE, run=finished.id, cls="cat", img="3", round="3")
-    change = grids(app)[1]
+    change = components(app)[1]
     start, after, difference = change["rows"][0]["cells"]
     assert (start["lines"], after["counts"]) == (["its patch"], ["After 10 iterations"])
     images = [finished.snapshot_images(1, number)[2].astype(int) for number in (0, 3)]
@@ -322,20 +301,18 @@ def test_an_image_without_settings_is_refused_and_the_page_stays(open_page, fini
     app = open_page(PAGE, run=finished.id)
     app.get("file_uploader")[0].upload("x.png", png_bytes(np.zeros((4, 4, 3), np.uint8)), "image/png").run()
     assert "no settings of DELT Studio" in app.error[0].value
-    assert grids(app)
+    assert components(app)
 
 
-def test_classes_can_be_stepped_through(open_page, finished, address) -> None:
+def test_another_class_is_chosen_or_stepped_to_and_stands_in_the_address(open_page, finished, address) -> None:
     app = open_page(PAGE, run=finished.id)
+    before = components(app)[0]["sheets"]
     assert app.button(key="gallery/previous").disabled
     app.button(key="gallery/next").click().run()
     assert address(app)["cls"] == "cat"
-
-
-def test_a_run_at_work_can_be_browsed(open_page, half_done) -> None:
-    app = open_page(PAGE, run=half_done.id, img="4")
-    assert not app.exception
-    assert grids(app)[0]["rows"][0]["cells"][0]["missing"] == "not reached"
+    assert not set(before) & set(components(app)[0]["sheets"])
+    app.selectbox(key="gallery/class").set_value("coffee").run()
+    assert address(app)["cls"] == "coffee"
 
 
 def test_a_class_of_a_very_large_run_costs_what_a_class_costs(open_page, home, monkeypatch) -> None:
@@ -349,7 +326,7 @@ def test_a_class_of_a_very_large_run_costs_what_a_class_costs(open_page, home, m
     for name in ("class 0500", "class 0999"):
         read.clear()
         app.selectbox(key="gallery/class").set_value(name).run()
-        grid = grids(app)[0]
+        grid = components(app)[0]
         assert sum(map(len, shown(grid))) == 50
         assert [path.parent.name for path in read] == [name]  # its last strip, for the distances, and no other
         assert len(grid["sheets"]) == 9  # a strip a round, fetched by the browser

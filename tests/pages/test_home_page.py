@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from fake_runs import fake_experiment, make_finished_run
+from page_helpers import metrics, texts
 
 from delt_engine.config.presets import GLANCE, QUICK
 from delt_engine.errors import RunError
 from delt_engine.jobs import start
-
-
-def texts(app) -> str:
-    return " ".join(str(entry.value) for entry in [*app.markdown, *app.caption, *app.info, *app.subheader])
 
 
 def test_one_button_starts_a_small_run_and_shows_it(open_page, started, address) -> None:
@@ -56,8 +53,7 @@ def test_the_shipped_example_is_on_screen_with_its_numbers(open_page, home) -> N
     app = open_page()
     assert len(app.get("bidi_component")) == 1
     assert "run photos-delt" in texts(app)
-    values = {entry.label: entry.value for entry in app.metric}
-    assert values == {
+    assert metrics(app) == {
         "Images per class (IPC)": "4",
         "MI / RI": "40 / 10",
         "Saved by EarlyLate": "37.5 %",

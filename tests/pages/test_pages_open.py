@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import sys
 import pytest
 from fake_runs import make_finished_run, make_half_done_run
 
+from delt_engine.runs.store import Run
 from pages.shared.nav import PAGES, ROOT
 
 NAMES = [entry.name for entry in PAGES]
@@ -26,8 +28,20 @@ def test_page_opens_with_no_runs_at_all(name, open_page) -> None:
     assert app.button or app.info or app.get("page_link")
 
 
+@pytest.fixture
+def odd(home) -> list[Run]:
+    """Runs whose files others have written: classes without a dataset, and a line of events that is not ours."""
+    nameless = make_finished_run(home / "runs" / "20260105-000000-nameless")
+    record = json.loads((nameless.path / "run.json").read_text())
+    (nameless.path / "run.json").write_text(json.dumps(record | {"dataset": None}))
+    foreign = make_half_done_run(home / "runs" / "20260106-000000-foreign", alive=False)
+    with (foreign.path / "events.jsonl").open("a") as file:
+        file.write('{"kind": "step", "batch": "abc"}\n')
+    return [nameless, foreign]
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_page_opens_with_an_example_and_runs(name, open_page, home) -> None:
+def test_page_opens_with_an_example_and_runs_also_odd_ones(name, open_page, home, odd) -> None:
     make_finished_run(home / "assets" / "examples" / "delt")
     make_finished_run(home / "runs" / "20260101-000000-photos-delt-ipc4-aaaa")
     make_half_done_run(home / "runs" / "20260102-000000-photos-delt-ipc4-bbbb")
@@ -35,7 +49,18 @@ def test_page_opens_with_an_example_and_runs(name, open_page, home) -> None:
     broken = home / "runs" / "20260104-000000-photos-delt-ipc4-dddd"
     broken.mkdir()
     (broken / "run.json").write_text("{")
-    assert sound(open_page(name))
+    app = open_page(name)
+    assert sound(app)
+    assert app.sidebar.button(key=f"strip/stop/{odd[1].id}")
+
+
+def test_an_odd_run_can_be_looked_at_and_deleted(open_page, odd) -> None:
+    for run in odd:
+        app = open_page("manage/runs", run=run.id)
+        assert not app.exception
+        assert not open_page("distill/recover", run=run.id).exception
+        app.button(key=f"runs/delete/{run.id}").click().run()
+        assert not run.path.exists()
 
 
 def test_every_page_file_is_in_the_menu() -> None:

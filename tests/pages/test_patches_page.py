@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
+from page_helpers import components, photos_card
 
 from delt_engine.config import RankConfig
 from delt_engine.data.catalogue import load_dataset
@@ -13,6 +12,7 @@ from delt_engine.errors import CheckpointError
 from delt_engine.models.card import TeacherCard
 from delt_engine.patches.orders import median_order
 from delt_engine.patches.ranking import Ranking
+from delt_engine.runs.events import StageEvent
 from delt_engine.runs.processes import this_process
 from delt_engine.runs.store import Run
 from pages.shared import cached
@@ -26,24 +26,7 @@ CHOSEN, MOSAICS, EXTREMES, ALL = range(4)
 
 @pytest.fixture
 def card(monkeypatch) -> TeacherCard:
-    names = load_dataset("photos").spec.class_names
-    made = TeacherCard(
-        "photos-resnet18",
-        "resnet18",
-        0.25,
-        "small",
-        10,
-        names,
-        32,
-        (0.5,) * 3,
-        (0.25,) * 3,
-        "photos",
-        "f00d",
-        94.2,
-        20,
-        "a test",
-        "beef",
-    )
+    made = photos_card()
     monkeypatch.setattr(cached, "teacher", lambda *_: made)
     monkeypatch.setattr(cached, "cached_ranking", lambda *_: None)
     return made
@@ -59,32 +42,15 @@ def ranking(card, monkeypatch) -> Ranking:
         rows = data.train.of_class(number)
         probs[rows] = np.linspace(0.1, 0.9, len(rows))
     boxes = np.array([[0, 0, *data.train.size(index)] for index in range(n)])
-    made = Ranking(
-        np.arange(n),
-        boxes,
-        data.train.labels,
-        probs,
-        "photos",
-        data.fingerprint,
-        card.name,
-        card.fingerprint,
-        32,
-        RankConfig(),
-        data.spec.class_names,
-    )
+    scores, names = (np.arange(n), boxes, data.train.labels, probs), data.spec.class_names
+    whose = ("photos", data.fingerprint, card.name, card.fingerprint)
+    made = Ranking(*scores, *whose, 32, RankConfig(), names)
     monkeypatch.setattr(cached, "cached_ranking", lambda *_: made)
     return made
 
 
-def grids(app) -> list[dict]:
-    return [
-        json.loads(entry.proto.mixed.json if entry.proto.HasField("mixed") else entry.proto.json)
-        for entry in app.get("bidi_component")
-    ]
-
-
 def chosen(app) -> list[str]:
-    return [cell["counts"][0] for cell in grids(app)[0]["rows"][0]["cells"]]
+    return [cell["counts"][0] for cell in components(app)[0]["rows"][0]["cells"]]
 
 
 def expected(ranks: list[int]) -> list[str]:
@@ -94,7 +60,7 @@ def expected(ranks: list[int]) -> list[str]:
 def test_the_medium_patches_are_chosen_in_the_published_order(open_page, ranking) -> None:
     app = open_page(PAGE)
     assert chosen(app) == expected(median_order(500)[:10])
-    lines = [cell["lines"] for cell in grids(app)[0]["rows"][0]["cells"]]
+    lines = [cell["lines"] for cell in components(app)[0]["rows"][0]["cells"]]
     assert lines[0] == ["round 1", "200 it"]
     assert lines[-1] == ["round 4", "50 it"]
 
@@ -112,7 +78,7 @@ def test_criterion_order_and_ipc_change_what_is_chosen_and_the_next_run(open_pag
 
 
 def test_lowest_medium_and_highest_stand_side_by_side(open_page, ranking) -> None:
-    rows = grids(open_page(PAGE))[EXTREMES]["rows"]
+    rows = components(open_page(PAGE))[EXTREMES]["rows"]
     assert [row["title"] for row in rows] == ["Hardest", "Medium", "Easiest", "Random"]
     assert rows[0]["cells"][0]["counts"] == ["p 0.100"]
     assert rows[2]["cells"][-1]["counts"] == ["p 0.900"]
@@ -120,23 +86,23 @@ def test_lowest_medium_and_highest_stand_side_by_side(open_page, ranking) -> Non
 
 def test_all_patches_are_paged_sorted_and_the_chosen_ones_marked(open_page, ranking) -> None:
     app = open_page(PAGE)
-    cells = grids(app)[ALL]["rows"][0]["cells"]
+    cells = components(app)[ALL]["rows"][0]["cells"]
     assert len(cells) == 100
     assert cells[0]["counts"] == ["p 0.100"]
     assert not any(cell["lines"] for cell in cells)
     app.get("pagination")[0].set_value(3).run()
-    marked = [cell for cell in grids(app)[ALL]["rows"][0]["cells"] if cell["lines"]]
+    marked = [cell for cell in components(app)[ALL]["rows"][0]["cells"] if cell["lines"]]
     assert len(marked) == 10  # the median lies on page 3 of 5
     app.segmented_control(key="patches/sort").set_value("easiest first").run()
     app.get("pagination")[0].set_value(1).run()
-    assert grids(app)[ALL]["rows"][0]["cells"][0]["counts"] == ["p 0.900"]
+    assert components(app)[ALL]["rows"][0]["cells"][0]["counts"] == ["p 0.900"]
 
 
 def test_a_mosaic_starts_each_image_from_several_patches(open_page, ranking) -> None:
     app = open_page(PAGE)
     app.number_input(key="patches/mosaic").set_value(2).run()
     assert not app.exception
-    assert len(grids(app)[0]["sheets"]) == 10
+    assert len(components(app)[0]["sheets"]) == 10
     assert any("40 patches" in entry.value for entry in app.caption)
 
 
@@ -165,7 +131,7 @@ def test_a_ranking_on_its_way_shows_how_far_it_is(open_page, card, started) -> N
     app = open_page(PAGE)
     app.button(key="patches/rank").click().run()
     run = Run.open(started.runs[0].path)
-    run.event({"kind": "stage", "stage": "rank", "done": 1250, "total": 5000})
+    run.event(StageEvent(stage="rank", done=1250, total=5000))
     run.set_status("running", process=this_process())
     assert run.is_active
     app.run()
@@ -181,7 +147,7 @@ def test_without_a_teacher_it_says_how_to_get_one(open_page, monkeypatch) -> Non
     monkeypatch.setattr(cached, "teacher", none)
     app = open_page(PAGE)
     assert "delt squeeze --dataset photos" in app.info[0].value
-    assert len(grids(app)[0]["rows"][0]["cells"]) == 60
+    assert len(components(app)[0]["rows"][0]["cells"]) == 60
 
 
 def test_a_dataset_that_is_not_here_is_fetched_by_a_process(open_page, started, monkeypatch) -> None:
@@ -208,7 +174,7 @@ def rank_row(ranking: Ranking, rank: int) -> int:
 def test_a_band_is_pinned_and_the_next_run_starts_from_it(open_page, ranking, started) -> None:
     app = open_page(PAGE)
     app.slider(key="patches/window").set_value((0.2, 0.25)).run()
-    shown = grids(app)[ALL]["rows"][0]["cells"]
+    shown = components(app)[ALL]["rows"][0]["cells"]
     assert all(0.2 <= float(cell["counts"][0].removeprefix("p ")) <= 0.25 for cell in shown)
     app.button(key="patches/pin").click().run()
     assert all(0.2 <= float(text.removeprefix("p ")) <= 0.25 for text in chosen(app))
@@ -272,7 +238,7 @@ def test_picks_of_another_ranking_are_named_and_left_out(open_page, ranking) -> 
 
 def test_the_score_table_and_the_mosaics(open_page, ranking) -> None:
     app = open_page(PAGE)
-    assert [cell["counts"][0] for cell in grids(app)[MOSAICS]["rows"][0]["cells"]] == [
+    assert [cell["counts"][0] for cell in components(app)[MOSAICS]["rows"][0]["cells"]] == [
         f"{k} x {k}" for k in range(1, 6)
     ]
     assert not app.dataframe

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from fake_runs import fake_experiment, make_finished_run, make_half_done_run
+from page_helpers import captions, metrics
 
 from delt_engine.analysis.cost import Rate, RateKey
 from delt_engine.config import Experiment, RecoverConfig
@@ -16,6 +17,7 @@ from delt_engine.jobs import start, tasks
 from delt_engine.jobs.measured_rates import keep_rate
 from delt_engine.models import processor
 from delt_engine.models.card import find_teacher, read_card
+from delt_engine.runs.events import StepEvent
 from delt_engine.runs.lineage import parent_of, save_parent
 from delt_engine.runs.store import Run
 from pages.shared import cached
@@ -23,14 +25,6 @@ from pages.shared.recover import rows
 from pages.shared.runs import class_rows
 
 PAGE = "distill/recover"
-
-
-def values(app) -> dict[str, str]:
-    return {entry.label: entry.value for entry in app.metric}
-
-
-def captions(app) -> str:
-    return " ".join(entry.value for entry in app.caption)
 
 
 def test_start_runs_what_the_form_says(open_page, started, address) -> None:
@@ -73,7 +67,7 @@ def test_mi_and_ri_always_fit(open_page, started, iterations) -> None:
 
 def pair(app) -> tuple[int, int, str]:
     keys = (app.number_input(key="recover/iterations"), app.number_input(key="recover/round_iterations"))
-    return (*(int(entry.value) for entry in keys), values(app)["Rounds"])
+    return (*(int(entry.value) for entry in keys), metrics(app)["Rounds"])
 
 
 def test_ri_is_kept_where_it_still_divides_and_mi_steps_by_it(open_page) -> None:
@@ -131,22 +125,22 @@ def test_the_device_is_measured_as_a_process_and_the_plan_uses_it(open_page, hom
     asked = []
     monkeypatch.setattr(tasks, "start", lambda work, words: asked.append(words))
     app = open_page(PAGE)
-    assert values(app)["Time expected"] == "–"
+    assert metrics(app)["Time expected"] == "–"
     app.button(key="recover/measure").click().run()
     assert asked[0][:5] == ["cost", "--measure", "--dataset", "photos", "--method"]
     teacher = read_card(find_teacher("auto", "photos", None)).fingerprint
     keep_rate(Rate(RateKey("cpu", teacher, 32, 100), 0.1, 0.002, "CPU", "measured", "2026-01-01T00:00:00.000Z"))
     app.text_input(key="recover/device").set_value("cpu").run()
-    assert values(app)["Time expected"] == "47 s"  # 200 iterations at 0.1 s and 13,500 image-iterations at 2 ms
+    assert metrics(app)["Time expected"] == "47 s"  # 200 iterations at 0.1 s and 13,500 image-iterations at 2 ms
     assert "Measured on this machine in the measurement of 2026-01-01 00:00 UTC: 333 image" in captions(app)
 
 
 def test_the_plan_says_cost_saving_and_command(open_page) -> None:
     app = open_page(PAGE)
     app.pills(key="recover/preset").set_value("As published").run()
-    assert values(app)["Rounds"] == "8"
-    assert values(app)["Image-iterations"] == "255,000"
-    assert values(app)["Saved"] == "36.3 %"
+    assert metrics(app)["Rounds"] == "8"
+    assert metrics(app)["Image-iterations"] == "255,000"
+    assert metrics(app)["Saved"] == "36.3 %"
     assert app.code[0].value == "delt recover --dataset photos"
     assert "get 4,000 iterations; the latest join in round 8 and get 500" in captions(app)
 
@@ -155,7 +149,7 @@ def test_the_expected_time_is_measured_in_the_last_run(open_page, finished) -> N
     app = open_page(PAGE)
     rate = finished.record().image_iterations_per_second
     assert rate == 150.0
-    assert values(app)["Time expected"] == "1 min 30 s"  # 13,500 image-iterations at 150 a second
+    assert metrics(app)["Time expected"] == "1 min 30 s"  # 13,500 image-iterations at 150 a second
     assert finished.id in next(entry for entry in app.metric if entry.label == "Time expected").help
 
 
@@ -163,7 +157,7 @@ def test_one_image_per_class_has_no_rounds_and_says_so(open_page) -> None:
     app = open_page(PAGE)
     app.number_input(key="recover/ipc").set_value(1).run()
     assert "EarlyLate does nothing and saves nothing" in captions(app)
-    assert values(app)["Saved"] == "0.0 %"
+    assert metrics(app)["Saved"] == "0.0 %"
 
 
 def test_a_method_brings_its_settings_and_keeps_the_size(open_page, started) -> None:
@@ -205,7 +199,7 @@ def test_a_start_that_fails_is_one_sentence(open_page, started, monkeypatch) -> 
 
 def test_a_running_run_shows_its_rounds_and_can_be_paused_and_stopped(open_page, started, half_done) -> None:
     app = open_page(PAGE, run=half_done.id)
-    assert values(app)["Round"] == "2 of 4"
+    assert metrics(app)["Round"] == "2 of 4"
     assert len(app.get("bidi_component")) == 1
     assert len(app.get("plotly_chart")) == 1
     app.button(key=f"recover/pause/{half_done.id}").click().run()
@@ -242,13 +236,13 @@ def test_a_run_that_waits_has_no_numbers_yet(open_page, home) -> None:
     run = Run.create(home / "runs" / "20260104-000000-waits", fake_experiment())
     app = open_page(PAGE, run=run.id)
     assert not app.exception
-    assert values(app)["Round"] == "–"
+    assert metrics(app)["Round"] == "–"
 
 
 def test_a_finished_run_leads_to_the_gallery_and_to_the_next_run(open_page, home, address) -> None:
     run = make_finished_run(home / "runs" / "20260105-000000-done", fake_experiment("cda", ipc=2))
     app = open_page(PAGE, run=run.id)
-    assert values(app)["Round"] == "4 of 4"
+    assert metrics(app)["Round"] == "4 of 4"
     app.button(key=f"recover/open/{run.id}").click().run()
     assert app.title[0].value == "Gallery"
     assert address(app)["run"] == run.id
@@ -323,11 +317,10 @@ def test_images_can_be_seen_over_what_they_started_from(open_page, finished) -> 
 
 
 def test_a_run_at_work_shows_memory_and_losses_of_each_group(open_page, half_done) -> None:
-    half_done.event(
-        {**half_done.latest_event("step"), "start_rounds": [1, 2], "start_ce_losses": [0.5, 1.5], "memory_mb": 512.3}
-    )
+    groups = {"start_rounds": (1, 2), "start_ce_losses": (0.5, 1.5), "memory_mb": 512.3}
+    half_done.event(half_done.latest_event(StepEvent).model_copy(update=groups))
     app = open_page(PAGE, run=half_done.id)
-    assert values(app)["Memory"] == "512 MB"
+    assert metrics(app)["Memory"] == "512 MB"
     assert "Round 2" in app.get("plotly_chart")[0].proto.spec
 
 

@@ -6,7 +6,9 @@ import os
 import time
 
 import pytest
+from events_of_runs import squeeze_step
 from fake_runs import fake_experiment, make_finished_run, make_half_done_run
+from page_helpers import keys, texts
 
 from delt_engine.errors import RunError
 from delt_engine.jobs import queue, start, trash
@@ -18,17 +20,9 @@ from delt_engine.runs.titles import RunTitle, read_title
 PAGE = "manage/runs"
 
 
-def words(app) -> str:
-    return " ".join(str(entry.value) for entry in [*app.markdown, *app.caption, *app.info])
-
-
-def keys(app) -> set[str]:
-    return {entry.key for entry in app.button}
-
-
 def test_each_run_says_what_it_is(open_page, finished, half_done) -> None:
     app = open_page(PAGE)
-    text = words(app)
+    text = texts(app)
     assert text.count("photos · DELT · IPC 4 · MI 40 / RI 10") >= 2
     assert "running" in text
     assert "finished" in text
@@ -65,14 +59,14 @@ def test_watch_and_open_lead_to_the_run(open_page, half_done, finished, address)
 def test_a_failed_run_says_why(open_page, home) -> None:
     run = make_half_done_run(home / "runs" / "20260103-000000-failed")
     run.set_status("failed", process=None, error="class 'cat' has 3 patches, but IPC 4 needs 4.")
-    assert "class 'cat' has 3 patches, but IPC 4 needs 4." in words(open_page(PAGE))
+    assert "class 'cat' has 3 patches, but IPC 4 needs 4." in texts(open_page(PAGE))
 
 
 def test_names_in_titles_and_errors_are_shown_as_they_are(open_page, home) -> None:
     name = "a_b*c$d![x](http:e)"
     run = make_half_done_run(home / "runs" / "20260103-000000-failed", fake_experiment().replace(dataset=f"/x/{name}"))
     run.set_status("failed", process=None, error=f"dataset: the folder /x/{name} does not exist.")
-    text = words(open_page(PAGE))
+    text = texts(open_page(PAGE))
     assert r"a\_b\*c\$d\!\[x\](http\:e) · DELT" in text
     assert r"the folder /x/a\_b\*c\$d\!\[x\](http\:e) does not exist." in text
     assert name not in text
@@ -82,7 +76,7 @@ def test_a_broken_run_is_named_and_harms_no_other(open_page, home, finished) -> 
     broken = home / "runs" / "20260104-000000-broken"
     broken.mkdir()
     (broken / "run.json").write_text("{")
-    text = words(open_page(PAGE))
+    text = texts(open_page(PAGE))
     assert "Unreadable run" in text
     assert "20260104-000000-broken" in text
     assert "finished" in text
@@ -100,7 +94,7 @@ def test_many_runs_come_in_pages(open_page, home) -> None:
 def test_examples_stand_apart(open_page, home) -> None:
     make_finished_run(home / "assets" / "examples" / "photos-delt")
     app = open_page(PAGE)
-    assert "No runs yet" in words(app)
+    assert "No runs yet" in texts(app)
     assert "Examples" in [entry.value for entry in app.subheader]
     assert keys(app) == {"runs/open/photos-delt", "runs/details/photos-delt"}
 
@@ -108,21 +102,9 @@ def test_examples_stand_apart(open_page, home) -> None:
 def test_teachers_and_rankings_are_followed_like_runs(open_page, home, started) -> None:
     run = Run.create(home / "runs" / "20260501-000000-teacher", fake_experiment(), "squeeze")
     run.set_status("running", started=now(), process=this_process())
-    run.event(
-        {
-            "kind": "step",
-            "t": 9.0,
-            "epoch": 2,
-            "epochs": 4,
-            "step": 5,
-            "steps": 10,
-            "loss": 1.0,
-            "train_accuracy": 62.5,
-            "learning_rate": 0.1,
-        }
-    )
+    run.event(squeeze_step(t=9.0, epochs=4, train_accuracy=62.5))
     app = open_page(PAGE)
-    assert "photos · teacher resnet18" in words(app)
+    assert "photos · teacher resnet18" in texts(app)
     assert "Epoch 2 of 4, training accuracy 62 %, 15 s left" in [entry.value for entry in app.sidebar.caption]
     assert f"runs/open/{run.id}" not in keys(app)
     app.button(key=f"runs/pause/{run.id}").click().run()
@@ -130,6 +112,9 @@ def test_teachers_and_rankings_are_followed_like_runs(open_page, home, started) 
     app.button(key=f"runs/watch/{run.id}").click().run()
     assert not app.exception
     assert app.main.get("progress")[0].proto.value == 37
+    run.set_status("paused", process=None)
+    open_page(PAGE).button(key=f"runs/resume/{run.id}").click().run()
+    assert started.asked == [("pause", run.id), ("resume", run.id)]
 
 
 def test_what_cannot_be_done_is_one_sentence_in_its_place(open_page, home, started, monkeypatch) -> None:
@@ -173,7 +158,7 @@ def test_runs_are_found_by_words_status_and_method_and_sorted(open_page, three) 
     app.multiselect(key="runs/methods").set_value(["CDA"]).run()
     assert ids_shown(app) == [stopped.id]
     app.multiselect(key="runs/statuses").set_value(["finished"]).run()
-    assert "No run is like that." in words(app)
+    assert "No run is like that." in texts(app)
     assert broken.unreadable
 
 
@@ -186,7 +171,7 @@ def test_a_run_gets_a_title_tags_and_a_note_and_run_json_stays(open_page, finish
     app.text_area(key=f"runs/note/{finished.id}").set_value("Late ones stay close.")
     app.button(key=f"runs/save/{finished.id}").click().run()
     assert read_title(finished) == RunTitle("For the *lesson*", ("good", "ipc 4"), "Late ones stay close.")
-    assert r"**For the \*lesson\***" in words(app)
+    assert r"**For the \*lesson\***" in texts(app)
     assert (finished.path / "run.json").read_bytes() == before
     app.text_input(key="runs/find").set_value("lesson close").run()
     assert ids_shown(app) == [finished.id]
@@ -276,7 +261,7 @@ def test_who_waits_is_shown_in_turn_and_can_be_moved(open_page, home, half_done)
         queue.leave(run)
 
 
-def test_a_run_that_broke_off_is_in_the_strip_with_its_last_words(open_page, home, started) -> None:
+def test_a_run_that_broke_off_is_in_the_strip_with_its_last_texts(open_page, home, started) -> None:
     gone = make_half_done_run(home / "runs" / "20260103-000000-gone", alive=False)
     (gone.path / "log.txt").write_text("Killed: out of memory\n")
     app = open_page()
@@ -293,3 +278,31 @@ def test_a_process_that_does_not_react_can_be_ended(open_page, half_done, starte
     os.utime(half_done.path / "control", (0, time.time() - 3))
     open_page(PAGE).button(key=f"runs/stop_hard/{half_done.id}").click().run()
     assert started.asked == [("stop_hard", half_done.id)]
+
+
+@pytest.mark.parametrize(
+    "page", ["manage/runs", "distill/recover", "explore/gallery", "explore/early_late", "explore/accuracy"]
+)
+def test_an_odd_event_line_and_an_odd_run_blank_no_page(open_page, home, page) -> None:
+    run = make_half_done_run(home / "runs" / "20260103-000000-odd", alive=False)
+    run.set_status("paused", process=None)
+    with (run.path / "events.jsonl").open("a") as file:
+        for odd in ('"batch":"abc"', '"batch":null,"iteration":1e400', '"image_iterations_total":0'):
+            file.write(f'{{"kind":"step",{odd}}}\n')
+    make_half_done_run(home / "runs" / "20260104-000000-bare", alive=False).update(dataset=None, status="paused")
+    app = open_page(page, run=run.id)
+    assert not app.exception
+    assert app.title
+    assert any("Paused or broken off" in entry.value for entry in app.sidebar.caption)
+
+
+def test_a_run_with_odd_events_can_be_deleted(open_page, home) -> None:
+    run = make_half_done_run(home / "runs" / "20260103-000000-odd", alive=False)
+    run.set_status("paused", process=None)
+    with (run.path / "events.jsonl").open("a") as file:
+        file.write('{"kind":"step","batch":"abc"}\n')
+    app = open_page(PAGE)
+    app.button(key=f"runs/details/{run.id}").click().run()
+    app.button(key=f"runs/delete/{run.id}").click().run()
+    assert not app.exception
+    assert not run.path.exists()

@@ -14,7 +14,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from delt_engine.config import Experiment, RecoverConfig, SelectConfig, field_specs
-from delt_engine.config import presets as named_presets
 from delt_engine.config.schedule import EarlyLateSchedule
 from delt_engine.errors import ConfigError
 from pages.shared import controls, live, wording
@@ -64,13 +63,6 @@ def test_offered_round_iterations_divide(iterations) -> None:
     assert all(iterations % d == 0 and iterations // d <= 50 for d in options)
     for wanted in (1, 7, 50, 10_000):
         assert nearest(options, iterations, wanted) in options
-
-
-def test_presets_are_valid_and_name_their_origin() -> None:
-    for preset in named_presets.PRESETS:
-        assert preset.experiment().recover.schedule.num_rounds == preset.iterations // preset.round_iterations
-        assert preset.origin
-    assert named_presets.PUBLISHED.experiment().recover == RecoverConfig()
 
 
 def test_help_says_default_and_origin() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from fake_runs import fake_experiment, make_finished_run, make_half_done_run
+from page_helpers import texts
 
 from delt_engine.config import Experiment
 from pages.shared.gallery import film
@@ -15,10 +16,6 @@ from pages.shared.runs.progress import progress
 @pytest.fixture
 def still(home):
     return make_finished_run(home / "runs" / "20260105-000000-photos-random-ipc4-eeee", fake_experiment("random"))
-
-
-def texts(app) -> str:
-    return " ".join(entry.value for entry in (*app.caption, *app.markdown, *app.subheader))
 
 
 @pytest.mark.parametrize("name", [entry.name for entry in PAGES])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from events_of_runs import student_step
 from fake_runs import make_evaluation, make_finished_run
+from page_helpers import texts
 
 from delt_engine.config import EvaluateConfig
 from delt_engine.jobs.evaluations import evaluation_experiment
@@ -13,10 +15,6 @@ from delt_engine.runs.store import Run
 from pages.shared import nav
 from pages.shared.runs.progress import progress
 from pages.shared.wording import own_title
-
-
-def texts(app) -> str:
-    return " ".join(entry.value for entry in (*app.markdown, *app.caption))
 
 
 def test_the_list_says_on_what_by_which_recipe_and_how_well(home, open_page) -> None:
@@ -55,20 +53,7 @@ def test_the_job_strip_says_which_student_and_epoch(home, open_page) -> None:
     run = Run.create(home / "runs" / "students", experiment, "evaluate", source=source.id)
     run.set_status("running", process=this_process())
     for step, seconds in ((1, 10.0), (2, 11.0)):
-        run.event(
-            {
-                "kind": "step",
-                "t": seconds,
-                "student": 0,
-                "students": 3,
-                "epoch": 12,
-                "epochs": 60,
-                "step": step,
-                "steps": 2,
-                "loss": 0.1,
-                "learning_rate": 0.001,
-            }
-        )
+        run.event(student_step(t=seconds, epoch=12, epochs=60, step=step, steps=2))
     now = progress(run)
     assert now.text.startswith("training student 1 of 3, epoch 12 of 60, ")
     assert now.fraction == 12 / 180

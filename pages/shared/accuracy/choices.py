@@ -56,13 +56,13 @@ def choose(evaluations: Sequence[Evaluation]) -> View:
         titles = {ALL: "All"} | {str(ipc): str(ipc) for ipc in ipcs}
         ipc = ALL
         if len(ipcs) > 1:
-            ipc = controls.kept_choice("ipc", "Images per class", titles, "accuracy/ipc", segmented=True)
+            ipc = controls.linked_choice("ipc", "Images per class", titles, "accuracy/ipc", segmented=True)
         kinds = {kind: KINDS[kind] for kind in KINDS if any(one.result[f"top1_{kind}"] is not None for one in found)}
         what = (
             "Best is the highest of the tested epochs, so it was chosen on the test images. EMA is of a running "
             "average of the weights."
         )
-        kind = controls.kept_choice("accuracy", "Accuracy", kinds, "accuracy/accuracy", segmented=True, help=what)
+        kind = controls.linked_choice("accuracy", "Accuracy", kinds, "accuracy/accuracy", segmented=True, help=what)
     if ipc != ALL:
         found = [one for one in found if one.result["method"] == "real" or data.ipc_of(one) == int(ipc)]
     chosen = tuple(sorted(_runs(found), key=data.order))
@@ -92,7 +92,7 @@ def _part(
     look = {"width": 240, "read": lambda text: address.member(groups)(words.get(text, text))}
     if name == "recipe" and len(groups) <= 3:
         look = {"segmented": True, "wrap": True, "help": "Only students of one recipe are put side by side."}
-    return groups[controls.kept_choice(name, label, titles, f"accuracy/{name}", **look)]
+    return groups[controls.linked_choice(name, label, titles, f"accuracy/{name}", **look)]
 
 
 def _runs(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
@@ -109,5 +109,5 @@ def _runs(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
     offered = {one.run.id: plain(f"{titles[one.run.id]}, IPC {data.ipc_of(one):,}") for one in evaluations}
     with st.expander(f"Evaluations: {len(st.session_state[key])} of {len(ids)} shown"):
         look = {"label_visibility": "collapsed", "help": "At first the newest of each method and IPC."}
-        chosen = controls.kept_choices("runs", "Evaluations", offered, key, usual=usual, **look)
+        chosen = controls.linked_choices("runs", "Evaluations", offered, key, usual=usual, **look)
     return [one for one in evaluations if one.run.id in chosen]

@@ -43,7 +43,7 @@ _SCORES = {
 def draw(view: View) -> None:
     """Draw the figure the reader chose."""
     look = {"segmented": True, "label_visibility": "collapsed"}
-    shown = controls.kept_choice("figure", "Figure", TABS, "accuracy/figure", **look)
+    shown = controls.linked_choice("figure", "Figure", TABS, "accuracy/figure", **look)
     {"bars": _bars, "epochs": _epochs, "classes": _classes, "cost": _cost}[shown](view)
 
 
@@ -90,7 +90,6 @@ def _epochs(view: View) -> None:
 
 
 def _classes(view: View) -> None:
-    """Draw by how much each class is better known with one evaluation than with another."""
     if len(view.evaluations) < 2:
         st.info("Two evaluations are needed to compare classes.")
         return
@@ -119,7 +118,6 @@ def _classes(view: View) -> None:
 
 
 def _cost(view: View) -> None:
-    """Draw accuracy against what the images cost, coloured by how alike they are."""
     chosen = controls.choice("Cost", COSTS, "accuracy/cost", default="image_iterations", segmented=True)
     points = []
     for one in view.sets:

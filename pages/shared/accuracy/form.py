@@ -57,7 +57,6 @@ def draw(dataset: str = "") -> EvaluateConfig:
 
 
 def _settings() -> EvaluateConfig:
-    """Draw the settings of the training and return them."""
     specs = {name: controls.spec_of(EvaluateConfig, name) for name in _OWN}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         key, look = f"{PAGE}/recipe", {"wrap": True, "on_change": _other_recipe, "help": specs["recipe"].help}

@@ -11,6 +11,7 @@ from plotly.graph_objects import Figure
 from delt_engine.errors import DeltError
 from delt_engine.jobs import queue
 from delt_engine.plots.training import student_curves
+from delt_engine.runs.events import StudentEpochEvent, StudentStepEvent
 from delt_engine.runs.store import Run
 from pages.shared import cached, controls, errors, figure, live
 from pages.shared.controls import button
@@ -114,25 +115,24 @@ def _one(run: Run) -> None:
 
 def _numbers(run: Run, left: str) -> None:
     config = run.experiment.evaluate
-    epoch, step = run.latest_event("epoch") or {}, run.latest_event("step") or {}
-    tested = [event["top1"] for event in run.events("epoch") if event.get("top1") is not None]
-    loss = step.get("loss", epoch.get("loss"))
+    epoch, step = run.latest_event(StudentEpochEvent), run.latest_event(StudentStepEvent)
+    tested = [event.top1 for event in run.events(StudentEpochEvent) if event.top1 is not None]
+    newest = step or epoch
     with st.grid(5, min_column_width=112):
-        student = f"{step.get('student', 0) + 1} of {config.seeds}"
+        student = f"{step.student + 1 if step else 1} of {config.seeds}"
         st.metric("Student", student, help="Each is trained from another seed.")
-        st.metric("Epoch", f"{step.get('epoch', 0)} of {config.epochs}")
+        st.metric("Epoch", f"{step.epoch if step else 0} of {config.epochs}")
         accuracy = f"{tested[-1]:.1f} %" if tested else "–"
         st.metric("Accuracy", accuracy, help="When last tested, on the real test images.")
-        st.metric("Loss", "–" if loss is None else f"{loss:.4g}", help="Mean over the epoch so far.")
+        st.metric("Loss", f"{newest.loss:.4g}" if newest else "–", help="Mean over the epoch so far.")
         st.metric("Time left", left, help="From the rate of the last half minute.")
 
 
 @lru_cache(maxsize=8)
 def _curves(path: Path, _moment: int) -> Figure:
-    """Draw the curves once for all who watch."""
     run = Run(path)
     try:
         method = Run.open(run.record().source).experiment.recover.method
     except DeltError:
         method = "real"
-    return student_curves(run.events("epoch"), epochs=run.experiment.evaluate.epochs, method=method)
+    return student_curves(run.events(StudentEpochEvent), epochs=run.experiment.evaluate.epochs, method=method)

@@ -72,7 +72,7 @@ def choose(runs: Sequence[Run]) -> tuple[list[Run], str]:
     what = "; ".join(plain(long_title(run)) for run in found[:8])
     offered = {name: plain(title) for name, title in labels(found).items()}
     look = {"usual": usual, "placeholder": "Runs", "help": what}
-    chosen = controls.kept_choices("runs", "Runs", offered, "diversity/runs", **look)
+    chosen = controls.linked_choices("runs", "Runs", offered, "diversity/runs", **look)
     return [run for run in found if run.id in chosen], space
 
 
@@ -85,7 +85,7 @@ def _one(name: str, label: str, options: dict[str, str], **look: object) -> str:
     """Draw one choice; a link may name the beginning of an option."""
     first = next(iter(options))
     read = lambda text: next((one for one in options if one.startswith(text)), first)  # noqa: E731
-    return controls.kept_choice(name, label, options, f"diversity/{name}", read=read, **look)
+    return controls.linked_choice(name, label, options, f"diversity/{name}", read=read, **look)
 
 
 def labels(runs: Sequence[Run]) -> dict[str, str]:

@@ -83,14 +83,14 @@ def _state(work: Task, command: Sequence[str], lacking: str, label: str, name: s
         st.progress(min(1.0, now.done / now.total) if now and now.total else 0.0)
     if work.error:
         errors.show(work.error)
-    errors.show_kept(name)
+    errors.show_failed(name)
     controls.command(["delt", *command])
 
 
 def draw(sets: Sets) -> None:
     """Draw the figure the reader chose, and the table."""
     look = {"segmented": True, "label_visibility": "collapsed"}
-    shown = controls.kept_choice("figure", "Figure", TABS, "diversity/figure", **look)
+    shown = controls.linked_choice("figure", "Figure", TABS, "diversity/figure", **look)
     if not comparable([one.result for one in sets.shown]):
         st.warning(
             "These runs have other teachers or other classes, so their numbers do not stand side by side; the "

@@ -42,7 +42,7 @@ def choose_run(runs: Sequence[Run]) -> Run:
     named = st.query_params.get("run", runs[0].id)
     if named not in titles:
         st.warning(f"There is no run {plain(named)} with images here, so this is another one.")
-    chosen = controls.kept_choice("run", "Run", titles, RUN, always=True)
+    chosen = controls.linked_choice("run", "Run", titles, RUN, always=True)
     if st.session_state.get(SHOWN, chosen) != chosen:  # another run has other rounds and other images
         for key in OF_A_RUN:
             st.session_state.pop(key, None)
@@ -57,7 +57,7 @@ def choose_beside(runs: Sequence[Run], main: Run) -> list[Run]:
     titles = {run.id: long_title(run) for run in fitting}
     empty = "Another run" if titles else "No other run has these classes"
     look = {"max_selections": MOST_BESIDE, "placeholder": empty, "disabled": not titles}
-    chosen = controls.kept_choices("vs", "Beside it", titles, BESIDE, most=MOST_BESIDE, **look)
+    chosen = controls.linked_choices("vs", "Beside it", titles, BESIDE, most=MOST_BESIDE, **look)
     return [run for name in chosen for run in fitting if run.id == name]
 
 
@@ -68,7 +68,7 @@ def choose_class(run: Run) -> str:
     at = names.index(st.session_state[CLASS]) if st.session_state.get(CLASS) in names else 0
     with st.container(horizontal=True, vertical_alignment="bottom", gap="xxsmall"):
         title = f"Class ({at + 1:,} of {len(names):,})"
-        chosen = controls.kept_choice("cls", title, names, CLASS, always=True)
+        chosen = controls.linked_choice("cls", title, names, CLASS, always=True)
         for label, step in (("previous", -1), ("next", 1)):
             look = {"help": f"The {label} class", "disabled": not 0 <= at + step < len(names)}
             icon = "chevron_left" if step < 0 else "chevron_right"
@@ -82,7 +82,7 @@ def _go(name: str) -> None:
 
 def choose_order() -> tuple[str, bool]:
     """Draw the choice of an order and return what to sort by, and whether the largest come first."""
-    sort = controls.kept_choice("sort", "Sort by", SORTS, "gallery/sort", width=250)
+    sort = controls.linked_choice("sort", "Sort by", SORTS, "gallery/sort", width=250)
     key = "gallery/descending"
     address.restore("desc", key, lambda text: text == "1")
     with st.container(width="content", height=40, vertical_alignment="center", border=False):
@@ -94,14 +94,14 @@ def choose_order() -> tuple[str, bool]:
 def choose_arrangement(num_runs: int) -> str:
     """Draw how images are laid out: of one run in groups, of several beside each other."""
     if num_runs == 1:
-        return controls.kept_choice("view", "Show", ARRANGEMENTS, "gallery/view", segmented=True)
+        return controls.linked_choice("view", "Show", ARRANGEMENTS, "gallery/view", segmented=True)
     options = COMPARISONS if num_runs == 2 else {"sides": COMPARISONS["sides"]}
-    return controls.kept_choice("compare", "Show", options, "gallery/compare", segmented=True)
+    return controls.linked_choice("compare", "Show", options, "gallery/compare", segmented=True)
 
 
 def choose_size() -> int:
     """Draw the choice of the size on screen and return it in pixels."""
-    return SIZES[controls.kept_choice("size", "Image size", list(SIZES), "gallery/size", default="M", segmented=True)]
+    return SIZES[controls.linked_choice("size", "Image size", list(SIZES), "gallery/size", default="M", segmented=True)]
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,6 @@ def _rounds(schedule: EarlyLateSchedule) -> tuple[int, ...]:
 
 
 def _bounds(name: str, facts: Sequence[ImageFacts]) -> tuple[float, float] | None:
-    """Draw one range and return it when it leaves something out."""
     (high, what), key = BOUNDS[name], f"gallery/{name}"
     if all(getattr(entry, name) is None for entry in facts):
         st.caption(f"{SORTS[name]}: not measured in this run.")

@@ -1,4 +1,4 @@
-"""One synthetic image in detail: its patch, what changed, every round, the teacher's view of it, and its settings."""
+"""One synthetic image in detail: its patch, what changed, every round, the teacher's view, settings, also of a PNG."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ from dataclasses import replace
 
 import streamlit as st
 
+from delt_engine.errors import DeltError
 from delt_engine.patches.selection import Patch
 from delt_engine.plots.images import prediction_curves
 from delt_engine.plots.style import round_colour
+from delt_engine.runs.export import ImageSettings, read_image_settings
 from delt_engine.runs.image_facts import difference_image
 from delt_engine.runs.predictions import likeliest_classes, predictions_of
 from delt_engine.runs.store import Run
-from pages.shared import cached, controls, figure
+from pages.shared import cached, controls, errors, figure
 from pages.shared.controls import button
 from pages.shared.gallery.grid import Cell, Look, image_row
 from pages.shared.runs import actions, strips
 from pages.shared.runs.class_rows import missing_word, rounds_shown
-from pages.shared.wording import METHOD_TITLES, count, fate, iterations_at, plain, rounds_text
+from pages.shared.wording import METHOD_TITLES, count, fate, iterations_at, plain, rounds_text, run_title
 
 IMAGE = "gallery/image"
 
@@ -112,7 +114,6 @@ def _change(run: Run, class_index: int, index: int, round_number: int) -> None:
 
 
 def _predictions(run: Run, class_index: int, index: int) -> None:
-    """Draw the teacher's likeliest classes over the rounds."""
     st.markdown("**What the teacher sees in it**")
     said = predictions_of(run, class_index, index)
     if not said:
@@ -198,3 +199,28 @@ def _settings(run: Run) -> None:
 
 def _facts(facts: dict[str, str]) -> None:
     controls.table([{"Name": name, "Value": plain(value)} for name, value in facts.items()], hide_header=True)
+
+
+def drop_image() -> None:
+    """Draw the place to drop an image on, and what it says about itself."""
+    with st.popover("Settings from an image", icon=":material/upload_file:", key="gallery/drop"):
+        dropped = st.file_uploader("A PNG that DELT Studio made", type="png", key="gallery/png", max_upload_size=20)
+        if dropped is None:
+            st.caption("Images of a run, also downloaded ones, hold the settings they were made with.")
+            return
+        try:
+            _say(read_image_settings(dropped.getvalue()))
+        except DeltError as error:  # shown here, and the page goes on
+            errors.show(error)
+
+
+def _say(found: ImageSettings) -> None:
+    st.markdown(f"**{plain(run_title(found.experiment))}**")
+    st.write(
+        f"{plain(found.class_name)}, image {found.index + 1}: joins in round {found.start_round}, had "
+        f"{count(found.iterations)} iterations, seed {found.experiment.seed}."
+    )
+    if found.sources:
+        st.caption("Started from " + plain(", ".join(found.sources)))
+    actions.use_button(found.experiment, "gallery/use-dropped")
+    st.code(found.experiment.to_yaml(), language="yaml", height=240)

@@ -103,7 +103,6 @@ def _cell_id(view: View, image: tuple[int, int] | None) -> str:
 
 
 def _take_frame() -> None:
-    """Keep the position on which the slider came to rest."""
     st.session_state[POSITION] = st.session_state[POSITIONS][int(st.session_state[GRID]["frame"])]
 
 

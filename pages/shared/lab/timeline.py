@@ -89,7 +89,6 @@ def late(scene: Scene) -> None:
 
 
 def _lane(scene: Scene, lane: SceneLane, title: str = "") -> Lane:
-    """Return an image as the timeline draws it, with its own iterations below."""
     total = count(scene.config.iterations - lane.first)
     waits = f"waits, joins at {count(lane.first)}"
     had = (moment - lane.first for moment in scene.moments)
@@ -156,5 +155,4 @@ def _draw(scene: Scene, lanes: Sequence[Lane], shown: int = 176, charts: Sequenc
 
 
 def _take() -> None:
-    """Take over the iteration on which the slider came to rest."""
     st.session_state[AT] = int(st.session_state[FILM]["at"])

@@ -1,4 +1,4 @@
-"""The tour of six steps through early and late, and links that open a step with its settings locked."""
+"""The tour of six steps through early and late, links that open a step with what they lock, and what to take home."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from delt_engine.lab.filmstrip import FORMATS, FilmLane, animation, film_strip
 from pages.shared import address, controls
 from pages.shared.controls import button
+from pages.shared.lab.source import Scene
+from pages.shared.wording import count, rounds_text
 
 STEP, UPTO = "lab/step", "lab/upto"
+CHOICES = {"twins": "All start rounds", "single": "One patch"}
 LOCKABLE = {"step": "Step", "src": "Material", "cls": "Class", "patch": "Patch", "upto": "End of the timeline"}
 """What a link can lock, by the name of its parameter."""
 
@@ -76,7 +80,7 @@ def choose_step() -> int:
     """Draw the steps and return the number of the chosen one, from 1."""
     titles = {number: f"{number} {step.title}" for number, step in enumerate(STEPS, start=1)}
     look = {"disabled": "step" in locked(), "label_visibility": "collapsed", "width": "stretch"}
-    return controls.kept_choice("step", "Step", titles, STEP, segmented=True, always=True, **look)
+    return controls.linked_choice("step", "Step", titles, STEP, segmented=True, always=True, **look)
 
 
 def introduce(number: int, *, is_run: bool) -> None:
@@ -131,3 +135,30 @@ def lesson_links(iterations: int, round_iterations: int) -> None:
         base = (st.context.url or "early_late").split("?")[0]
         st.code(f"{base}?{urlencode(query)}", language=None, wrap_lines=True)
         st.caption("Whoever opens it sees this view; locked controls cannot be moved there.")
+
+
+def downloads(scene: Scene) -> None:
+    """Draw the choice and the buttons; a file is made when its button is pressed."""
+    what = controls.choice("Show", CHOICES, "lab/export", default="twins", segmented=True)
+    lanes = scene.lanes if what == "twins" else (scene.single,)
+    name, moments = f"early-late-{scene.class_name}-{scene.number}-{what}", scene.moments
+    heading = f"{scene.class_name}: {rounds_text(scene.config, ', ')}, IPC {scene.config.ipc}"
+    frame_ms = 80 if len(moments) > 20 else 400
+
+    def film() -> list[FilmLane]:
+        made = []
+        for lane in lanes:
+            words = (f"{count(m - lane.first)} iterations" if m >= lane.first else "waits" for m in moments)
+            made.append(FilmLane(lane.title, scene.frames(lane), tuple(words)))
+        return made
+
+    def strip() -> bytes:
+        return film_strip(film(), moments, heading=heading)
+
+    with st.container(horizontal=True):
+        controls.download("Film strip (PNG)", "view_column", "lab/png", strip, f"{name}.png", "image/png")
+        for kind, mime in FORMATS.items():
+            moving = lambda kind=kind: animation(film(), moments, kind, heading=heading, frame_ms=frame_ms)  # noqa: E731
+            label = f"Animation ({kind.upper() if kind == 'gif' else 'WebP'})"
+            controls.download(label, "animation", f"lab/{kind}", moving, f"{name}.{kind}", mime)
+    st.image(strip(), caption="The film strip", output_format="PNG")

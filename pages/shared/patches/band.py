@@ -67,7 +67,6 @@ def picked_ranks(probabilities: np.ndarray) -> np.ndarray | None:
 
 
 def _bar(view: View, ranks: np.ndarray | None) -> None:
-    """Draw what can be done with the picked patches, and what was pinned and dropped so far."""
     ranking, room = view.ranking, view.room
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if ranks is not None:

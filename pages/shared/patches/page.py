@@ -54,7 +54,6 @@ def draw(view: View) -> None:
 
 
 def _clicked(view: View) -> None:
-    """Do with the clicked patch what a click stands for."""
     rank = int(st.session_state["patches/all"]["picked"].split("/")[1])
     row, deed = int(view.rows[rank]), st.session_state.get(CLICK, "looks")
     if deed == "looks":
@@ -68,7 +67,6 @@ def _clicked(view: View) -> None:
 
 
 def _about(view: View, rank: int) -> None:
-    """Tell about one patch: where it is from, its score, and what becomes of it."""
     row, image = int(view.rows[rank]), view.joins.get(rank)
     name = view.data.train.names[int(view.ranking.image_index[row])]
     top, left, height, width = view.ranking.crop_box[row].tolist()

@@ -17,11 +17,9 @@ from delt_engine.analysis.cost import (
 from delt_engine.config import Experiment
 from delt_engine.config.command_line import option_words
 from delt_engine.data.catalogue import find_entry
-from delt_engine.errors import CheckpointError
 from delt_engine.jobs import tasks
 from delt_engine.jobs.measured_rates import known_rates, rate_key
 from delt_engine.jobs.tasks import Task
-from delt_engine.models.card import TeacherCard
 from delt_engine.paths import runs_dir
 from delt_engine.runs.store import Run
 from pages.shared import cached, errors, live
@@ -46,13 +44,13 @@ def num_classes(experiment: Experiment) -> int | None:
     """Return how many classes the run recovers, None for a folder that is not read yet."""
     if experiment.classes is not None:
         return len(experiment.classes)
-    entry, card = find_entry(experiment.dataset), _card(experiment)
+    entry, card = find_entry(experiment.dataset), cached.found_teacher(experiment)
     return entry.num_classes if entry else card.num_classes if card else None
 
 
 def expected(experiment: Experiment) -> Expected:
     """Return how long a run may take, from the measurement that is nearest to it."""
-    classes, card = num_classes(experiment), _card(experiment)
+    classes, card = num_classes(experiment), cached.found_teacher(experiment)
     if classes is None:
         return Expected(None, _UNKNOWN)
     runs = [*cached.runs()[:_RUNS_READ], *cached.examples()]
@@ -89,16 +87,9 @@ def _is_like(run: Run, experiment: Experiment) -> bool:
     return (run.experiment.dataset, run.experiment.image_size) == (experiment.dataset, experiment.image_size)
 
 
-def _card(experiment: Experiment) -> TeacherCard | None:
-    try:
-        return cached.planned_teacher(experiment)
-    except CheckpointError:
-        return None
-
-
 def disk(experiment: Experiment) -> tuple[float, str] | None:
     """Return the bytes a run will take and how they were counted; None while the number of classes is unknown."""
-    classes, entry, card = num_classes(experiment), find_entry(experiment.dataset), _card(experiment)
+    classes, entry, card = num_classes(experiment), find_entry(experiment.dataset), cached.found_teacher(experiment)
     size = experiment.image_size or (entry.image_size if entry else card.image_size if card else None)
     if classes is None or size is None:
         return None
@@ -143,7 +134,7 @@ def _measure(experiment: Experiment, work: Task) -> None:
         )
     if work.error:
         errors.show(work.error)
-    errors.show_kept("measure")
+    errors.show_failed("measure")
 
 
 def _words(experiment: Experiment) -> list[str]:

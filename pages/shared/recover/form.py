@@ -47,26 +47,13 @@ def draw_main() -> None:
 
 
 def _presets() -> None:
-    """Draw both choices, and where the numbers of the chosen one are from."""
-    st.pills(
-        "Preset",
-        [preset.title for preset in PRESETS],
-        key=_SMALL,
-        on_change=_take_preset,
-        args=(_SMALL, _PAPER),
-        help="\n".join(f"- {preset.title}: {preset.origin}" for preset in PRESETS),
-        wrap=True,
-    )
-    st.selectbox(
-        "From a paper's table",
-        [preset.title for preset in PAPER_PRESETS],
-        index=None,
-        key=_PAPER,
-        placeholder="DELT, CDA or SRe²L on a dataset",
-        on_change=_take_preset,
-        args=(_PAPER, _SMALL),
-        help="Sets dataset, method, MI, RI and the rest as the table has them.",
-    )
+    titles, origins = [preset.title for preset in PRESETS], [f"- {preset.title}: {preset.origin}" for preset in PRESETS]
+    take = {"on_change": _take_preset, "args": (_SMALL, _PAPER), "help": "\n".join(origins)}
+    st.pills("Preset", titles, key=_SMALL, wrap=True, **take)
+    titles, what = [preset.title for preset in PAPER_PRESETS], "DELT, CDA or SRe²L on a dataset"
+    take = {"on_change": _take_preset, "args": (_PAPER, _SMALL)}
+    take["help"] = "Sets dataset, method, MI, RI and the rest as the table has them."
+    st.selectbox("From a paper's table", titles, index=None, key=_PAPER, placeholder=what, **take)
     chosen = _BY_TITLE.get(st.session_state.get(_PAPER) or st.session_state.get(_SMALL) or "")
     if chosen is None:
         st.caption("A preset fills in the settings below; all can be changed.")
@@ -77,7 +64,6 @@ def _presets() -> None:
 
 
 def _take_preset(key: str, other: str) -> None:
-    """Take over the chosen settings; every widget of the form starts again from them."""
     title = st.session_state[key]
     preset = _BY_TITLE.get(title or "")
     if preset is None:
@@ -142,7 +128,10 @@ def _method() -> None:
 
 def _take_method() -> None:
     """Take over the method's settings; the widgets behind "more" start again from them."""
-    session().choose_method(st.session_state[f"{PAGE}/method"], image_size(session().draft))
+    draft = session().draft
+    card = cached.found_teacher(draft)  # it knows the size of a folder's images
+    size = image_size_of(draft.dataset, draft.image_size) or (card.image_size if card else None)
+    session().choose_method(st.session_state[f"{PAGE}/method"], size)
     draft = session().draft
     for name in controls.names_behind_more(RecoverConfig, _MAIN):
         st.session_state[f"{PAGE}/{name}"] = getattr(draft.recover, name)
@@ -162,21 +151,8 @@ def _classes() -> None:
 
 def class_names(experiment: Experiment) -> tuple[str, ...]:
     """Return the names of the dataset's classes as its teacher knows them, empty without a teacher."""
-    try:
-        return cached.planned_teacher(experiment).class_names
-    except CheckpointError:
-        return ()
-
-
-def image_size(experiment: Experiment) -> int | None:
-    """Return the side of the dataset's images in pixels, of a folder as its teacher has it; None without one."""
-    known = image_size_of(experiment.dataset, experiment.image_size)
-    if known is not None:
-        return known
-    try:
-        return cached.planned_teacher(experiment).image_size
-    except CheckpointError:
-        return None
+    card = cached.found_teacher(experiment)
+    return card.class_names if card else ()
 
 
 def missing(experiment: Experiment) -> str:

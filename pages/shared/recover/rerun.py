@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from delt_engine.errors import RunError
+from delt_engine.runs.events import StepEvent
 from delt_engine.runs.lineage import Change, changes
 from delt_engine.runs.store import Run
 from pages.shared import controls
@@ -62,7 +63,6 @@ def draw_changes(run: Run, repeated: Run) -> None:
 
 
 def _badges(found: tuple[Change, ...]) -> None:
-    """Draw each change as a badge: what, before, after."""
     with st.container(horizontal=True, gap="xsmall"):
         for change in found:
             st.badge(plain(f"{change.title}: {' → '.join(change.words)}"), icon=":material/edit:", color="orange")
@@ -75,18 +75,18 @@ def draw_numbers(run: Run, repeated: Run) -> None:
 
 
 def _numbers(run: Run) -> dict[str, str]:
-    record, now, step = run.record(), progress(run), run.latest_event("step") or {}
+    record, now, step = run.record(), progress(run), run.latest_event(StepEvent)
     schedule = run.experiment.recover.schedule
-    done = record.image_iterations or step.get("image_iterations", 0)
+    done = record.image_iterations or (step.image_iterations if step else 0)
     rate = record.image_iterations_per_second if run.status == "finished" else now.rate
-    seconds = record.seconds if run.status == "finished" else step.get("t", 0)
+    seconds = record.seconds if run.status == "finished" else step.t if step else 0
     return {
         "Status": run.status,
         "Image-iterations": f"{count(done)} of {count(schedule.image_iterations(max(1, len(run.classes))))}",
         "Saved by EarlyLate (schedule)": f"{schedule.saved_percent:.1f} %",
         "Time": duration(seconds) if seconds else "–",
         "Image-iterations/s": count(rate) if rate else "–",
-        "Memory at most": f"{step['memory_mb']:,.0f} MB" if "memory_mb" in step else "–",
-        "Cross-entropy, latest": f"{step['ce_loss']:.4g}" if step else "–",
+        "Memory at most": f"{step.memory_mb:,.0f} MB" if step and step.memory_mb is not None else "–",
+        "Cross-entropy, latest": f"{step.ce_loss:.4g}" if step else "–",
         "Device": record.device_name or record.device or "–",
     }

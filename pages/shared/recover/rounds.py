@@ -62,37 +62,18 @@ def rounds_control(recover: RecoverConfig, page: str) -> dict[str, int]:
             st.session_state[key] = value
     if st.session_state[mi_key] % st.session_state[ri_key]:
         _fit_ri(mi_key, ri_key)
+    state, look = st.session_state, {"min_value": 1, "max_value": most}
     left, right = st.columns(2, vertical_alignment="bottom")
     with left:
-        iterations = int(
-            st.number_input(
-                mi_spec.title,
-                value=st.session_state[mi_key],
-                min_value=1,
-                max_value=most,
-                step=int(st.session_state[ri_key]),
-                key=mi_key,
-                help=f"{help_text(mi_spec)} Steps by RI.",
-                on_change=_mi_moved,
-                args=(mi_key, ri_key),
-            )
-        )
+        moved = {"on_change": _mi_moved, "args": (mi_key, ri_key), "help": f"{help_text(mi_spec)} Steps by RI."}
+        step = int(state[ri_key])
+        iterations = int(st.number_input(mi_spec.title, value=state[mi_key], step=step, key=mi_key, **look, **moved))
     with right:
-        round_iterations = int(
-            st.number_input(
-                ri_spec.title,
-                value=st.session_state[ri_key],
-                min_value=1,
-                max_value=most,
-                step=_step(int(st.session_state[ri_key])),
-                key=ri_key,
-                help=help_text(ri_spec),
-                on_change=_ri_moved,
-                args=(mi_key, ri_key, most),
-            )
-        )
-    pair = {"iterations": iterations, "round_iterations": round_iterations}
-    rounds = iterations // round_iterations
+        moved = {"on_change": _ri_moved, "args": (mi_key, ri_key, most), "help": help_text(ri_spec)}
+        step = 10 ** (len(str(int(state[ri_key]))) - 1)  # the power of ten that fits into it a few times
+        length = int(st.number_input(ri_spec.title, value=state[ri_key], step=step, key=ri_key, **look, **moved))
+    pair = {"iterations": iterations, "round_iterations": length}
+    rounds = iterations // length
     options = sorted({rounds, *(iterations // d for d in divisors(iterations))})
     if len(options) == 1:
         drawn(mi_key, ri_key)
@@ -149,12 +130,3 @@ def _rounds_moved(mi_key: str, ri_key: str, rounds_key: str, iterations: int) ->
     number, _ = st.session_state[_SLIDER]
     if rounds_key.endswith(f"/{number}") and settle(mi_key) == iterations:
         put(ri_key, iterations // int(st.session_state[rounds_key]))
-
-
-def _step(round_iterations: int) -> int:
-    """Return a step for RI: the power of ten that fits into it a few times.
-
-    >>> _step(50), _step(500), _step(4)
-    (10, 100, 1)
-    """
-    return 10 ** (len(str(round_iterations)) - 1)

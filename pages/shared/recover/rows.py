@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from delt_engine.runs.events import StepEvent
 from delt_engine.runs.store import Run
 from pages.shared.gallery.grid import Cell, Film, Frame, Row
 from pages.shared.runs import class_rows
@@ -79,11 +80,11 @@ def _names(run: Run) -> dict[str, int]:
 
 
 def _places(run: Run, film: Film) -> dict[int, int]:
-    """Return the frame of each iteration count; the images of a moment ago stand at the step last told."""
-    step, length = run.latest_event("step"), run.experiment.recover.round_iterations
+    """Return the frame of each iteration count; the images of a moment ago stand at the latest step."""
+    step, length = run.latest_event(StepEvent), run.experiment.recover.round_iterations
     found = {}
     for frame, number in enumerate(film.rounds):
-        now = step["iteration"] + 1 if step else 0
+        now = step.iteration + 1 if step else 0
         found.setdefault(number * length if number >= 0 else now, frame)
     return found
 
@@ -113,7 +114,6 @@ def _frame(position: int, runs: tuple[Run, Run], names: tuple[str, str], films: 
 
 
 def _moved(cell: Cell, frames: Sequence[int | None], offset: int, name: str) -> Cell:
-    """Return a cell over other frames, its sheets counted from ``offset``."""
     sheets = tuple(None if at is None or cell.sheets[at] is None else cell.sheets[at] + offset for at in frames)
     joins = next((to for to, at in enumerate(frames) if at is not None and at >= cell.joins), len(frames))
     return replace(cell, id=f"{name}/{cell.id}", alt=f"{name}, {cell.alt}", sheets=sheets, joins=joins)

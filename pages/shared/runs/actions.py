@@ -58,7 +58,7 @@ def control_buttons(run: Run, page: str, *, compact: bool = False) -> None:
             ask("Resume", "play_arrow", start.resume)
         if run.status in ("paused", "interrupted"):
             ask("Stop", "stop", start.cancel)
-    errors.show_kept(run.id)
+    errors.show_failed(run.id)
 
 
 def move_buttons(run: Run, page: str) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from delt_engine.config.schedule import EarlyLateSchedule
 from delt_engine.plots.style import round_colour
+from delt_engine.runs.events import StepEvent
 from delt_engine.runs.store import Run
 from pages.shared.gallery.grid import STILL, Cell, Film, Frame, Head, Look, Row, gallery_grid
 from pages.shared.runs import strips
@@ -107,8 +108,8 @@ def _sheet(run: Run, class_index: int, number: int, last: int) -> str | None:
 def _frame(run: Run, number: int) -> Frame:
     schedule = run.experiment.recover.schedule
     if number == _NOW:
-        step = run.latest_event("step")
-        where = f"iteration {count(step['iteration'] + 1)} of {count(step['iterations'])}" if step else ""
+        step = run.latest_event(StepEvent)
+        where = f"iteration {count(step.iteration + 1)} of {count(step.iterations)}" if step else ""
         return Frame(f"Now: {where}" if where else "Now", "now", "as it was a moment ago")
     tick = count(number * schedule.round_iterations)
     return Frame(frame_label(schedule, number), tick, round_note(schedule, number))

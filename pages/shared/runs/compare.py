@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from delt_engine.errors import RunError
 from delt_engine.runs import space
-from delt_engine.runs.lineage import Measured, measured, run_changes
+from delt_engine.runs.lineage import Measured, in_words, measured, run_changes
 from delt_engine.runs.store import Run
-from pages.shared import errors
+from pages.shared import controls, errors
 from pages.shared.controls import button
 from pages.shared.runs import class_rows
 from pages.shared.runs.filter import title
 from pages.shared.wording import count, duration, plain, reached, size
 
 CLASSES_SHOWN = 3
+_MOST_NAMED = 6
+"""Names in one value up to which all are said."""
 
 
 def open_pair(ids: list[str]) -> None:
@@ -83,3 +87,19 @@ def _numbers(pair: list[Run], numbers: list[Measured]) -> dict[str, tuple[str, .
 def _table(first: str, rows: dict[str, tuple[str, ...]]) -> None:
     columns = {first: list(rows)} | {name: [row[at] for row in rows.values()] for at, name in enumerate("AB")}
     st.dataframe(columns, hide_index=True, alt=f"{first} of both runs")
+
+
+def draw_differences(runs: Sequence[Run]) -> None:
+    """Draw the settings in which the runs on the page differ from the first, or say that there are none."""
+    st.subheader("Settings that differ")
+    found = [{entry.name: entry for entry in run_changes(runs[0], other)} for other in runs[1:]]
+    rows = []
+    for name, entry in {name: entry for table in reversed(found) for name, entry in table.items()}.items():
+        values = [entry.values[0], *(table[name].values[1] if name in table else entry.values[0] for table in found)]
+        words = (f"{len(v)} chosen" if isinstance(v, tuple) and len(v) > _MOST_NAMED else in_words(v) for v in values)
+        stage = f"{name.split('.')[0].capitalize()}: " if "." in name else ""
+        rows.append({"Setting": stage + entry.title, **dict(zip("ABC", map(plain, words), strict=False))})
+    if rows:
+        controls.table(rows)
+    else:
+        st.caption("None: the runs were made with the same settings.")

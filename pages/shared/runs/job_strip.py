@@ -6,6 +6,7 @@ import streamlit as st
 
 from delt_engine.jobs import queue, start
 from delt_engine.jobs.worker import device_lock_name
+from delt_engine.runs.events import StepEvent
 from delt_engine.runs.store import Run
 from pages.shared import cached, errors, live, nav
 from pages.shared.runs import actions
@@ -96,8 +97,8 @@ def _device(run: Run) -> str:
     record = run.record()
     name = record.device_name or device_lock_name(record.device or run.experiment.device).upper()
     if record.device and not record.device.startswith("cpu"):
-        measured = (run.latest_event("step") or {}).get("memory_mb")
-        used = measured * 2**20 if measured else None
+        step = run.latest_event(StepEvent)
+        used = step.memory_mb * 2**20 if step and step.memory_mb else None
     else:
         used = start.memory(run)
     return f"{name} · {size(used)} of memory" if used else name

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
+from delt_engine.runs.events import SqueezeStepEvent, StageEvent, StepEvent, StudentStepEvent
 from delt_engine.runs.store import Run
 from pages.shared.wording import count, duration
 
@@ -40,87 +40,88 @@ class Progress:
 
 def progress(run: Run) -> Progress:
     """Read how far the run is from its events."""
-    step = run.latest_event("step")
-    if step is None:
-        return _before_the_first_step(run)
-    kinds = {"squeeze": _of_training, "evaluate": _of_students}
-    return kinds.get(run.record().kind, _of_recovery)(run, step)
+    kind, of = _KINDS.get(run.record().kind, _KINDS["recover"])
+    steps = run.events(kind, last=_RATE_MOST)
+    return of(run, steps) if steps else _before_the_first_step(run)
 
 
-def _of_recovery(run: Run, step: dict[str, Any]) -> Progress:
-    total = step["image_iterations_total"]
-    rate = _rate(run.events("step", last=_RATE_MOST))
-    left_s = (total - step["image_iterations"]) / rate if rate and run.status == "running" else None
-    batch = f"batch {step['batch'] + 1} of {step['batches']}, " if step["batches"] > 1 else ""
-    iteration = min(step["iterations"], step["iteration"] + 1)
+def _of_recovery(run: Run, steps: list[StepEvent]) -> Progress:
+    step, rate = steps[-1], _rate(steps)
+    total = step.image_iterations_total
+    left_s = max(0, total - step.image_iterations) / rate if rate and run.status == "running" else None
+    batch = f"batch {step.batch + 1} of {step.batches}, " if step.batches > 1 else ""
+    iteration = min(step.iterations, step.iteration + 1)
     return Progress(
-        fraction=_share(run, step["image_iterations"], total),
-        text=f"{batch}round {step['round']} of {step['rounds']}{_left(left_s)}",
-        round_text=f"{step['round']} of {step['rounds']}",
-        iteration_text=f"{count(iteration)} of {count(step['iterations'])}",
+        fraction=_share(run, step.image_iterations, total),
+        text=f"{batch}round {step.round} of {step.rounds}{_left(left_s)}",
+        round_text=f"{step.round} of {step.rounds}",
+        iteration_text=f"{count(iteration)} of {count(step.iterations)}",
         rate=rate,
         left_s=left_s,
-        memory_mb=step.get("memory_mb"),
+        memory_mb=step.memory_mb,
     )
 
 
-def _of_training(run: Run, step: dict[str, Any]) -> Progress:
-    done, total = _steps_done(step), step["epochs"] * step["steps"]
-    rate = _training_rate(run.events("step", last=_RATE_MOST))
-    left_s = (total - done) / rate if rate and run.status == "running" else None
-    accuracy = f"training accuracy {step['train_accuracy']:.0f} %"
-    text = f"epoch {step['epoch']} of {step['epochs']}, {accuracy}{_left(left_s)}"
+def _of_training(run: Run, steps: list[SqueezeStepEvent]) -> Progress:
+    step, rate = steps[-1], _training_rate(steps)
+    done, total = step.steps_done, step.epochs * step.steps
+    left_s = max(0, total - done) / rate if rate and run.status == "running" else None
+    accuracy = f"training accuracy {step.train_accuracy:.0f} %"
+    text = f"epoch {step.epoch} of {step.epochs}, {accuracy}{_left(left_s)}"
     return Progress(fraction=_share(run, done, total), text=text, left_s=left_s)
 
 
-def _steps_done(step: dict[str, Any]) -> int:
-    return (step["epoch"] - 1) * step["steps"] + step["step"]
-
-
-def _training_rate(steps: list[dict[str, Any]]) -> float | None:
+def _training_rate(steps: list[SqueezeStepEvent]) -> float | None:
     """Return the steps a second of the last ``_RATE_MOST`` events: those since some were made again, if any were."""
-    last, since = (steps[-1]["t"], _steps_done(steps[-1])), (0.0, 0)
+    last, since = (steps[-1].t, steps[-1].steps_done), (0.0, 0)
     for step, following in zip(steps[-2::-1], steps[:0:-1], strict=True):
-        if _steps_done(step) > _steps_done(following):
-            since = following["t"], _steps_done(following)
+        if step.steps_done > following.steps_done:
+            since = following.t, following.steps_done
             break
     else:
         if len(steps) == _RATE_MOST:
-            since = steps[0]["t"], _steps_done(steps[0])
+            since = steps[0].t, steps[0].steps_done
     passed, moved = last[0] - since[0], last[1] - since[1]
     return moved / passed if passed > 0 and moved > 0 else None
 
 
-def _of_students(run: Run, step: dict[str, Any]) -> Progress:
-    steps = run.events("step", last=_RATE_WINDOW)
-    shares = [_trained(one) for one in steps]
-    passed, moved = steps[-1]["t"] - steps[0]["t"], shares[-1] - shares[0]
+def _of_students(run: Run, steps: list[StudentStepEvent]) -> Progress:
+    steps = steps[-_RATE_WINDOW:]
+    step, shares = (
+        steps[-1],
+        [(one.student + one.steps_done / (one.epochs * one.steps)) / one.students for one in steps],
+    )
+    passed, moved = step.t - steps[0].t, shares[-1] - shares[0]
     left_s = passed * (1 - shares[-1]) / moved if passed > 0 and moved > 0 and run.status == "running" else None
-    student = f"training student {step['student'] + 1} of {step['students']}, " if step["students"] > 1 else ""
-    text = f"{student}epoch {step['epoch']} of {step['epochs']}{_left(left_s)}"
-    return Progress(fraction=1.0 if run.status == "finished" else min(1.0, shares[-1]), text=text, left_s=left_s)
+    student = f"training student {step.student + 1} of {step.students}, " if step.students > 1 else ""
+    text = f"{student}epoch {step.epoch} of {step.epochs}{_left(left_s)}"
+    return Progress(fraction=_within(run, shares[-1]), text=text, left_s=left_s)
 
 
-def _trained(step: dict[str, Any]) -> float:
-    """Return the share of all students' epochs that is done after a step."""
-    of_student = (step["epoch"] - 1 + step["step"] / max(1, step["steps"])) / max(1, step["epochs"])
-    return (step["student"] + of_student) / max(1, step["students"])
+_KINDS = {
+    "recover": (StepEvent, _of_recovery),
+    "squeeze": (SqueezeStepEvent, _of_training),
+    "evaluate": (StudentStepEvent, _of_students),
+}
 
 
 def _share(run: Run, done: int, total: int) -> float:
-    return 1.0 if run.status == "finished" else min(1.0, done / max(1, total))
+    return _within(run, done / max(1, total))
+
+
+def _within(run: Run, fraction: float) -> float:
+    return 1.0 if run.status == "finished" else min(1.0, max(0.0, fraction))
 
 
 def _left(seconds: float | None) -> str:
     return "" if seconds is None else f", {duration(seconds)} left"
 
 
-def _rate(steps: list[dict[str, Any]]) -> float | None:
-    recent = [step for step in steps if step["t"] >= steps[-1]["t"] - _RATE_SECONDS]
+def _rate(steps: list[StepEvent]) -> float | None:
+    recent = [step for step in steps if step.t >= steps[-1].t - _RATE_SECONDS]
     steps = steps[-max(_RATE_WINDOW, len(recent)) :]
-    if len(steps) < 2 or steps[-1]["t"] <= steps[0]["t"]:
-        return None
-    return (steps[-1]["image_iterations"] - steps[0]["image_iterations"]) / (steps[-1]["t"] - steps[0]["t"])
+    passed, moved = steps[-1].t - steps[0].t, steps[-1].image_iterations - steps[0].image_iterations
+    return moved / passed if passed > 0 else None
 
 
 _STAGES = {
@@ -136,11 +137,10 @@ _STAGES = {
 def _before_the_first_step(run: Run) -> Progress:
     if run.status == "queued":
         return Progress(0.0, "waiting for its turn on the device" if run.record().process else "starting")
-    stage = run.latest_event("stage")
+    stage = run.latest_event(StageEvent)
     if stage is None:
         return Progress(_share(run, 0, 1), "done" if run.status == "finished" else "starting")
-    words = _STAGES.get(stage["stage"], stage["stage"])
-    done, total = stage.get("done", 0), stage.get("total", 0)
-    whole = run.record().kind == stage["stage"]  # the stage is all that this run does
-    fraction = _share(run, done if whole else 0, total)
-    return Progress(fraction, f"{words}, {count(done)} of {count(total)}" if total else words)
+    words = _STAGES.get(stage.stage, stage.stage)
+    whole = run.record().kind == stage.stage  # the stage is all that this run does
+    fraction = _share(run, stage.done if whole else 0, stage.total)
+    return Progress(fraction, f"{words}, {count(stage.done)} of {count(stage.total)}" if stage.total else words)

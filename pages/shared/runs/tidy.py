@@ -41,7 +41,7 @@ def ask_to_free(ids: list[str]) -> None:
 
 def draw() -> None:
     """Draw what there is to undo, to answer or to say."""
-    errors.show_kept(_PLACE)
+    errors.show_failed(_PLACE)
     gone = [run_id for run_id in st.session_state.get(_DELETED, ()) if (trash.trash_dir() / run_id).is_dir()]
     if gone:
         with st.container(horizontal=True, vertical_alignment="center", border=True):

@@ -12,6 +12,7 @@ import streamlit as st
 from plotly.graph_objects import Figure
 
 from delt_engine.plots.recovery import group_loss_curves
+from delt_engine.runs.events import StepEvent
 from delt_engine.runs.store import Run
 from pages.shared import controls, errors, figure
 from pages.shared.gallery.grid import Film
@@ -28,10 +29,10 @@ CURVES_S = 4.0
 MOST_POINTS = 400
 """Steps in the curves at most: a long run's are drawn from as many as a short one's."""
 
-MOST_KEPT = 16
-"""States of runs that are kept for those who watch."""
+MOST_STATES = 16
+"""States of runs that are held for those who watch."""
 
-_kept: dict[tuple[str, Path], tuple[tuple[Any, ...], Any]] = {}
+_states: dict[tuple[str, Path], tuple[tuple[Any, ...], Any]] = {}
 _drawing = Lock()
 
 
@@ -140,9 +141,9 @@ def _so_far(run: Run, classes: tuple[int, ...]) -> Film:
 
 
 def _curves(run: Run) -> Figure:
-    config, newest = run.experiment.recover, run.latest_event("step") or {}
+    config, newest = run.experiment.recover, run.latest_event(StepEvent)
     return group_loss_curves(
-        run.events("step", batch=newest.get("batch", 0), most=MOST_POINTS),
+        run.events(StepEvent, batch=newest.batch if newest else 0, most=MOST_POINTS),
         iterations=config.iterations,
         num_rounds=config.schedule.num_rounds,
     )
@@ -151,14 +152,14 @@ def _curves(run: Run) -> Figure:
 def _newest(what: str, path: Path, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
     """Return what is made of a run, made once for all who watch; only its newest state is kept, of a few runs."""
     with _drawing:  # or those who watch at the same time would each make it
-        found = _kept.pop((what, path), None)
+        found = _states.pop((what, path), None)
         if found is not None and found[0] == key:
-            _kept[what, path] = found
+            _states[what, path] = found
             return found[1]
-        _kept[what, path] = (key, make())
-        while len(_kept) > MOST_KEPT:
-            del _kept[next(iter(_kept))]
-        return _kept[what, path][1]
+        _states[what, path] = (key, make())
+        while len(_states) > MOST_STATES:
+            del _states[next(iter(_states))]
+        return _states[what, path][1]
 
 
 def settings(run: Run) -> None:

@@ -38,7 +38,7 @@ def control() -> Place:
         )
     with side:
         button("Add", "create_new_folder", f"{PAGE}/add", errors.attempt, PAGE, _add, width="stretch")
-    errors.show_kept(PAGE)
+    errors.show_failed(PAGE)
     if name in known_folders():
         key = f"{PAGE}/forget"
         button("Take this folder off the list", "playlist_remove", key, _forget, name, type="tertiary")
@@ -46,7 +46,6 @@ def control() -> Place:
 
 
 def _add() -> None:
-    """Take the typed folder into the list, choose it, and begin to read it."""
     path = add_folder(st.session_state.get(f"{PAGE}/folder") or "")
     read(path)
     st.session_state[f"{PAGE}/dataset"] = path

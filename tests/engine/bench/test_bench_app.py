@@ -9,6 +9,7 @@ import pytest
 from delt_engine.bench.app import PAGES, Session, Visit, free_port, opened_browser, results, session
 from delt_engine.bench.large_run import make_large_run
 from delt_engine.errors import RunError
+from delt_engine.runs.events import StepEvent
 from delt_engine.runs.store import Run
 
 
@@ -19,7 +20,7 @@ def test_the_large_run_is_a_finished_run(tmp_path):
     assert len(run.selection()) == 24
     assert run.rounds_written(2) == list(range(9))
     assert run.snapshot_images(2, 8).shape == (8, 32, 32, 3)
-    assert run.latest_event("step")["image_iterations"] == run.experiment.recover.schedule.image_iterations(3)
+    assert run.latest_event(StepEvent).image_iterations == run.experiment.recover.schedule.image_iterations(3)
 
 
 def test_a_server_is_started_visited_and_ended(tmp_path):

@@ -28,12 +28,9 @@ def test_the_tables_statistics_are_those_of_the_train_images(digits: Dataset) ->
     np.testing.assert_allclose(digits.spec.std, pixels.std(axis=(0, 1, 2)), atol=1e-3)
 
 
-def test_every_class_gives_a_fifth(digits: Dataset) -> None:
+def test_every_class_gives_a_fifth_and_grey_runs_from_black_to_white(digits: Dataset) -> None:
     train, test = np.bincount(digits.train.labels), np.bincount(digits.test.labels)
     np.testing.assert_allclose(test / (train + test), 0.2, atol=0.003)
-
-
-def test_grey_levels_run_from_black_to_white(digits: Dataset) -> None:
     pixels = digits.test.pixels(range(50))
     assert (pixels.min(), pixels.max()) == (0, 255)
     assert (pixels[..., 0] == pixels[..., 2]).all()

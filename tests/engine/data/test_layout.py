@@ -30,25 +30,11 @@ def test_train_and_test_are_listed_in_order(pets: Path) -> None:
     assert listing.mtimes[0] == (pets / "train/cat/c0.png").stat().st_mtime_ns
 
 
-def test_without_a_split_all_is_train(tmp_path: Path) -> None:
-    listing = list_files(two_classes(tmp_path / "x"))
-    assert not listing.has_split
-    assert listing.names == ["a/2.png", "b/1.png"]
-    assert not listing.is_test.any()
-
-
 @pytest.mark.parametrize("name", ["test", "val", "valid", "Validation", "TEST"])
 def test_names_of_the_test_folder(tmp_path: Path, name: str) -> None:
     two_classes(tmp_path / "x" / "Train")
     flat(tmp_path / "x" / name / "a" / "3.png", RED)
     assert list_files(tmp_path / "x").names[2:] == [f"{name}/a/3.png"]
-
-
-def test_a_test_folder_without_labels_gives_way_to_val(tmp_path: Path) -> None:
-    two_classes(tmp_path / "x" / "train")
-    flat(tmp_path / "x" / "test" / "images" / "3.png", RED)
-    flat(tmp_path / "x" / "val" / "a" / "4.png", RED)
-    assert list_files(tmp_path / "x").names[2:] == ["val/a/4.png"]
 
 
 def test_tiny_imagenet_as_it_is_distributed(tmp_path: Path) -> None:
@@ -57,7 +43,7 @@ def test_tiny_imagenet_as_it_is_distributed(tmp_path: Path) -> None:
         flat(root / "train" / name / "images" / f"{name}_0.JPEG", RED)
     for number in range(3):
         flat(root / "val" / "images" / f"val_{number}.JPEG", RED)
-    flat(root / "test" / "images" / "test_0.JPEG", RED)
+    flat(root / "test" / "images" / "test_0.JPEG", RED)  # without labels: it gives way to val
     (root / "val" / "val_annotations.txt").write_text("val_0.JPEG\tn02\t0\t0\t9\t9\nval_1.JPEG\tn01\t0\t0\t9\t9\n")
     listing = list_files(root)
     assert listing.names[2:] == ["val/images/val_1.JPEG", "val/images/val_0.JPEG"]
@@ -75,6 +61,8 @@ def test_deep_hidden_and_other_files(tmp_path: Path) -> None:
     listing = list_files(root)
     assert listing.names == ["a/2.png", "a/deep/er/3.PNG", "b/1.png"]
     assert listing.ignored == 2
+    assert not listing.has_split
+    assert not listing.is_test.any()
 
 
 def test_links_that_lead_nowhere_or_in_a_circle(tmp_path: Path) -> None:
@@ -123,77 +111,35 @@ def test_fingerprint_follows_names_bytes_times_and_size(tmp_path: Path) -> None:
     assert len({first.fingerprint(32), second, third}) == 3
 
 
-def nothing(root: Path) -> None:
-    pass
-
-
-def empty(root: Path) -> None:
-    root.mkdir()
-
-
-def a_file(root: Path) -> None:
-    root.write_bytes(b"PK")
-
-
-def only_images(root: Path) -> None:
-    flat(root / "1.png", RED)
-
-
-def one_class(root: Path) -> None:
-    flat(root / "train" / "a" / "1.png", RED)
-
-
-def empty_class(root: Path) -> None:
-    two_classes(root / "train")
-    (root / "train" / "c").mkdir()
-
-
-def class_of_notes(root: Path) -> None:
-    two_classes(root)
-    (root / "docs").mkdir()
-    (root / "docs" / "a.txt").write_text("x")
-
-
-def only_test(root: Path) -> None:
-    flat(root / "test" / "a" / "1.png", RED)
-
-
-def stranger_in_test(root: Path) -> None:
-    two_classes(root / "train")
-    two_classes(root / "val")
-    flat(root / "val" / "zebra" / "1.png", RED)
-
-
-def other_classes_in_test(root: Path) -> None:
-    two_classes(root / "train")
-    flat(root / "test" / "zebra" / "1.png", RED)
-
-
-def nested(root: Path) -> None:
-    two_classes(root / "pets" / "train")
+TRAIN = ["train/a/1.png", "train/b/1.png"]
 
 
 @pytest.mark.parametrize(
-    ("make", "text"),
+    ("files", "text"),
     [
-        (nothing, r"dataset: the folder .*x does not exist\."),
-        (empty, r"dataset: .*x is empty; it should hold one folder of images a class\."),
-        (a_file, r"dataset: .*x is a file, but a folder of images is needed; unpack it first\."),
+        (None, r"dataset: the folder .*x does not exist\."),
+        ([], r"dataset: .*x is empty; it should hold one folder of images a class\."),
+        ([""], r"dataset: .*x is a file, but a folder of images is needed; unpack it first\."),
+        (["1.png"], r"dataset: .*x has images but no class folders; put each class's images in a folder of its own\."),
+        (["train/a/1.png"], r"dataset: .*x has one class folder, 'a', but at least two are needed\."),
+        ([*TRAIN, "train/c/.hidden"], r"classes: 'c' has no image file in .*train; remove the folder or fill it\."),
+        (["a/1.png", "b/1.png", "docs/a.txt"], r"classes: 'docs' has no image file in .*x; remove the folder or fill"),
+        (["test/a/1.png"], r"dataset: .*x has 'test' but no 'train' folder\."),
         (
-            only_images,
-            r"dataset: .*x has images but no class folders; put each class's images in a folder of its own\.",
+            [*TRAIN, "val/a/1.png", "val/b/1.png", "val/zebra/1.png"],
+            r"classes: 'zebra' is in .*val but not in train; every class needs train images\.",
         ),
-        (one_class, r"dataset: .*x has one class folder, 'a', but at least two are needed\."),
-        (empty_class, r"classes: 'c' has no image file in .*train; remove the folder or fill it\."),
-        (class_of_notes, r"classes: 'docs' has no image file in .*x; remove the folder or fill it\."),
-        (only_test, r"dataset: .*x has 'test' but no 'train' folder\."),
-        (stranger_in_test, r"classes: 'zebra' is in .*val but not in train; every class needs train images\."),
-        (other_classes_in_test, r"classes: 'zebra' is in .*test but not in train; every class needs train images\."),
-        (nested, r"dataset: .*x holds another dataset, not class folders; did you mean .*pets\?"),
+        ([*TRAIN, "test/zebra/1.png"], r"classes: 'zebra' is in .*test but not in train; every class needs train"),
+        (["pets/train/a/1.png"], r"dataset: .*x holds another dataset, not class folders; did you mean .*pets\?"),
     ],
 )
-def test_folders_that_are_no_dataset(tmp_path: Path, make, text: str) -> None:
-    make(tmp_path / "x")
+def test_folders_that_are_no_dataset(tmp_path: Path, files: list[str] | None, text: str) -> None:
+    root = tmp_path / "x"
+    if files == []:
+        root.mkdir()
+    for name in files or ():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"only its name counts")
     with pytest.raises(DataError, match=text) as caught:
-        list_files(tmp_path / "x")
+        list_files(root)
     assert "\n" not in str(caught.value)

@@ -144,10 +144,10 @@ def test_what_became_of_the_ranks_is_told_by_a_code(monkeypatch, ended, code) ->
 
 def test_what_ranks_share_is_changed_by_one_at_a_time(tmp_path) -> None:
     run = Run.create(tmp_path / "a", fake_experiment())
-    with alone(run, "3"):
+    with alone(run.path, "3"):
         assert not (run.path / locks.FOLDER).exists()  # one process needs no lock
     (run.path / locks.FOLDER).mkdir()
-    with alone(run, "3"), alone(run, "4"):  # of different things, two at a time
+    with alone(run.path, "3"), alone(run.path, "4"):  # of different things, two at a time
         other = FileLock(run.path / locks.FOLDER / "3.lock")
         with pytest.raises(Timeout):
             other.acquire(timeout=0)

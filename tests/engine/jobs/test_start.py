@@ -14,6 +14,7 @@ from waiting import wait_for
 
 from delt_engine.errors import RunError
 from delt_engine.jobs import start
+from delt_engine.runs.events import StatusEvent
 from delt_engine.runs.processes import identity, this_process
 from delt_engine.runs.store import Run
 
@@ -31,14 +32,14 @@ def program(tmp_path, monkeypatch):
     return install
 
 
-def test_the_process_runs_the_command_that_is_shown_and_is_detached(tmp_path, program) -> None:
+def test_the_process_goes_on_with_the_queued_run_and_is_detached(tmp_path, program) -> None:
     program('echo "$@"\nps -o sid= -p $$ || true\nexec sleep 30')
     run = start.start(fake_experiment(), tmp_path / "runs" / "a")
     worker = run.job_process()
     try:
         assert run.record().command == tuple(start.command_for(run.experiment, run.path))
         words = wait_for(lambda: (run.path / "log.txt").read_text().splitlines())
-        assert words[0] == " ".join(["-m", "delt_engine", *run.record().command[1:]])
+        assert words[0] == f"-m delt_engine resume {run.path}"
         assert os.getsid(worker.pid) == worker.pid  # a session of its own: nothing ends it with the caller
         assert start.is_alive(run)
         assert run.status == "queued"
@@ -76,7 +77,7 @@ def test_wrong_input_fails_the_run_with_the_sentence(tmp_path) -> None:
     wait_for(lambda: run.status == "failed")
     assert "no-such-set" in run.error
     assert run.record().error == run.error
-    assert run.latest_event("status")["status"] == "failed"
+    assert run.latest_event(StatusEvent).status == "failed"
     assert Path(sys.executable).exists()
 
 
@@ -115,7 +116,7 @@ def test_who_waits_is_ended_at_once_but_not_who_writes_that_it_is_finished(
     run = Run.create(tmp_path / "a", fake_experiment())
     run.update(status="running", process=this_process())
     (run.path / "job.json").write_text(this_process().model_dump_json())
-    run.event({"kind": "status", "status": said})
+    run.event(StatusEvent(status=said))
     ended = []
     monkeypatch.setattr(start, "end", lambda worker, **_: ended.append(worker))
     start.cancel(run)
@@ -123,7 +124,16 @@ def test_who_waits_is_ended_at_once_but_not_who_writes_that_it_is_finished(
     assert run.record().status == ("cancelled" if is_ended else "running")
 
 
-def test_a_run_that_is_about_to_start_finds_the_wish(tmp_path) -> None:
+def test_who_was_started_by_hand_and_waits_is_woken_and_left_to_say_so(tmp_path, monkeypatch) -> None:
+    run = Run.create(tmp_path / "a", fake_experiment())
+    run.set_status("running", process=this_process())
+    woken = []
+    monkeypatch.setattr(start, "wake", woken.append)
+    start.pause(run)
+    assert (woken, run.requested(), run.record().status) == ([this_process()], "pause", "running")
+
+
+def test_a_run_that_is_about_to_start_finds_the_request(tmp_path) -> None:
     run = Run.create(tmp_path / "a", fake_experiment())
     start.cancel(run)
     assert run.requested() == "cancel"

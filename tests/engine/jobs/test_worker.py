@@ -1,13 +1,12 @@
-"""Taking a run, waiting for a device, and listening for wishes."""
+"""Taking a run, waiting for a device, and noticing that it is to stop."""
 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import signal
-import sys
 import threading
+from collections.abc import Callable
 
 import pytest
 from fake_runs import fake_experiment, make_finished_run
@@ -15,7 +14,9 @@ from waiting import PATIENCE_S
 
 from delt_engine.errors import RunCancelled, RunError
 from delt_engine.jobs import worker
-from delt_engine.jobs.worker import DeviceLock, Wishes, claimed, device_lock_name, listening, stopped_status
+from delt_engine.jobs.ranks import Rank
+from delt_engine.jobs.worker import DeviceLock, StopRequests, claimed, device_lock_name, listening, set_stopped
+from delt_engine.runs.events import StatusEvent
 from delt_engine.runs.processes import this_process
 from delt_engine.runs.store import Run
 
@@ -44,7 +45,7 @@ def test_who_has_said_how_the_run_stopped_is_waited_for_until_it_lets_go(run, mo
     """A person may go on with a paused run before its process has ended."""
     waited, leaving = [], claimed(run)
     leaving.__enter__()
-    stopped_status(run, "pause")
+    set_stopped(run, "pause")
 
     def sleep(_seconds) -> None:
         waited.append(run.status)
@@ -60,7 +61,7 @@ def test_who_has_said_how_the_run_stopped_is_waited_for_until_it_lets_go(run, mo
 def test_who_never_lets_go_is_not_waited_for_without_end(run, monkeypatch) -> None:
     monkeypatch.setattr(worker, "LEAVING_SECONDS", 0.02)
     with claimed(run):
-        stopped_status(run, "cancel")
+        set_stopped(run, "cancel")
         with pytest.raises(RunError, match="another process is at work"), claimed(run):
             pass
 
@@ -77,7 +78,7 @@ def test_the_second_waits_until_the_device_is_free(run) -> None:
     assert DeviceLock("cuda-0").take()  # another device is another lock
 
     def wait() -> None:
-        second.wait(Wishes(run))
+        second.wait(StopRequests(run).check)
         got.set()
 
     thread = threading.Thread(target=wait)
@@ -94,47 +95,47 @@ def test_who_waits_can_be_cancelled(run) -> None:
     assert first.take()
     run.request("cancel")
     with pytest.raises(RunCancelled, match="cancel"):
-        DeviceLock("cpu").wait(Wishes(run))
+        DeviceLock("cpu").wait(StopRequests(run).check)
     first.release()
 
 
-def test_a_wish_in_the_control_file_is_heard(run) -> None:
-    wishes = Wishes(run)
-    assert wishes.asked() is None
+def test_a_request_in_the_control_file_is_heard(run) -> None:
+    stop = StopRequests(run)
+    assert stop.asked() is None
     run.request("pause")
-    wishes._looked = 0.0
-    assert wishes.asked() == "pause"
+    stop._looked = 0.0
+    assert stop.asked() == "pause"
     with pytest.raises(RunCancelled, match="pause"):
-        wishes.check()
+        stop.check()
 
 
 def test_the_control_file_is_not_read_in_every_iteration(run, monkeypatch) -> None:
     monkeypatch.setattr(worker, "POLL_SECONDS", 1000.0)
-    wishes = Wishes(run)
-    wishes.asked()
+    stop = StopRequests(run)
+    stop.asked()
     monkeypatch.setattr(Run, "requested", lambda self: pytest.fail("read again"))
-    assert wishes.asked() is None
+    assert stop.asked() is None
 
 
-@pytest.mark.parametrize(("number", "wish"), [(signal.SIGTERM, "pause"), (signal.SIGINT, "cancel")])
-def test_signals_are_wishes_and_handlers_are_put_back(run, number, wish) -> None:
+@pytest.mark.parametrize(("number", "request_word"), [(signal.SIGTERM, "pause"), (signal.SIGINT, "cancel")])
+def test_signals_are_stop_requests_and_handlers_are_put_back(run, number, request_word) -> None:
     before = signal.getsignal(number)
-    with listening(run) as wishes:
+    with listening(run) as stop:
         os.kill(os.getpid(), number)
-        assert wishes.asked() == wish
+        assert stop.asked() == request_word
         with pytest.raises(KeyboardInterrupt):  # whoever insists is let go at once
             os.kill(os.getpid(), number)
     assert signal.getsignal(number) is before
 
 
-def test_a_stopped_run_says_so_and_its_wish_is_met(run) -> None:
+def test_a_stopped_run_says_so_and_its_request_is_met(run) -> None:
     run.request("pause")
     with claimed(run):
-        assert stopped_status(run, "pause") == "paused"
+        assert set_stopped(run, "pause") == "paused"
     assert (run.status, run.record().process, run.requested()) == ("paused", None, None)
-    assert run.latest_event("status")["status"] == "paused"
+    assert run.latest_event(StatusEvent).status == "paused"
     with claimed(run):
-        assert stopped_status(run, "cancel") == "cancelled"
+        assert set_stopped(run, "cancel") == "cancelled"
     assert run.record().finished is not None
 
 
@@ -150,51 +151,61 @@ def test_locks_are_named_by_the_card_behind_the_number(monkeypatch) -> None:
     assert device_lock_name("auto") == "cpu"
 
 
-def test_a_wish_ends_loading_at_any_line_and_a_late_one_harms_nothing(run) -> None:
-    run.request("cancel")
-    lines = None
-    with listening(run) as wishes:
-        wishes._looked, wishes._found = float("inf"), None  # the wish comes after the first look
-        with pytest.raises(RunCancelled, match="cancel"), wishes.at_once():
-            lines = sum(1 for _ in itertools.count())  # nobody asks in here
-        assert not wishes._is_at_once
-        signal.raise_signal(signal.SIGUSR1)  # one that arrives too late is let pass
-        assert not wishes.interrupted
-    assert lines is None
-    assert "wishes" not in {thread.name for thread in threading.enumerate()}
+def load(stop: StopRequests, work: Callable[[], None]) -> None:
+    with stop.loading():
+        work()
 
 
-@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM])
-def test_who_leaves_the_loading_because_of_a_wish_is_not_stopped_on_the_way_out(run, number) -> None:
-    """Its end would not be made, and the wish would go on to interrupt whatever comes after."""
-    came = []
+def test_a_signal_ends_loading_at_any_line(run) -> None:
+    reached = []
 
-    def trace(frame, event, _value):
-        if frame.f_code is worker._AtOnce.__exit__.__code__ and not came:
-            came.append(event)
-            signal.raise_signal(number)
+    def work() -> None:
+        signal.raise_signal(signal.SIGINT)
+        reached.append("the next line")  # nobody asks in here
 
-    def load(loading) -> None:
-        with loading:
-            run.request("pause")
-            wishes._looked = 0.0
-            sys.setprofile(trace)
-            raise RunCancelled("pause")
-
-    with listening(run) as wishes:
-        loading = wishes.at_once()
-        with pytest.raises(RunCancelled, match="pause"):
-            load(loading)
-        sys.setprofile(None)
-        assert came == ["call"]
-        assert not wishes._is_at_once
-        assert not loading._watcher.is_alive()
+    with listening(run) as stop, pytest.raises(RunCancelled, match="cancel"):
+        load(stop, work)
+    assert reached == []
 
 
-def test_a_wish_heard_where_a_library_let_it_pass_is_met_at_the_end_of_loading(run) -> None:
-    def load(wishes) -> None:
-        with wishes.at_once(), contextlib.suppress(RunCancelled):
+def test_a_signal_that_a_library_caught_ends_loading_when_it_is_over(run) -> None:
+    def work() -> None:
+        with contextlib.suppress(RunCancelled):
             signal.raise_signal(signal.SIGTERM)
 
-    with listening(run) as wishes, pytest.raises(RunCancelled, match="pause"):
-        load(wishes)
+    with listening(run) as stop, pytest.raises(RunCancelled, match="pause"):
+        load(stop, work)
+
+
+def test_a_request_from_before_loads_nothing_and_one_of_meanwhile_says_what_a_signal_means(run) -> None:
+    def work() -> None:
+        run.request("cancel")
+        signal.raise_signal(signal.SIGTERM)
+
+    with listening(run) as stop, pytest.raises(RunCancelled, match="cancel"):
+        load(stop, work)
+    with listening(run) as stop, pytest.raises(RunCancelled, match="cancel"):
+        load(stop, lambda: pytest.fail("loaded"))
+
+
+@pytest.fixture
+def second_rank(monkeypatch) -> None:
+    monkeypatch.setattr(worker, "this_rank", lambda: Rank(1, 2))
+
+
+@pytest.mark.usefixtures("second_rank")
+def test_a_signal_to_one_of_several_ranks_becomes_the_request_of_the_run(run) -> None:
+    with listening(run) as stop:
+        signal.raise_signal(signal.SIGTERM)
+        assert stop.asked() == "pause"
+    assert run.requested() == "pause"
+
+
+@pytest.mark.usefixtures("second_rank")
+def test_a_rank_stops_with_the_first_one_that_has_answered_the_request(run) -> None:
+    stop = StopRequests(run)
+    assert stop.asked() is None
+    set_stopped(run, "cancel")
+    assert run.requested() is None
+    stop = StopRequests(run)
+    assert stop.asked() == "cancel"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from summaries import summary
 
+from delt_engine.models.card import read_card
 from delt_engine.papers.published import all_published, published, published_like, settings_that_differ
+from delt_engine.paths import assets_dir
 
 
 def test_every_number_of_the_tables_is_there() -> None:
@@ -39,32 +41,19 @@ def _rows(*arguments) -> dict[str, tuple[str, str]]:
     return {row.name: (row.here, row.published) for row in settings_that_differ(*arguments)}
 
 
-def test_a_full_evaluation_differs_in_what_no_setting_can_change() -> None:
-    assert _rows(summary()) == {
-        "Image files": ("PNG", "JPEG, quality 75 (published code)"),
-        "Accuracy": ("last epoch, the best beside it", "best of the tested epochs (published code)"),
-        "Statistics of the images": ("the dataset's own", "ImageNet's for every set (published code)"),
-    }
+ALWAYS = {
+    "Image files": ("PNG", "JPEG, quality 75 (published code)"),
+    "Accuracy": ("last epoch, the best beside it", "best of the tested epochs (published code)"),
+    "Statistics of the images": ("the dataset's own", "ImageNet's for every set (published code)"),
+}
+"""What no setting of an evaluation can change."""
 
 
-def test_what_was_changed_is_told_with_both_values() -> None:
-    rows = _rows(
-        summary(
-            epochs=60,
-            temperature=4.0,
-            rand_augment="none",
-            min_crop=0.5,
-            mix="mixup",
-            batch_size=100,
-            learning_rate=0.002,
-            student_width=0.25,
-            seeds=[0],
-            image_iterations=100 * 1000,
-        )
-    )
-    assert {
-        name: rows[name] for name in rows if name not in ("Image files", "Accuracy", "Statistics of the images")
-    } == {
+def test_all_that_was_changed_is_told_with_both_values() -> None:
+    assert _rows(summary()) == ALWAYS
+    training = {"epochs": 60, "temperature": 4.0, "rand_augment": "none", "min_crop": 0.5, "mix": "mixup"}
+    student = {"batch_size": 100, "learning_rate": 0.002, "student_width": 0.25, "seeds": [0]}
+    assert _rows(summary(**training, **student, image_iterations=100 * 1000)) == ALWAYS | {
         "Epochs": ("60", "300"),
         "Temperature": ("4", "20"),
         "RandAugment": ("none", "m5-n4-mstd1"),
@@ -78,31 +67,30 @@ def test_what_was_changed_is_told_with_both_values() -> None:
     }
 
 
-def test_the_paper_has_its_own_rate_for_mobilenet_and_batch_for_the_ipc() -> None:
-    assert _rows(summary(student="mobilenet_v2"))["Learning rate"] == ("0.001", "0.0025")
-    assert _rows(summary(ipc=50, images=500))["Batch size"] == ("50", "100")
-    assert "Batch size" not in _rows(summary(ipc=20, images=200, batch_size=7))  # the paper has none for it
+CDA = {"method": "cda", "dataset": "tiny-imagenet", "recipe": "sre2l", "image_size": 64, "batch_size": 64}
+TEACHER = read_card(assets_dir() / "teachers" / "photos.safetensors").fingerprint
 
 
-def test_hard_labels_and_another_recipe_are_told() -> None:
-    hard = _rows(summary(recipe="hard"))
-    assert hard["Labels"] == ("hard", "on-the-fly")
-    assert hard["Loss"] == ("ce", "kl")
-    sre2l = _rows(summary(recipe="sre2l"))
-    assert sre2l["Learning rate over epochs"] == ("cosine", "half-cosine")
-    stored = summary(recipe="delt", labels="stored", label_store="somewhere")
-    assert _rows(stored)["Labels"] == ("stored", "on-the-fly")
-
-
-def test_other_methods_are_held_against_their_own_publication() -> None:
-    cda = _rows(summary(method="cda", dataset="tiny-imagenet", recipe="sre2l", image_size=64, batch_size=64))
-    assert cda["Epochs"] == ("300", "100")  # CDA Table 12a
-    assert cda["Optimiser"] == ("adamw", "sgd")
-    assert cda["Learning rate"] == ("0.001", "0.2")
-    assert "Batch size" not in cda
-    rded = _rows(summary(method="rded", recipe="delt"))
-    assert rded["Shuffle tiles"] == ("off", "on")
-    assert "Image files" not in rded
+@pytest.mark.parametrize(
+    ("values", "differing"),
+    [
+        ({"student": "mobilenet_v2"}, {"Learning rate": ("0.001", "0.0025")}),
+        ({"ipc": 50, "images": 500}, {"Batch size": ("50", "100")}),
+        ({"ipc": 20, "images": 200, "batch_size": 7}, {"Batch size": None}),  # the paper has none for it
+        ({"recipe": "hard"}, {"Labels": ("hard", "on-the-fly"), "Loss": ("ce", "kl")}),
+        ({"recipe": "sre2l"}, {"Learning rate over epochs": ("cosine", "half-cosine")}),
+        ({"labels": "stored", "label_store": "somewhere"}, {"Labels": ("stored", "on-the-fly")}),
+        (CDA, {"Epochs": ("300", "100"), "Optimiser": ("adamw", "sgd")}),  # CDA Table 12a
+        (CDA, {"Learning rate": ("0.001", "0.2"), "Batch size": None}),
+        ({"method": "rded"}, {"Shuffle tiles": ("off", "on"), "Image files": None, "Smallest crop": ("0.25", "1")}),
+        ({"method": "rded", "recipe": "rded"}, {"Smallest crop": None}),
+        ({"teacher_fingerprint": TEACHER}, {"Teacher": ("resnet18, width 0.25", "resnet18")}),
+        ({"image_size": 64}, {"Image size": ("64 px", "32 px")}),
+    ],
+)
+def test_each_method_is_held_against_its_own_publication(values, differing) -> None:
+    rows = _rows(summary(**values))
+    assert {name: rows.get(name) for name in differing} == differing
 
 
 @pytest.mark.parametrize(
@@ -112,21 +100,7 @@ def test_without_a_publication_nothing_differs(values) -> None:
     assert settings_that_differ(summary(**values)) == []
 
 
-def test_a_known_teacher_is_told_by_its_network() -> None:
-    from delt_engine.models.card import read_card
-    from delt_engine.paths import assets_dir
-
-    fingerprint = read_card(assets_dir() / "teachers" / "photos.safetensors").fingerprint
-    assert _rows(summary(teacher_fingerprint=fingerprint))["Teacher"] == ("resnet18, width 0.25", "resnet18")
-
-
-def test_crops_that_follow_from_the_image_size_are_told_as_numbers() -> None:
-    assert _rows(summary(method="rded"), "rded")["Smallest crop"] == ("0.25", "1")
-    assert "Smallest crop" not in _rows(summary(recipe="rded", method="rded"), "rded")
-
-
-def test_some_of_the_classes_or_another_size_are_not_the_published_task() -> None:
+def test_some_of_the_classes_are_not_the_published_task() -> None:
     assert [value.value for value in published_like(summary(ipc=50))] == [64.9]
     assert published_like(summary(ipc=50, class_names=["airplane", "bird"])) == ()
     assert published_like(summary(dataset="/photos of mine")) == ()
-    assert _rows(summary(image_size=64))["Image size"] == ("64 px", "32 px")

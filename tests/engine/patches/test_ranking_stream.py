@@ -3,46 +3,24 @@
 from __future__ import annotations
 
 import weakref
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tiny_ranking import SIZE, dataset_of, make_dataset, make_teacher, steps_of
 
 from delt_engine.config import RankConfig
-from delt_engine.data.dataset import ArrayImages, Dataset, DatasetSpec
+from delt_engine.data.dataset import ArrayImages, Dataset
 from delt_engine.data.folder import FileImages
 from delt_engine.errors import DataError, RunError
 from delt_engine.patches import scoring
-from delt_engine.patches.ranking import Ranking, partial_path, rank, ranking_key
+from delt_engine.patches.ranking import partial_path, rank, ranking_key
 from delt_engine.patches.scoring import RankTiming
-
-SIZE, NAMES = 8, ("a", "b", "c")
-
-
-def make_dataset(images, n):
-    spec = DatasetSpec("toy", "Toy", "built-in", 3, NAMES, SIZE, (0, 0, 0), (1, 1, 1), n, n, "")
-    return Dataset(spec, images, images, fingerprint="data-1")
-
-
-def array_dataset(n=11):
-    rng = np.random.default_rng(3)
-    pixels = rng.integers(0, 256, (n, 12, 9, 3), dtype=np.uint8)
-    return make_dataset(ArrayImages(pixels, np.arange(n) % 3, [f"train/{i:03d}" for i in range(n)], SIZE), n)
-
-
-def make_teacher(network=None):
-    if network is None:
-        torch.manual_seed(0)
-        network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * SIZE * SIZE, 3))
-    card = SimpleNamespace(name="tiny", num_classes=3, mean=(0.5,) * 3, std=(0.25,) * 3, fingerprint="weights-1")
-    return SimpleNamespace(network=network, card=card)
 
 
 def ranked(dataset, config, teacher=None, **more):
-    *progress, result = rank(dataset, teacher or make_teacher(), config, seed=0, **more)
-    assert isinstance(result, Ranking)
+    *progress, result = steps_of(dataset, teacher, config, **more)
     return progress, result
 
 
@@ -63,7 +41,7 @@ class Counted(torch.nn.Module):
 
 @pytest.mark.parametrize("crops", [0, 3])
 def test_a_ranking_that_was_stopped_goes_on_and_is_to_the_bit_what_it_would_have_been(tmp_path, crops):
-    config, dataset = RankConfig(crops=crops, batch_size=4), array_dataset()
+    config, dataset = RankConfig(crops=crops, batch_size=4), make_dataset(native=(12, 9))
     _, whole = ranked(dataset, config)
     kept = tmp_path / "partial.npz"
     steps = rank(dataset, make_teacher(), config, seed=0, kept=kept)
@@ -71,7 +49,7 @@ def test_a_ranking_that_was_stopped_goes_on_and_is_to_the_bit_what_it_would_have
     next(steps)
     steps.close()
     network = Counted()
-    progress, result = ranked(dataset, config, make_teacher(network), kept=kept)
+    progress, result = ranked(dataset, config, make_teacher(network=network), kept=kept)
     assert sum(network.seen) == len(whole) - 8, "what was scored is not scored again"
     assert progress[0].note == f"Going on with a ranking that was stopped: 8 of {len(whole)} patches are scored."
     np.testing.assert_array_equal(result.true_class_prob, whole.true_class_prob)
@@ -82,7 +60,7 @@ def test_a_ranking_that_was_stopped_goes_on_and_is_to_the_bit_what_it_would_have
 def test_scores_are_kept_now_and_then_and_a_killed_process_loses_only_those_since(tmp_path, monkeypatch):
     monkeypatch.setattr(scoring, "SAVE_EVERY_S", 0.0)
     kept = tmp_path / "partial.npz"
-    steps = rank(array_dataset(), make_teacher(), RankConfig(batch_size=3), seed=0, kept=kept)
+    steps = rank(make_dataset(native=(12, 9)), make_teacher(), RankConfig(batch_size=3), seed=0, kept=kept)
     next(steps)
     with np.load(kept) as stored:
         assert len(stored["probs"]) == 3
@@ -91,12 +69,8 @@ def test_scores_are_kept_now_and_then_and_a_killed_process_loses_only_those_sinc
 
 @pytest.mark.parametrize("change", ["damaged", "batch size", "teacher", "data"])
 def test_scores_of_anything_else_are_not_taken(tmp_path, change):
-    kept, config, teacher, dataset = (
-        tmp_path / "p.npz",
-        RankConfig(batch_size=4),
-        make_teacher(Counted()),
-        array_dataset(),
-    )
+    kept, config = tmp_path / "p.npz", RankConfig(batch_size=4)
+    teacher, dataset = make_teacher(network=Counted()), make_dataset(native=(12, 9))
     steps = rank(dataset, teacher, config, seed=0, kept=kept)
     next(steps)
     steps.close()
@@ -114,7 +88,7 @@ def test_scores_of_anything_else_are_not_taken(tmp_path, change):
 
 
 def test_an_error_keeps_what_was_scored_before_it(tmp_path):
-    dataset, kept = array_dataset(), tmp_path / "p.npz"
+    dataset, kept = make_dataset(native=(12, 9)), tmp_path / "p.npz"
     read = dataset.train.pixels
 
     def broken(indices):
@@ -126,7 +100,7 @@ def test_an_error_keeps_what_was_scored_before_it(tmp_path):
     with pytest.raises(DataError, match="train/009 is truncated"):
         list(rank(dataset, make_teacher(), RankConfig(batch_size=4), seed=0, kept=kept))
     dataset.train.pixels = read
-    teacher = make_teacher(Counted())
+    teacher = make_teacher(network=Counted())
     ranked(dataset, RankConfig(batch_size=4), teacher, kept=kept)
     assert sum(teacher.network.seen) == 3
 
@@ -154,7 +128,7 @@ class Endless(ArrayImages):
 
 def test_pixels_in_memory_do_not_grow_with_the_number_of_images():
     images = Endless(20_000)
-    _, result = ranked(make_dataset(images, 20_000), RankConfig(batch_size=250))
+    _, result = ranked(dataset_of(images), RankConfig(batch_size=250))
     assert len(result) == 20_000
     assert images.most <= 4
     assert images.alive == 0
@@ -165,7 +139,7 @@ def test_files_are_ranked_by_processes_as_by_threads_and_broken_ones_are_told_by
     names = [f"{number}.png" for number in range(9)]
     for name in names:
         Image.fromarray(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)).save(tmp_path / name)
-    dataset = make_dataset(FileImages(tmp_path, names, np.arange(9) % 3, np.full((9, 2), (12, 16)), SIZE), 9)
+    dataset = dataset_of(FileImages(tmp_path, names, np.arange(9) % 3, np.full((9, 2), (12, 16)), SIZE))
     for config in (RankConfig(batch_size=4), RankConfig(batch_size=4, crops=2)):
         (*_, last), by_processes = ranked(dataset, config, workers=1)
         _, by_threads = ranked(dataset, config, workers=0)
@@ -181,9 +155,9 @@ def test_files_are_ranked_by_processes_as_by_threads_and_broken_ones_are_told_by
     "error", [torch.cuda.OutOfMemoryError("CUDA out of memory."), RuntimeError("MPS backend out of memory")]
 )
 def test_out_of_memory_halves_the_batch_once_with_a_note_and_the_same_result(error):
-    _, whole = ranked(array_dataset(), RankConfig(batch_size=6))
+    _, whole = ranked(make_dataset(native=(12, 9)), RankConfig(batch_size=6))
     network = Counted(most=3, error=error)
-    progress, result = ranked(array_dataset(), RankConfig(batch_size=6), make_teacher(network))
+    progress, result = ranked(make_dataset(native=(12, 9)), RankConfig(batch_size=6), make_teacher(network=network))
     assert network.seen == [3, 3, 3, 2]
     notes = [item.note for item in progress if item.note]
     assert len(notes) == 1
@@ -192,16 +166,16 @@ def test_out_of_memory_halves_the_batch_once_with_a_note_and_the_same_result(err
 
 
 def test_out_of_memory_again_is_told_and_other_errors_are_left_alone():
-    again = make_teacher(Counted(most=2, error=RuntimeError("CUDA out of memory.")))
+    again = make_teacher(network=Counted(most=2, error=RuntimeError("CUDA out of memory.")))
     with pytest.raises(RunError, match="out of memory also with 3 images at a time; give a smaller --rank-batch-size"):
-        ranked(array_dataset(), RankConfig(batch_size=6), again)
-    other = make_teacher(Counted(most=2, error=RuntimeError("sizes do not match")))
+        ranked(make_dataset(native=(12, 9)), RankConfig(batch_size=6), again)
+    other = make_teacher(network=Counted(most=2, error=RuntimeError("sizes do not match")))
     with pytest.raises(RuntimeError, match="sizes do not match"):
-        ranked(array_dataset(), RankConfig(batch_size=6), other)
+        ranked(make_dataset(native=(12, 9)), RankConfig(batch_size=6), other)
 
 
 def test_the_last_progress_tells_where_the_time_went():
-    progress, _ = ranked(array_dataset(), RankConfig(batch_size=4))
+    progress, _ = ranked(make_dataset(native=(12, 9)), RankConfig(batch_size=4))
     assert [item.timing is None for item in progress] == [True, True, False]
     timing = progress[-1].timing
     assert timing.patches == 11

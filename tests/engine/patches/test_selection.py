@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -62,15 +63,7 @@ def ranks(images):
     return [image.patches[0].rank for image in images]
 
 
-def test_median_order_by_hand():
-    assert median_order(10) == [5, 6, 4, 7, 3, 8, 2, 9, 1, 0]
-    assert median_order(5) == [3, 4, 2, 1, 0]
-    assert median_order(2) == [1, 0]
-    assert median_order(1) == [0]
-    assert median_order(0) == []
-
-
-@pytest.mark.parametrize("n", range(1, 40))
+@pytest.mark.parametrize("n", range(40))
 def test_median_order_is_by_distance_from_the_median_the_easier_first(n):
     middle = math.ceil(n / 2)
     assert median_order(n) == sorted(range(n), key=lambda i: (abs(i - middle), i < middle))
@@ -85,23 +78,20 @@ def test_the_first_half_of_the_median_order_is_what_the_published_index_formula_
     assert median_order(n)[: n // 2] == published
 
 
-def test_criteria_by_hand():
-    ranking = make_ranking(n=10)
-    assert ranks(chosen(ranking, criterion="medium")) == [5, 6, 4, 7]
-    assert ranks(chosen(ranking, criterion="top")) == [9, 8, 7, 6]
-    assert ranks(chosen(ranking, criterion="min")) == [0, 1, 2, 3]
-    drawn = ranks(chosen(ranking, criterion="random"))
-    assert len(set(drawn)) == 4
-    assert set(drawn) <= set(range(10))
-
-
-def test_orders_by_hand():
-    ranking = make_ranking(n=10)
-    assert ranks(chosen(ranking, order="ascending")) == [4, 5, 6, 7]
-    assert ranks(chosen(ranking, order="descending")) == [7, 6, 5, 4]
-    assert ranks(chosen(ranking, order="delt", criterion="min")) == [0, 1, 2, 3]
-    assert ranks(chosen(ranking, order="descending", criterion="min")) == [3, 2, 1, 0]
-    assert ranks(chosen(ranking, order="ascending", criterion="top")) == [6, 7, 8, 9]
+@pytest.mark.parametrize(
+    ("criterion", "order", "by_hand"),
+    [
+        ("medium", "delt", [5, 6, 4, 7]),
+        ("medium", "ascending", [4, 5, 6, 7]),
+        ("medium", "descending", [7, 6, 5, 4]),
+        ("top", "delt", [9, 8, 7, 6]),
+        ("top", "ascending", [6, 7, 8, 9]),
+        ("min", "delt", [0, 1, 2, 3]),
+        ("min", "descending", [3, 2, 1, 0]),
+    ],
+)
+def test_criteria_and_orders_by_hand(criterion, order, by_hand):
+    assert ranks(chosen(make_ranking(n=10), criterion=criterion, order=order)) == by_hand
 
 
 @pytest.mark.parametrize(
@@ -147,13 +137,10 @@ def test_images_join_by_the_schedule():
     assert [image.index for image in images] == list(range(10))
     assert [image.start_round for image in images] == [1, 1, 2, 2, 3, 4, 5, 6, 7, 8]
     assert [image.iterations for image in images] == [4000, 4000, 3500, 3500, 3000, 2500, 2000, 1500, 1000, 500]
+    both = chosen(make_ranking(), 2, classes=(1, 0))
+    assert [(image.class_index, image.index) for image in both] == [(1, 0), (1, 1), (0, 0), (0, 1)]
     together = chosen(make_ranking(), schedule=EarlyLateSchedule(3, 100, 50, early_late=False))
     assert [(image.start_round, image.iterations) for image in together] == [(1, 100)] * 3
-
-
-def test_classes_come_in_the_order_asked_for():
-    images = chosen(make_ranking(), 2, classes=(1, 0))
-    assert [(image.class_index, image.index) for image in images] == [(1, 0), (1, 1), (0, 0), (0, 1)]
 
 
 def test_tile_t_of_a_mosaic_holds_the_places_from_t_times_ipc():
@@ -178,9 +165,6 @@ def test_a_class_with_too_few_patches_is_named_with_both_numbers():
     with pytest.raises(DataError, match="class 'cat' has 7 patches left after 2 dropped, but IPC 8 needs 8"):
         chosen(ranking, 8, dropped=ranking.of_class(0)[:2])
     assert len(chosen(ranking, 9)) == 9
-
-
-def test_a_class_that_was_not_ranked_has_none():
     with pytest.raises(DataError, match="class '2' has 0 patches, but IPC 4 needs 4"):
         chosen(make_ranking(), classes=(2,))
 
@@ -232,18 +216,9 @@ def test_a_ranking_of_more_images_than_there_are_is_refused():
 
 
 def test_crops_of_one_image_may_start_several_images():
-    ranking = Ranking(
-        image_index=[0, 0, 1],
-        crop_box=[[0, 0, 4, 4], [2, 2, 4, 4], [0, 0, 8, 8]],
-        label=[0, 0, 0],
-        true_class_prob=[0.2, 0.5, 0.3],
-        dataset="toy",
-        dataset_fingerprint="d",
-        teacher="t",
-        teacher_fingerprint="f",
-        image_size=8,
-        config=RankConfig(crops=2),
-    )
+    boxes = [[0, 0, 4, 4], [2, 2, 4, 4], [0, 0, 8, 8]]
+    probs = {"label": [0, 0, 0], "true_class_prob": [0.2, 0.5, 0.3]}
+    ranking = replace(make_ranking(n=3, num_classes=1), image_index=[0, 0, 1], crop_box=boxes, **probs)
     images = select(ranking, ["a", "b"], EarlyLateSchedule(3, 3, 1), SelectConfig(criterion="min"), seed=0, classes=[0])
     assert [image.patches[0].source for image in images] == ["a", "b", "a"]
     assert [image.patches[0].crop_box for image in images] == [(0, 0, 4, 4), (0, 0, 8, 8), (2, 2, 4, 4)]
@@ -386,19 +361,8 @@ def test_files_that_are_no_selection_are_named_with_the_line(tmp_path):
 
 
 def test_of_several_crops_of_one_image_only_the_most_probable_can_be_taken():
-    ranking = Ranking(
-        image_index=[0, 0, 1, 1, 2, 2],
-        crop_box=np.tile([0, 0, 8, 8], (6, 1)),
-        label=np.zeros(6),
-        true_class_prob=np.array([0.1, 0.9, 0.8, 0.7, 0.2, 0.3], np.float32),
-        dataset="toy",
-        dataset_fingerprint="d",
-        teacher="tiny",
-        teacher_fingerprint="t",
-        image_size=8,
-        config=RankConfig(crops=2),
-        class_names=("cat",),
-    )
+    probs = np.array([0.1, 0.9, 0.8, 0.7, 0.2, 0.3], np.float32)
+    ranking = replace(make_ranking(n=6, num_classes=1), image_index=[0, 0, 1, 1, 2, 2], true_class_prob=probs)
     # Ascending: 0.1 (image 0), 0.2 (2), 0.3 (2), 0.7 (1), 0.8 (1), 0.9 (0).
     assert ranks(chosen(ranking, ipc=3, criterion="top")) == [5, 4, 3]
     assert ranks(chosen(ranking, ipc=3, criterion="top", one_per_image=True)) == [5, 4, 2]

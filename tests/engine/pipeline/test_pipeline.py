@@ -18,6 +18,7 @@ from delt_engine.models.teachers import load_teacher
 from delt_engine.paths import teachers_dir
 from delt_engine.pipeline import inputs
 from delt_engine.pipeline.run import resume_run, run_experiment
+from delt_engine.runs.events import RoundEvent, StatusEvent
 from delt_engine.runs.store import Run
 
 pytest_plugins = ["tiny_world"]
@@ -39,13 +40,13 @@ def test_a_run_leaves_images_strips_events_and_a_record(world, settings) -> None
     assert left >= {"run.json", "events.jsonl", "selection.csv", "images", "snapshots"}
     assert not left & {"checkpoint", "live", "control"}
     assert [run.rounds_written(class_index) for class_index in run.classes] == [[0, 1, 2, 3, 4]] * 3
-    assert [event["status"] for event in run.events("status")] == ["running", "finished"]
+    assert [event.status for event in run.events(StatusEvent)] == ["running", "finished"]
 
 
 def test_a_finished_run_is_not_resumed(world, settings) -> None:
     run = finished(world / "a", settings())
     with pytest.raises(RunError, match="nothing to resume"):
-        list(resume_run(run))
+        resume_run(run)
 
 
 def test_a_run_does_not_go_on_with_other_data_or_another_teacher(world, settings, monkeypatch) -> None:
@@ -58,23 +59,23 @@ def test_a_run_does_not_go_on_with_other_data_or_another_teacher(world, settings
         object.__setattr__(other, "fingerprint", "another")
         patched.setattr(inputs, "load_dataset", lambda *a, **k: other)
         with pytest.raises(RunError, match="colours has changed since the run began"):
-            list(resume_run(run))
+            resume_run(run)
     teacher = load_teacher("colours", dataset=tiny_dataset())
     with torch.no_grad():
         next(teacher.network.parameters()).add_(0.5)
     save_teacher(teachers_dir() / "colours.safetensors", teacher.network, teacher.card)
     with pytest.raises(RunError, match="teacher colours has changed since the run began"):
-        list(resume_run(run))
+        resume_run(run)
     assert run.status == "failed"
 
 
-def test_a_wish_from_before_is_not_taken_for_a_new_one(world, settings, monkeypatch) -> None:
+def test_a_stop_request_from_before_is_not_taken_for_a_new_one(world, settings, monkeypatch) -> None:
     run = Run.create(world / "a", settings())
     with monkeypatch.context() as patched:
         stop_at(patched, 1)
         run_until_stopped(run)
     run.request("cancel")
-    list(resume_run(run))
+    resume_run(run)
     assert run.status == "finished"
 
 
@@ -82,29 +83,33 @@ def test_a_run_cancelled_before_it_began_makes_nothing(world, settings) -> None:
     run = Run.create(world / "a", settings())
     run.request("cancel")
     with pytest.raises(RunCancelled):
-        list(run_experiment(run))
+        run_experiment(run)
     assert run.status == "cancelled"
     assert not (run.path / "images").exists()
 
 
-def test_who_stops_asking_cancels(world, settings) -> None:
+def test_who_listens_may_cancel(world, settings) -> None:
     run = Run.create(world / "a", settings())
-    events = run_experiment(run)
-    next(event for event in events if event["kind"] == "round")
-    events.close()
+
+    def stop(event) -> None:
+        if isinstance(event, RoundEvent):
+            raise RunCancelled("cancel")
+
+    with pytest.raises(RunCancelled, match="it was cancelled"):
+        run_experiment(run, report=stop)
     assert run.status == "cancelled"
-    list(resume_run(run))
+    resume_run(run)
     assert run.status == "finished"
 
 
 def test_wrong_classes_and_teachers_fail_with_a_sentence(world, settings, monkeypatch) -> None:
     run = Run.create(world / "a", settings(classes=("red", "violet")))
     with pytest.raises(DataError, match="'violet' given, but colours has red, green, blue"):
-        list(run_experiment(run))
+        run_experiment(run)
     assert (run.status, run.error) == ("failed", "classes: 'violet' given, but colours has red, green, blue.")
     monkeypatch.setattr(inputs, "load_dataset", lambda *a, **k: tiny_dataset(classes=2))
     with pytest.raises(CheckpointError, match="colours has 3 classes, but colours has 2"):
-        list(run_experiment(Run.create(world / "b", settings())))
+        run_experiment(Run.create(world / "b", settings()))
 
 
 def test_no_space_left_fails_with_a_sentence_and_nothing_half_written(world, settings, monkeypatch) -> None:
@@ -119,11 +124,11 @@ def test_no_space_left_fails_with_a_sentence_and_nothing_half_written(world, set
     with monkeypatch.context() as patched:
         patched.setattr(files.os, "replace", full)
         with pytest.raises(RunError, match="there is no space left on the disk"):
-            list(run_experiment(run))
+            run_experiment(run)
     assert run.status == "failed"
     assert "no space left" in run.error
     assert not list(run.path.rglob("*.tmp"))
-    list(resume_run(run))
+    resume_run(run)
     assert run.status == "finished"
 
 
@@ -143,6 +148,6 @@ def test_another_torch_than_before_is_noted(world, settings, monkeypatch) -> Non
         stop_at(patched, 1)
         run_until_stopped(run)
     run.update(versions={**run.record().versions, "torch": "1.0"})
-    list(resume_run(run))
+    resume_run(run)
     assert "Begun with torch 1.0" in run.record().notes[0]
     assert run.record().versions["torch"] != "1.0"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,10 +12,12 @@ from tiny_data import tiny_dataset
 from tiny_world import finished, images_of, run_until_stopped, stop_at
 
 from delt_engine import files
+from delt_engine.errors import RunError
 from delt_engine.jobs import worker
-from delt_engine.pipeline import recover, stages
+from delt_engine.pipeline import rank, recover, tally
 from delt_engine.pipeline.run import resume_run, run_experiment
-from delt_engine.runs import strips
+from delt_engine.runs import checkpoint, strips
+from delt_engine.runs.events import RoundEvent, StatusEvent, StepEvent
 from delt_engine.runs.record import RunOptions
 from delt_engine.runs.store import Run
 
@@ -23,28 +26,28 @@ pytest_plugins = ["tiny_world"]
 
 def test_steps_say_where_the_run_is(world, settings) -> None:
     run = finished(world / "a", settings())
-    steps, rounds = run.events("step"), run.events("round")
-    assert steps[0]["iteration"] == 0
-    assert steps[-1]["iteration"] == 7
-    assert steps[-1]["image_iterations"] == steps[-1]["image_iterations_total"] == 60
-    assert {event["iterations"] for event in steps} == {8}
-    assert [event["joined"] for event in steps if event["iteration"] % 2] == [3, 6, 9, 12]
-    assert [(event["round"], event["iteration"], event["partial"]) for event in rounds] == [
+    steps, rounds = run.events(StepEvent), run.events(RoundEvent)
+    assert steps[0].iteration == 0
+    assert steps[-1].iteration == 7
+    assert steps[-1].image_iterations == steps[-1].image_iterations_total == 60
+    assert {event.iterations for event in steps} == {8}
+    assert [event.joined for event in steps if event.iteration % 2] == [3, 6, 9, 12]
+    assert [(event.round, event.iteration, event.partial) for event in rounds] == [
         (1, 2, False),
         (2, 4, False),
         (3, 6, False),
         (4, 8, False),
     ]
-    assert all(np.isfinite([event["ce_loss"], event["bn_loss"], event["total_loss"]]).all() for event in steps)
+    assert all(np.isfinite([event.ce_loss, event.bn_loss, event.total_loss]).all() for event in steps)
 
 
 def test_steps_tell_the_cross_entropy_of_each_start_group(world, settings) -> None:
     run = finished(world / "a", settings())
-    for event in run.events("step"):
-        assert event["start_rounds"] == list(range(1, event["round"] + 1))
+    for event in run.events(StepEvent):
+        assert event.start_rounds == tuple(range(1, event.round + 1))
         # Three classes, one image of each a round: groups of one size, so the mean of their means is the loss.
-        assert np.mean(event["start_ce_losses"]) == pytest.approx(event["ce_loss"], rel=1e-4)
-        assert event["memory_mb"] > 10
+        assert np.mean(event.start_ce_losses) == pytest.approx(event.ce_loss, rel=1e-4)
+        assert event.memory_mb > 10
 
 
 def test_waiting_images_show_their_start_and_joined_ones_move(world, settings) -> None:
@@ -78,7 +81,7 @@ def test_each_image_holds_its_settings(world, settings) -> None:
 
 @pytest.mark.parametrize("method", ["cda", "sre2l"])
 def test_methods_that_start_from_noise_need_no_ranking(world, settings, method, monkeypatch) -> None:
-    monkeypatch.setattr(stages, "rank", lambda *a, **k: pytest.fail("ranked"))
+    monkeypatch.setattr(rank, "rank", lambda *a, **k: pytest.fail("ranked"))
     run = finished(world / "a", settings(method, batch_size=5))
     assert len(list(run.path.glob("images/*/*.png"))) == 12
     assert run.record().image_iterations == 12 * 8
@@ -109,12 +112,14 @@ def test_a_stopped_run_is_valid_and_goes_on_to_the_same_images(
     assert run.record().process is None
     assert 0 < run.record().image_iterations < 60
     assert run.rounds_written(0)[-1] == iteration // 2 + 1
-    last = run.latest_event("round")
-    assert (last["iteration"], last["partial"]) == (iteration + 1, (iteration + 1) % 2 != 0)
+    last = run.latest_event(RoundEvent)
+    assert (last.iteration, last.partial) == (iteration + 1, (iteration + 1) % 2 != 0)
     assert not (run.path / "live").exists()
-    before = len(run.events("step"))
-    assert list(resume_run(run))[-1] == {"kind": "status", "status": "finished"}
-    assert run.events("step")[before]["iteration"] == iteration + 1  # it went on, and did not begin again
+    before = len(run.events(StepEvent))
+    reported = []
+    resume_run(run, reported.append)
+    assert reported[-1] == StatusEvent(status="finished")
+    assert run.events(StepEvent)[before].iteration == iteration + 1  # it went on, and did not begin again
     assert images_of(run) == images_of(whole)
     assert not (run.path / "checkpoint").exists()
 
@@ -128,7 +133,7 @@ def test_finished_batches_have_their_images_when_a_run_stops(world, settings, mo
         for step in loop(*args, **kwargs):
             seen.append(step.iteration)
             if len(seen) == 12:
-                monkeypatch.setattr(worker.Wishes, "asked", lambda self: "cancel")
+                monkeypatch.setattr(worker.StopRequests, "asked", lambda self: "cancel")
             yield step
 
     monkeypatch.setattr(recover, "recover", watched)
@@ -153,8 +158,8 @@ def test_a_run_that_died_anywhere_goes_on_to_the_same_images(world, settings, mo
 
     place = {
         "start": (recover, "write_checkpoint"),
-        "checkpoint": (recover._BatchWork, "_write_round"),
-        "torn checkpoint": (recover._BatchWork, "_write_round"),
+        "checkpoint": (recover._Batch, "_write_round"),
+        "torn checkpoint": (recover._Batch, "_write_round"),
         "images": (recover, "write_images"),
     }[moment]
     own = getattr(*place)
@@ -167,7 +172,7 @@ def test_a_run_that_died_anywhere_goes_on_to_the_same_images(world, settings, mo
     with monkeypatch.context() as patched:
         patched.setattr(*place, third)
         with pytest.raises(Died):
-            list(run_experiment(run))
+            run_experiment(run)
     assert (run.path / "checkpoint").exists() == (moment != "start")
     if moment == "torn checkpoint":
         (run.path / "checkpoint" / "batch-00000.safetensors").write_bytes(b"torn")
@@ -175,7 +180,7 @@ def test_a_run_that_died_anywhere_goes_on_to_the_same_images(world, settings, mo
         files.write_bytes(run.image_path(0, 0), b"torn")
     run.update(process=worker.this_process().model_copy(update={"created": 1.0}))
     assert run.status == "interrupted"
-    list(resume_run(run))
+    resume_run(run)
     assert images_of(run) == whole
 
 
@@ -197,9 +202,12 @@ def test_live_strips_show_the_images_between_rounds_and_go_away(world, settings)
         world / "a", settings(iterations=400, round_iterations=200), options=RunOptions(live_seconds=0.001)
     )
     seen = set()
-    for event in run_experiment(run):
-        if event["kind"] == "step" and run.live_path(0).is_file():
+
+    def look(event) -> None:
+        if isinstance(event, StepEvent) and run.live_path(0).is_file():
             seen.add(run.live_path(0).read_bytes())
+
+    run_experiment(run, report=look)
     assert seen
     with Image.open(run.snapshot_path(0, 1)) as strip:
         assert strip.size == (32, 8)
@@ -209,4 +217,76 @@ def test_live_strips_show_the_images_between_rounds_and_go_away(world, settings)
 def test_image_iterations_of_a_batch_count_joined_images_only(settings) -> None:
     config = settings().recover
     (plan,) = recover.plan_batches(3, config)
-    assert [recover.image_iterations(plan, done, 2) for done in range(9)] == [0, 3, 6, 12, 18, 27, 36, 48, 60]
+    assert [tally.image_iterations(plan, done, 2) for done in range(9)] == [0, 3, 6, 12, 18, 27, 36, 48, 60]
+
+
+@pytest.mark.parametrize("after", [0, 5])
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_state(
+    world, settings, monkeypatch, after
+) -> None:
+    monkeypatch.setattr(recover, "CHECKPOINT_GAP", 0.0)
+    monkeypatch.setattr(recover, "EVENT_SECONDS", 0.0)
+    run, loop = Run.create(world / "a", settings()), recover.recover
+
+    def diverging(*args, **kwargs):
+        for step in loop(*args, **kwargs):
+            yield replace(step, total_loss=step.total_loss * float("nan")) if step.iteration >= after else step
+
+    with monkeypatch.context() as patched:
+        patched.setattr(recover, "recover", diverging)
+        sentence = rf"the loss is not finite at iteration {after + 1} of 8 in batch 1, with teacher colours, learning"
+        with pytest.raises(RunError, match=sentence):
+            run_experiment(run)
+    assert run.status == "failed"
+    assert not list(run.path.glob("images/*/*.png"))
+    kept = checkpoint.read_checkpoint(run, 0)
+    assert (kept and kept[1].iteration) == (4 if after else None)  # of the round before
+    resume_run(run)
+    assert images_of(run) == images_of(finished(world / "whole", settings()))
+
+
+def test_images_that_are_not_finite_are_not_kept(world, settings, monkeypatch) -> None:
+    loop = recover.recover
+
+    def broken(*args, **kwargs):
+        for step in loop(*args, **kwargs):
+            if step.iteration == 3:
+                step.state.images[0, 0, 0, 0] = float("nan")
+            yield step
+
+    monkeypatch.setattr(recover, "recover", broken)
+    with pytest.raises(RunError, match="not finite at iteration 4 of 8"):
+        run_experiment(Run.create(world / "a", settings()))
+
+
+def test_what_a_lost_disk_write_has_damaged_is_made_anew(world, settings, monkeypatch) -> None:
+    """As after a power cut in mid-run: files are there, and empty."""
+    monkeypatch.setattr(recover, "CHECKPOINT_GAP", 0.0)
+    whole = images_of(finished(world / "whole", settings()))
+    run = Run.create(world / "a", settings())
+    with monkeypatch.context() as patched:
+        stop_at(patched, 4)
+        run_until_stopped(run)
+    for damaged in (run.path / "selection.csv", run.snapshot_path(0, 0), run.snapshot_path(1, 2)):
+        damaged.write_bytes(b"")
+    resume_run(run)
+    assert run.status == "finished"
+    found = images_of(run)
+    assert whole.keys() - found.keys() == {"snapshots/1-green/round-02.png"}  # a round that is over; not shown
+    assert all(found[name] == whole[name] for name in found)
+
+
+def test_everything_is_on_the_disk_before_a_run_says_that_it_is_finished(world, settings, monkeypatch) -> None:
+    synced, statuses = set(), []
+    sync_one, run = files._sync_one, Run.create(world / "a", settings())
+
+    def watched(path) -> None:
+        synced.add(path)
+        statuses.append(run.record().status)
+        sync_one(path)
+
+    monkeypatch.setattr(files, "_sync_one", watched)
+    run_experiment(run)
+    made = {path for path in run.path.rglob("*") if "images" in path.parts or "snapshots" in path.parts}
+    assert made | {run.path, run.path / "selection.csv", run.path / "events.jsonl"} <= synced
+    assert set(statuses) <= {"queued", "running"}

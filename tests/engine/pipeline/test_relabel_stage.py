@@ -11,6 +11,7 @@ from delt_engine.errors import DataError, RunCancelled, RunError
 from delt_engine.jobs import ranks
 from delt_engine.jobs.worker import claimed_folder
 from delt_engine.pipeline.relabel import relabel_job, write_labels
+from delt_engine.runs.events import StageEvent
 from delt_engine.runs.sources import REAL, Source
 
 pytest_plugins = ["tiny_world"]
@@ -36,9 +37,7 @@ def test_one_process_writes_everything_counts_batches_and_goes_on(job, tmp_path)
     events = []
     write_labels(job, tmp_path / "a", events.append)
     total = EPOCHS * job.steps
-    assert events == [
-        {"kind": "stage", "stage": "relabel", "done": done, "total": total} for done in range(1, total + 1)
-    ]
+    assert events == [StageEvent(stage="relabel", done=done, total=total) for done in range(1, total + 1)]
     names = [f"epoch-{epoch:04d}.safetensors" for epoch in range(1, EPOCHS + 1)]
     whole = files_of(tmp_path / "a")
     assert sorted(whole) == [*names, "manifest.json"]

@@ -95,7 +95,7 @@ def test_one_image_a_class_has_no_similarity(world, settings) -> None:
         measured(of_run(run))
 
 
-def test_what_is_not_finished_or_no_recovery_is_refused(tmp_path) -> None:
+def test_what_is_not_finished_is_refused(tmp_path) -> None:
     with pytest.raises(RunError, match="it is queued, but similarity is measured of finished images"):
         of_run(prepare(tmp_path / "queued"))
 
@@ -137,14 +137,10 @@ def test_other_real_images_than_the_runs_are_refused(tmp_path, monkeypatch) -> N
 
 
 def test_methods_without_rounds_have_no_early_and_late(world, settings) -> None:
-    for method in ("cda-init", "random"):
-        subject = of_run(finished(world / "runs" / method, settings(method, **_no_mi(method))))
+    for method, changed in (("cda-init", {}), ("random", {"iterations": 0, "round_iterations": 1})):
+        subject = of_run(finished(world / "runs" / method, settings(method, **changed)))
         assert subject.rounds == ()
         assert measured(subject, "pixels").early_late is None
-
-
-def _no_mi(method: str) -> dict[str, int]:
-    return {"iterations": 0, "round_iterations": 1} if method == "random" else {}
 
 
 def test_a_map_holds_real_and_synthetic_images_and_is_found_again(run, world, settings) -> None:

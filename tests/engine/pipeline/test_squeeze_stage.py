@@ -14,6 +14,7 @@ from delt_engine.pipeline import train as training
 from delt_engine.pipeline.run import resume_run, run_experiment
 from delt_engine.pipeline.train import read_state, state_path, write_state
 from delt_engine.plots.training import training_curves
+from delt_engine.runs.events import SqueezeEpochEvent, SqueezeStepEvent, TimedEvent
 from delt_engine.runs.record import RunOptions
 from delt_engine.runs.store import Run
 from delt_engine.training.squeeze import SqueezedEpoch, SqueezeProgress
@@ -44,7 +45,7 @@ def queued(path, experiment: Experiment, options: RunOptions = EVERY_EPOCH) -> R
 def whole(path, experiment: Experiment) -> bytes:
     """The teacher of a squeeze that nobody disturbed."""
     run = queued(path, experiment)
-    list(run_experiment(run))
+    run_experiment(run)
     return teacher_of(run)
 
 
@@ -53,7 +54,7 @@ def teacher_of(run: Run) -> bytes:
 
 
 def epochs_of(run: Run) -> list[int]:
-    return [event["epoch"] for event in run.events("epoch")]
+    return [event.epoch for event in run.events(SqueezeEpochEvent)]
 
 
 def watch(monkeypatch, look) -> None:
@@ -73,7 +74,7 @@ def stop_in(monkeypatch, epoch: int) -> None:
 
     def look(record) -> None:
         if isinstance(record, SqueezeProgress) and (record.epoch, record.step) == (epoch, record.steps):
-            monkeypatch.setattr(worker.Wishes, "asked", lambda self: "pause")
+            monkeypatch.setattr(worker.StopRequests, "asked", lambda self: "pause")
 
     watch(monkeypatch, look)
 
@@ -92,7 +93,7 @@ def killed(run: Run, monkeypatch, epoch: int) -> None:
     with monkeypatch.context() as patched:
         kill_after(patched, epoch)
         with pytest.raises(Killed):
-            list(run_experiment(run))
+            run_experiment(run)
 
 
 @pytest.mark.parametrize("epoch", [1, 3, 5])
@@ -103,14 +104,14 @@ def test_paused_after_any_epoch_it_ends_in_the_same_teacher(world, experiment, m
         run_until_stopped(run)
     assert run.status == "paused"
     assert read_state(state_path(run, "teacher")).facts["epoch"] == epoch
-    assert run.record().seconds >= run.latest_event("epoch")["t"] > 0
+    assert run.record().seconds >= run.latest_event(SqueezeEpochEvent).t > 0
     run.update(seconds=1000.0)
-    list(resume_run(run))
+    resume_run(run)
     assert epochs_of(run) == [1, 2, 3, 4, 5]
-    assert all(event["t"] >= 1000 for event in run.events("epoch")[epoch:])
+    assert all(event.t >= 1000 for event in run.events(SqueezeEpochEvent)[epoch:])
     assert teacher_of(run) == whole(world / "whole", experiment())
     assert 1000 < run.record().seconds < 2000
-    assert run.record().result["accuracy"] == run.latest_event("epoch")["test_accuracy"]
+    assert run.record().result["accuracy"] == run.latest_event(SqueezeEpochEvent).test_accuracy
     assert not (run.path / "checkpoint").exists()
 
 
@@ -122,7 +123,7 @@ def test_killed_between_epochs_it_goes_on_from_the_last_checkpoint(world, experi
     run = queued(world / "a", settings)
     killed(run, monkeypatch, 3)
     assert run.record().status == "running"  # nobody could say that it stopped
-    list(resume_run(run))
+    resume_run(run)
     assert epochs_of(run) == [1, 2, 3, 4, 5]
     assert teacher_of(run) == whole(world / "whole", settings)
     assert not (run.path / "checkpoint").exists()
@@ -138,13 +139,13 @@ def test_epochs_told_twice_are_drawn_once_and_time_does_not_go_back(world, exper
     with monkeypatch.context() as patched:
         patched.setattr(training, "write_state", write_until_second)
         killed(run, patched, 4)
-    told = run.latest_event("step")["t"]
-    list(resume_run(run))
+    told = run.latest_event(SqueezeStepEvent).t
+    resume_run(run)
     assert epochs_of(run) == [1, 2, 3, 4, 3, 4, 5]
-    times = [event["t"] for event in run.events() if "t" in event]
+    times = [event.t for event in run.events(TimedEvent)]
     assert times == sorted(times)
     assert run.record().seconds > told
-    loss, *_ = training_curves(run.events("epoch"), 5).data
+    loss, *_ = training_curves(run.events(SqueezeEpochEvent), 5).data
     assert list(loss.x) == [1, 2, 3, 4, 5]
     assert teacher_of(run) == whole(world / "whole", experiment())
 
@@ -154,7 +155,7 @@ def test_without_a_readable_checkpoint_it_begins_again(world, experiment, monkey
     run = queued(world / "a", experiment())
     killed(run, monkeypatch, 2)
     damage(state_path(run, "teacher"))
-    list(resume_run(run))
+    resume_run(run)
     assert epochs_of(run) == [1, 2, 1, 2, 3, 4, 5]
     assert teacher_of(run) == whole(world / "whole", experiment())
 
@@ -165,14 +166,14 @@ def test_a_long_epoch_is_not_waited_for(world, experiment, monkeypatch) -> None:
 
         def look(record) -> None:
             if isinstance(record, SqueezeProgress) and (record.epoch, record.step) == (3, 1):
-                patched.setattr(worker.Wishes, "asked", lambda self: "cancel")
+                patched.setattr(worker.StopRequests, "asked", lambda self: "cancel")
 
         patched.setattr(training, "EPOCH_PATIENCE", 0.0)
         watch(patched, look)
         run_until_stopped(run)
     assert (run.status, epochs_of(run)) == ("cancelled", [1, 2])
     assert read_state(state_path(run, "teacher")).facts["epoch"] == 2
-    list(resume_run(run))
+    resume_run(run)
     assert epochs_of(run) == [1, 2, 3, 4, 5]
     assert teacher_of(run) == whole(world / "whole", experiment())
 
@@ -186,7 +187,7 @@ def test_the_checkpoint_of_another_training_fails_the_run_with_its_sentence(worl
     write_state(path, state)
     sentence = "state: it is of seed 9, but this training has seed 0."
     with pytest.raises(CheckpointError, match=sentence):
-        list(resume_run(run))
+        resume_run(run)
     assert (run.status, run.error) == ("failed", sentence)
 
 
@@ -195,7 +196,7 @@ def test_a_checkpoint_is_written_whole_and_no_oftener_than_it_is_worth(world, ex
     capture = SqueezedEpoch.state.fget
     monkeypatch.setattr(SqueezedEpoch, "state", property(lambda self: captured.append(self.epoch) or capture(self)))
     monkeypatch.setattr(training, "CHECKPOINT_GAP", 1e9)
-    list(run_experiment(run))
+    run_experiment(run)
     assert captured == []
     other = queued(world / "b", experiment())
     killed(other, monkeypatch, 3)

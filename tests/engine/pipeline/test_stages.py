@@ -13,8 +13,9 @@ from delt_engine.errors import CheckpointError
 from delt_engine.models.checkpoints import save_teacher
 from delt_engine.models.teachers import load_teacher
 from delt_engine.paths import cache_dir, teachers_dir
-from delt_engine.pipeline import stages
+from delt_engine.pipeline import rank
 from delt_engine.pipeline.run import run_experiment
+from delt_engine.runs.events import NoteEvent, SqueezeEpochEvent, StageEvent
 from delt_engine.runs.record import NO_ROUNDS
 from delt_engine.runs.store import Run
 
@@ -29,7 +30,7 @@ def test_an_untrained_teacher_is_refused_unless_asked_otherwise(world, settings)
     save_teacher(teachers_dir() / "colours.safetensors", teacher.network, teacher.card)
     run = Run.create(world / "a", settings())
     with pytest.raises(CheckpointError, match="class order\\?"):
-        list(run_experiment(run))
+        run_experiment(run)
     assert run.status == "failed"
     assert "class order?" in run.error
     assert not (run.path / "images").exists()
@@ -39,26 +40,26 @@ def test_an_untrained_teacher_is_refused_unless_asked_otherwise(world, settings)
 def test_ipc_1_says_that_there_are_no_rounds(world, settings) -> None:
     run = finished(world / "a", settings(ipc=1))
     assert run.record().notes == (NO_ROUNDS,)
-    assert NO_ROUNDS in [event["text"] for event in run.events("note")]
+    assert NO_ROUNDS in [event.text for event in run.events(NoteEvent)]
 
 
 def test_the_ranking_is_kept_and_used_again(world, settings, monkeypatch) -> None:
     first = finished(world / "a", settings())
     assert len(list((cache_dir() / "rankings").iterdir())) == 1
-    monkeypatch.setattr(stages, "rank", lambda *a, **k: pytest.fail("ranked again"))
+    monkeypatch.setattr(rank, "rank", lambda *a, **k: pytest.fail("ranked again"))
     second = finished(world / "b", settings())
-    assert [event["stage"] for event in second.events("stage")] == ["select"]
+    assert [event.stage for event in second.events(StageEvent)] == ["select"]
     assert images_of(first) == images_of(second)
 
 
 def test_squeeze_is_a_run_and_its_teacher_is_found(world, settings) -> None:
     shutil.rmtree(teachers_dir())
     run = Run.create(world / "a", settings(), kind="squeeze")
-    list(run_experiment(run))
+    run_experiment(run)
     assert run.status == "finished"
-    epochs = run.events("epoch")
-    assert [event["epoch"] for event in epochs] == list(range(1, run.experiment.squeeze.epochs + 1))
-    assert run.record().result["accuracy"] == epochs[-1]["test_accuracy"] == 100.0
+    epochs = run.events(SqueezeEpochEvent)
+    assert [event.epoch for event in epochs] == list(range(1, run.experiment.squeeze.epochs + 1))
+    assert run.record().result["accuracy"] == epochs[-1].test_accuracy == 100.0
     assert (run.path / "teacher.safetensors").is_file()
     assert finished(world / "b", settings()).record().teacher.name == run.record().result["name"]
 
@@ -68,7 +69,7 @@ def test_a_second_squeeze_leaves_the_first_teacher_as_it_is(world, settings) -> 
     names = []
     for folder, seed in (("a", 0), ("b", 1)):
         run = Run.create(world / folder, settings().replace(seed=seed), kind="squeeze")
-        list(run_experiment(run))
+        run_experiment(run)
         names.append(run.record().result["name"])
         kept = teachers_dir() / f"{names[-1]}.safetensors"
         assert kept.read_bytes() == (run.path / "teacher.safetensors").read_bytes()
@@ -80,7 +81,7 @@ def test_a_second_squeeze_leaves_the_first_teacher_as_it_is(world, settings) -> 
 
 def test_rank_is_a_run_and_its_ranking_is_kept(world, settings) -> None:
     run = Run.create(world / "a", settings(), kind="rank")
-    list(run_experiment(run))
+    run_experiment(run)
     assert (run.path / "ranking.npz").is_file()
     assert len(list((cache_dir() / "rankings").iterdir())) == 1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tiny_world import finished, run_until_stopped
 
 from delt_engine.jobs import worker
+from delt_engine.runs.events import NoteEvent
 from delt_engine.runs.store import Run
 
 pytest_plugins = ["tiny_world"]
@@ -16,11 +17,10 @@ def test_a_run_that_waits_already_shows_what_it_starts_from(world, settings, mon
     device = worker.DeviceLock("cpu")
     assert device.take()
     with monkeypatch.context() as patched:
-        ask = worker.Wishes.asked
-        patched.setattr(worker.Wishes, "asked", lambda self: "cancel" if run.latest_event("note") else ask(self))
+        patched.setattr(worker.StopRequests, "asked", lambda self: "cancel" if run.latest_event(NoteEvent) else None)
         run_until_stopped(run)
     device.release()
-    assert "Waiting for the device" in run.latest_event("note")["text"]
+    assert "Waiting for the device" in run.latest_event(NoteEvent).text
     assert (run.status, run.record().started) == ("cancelled", None)
     assert run.selection() == whole.selection()
     for class_index in run.classes:

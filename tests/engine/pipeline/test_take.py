@@ -9,9 +9,10 @@ from tiny_world import finished, images_of, run_until_stopped
 
 from delt_engine.jobs import worker
 from delt_engine.patches.selection import patch_pixels
-from delt_engine.pipeline import take
+from delt_engine.pipeline import recover
 from delt_engine.pipeline.run import resume_run
 from delt_engine.runs import strips
+from delt_engine.runs.events import StageEvent
 from delt_engine.runs.export import read_image_settings
 from delt_engine.runs.image_facts import image_facts
 from delt_engine.runs.images import write_images
@@ -70,15 +71,15 @@ def test_a_run_that_was_stopped_between_ends_in_the_same_images(world, settings,
     with monkeypatch.context() as patched:
         stop_after_the_first_images(patched)
         run_until_stopped(run)
-    assert (run.status, run.events("stage")[-1]["done"]) == ("paused", 4)
-    list(resume_run(run))
+    assert (run.status, run.events(StageEvent)[-1].done) == ("paused", 4)
+    resume_run(run)
     assert run.status == "finished"
     assert images_of(run) == whole
 
 
 def stop_after_the_first_images(monkeypatch) -> None:
     def written(*given):
-        monkeypatch.setattr(worker.Wishes, "asked", lambda self: "pause")
+        monkeypatch.setattr(worker.StopRequests, "asked", lambda self: "pause")
         write_images(*given)
 
-    monkeypatch.setattr(take, "write_images", written)
+    monkeypatch.setattr(recover, "write_images", written)

@@ -7,12 +7,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from events_of_runs import squeeze_epoch
 from fake_runs import fake_experiment
 from safetensors.torch import save_file
 
 from delt_engine.errors import RunCancelled
+from delt_engine.jobs.ranks import Rank
 from delt_engine.pipeline import train
-from delt_engine.pipeline.train import Course, read_state, state_path, write_state
+from delt_engine.pipeline.context import StageContext
+from delt_engine.pipeline.train import TrainingRun, read_state, state_path, write_state
+from delt_engine.runs.events import SqueezeEpochEvent, SqueezeStepEvent
 from delt_engine.runs.record import RunOptions
 from delt_engine.runs.store import Run
 from delt_engine.training import distributed as team_module
@@ -34,14 +38,14 @@ class Clock:
         self.now += seconds
 
 
-class Wished:
+class Stop:
     """What is asked of the process, as the test says it."""
 
     def __init__(self) -> None:
-        self.wish: str | None = None
+        self.request: str | None = None
 
     def asked(self) -> str | None:
-        return self.wish
+        return self.request
 
 
 @pytest.fixture
@@ -55,8 +59,8 @@ def clock(monkeypatch) -> Clock:
 
 
 @pytest.fixture
-def wishes() -> Wished:
-    return Wished()
+def stop() -> Stop:
+    return Stop()
 
 
 def step(number: int, steps: int = 10, epoch: int = 1) -> SqueezeProgress:
@@ -69,8 +73,10 @@ def epoch_of(number: int, epochs: int = 9, capture=lambda: STATE) -> SqueezedEpo
     )
 
 
-def course_of(run: Run, wishes: Wished, team: Team = ALONE, before: float = 0.0) -> Course:
-    return Course(run, state_path(run, "teacher"), wishes, team, before)
+def training_of(run: Run, stop: Stop, team: Team = ALONE, before: float = 0.0) -> TrainingRun:
+    rank = Rank(team.number, team.size)
+    context = StageContext(run, None, "cpu", stop, lambda _event: None, rank)
+    return TrainingRun(context, state_path(run, "teacher"), team, before)
 
 
 def kept(run: Run) -> Path | None:
@@ -105,123 +111,125 @@ def test_what_cannot_be_read_counts_as_none(tmp_path) -> None:
         assert read_state(path) is None
 
 
-def test_an_epoch_is_kept_at_most_once_a_gap_and_never_the_last(run, clock, wishes) -> None:
-    course = course_of(run, wishes)
+def test_an_epoch_is_kept_at_most_once_a_gap_and_never_the_last(run, clock, stop) -> None:
+    training = training_of(run, stop)
     found = []
     for number, seconds in enumerate((0.4, 0.4, 0.4, 0.4, 5.0), 1):
         clock.passes(seconds)
-        list(course.after_epoch(epoch_of(number, epochs=5)))
+        training.after_epoch(epoch_of(number, epochs=5))
         found.append(kept(run) is not None)
     assert found == [False, False, True, False, False]
-    assert [event["epoch"] for event in run.events("epoch")] == [1, 2, 3, 4, 5]
+    assert [event.epoch for event in run.events(SqueezeEpochEvent)] == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize(("longest", "expected"), [(30.0, [1, 5]), (8.0, [1, 3, 5, 7]), (0.5, [1, 2, 3, 4, 5, 6, 7])])
-def test_checkpoints_that_cost_much_come_rarely(tmp_path, clock, wishes, monkeypatch, longest, expected) -> None:
+def test_checkpoints_that_cost_much_come_rarely(tmp_path, clock, stop, monkeypatch, longest, expected) -> None:
     run = Run.create(tmp_path / "a", fake_experiment(), options=RunOptions(checkpoint_seconds=longest))
-    course, found = course_of(run, wishes), []
+    training, found = training_of(run, stop), []
     monkeypatch.setattr(train, "write_state", lambda *_: clock.passes(1.0))
     for number in range(1, 8):
         clock.passes(5.0)
         before = clock.now
-        list(course.after_epoch(epoch_of(number)))
+        training.after_epoch(epoch_of(number))
         found += [number] if clock.now > before else []
     assert found == expected  # 1 s is 5 % of 20 s
 
 
-def test_a_state_is_not_captured_where_it_is_not_kept(run, clock, wishes) -> None:
-    list(course_of(run, wishes).after_epoch(epoch_of(1, capture=lambda: pytest.fail("captured"))))
+def test_a_state_is_not_captured_where_it_is_not_kept(run, clock, stop) -> None:
+    training_of(run, stop).after_epoch(epoch_of(1, capture=lambda: pytest.fail("captured")))
 
 
-def test_a_wish_waits_for_an_epoch_that_is_near_and_keeps_it(run, clock, wishes) -> None:
-    course = course_of(run, wishes)
-    wishes.wish = "pause"
+def test_a_stop_request_waits_for_an_epoch_that_is_near_and_keeps_it(run, clock, stop) -> None:
+    training = training_of(run, stop)
+    stop.request = "pause"
     for number in range(1, 10):
         clock.passes(0.1)
-        list(course.after_step(step(number)))
+        training.after_step(step(number))
     with pytest.raises(RunCancelled, match="pause"):
-        list(course.after_epoch(epoch_of(1)))
+        training.after_epoch(epoch_of(1))
     assert kept(run)
     assert run.record().seconds == pytest.approx(0.9)
 
 
-def test_a_wish_does_not_wait_for_an_epoch_that_is_far(run, clock, wishes) -> None:
-    course = course_of(run, wishes)
+def test_a_stop_request_does_not_wait_for_an_epoch_that_is_far(run, clock, stop) -> None:
+    training = training_of(run, stop)
     clock.passes(0.1)
-    wishes.wish = "cancel"
+    stop.request = "cancel"
     with pytest.raises(RunCancelled, match="cancel"):
-        list(course.after_step(step(1, steps=12)))
+        training.after_step(step(1, steps=12))
     assert not kept(run)
 
 
-def test_a_wish_does_not_wait_longer_than_it_was_to(run, clock, wishes) -> None:
-    course = course_of(run, wishes)
-    wishes.wish = "cancel"
+def test_a_stop_request_does_not_wait_longer_than_it_was_to(run, clock, stop) -> None:
+    training = training_of(run, stop)
+    stop.request = "cancel"
     for number in (1, 2):
         clock.passes(0.1)
-        list(course.after_step(step(number)))
+        training.after_step(step(number))
     clock.passes(0.2)  # slower than before: 7 such steps would end 1.7 s after the wish was seen
     with pytest.raises(RunCancelled, match="cancel"):
-        list(course.after_step(step(3)))
+        training.after_step(step(3))
     assert not kept(run)
 
 
-def test_a_slow_step_is_not_begun_when_a_stop_is_asked_for(run, clock, wishes) -> None:
-    course = course_of(run, wishes)
+def test_a_slow_step_is_not_begun_when_a_stop_is_asked_for(run, clock, stop) -> None:
+    training = training_of(run, stop)
     for number in (1, 2):
         clock.passes(3.0)
-        list(course.after_step(step(number)))
-    wishes.wish = "pause"
+        training.after_step(step(number))
+    stop.request = "pause"
     clock.passes(3.0)
     with pytest.raises(RunCancelled):
-        list(course.after_step(step(3)))
+        training.after_step(step(3))
 
 
-def test_after_the_last_step_only_a_long_test_is_not_waited_for(run, clock, wishes) -> None:
-    course = course_of(run, wishes)
-    wishes.wish = "pause"
+def test_after_the_last_step_only_a_long_test_is_not_waited_for(run, clock, stop) -> None:
+    training = training_of(run, stop)
+    stop.request = "pause"
     clock.passes(3.0)
-    list(course.after_step(step(10)))  # the end of the epoch is next, however long a step is
+    training.after_step(step(10))  # the end of the epoch is next, however long a step is
     clock.passes(0.9)
-    list(course.after_step(step(10)))
+    training.after_step(step(10))
     clock.passes(0.2)
     with pytest.raises(RunCancelled):
-        list(course.after_step(step(10)))
+        training.after_step(step(10))
 
 
-def test_steps_are_told_now_and_then(run, clock, wishes) -> None:
-    course = course_of(run, wishes)
+def test_steps_are_told_now_and_then(run, clock, stop) -> None:
+    training = training_of(run, stop)
     for number in range(1, 8):
         clock.passes(0.1)
-        list(course.after_step(step(number)))
-    assert [(event["step"], event["t"]) for event in run.events("step")] == [(1, 0.1), (4, 0.4), (7, 0.7)]
+        training.after_step(step(number))
+    assert [(event.step, event.t) for event in run.events(SqueezeStepEvent)] == [(1, 0.1), (4, 0.4), (7, 0.7)]
 
 
-def test_time_goes_on_after_what_was_told_and_done(run, clock, wishes) -> None:
-    assert course_of(run, wishes, before=7.5).seconds == 7.5
-    run.event({"kind": "epoch", "epoch": 3, "t": 12.25})
+def test_time_goes_on_after_events_and_work_of_before(run, clock, stop) -> None:
+    assert training_of(run, stop, before=7.5).seconds == 7.5
+    run.event(squeeze_epoch(epoch=3, t=12.25))
     clock.passes(50.0)
-    course = course_of(run, wishes, before=7.5)
+    training = training_of(run, stop, before=7.5)
     clock.passes(0.5)
-    assert course.seconds == 12.75
+    assert training.seconds == 12.75
 
 
-def test_of_several_ranks_the_first_tells_and_keeps_and_all_stop(run, clock, wishes, monkeypatch) -> None:
-    wish_of_the_other = [0]
+def test_of_several_ranks_the_first_writes_and_all_stop(run, clock, stop, monkeypatch) -> None:
+    request_of_the_other = [0]
 
     def all_reduce(tensor, _op) -> None:
-        tensor[0] = max(int(tensor[0]), wish_of_the_other[0])
+        tensor[0] = max(int(tensor[0]), request_of_the_other[0])
 
     monkeypatch.setattr(team_module.dist, "all_reduce", all_reduce)
-    second, first = (course_of(run, wishes, Team(number, 2)) for number in (1, 0))
+    second, first = (training_of(run, stop, Team(number, 2)) for number in (1, 0))
     clock.passes(5.0)
-    assert list(second.after_step(step(1))) == []
-    assert list(second.after_epoch(epoch_of(1, capture=lambda: pytest.fail("captured")))) == []
+    second.after_step(step(1))
+    second.after_epoch(epoch_of(1, capture=lambda: pytest.fail("captured")))
     assert (run.events(), kept(run)) == ([], None)
-    assert len([*first.after_step(step(1)), *first.after_epoch(epoch_of(1))]) == 2
+    first.after_step(step(1))
+    first.after_epoch(epoch_of(1))
+    assert len(run.events()) == 2
     assert kept(run)
-    wish_of_the_other[0] = 1
-    for course in (second, first):
+    request_of_the_other[0] = 1
+    for training in (second, first):
         with pytest.raises(RunCancelled, match="pause"):
-            list(course.after_epoch(epoch_of(2)))
+            training.after_epoch(epoch_of(2))
     assert kept(run)

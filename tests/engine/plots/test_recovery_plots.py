@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import events_of_runs
 import numpy as np
 import pytest
 
@@ -10,6 +11,7 @@ from delt_engine.config.schedule import EarlyLateSchedule
 from delt_engine.plots.recovery import LOSS_HEIGHT, group_loss_curves, learning_curves, schedule_lanes
 from delt_engine.plots.style import ROUND_SCALE, round_colour
 from delt_engine.recovery.curriculum import crop_scale_at, learning_rate_at
+from delt_engine.runs.events import StepEvent
 
 
 def test_lanes_begin_where_images_join_and_end_at_mi():
@@ -82,17 +84,10 @@ def test_curves_begin_anew_in_every_round_when_rounds_restart():
     np.testing.assert_allclose(rate.y[5], 0.125)
 
 
-def step(iteration: int, starts: list[int], losses: list[float], batch: int = 0) -> dict:
+def step(iteration: int, starts: list[int], losses: list[float], batch: int = 0) -> StepEvent:
     ce = sum(losses) / len(losses)
-    return {
-        "kind": "step",
-        "batch": batch,
-        "iteration": iteration,
-        "ce_loss": ce,
-        "total_loss": ce + 0.5,
-        "start_rounds": starts,
-        "start_ce_losses": losses,
-    }
+    groups = {"start_rounds": starts, "start_ce_losses": losses}
+    return events_of_runs.step(batch=batch, iteration=iteration, ce_loss=ce, total_loss=ce + 0.5, **groups)
 
 
 STEPS = [step(0, [1], [2.0]), step(9, [1], [1.0]), step(10, [1, 2], [0.8, 3.0]), step(19, [1, 2], [0.5, 2.0])]
@@ -124,9 +119,8 @@ def test_the_figure_is_as_high_before_the_first_step() -> None:
     assert tuple(empty.layout.xaxis.range) == (0, 20)
 
 
-def test_steps_from_before_groups_were_told_have_one_line() -> None:
-    old = {"kind": "step", "batch": 0, "iteration": 0, "ce_loss": 2.0, "total_loss": 2.5}
-    figure = group_loss_curves([old], iterations=20, num_rounds=2)
+def test_steps_from_before_groups_were_written_have_one_line() -> None:
+    figure = group_loss_curves([events_of_runs.step()], iterations=20, num_rounds=2)
     assert [trace.name for trace in figure.data] == ["All images", "BatchNorm, all joined images"]
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import events_of_runs
+from events_of_runs import squeeze_epoch
+
 from delt_engine.plots.style import METHOD_COLOURS
 from delt_engine.plots.training import STUDENTS_HEIGHT, student_curves, training_curves
+from delt_engine.runs.events import SqueezeEpochEvent
 
 
 def test_training_curves_leave_out_a_test_accuracy_that_is_not_there() -> None:
     epochs = [
-        {"epoch": 1, "loss": 2.0, "train_accuracy": 20.0, "test_accuracy": None},
-        {"epoch": 2, "loss": 1.0, "train_accuracy": 60.0, "test_accuracy": 55.0},
+        squeeze_epoch(epoch=1, loss=2.0, train_accuracy=20.0, test_accuracy=None),
+        squeeze_epoch(epoch=2, loss=1.0, train_accuracy=60.0, test_accuracy=55.0),
     ]
     loss, train, test = training_curves(epochs, 5).data
     assert (list(loss.x), list(loss.y)) == ([1, 2], [2.0, 1.0])
@@ -19,8 +23,8 @@ def test_training_curves_leave_out_a_test_accuracy_that_is_not_there() -> None:
 
 
 def test_training_curves_show_each_epoch_once_and_as_it_was_last_told() -> None:
-    def epoch(number: int, loss: float) -> dict:
-        return {"epoch": number, "loss": loss, "train_accuracy": 10 * loss, "test_accuracy": 11 * loss}
+    def epoch(number: int, loss: float) -> SqueezeEpochEvent:
+        return squeeze_epoch(epoch=number, loss=loss, train_accuracy=10 * loss, test_accuracy=11 * loss)
 
     before = [epoch(1, 5.0), epoch(2, 4.0), epoch(3, 3.0), epoch(4, 2.0)]  # killed; the last checkpoint was of epoch 2
     loss, train, test = training_curves([*before, epoch(3, 3.5), epoch(4, 2.5), epoch(5, 1.0)], 5).data
@@ -32,7 +36,7 @@ def test_training_curves_show_each_epoch_once_and_as_it_was_last_told() -> None:
 
 
 def student_epoch(student, number, top1, loss=1.0, ema=None):
-    return {"kind": "epoch", "student": student, "epoch": number, "loss": loss, "top1": top1, "top1_ema": ema}
+    return events_of_runs.student_epoch(student=student, epoch=number, loss=loss, top1=top1, top1_ema=ema)
 
 
 def test_each_student_has_its_tests_and_its_losses() -> None:
@@ -41,7 +45,7 @@ def test_each_student_has_its_tests_and_its_losses() -> None:
         student_epoch(0, 2, None, 1.5),
         student_epoch(0, 3, 30.0, 1.0),
         student_epoch(1, 1, 12.0, 2.1),
-        {"kind": "step", "student": 1, "epoch": 2, "loss": 9.0},
+        events_of_runs.student_step(student=1, loss=9.0),
     ]
     traces = {trace.name: trace for trace in student_curves(events, epochs=3, method="delt").data}
     assert set(traces) == {"Student 1", "Student 1, loss", "Student 2", "Student 2, loss"}

@@ -1,128 +1,212 @@
-"""Events: one a line, whatever happened to the writer."""
+"""Events: one a line, whatever happened to the writer, and whatever else stands in the file."""
 
 from __future__ import annotations
 
 import errno
+import json
 import os
 import sys
 from pathlib import Path
 
+import events_of_runs
 import pytest
 
 from delt_engine.errors import RunError
+from delt_engine.paths import assets_dir
 from delt_engine.runs import events
+from delt_engine.runs.events import (
+    NoteEvent,
+    RoundEvent,
+    SqueezeEpochEvent,
+    StatusEvent,
+    StepEvent,
+    StudentEpochEvent,
+    StudentStepEvent,
+    TimedEvent,
+)
 
 
-def test_events_come_back_in_order_and_by_kind(tmp_path) -> None:
-    path = tmp_path / "events.jsonl"
-    for number in range(3):
-        events.append(path, {"kind": "step" if number else "note", "iteration": number})
-    assert [event["iteration"] for event in events.read(path)] == [0, 1, 2]
-    assert [event["iteration"] for event in events.read(path, "step")] == [1, 2]
-    assert all(event["time"].endswith("Z") for event in events.read(path))
-    assert events.latest(path, "note")["iteration"] == 0
-    assert events.latest(path)["iteration"] == 2
+@pytest.fixture
+def path(tmp_path) -> Path:
+    return tmp_path / "events.jsonl"
 
 
-def test_a_torn_last_line_is_left_out_and_the_next_event_is_whole(tmp_path) -> None:
-    path = tmp_path / "events.jsonl"
-    events.append(path, {"kind": "step", "iteration": 1})
-    with path.open("ab") as file:
-        file.write(b'{"kind":"step","iter')
-    assert [event["iteration"] for event in events.read(path)] == [1]
-    assert events.latest(path, "step")["iteration"] == 1
-    events.append(path, {"kind": "step", "iteration": 2})
-    assert [event["iteration"] for event in events.read(path)] == [1, 2]
+def write_steps(path: Path, *iterations: int, **values) -> None:
+    for iteration in iterations:
+        events.append(path, events_of_runs.step(iteration=iteration, **values))
 
 
-def test_the_latest_event_is_found_far_from_the_end(tmp_path) -> None:
-    path = tmp_path / "events.jsonl"
-    events.append(path, {"kind": "round", "round": 1})
-    filler = b'{"kind":"step","iteration":1}\n'
+def iterations_of(path: Path, **how) -> list[int]:
+    return [event.iteration for event in events.read(path, StepEvent, **how)]
+
+
+def test_events_come_back_in_order_and_by_kind(path) -> None:
+    written = [StatusEvent(status="running"), events_of_runs.step(), events_of_runs.round_written(classes=[0, 2])]
+    for event in written:
+        events.append(path, event)
+    found = events.read(path)
+    assert [event.model_copy(update={"time": ""}) for event in found] == written
+    assert all(event.time.endswith("Z") for event in found)
+    assert events.read(path, StepEvent) == [found[1]]
+    assert events.read(path, TimedEvent) == found[1:]
+    assert events.latest(path, StatusEvent) == found[0]
+    assert events.latest(path) == found[2]
+    assert (events.latest(path, NoteEvent), found[2].classes) == (None, (0, 2))
+
+
+def test_a_line_holds_the_kind_what_was_said_and_the_time(path) -> None:
+    events.append(path, events_of_runs.student_epoch(top1=None))
+    (line,) = path.read_text().splitlines()
+    told = json.loads(line)
+    assert (told["kind"], told["top1"], "rank" in told, "top5" in told) == ("epoch", None, False, False)
+    events.append(path, events_of_runs.student_epoch().model_copy(update={"rank": 1}))
+    assert [event.rank for event in events.read(path)] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "example", sorted(assets_dir().glob("examples/*/events.jsonl")), ids=lambda path: path.parent.name
+)
+def test_every_line_of_runs_made_before_is_read_as_it_was_written(example) -> None:
+    for line in example.read_bytes().splitlines(keepends=True):
+        event = events.from_line(line)
+        assert event is not None
+        assert {**json.loads(events.to_line(event)), "time": event.time} == json.loads(line)
+
+
+def test_records_of_one_kind_are_told_apart(path) -> None:
+    records = (
+        events_of_runs.step(),
+        events_of_runs.squeeze_step(),
+        events_of_runs.student_step(),
+        events_of_runs.squeeze_epoch(),
+        events_of_runs.student_epoch(),
+    )
+    for event in records:
+        events.append(path, event)
+    assert [type(event) for event in events.read(path)] == [type(event) for event in records]
+    assert len(events.read(path, SqueezeEpochEvent)) == len(events.read(path, StudentEpochEvent)) == 1
+    assert events.read(path, StudentStepEvent)[0].steps_done == 15
+
+
+STEP = json.loads(events.to_line(events_of_runs.step()))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"kind":"step","batch":"abc"}',
+        "[1, 2]",
+        "null",
+        "{}",
+        '{"kind":["step"]}',
+        '{"kind":"later","x":1}',
+        '{"kind":"note"}',
+        "[" * 100_000,
+        *(
+            json.dumps({**STEP, name: value})
+            for name, value in (
+                ("batch", "abc"),
+                ("batch", -1),
+                ("batch", 10**30),
+                ("rounds", 0),
+                ("t", float("inf")),
+                ("ce_loss", float("nan")),
+                ("iterations", None),
+                ("image_iterations_total", 0),
+                ("start_rounds", 5),
+                ("round", []),
+            )
+        ),
+    ],
+)
+def test_lines_of_others_and_odd_values_are_passed_over(path, line) -> None:
+    write_steps(path, 1)
+    assert iterations_of(path) == [1]
+    with path.open("a") as file:
+        file.write(line + "\n")
+    write_steps(path, 2)
+    assert iterations_of(path) == iterations_of(path, batch=0) == [1, 2]
+    assert events.latest(path, StepEvent).iteration == 2
+    assert len(events.read(path)) == 2
+
+
+def test_a_torn_last_line_is_left_out_and_the_next_event_is_whole(path) -> None:
+    write_steps(path, 1)
+    for torn in (b'{"kind":"step","iter', b'{"kind": "st\r\x00\xff\r\n'):
+        with path.open("ab") as file:
+            file.write(torn)
+        assert iterations_of(path)[-1] == events.latest(path, StepEvent).iteration
+        write_steps(path, 2)
+    assert iterations_of(path) == [1, 2, 2]
+
+
+def test_the_latest_event_is_found_far_from_the_end(path) -> None:
+    events.append(path, events_of_runs.round_written(round=1))
+    filler = events.to_line(events_of_runs.step())
     with path.open("ab") as file:
         file.write(filler * (200_000 // len(filler)))
-    assert events.latest(path, "round")["round"] == 1
-    assert events.latest(path, "epoch") is None
+    assert events.latest(path, RoundEvent).round == 1
+    assert events.latest(path, SqueezeEpochEvent) is None
 
 
-def test_no_file_means_no_events(tmp_path) -> None:
-    assert events.read(tmp_path / "events.jsonl") == []
-    assert events.latest(tmp_path / "events.jsonl") is None
+def test_no_file_means_no_events(path) -> None:
+    assert events.read(path) == []
+    assert events.latest(path) is None
 
 
-def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch) -> None:
+def test_a_full_disk_is_one_sentence(path, monkeypatch) -> None:
     def full(self, *args):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(Path, "open", full)
     with pytest.raises(RunError, match="no space left on the disk"):
-        events.append(tmp_path / "events.jsonl", {"kind": "note"})
+        events.append(path, NoteEvent(text="x"))
 
 
-def test_a_growing_file_is_read_on_and_a_new_one_from_its_beginning(tmp_path, monkeypatch) -> None:
-    path = tmp_path / "events.jsonl"
-    for number in range(50):
-        events.append(path, {"kind": "step", "iteration": number})
+def test_a_growing_file_is_read_on_and_a_new_one_from_its_beginning(path, monkeypatch) -> None:
+    write_steps(path, *range(50))
     assert len(events.read(path)) == 50
-    parsed, parse = [], events.json.loads
-    monkeypatch.setattr(events.json, "loads", lambda line, **how: parsed.append(line) or parse(line, **how))
-    events.append(path, {"kind": "step", "iteration": 50})
-    assert [event["iteration"] for event in events.read(path, "step", last=2)] == [49, 50]
+    parsed, parse = [], events.from_line
+    monkeypatch.setattr(events, "from_line", lambda line: parsed.append(line) or parse(line))
+    write_steps(path, 50)
+    assert iterations_of(path, last=2) == [49, 50]
     assert len(parsed) == 1 + 2  # what was added, and what was asked for
-    assert [event["iteration"] for event in events.read(path, "step")] == list(range(51))
+    assert iterations_of(path) == list(range(51))
     path.unlink()
     assert events.read(path) == []
-    events.append(path, {"kind": "note", "text": "anew"})
-    assert [event["kind"] for event in events.read(path)] == ["note"]
+    events.append(path, NoteEvent(text="anew"))
+    assert [event.text for event in events.read(path)] == ["anew"]
 
 
-def test_a_longer_file_in_the_place_of_another_is_read_from_its_beginning(tmp_path) -> None:
+def test_a_longer_file_in_the_place_of_another_is_read_from_its_beginning(path) -> None:
     """Systems give the number of a deleted file to the next one."""
-    path = tmp_path / "events.jsonl"
-    events.append(path, {"kind": "note", "text": "an old one"})
+    events.append(path, NoteEvent(text="an old one"))
     assert len(events.read(path)) == 1
     number = path.stat().st_ino
     path.write_bytes(b"")
     for text in ("new", "newer", "newest"):
-        events.append(path, {"kind": "note", "text": text})
+        events.append(path, NoteEvent(text=text))
     assert path.stat().st_ino == number
-    assert [event["text"] for event in events.read(path)] == ["new", "newer", "newest"]
+    assert [event.text for event in events.read(path)] == ["new", "newer", "newest"]
 
 
-def test_a_choice_of_events_is_even_and_holds_the_first_and_the_newest(tmp_path) -> None:
-    path = tmp_path / "events.jsonl"
+def test_a_choice_of_events_is_even_and_holds_the_first_and_the_newest(path) -> None:
     for number in range(10):
-        events.append(path, {"kind": "step", "iteration": number})
-        events.append(path, {"kind": "note", "iteration": -1})
-
-    def chosen(**how) -> list[int]:
-        return [event["iteration"] for event in events.read(path, "step", **how)]
-
-    assert chosen(most=4) == [0, 3, 6, 9]
-    assert chosen(most=2) == [0, 9]
-    assert chosen(most=10) == chosen(most=11) == chosen(last=11) == list(range(10))
-    assert chosen(last=3) == [7, 8, 9]
-    assert chosen(last=0) == []
-    assert chosen(last=7, most=3) == [3, 6, 9]
+        write_steps(path, number, batch=number % 2)
+        events.append(path, NoteEvent(text="between"))
+    assert iterations_of(path, most=4) == [0, 3, 6, 9]
+    assert iterations_of(path, most=2) == [0, 9]
+    assert iterations_of(path, most=10) == iterations_of(path, most=11) == iterations_of(path, last=11)
+    assert iterations_of(path, last=3) == [7, 8, 9]
+    assert iterations_of(path, last=0) == []
+    assert iterations_of(path, last=7, most=3) == [3, 6, 9]
+    assert iterations_of(path, batch=1) == [1, 3, 5, 7, 9]
+    assert len(events.read(path, batch=0)) == 15  # notes name no batch
 
 
-def test_events_of_one_batch_and_a_torn_line_with_odd_bytes(tmp_path) -> None:
-    path = tmp_path / "events.jsonl"
-    events.append(path, {"kind": "step", "iteration": 0})
-    with path.open("ab") as file:
-        file.write(b'{"kind": "st\r\x00\xff\r\n')
-    for batch in (1, 0, 1):
-        events.append(path, {"kind": "step", "iteration": 9, "batch": batch})
-    assert [event.get("batch") for event in events.read(path, "step")] == [None, 1, 0, 1]
-    assert [event["iteration"] for event in events.read(path, "step", batch=0)] == [0, 9]
-    assert len(events.read(path, batch=1)) == 2
-
-
-def test_what_is_kept_of_a_followed_file_does_not_grow_with_its_events(tmp_path) -> None:
-    path = tmp_path / "events.jsonl"
+def test_what_is_kept_of_a_followed_file_does_not_grow_with_its_events(path) -> None:
     with path.open("w") as file:
-        file.writelines(f'{{"kind": "step", "text": "{number:01000d}"}}\n' for number in range(2000))
-    assert len(events.read(path, "step", most=10)) == 10
-    index = events._index_of(path)
-    assert sum(sys.getsizeof(kept) for kept in vars(index).values()) < 100_000  # of two million bytes
-    assert len({id(kind) for kind in index._kinds}) == 1
+        file.writelines(f'{{"kind": "note", "text": "{number:01000d}"}}\n' for number in range(2000))
+    assert len(events.read(path, NoteEvent, most=10)) == 10
+    kept = vars(events._index_of(path)).values()
+    assert sum(map(sys.getsizeof, kept)) < 100_000  # of two million bytes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from fake_runs import fake_experiment, make_finished_run, make_half_done_run
 
+from delt_engine.runs.events import StepEvent
 from delt_engine.runs.lineage import changes, measured, parent_of, run_changes, save_parent
 from delt_engine.runs.store import Run
 
@@ -17,12 +18,12 @@ def own_runs(tmp_path, monkeypatch) -> None:
 def test_the_link_leads_to_the_run_and_leaves_it_as_it_is(tmp_path) -> None:
     parent = make_finished_run(tmp_path / "first")
     before = {path: path.read_bytes() for path in parent.path.rglob("*") if path.is_file()}
-    child = Run.create(tmp_path / "second", fake_experiment(ipc=2))
+    child = Run(tmp_path / "second")
     assert parent_of(child) is None
     save_parent(child, parent.id)
     assert parent_of(child) == parent
     assert {path: path.read_bytes() for path in parent.path.rglob("*") if path.is_file()} == before
-    assert Run.create(child.path, fake_experiment(ipc=2)) == child  # its process takes the folder over all the same
+    assert Run.create(child.path, fake_experiment(ipc=2)) == child  # a folder with a link takes its run
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"parent": "gone"}', '{"parent": 3}'])
@@ -62,5 +63,5 @@ def test_what_was_measured_is_taken_from_the_run(tmp_path) -> None:
     run = make_finished_run(tmp_path / "a")
     found = measured(run)
     assert (found.seconds, found.image_iterations, found.image_iterations_per_second) == (2.0, 300, 150.0)
-    assert found.ce_loss == run.events("step")[-1]["ce_loss"]
+    assert found.ce_loss == run.events(StepEvent)[-1].ce_loss
     assert (found.memory_mb, found.device) == (None, "CPU")

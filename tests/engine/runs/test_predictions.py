@@ -38,7 +38,7 @@ def often(monkeypatch) -> None:
 
 def finished(path, experiment, **options) -> Run:
     run = Run.create(path, experiment, options=RunOptions(**options))
-    list(run_experiment(run))
+    run_experiment(run)
     return run
 
 
@@ -68,7 +68,7 @@ def test_waiting_images_are_not_looked_at_again(world, settings, often) -> None:
 
 def test_looking_changes_no_image(world, settings, often, monkeypatch) -> None:
     looked = finished(world / "a", settings())
-    monkeypatch.setattr(recover, "predict_shown", lambda job, plan, images, round_number: None)
+    monkeypatch.setattr(recover.RecoverJob, "predict_shown", lambda *_: None)
     plain = finished(world / "b", settings())
     assert said(looked)
     assert not said(plain)
@@ -85,17 +85,17 @@ def test_a_stopped_run_ends_with_the_same_numbers(world, settings, often, monkey
     def watched(*args, **kwargs):
         for step in loop(*args, **kwargs):
             if step.iteration == 4:  # in the middle of round 3
-                monkeypatch.setattr(worker.Wishes, "asked", lambda self: "cancel")
+                monkeypatch.setattr(worker.StopRequests, "asked", lambda self: "cancel")
             yield step
 
     with monkeypatch.context() as stopping:
         stopping.setattr(recover, "recover", watched)
         run = Run.create(world / "b", settings())
         with pytest.raises(RunCancelled):
-            list(run_experiment(run))
-    monkeypatch.setattr(worker.Wishes, "asked", lambda self: None)
+            run_experiment(run)
+    monkeypatch.setattr(worker.StopRequests, "asked", lambda self: None)
     assert rounds_predicted(run, 0) == [0, 1, 2]
-    list(resume_run(run))
+    resume_run(run)
     assert said(run) == said(whole)
 
 

@@ -43,7 +43,7 @@ def test_freeing_keeps_the_start_and_the_end(tmp_path) -> None:
     assert space.free(run, rounds=True, checkpoint=True) == 0
 
 
-def test_what_was_freed_is_seen_however_coarse_the_clock_of_the_disk_is(tmp_path, monkeypatch) -> None:
+def test_a_checkpoint_is_given_up_alone_and_seen_however_coarse_the_clock_of_the_disk_is(tmp_path, monkeypatch) -> None:
     run = make_half_done_run(tmp_path / "a", alive=False)
     (run.path / "checkpoint").mkdir()
     (run.path / "checkpoint" / "state.safetensors").write_bytes(bytes(10_000))
@@ -56,16 +56,8 @@ def test_what_was_freed_is_seen_however_coarse_the_clock_of_the_disk_is(tmp_path
         os.utime(run.path, ns=(changed, changed))
 
     monkeypatch.setattr(space.shutil, "rmtree", at_the_same_moment)
-    space.free(run, checkpoint=True)
-    assert space.use(run).checkpoint == 0
-
-
-def test_a_checkpoint_is_given_up_alone(tmp_path) -> None:
-    run = make_half_done_run(tmp_path / "a", alive=False)
-    (run.path / "checkpoint").mkdir()
-    (run.path / "checkpoint" / "state.safetensors").write_bytes(bytes(10_000))
-    assert space.use(run).checkpoint >= 10_000
     assert space.free(run, checkpoint=True) >= 10_000
+    assert space.use(run).checkpoint == 0
     assert run.rounds_written(0) == [0, 1, 2]
 
 

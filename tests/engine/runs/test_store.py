@@ -11,6 +11,7 @@ from fake_runs import fake_experiment, fake_images, make_finished_run, make_half
 from delt_engine import files
 from delt_engine.errors import RunError
 from delt_engine.runs import store
+from delt_engine.runs.events import NoteEvent
 from delt_engine.runs.naming import class_folders, new_run_path, relevant_settings, with_absolute_paths
 from delt_engine.runs.processes import identity, this_process
 from delt_engine.runs.record import SCHEMA_VERSION
@@ -40,18 +41,14 @@ def test_a_folder_in_use_is_refused_and_not_touched(tmp_path) -> None:
     assert (tmp_path / "used" / "notes.txt").read_text() == "mine"
 
 
-def test_a_prepared_run_is_taken_over_with_the_same_settings_only(tmp_path) -> None:
+def test_a_folder_with_a_run_takes_no_other(tmp_path) -> None:
     first = Run.create(tmp_path / "a", fake_experiment())
-    (first.path / "log.txt").write_text("")
-    (first.path / ".job.json.k3x_.tmp").write_text("")  # the app is just writing it
-    assert Run.create(tmp_path / "a", fake_experiment()) == first
-    with pytest.raises(RunError, match="queued with other settings"):
-        Run.create(tmp_path / "a", fake_experiment(ipc=5))
-    with pytest.raises(RunError, match="holds a recover run"):
-        Run.create(tmp_path / "a", fake_experiment(), kind="rank")
-    first.update(process=this_process())
     with pytest.raises(RunError, match="holds a recover run that is queued"):
         Run.create(tmp_path / "a", fake_experiment())
+    (tmp_path / "b").mkdir()
+    for name in ("log.txt", ".job.json.k3x_.tmp"):  # the app has begun to write
+        (tmp_path / "b" / name).touch()
+    assert Run.create(tmp_path / "b", fake_experiment()).record().experiment == first.experiment
 
 
 @pytest.mark.parametrize("has_links", [True, False])
@@ -80,7 +77,7 @@ def test_a_finished_run_is_never_altered(tmp_path) -> None:
     before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
     for alter in (
         lambda: run.update(error="x"),
-        lambda: run.event({"kind": "note", "text": "x"}),
+        lambda: run.event(NoteEvent(text="x")),
         lambda: run.set_status("cancelled"),
         lambda: Run.create(run.path, run.experiment),
     ):

@@ -39,7 +39,7 @@ class ColourTeacher(nn.Module):
 
 def shuffled(table: ImageTable, seed: int) -> ImageTable:
     """Return the table with its labels in a random order; every class keeps its number of images."""
-    return table.with_labels(np.random.default_rng(seed).permutation(table.labels))
+    return replace(table, labels=np.random.default_rng(seed).permutation(table.labels))
 
 
 def at_most_by_chance(count: int, classes: int, risk: float = 1e-4) -> float:

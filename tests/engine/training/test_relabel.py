@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -139,7 +140,7 @@ def test_the_teacher_is_asked_in_eval_mode_and_left_as_it_was(tmp_path):
 def test_other_images_another_seed_and_settings_left_open_are_refused(tmp_path):
     written(tmp_path)
     with pytest.raises(DataError, match="has labels of .*, not of these images"):
-        opened(tmp_path, train=TRAIN.with_labels(TRAIN.labels[::-1]))
+        opened(tmp_path, train=replace(TRAIN, labels=TRAIN.labels[::-1].copy()))
     with pytest.raises(DataError, match="has labels of seed 5, but 6 is asked for"):
         opened(tmp_path, seed=6)
     with pytest.raises(DataError, match="has labels of batch size 8, but 16 is asked for"):
@@ -162,12 +163,9 @@ def test_the_fingerprint_of_images_follows_every_part():
     pixel = TRAIN.image_u8.copy()
     pixel[3, 1, 1, 1] ^= 1
     changed = [
-        TRAIN.with_labels(TRAIN.labels[::-1]),
-        *(
-            image_table.replace(TRAIN, **change)
-            for change in ({"image_u8": pixel}, {"mean": (0.1, 0.2, 0.3)}, {"mosaic": 2})
-        ),
+        replace(TRAIN, labels=TRAIN.labels[::-1].copy()),
+        *(replace(TRAIN, **change) for change in ({"image_u8": pixel}, {"mean": (0.1, 0.2, 0.3)}, {"mosaic": 2})),
     ]
     prints = {table_fingerprint(table) for table in [TRAIN, *changed]}
     assert len(prints) == 5
-    assert table_fingerprint(TRAIN) == table_fingerprint(image_table.replace(TRAIN, title="other"))
+    assert table_fingerprint(TRAIN) == table_fingerprint(replace(TRAIN, title="other"))

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from types import SimpleNamespace
+
 import pytest
 from tiny_world import finished, images_of
 
-from delt_engine.pipeline import recover_job
+from delt_engine.jobs.ranks import Rank
+from delt_engine.pipeline import compute
+from delt_engine.recovery.speed import FastPath
 
 pytest_plugins = ["tiny_world"]
 
@@ -19,8 +24,8 @@ def measured(monkeypatch) -> list[int]:
         asked.append(most)
         return {1: 100.0, 2: 1234.5}
 
-    monkeypatch.setattr(recover_job, "MEASURED", ("cpu",))
-    monkeypatch.setattr(recover_job, "pack_rates", rates)
+    monkeypatch.setattr(compute, "MEASURED", ("cpu",))
+    monkeypatch.setattr(compute, "pack_rates", rates)
     return asked
 
 
@@ -37,7 +42,7 @@ def test_a_run_takes_the_measured_number_of_batches_and_says_so(world, settings,
 
 def test_what_was_measured_once_is_used_again_by_runs_of_the_kind(world, settings, measured, monkeypatch) -> None:
     forgotten = []
-    monkeypatch.setattr(recover_job, "forget_peak", forgotten.append)
+    monkeypatch.setattr(compute, "forget_peak", forgotten.append)
     runs = [finished(world / name, settings(batch_size=4, seed=seed)) for seed, name in enumerate("ab")]
     assert [run.record().speed["pack"] for run in runs] == [2, 2]
     assert runs[0].record().notes == runs[1].record().notes
@@ -59,15 +64,22 @@ def test_what_the_settings_say_and_a_single_batch_are_not_measured(world, settin
     assert measured == []
 
 
-def test_several_ranks_are_each_left_with_a_batch(settings, monkeypatch) -> None:
-    rank, config = recover_job.this_rank(), settings(batch_size=4).recover
-    assert recover_job._most_batches(config, range(3)) == 3
-    monkeypatch.setattr(recover_job, "this_rank", lambda: type(rank)(0, 2))
-    assert recover_job._most_batches(config, range(3)) == 1
-    assert recover_job._most_batches(config, range(8)) == 4
-    assert recover_job._most_batches(config, range(100)) == recover_job.MOST_PACKED
+def test_several_ranks_are_each_left_with_a_batch(world, settings, measured, monkeypatch) -> None:
+    monkeypatch.setattr(compute, "plan_batches", lambda *_: range(8))
+    context = SimpleNamespace(
+        experiment=settings(batch_size=4),
+        inputs=SimpleNamespace(classes=(), dataset=SimpleNamespace(spec=SimpleNamespace(image_size=8))),
+        run=SimpleNamespace(record=lambda: SimpleNamespace(device_name="CPU")),
+        device="cpu",
+        stop=SimpleNamespace(loading=nullcontext),
+    )
+    teacher = SimpleNamespace(network=None, card=SimpleNamespace(fingerprint="f"))
+    for size in (2, 3, 8):
+        context.rank = Rank(0, size)
+        compute._measured(context, teacher, FastPath())
+    assert measured == [4, 2]  # of eight ranks each has one, and nothing is to be chosen
 
 
 def test_a_cpu_is_not_measured(world, settings, monkeypatch) -> None:
-    monkeypatch.setattr(recover_job, "pack_rates", lambda *_args, **_values: pytest.fail("measured"))
+    monkeypatch.setattr(compute, "pack_rates", lambda *_args, **_values: pytest.fail("measured"))
     assert finished(world / "a", settings(batch_size=4)).record().speed["pack"] == 1

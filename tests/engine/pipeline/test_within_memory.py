@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import pytest
 import torch
 from tiny_world import finished, images_of
 
 from delt_engine.cli.recover import memory_words
-from delt_engine.errors import RunError
-from delt_engine.jobs.worker import Wishes
+from delt_engine.errors import RunCancelled, RunError
 from delt_engine.pipeline import recover
-from delt_engine.pipeline.memory import spared
+from delt_engine.pipeline.compute import within_memory
 from delt_engine.pipeline.run import resume_run, run_experiment
 from delt_engine.recovery.speed import FastPath
+from delt_engine.runs.events import MemoryEvent
 from delt_engine.runs.store import Run
 
 pytest_plugins = ["tiny_world"]
@@ -64,7 +65,7 @@ def test_out_of_memory_again_fails_the_run_with_a_sentence(world, settings, monk
     run_out(monkeypatch, 1, always=True)
     run = Run.create(world / "run", settings())
     with pytest.raises(RunError, match="cpu is out of memory also where memory is spared; take a smaller --batch-size"):
-        list(run_experiment(run))
+        run_experiment(run)
     assert run.status == "failed"
     monkeypatch.undo()
 
@@ -72,16 +73,15 @@ def test_out_of_memory_again_fails_the_run_with_a_sentence(world, settings, monk
 def test_a_resumed_run_stays_with_it(world, settings, monkeypatch):
     paths = run_out(monkeypatch, 1)
     run = Run.create(world / "run", settings())
-    steps = run_experiment(run)
-    for _ in steps:
+
+    def stop(_event) -> None:
         if run.record().speed.get("low_memory"):
-            monkeypatch.setattr(Wishes, "asked", lambda self: "cancel")
-            break
-    with pytest.raises(Exception, match="goes on"):
-        list(steps)
-    monkeypatch.setattr(Wishes, "asked", lambda self: None)
+            raise RunCancelled("cancel")
+
+    with pytest.raises(RunCancelled, match="goes on"):
+        run_experiment(run, report=stop)
     paths.clear()
-    list(resume_run(run))
+    resume_run(run)
     assert all(path.low_memory for path in paths)
 
 
@@ -106,14 +106,14 @@ def test_a_step_that_failed_while_it_moved_the_images_and_other_errors_are_not_t
         raise OUT
 
     with pytest.raises(torch.cuda.OutOfMemoryError):
-        list(spared(None, half_done, None, FastPath(), torch.device("cpu")))
+        list(within_memory(SimpleNamespace(run=None), half_done, None, FastPath()))
 
     def broken(_state, _fast):
         raise RuntimeError("shapes differ")
         yield
 
     with pytest.raises(RuntimeError, match="shapes differ"):
-        list(spared(None, broken, None, FastPath(), torch.device("cpu")))
+        list(within_memory(SimpleNamespace(run=None), broken, None, FastPath()))
 
 
 def test_the_record_tells_the_peak_predicted_and_measured(world, settings):
@@ -122,6 +122,6 @@ def test_the_record_tells_the_peak_predicted_and_measured(world, settings):
     assert memory["of"] == "process"
     assert memory["predicted_mb"] > 0
     assert memory["measured_mb"] > 0
-    assert run.latest_event("memory")["predicted_mb"] == memory["predicted_mb"]
+    assert run.latest_event(MemoryEvent).predicted_mb == memory["predicted_mb"]
     assert memory_words(memory).startswith(", peak memory ")
     assert memory_words({}) == ""

@@ -1,0 +1,149 @@
+"""How a recovery is computed: its speed and its memory, settled once by the first rank, at the start of the run.
+
+Out of memory, the loop goes on from its last iteration with :mod:`delt_engine.recovery.objective`, which changes no
+result; a resumed run stays with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import psutil
+import torch
+
+from delt_engine.errors import RunError
+from delt_engine.files import KeyedStore
+from delt_engine.models.device import forget_peak, free_reserve, is_out_of_memory, peak_memory
+from delt_engine.pipeline.context import StageContext
+from delt_engine.recovery.batches import BatchPlan, plan_batches
+from delt_engine.recovery.folding import PreparedTeacher
+from delt_engine.recovery.loop import BatchState, RecoverStep
+from delt_engine.recovery.memory import predict
+from delt_engine.recovery.speed import MOST_PACKED, FastPath, choose
+from delt_engine.recovery.trial import best_pack, pack_rates
+
+MEASURED = ("cuda",)
+"""Kinds of devices on which the number of batches a step is measured, where the settings leave it open."""
+
+_PACKS, _MB = KeyedStore("packs"), 2**20
+
+
+def settled(context: StageContext, teacher: PreparedTeacher, fingerprint: str) -> FastPath:
+    """Return how a run is computed: as its record says, or, at its start, as the settings mean on this device.
+
+    On CUDA devices the number of batches a step is measured, see :mod:`delt_engine.recovery.trial`, and kept for the
+    next run of the kind. Elsewhere it follows from the settings. So the same machine makes the same images again.
+    """
+    context.first(lambda: None if context.run.record().speed else _settle(context, teacher, fingerprint))
+    return FastPath.from_record(context.run.record().speed)
+
+
+def _settle(context: StageContext, teacher: PreparedTeacher, fingerprint: str) -> None:
+    config, kind = context.experiment.recover, torch.device(context.device).type
+    fast, rates = choose(config, kind, context.inputs.dataset.spec.image_size), {}
+    if not config.pack and kind in MEASURED:
+        rates = _measured(context, teacher, fingerprint, fast)
+        fast = replace(fast, pack=best_pack(rates))
+    folding = teacher.folding(fast.precision) if fast.fold else None
+    layers = {"folded": folding.folded, "layers": folding.layers} if folding else {"folded": 0}
+    context.update(speed={**fast.to_record(), **layers})
+    if (fast.precision, fast.pack, fast.compile) != ("float32", 1, False):
+        measured = ", ".join(f"{number}: {rate:,.0f}" for number, rate in rates.items())
+        more = f" Image-iterations/s measured with so many batches a step: {measured}." if len(rates) > 1 else ""
+        context.note(f"Computed in {fast}.{more}")
+
+
+def _measured(context: StageContext, teacher: PreparedTeacher, fingerprint: str, fast: FastPath) -> dict[int, float]:
+    """Return the rates of numbers of batches a step, none where there is nothing to choose."""
+    config, image_size = context.experiment.recover, context.inputs.dataset.spec.image_size
+    # Every rank is to have work.
+    most = min(MOST_PACKED, len(plan_batches(context.inputs.classes, config)) // context.rank.size)
+    if most <= 1:
+        return {}
+    subject = (
+        torch.__version__,
+        context.run.record().device_name,
+        fingerprint,
+        image_size,
+        most,
+        config.batch_size,
+        config.ipc,
+        config.batching,
+        fast,
+    )
+    with contextlib.suppress(TypeError, ValueError, AttributeError):
+        return {int(number): float(rate) for number, rate in _PACKS.read(subject).items()}
+    device = torch.device(context.device)
+    with context.stop.loading():
+        rates = pack_rates(teacher, config, fast, image_size=image_size, device=device, most=most)
+    forget_peak(device)
+    with contextlib.suppress(RunError):  # a disk that refuses costs the next run a measurement
+        _PACKS.write(subject, rates)
+    return rates
+
+
+def predicted_mb(context: StageContext, teacher: PreparedTeacher, fast: FastPath, plans: Sequence[BatchPlan]) -> float:
+    """Return the peak that is expected, in MB: of the CUDA device, else of this process."""
+    config, device = context.experiment.recover, torch.device(context.device)
+    images = max(len(plan.slots) for plan in plans)
+    step = predict(teacher, config, fast, context.inputs.dataset.spec.image_size, images, device)
+    if fast.low_memory and len(plans[0].members) > 1:
+        step = replace(step, step=step.step // len(plans[0].members))
+    before = torch.cuda.memory_allocated(device) if device.type == "cuda" else psutil.Process().memory_info().rss
+    return round((before + step.total) / _MB, 1)
+
+
+def memory_record(predicted: float, device: str) -> dict[str, Any]:
+    """Return what a run's record says of memory, with what was measured so far."""
+    measured = round(peak_memory(torch.device(device)) / _MB, 1)
+    of = "device" if device.startswith("cuda") else "process"
+    return {"of": of, "predicted_mb": predicted, "measured_mb": measured}
+
+
+def within_memory(
+    context: StageContext,
+    start: Callable[[BatchState | None, FastPath], Iterator[RecoverStep]],
+    state: BatchState | None,
+    fast: FastPath,
+) -> Iterator[RecoverStep]:
+    """Yield the steps of a batch; out of memory, go on from the last one in less.
+
+    Args:
+        context: its run is told, and stays with less.
+        start: begins the loop at a state, computed in a way.
+        state: where to begin.
+        fast: how it is computed until memory runs out.
+
+    Raises:
+        RunError: out of memory all the same.
+    """
+    run = context.run
+    steps, versions = start(state, fast), _versions(state)
+    while True:
+        try:
+            for step in steps:
+                state, versions = step.state, _versions(step.state)
+                yield step
+            return
+        except (RuntimeError, MemoryError) as error:
+            # A step that failed while it moved the images cannot be taken again.
+            if not is_out_of_memory(error) or _versions(state) != versions:
+                raise
+        if fast.low_memory:
+            raise RunError(
+                f"run {run.id}: {context.device} is out of memory also where memory is spared; take a smaller "
+                f"--batch-size, which changes the images, or a smaller network."
+            )
+        fast = replace(fast, low_memory=True)
+        context.update(speed={**run.record().speed, **fast.to_record()})
+        context.note("Out of memory: going on with less of it, more slowly; this changes no image.")
+        free_reserve(torch.device(context.device))
+        steps = start(state, fast)
+
+
+def _versions(state: BatchState | None) -> tuple[int, ...]:
+    """Return how often each tensor of a state was changed in place."""
+    return () if state is None else tuple(t._version for t in (state.images, state.exp_avg, state.exp_avg_sq))

@@ -1,0 +1,67 @@
+"""What page tests read off a page, and the events and cards they put before it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from delt_engine.data.catalogue import load_dataset
+from delt_engine.models.card import TeacherCard
+
+
+def captions(app) -> str:
+    return " ".join(entry.value for entry in app.caption)
+
+
+def texts(app) -> str:
+    """All words on the page that are no widget's."""
+    entries = (*app.markdown, *app.caption, *app.info, *app.subheader)
+    return " ".join(str(entry.value) for entry in entries)
+
+
+def metrics(app) -> dict[str, str]:
+    return {entry.label: entry.value for entry in app.metric}
+
+
+def keys(app) -> set[str]:
+    """The keys of all buttons."""
+    return {entry.key for entry in app.button}
+
+
+def components(app) -> list[dict[str, Any]]:
+    """What each browser component (a grid of images, a film) was told to draw."""
+    protos = [entry.proto for entry in app.get("bidi_component")]
+    return [json.loads(proto.mixed.json if proto.HasField("mixed") else proto.json) for proto in protos]
+
+
+def traces(app, place: int = 0) -> list[dict[str, Any]]:
+    """The lines and bars of a figure."""
+    return json.loads(app.get("plotly_chart")[place].proto.spec)["data"]
+
+
+def table_with(app, column: str):
+    """The first table that sorts and has this column."""
+    return next(frame.value for frame in app.dataframe if column in frame.value.columns)
+
+
+def photos_card(**changes: Any) -> TeacherCard:
+    """The card of a teacher of photos that has no file."""
+    data = load_dataset("photos")
+    usual = {
+        "name": "photos-net",
+        "network": "resnet18",
+        "width": 0.25,
+        "stem": "small",
+        "num_classes": 10,
+        "class_names": data.spec.class_names,
+        "image_size": 32,
+        "mean": data.spec.mean,
+        "std": data.spec.std,
+        "dataset": "photos",
+        "dataset_fingerprint": data.fingerprint,
+        "accuracy": 94.2,
+        "epochs": 20,
+        "source": "a test",
+        "fingerprint": "beef",
+    }
+    return TeacherCard(**(usual | changes))
