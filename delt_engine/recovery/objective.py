@@ -126,11 +126,12 @@ def _hooked(network: nn.Module, groups: int) -> Iterator[Forward]:
         found[layer] = StatisticsDistance.apply(inputs[0], layer.running_mean, layer.running_var, groups)
 
     def forward(images: Tensor) -> tuple[Tensor, Tensor]:
-        found.clear()
         logits = network(images)
         return logits, torch.stack(list(found.values()))
 
     with contextlib.ExitStack() as hooks:
+        # also where somebody else asks the teacher between two steps
+        hooks.callback(network.register_forward_pre_hook(lambda _network, _inputs: found.clear()).remove)
         for layer in layers:
             hooks.callback(layer.register_forward_pre_hook(measure).remove)
         yield forward
