@@ -64,7 +64,8 @@ def load_teacher(
         CheckpointError: no such teacher, an unreadable file, weights that do not fit, or other classes.
     """
     spec = dataset.spec if dataset is not None else None
-    path = find_teacher(ref, spec and spec.name, spec and spec.image_size, spec and spec.class_names)
+    wanted = (spec.name, spec.image_size, spec.class_names) if spec is not None else ()
+    path = find_teacher(ref, *wanted)
     state = load_state(path)
     if has_card(path):
         card = read_card(path)
