@@ -115,7 +115,9 @@ def _work(run: Run, inputs: Inputs | None, rank: Rank, stop: StopRequests, repor
         context = StageContext(run, inputs, chosen, stop, report, rank)
         if rank.is_first:
             _compare_versions(context, begun)
-            _warn_of_bfloat16(context)
+            warning = bfloat16_warning(precision_of(begun), chosen)
+            if warning:
+                context.note(warning)
             if device_lock_name(chosen) != device_lock_name(device):
                 _hold(run, device_lock_name(chosen), stop, report, held)
         else:
@@ -213,6 +215,11 @@ def _set_up_torch(run: Run, device: str, stop: StopRequests) -> str:
     return str(chosen)
 
 
+def precision_of(record: RunRecord) -> str:
+    """Return the number format that the settings of a run's stage ask for."""
+    return getattr(getattr(record.experiment, record.kind), "precision", "auto")
+
+
 def _compare_versions(context: StageContext, begun: RunRecord) -> None:
     """Note when a run goes on with another torch than it began with, and keep the versions of now."""
     current = versions()
@@ -220,14 +227,6 @@ def _compare_versions(context: StageContext, begun: RunRecord) -> None:
     before, now_is = begun.versions.get("torch"), current["torch"]
     if begun.started and before != now_is:
         context.note(f"Begun with torch {before}, going on with {now_is}: the last digits of the images may differ.")
-
-
-def _warn_of_bfloat16(context: StageContext) -> None:
-    record = context.run.record()
-    precision = getattr(getattr(record.experiment, record.kind), "precision", "auto")
-    warning = bfloat16_warning(precision, context.device)
-    if warning:
-        context.note(warning)
 
 
 def _stage(kind: str) -> Callable[[StageContext], None]:

@@ -83,8 +83,10 @@ def _dataset(run: Run) -> str:
 
 def _one(name: str, label: str, options: dict[str, str], **look: object) -> str:
     """Draw one choice; a link may name the beginning of an option."""
-    first = next(iter(options))
-    read = lambda text: next((one for one in options if one.startswith(text)), first)  # noqa: E731
+
+    def read(text: str) -> str:
+        return next((one for one in options if one.startswith(text)), next(iter(options)))
+
     return controls.linked_choice(name, label, options, f"diversity/{name}", read=read, **look)
 
 

@@ -170,8 +170,11 @@ def gallery_grid(
         "pixelated": look.tile < look.shown * 2,
     }
     data = versioned(data) | {"frame": max(0, min(frame, len(frames) - 1)), "selected": selected}
-    unheard = lambda: None  # noqa: E731 (a change that the page has no use for)
-    _component(key=key, data=data, on_picked_change=on_pick or unheard, on_frame_change=on_frame or unheard)
+    _component(key=key, data=data, on_picked_change=on_pick or _unheard, on_frame_change=on_frame or _unheard)
+
+
+def _unheard() -> None:
+    """Take a change that the page has no use for."""
 
 
 def image_row(cells: Sequence[Cell], sheets: Sequence[str], key: str, look: Look, **rest: object) -> None:

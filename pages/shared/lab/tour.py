@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -143,7 +144,6 @@ def downloads(scene: Scene) -> None:
     lanes = scene.lanes if what == "twins" else (scene.single,)
     name, moments = f"early-late-{scene.class_name}-{scene.number}-{what}", scene.moments
     heading = f"{scene.class_name}: {rounds_text(scene.config, ', ')}, IPC {scene.config.ipc}"
-    frame_ms = 80 if len(moments) > 20 else 400
 
     def film() -> list[FilmLane]:
         made = []
@@ -155,10 +155,12 @@ def downloads(scene: Scene) -> None:
     def strip() -> bytes:
         return film_strip(film(), moments, heading=heading)
 
+    def moving(kind: str) -> bytes:
+        return animation(film(), moments, kind, heading=heading, frame_ms=80 if len(moments) > 20 else 400)
+
     with st.container(horizontal=True):
         controls.download("Film strip (PNG)", "view_column", "lab/png", strip, f"{name}.png", "image/png")
         for kind, mime in FORMATS.items():
-            moving = lambda kind=kind: animation(film(), moments, kind, heading=heading, frame_ms=frame_ms)  # noqa: E731
             label = f"Animation ({kind.upper() if kind == 'gif' else 'WebP'})"
-            controls.download(label, "animation", f"lab/{kind}", moving, f"{name}.{kind}", mime)
+            controls.download(label, "animation", f"lab/{kind}", partial(moving, kind), f"{name}.{kind}", mime)
     st.image(strip(), caption="The film strip", output_format="PNG")

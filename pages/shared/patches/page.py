@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -98,19 +101,22 @@ def draw_files(view: View) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         wanted = st.toggle("Scores as a table", key="patches/table")
         st.space("stretch")
-        scores = lambda: scores_csv(view.ranking, view.data.train.names, view.class_index, view.chosen)  # noqa: E731
+        scores = partial(scores_csv, view.ranking, view.data.train.names, view.class_index, view.chosen)
         file = f"{name}-{class_name}-scores.csv"
         download(f"Scores of {class_name}, CSV", "table", "patches/csv", scores, file, "text/csv")
         total, classes = view.experiment.recover.ipc * view.data.spec.num_classes, range(view.data.spec.num_classes)
         label = f"Chosen of all classes, {count(total)} images"
         if total > MOST_IN_ZIP:
             label, classes = f"Chosen of {class_name}", [view.class_index]
-        images = lambda: selection_zip(view.data, view.select(classes))  # noqa: E731
-        what = {"help": "An image folder per class, in the order of joining, and selection.csv."}
-        file = f"{name}-chosen.zip"
-        download(f"{label}, zip", "folder_zip", "patches/zip", images, file, "application/zip", **what)
+        what = "An image folder per class, in the order of joining, and selection.csv."
+        images, file = partial(_zip, view, classes), f"{name}-chosen.zip"
+        download(f"{label}, zip", "folder_zip", "patches/zip", images, file, "application/zip", help=what)
     if wanted:
         _table(view)
+
+
+def _zip(view: View, classes: Sequence[int]) -> bytes:
+    return selection_zip(view.data, view.select(classes))
 
 
 def _table(view: View) -> None:

@@ -93,8 +93,12 @@ def trash_line() -> None:
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.markdown(plain(run.id), width="content")
                 button("Bring back", "", f"runs/restore/{run.id}", undo, [run.id], type="tertiary")
-        empty = lambda: st.toast(f"{size(trash.empty())} freed.")  # noqa: E731
-        button(f"Delete for good, {size(total)}", "delete_forever", "runs/empty_trash", errors.attempt, _PLACE, empty)
+        label = f"Delete for good, {size(total)}"
+        button(label, "delete_forever", "runs/empty_trash", errors.attempt, _PLACE, _empty)
+
+
+def _empty() -> None:
+    st.toast(f"{size(trash.empty())} freed.")
 
 
 def _run(run_id: str) -> Run:

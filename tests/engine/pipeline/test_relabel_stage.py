@@ -45,7 +45,7 @@ def test_one_process_writes_everything_counts_batches_and_goes_on(job, tmp_path)
     (tmp_path / "a" / ".epoch-0002.safetensors.x.tmp").write_bytes(b"half")  # of a writer that was killed
     events.clear()
     write_labels(job, tmp_path / "a", events.append)
-    assert [event["done"] for event in events] == list(range(total - job.steps + 1, total + 1))
+    assert [event.done for event in events] == list(range(total - job.steps + 1, total + 1))
     assert files_of(tmp_path / "a") == whole
     write_labels(job, tmp_path / "a", lambda _: pytest.fail("written again"))
 
@@ -69,7 +69,7 @@ def test_ranks_take_their_share_and_end_in_the_bytes_of_one_process(job, tmp_pat
 
 def test_a_stop_keeps_whole_epochs(job, tmp_path) -> None:
     def stopped(event) -> None:
-        if event["done"] == job.steps + 1:
+        if event.done == job.steps + 1:
             raise RunCancelled("cancel")
 
     with pytest.raises(RunCancelled, match="whole epochs are kept, and the same command goes on"):

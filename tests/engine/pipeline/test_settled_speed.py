@@ -76,7 +76,7 @@ def test_several_ranks_are_each_left_with_a_batch(world, settings, measured, mon
     teacher = SimpleNamespace(network=None, card=SimpleNamespace(fingerprint="f"))
     for size in (2, 3, 8):
         context.rank = Rank(0, size)
-        compute._measured(context, teacher, FastPath())
+        compute._measured(context, teacher.network, "f", FastPath())
     assert measured == [4, 2]  # of eight ranks each has one, and nothing is to be chosen
 
 
