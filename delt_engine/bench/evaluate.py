@@ -7,6 +7,7 @@ of each training. The largest difference is between the mean losses, which both 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -73,8 +74,9 @@ def side_by_side(
     draws = draw_epoch(config, len(table), table.image_size, seed=seed, epoch=1)
     network = initial_student(config, table, seed).to(device).train()
     plain = train_as_published(network, teacher, table, config, draws, device)
-    fast = evaluate(table, table, teacher, config, seed=seed, device=str(device))
-    losses, steps = [float(next(plain))], [next(fast)]  # the libraries prepare themselves
+    fast: Any = evaluate(table, table, teacher, config, seed=seed, device=str(device))
+    losses: list[Any] = [next(plain)]
+    steps = [next(fast)]  # the libraries prepare themselves
     sides = [Side(lambda _: losses.append(next(plain))), Side(lambda _: steps.append(next(fast)))]
     take_turns(sides, range(1, len(draws.share)), device)
     fast.close()

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from statistics import median
 from typing import IO, Any
 
@@ -52,7 +53,7 @@ def take_turns(sides: Sequence[Side], turns: Iterable[int], device: torch.device
         for side in sides:
             if side.prepare:
                 side.prepare(turn)
-            side.seconds.append(seconds_of(lambda side=side, turn=turn: side.work(turn), device))
+            side.seconds.append(seconds_of(partial(side.work, turn), device))
 
 
 def seconds_of(work: Callable[[], Any], device: torch.device | None = None) -> float:

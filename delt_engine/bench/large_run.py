@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -99,7 +100,7 @@ def _write_events(run: Run) -> None:
     total, iterations = schedule.image_iterations(classes), run.experiment.recover.iterations
     for number in range(1, ROUNDS + 1):
         iteration, joined = number * ROUND_ITERATIONS, classes * schedule.joined(number)
-        place = {"t": float(number), "batch": 0, "batches": 1, "round": number, "rounds": ROUNDS}
+        place: dict[str, Any] = {"t": float(number), "batch": 0, "batches": 1, "round": number, "rounds": ROUNDS}
         run.event(
             StepEvent(
                 **place,

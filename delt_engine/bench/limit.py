@@ -54,10 +54,11 @@ def convolution_rate(network: nn.Module, images: Tensor, precision: str) -> floa
     for (_, shape), layers in alike.items():
         features = torch.rand(shape, device=images.device, dtype=dtype)
         leaf = features.to(memory_format=order).requires_grad_()
-        layer = copy.deepcopy(layers[0]).to(dtype=dtype, memory_format=order).requires_grad_(requires_grad=False)
+        twin: nn.Module = copy.deepcopy(layers[0]).requires_grad_(requires_grad=False)
+        twin = twin.to(dtype=dtype).to(memory_format=order)
         with torch.no_grad():
-            grad = torch.ones_like(layer(leaf))
-        total += len(layers) * min(_seconds(layer, leaf, grad) for _ in range(TIMES))
+            grad = torch.ones_like(twin(leaf))
+        total += len(layers) * min(_seconds(twin, leaf, grad) for _ in range(TIMES))
     return len(images) / total
 
 

@@ -6,7 +6,7 @@ G batches are in it where a case packs them; the engine's loop takes their steps
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -45,11 +45,11 @@ class Material:
     config: RecoverConfig
     crop_rows: Tensor
 
-    def fast(self, path: FastPath) -> Iterator[RecoverStep]:
+    def fast(self, path: FastPath) -> Generator[RecoverStep, None, None]:
         """Begin the engine's loop."""
         return recover(self.images, self.labels, self.teacher, self.plan, self.config, self.crop_rows, fast=path)
 
-    def plain(self) -> list[Iterator[PlainStep]]:
+    def plain(self) -> list[Generator[PlainStep, None, None]]:
         """Begin the plain loops, one a batch, each with a teacher of its own: hooks would measure for all of them."""
         rows = self.crop_rows.view(len(self.places), self.config.iterations, -1)
         loops = []

@@ -13,8 +13,9 @@ here are valid, so that does not move them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -30,10 +31,10 @@ from delt_engine.recovery.folding import PreparedTeacher
 class BNFeatureHook:
     """The distance of a layer's batch statistics to its running ones, at the last forward pass."""
 
-    def __init__(self, layer: nn.Module) -> None:
+    def __init__(self, layer: nn.BatchNorm2d) -> None:
         self.handle = layer.register_forward_hook(self.measure)
 
-    def measure(self, layer: nn.Module, inputs: tuple[Tensor, ...], _output: Tensor) -> None:
+    def measure(self, layer: Any, inputs: tuple[Tensor, ...], _output: Tensor) -> None:
         """Measure what the layer is given, ``(N, C, H, W)``."""
         channels = inputs[0].shape[1]
         mean = inputs[0].mean([0, 2, 3])
@@ -57,7 +58,7 @@ def recover_as_published(
     plan: BatchPlan,
     config: RecoverConfig,
     crop_rows: Tensor,
-) -> Iterator[PlainStep]:
+) -> Generator[PlainStep, None, None]:
     """Optimise the images of one batch; the arguments are those of :func:`delt_engine.recovery.loop.recover`.
 
     Args:

@@ -43,6 +43,8 @@ def train_as_published(
     Yields:
         The loss of every step.
     """
+    assert config.learning_rate is not None, "the settings are resolved"
+    assert config.batch_size is not None, "the settings are resolved"
     optimizer = torch.optim.AdamW(
         _groups(network, config.weight_decay), lr=config.learning_rate, betas=(0.9, 0.999), foreach=False
     )

@@ -100,10 +100,12 @@ def _measured(case: RankCase, folder: Path, count: int, rounds: int, device: tor
 
 
 def _ranked(dataset: Dataset, teacher: Any, config: RankConfig, device: torch.device) -> tuple[Ranking, RankTiming]:
-    timing = None
+    timing, item = None, None
     for item in rank(dataset, teacher, config, seed=0, device=str(device)):
         if isinstance(item, RankProgress):
             timing = item.timing or timing
+    assert isinstance(item, Ranking), "a ranking ends with its result"
+    assert timing is not None
     return item, timing
 
 

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from statistics import mean, median
@@ -87,7 +87,7 @@ class Lane:
     """Loops of a round that are timed together: the engine's one, or the plain one of each batch that it packs."""
 
     given: Material
-    loops: list[Iterator[Any]]
+    loops: list[Generator[Any, None, None]]
     saved_mb: float = 0.0
     last: list[Any] = field(default_factory=list)
     """Where each loop ended."""

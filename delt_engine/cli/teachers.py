@@ -66,8 +66,8 @@ def check(ref: str, sample: int, progress_json: bool, as_json: bool, quiet: bool
     """Measure a teacher (a name, a file, or auto) on test images of a dataset and keep the result."""
     report = reporter(progress_json)
     dataset, teacher = _loaded(ref, read_experiment(values), report)
-    record = _measured(teacher, dataset, sample, report)
-    _tell({"teacher": teacher.card.name, **asdict(record)}, record.message, as_json=as_json)
+    record, text = _measured(teacher, dataset, sample, report)
+    _say({"teacher": teacher.card.name, **asdict(record)}, text, as_json=as_json)
 
 
 @teachers.command()
@@ -94,7 +94,7 @@ def add(
 
     report = reporter(progress_json)
     dataset, teacher = _loaded(str(file), read_experiment(values), report)
-    record = _measured(teacher, dataset, sample, report)
+    record, text = _measured(teacher, dataset, sample, report)
     if record.verdict == "class order?" and not force:
         raise CheckpointError(f"teacher: {record.message} It was not added; --force adds it all the same.")
     path = _free_path(name or file.name.split(".")[0], teacher.card.fingerprint)
@@ -102,9 +102,9 @@ def add(
     if card.accuracy is None and record.sample >= record.test_size:
         card = replace(card, accuracy=record.accuracy)
     save_teacher(path, teacher.network, card)
-    _tell(
+    _say(
         {"teacher": card.name, "path": str(path), **asdict(record)},
-        f"{record.message} Added as {card.name}: {path}",
+        f"{text} Added as {card.name}: {path}",
         as_json=as_json,
     )
 
@@ -121,14 +121,14 @@ def _loaded(ref: str, experiment: Experiment, report: Report) -> tuple[Dataset, 
     return dataset, load_teacher(ref, dataset=dataset, device=device, **experiment.squeeze.checkpoint)
 
 
-def _measured(teacher: Teacher, dataset: Dataset, sample: int, report: Report) -> CheckRecord:
-    from delt_engine.models.health import keep_check
-    from delt_engine.models.teachers import check_record, check_teacher
+def _measured(teacher: Teacher, dataset: Dataset, sample: int, report: Report) -> tuple[CheckRecord, str]:
+    """Return what was measured, and what is said of it."""
+    from delt_engine.models.health import judge, keep_check
+    from delt_engine.models.teachers import check_teacher
 
-    checked = check_teacher(teacher, dataset, sample, report=lambda done, total: report("check", done, total))
-    record = check_record(teacher, dataset, checked)
+    record = check_teacher(teacher, dataset, sample, report=lambda done, total: report("check", done, total))
     keep_check(record)
-    return record
+    return record, judge(teacher.card, dataset.spec, record).sentence(record)
 
 
 def _free_path(name: str, fingerprint: str) -> Path:
@@ -143,7 +143,7 @@ def _free_path(name: str, fingerprint: str) -> Path:
     return path
 
 
-def _tell(result: dict[str, Any], text: str, *, as_json: bool) -> None:
+def _say(result: dict[str, Any], text: str, *, as_json: bool) -> None:
     if as_json:
         say_json(result)
     else:

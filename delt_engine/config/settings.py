@@ -13,10 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from delt_engine.errors import ConfigError
 
+Kind = Literal["int", "float", "bool", "choice", "text", "texts", "ints"]
+"""Which control a setting takes."""
+
 
 def setting(default: Any, text: str, *, title: str = "", source: str = "", flag: str = "", more: bool = True, **limits):
     """Declare one setting: its default, help text, short title, origin of the default, command-line flag."""
-    extra = {"source": source, "flag": flag, "more": more}
+    extra: dict[str, Any] = {"source": source, "flag": flag, "more": more}
     return Field(default, title=title or None, description=text, json_schema_extra=extra, **limits)
 
 
@@ -67,7 +70,7 @@ class FieldSpec:
 
     name: str
     flag: str
-    kind: Literal["int", "float", "bool", "choice", "text", "texts", "ints"]
+    kind: Kind
     default: Any
     minimum: float | None
     maximum: float | None
@@ -79,7 +82,7 @@ class FieldSpec:
     may_be_open: bool = False
 
 
-def _kind(annotation: Any) -> tuple[str, tuple[str, ...]]:
+def _kind(annotation: Any) -> tuple[Kind, tuple[str, ...]]:
     """Return the kind of control for a type, and its choices."""
     if annotation == tuple[int, ...]:
         return "ints", ()
@@ -88,7 +91,8 @@ def _kind(annotation: Any) -> tuple[str, tuple[str, ...]]:
     plain = [a for a in get_args(annotation) if a is not type(None)] if get_origin(annotation) is not tuple else []
     if plain:
         return _kind(plain[0])
-    return {int: "int", float: "float", bool: "bool", str: "text"}.get(annotation, "texts"), ()
+    kinds: dict[type, Kind] = {int: "int", float: "float", bool: "bool", str: "text"}
+    return kinds.get(annotation, "texts"), ()
 
 
 def field_specs(record: type[Settings]) -> tuple[FieldSpec, ...]:
@@ -102,14 +106,14 @@ def field_specs(record: type[Settings]) -> tuple[FieldSpec, ...]:
     for name, info in record.model_fields.items():
         if isinstance(info.annotation, type) and issubclass(info.annotation, Settings):
             continue
-        extra = info.json_schema_extra or {}
+        extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
         low = [getattr(m, a) for m in info.metadata for a in ("ge", "gt") if getattr(m, a, None) is not None]
         high = [getattr(m, a) for m in info.metadata for a in ("le", "lt") if getattr(m, a, None) is not None]
         kind, choices = _kind(info.annotation)
         specs.append(
             FieldSpec(
                 name=name,
-                flag=extra.get("flag") or "--" + name.replace("_", "-"),
+                flag=str(extra.get("flag") or "") or "--" + name.replace("_", "-"),
                 kind=kind,
                 default=info.default,
                 minimum=low[0] if low else None,
@@ -117,7 +121,7 @@ def field_specs(record: type[Settings]) -> tuple[FieldSpec, ...]:
                 choices=choices,
                 title=info.title or name,
                 help=info.description or "",
-                source=extra.get("source", ""),
+                source=str(extra.get("source", "")),
                 more=bool(extra.get("more")),
                 may_be_open=type(None) in get_args(info.annotation),
             )

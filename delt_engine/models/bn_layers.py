@@ -12,8 +12,10 @@ from torch import nn
 
 from delt_engine.errors import CheckpointError
 
+BatchNorm = nn.BatchNorm2d | nn.SyncBatchNorm
 
-def bn_layers(network: nn.Module) -> tuple[nn.Module, ...]:
+
+def bn_layers(network: nn.Module) -> tuple[BatchNorm, ...]:
     """Return the BatchNorm layers with running statistics, in forward order.
 
     Raises:

@@ -14,7 +14,6 @@ import hashlib
 import pickle
 import warnings
 import zipfile
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -106,9 +105,9 @@ def fit_state(network: nn.Module, state: Mapping[str, Tensor], name: str = "the 
             f"teacher: the weights do not fit {name}: {', '.join(found[:_NAMED])}{more}; network, width, stem and "
             f"number of classes must be those of the checkpoint."
         )
-    state = OrderedDict(state)
-    state._metadata = network.state_dict()._metadata  # files keep no layer versions, and MNASNets ask for theirs
-    network.load_state_dict(state, strict=False)
+    versioned = network.state_dict()  # files keep no layer versions, and MNASNets ask for theirs
+    versioned.update(state)
+    network.load_state_dict(versioned, strict=False)
 
 
 def differences(network: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
@@ -130,7 +129,7 @@ def weights_fingerprint(state: Mapping[str, Tensor]) -> str:
     for key in sorted(state):
         value = state[key].detach().cpu().contiguous()
         digest.update(f"{key} {value.dtype} {tuple(value.shape)}\n".encode())
-        digest.update(value.reshape(-1).view(torch.uint8).numpy())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()[:16]
 
 

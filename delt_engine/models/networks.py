@@ -139,7 +139,8 @@ def _build_published(name: str, num_classes: int, width: float, image_size: int)
         raise ConfigError(_unknown(name))
     if width != 1.0:
         raise ConfigError(_no_width(name, width))
-    settings: dict[str, Any] = {"img_size": image_size} if timm.get_pretrained_cfg(name).fixed_input_size else {}
+    known = timm.get_pretrained_cfg(name)
+    settings: dict[str, Any] = {"img_size": image_size} if known and known.fixed_input_size else {}
     try:
         return timm.create_model(name, pretrained=False, num_classes=num_classes, **settings)
     except _SIZE_ERRORS:

@@ -11,6 +11,7 @@ Source: DELT recover/models.py (resnet stem); He et al., "Deep Residual Learning
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import nn
@@ -36,7 +37,7 @@ def _three_by_three(conv: nn.Conv2d) -> nn.Conv2d:
     return small
 
 
-def _residual(network: nn.Module) -> None:
+def _residual(network: Any) -> None:
     """ResNets and ShuffleNets: ``conv1`` without stride, no max-pool."""
     if isinstance(network.conv1, nn.Conv2d):
         network.conv1 = _three_by_three(network.conv1)
@@ -45,19 +46,19 @@ def _residual(network: nn.Module) -> None:
     network.maxpool = nn.Identity()
 
 
-def _dense(network: nn.Module) -> None:
+def _dense(network: Any) -> None:
     """DenseNets: 3x3 ``conv0`` without stride, no ``pool0``."""
     network.features.conv0 = _three_by_three(network.features.conv0)
     network.features.pool0 = nn.Identity()
 
 
-def _vgg(network: nn.Module) -> None:
+def _vgg(network: Any) -> None:
     """VGG: pool to one value a channel and classify it by one linear layer, in place of 7x7 values and 4096 units."""
     network.avgpool = nn.AdaptiveAvgPool2d(1)
     network.classifier = nn.Linear(512, network.classifier[-1].out_features)
 
 
-def _convnext(network: nn.Module) -> None:
+def _convnext(network: Any) -> None:
     """ConvNeXts: patches of 2x2 px in place of 4x4."""
     stem = network.features[0] if hasattr(network, "features") else network.stem
     old = stem[0]
@@ -77,7 +78,7 @@ def _patch_size(image_size: int, stock: int) -> int:
     return next(size for size in range(most, 0, -1) if image_size % size == 0)
 
 
-def _transformer(network: nn.Module) -> None:
+def _transformer(network: Any) -> None:
     """Torchvision's vision transformers: smaller patches, and a place for each."""
     old, size = network.conv_proj, network.image_size
     patch = _patch_size(size, network.patch_size)
@@ -89,7 +90,7 @@ def _transformer(network: nn.Module) -> None:
     network.encoder.pos_embedding = nn.Parameter(places)
 
 
-def _timm_transformer(network: nn.Module) -> None:
+def _timm_transformer(network: Any) -> None:
     """Timm's vision transformers, DeiT among them: smaller patches, and a place for each, drawn anew."""
     embed = network.patch_embed
     network.set_input_size(patch_size=(_patch_size(embed.img_size[0], embed.patch_size[0]),) * 2)
@@ -98,7 +99,7 @@ def _timm_transformer(network: nn.Module) -> None:
         nn.init.trunc_normal_(network.pos_embed, std=0.02)
 
 
-_SMALL: dict[tuple[str, str], Callable[[nn.Module], None]] = {
+_SMALL: dict[tuple[str, str], Callable[[Any], None]] = {
     ("torchvision", "ResNet"): _residual,
     ("torchvision", "ShuffleNetV2"): _residual,
     ("torchvision", "DenseNet"): _dense,

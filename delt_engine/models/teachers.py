@@ -11,9 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -24,19 +23,14 @@ from delt_engine.errors import CheckpointError, DataError
 from delt_engine.models.card import TeacherCard, find_teacher, has_card, read_card
 from delt_engine.models.checkpoints import State, differences, fit_state, load_state, weights_fingerprint
 from delt_engine.models.device import eval_mode
-from delt_engine.models.health import CheckRecord
+from delt_engine.models.health import CheckRecord, examine, misfit
 from delt_engine.models.networks import build_network, resolve_stem, stem_of
 from delt_engine.models.stems import has_small_stem
 
 if TYPE_CHECKING:
-    from delt_engine.data.dataset import Dataset, DatasetSpec, ImageSet
+    from delt_engine.data.dataset import Dataset, ImageSet
 
-Verdict = Literal["good", "weak", "class order?"]
-_WEAK_BELOW = 40.0  # percent; ours: the weakest teacher in DELT's tables is right on more
-_WEAK_DROP = 10.0  # points below the accuracy on the card; ours: four standard errors of 512 samples
-_ORDER_GAIN = 30.0  # points another class order must gain; ours: a random teacher gains less at 20 images a class
 _PREDICT_BATCH = 256
-_ORDER_IMAGES = 20  # sampled images a class below which no other class order is tried
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,17 +39,6 @@ class Teacher:
 
     network: nn.Module
     card: TeacherCard
-
-
-@dataclass(frozen=True)
-class TeacherCheck:
-    """What a teacher got right on a sample of test images; accuracy and chance in percent."""
-
-    accuracy: float
-    sample: int
-    chance: float
-    verdict: Verdict
-    message: str
 
 
 def load_teacher(
@@ -81,12 +64,14 @@ def load_teacher(
         CheckpointError: no such teacher, an unreadable file, weights that do not fit, or other classes.
     """
     spec = dataset.spec if dataset is not None else None
-    path = find_teacher(ref, spec and spec.name, spec and spec.image_size, spec and spec.class_names)
+    wanted = (spec.name, spec.image_size, spec.class_names) if spec is not None else ()
+    path = find_teacher(ref, *wanted)
     state = load_state(path)
     if has_card(path):
         card = read_card(path)
-        if spec is not None:
-            _match(card, spec)
+        reason = misfit(card, spec) if spec is not None else ""
+        if reason:
+            raise CheckpointError(f"teacher: {reason}")
         if card.fingerprint != weights_fingerprint(state):
             raise CheckpointError(f"teacher: {path} is damaged: its weights are not those its card was written for.")
         model = _build(card, card.stem)
@@ -105,15 +90,15 @@ def check_teacher(
     sample: int = 512,
     seed: int = 0,
     report: Callable[[int, int], None] | None = None,
-) -> TeacherCheck:
-    """Measure a teacher on test images before it is used.
+) -> CheckRecord:
+    """Measure a teacher on test images before it is used; :mod:`delt_engine.models.health` judges what came out.
 
     Args:
         teacher: on any device.
         dataset: the data it shall teach.
         sample: test images, at most.
         seed: which ones.
-        report: told (done, total) after every batch.
+        report: called with (done, total) after every batch.
 
     Raises:
         DataError: the dataset has no test images.
@@ -124,31 +109,7 @@ def check_teacher(
     chosen = np.sort(np.random.default_rng(seed).permutation(total)[:sample])
     labels = dataset.test.labels[chosen]
     predicted = predict(teacher.network, dataset.test, chosen, teacher.card.mean, teacher.card.std, report).numpy()
-    accuracy = 100.0 * int((predicted == labels).sum()) / len(chosen)
-    chance = 100.0 / dataset.spec.num_classes
-    verdict, remark = _judge(teacher.card, dataset, labels, predicted, accuracy, chance)
-    message = (
-        f"{teacher.card.name} is right on {accuracy:.1f} % of {len(chosen)} test images of {dataset.spec.name} "
-        f"(chance {chance:.3g} %){remark}."
-    )
-    return TeacherCheck(accuracy, len(chosen), chance, verdict, message)
-
-
-def check_record(teacher: Teacher, dataset: Dataset, check: TeacherCheck) -> CheckRecord:
-    """Return what :func:`delt_engine.models.health.keep_check` keeps of a check."""
-    return CheckRecord(
-        teacher=teacher.card.name,
-        teacher_fingerprint=teacher.card.fingerprint,
-        dataset=dataset.spec.name,
-        dataset_fingerprint=dataset.fingerprint,
-        accuracy=check.accuracy,
-        sample=check.sample,
-        test_size=len(dataset.test),
-        chance=check.chance,
-        verdict=check.verdict,
-        message=check.message,
-        measured=datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z"),
-    )
+    return examine(teacher.card, dataset, labels, predicted)
 
 
 def predict(
@@ -167,7 +128,7 @@ def predict(
         indices: which n images of it.
         mean: per channel of pixels in [0, 1], what the network was trained with.
         std: likewise.
-        report: told (done, total) after every batch.
+        report: called with (done, total) after every batch.
 
     Returns:
         int64 ``(n,)`` on the CPU.
@@ -181,52 +142,6 @@ def predict(
             if report:
                 report(min(start + _PREDICT_BATCH, len(indices)), len(indices))
     return torch.cat(predicted)
-
-
-def _judge(
-    card: TeacherCard, dataset: Dataset, labels: np.ndarray, predicted: np.ndarray, accuracy: float, chance: float
-) -> tuple[Verdict, str]:
-    """Return the verdict and what the message adds for it."""
-    names, count = dataset.spec.class_names, len(labels)
-    confusion = np.zeros((len(names), len(names)), dtype=np.int64)
-    np.add.at(confusion, (predicted, labels), 1)
-    reordered = 100.0 * confusion.max(axis=1).sum() / count
-    if count >= _ORDER_IMAGES * len(names) and reordered - accuracy > _ORDER_GAIN:
-        wrong = [index for index in range(len(names)) if confusion[index].any() and confusion[index].argmax() != index]
-        first, meant = names[wrong[0]], names[int(confusion[wrong[0]].argmax())]
-        return "class order?", (
-            f", but would be on {reordered:.1f} % with its classes in another order: class order? Where the dataset "
-            f"has {first!r}, the teacher means {meant!r}"
-        )
-    noise = 3 * (chance * (100 - chance) / count) ** 0.5
-    if accuracy <= chance + noise:
-        return "class order?", ", which is near chance: class order? Or other weights, or other mean and std"
-    if card.accuracy is not None and accuracy < card.accuracy - _WEAK_DROP:
-        return "weak", f", far from the {card.accuracy:.1f} % on its card"
-    if accuracy < max(_WEAK_BELOW, 2 * chance if chance < 25 else 0):
-        return "weak", ", which is weak: its patches and images will be poor"
-    return "good", ""
-
-
-def _match(card: TeacherCard, spec: DatasetSpec) -> None:
-    """Raise CheckpointError unless the teacher's classes and image size are the dataset's, in the same order."""
-    if card.num_classes != spec.num_classes:
-        raise CheckpointError(
-            f"teacher: {card.name} has {card.num_classes} classes, but {spec.name} has {spec.num_classes}."
-        )
-    for index, (own, given) in enumerate(zip(card.class_names, spec.class_names, strict=True)):
-        if own != given:
-            same = sorted(card.class_names) == sorted(spec.class_names)
-            what = "the same classes in another order" if same else "other classes"
-            raise CheckpointError(
-                f"teacher: {card.name} was trained on {what} than {spec.name} has: class {index} is {own!r} in the "
-                f"teacher and {given!r} in the dataset."
-            )
-    if card.image_size != spec.image_size:  # BatchNorm statistics hold for the size they were measured at
-        raise CheckpointError(
-            f"teacher: {card.name} was trained at {card.image_size} px, but {spec.name} is read at {spec.image_size} "
-            f"px; train one with `delt squeeze --dataset {spec.name} --image-size {spec.image_size}`."
-        )
 
 
 def _build(card: TeacherCard, stem: str) -> nn.Module:

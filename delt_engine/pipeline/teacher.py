@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from delt_engine.errors import CheckpointError, RunError
 from delt_engine.models.health import keep_check
-from delt_engine.models.teachers import Teacher, check_record, check_teacher, load_teacher
+from delt_engine.models.teachers import Teacher, check_teacher, load_teacher
 from delt_engine.pipeline.context import StageContext
 from delt_engine.runs.record import TeacherRecord
 
@@ -41,7 +41,7 @@ def _check(context: StageContext, teacher: Teacher) -> None:
     if context.run.record().options.teacher_check and len(dataset.test):
         with context.stop.loading():
             check = check_teacher(teacher, dataset)
-        keep_check(check_record(teacher, dataset, check))
+        keep_check(check)
         record = record.model_copy(update={"measured_accuracy": check.accuracy, "measured_sample": check.sample})
         if check.verdict == "class order?":
             raise CheckpointError(f"teacher: {check.message}")

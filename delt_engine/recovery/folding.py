@@ -15,6 +15,7 @@ import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
@@ -41,7 +42,7 @@ _OUT_OF_PLACE = {
 class FoldedNorm(nn.Module):
     """Stands where a folded BatchNorm stood: gives its output, and the distances of its statistics ``(G,)``."""
 
-    def __init__(self, layer: nn.Module) -> None:
+    def __init__(self, layer: Any) -> None:
         super().__init__()
         scale, shift = _scale_and_shift(layer)
         self.register_buffer("shift", shift)
@@ -58,7 +59,7 @@ class FoldedNorm(nn.Module):
 class MeasuredNorm(nn.Module):
     """A BatchNorm that stays: gives its output, and the distances of its statistics ``(G,)``."""
 
-    def __init__(self, layer: nn.Module) -> None:
+    def __init__(self, layer: Any) -> None:
         super().__init__()
         self.layer = layer
         self.groups = 1
@@ -179,7 +180,7 @@ def _twin(module: nn.Module, known: dict[nn.Module, nn.Module]) -> nn.Module:
 
 
 def _rewritten(traced: fx.GraphModule) -> Folding | None:
-    modules, layers = dict(traced.named_modules()), set(bn_layers(traced))
+    modules, layers = dict[Any, Any](traced.named_modules()), set(bn_layers(traced))
     nodes = [node for node in traced.graph.nodes if node.op == "call_module" and modules[node.target] in layers]
     if len({node.target for node in nodes}) < len(nodes):
         return None  # a layer used twice has statistics that fit neither use
@@ -202,7 +203,7 @@ def _rewritten(traced: fx.GraphModule) -> Folding | None:
     return Folding(traced, folded, len(nodes))
 
 
-def _foldable(node: fx.Node, modules: dict[str, nn.Module]) -> nn.Conv2d | None:
+def _foldable(node: Any, modules: dict[Any, Any]) -> nn.Conv2d | None:
     """Return the convolution that a BatchNorm can go into."""
     source, layer = node.args[0], modules[node.target]
     if source.op != "call_module" or len(source.users) > 1 or type(modules[source.target]) is not nn.Conv2d:
@@ -217,12 +218,12 @@ def _foldable(node: fx.Node, modules: dict[str, nn.Module]) -> nn.Conv2d | None:
     return modules[source.target] if bool(is_safe.all()) else None
 
 
-def _has_activation(layer: nn.Module) -> bool:
+def _has_activation(layer: Any) -> bool:
     """Whether it is timm's BatchNorm with an activation behind it."""
     return type(layer).__name__ == "BatchNormAct2d" and hasattr(layer, "drop") and hasattr(layer, "act")
 
 
-def _scale_and_shift(layer: nn.Module) -> tuple[Tensor, Tensor]:
+def _scale_and_shift(layer: Any) -> tuple[Tensor, Tensor]:
     """Return a and beta of ``y = a (x - RM) + beta``."""
     scale = (layer.running_var + layer.eps).rsqrt()
     if layer.weight is None:
@@ -230,7 +231,7 @@ def _scale_and_shift(layer: nn.Module) -> tuple[Tensor, Tensor]:
     return scale * layer.weight.detach(), layer.bias.detach().clone()
 
 
-def _fold_into(convolution: nn.Conv2d, layer: nn.Module) -> None:
+def _fold_into(convolution: nn.Conv2d, layer: Any) -> None:
     # torch.nn.utils.fusion.fuse_conv_bn_weights multiplies the bias in another order, which changes its last digit.
     scale, shift = _scale_and_shift(layer)
     bias = -layer.running_mean if convolution.bias is None else convolution.bias.detach() - layer.running_mean
@@ -238,9 +239,9 @@ def _fold_into(convolution: nn.Conv2d, layer: nn.Module) -> None:
     convolution.bias = nn.Parameter(bias * scale + shift, requires_grad=False)
 
 
-def _replace(traced: fx.GraphModule, node: fx.Node, layer: nn.Module, *, is_folded: bool) -> fx.Node:
+def _replace(traced: fx.GraphModule, node: Any, layer: Any, *, is_folded: bool) -> Any:
     """Put the measuring layer in place of a BatchNorm; return the node of its distances."""
-    graph, modules = traced.graph, dict(traced.named_modules())
+    graph, modules = traced.graph, dict[Any, Any](traced.named_modules())
     norm = FoldedNorm(layer) if is_folded else MeasuredNorm(layer)
     name = node.target.replace(".", "_") + "_measured"
     traced.add_submodule(name, norm)
@@ -258,7 +259,7 @@ def _replace(traced: fx.GraphModule, node: fx.Node, layer: nn.Module, *, is_fold
     return distances
 
 
-def _take_relu(features: fx.Node, modules: dict[str, nn.Module]) -> bool:
+def _take_relu(features: Any, modules: dict[Any, Any]) -> bool:
     """Remove the ReLU behind a folded layer, if that is all that follows it."""
     users = list(features.users)
     if len(users) != 1 or not _is_relu(users[0], modules):
@@ -268,7 +269,7 @@ def _take_relu(features: fx.Node, modules: dict[str, nn.Module]) -> bool:
     return True
 
 
-def _is_relu(node: fx.Node, modules: dict[str, nn.Module]) -> bool:
+def _is_relu(node: Any, modules: dict[Any, Any]) -> bool:
     if node.op == "call_module":
         return type(modules.get(node.target)) is nn.ReLU
     return (node.op == "call_function" and node.target in _RELUS) or (
@@ -278,7 +279,7 @@ def _is_relu(node: fx.Node, modules: dict[str, nn.Module]) -> bool:
 
 def _keep_outputs(traced: fx.GraphModule) -> None:
     """Let nothing change a tensor in place but the fresh result of a sum: gradients need what the layers gave."""
-    modules = dict(traced.named_modules())
+    modules = dict[Any, Any](traced.named_modules())
     for node in traced.graph.nodes:
         if node.op == "call_function" and node.target in _OUT_OF_PLACE:
             node.target = _OUT_OF_PLACE[node.target]
@@ -297,7 +298,7 @@ def _is_sum(node: object) -> bool:
     return isinstance(node, fx.Node) and node.op == "call_function" and node.target in (operator.add, torch.add)
 
 
-def _not_in_place(module: nn.Module) -> nn.Module:
+def _not_in_place(module: Any) -> Any:
     for part in module.modules():
         if getattr(part, "inplace", False):
             part.inplace = False

@@ -16,7 +16,7 @@ hold one to the other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -141,7 +141,7 @@ def recover(
     *,
     state: BatchState | None = None,
     fast: FastPath | None = None,
-) -> Iterator[RecoverStep]:
+) -> Generator[RecoverStep, None, None]:
     """Optimise the images of one batch; stop asking to cancel.
 
     Args:

@@ -116,7 +116,7 @@ def _hooked(network: nn.Module, groups: int) -> Iterator[Forward]:
     layers = bn_layers(network)
     found: dict[nn.Module, Tensor] = {}
 
-    def measure(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    def measure(layer: Any, inputs: tuple[Tensor, ...]) -> None:
         if layer in found:
             name = next(name for name, module in network.named_modules() if module is layer)
             raise CheckpointError(
@@ -126,11 +126,12 @@ def _hooked(network: nn.Module, groups: int) -> Iterator[Forward]:
         found[layer] = StatisticsDistance.apply(inputs[0], layer.running_mean, layer.running_var, groups)
 
     def forward(images: Tensor) -> tuple[Tensor, Tensor]:
-        found.clear()
         logits = network(images)
         return logits, torch.stack(list(found.values()))
 
     with contextlib.ExitStack() as hooks:
+        # also where somebody else asks the teacher between two steps
+        hooks.callback(network.register_forward_pre_hook(lambda _network, _inputs: found.clear()).remove)
         for layer in layers:
             hooks.callback(layer.register_forward_pre_hook(measure).remove)
         yield forward
@@ -144,7 +145,8 @@ def _offloaded(losses: Callable[[Tensor, Tensor], Losses], images: Tensor, label
 
 def _group_by_group(losses: Callable[[Tensor, Tensor], Losses], groups: int, images: Tensor, labels: Tensor) -> Losses:
     """Compute a step with the features of one group in memory at a time."""
-    found, gradients = [], []
+    found: list[Losses] = []
+    gradients: list[Tensor] = []
     for part, targets in zip(images.detach().chunk(groups), labels.chunk(groups), strict=True):
         leaf = part.requires_grad_()
         one = losses(leaf, targets)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -40,11 +41,11 @@ class ReferenceStep:
 class _BNHook:
     """Keeps the distance of a layer's batch statistics to its running ones at the last forward pass."""
 
-    def __init__(self, layer: nn.Module) -> None:
+    def __init__(self, layer: Any) -> None:
         self.distance = torch.zeros(())
         self.handle = layer.register_forward_hook(self._measure)
 
-    def _measure(self, layer: nn.Module, inputs: tuple[Tensor, ...], _output: Tensor) -> None:
+    def _measure(self, layer: Any, inputs: tuple[Tensor, ...], _output: Tensor) -> None:
         channels = inputs[0].transpose(0, 1).flatten(1)  # (N, C, ...) -> (C, n)
         mean, variance = channels.mean(dim=1), channels.var(dim=1, correction=0)
         self.distance = (mean - layer.running_mean).norm(2) + (variance - layer.running_var).norm(2)
@@ -100,7 +101,7 @@ def recover_plainly(
             with torch.no_grad():
                 for i in joined:
                     synthetic[i].clamp_(low, high)
-                now = torch.stack(synthetic)
+                now = torch.stack([*map(torch.Tensor.detach, synthetic)])
             yield ReferenceStep(iteration, ce_loss.item(), bn_loss.item(), total_loss.item(), now)
     finally:
         for hook in hooks:

@@ -99,7 +99,7 @@ def test_an_unchecked_teacher_is_checked_on_a_button(open_page, card, asked) -> 
 def test_a_teacher_with_other_classes_is_red(open_page, card, monkeypatch) -> None:
     turned = replace(card, class_names=card.class_names[::-1])
     monkeypatch.setattr(cached, "teacher", lambda *_: turned)
-    assert "Class order? The classes are the same" in open_page(PAGE).error[0].value
+    assert "trained on the same classes in another order" in open_page(PAGE).error[0].value
 
 
 def test_without_a_teacher_one_button_trains_a_small_one(open_page, started, monkeypatch) -> None:
