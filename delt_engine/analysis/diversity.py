@@ -28,7 +28,7 @@ from delt_engine.errors import CheckpointError, ShapeError
 Vectors = Callable[[np.ndarray], np.ndarray]
 """From uint8 images (n, S, S, 3) to float (n, d)."""
 
-_IMAGES_AT_ONCE = 512
+IMAGES_AT_ONCE = 512
 
 
 class NetworkOutputs(NamedTuple):
@@ -180,11 +180,11 @@ def measure(
 
 
 def _groups(counts: Sequence[int]) -> Iterator[list[int]]:
-    """Yield neighbouring class positions that have about :data:`_IMAGES_AT_ONCE` images together."""
+    """Yield neighbouring class positions that have about :data:`IMAGES_AT_ONCE` images together."""
     group: list[int] = []
     held = 0
     for number, count in enumerate(counts):
-        if group and held + count > _IMAGES_AT_ONCE:
+        if group and held + count > IMAGES_AT_ONCE:
             yield group
             group, held = [], 0
         group.append(number)

@@ -16,6 +16,7 @@ from delt_engine.errors import RanksLost, RunCancelled, RunError
 from delt_engine.jobs import queue, ranks
 from delt_engine.jobs.ranks import Rank, this_rank
 from delt_engine.jobs.worker import STOPPED, DeviceLock, StopRequests, claimed, device_lock_name, listening, set_stopped
+from delt_engine.models.processor import bfloat16_warning, this_machine
 from delt_engine.pipeline.context import Report, StageContext, leave_failure, left_failure, note_failure
 from delt_engine.pipeline.inputs import Inputs, load_inputs
 from delt_engine.pipeline.start_images import begin
@@ -114,6 +115,9 @@ def _work(run: Run, inputs: Inputs | None, rank: Rank, stop: StopRequests, repor
         context = StageContext(run, inputs, chosen, stop, report, rank)
         if rank.is_first:
             _compare_versions(context, begun)
+            warning = bfloat16_warning(precision_of(begun), chosen)
+            if warning:
+                context.note(warning)
             if device_lock_name(chosen) != device_lock_name(device):
                 _hold(run, device_lock_name(chosen), stop, report, held)
         else:
@@ -205,8 +209,15 @@ def _set_up_torch(run: Run, device: str, stop: StopRequests) -> str:
     if threads is not None:
         torch.set_num_threads(threads)
     name = torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else chosen.type.upper()
-    run.update(device=str(chosen), device_name=name, threads=threads or torch.get_num_threads())
+    threads = threads or torch.get_num_threads()
+    machine = this_machine(threads).to_record()
+    run.update(device=str(chosen), device_name=name, threads=threads, machine=machine)
     return str(chosen)
+
+
+def precision_of(record: RunRecord) -> str:
+    """Return the number format that the settings of a run's stage ask for."""
+    return getattr(getattr(record.experiment, record.kind), "precision", "auto")
 
 
 def _compare_versions(context: StageContext, begun: RunRecord) -> None:

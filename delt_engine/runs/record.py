@@ -91,8 +91,9 @@ class RunRecord(_Record):
     """Everything in run.json. Times are ISO 8601 in UTC, ``seconds`` counts work and not waiting.
 
     ``source`` is what an evaluation trains on: the id or the folder of a run, a folder of images, or ``real``.
-    ``speed`` is how a recovery is computed (precision, folding, packing), settled at its start. ``memory`` is its
-    peak, predicted and measured, in MB.
+    ``machine`` is what it was computed on: processor, instruction set, torch and threads. ``speed`` is how a recovery
+    is computed (precision, folding, packing), settled at its start. ``memory`` is its peak, predicted and measured,
+    in MB.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -119,6 +120,7 @@ class RunRecord(_Record):
     image_iterations: int = 0
     image_iterations_per_second: float | None = None
     first_snapshot_seconds: float | None = None
+    machine: dict[str, Any] = Field(default_factory=dict)
     speed: dict[str, Any] = Field(default_factory=dict)
     memory: dict[str, Any] = Field(default_factory=dict)
     notes: tuple[str, ...] = ()

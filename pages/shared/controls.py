@@ -10,6 +10,8 @@ from typing import Any
 import streamlit as st
 
 from delt_engine.config import FieldSpec, Settings, field_specs
+from delt_engine.jobs.worker import device_lock_name
+from delt_engine.models.processor import bfloat16_warning
 from pages.shared import address
 from pages.shared.session import prime
 
@@ -189,3 +191,15 @@ def command(words: Sequence[str]) -> None:
 def table(rows: Sequence[Mapping[str, Any]], **look: Any) -> None:
     """Draw a small table of words that needs no sorting."""
     st.table(list(rows), border="horizontal", hide_index=True, **look)
+
+
+def precision_warning(precision: str, device: str) -> None:
+    """Warn of bfloat16 on a processor that has no instructions for it.
+
+    Args:
+        precision: as the settings have it.
+        device: likewise; ``auto`` is taken for what it will be.
+    """
+    warning = bfloat16_warning(precision, device_lock_name(device))
+    if warning:
+        st.warning(warning, icon=":material/speed:")

@@ -15,6 +15,7 @@ from delt_engine.config import Experiment, RecoverConfig
 from delt_engine.errors import RunError
 from delt_engine.jobs import start, tasks
 from delt_engine.jobs.measured_rates import keep_rate
+from delt_engine.models import processor
 from delt_engine.models.card import find_teacher, read_card
 from delt_engine.runs.events import StepEvent
 from delt_engine.runs.lineage import parent_of, save_parent
@@ -37,6 +38,17 @@ def test_start_runs_what_the_form_says(open_page, started, address) -> None:
     assert (experiment.seed, experiment.select.criterion) == (7, "top")
     assert experiment.recover == RecoverConfig(ipc=4, iterations=200, round_iterations=50, learning_rate=0.1)
     assert address(app)["run"] == started.runs[0].id
+    assert not app.exception
+
+
+def test_imitated_bfloat16_is_warned_of_beside_its_choice(open_page, monkeypatch) -> None:
+    monkeypatch.setattr(processor, "has_slow_bfloat16", lambda: True)
+    app = open_page(PAGE)
+    assert not app.warning
+    app.session_state["recover/precision"] = "bfloat16"
+    app.session_state["recover/device"] = "cpu"
+    app.run()
+    assert "bfloat16 is about 20 times slower than float32" in app.warning[0].value
     assert not app.exception
 
 

@@ -76,6 +76,7 @@ def _settings() -> EvaluateConfig:
         by_rule = [name for name in EvaluateConfig.model_fields if getattr(plain_config, name) is None]
         names = controls.names_behind_more(EvaluateConfig, (*_OWN, *by_rule, "label_store"))
         values |= controls.settings_grid(plain_config, names, PAGE)
+        controls.precision_warning(values["precision"], session().draft.device)
         st.caption("Batch size and learning rate follow the recipe's rules for IPC and student.")
     with errors.shown():
         return EvaluateConfig.for_recipe(recipe, **values)

@@ -94,6 +94,7 @@ def draw_more() -> None:
             st.markdown("**Optimisation**")
             names = controls.names_behind_more(RecoverConfig, _MAIN)
             now.change("recover", **controls.settings_grid(now.draft.recover, names, PAGE))
+            controls.precision_warning(now.draft.recover.precision, now.draft.device)
         st.markdown("**Data and device**")
         _classes()
         now.change(**controls.settings_grid(now.draft, ["seed", "teacher", "device"], PAGE))

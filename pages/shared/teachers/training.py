@@ -65,6 +65,7 @@ def form(data: Dataset) -> None:
         values |= controls.settings(now.training, ("width", "epochs"), PAGE, compact=True)
     with st.expander("More settings", key=f"{PAGE}/more_training"):
         values |= controls.settings_grid(now.training, controls.names_behind_more(SqueezeConfig), PAGE)
+        controls.precision_warning(values["precision"], now.draft.device)
     with errors.shown():
         now.training = now.training.replace(**values)
     start_button("Train this teacher", "play_arrow", "train", now.training)

@@ -72,7 +72,7 @@ def _plain(image_u8: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("at_once", [1, 14, 512])
 def test_every_class_is_measured_by_itself_however_many_are_held(pictures, monkeypatch, at_once: int) -> None:
-    monkeypatch.setattr(diversity, "_IMAGES_AT_ONCE", at_once)
+    monkeypatch.setattr(diversity, "IMAGES_AT_ONCE", at_once)
     progress: list[tuple[int, int]] = []
     found = measure(_classes(pictures), _plain, images=6, is_early_late=True, report=lambda *at: progress.append(at))
     assert (progress[0], progress[-1]) == ((0, 24), (24, 24))

@@ -12,6 +12,7 @@ from tiny_world import finished, run_until_stopped, stop_at
 
 from delt_engine import files
 from delt_engine.errors import CheckpointError, DataError, RunCancelled, RunError
+from delt_engine.models import processor
 from delt_engine.models.checkpoints import save_teacher
 from delt_engine.models.teachers import load_teacher
 from delt_engine.paths import teachers_dir
@@ -129,6 +130,16 @@ def test_no_space_left_fails_with_a_sentence_and_nothing_half_written(world, set
     assert not list(run.path.rglob("*.tmp"))
     resume_run(run)
     assert run.status == "finished"
+
+
+@pytest.mark.parametrize(("is_slow", "precision"), [(True, "bfloat16"), (False, "bfloat16"), (True, "auto")])
+def test_a_run_in_imitated_bfloat16_is_warned(world, settings, monkeypatch, is_slow, precision) -> None:
+    monkeypatch.setattr(processor, "has_slow_bfloat16", lambda: is_slow)
+    record = finished(world / "a", settings(precision=precision)).record()
+    warned = [note for note in record.notes if "times slower than float32 on this processor" in note]
+    assert len(warned) == (is_slow and precision == "bfloat16")
+    assert record.speed["precision"] == ("bfloat16" if precision == "bfloat16" else "float32")
+    assert record.machine == processor.this_machine(record.threads).to_record()
 
 
 def test_another_torch_than_before_is_noted(world, settings, monkeypatch) -> None:

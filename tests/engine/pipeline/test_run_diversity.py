@@ -11,11 +11,11 @@ from PIL import Image
 from tiny_data import tiny_dataset
 from tiny_world import finished
 
+from delt_engine.analysis import diversity
 from delt_engine.analysis.diversity import centroid_cosine, network_outputs
 from delt_engine.data.pixels import normalise, to_pixels
 from delt_engine.errors import CheckpointError, ConfigError, DataError, RunError
 from delt_engine.models.teachers import load_teacher
-from delt_engine.pipeline import measure
 from delt_engine.pipeline.embed import embedded, stored_embedding
 from delt_engine.pipeline.image_sets import of_folder, of_run, reference
 from delt_engine.pipeline.measure import cosine_similarity, measured, stored_file, stored_result, why_none
@@ -44,7 +44,7 @@ def test_a_run_is_measured_in_its_teachers_features_and_found_again(run, world, 
     assert found.early_late is not None
     assert (found.images, found.draws, found.source, found.class_names) == (4, 1, "one", ("red", "green", "blue"))
 
-    monkeypatch.setattr(measure, "_measure", lambda *_: pytest.fail("measured twice"))
+    monkeypatch.setattr(diversity, "measure", lambda *_args, **_rest: pytest.fail("measured twice"))
     assert measured(subject).mean == stored_result(subject).mean == found.mean
     assert cosine_similarity(run) == found.mean
 

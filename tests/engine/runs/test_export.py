@@ -116,7 +116,7 @@ def test_nothing_chosen_is_refused() -> None:
 def test_an_image_of_a_run_gives_its_settings_back_and_a_snapshot_says_the_same(world, settings) -> None:
     experiment = settings(seed=7, select=SelectConfig(criterion="top"))
     run = Run.create(world / "a", experiment)
-    list(run_experiment(run))
+    run_experiment(run)
     found, origin = read_image_settings(run.image_path(1, 2).read_bytes()), run.selection()[6]
     assert (found.class_name, found.index, found.start_round, found.iterations) == ("green", 2, 3, 4)
     assert found.experiment.recover == experiment.recover
