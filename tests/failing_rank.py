@@ -12,9 +12,9 @@ from delt_engine.cli import main
 from delt_engine.errors import DataError
 from delt_engine.jobs.ranks import this_rank
 from delt_engine.patches import scoring
-from delt_engine.training import squeeze
+from delt_engine.training.trainer import Training
 
-step, score, steps = squeeze._Training.step, scoring.Scorer.__call__, count(1)
+step, score, steps = Training._step, scoring.Scorer.__call__, count(1)
 
 
 def failing(*arguments):
@@ -33,5 +33,5 @@ if __name__ == "__main__":
     if os.environ.get("FAILS") == "image":
         scoring.Scorer.__call__ = failing_score
     else:
-        squeeze._Training.step = failing
+        Training._step = failing
     main(prog_name="delt")

@@ -1,8 +1,9 @@
 """Several ranks that train one network together: who takes which images, and what is added up between them.
 
 Every rank draws all that is random for the whole batch and takes its rows of it. Its mean loss is weighted by its
-share of the images and the gradients are added, so that the sum is the gradient of the batch's mean loss: batch size
-and learning rate mean what they mean for one rank, and N ranks compute what one computes, up to the order of sums.
+share of the images, and torch's DistributedDataParallel brings the gradients together, so that each rank has that of
+the batch's mean loss: batch size and learning rate mean what they mean for one rank, and N ranks compute what one
+computes, up to the order of sums.
 
 Two things are not the same. BatchNorm: on CUDA its statistics are those of the whole batch (SyncBatchNorm), which torch
 has for no other device; elsewhere each rank normalises its own rows, and the running statistics are averaged after
@@ -12,22 +13,20 @@ rank draws its own.
 Shapes: B images in a batch.
 
 Source: Goyal et al., "Accurate, Large Minibatch SGD" Sec. 3 (the loss of a worker is divided by the size of the whole
-batch, gradients are added).
-Differs: one sum over all gradients after the backward pass, in place of torch's DistributedDataParallel, which divides
-by the number of ranks however many images each had, refuses networks with unused weights, and meets a lost rank in the
-middle of the backward pass. What that costs is the overlap of computing and sending.
+batch).
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from delt_engine.errors import RanksLost
 
@@ -105,14 +104,24 @@ class Team:
 
         return convert_sync_batchnorm(network)
 
-    def add_gradients(self, network: nn.Module) -> None:
-        """Put the sum over the ranks in the place of each gradient.
+    def parallel(self, network: nn.Module) -> nn.Module:
+        """Return what is called in the place of a network, so that its gradients are the batch's in every rank.
+
+        Args:
+            network: on its device, with the same weights in every rank; they stay those of the optimiser.
+        """
+        if self.size == 1:
+            return network
+        return DistributedDataParallel(network, broadcast_buffers=False)  # statistics are averaged after the epoch
+
+    def backward(self, loss: Tensor) -> None:
+        """Compute the gradients of what :meth:`weighted` returned for each rank.
 
         Raises:
             RanksLost: another rank is gone.
         """
-        if self.size > 1:
-            self._add([weight.grad for weight in network.parameters() if weight.grad is not None])
+        with self._talking():
+            (loss * self.size if self.size > 1 else loss).backward()  # DistributedDataParallel takes the mean
 
     def average_statistics(self, *networks: nn.Module) -> None:
         """Put the mean over the ranks in the place of each running statistic, so that all ranks keep the same ones.
@@ -122,10 +131,12 @@ class Team:
         """
         if self.size == 1:
             return
-        buffers = [each for network in networks for each in network.buffers() if each.is_floating_point()]
-        self._add(buffers)
-        for buffer in buffers:
-            buffer.div_(self.size)
+        for network in networks:
+            for buffer in network.buffers():
+                if buffer.is_floating_point():
+                    with self._talking():
+                        dist.all_reduce(buffer)
+                    buffer.div_(self.size)
 
     def total(self, values: Tensor) -> Tensor:
         """Return the sum over the ranks; what was given stays as it is.
@@ -171,16 +182,6 @@ class Team:
 
     def _is_divided(self, count: int) -> bool:
         return self.size == 1 or count >= 2 * self.size
-
-    def _add(self, tensors: Sequence[Tensor]) -> None:
-        """Replace tensors of any shapes by their sums over the ranks, sent as one."""
-        if not tensors:
-            return
-        flat = torch.cat([each.detach().reshape(-1) for each in tensors])
-        with self._talking():
-            dist.all_reduce(flat)
-        for each, part in zip(tensors, flat.split([each.numel() for each in tensors]), strict=True):
-            each.copy_(part.view(each.shape))
 
     @contextlib.contextmanager
     def _talking(self) -> Iterator[None]:

@@ -84,6 +84,7 @@ class Training(ABC):
         network = team.synchronised(network, device)
         self.layout = memory_format(network, device)
         self.network = network.to(device, memory_format=self.layout)
+        self.forward = team.parallel(self.network)
         self.averaged: AveragedModel | None = None
         self.use_bfloat16 = config.precision == "bfloat16" or (config.precision == "auto" and device.type == "cuda")
         self.done = 0
@@ -198,12 +199,11 @@ class Training(ABC):
                 seeded(batch.dropout_seed + self.team.number, self.device),
                 torch.autocast(self.device.type, torch.bfloat16, self.use_bfloat16),
             ):
-                logits = self.network(batch.images.contiguous(memory_format=self.layout))
+                logits = self.forward(batch.images.contiguous(memory_format=self.layout))
             mean, *counts = self.measured(logits, batch.target)
             loss = self.team.weighted(mean, batch.count)
             self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-        self.team.add_gradients(self.network)
+            self.team.backward(loss)
         self.optimizer.step()
         if self.averaged is not None:
             self.averaged.update_parameters(self.network)

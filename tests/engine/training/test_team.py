@@ -57,33 +57,14 @@ def test_one_rank_sends_nothing_and_changes_nothing(monkeypatch) -> None:
     for name in ("all_reduce", "broadcast_object_list"):
         monkeypatch.setattr(module.dist, name, lambda *a, **k: pytest.fail("sent"))
     network, value = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)), torch.tensor(3.0)
-    network(torch.rand(2, 3, 8, 8)).sum().backward()
-    before = [each.clone() for each in (*network.buffers(), *(weight.grad for weight in network.parameters()))]
-    ALONE.add_gradients(network)
+    ALONE.backward(ALONE.parallel(network)(torch.rand(2, 3, 8, 8)).sum())
+    before = [each.clone() for each in network.buffers()]
     ALONE.average_statistics(network)
-    after = [*network.buffers(), *(weight.grad for weight in network.parameters())]
-    assert all(torch.equal(*pair) for pair in zip(before, after, strict=True))
+    assert all(torch.equal(*pair) for pair in zip(before, network.buffers(), strict=True))
+    assert all(weight.grad is not None for weight in network.parameters())
     assert ALONE.weighted(value, 7) is ALONE.total(value) is ALONE.counted(value, 1) is value
     assert (ALONE.first(lambda: 5), ALONE.highest(2, 0), ALONE.is_first) == (5, (2, 0), True)
     assert ALONE.synchronised(network, torch.device("cuda")) is network
-
-
-def test_gradients_are_added_in_one_message_and_keep_their_layout(twice) -> None:
-    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 2, 1)).to(memory_format=torch.channels_last)
-    network[1].bias.requires_grad_(False)
-    network(torch.rand(2, 3, 8, 8)).square().sum().backward()
-    before = {
-        name: (weight.grad.clone(), weight.grad.stride())
-        for name, weight in network.named_parameters()
-        if weight.grad is not None
-    }
-    Team(0, 2).add_gradients(network)
-    assert twice == [3 * 4 * 9 + 4 + 4 * 2]
-    assert network[1].bias.grad is None
-    for name, (gradient, stride) in before.items():
-        found = network.get_parameter(name).grad
-        assert torch.equal(found, 2 * gradient)
-        assert found.stride() == stride
 
 
 def test_running_statistics_become_their_mean_and_counts_stay(twice) -> None:
@@ -91,7 +72,7 @@ def test_running_statistics_become_their_mean_and_counts_stay(twice) -> None:
     network(torch.rand(2, 4, 8, 8))
     before = {name: value.clone() for name, value in network.named_buffers()}
     Team(1, 2).average_statistics(network)
-    assert twice == [8]
+    assert twice == [4, 4]
     assert all(torch.equal(value, before[name]) for name, value in network.named_buffers())
     Team(1, 4).average_statistics(network)  # twice one's own is half of what four ranks have
     torch.testing.assert_close(network.running_mean, before["running_mean"] / 2)
