@@ -200,7 +200,8 @@ def make_half_done_run(path: Path, experiment: Experiment | None = None, *, aliv
     run = prepare(path, experiment, **shape)
     process = this_process() if alive else this_process().model_copy(update={"created": 1.0})
     run.set_status("running", started=now(), process=process)
-    rounds = max(1, run.experiment.recover.schedule.num_rounds // 2)
+    schedule = run.experiment.recover.schedule
+    rounds = 0 if schedule.is_still else max(1, schedule.num_rounds // 2)  # one that optimises nothing has no steps
     write_fake_events(run, rounds)
     for class_index in run.classes:
         for round_number in range(1, rounds + 1):

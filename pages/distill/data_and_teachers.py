@@ -12,7 +12,7 @@ from pages.shared import cached, errors, live, nav
 from pages.shared.controls import button
 from pages.shared.session import session
 from pages.shared.teachers import card as teacher_card
-from pages.shared.teachers import dataset_choice, dataset_view, training
+from pages.shared.teachers import datasets, training
 from pages.shared.wording import plain
 
 
@@ -22,26 +22,25 @@ def at_work(tasks: list[Task], run: Run | None) -> None:
     def draw() -> None:
         for work in tasks:
             if work.is_running:
-                dataset_choice.progress_bar(work)
+                datasets.progress_bar(work)
         if run is not None:
             training.watch(run)
 
     live.follow(lambda: any(work.is_running for work in tasks) or bool(run and run.is_active), draw)
 
 
-def data_side(data: Dataset) -> None:
-    """Draw the dataset."""
+def _data_side(data: Dataset) -> None:
     draft = session().draft
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(plain(data.spec.title), width="content")
         st.space("stretch")
         if data.root:
             changed = "After files were added or changed."
-            button("Read again", "refresh", "data/again", dataset_choice.read, draft.dataset, help=changed)
-    dataset_view.numbers(data)
-    dataset_view.samples(draft.dataset, draft.image_size, data)
-    dataset_view.per_class(data)
-    dataset_view.left_out(data)
+            button("Read again", "refresh", "data/again", datasets.read, draft.dataset, help=changed)
+    datasets.numbers(data)
+    datasets.samples(draft.dataset, draft.image_size, data)
+    datasets.per_class(data)
+    datasets.left_out(data)
 
 
 def teacher_side(data: Dataset) -> None:
@@ -66,25 +65,24 @@ def teacher_side(data: Dataset) -> None:
         training.draw_checkpoint()
 
 
-def show() -> None:
-    """Draw the page."""
-    place = dataset_choice.control()
-    reading = dataset_choice.reading(place.name)
+def _show() -> None:
+    place = datasets.control()
+    reading = datasets.reading(place.name)
     if reading.is_running or place.state != "ready":
-        dataset_choice.absent(place)
+        datasets.absent(place)
         at_work([reading], None)
     else:
         data = cached.dataset(session().draft.dataset, session().draft.image_size)
         left, right = st.columns([6, 5], gap="large")
         with left:
-            data_side(data)
+            _data_side(data)
         with right:
             teacher_side(data)
     st.subheader("All datasets")
-    dataset_view.overview()
+    datasets.overview()
 
 
 st.title("Data and teachers")
 st.write("The images, and the teacher that ranks them and guides the recovery. Check the teacher before anything else.")
 with errors.shown():
-    show()
+    _show()

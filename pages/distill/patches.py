@@ -10,7 +10,7 @@ from delt_engine.models.card import TeacherCard
 from delt_engine.patches.ranking import Ranking
 from pages.shared import cached, controls, errors, nav
 from pages.shared.controls import button
-from pages.shared.patches import band, page, picks, rows
+from pages.shared.patches import band, page, rows
 from pages.shared.patches import ranking as patch_ranking
 from pages.shared.recover import form
 from pages.shared.session import forget, session
@@ -20,8 +20,7 @@ PAGE = "patches"
 SELECT = ("criterion", "order", "mosaic")
 
 
-def choose_class(data: Dataset) -> int:
-    """Draw the choice of a class and return its number."""
+def _choose_class(data: Dataset) -> int:
     names, look = list(data.spec.class_names), {"always": True, "on_change": band.forget_drag}
     return names.index(controls.linked_choice("cls", "Class", names, "patches/class", **look))
 
@@ -40,7 +39,7 @@ def controls_row() -> tuple[Dataset, int]:
         st.stop()
     with grid:
         data = cached.dataset(now.draft.dataset, now.draft.image_size)
-        class_index = choose_class(data)
+        class_index = _choose_class(data)
         now.change("select", **controls.settings(now.draft.select, SELECT, PAGE, compact=True))
         now.change("recover", **controls.settings(now.draft.recover, ["ipc"], PAGE, compact=True))
         patch_ranking.crops_control(PAGE)
@@ -60,9 +59,8 @@ def chosen_side(view: rows.View) -> None:
     rows.mosaics_grid(view)
 
 
-def ranked(ranking: Ranking, data: Dataset, class_index: int, card: TeacherCard) -> None:
-    """Draw everything about the class of a ranking."""
-    view = rows.View(ranking, data, session().draft, picks.settings(ranking), class_index)
+def _ranked(ranking: Ranking, data: Dataset, class_index: int, card: TeacherCard) -> None:
+    view = rows.View(ranking, data, session().draft, band.settings(ranking), class_index)
     left, right = st.columns(2, gap="large")
     with left:
         band.figure(view)
@@ -75,8 +73,7 @@ def ranked(ranking: Ranking, data: Dataset, class_index: int, card: TeacherCard)
     page.draw_files(view)
 
 
-def show() -> None:
-    """Draw the page."""
+def _show() -> None:
     data, class_index = controls_row()
     experiment = session().draft
     try:
@@ -88,7 +85,7 @@ def show() -> None:
         return
     ranking = cached.ranking(data.fingerprint, card.fingerprint, experiment.rank, experiment.seed)
     if ranking is not None:
-        ranked(ranking, data, class_index, card)
+        _ranked(ranking, data, class_index, card)
         return
     patch_ranking.teacher_line(card)
     st.info("The teacher has not ranked these images yet. It does so once, and the result is kept.")
@@ -98,4 +95,4 @@ def show() -> None:
 st.title("Patches")
 st.write("Real patches ranked by the teacher's probability of their true class; the chosen ones start the images.")
 with errors.shown():
-    show()
+    _show()

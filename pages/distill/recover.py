@@ -43,8 +43,7 @@ def repeat(run: Run) -> None:
     rerun.take(run)
 
 
-def watch(run: Run) -> None:
-    """Show one run, live while it is active."""
+def _watch(run: Run) -> None:
     session().watched = run.id
     st.query_params["run"] = run.id
     with st.container(horizontal=True):
@@ -69,8 +68,7 @@ def watch(run: Run) -> None:
     view.settings(run)
 
 
-def plan() -> None:
-    """Let the reader set a run up and start it."""
+def _plan() -> None:
     st.write("Images start from real patches, join round by round and are optimised against the frozen teacher.")
     top = st.container()
     left, right = st.columns([5, 7], gap="large")
@@ -90,13 +88,12 @@ def plan() -> None:
         planner.draw(experiment)
     if is_started:
         with errors.shown():
-            start(experiment)
+            _start(experiment)
         st.rerun()
     jobs.prepare()  # the run that is being planned will begin at once
 
 
-def start(experiment: Experiment) -> None:
-    """Start the planned run and watch it."""
+def _start(experiment: Experiment) -> None:
     repeated = rerun.parent()
     run = jobs.start(experiment)
     if repeated is not None:
@@ -108,6 +105,6 @@ def start(experiment: Experiment) -> None:
 st.title("Recover")
 opened = watched_run()
 if opened is None:
-    plan()
+    _plan()
 else:
-    watch(opened)
+    _watch(opened)

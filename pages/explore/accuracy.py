@@ -23,8 +23,7 @@ def compare(found: list[Evaluation]) -> str:
     return view.setup.dataset
 
 
-def start(dataset: str, *, is_open: bool) -> None:
-    """Draw what starts the training of students."""
+def _start(dataset: str, *, is_open: bool) -> None:
     st.subheader("Train students")
     st.write("Students are trained from scratch on the chosen images and tested on the real test images.")
     config = form.draw(dataset)
@@ -51,4 +50,4 @@ with errors.shown():
         if not cached.recoveries(finished=True):
             st.caption("There is no finished run either: the real training set can be learned from, or start a run.")
             nav.link("distill/recover", "Plan a run")
-    start(shown, is_open=not finished)
+    _start(shown, is_open=not finished)

@@ -14,8 +14,7 @@ from pages.shared.diversity.data import SPACES
 from pages.shared.wording import plain
 
 
-def show(runs: Sequence[Run]) -> None:
-    """Draw the comparison of the chosen runs."""
+def _show(runs: Sequence[Run]) -> None:
     chosen, space = data.choose(runs)
     network = data.network_of(chosen[0], space)
     st.caption(f"Compared in {SPACES[space]}" + (f" Here: {plain(network)}." if network else ""))
@@ -40,7 +39,7 @@ st.write(
 with errors.shown():
     found = [run for run in cached.recoveries(examples_first=True, finished=True) if run.record().teacher]
     if found:
-        show(found)
+        _show(found)
     else:
         st.info(
             "There is no finished run yet. Start one, and how alike its images are can be measured here.",

@@ -13,15 +13,13 @@ from pages.shared.lab.steps import lab_steps
 from pages.shared.wording import plain
 
 
-def choose_source(found: Sequence[Source]) -> Source:
-    """Draw the choice between recorded labs and runs."""
+def _choose_source(found: Sequence[Source]) -> Source:
     titles = {source.id: source.title for source in found}
     chosen = controls.linked_choice("src", "Material", titles, "lab/source", disabled="src" in tour.locked())
     return next(source for source in found if source.id == chosen)
 
 
-def choose_class(source: Source) -> str:
-    """Draw the choice of a class."""
+def _choose_class(source: Source) -> str:
     look = {"default": source.opens_with, "always": True, "width": 220, "disabled": "cls" in tour.locked()}
     return controls.linked_choice("cls", "Class", source.classes, "lab/class", **look)
 
@@ -51,8 +49,7 @@ def inside(shown: Scene, found: Sequence[Source]) -> None:
     st.caption(f"{plain(shown.origin)} Arrow keys move between the stages.")
 
 
-def take_home(shown: Scene) -> None:
-    """Draw the downloads, and how the material was made."""
+def _take_home(shown: Scene) -> None:
     tour.downloads(shown)
     if shown.source.lab:
         with st.expander("How this was recorded"):
@@ -60,12 +57,11 @@ def take_home(shown: Scene) -> None:
             st.caption("Record a lab of your own data with the same command and another --dataset; it appears here.")
 
 
-def show(found: Sequence[Source]) -> None:
-    """Draw the tour on one of the sources."""
+def _show(found: Sequence[Source]) -> None:
     step = tour.choose_step()
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        source = choose_source(found)
-        class_name = choose_class(source)
+        source = _choose_source(found)
+        class_name = _choose_class(source)
         number = choose_patch(source, class_name)
         recover = source.config
         end = tour.choose_end(recover.iterations, recover.round_iterations)
@@ -76,7 +72,7 @@ def show(found: Sequence[Source]) -> None:
     if step == 5:
         inside(shown, found)
     else:
-        views = {1: timeline.one_patch, 2: timeline.twins, 3: timeline.late, 4: predict.predict, 6: take_home}
+        views = {1: timeline.one_patch, 2: timeline.twins, 3: timeline.late, 4: predict.predict, 6: _take_home}
         views[step](shown)
     tour.walk(step)
 
@@ -85,7 +81,7 @@ st.title("Early vs late")
 with errors.shown():
     material = sources()
     if material:
-        show(material)
+        _show(material)
     else:
         st.info("There is no recorded lab and no run yet. Start a run, or record a lab with `delt lab`.")
         nav.link("start/home", "Start a run")

@@ -35,8 +35,7 @@ def choose(runs: Sequence[Run]) -> View:
     return View(shown, class_name, sort, descending, arrangement, size, conditions)
 
 
-def show(runs: Sequence[Run]) -> None:
-    """Draw the gallery of one of the runs."""
+def _show(runs: Sequence[Run]) -> None:
     view = choose(runs)
     unfinished = [run for run in view.runs if run.status != "finished"]
     for run in unfinished:
@@ -77,7 +76,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
 with errors.shown():
     found = cached.recoveries()
     if found:
-        show(found)
+        _show(found)
     else:
         st.info("There are no images yet. Start a run, and its images can be browsed here round by round.")
         nav.link("start/home", "Start a run")

@@ -14,8 +14,7 @@ from pages.shared.wording import plural
 PER_PAGE = 10
 
 
-def pick_bar(runs: list[Run]) -> None:
-    """Draw what can be done with the ticked runs together."""
+def _pick_bar(runs: list[Run]) -> None:
     ids = [run.id for run in runs if st.session_state.get(f"runs/pick/{run.id}")]
     with st.container(horizontal=True, vertical_alignment="center"):
         if not ids:
@@ -35,7 +34,7 @@ def listed() -> None:
     compare.draw()
     if runs:
         found = runs_filter.chosen(runs)
-        pick_bar(found)
+        _pick_bar(found)
         pages = max(1, -(-len(found) // PER_PAGE))
         at = min(st.pagination(pages, key="runs/page"), pages) if pages > 1 else 1
         for run in found[PER_PAGE * (at - 1) : PER_PAGE * at]:

@@ -45,8 +45,7 @@ def start_button() -> None:
         nav.go("distill/recover", run=run.id)
 
 
-def numbers(run: Run) -> None:
-    """Draw the run's key numbers."""
+def _numbers(run: Run) -> None:
     record, recover = run.record(), run.experiment.recover
     rounds = f"{count(recover.iterations)} / {count(recover.round_iterations)}"
     with st.grid(4, min_column_width=132):
@@ -58,13 +57,12 @@ def numbers(run: Run) -> None:
         st.metric("Took", duration(record.seconds), help=f"Measured on {record.device_name or record.device}.")
 
 
-def example(run: Run) -> None:
-    """Draw a finished run under one slider."""
+def _example(run: Run) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader("A finished run", width="content")
         st.space("stretch")
         nav.link("explore/gallery", "Open in gallery", run=run.id)
-    numbers(run)
+    _numbers(run)
     class_rows.draw(class_rows.film(run, run.classes[:ROWS_SHOWN]), run, "home/grid")
     st.caption(
         f"{METHOD_TITLES[run.experiment.recover.method]} on {plain(run.record().dataset.title)}, teacher "
@@ -82,7 +80,7 @@ st.markdown(
 start_button()
 found = shown_run()
 if found:
-    example(found)
+    _example(found)
 else:
     st.subheader("How EarlyLate works")
     figure.plain(recovery.schedule_lanes(QUICK.experiment().recover.schedule), "home/lanes")

@@ -137,7 +137,7 @@ def test_the_time_left_of_a_teacher_follows_the_rate_since_it_went_on(tmp_path) 
     run.set_status("running", process=this_process())
 
     def step(seconds: float, epoch: int, number: int) -> None:
-        run.event(squeeze_step(t=seconds, epoch=epoch, epochs=10, step=number))
+        run.event(squeeze_step(t=seconds, epoch=epoch, epochs=10, step=number, train_accuracy=60.0))
 
     for seconds, epoch in ((1.0, 1), (500.0, 4), (1000.0, 5)):
         step(seconds, epoch, 1)

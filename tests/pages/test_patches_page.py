@@ -17,7 +17,7 @@ from delt_engine.runs.processes import this_process
 from delt_engine.runs.store import Run
 from pages.shared import cached
 from pages.shared import session as session_module
-from pages.shared.patches import band, picks
+from pages.shared.patches import band
 
 PAGE = "distill/patches"
 CHOSEN, MOSAICS, EXTREMES, ALL = range(4)
@@ -212,15 +212,15 @@ def test_a_drag_is_a_band_and_a_lasso_is_single_patches(open_page, ranking, monk
 
 def test_a_click_pins_as_long_as_there_is_room(open_page, ranking, monkeypatch) -> None:
     now = session_module.Session()
-    monkeypatch.setattr(picks, "session", lambda: now)
-    monkeypatch.setattr(picks.st, "session_state", {})
+    monkeypatch.setattr(band, "session", lambda: now)
+    monkeypatch.setattr(band.st, "session_state", {})
     rows = [rank_row(ranking, rank) for rank in (3, 7, 9)]
-    picks.pin(ranking, rows[:1], 0, 2)
-    picks.pin(ranking, rows[1:], 0, 2)
+    band.pin(ranking, rows[:1], 0, 2)
+    band.pin(ranking, rows[1:], 0, 2)
     assert now.draft.select.pinned == (rows[0], rows[1]), "there is room for two"
-    picks.drop(ranking, rows[:1])
+    band.drop(ranking, rows[:1])
     assert (now.draft.select.pinned, now.draft.select.dropped) == ((rows[1],), (rows[0],))
-    picks.release(ranking, rows)
+    band.release(ranking, rows)
     assert now.draft.select.picked_from == ""
 
 

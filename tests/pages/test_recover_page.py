@@ -21,7 +21,6 @@ from delt_engine.runs.events import StepEvent
 from delt_engine.runs.lineage import parent_of, save_parent
 from delt_engine.runs.store import Run
 from pages.shared import cached
-from pages.shared.recover import rows
 from pages.shared.runs import class_rows
 
 PAGE = "distill/recover"
@@ -295,7 +294,7 @@ def test_a_rerun_can_stand_alone(open_page, finished, started) -> None:
 def test_both_runs_share_rows_and_positions_in_iterations(home, finished) -> None:
     other = make_half_done_run(home / "runs" / "20260106-000000-child", fake_experiment(mi=40, ri=20))
     save_parent(other, finished.id)
-    made = rows.beside((other, finished), ("this run", "the run it repeats"), 2)
+    made = class_rows.beside((other, finished), ("this run", "the run it repeats"), 2)
     assert [row.title for row in made.rows] == ["astronaut", "astronaut", "cat", "cat"]
     assert [frame.tick for frame in made.frames] == ["0", "10", "20", "30", "40"]
     child, parent = made.rows[0].cells[0], made.rows[1].cells[0]
@@ -307,7 +306,7 @@ def test_both_runs_share_rows_and_positions_in_iterations(home, finished) -> Non
 
 def test_images_can_be_seen_over_what_they_started_from(open_page, finished) -> None:
     made = class_rows.film_so_far(finished, [0, 1])
-    over = rows.over_starts(made, "patch")
+    over = class_rows.over_starts(made, "patch")
     assert [row.note for row in over.rows] == ["", "patch it started from"] * 2
     image, patch = over.rows[2].cells[1], over.rows[3].cells[1]
     assert set(patch.sheets) == {image.sheets[0]}

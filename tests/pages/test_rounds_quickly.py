@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pages.shared import echo
+from pages.shared.recover import rounds as echo
 
 PAGE = "distill/recover"
 

@@ -32,12 +32,8 @@ METHOD_ORDER = ("random", "sre2l", "cda", "cda-init", "rded", "delt", "folder", 
 class Setup:
     """What must be equal for accuracies to stand side by side, with the short names the address has for it.
 
-    Args:
-        data: fingerprint of the test images and their classes.
-        dataset: their name.
-        recipe: recipe with what was changed, as a short word, for instance "delt-60ep".
-        recipe_title: the same for a reader.
-        student: network with its width and stem.
+    ``data`` is a fingerprint of the test images and their classes, ``recipe`` the recipe with what was changed as a
+    short word, for instance "delt-60ep", and ``student`` the network with its width and stem.
     """
 
     data: str

@@ -31,14 +31,9 @@ SPACE_NAMES = {"teacher": "Teacher", "second": "Second network", "pixels": "Pixe
 
 @dataclass(frozen=True, eq=False)
 class Sets:
-    """Sets of images side by side.
+    """Sets of images side by side: what is measured of ``runs`` in a space, references last, and what is ``missing``.
 
-    Args:
-        runs: whose images.
-        space: in which features.
-        shown: what is measured, with names; references last.
-        missing: titles of what is not measured yet.
-        refusal: why this space cannot be measured, "" when it can.
+    ``refusal`` says why this space cannot be measured, "" when it can.
     """
 
     runs: tuple[Run, ...]

@@ -26,14 +26,9 @@ END = 10**9
 class View:
     """What the reader chose to see.
 
-    Args:
-        runs: the main run first.
-        class_name: the class, by name, since runs may number it differently.
-        sort: a key of SORTS.
-        descending: whether the largest come first.
-        arrangement: "all", "halves", "rounds", or for several runs "sides", "swipe".
-        shown: side of an image on screen, pixels.
-        conditions: which images.
+    ``runs`` begin with the main one; ``class_name`` since runs may number a class differently; ``sort`` is a key of
+    SORTS; ``arrangement`` "all", "halves", "rounds", or for several runs "sides", "swipe"; ``shown`` the side of an
+    image on screen in pixels.
     """
 
     runs: tuple[Run, ...]

@@ -13,7 +13,7 @@ from delt_engine.runs.selection_export import scores_csv, selection_zip
 from pages.shared import cached, controls
 from pages.shared.controls import button, download
 from pages.shared.gallery.grid import Cell, Look, image_row
-from pages.shared.patches import band, picks
+from pages.shared.patches import band
 from pages.shared.patches.rows import View, cell_of
 from pages.shared.runs.strips import tile_side
 from pages.shared.wording import count, plain, short_name
@@ -62,11 +62,11 @@ def _clicked(view: View) -> None:
     if deed == "looks":
         st.session_state[SHOWN] = None if st.session_state.get(SHOWN) == rank else rank
     elif view.mark(row):
-        picks.release(view.ranking, [row])
+        band.release(view.ranking, [row])
     elif deed == "pins":
-        picks.pin(view.ranking, [row], view.class_index, view.room)
+        band.pin(view.ranking, [row], view.class_index, view.room)
     else:
-        picks.drop(view.ranking, [row])
+        band.drop(view.ranking, [row])
 
 
 def _about(view: View, rank: int) -> None:
@@ -89,10 +89,10 @@ def _about(view: View, rank: int) -> None:
         )
         one = (view.ranking, [row])
         if view.mark(row):
-            button("Release", "undo", "patches/release_one", picks.release, *one)
+            button("Release", "undo", "patches/release_one", band.release, *one)
         else:
-            button("Pin", "push_pin", "patches/pin_one", picks.pin, *one, view.class_index, view.room)
-            button("Drop", "block", "patches/drop_one", picks.drop, *one)
+            button("Pin", "push_pin", "patches/pin_one", band.pin, *one, view.class_index, view.room)
+            button("Drop", "block", "patches/drop_one", band.drop, *one)
 
 
 def draw_files(view: View) -> None:

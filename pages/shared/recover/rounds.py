@@ -1,17 +1,29 @@
-"""MI and RI as a pair that cannot be broken: MI moves in steps of RI, and each follows when the other is typed."""
+"""MI and RI as a pair that cannot be broken: MI moves in steps of RI, and each follows when the other is typed.
+
+The browser sends the values of all widgets with every change of one. What it sends between a value's being put here
+and its arrival there still holds the value from before, which Streamlit takes for a move of the reader's. Such an echo
+is a value that was just replaced, coming back before the browser can have drawn the new one.
+"""
 
 from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 
 from delt_engine.config import RecoverConfig
 from pages.shared.controls import help_text, spec_of
-from pages.shared.echo import drawn, is_echo, put, settle
 from pages.shared.session import prime
 from pages.shared.wording import count, plural
 
 MOST_ROUNDS = 50
 """Rounds offered at most; the command line takes any number."""
+
+_PUTS = "delt/put"
+ARRIVAL_SECONDS = 1.0
+"""Time a value may need from the page's being drawn to the browser's next word; nobody reads it and answers sooner."""
 
 _SLIDER = "delt/rounds"
 """Number of the newest slider of rounds, and what it is for."""
@@ -130,3 +142,51 @@ def _rounds_moved(mi_key: str, ri_key: str, rounds_key: str, iterations: int) ->
     number, _ = st.session_state[_SLIDER]
     if rounds_key.endswith(f"/{number}") and settle(mi_key) == iterations:
         put(ri_key, iterations // int(st.session_state[rounds_key]))
+
+
+@dataclass
+class _Put:
+    value: Any
+    replaced: tuple[Any, ...]
+    drawn: float | None = None
+
+    def is_under_way(self) -> bool:
+        return self.drawn is None or time.monotonic() - self.drawn < ARRIVAL_SECONDS
+
+
+def put(key: str, value: Any) -> None:
+    """Set the widget ``key``; the value it replaces is an echo when it comes back before the new one has arrived."""
+    before = st.session_state.get(key)
+    if before == value:
+        return
+    puts = _puts()
+    replaced = puts[key].replaced if key in puts and puts[key].is_under_way() else ()
+    puts[key] = _Put(value, (*(old for old in replaced if old != value), before))
+    st.session_state[key] = value
+
+
+def settle(key: str) -> Any:
+    """Return the value of the widget ``key``; where the browser's is an echo, set it to what was put before."""
+    if key in st.session_state and is_echo(key):
+        st.session_state[key] = _puts()[key].value
+    return st.session_state.get(key)
+
+
+def is_echo(key: str) -> bool:
+    """Whether the value of the widget ``key`` is one that was replaced here and not a move of the reader's."""
+    made = _puts().get(key)
+    return made is not None and made.is_under_way() and st.session_state.get(key) in made.replaced
+
+
+def drawn(*keys: str) -> None:
+    """Say that these widgets were sent to the browser with the values they have now."""
+    for key in keys:
+        made = _puts().get(key)
+        if made is not None and made.drawn is None:
+            made.drawn = time.monotonic()
+
+
+def _puts() -> dict[str, _Put]:
+    if _PUTS not in st.session_state:
+        st.session_state[_PUTS] = {}
+    return st.session_state[_PUTS]

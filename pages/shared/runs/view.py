@@ -16,7 +16,7 @@ from delt_engine.runs.events import StepEvent
 from delt_engine.runs.store import Run
 from pages.shared import controls, errors, figure
 from pages.shared.gallery.grid import Film
-from pages.shared.recover import form, rerun, rows
+from pages.shared.recover import form, rerun
 from pages.shared.runs import actions, class_rows
 from pages.shared.runs.progress import Progress, progress
 from pages.shared.runs.strips import stamp
@@ -108,15 +108,15 @@ def _images(run: Run, parent: Run | None) -> None:
         if not is_beside and not recover.schedule.is_still:
             has_starts = st.toggle(f"Show the {start} under each image", key="recover/starts")
     if is_beside and parent is not None:
-        made = rows.beside((run, parent), rerun.NAMES, MOST_CLASSES // 2)
+        made = class_rows.beside((run, parent), rerun.NAMES, MOST_CLASSES // 2)
     elif classes:
         made = _so_far(run, classes)
     else:
         names = form.class_names(run.experiment)
         chosen = run.experiment.classes or names
-        made = rows.waiting_film(run, chosen[:MOST_CLASSES])
+        made = class_rows.waiting_film(run, chosen[:MOST_CLASSES])
     if has_starts and made.sheets:
-        made = rows.over_starts(made, start)
+        made = class_rows.over_starts(made, start)
     class_rows.draw(made, run, f"recover/grid/{run.id}", follow=True)
     if len(run.classes) > MOST_CLASSES:
         st.caption(f"{MOST_CLASSES} of {count(len(run.classes))} classes; the gallery has all.")
