@@ -81,74 +81,68 @@ def _delt(title: str, dataset: str, ipc1_iterations: int | None, ipc1_teacher: s
     return rows
 
 
+def _other(title: str, origin: str, mi: int, ri: int, dataset: str, method: str, **changes: Any) -> Preset:
+    return Preset(title, origin, mi, ri, dataset=dataset, method=method, changes=tuple(changes.items()))
+
+
 PAPER_PRESETS: tuple[Preset, ...] = (
     *_delt("CIFAR-10", "cifar10", 2000),
     *_delt("Tiny-ImageNet", "tiny-imagenet", 500),
     *_delt("ImageNette", "imagenette", 1000),
     *_delt("ImageNet-100", "imagenet-100", None),
     *_delt("ImageNet-1K", "imagenet-1k", 3000, "ConvNet-4"),
-    Preset(
-        "CDA, CIFAR-100",
-        "CDA Table 10b, smallest crop from B.1",
-        1000,
-        125,
-        dataset="cifar100",
-        method="cda",
-        changes=(("min_crop", 0.4),),
-    ),
-    Preset(
+    _other("CDA, CIFAR-100", "CDA Table 10b, smallest crop from B.1", 1000, 125, "cifar100", "cda", min_crop=0.4),
+    _other(
         "CDA, Tiny-ImageNet",
         "CDA Table 12b; jitter from recover_cda_tiny.py",
         4000,
         500,
-        dataset="tiny-imagenet",
-        method="cda",
-        changes=(("r_bn", 1.0), ("learning_rate", 0.1), ("jitter", 4)),
+        "tiny-imagenet",
+        "cda",
+        r_bn=1.0,
+        learning_rate=0.1,
+        jitter=4,
     ),
-    Preset(
+    _other(
         "CDA, ImageNet-1K",
         "CDA Table 16c-d, ResNet-18; jitter from recover_cda_in1k.py",
         4000,
         500,
-        dataset="imagenet-1k",
-        method="cda",
-        changes=(("jitter", 32),),
+        "imagenet-1k",
+        "cda",
+        jitter=32,
     ),
-    Preset(
+    _other(
         "CDA, ImageNet-1K, ablations",
         "CDA Appendix B.3: MI of Tables 2, 3 and 18",
         1000,
         125,
-        dataset="imagenet-1k",
-        method="cda",
-        changes=(("jitter", 32),),
+        "imagenet-1k",
+        "cda",
+        jitter=32,
     ),
-    Preset(
+    _other(
         "SRe²L, CIFAR-100",
         "SRe²L recover_cifar.py: neither crops nor flips",
         1000,
         125,
-        dataset="cifar100",
-        method="sre2l",
-        changes=(("min_crop", 1.0), ("flip", False), ("jitter", 4)),
+        "cifar100",
+        "sre2l",
+        min_crop=1.0,
+        flip=False,
+        jitter=4,
     ),
-    Preset(
+    _other(
         "SRe²L, Tiny-ImageNet",
         "SRe²L recover_tiny.py",
         4000,
         500,
-        dataset="tiny-imagenet",
-        method="sre2l",
-        changes=(("r_bn", 1.0), ("learning_rate", 0.1), ("jitter", 4)),
+        "tiny-imagenet",
+        "sre2l",
+        r_bn=1.0,
+        learning_rate=0.1,
+        jitter=4,
     ),
-    Preset(
-        "SRe²L, ImageNet-1K",
-        "SRe²L data_synthesis.py",
-        4000,
-        500,
-        dataset="imagenet-1k",
-        method="sre2l",
-        changes=(("jitter", 32),),
-    ),
+    _other("SRe²L, ImageNet-1K", "SRe²L data_synthesis.py", 4000, 500, "imagenet-1k", "sre2l", jitter=32),
 )
 """Rows of the papers' tables, each for its dataset."""
