@@ -40,7 +40,7 @@ def read_in_order(
         read: a function that another process can be given.
         parts: what to read.
         workers: how many processes; with 0 each part is read when it is asked for.
-        ahead: parts a process has read or is reading before they are asked for.
+        ahead: parts that each process reads before they are asked for.
         by_thread: whether a thread takes them from the pipe, while the caller waits for a GPU.
 
     Raises:

@@ -119,11 +119,9 @@ def load_photograph(class_name: str) -> Image.Image:
 
 
 def checkerboard(height: int, width: int, rows: int) -> dict[str, np.ndarray]:
-    """Cut a photograph into cells, dark ones for train and light ones for test.
+    """Cut a photograph into cells, dark ones for train, as at the top left, and light ones for test.
 
-    Returns:
-        for each split int (cells, 4): top, left, height, width in pixels. There are ``rows`` along the short side;
-        the corner at the top left is dark.
+    Of each split int (cells, 4): top, left, height, width in pixels. There are ``rows`` along the short side.
 
     >>> {split: len(cells) for split, cells in checkerboard(30, 30, 3).items()}
     {'train': 5, 'test': 4}
@@ -141,11 +139,9 @@ def checkerboard(height: int, width: int, rows: int) -> dict[str, np.ndarray]:
 def draw_squares(
     height: int, width: int, split: str, count: int, rng: np.random.Generator, recipe: PhotosRecipe
 ) -> np.ndarray:
-    """Draw where samples lie in a photograph.
+    """Draw where samples lie: float (count, 4), centre row, centre column, side in pixels, angle in radians.
 
-    Returns:
-        float (count, 4): centre row, centre column, side in pixels, angle in radians. The turned square lies wholly
-        inside one cell of the split.
+    The turned squares lie wholly inside a cell of the split.
     """
     cells = checkerboard(height, width, recipe.rows)[split].astype(np.float64)
     # only .random() is used: its stream is the one numpy has kept the same through its versions
@@ -164,8 +160,7 @@ def draw_squares(
 def colour_matrices(count: int, rng: np.random.Generator, recipe: PhotosRecipe) -> np.ndarray:
     """Draw colour changes: hue, saturation and gain as one linear map of red, green, blue a sample, and a contrast.
 
-    Returns:
-        float (count, 3, 4): three columns of the map, and the contrast factor in the last one.
+    float (count, 3, 4): three columns of the map, and the contrast factor in the last one.
     """
     to_yiq = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
     draws = 2 * rng.random((count, 4)) - 1
@@ -192,23 +187,24 @@ def render(image_size: int, recipe: PhotosRecipe, report: Report | None = None) 
             rng = np.random.Generator(np.random.PCG64([recipe.seed, label, part]))
             squares = draw_squares(picture.height, picture.width, split, count, rng, recipe)
             mirrored = rng.random(count) < 0.5
-            samples = np.stack([_cut(picture, *square, image_size) for square in squares.tolist()])
+            samples = np.stack([_cut(picture, square, image_size) for square in squares.tolist()])
             samples[mirrored] = samples[mirrored, :, ::-1]
-            made[split].append(_recolour(samples, colour_matrices(count, rng, recipe)))
+            matrices = colour_matrices(count, rng, recipe).astype(np.float32)
+            changed = np.einsum("nhwc,ndc->nhwd", samples.astype(np.float32) / 255, matrices[:, :, :3])
+            middle = changed.mean(axis=(1, 2), keepdims=True)
+            changed = middle + (changed - middle) * matrices[:, 0, 3, None, None, None]
+            made[split].append(np.clip(np.rint(changed * 255), 0, 255).astype(np.uint8))
     if report:
         report("photos", len(PHOTOGRAPHS), len(PHOTOGRAPHS))
     return {split: np.concatenate(parts) for split, parts in made.items()}
 
 
-def _cut(picture: Image.Image, row: float, column: float, side: float, angle: float, image_size: int) -> np.ndarray:
+def _cut(picture: Image.Image, square: list[float], image_size: int) -> np.ndarray:
     """Return one turned square of a photograph at S, uint8 (S, S, 3)."""
+    row, column, side, angle = square
     widened = side * (math.cos(angle) + abs(math.sin(angle)))
-    top, left, bottom, right = (
-        row - widened / 2 + _ROUNDING,
-        column - widened / 2 + _ROUNDING,
-        row + widened / 2 - _ROUNDING,
-        column + widened / 2 - _ROUNDING,
-    )
+    top, left = row - widened / 2 + _ROUNDING, column - widened / 2 + _ROUNDING
+    bottom, right = row + widened / 2 - _ROUNDING, column + widened / 2 - _ROUNDING
     # cut first, since resizing a box looks a little past its edges and so into the next cell
     first_row, first_column = math.floor(top), math.floor(left)
     upright = picture.crop((first_column, first_row, math.ceil(right), math.ceil(bottom)))
@@ -216,16 +212,6 @@ def _cut(picture: Image.Image, row: float, column: float, side: float, angle: fl
     # the upright square around it becomes so large that its own side is at least S; then turn and take the middle
     margin = math.ceil(image_size * (widened / side - 1) / 2)
     large = image_size + 2 * margin
-    turned = upright.resize((large, large), Image.Resampling.BICUBIC, box=box).rotate(
-        math.degrees(angle), Image.Resampling.BICUBIC
-    )
+    resized = upright.resize((large, large), Image.Resampling.BICUBIC, box=box)
+    turned = resized.rotate(math.degrees(angle), Image.Resampling.BICUBIC)
     return np.asarray(turned.crop((margin, margin, margin + image_size, margin + image_size)))
-
-
-def _recolour(samples: np.ndarray, matrices: np.ndarray) -> np.ndarray:
-    """Apply the colour changes, uint8 (n, S, S, 3) to the same."""
-    colours = samples.astype(np.float32) / 255
-    changed = np.einsum("nhwc,ndc->nhwd", colours, matrices[:, :, :3].astype(np.float32))
-    middle = changed.mean(axis=(1, 2), keepdims=True)
-    changed = middle + (changed - middle) * matrices[:, 0, 3].astype(np.float32)[:, None, None, None]
-    return np.clip(np.rint(changed * 255), 0, 255).astype(np.uint8)
