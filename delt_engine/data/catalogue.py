@@ -14,13 +14,12 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from delt_engine.data.built_in import PHOTOGRAPHS, digits, photos
 from delt_engine.data.cache import datasets_dir
 from delt_engine.data.dataset import Dataset, DatasetSpec, Report
-from delt_engine.data.digits import digits
 from delt_engine.data.downloads import fetch_imagenette, load_download
 from delt_engine.data.folder import FolderTraits, load_folder
 from delt_engine.data.layout import TRAIN_NAMES
-from delt_engine.data.photos import PHOTOGRAPHS, photos
 from delt_engine.errors import DataError
 
 MIN_SIZE, MAX_SIZE = 8, 1024

@@ -49,8 +49,8 @@ def read_in_order(
     import torch
     from torch.utils.data import DataLoader
 
-    loader = DataLoader(
-        _Parts(read, parts),
+    loader: DataLoader[Any] = DataLoader(
+        _Parts(read, parts),  # type: ignore[arg-type]  # no Dataset of torch, which is not imported yet where it stands
         batch_size=None,
         num_workers=workers,
         collate_fn=_as_it_is,

@@ -1,7 +1,8 @@
-"""The built-in dataset ``photos``: ten real photographs, one class each, that ship with scikit-image and scikit-learn.
+"""The built-in datasets: photographs and handwritten digits that ship with scikit-image and scikit-learn.
 
-A sample is a square crop of its class's photograph, turned a little, mirrored at random, with its colours moved,
-resized to S. Each photograph is cut into a checkerboard: train samples lie wholly inside dark cells, test samples
+``digits`` are scikit-learn's 1,797 digits of 8 x 8 pixels, ``photos`` crops of ten real photographs, one class each. A
+sample is a square of its class's photograph, turned a little, mirrored at random, with its colours moved, resized to
+S. Each photograph is cut into a checkerboard: train samples lie wholly inside dark cells, test samples
 inside light ones, so no pixel of a photograph is in both. Crops of background are the hard ones: that spread of
 difficulty is what ranking by the teacher's probability needs.
 
@@ -23,6 +24,7 @@ from PIL import Image
 
 from delt_engine.data.cache import cached_arrays
 from delt_engine.data.dataset import Dataset, DatasetSpec, Report, dataset_of_arrays
+from delt_engine.data.decode import resize_box
 from delt_engine.errors import DataError
 
 PHOTOGRAPHS = {
@@ -69,6 +71,8 @@ class PhotosRecipe:
 
 
 RECIPE = PhotosRecipe()
+_DIGITS = "1 0 0.2"
+"""What the samples of ``digits`` follow from: version of the rule, seed and share of the test images."""
 
 
 def photos(spec: DatasetSpec, report: Report | None = None) -> Dataset:
@@ -215,3 +219,40 @@ def _cut(picture: Image.Image, square: list[float], image_size: int) -> np.ndarr
     resized = upright.resize((large, large), Image.Resampling.BICUBIC, box=box)
     turned = resized.rotate(math.degrees(angle), Image.Resampling.BICUBIC)
     return np.asarray(turned.crop((margin, margin, margin + image_size, margin + image_size)))
+
+
+def digits(spec: DatasetSpec) -> Dataset:
+    """Return the digits at the size of ``spec``, a fifth of every class set aside for test by a seeded draw."""
+    fingerprint = hashlib.sha256(f"digits {_DIGITS} {spec.image_size}".encode()).hexdigest()[:16]
+    names = ("train", "test", "train_labels", "test_labels")
+    arrays = cached_arrays(f"digits-{fingerprint}", names, lambda: _digits_at(spec.image_size))
+    return dataset_of_arrays(spec, arrays, fingerprint)
+
+
+def split_rows(labels: np.ndarray, share: float = 0.2, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return (train rows, test rows), ``share`` of every class in test.
+
+    >>> [rows.tolist() for rows in split_rows(np.array([0, 0, 0, 0, 0, 1, 1, 1, 1, 1]))]
+    [[0, 1, 2, 4, 5, 6, 7, 9], [3, 8]]
+    """
+    rng = np.random.Generator(np.random.PCG64(seed))
+    chosen = []
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        order = np.argsort(rng.random(len(rows)), kind="stable")
+        chosen.append(rows[order[: round(share * len(rows))]])
+    test = np.sort(np.concatenate(chosen))
+    return np.setdiff1d(np.arange(len(labels)), test), test
+
+
+def _digits_at(image_size: int) -> dict[str, np.ndarray]:
+    """Resize all digits to S: grey levels 0 to 16 become 0 to 255."""
+    from sklearn.datasets import load_digits
+
+    source = load_digits()
+    levels = np.rint(source.images * (255 / 16)).astype(np.uint8)  # (1797, 8, 8)
+    pictures = [Image.fromarray(grey).convert("RGB") for grey in levels]
+    images = np.stack([resize_box(picture, (0, 0, 8, 8), image_size) for picture in pictures])
+    labels = source.target.astype(np.int64)
+    train, test = split_rows(labels)
+    return {"train": images[train], "test": images[test], "train_labels": labels[train], "test_labels": labels[test]}
