@@ -12,24 +12,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from delt_engine.errors import DataError, ShapeError
-from delt_engine.files import load_record, record_bytes, write_bytes
+from delt_engine.errors import ShapeError
+from delt_engine.files import ArrayRecord
 
-FORMAT = 1
 POINTS = 1500
 """Points on a map unless another number is asked for."""
 
 _FIRST_DIMENSIONS = 50
 _PERPLEXITY = 30.0
-_ARRAYS = {"pca": np.float32, "tsne": np.float32, "set_number": np.int32, "class_index": np.int32, "index": np.int32}
 
 
 @dataclass(frozen=True, eq=False)
-class Embedding:
+class Embedding(ArrayRecord):
     """A map.
 
     Attributes:
@@ -53,6 +50,9 @@ class Embedding:
         ShapeError: the arrays do not fit each other.
     """
 
+    ARRAYS = {"pca": np.float32, "tsne": np.float32, "set_number": np.int32, "class_index": np.int32, "index": np.int32}
+    WHAT, NAME, REMEDY = "map", "map", "draw it again"
+
     sources: tuple[str, ...]
     titles: tuple[str, ...]
     methods: tuple[str, ...]
@@ -70,8 +70,8 @@ class Embedding:
     index: np.ndarray
 
     def __post_init__(self) -> None:
-        for name, dtype in _ARRAYS.items():
-            array = np.asarray(getattr(self, name), dtype)
+        for name, dtype in self.ARRAYS.items():
+            array: np.ndarray = np.asarray(getattr(self, name), dtype)
             expected = (sum(self.shown), 2) if name in ("pca", "tsne") else (sum(self.shown),)
             if array.shape != expected:
                 raise ShapeError(f"{name}: shape {array.shape} given, but {sum(self.shown)} points need {expected}.")
@@ -85,23 +85,6 @@ class Embedding:
         """How many of how many images are shown."""
         total = sum(self.totals)
         return f"all {total:,} images" if len(self) == total else f"{len(self):,} of {total:,} images"
-
-    def save(self, path: str | Path) -> None:
-        """Write the map as .npz, whole or not at all.
-
-        Raises:
-            DataError: the file cannot be written.
-        """
-        write_bytes(Path(path), record_bytes(self, _ARRAYS, FORMAT), what="map", kind=DataError)
-
-    @classmethod
-    def load(cls, path: str | Path) -> Embedding:
-        """Read a map; nothing that is stored in it is run.
-
-        Raises:
-            DataError: no such file, or not a map of this version.
-        """
-        return load_record(cls, path, _ARRAYS, what="map", name="map", version=FORMAT, remedy="draw it again")
 
 
 def shares(totals: Sequence[int], points: int) -> list[int]:

@@ -13,7 +13,7 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 from delt_engine.data.scan import worker_count
@@ -33,7 +33,7 @@ def process_count(images: int) -> int:
 
 def read_in_order(
     read: Callable[[slice], Any], parts: Sequence[slice], workers: int, ahead: int = 2, *, by_thread: bool = False
-) -> Iterator[Any]:
+) -> Generator[Any, None, None]:
     """Yield ``read(part)`` of each part in order, while processes read the next ones.
 
     Args:
