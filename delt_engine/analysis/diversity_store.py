@@ -25,11 +25,7 @@ from delt_engine.paths import assets_dir, cache_dir
 
 Record = TypeVar("Record")
 SPACES = ("teacher", "second", "pixels")
-SPACE_TITLES = {
-    "teacher": "Features of the teacher",
-    "second": "Features of a second network",
-    "pixels": "Pixels",
-}
+SPACE_TITLES = {"teacher": "Features of the teacher", "second": "Features of a second network", "pixels": "Pixels"}
 REAL, RANDOM = "real", "random"
 REFERENCE_TITLES = {REAL: "Real images (mean of draws)", RANDOM: "Random real images (one draw)"}
 ALONE = "One image a class has nothing to be alike to, so IPC 1 has no similarity."
@@ -43,15 +39,12 @@ class DiversityResult(ArrayRecord):
         source: id of a run, path of a folder, ``real`` or ``random``.
         title: what a reader calls it.
         method: of the run; ``folder`` for a foreign folder, ``real`` or ``random`` for a reference.
-        dataset: name of the dataset.
-        dataset_fingerprint: which real images it has.
-        class_names: names of the C classes that were measured.
-        classes: their numbers in the dataset.
+        dataset, dataset_fingerprint: its name, and which real images it has.
+        class_names, classes: names of the C classes that were measured, and their numbers in the dataset.
         ipc: images a class that there are; of an uneven folder the smallest class's.
         space: one of :data:`SPACES`.
-        network: name of the network whose features these are; "" for pixels.
-        network_title: such as "resnet18, width 0.25"; "" for pixels.
-        network_fingerprint: of its weights; "" for pixels.
+        network, network_title, network_fingerprint: whose features these are, the title such as "resnet18, width
+            0.25"; "" for pixels.
         seed: of the draws.
         rounds: number of the round in which the image of each index joined; empty where all join at once.
         cosine: (C, R, n), cosine of each image to the centroid of its class's n images.

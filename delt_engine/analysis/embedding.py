@@ -30,18 +30,15 @@ class Embedding(ArrayRecord):
     """A map.
 
     Attributes:
-        sources: of each set: id of a run, path of a folder, or ``real``.
-        titles: what each set is called.
+        sources, titles: of each set: id of a run, path of a folder, or ``real``; and what it is called.
         methods: method of each set; ``real`` and ``folder`` as well.
-        shown: images of each set that are on the map.
-        totals: images of each set that there are.
+        shown, totals: images of each set that are on the map, and that there are.
         class_names: all classes of the dataset, by class number.
         space: ``teacher``, ``second`` or ``pixels``.
         network_title: which network's features these are; "" for pixels.
         seed: of the choice of images and of t-SNE.
         explained: shares of the variance along the two axes of the PCA.
-        pca: (N, 2) in [0, 1].
-        tsne: (N, 2) in [0, 1].
+        pca, tsne: (N, 2) in [0, 1].
         set_number: (N,), position in ``sources``.
         class_index: (N,), class of the image.
         index: (N,), which image: its number within the class, of real ones its number among the training images.
@@ -107,27 +104,15 @@ def shares(totals: Sequence[int], points: int) -> list[int]:
 
 
 def spread_choice(counts: Sequence[int], wanted: int, *keys: int) -> list[np.ndarray]:
-    """Return which images of each class are shown, ascending: as many of each class, chosen at random.
-
-    Args:
-        counts: images of each class.
-        wanted: images in all.
-        keys: seed and the like; the same keys give the same choice.
-    """
-    given = shares(counts, wanted)
-    generator = np.random.default_rng(list(keys))
-    return [np.sort(generator.permutation(count)[:take]) for count, take in zip(counts, given, strict=True)]
+    """Return which images of each class are shown, ascending: as many of each class, chosen at random by ``keys``."""
+    generator, taken = np.random.default_rng(list(keys)), shares(counts, wanted)
+    return [np.sort(generator.permutation(count)[:take]) for count, take in zip(counts, taken, strict=True)]
 
 
 def lay_out(vectors: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray, tuple[float, float]]:
-    """Return the places of points by PCA and by t-SNE, and what the PCA's axes explain.
+    """Return the places of points (N, d) by PCA and by t-SNE, float32 (N, 2) in [0, 1], and what PCA's axes explain.
 
-    Args:
-        vectors: (N, d) with N at least 4.
-        seed: the same seed gives the same map on the same machine.
-
-    Returns:
-        Two float32 (N, 2) in [0, 1], and two shares of the variance.
+    The same seed gives the same map on the same machine.
 
     Raises:
         ShapeError: fewer than four points.
