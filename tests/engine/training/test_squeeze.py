@@ -60,13 +60,6 @@ def test_same_seed_same_weights_and_no_global_generator_moves(name):
     assert train(6) != first
 
 
-def test_stopping_to_ask_is_enough():
-    records = squeeze(tiny_dataset(), QUICK, seed=0, device="cpu")
-    assert isinstance(next(records), SqueezeProgress)
-    records.close()
-    assert next(records, None) is None
-
-
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_every_optimiser_and_precision_learns(optimizer, precision):

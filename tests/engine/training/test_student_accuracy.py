@@ -80,14 +80,6 @@ def test_wrong_number_of_classes_and_no_images_are_refused():
         accuracy_of(Answers([[1.0, 0.0]]), images([], 2))
 
 
-def test_batches_are_the_tables_own_images():
-    held = images([0, 1, 0], 2)
-    image_u8, labels = held.batch(torch.tensor([2, 0]))
-    assert (image_u8.shape, image_u8.dtype) == ((2, 3, 4, 4), torch.uint8)
-    assert image_u8[:, 0, 0, 0].tolist() == [2, 0]
-    assert labels.tolist() == [0, 0]
-
-
 def test_a_teacher_answers_for_some_classes_by_name():
     network = Answers([[1.0, 2.0, 3.0]]).eval()
     some = teacher_for(network, ("a", "b", "c"), ("c", "a"))

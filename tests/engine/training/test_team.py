@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from timm.layers import BatchNormAct2d
@@ -12,7 +14,8 @@ from delt_engine.errors import RanksLost
 from delt_engine.training import distributed as module
 from delt_engine.training.distributed import ALONE, Team
 
-CASES = [(size, count) for size in (1, 2, 3, 5) for count in (1, 2, 3, 4, 7, 10, 16)]
+
+CASES = list(itertools.product((1, 2, 3, 5), (1, 2, 3, 4, 7, 10, 16)))
 
 
 def ranks(size: int) -> list[Team]:
@@ -33,7 +36,7 @@ def twice(monkeypatch) -> list[int]:
 
 
 @pytest.mark.parametrize(("size", "count"), CASES)
-def test_the_rows_of_the_ranks_make_the_batch_and_each_has_two_or_all_of_them(size, count) -> None:
+def test_the_ranks_share_a_batch_by_two_rows_at_least_and_add_up_to_it(size, count) -> None:
     rows = [list(range(count))[team.rows(count)] for team in ranks(size)]
     if size > 1 and count < 2 * size:
         assert rows == [list(range(count))] * size
@@ -42,12 +45,8 @@ def test_the_rows_of_the_ranks_make_the_batch_and_each_has_two_or_all_of_them(si
         lengths = [len(part) for part in rows]
         assert max(lengths) - min(lengths) <= 1
         assert size == 1 or min(lengths) >= 2
-
-
-@pytest.mark.parametrize(("size", "count"), CASES)
-def test_what_the_ranks_add_is_the_mean_and_the_number_of_the_batch(size, count) -> None:
     values = torch.rand(count, generator=torch.Generator().manual_seed(count), dtype=torch.float64)
-    parts = [(team, values[team.rows(count)]) for team in ranks(size)]
+    parts = [(team, values[own]) for team, own in zip(ranks(size), rows, strict=True)]
     torch.testing.assert_close(sum(team.weighted(part.mean(), count) for team, part in parts), values.mean())
     found = sum(team.counted((part > 0.5).sum().double(), count) for team, part in parts)
     torch.testing.assert_close(found, (values > 0.5).sum().double())
