@@ -61,12 +61,6 @@ def test_full_disk_costs_only_the_cache(own_cache: Path, monkeypatch: pytest.Mon
     assert list(own_cache.iterdir()) == []
 
 
-def test_a_cache_that_cannot_be_made_costs_only_the_cache(own_cache: Path) -> None:
-    own_cache.parent.parent.mkdir(parents=True)
-    own_cache.parent.write_text("a file where the folder should be")
-    np.testing.assert_array_equal(cache.cached_arrays("key", ("a", "b"), build)["b"], build()["b"])
-
-
 def test_folders_of_killed_processes_are_removed_and_fresh_ones_kept(own_cache: Path) -> None:
     for name in (".old-1", ".new-1"):
         (own_cache / name).mkdir(parents=True)

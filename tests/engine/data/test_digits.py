@@ -45,9 +45,3 @@ def test_images_are_scikit_learns() -> None:
     assert small.test.labels.tolist() == source.target[test].tolist()
     np.testing.assert_array_equal(small.test.original(7)[..., 1], np.rint(source.images[test[7]] * 255 / 16))
     assert small.fingerprint != load_dataset("digits").fingerprint
-
-
-def test_no_image_is_in_both_halves() -> None:
-    labels = np.random.default_rng(0).integers(0, 4, 100)
-    train, test = split_rows(labels)
-    assert sorted([*train, *test]) == list(range(100))

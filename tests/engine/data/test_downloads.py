@@ -96,13 +96,6 @@ def test_channels_and_grey_are_brought_into_one_form(sets: FakeSets) -> None:
     assert (mnist.train.pixels([0]) == 9).all()
 
 
-def test_another_image_size_resizes(sets: FakeSets) -> None:
-    small = load_dataset("cifar10", 16)
-    assert small.train.pixels([4]).shape == (1, 16, 16, 3)
-    assert small.train.size(4) == (32, 32)
-    assert small.fingerprint != load_dataset("cifar10").fingerprint
-
-
 @pytest.mark.parametrize(
     ("error", "reason"),
     [

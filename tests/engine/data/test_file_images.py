@@ -23,11 +23,6 @@ def test_original_and_size_are_native(source: FileImages, tmp_path: Path) -> Non
     assert source.size(1) == (6, 9)
 
 
-def test_pixels_are_resized_by_the_short_side_and_cut_to_the_centre(source: FileImages) -> None:
-    whole = Image.fromarray(source.original(2)).resize((6, 4), Image.Resampling.BICUBIC)
-    np.testing.assert_array_equal(source.pixels([0, 2])[1], np.asarray(whole)[:, 1:5])
-
-
 def test_kept_pixels_are_used_by_row(source: FileImages, tmp_path: Path) -> None:
     kept = np.arange(5 * 4 * 4 * 3, dtype=np.uint8).reshape(5, 4, 4, 3)
     images = FileImages(tmp_path, ["0.png", "1.png"], np.zeros(2), np.ones((2, 2)), 4, kept, np.array([3, 1]))
@@ -46,11 +41,6 @@ def test_crops_are_cut_at_native_size_and_decode_each_image_once(
     for crop, image, (top, left, height, width) in zip(got, originals, boxes, strict=True):
         np.testing.assert_array_equal(crop, image[top : top + height, left : left + width])
     assert sorted(read) == [0, 0, 2]
-
-
-def test_box_outside_its_image(source: FileImages) -> None:
-    with pytest.raises(DataError, match=r"boxes: .* given, but 1\.png is 6 x 9 pixels"):
-        source.crops([1], np.array([[0, 6, 4, 4]]))
 
 
 def test_a_file_that_went_away_or_was_exchanged_is_named(source: FileImages, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,11 +11,9 @@ from delt_engine.data import photos as module
 from delt_engine.data.catalogue import load_dataset
 from delt_engine.data.dataset import Dataset
 from delt_engine.data.photos import (
-    PHOTOGRAPHS,
     RECIPE,
     checkerboard,
     colour_matrices,
-    draw_squares,
     load_photograph,
     photos_fingerprint,
     render,
@@ -75,13 +72,6 @@ def test_same_recipe_same_samples_other_seed_others(monkeypatch: pytest.MonkeyPa
     assert (first["train"][:3] != first["test"][:3]).any(axis=(1, 2, 3)).all()
 
 
-def test_another_size_shows_the_same_samples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PHOTOGRAPHS", {"coffee": "coffee"})
-    small, large = render(16, SMALL)["train"], render(32, SMALL)["train"]
-    shrunk = large.reshape(6, 16, 2, 16, 2, 3).mean(axis=(2, 4))
-    assert np.abs(shrunk - small).mean() < 6
-
-
 @pytest.mark.parametrize(("height", "width"), [(512, 512), (300, 451), (427, 640)])
 def test_cells_cover_the_photograph_once(height: int, width: int) -> None:
     seen = np.zeros((height, width), dtype=int)
@@ -90,36 +80,6 @@ def test_cells_cover_the_photograph_once(height: int, width: int) -> None:
         seen[top : top + tall, left : left + wide] += 1
     assert (seen == 1).all()
     assert abs(len(cells["train"]) - len(cells["test"])) <= 1
-
-
-def corners(square: np.ndarray) -> np.ndarray:
-    """Return the four corners (row, column) of a turned square."""
-    row, column, side, angle = square
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    return np.array([row, column]) + np.array(list(itertools.product((-0.5, 0.5), repeat=2))) * side @ turn
-
-
-@pytest.mark.parametrize("split", ["train", "test"])
-@pytest.mark.parametrize("angle", [RECIPE.angle, 45.0])
-def test_every_square_lies_in_one_cell_of_its_split(split: str, angle: float) -> None:
-    recipe = replace(RECIPE, angle=angle)
-    cells = checkerboard(300, 451, recipe.rows)[split]
-    squares = draw_squares(300, 451, split, 300, random(), recipe)
-    used = set()
-    for square in squares:
-        (low_row, low_column), (high_row, high_column) = corners(square).min(axis=0), corners(square).max(axis=0)
-        inside = [
-            index
-            for index, (top, left, tall, wide) in enumerate(cells)
-            if top - 1e-9 <= low_row
-            and left - 1e-9 <= low_column
-            and high_row <= top + tall + 1e-9
-            and high_column <= left + wide + 1e-9
-        ]
-        assert len(inside) == 1
-        used.add(inside[0])
-    assert len(used) > 0.9 * len(cells)
-    assert squares[:, 2].max() <= 300 * recipe.max_side
 
 
 def test_no_pixel_of_one_split_shows_in_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,27 +112,8 @@ def test_fingerprint_follows_recipe_and_size_alone(photos: Dataset) -> None:
     assert len({photos.fingerprint, *(photos_fingerprint(*given) for given in changed)}) == 4
 
 
-def test_photographs_are_the_installed_ones() -> None:
-    assert load_photograph("cat").size == (451, 300)
-    assert load_photograph("retina").size == (512, 512)
-    assert load_photograph("temple").size == (640, 427)
-    for name in PHOTOGRAPHS:
-        assert load_photograph(name).mode == "RGB"
-
-
 def test_a_photograph_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PHOTOGRAPHS", {"cat": "no_such_picture", "temple": "none.jpg"})
     for name, source in module.PHOTOGRAPHS.items():
         with pytest.raises(DataError, match=rf"photos: the photograph '{source}' is missing from the installed scikit"):
             load_photograph(name)
-
-
-def test_second_load_makes_nothing(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "RECIPE", SMALL)
-    first = load_dataset("photos", 8)
-
-    def fail(*_: object) -> None:
-        raise AssertionError("made again")
-
-    monkeypatch.setattr(module, "render", fail)
-    np.testing.assert_array_equal(load_dataset("photos", 8).train.pixels([3]), first.train.pixels([3]))

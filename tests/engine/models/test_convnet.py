@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch import nn
 
-from delt_engine.errors import ConfigError
 from delt_engine.models.convnet import ConvNet
 
 
@@ -30,13 +29,3 @@ def test_depth_sets_blocks_and_what_is_left(depth, size, left):
     assert [type(layer) for layer in network.features] == [nn.Conv2d, nn.BatchNorm2d, nn.ReLU, nn.AvgPool2d] * depth
     assert network.classifier.in_features == 4 * left * left
     assert network(torch.randn(2, 3, size, size)).shape == (2, 7)
-
-
-def test_convnet3_has_the_fields_parameter_count():
-    # 3*128*9+128 + 2*(128*128*9+128) + 3*256 of BatchNorm + 128*16*10+10
-    assert sum(p.numel() for p in ConvNet(3, 10, image_size=32).parameters()) == 3584 + 2 * 147584 + 768 + 20490
-
-
-def test_image_too_small_is_one_sentence():
-    with pytest.raises(ConfigError, match=r"convnet-6 given, but it needs images of at least 64 px, not 32 px"):
-        ConvNet(6, 10, image_size=32)

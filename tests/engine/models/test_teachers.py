@@ -63,11 +63,6 @@ def test_own_teacher_loads_frozen_with_its_fingerprint(tmp_path):
     torch.testing.assert_close(found.network(images), network.eval()(images))
 
 
-def test_own_teacher_needs_no_dataset_and_knows_its_network_better(tmp_path):
-    path = save_teacher(tmp_path / "mine.safetensors", convnet(), COLOUR_CARD)
-    assert load_teacher(str(path), network="resnet18", width=2.0, stem="stock").card.network == "convnet-3"
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -87,12 +82,6 @@ def test_other_classes_are_named(tmp_path, change, message):
         load_teacher(str(path), dataset=tiny_dataset())
 
 
-def test_other_image_size_is_one_sentence(tmp_path):
-    path = save_teacher(tmp_path / "mine.safetensors", convnet(), COLOUR_CARD)
-    with pytest.raises(CheckpointError, match="mine was trained at 8 px, but colours is read at 16 px; train one with"):
-        load_teacher(str(path), dataset=tiny_dataset(size=16))
-
-
 def test_damaged_weights_are_noticed(tmp_path):
     path = save_teacher(tmp_path / "mine.safetensors", convnet(), COLOUR_CARD)
     content = bytearray(path.read_bytes())
@@ -102,11 +91,14 @@ def test_damaged_weights_are_noticed(tmp_path):
         load_teacher(str(path))
 
 
-def test_other_number_of_classes_is_one_sentence(tmp_path):
+def test_another_number_of_classes_or_image_size_is_one_sentence(tmp_path):
     card = replace(COLOUR_CARD, num_classes=2, class_names=("red", "green"))
     path = save_teacher(tmp_path / "mine.safetensors", convnet(2), card)
     with pytest.raises(CheckpointError, match=r"teacher: mine has 2 classes, but colours has 3\.$"):
         load_teacher(str(path), dataset=tiny_dataset())
+    path = save_teacher(path, convnet(), COLOUR_CARD)
+    with pytest.raises(CheckpointError, match="mine was trained at 8 px, but colours is read at 16 px; train one with"):
+        load_teacher(str(path), dataset=tiny_dataset(size=16))
     torch.save(convnet(5).state_dict(), tmp_path / "five.pth")
     with pytest.raises(CheckpointError, match=r"teacher: five has 5 classes, but colours has 3\.$"):
         load_teacher(str(tmp_path / "five.pth"), dataset=tiny_dataset(), network="convnet-3", width=0.05)
@@ -167,12 +159,6 @@ def test_check_names_another_class_order():
         "would be on 100.0 % with its classes in another order: class order? Where the dataset has 'red', "
         "the teacher means 'green'"
     ) in found.message
-
-
-def test_check_near_chance_with_few_images_asks_for_the_order():
-    found = check_teacher(teacher(order=(1, 2, 0)), tiny_dataset())
-    assert (found.verdict, found.accuracy) == ("class order?", 0.0)
-    assert "near chance: class order? Or other weights, or other mean and std" in found.message
 
 
 def test_check_far_from_the_card_is_weak():

@@ -14,7 +14,6 @@ from delt_engine.errors import RanksLost
 from delt_engine.training import distributed as module
 from delt_engine.training.distributed import ALONE, Team
 
-
 CASES = list(itertools.product((1, 2, 3, 5), (1, 2, 3, 4, 7, 10, 16)))
 
 
