@@ -11,11 +11,6 @@ def test_pairs_are_averaged_whatever_their_length() -> None:
     assert pair_cosine(np.array([[1.0, 2.0], [-2.0, -4.0]])) == pytest.approx(-1)
 
 
-def test_one_vector_has_no_pair() -> None:
-    with pytest.raises(ShapeError, match="at least 2"):
-        pair_cosine(np.ones((1, 4)))
-
-
 def test_halves_have_as_many_images() -> None:
     assert halves(8) == (range(4), range(4, 8))
     assert halves(7) == (range(3), range(4, 7))

@@ -1,7 +1,5 @@
 """The benchmark of students: both trainings compute the same from the same draws."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """The benchmark of ranking: both sides score the same, and its plain side is the formula."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """Named settings: valid, with the numbers of the tables they name."""
 
-from __future__ import annotations
-
 import pytest
 
 from delt_engine.config import RecoverConfig
@@ -19,10 +17,6 @@ def test_every_preset_is_valid_and_names_its_origin(preset: Preset) -> None:
     assert not preset.dataset or preset.dataset in CATALOGUE
     if preset in PAPER_PRESETS:
         assert (recover.batch_size, recover.beta1, recover.beta2) == (100, 0.5, 0.9)  # the same in every table
-
-
-def test_titles_are_told_apart() -> None:
-    assert len(ALL) == len(PRESETS) + len(PAPER_PRESETS)
 
 
 def test_the_published_settings_are_the_defaults() -> None:

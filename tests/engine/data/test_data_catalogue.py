@@ -1,28 +1,10 @@
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest
 from small_pictures import flat
 
-from delt_engine.data.catalogue import CATALOGUE, dataset_names, find_entry, load_dataset
+from delt_engine.data.catalogue import CATALOGUE, find_entry, load_dataset
 from delt_engine.errors import DataError
-
-
-def test_every_entry_is_whole() -> None:
-    assert dataset_names()[:2] == ["photos", "digits"]
-    for name, entry in CATALOGUE.items():
-        assert entry.name == name
-        assert entry.kind in {"built-in", "torchvision", "folder"}
-        assert entry.title
-        assert entry.description.endswith(".")
-        assert entry.recipe
-        assert all(0 < value < 1 for value in (*entry.mean, *entry.std))
-        assert len(entry.class_names) in {0, entry.num_classes}
-        assert len(set(entry.class_names)) == len(entry.class_names)
-        assert len(entry.class_titles) in {0, entry.num_classes}
-        assert list(entry.class_titles) == sorted(entry.class_titles)
-        assert entry.download == (entry.kind == "torchvision")
 
 
 def test_names_of_labels_are_torchvisions() -> None:

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +6,7 @@ from PIL import Image
 from small_pictures import flat, noisy
 
 from delt_engine.data import folder as module
-from delt_engine.data.folder import FolderTraits, load_folder, set_aside
+from delt_engine.data.folder import load_folder, set_aside
 from delt_engine.errors import DataError
 
 
@@ -30,14 +28,6 @@ def test_a_folder_with_a_split(pets: Path) -> None:
     assert loaded.counts["used"] == 7
     assert loaded.skipped == ()
     assert loaded.root == str(pets)
-
-
-def test_known_values_are_taken_and_classes_titled(pets: Path) -> None:
-    titles = (("cat", "Cat, a house cat"),)
-    known = FolderTraits("named", "Named", "folder", "d", 16, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6), 2, titles)
-    spec = load_folder(pets, known=known).spec
-    assert (spec.name, spec.image_size, spec.mean, spec.std) == ("named", 16, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
-    assert spec.class_names == ("Cat, a house cat", "dog")
 
 
 @pytest.mark.parametrize(("side", "size"), [(5, 32), (32, 32), (100, 64), (300, 224)])

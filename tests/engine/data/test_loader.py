@@ -1,7 +1,5 @@
 """Reading by processes: the same pixels as without them, broken files by name, and no process that stays behind."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 

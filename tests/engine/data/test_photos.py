@@ -1,6 +1,3 @@
-from __future__ import annotations
-
-import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -70,16 +67,6 @@ def test_same_recipe_same_samples_other_seed_others(monkeypatch: pytest.MonkeyPa
     np.testing.assert_array_equal(first["train"], again["train"])
     assert (first["train"] != other["train"]).any(axis=(1, 2, 3)).all()
     assert (first["train"][:3] != first["test"][:3]).any(axis=(1, 2, 3)).all()
-
-
-@pytest.mark.parametrize(("height", "width"), [(512, 512), (300, 451), (427, 640)])
-def test_cells_cover_the_photograph_once(height: int, width: int) -> None:
-    seen = np.zeros((height, width), dtype=int)
-    cells = checkerboard(height, width, RECIPE.rows)
-    for top, left, tall, wide in itertools.chain(*cells.values()):
-        seen[top : top + tall, left : left + wide] += 1
-    assert (seen == 1).all()
-    assert abs(len(cells["train"]) - len(cells["test"])) <= 1
 
 
 def test_no_pixel_of_one_split_shows_in_the_other(monkeypatch: pytest.MonkeyPatch) -> None:

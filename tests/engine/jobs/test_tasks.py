@@ -1,7 +1,5 @@
 """Tasks: a command in a process of its own, what it said, and why it failed."""
 
-from __future__ import annotations
-
 import json
 
 import pytest
@@ -45,19 +43,13 @@ def test_progress_is_the_last_that_was_told(home) -> None:
     assert work.progress() == tasks.Progress("check", 6, 9)
 
 
-def test_a_task_at_work_is_not_started_again(home) -> None:
+def test_a_task_at_work_is_not_started_again_and_one_that_is_gone_is_named() -> None:
     work = tasks.task("check", "a")
     work.path.mkdir(parents=True)
     (work.path / "process.json").write_text(this_process().model_dump_json())
     assert tasks.start(work, ["no such command"]).state == "running"
     assert not (work.path / "log.txt").exists()
-
-
-def test_a_process_that_is_gone_without_a_word_is_named(home) -> None:
-    work = tasks.task("check", "b")
-    work.path.mkdir(parents=True)
-    gone = this_process().model_copy(update={"created": 1.0})
-    (work.path / "process.json").write_text(gone.model_dump_json())
+    (work.path / "process.json").write_text(this_process().model_copy(update={"created": 1.0}).model_dump_json())
     assert (work.state, work.error) == ("failed", "The process ended without a word.")
 
 

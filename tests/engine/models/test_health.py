@@ -1,36 +1,25 @@
 """Checks kept as files, and the verdict they lead to."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest
 
 from delt_engine.data.catalogue import CATALOGUE
 from delt_engine.data.dataset import DatasetSpec
-from delt_engine.models.card import TeacherCard
+from delt_engine.models.card import read_card
 from delt_engine.models.health import CheckRecord, find_check, judge, keep_check, reference_of
+from delt_engine.paths import assets_dir
 
 ENTRY = CATALOGUE["cifar10"]
 SPEC = DatasetSpec(
     "cifar10", "CIFAR-10", "torchvision", 10, ENTRY.class_names, 32, ENTRY.mean, ENTRY.std, 50000, 10000, ""
 )
-CARD = TeacherCard(
-    "mine",
-    "resnet18",
-    1.0,
-    "small",
-    10,
-    ENTRY.class_names,
-    32,
-    ENTRY.mean,
-    ENTRY.std,
-    "cifar10",
-    "f00d",
-    None,
-    None,
-    "",
-    "beef",
+
+
+CARD = replace(
+    read_card(assets_dir() / "teachers" / "photos.safetensors"),
+    **{"name": "mine", "width": 1.0, "dataset": "cifar10", "dataset_fingerprint": "f00d", "fingerprint": "beef"},
+    **{"class_names": ENTRY.class_names, "mean": ENTRY.mean, "std": ENTRY.std, "accuracy": None},
 )
 
 

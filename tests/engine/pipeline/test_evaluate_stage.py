@@ -1,20 +1,16 @@
 """The evaluate stage: students of a run, a folder and all real images; the same numbers wherever it was stopped."""
 
-from __future__ import annotations
-
 import shutil
 
 import pytest
 import torch
-from tiny_data import tiny_dataset
 from tiny_world import finished, run_until_stopped
 
 from delt_engine.config import EvaluateConfig
-from delt_engine.errors import ConfigError, DataError, RunError
+from delt_engine.errors import RunError
 from delt_engine.jobs import worker
 from delt_engine.jobs.evaluations import Evaluation, evaluation_experiment, evaluations
-from delt_engine.pipeline import evaluate, inputs
-from delt_engine.pipeline import train as training
+from delt_engine.pipeline import evaluate
 from delt_engine.pipeline.run import resume_run, run_experiment
 from delt_engine.runs.events import StudentEpochEvent, StudentEvent, StudentStepEvent, TimedEvent
 from delt_engine.runs.sources import find_source
@@ -126,33 +122,6 @@ def stop_at(monkeypatch, student: int, epoch: int) -> None:
     monkeypatch.setattr(evaluate, "evaluate", watched)
 
 
-def test_a_long_epoch_is_not_waited_for(world, source, monkeypatch) -> None:
-    run = queued(world / "a", source, SHORT.replace(batch_size=4))
-    with monkeypatch.context() as patched:
-        patched.setattr(training, "EPOCH_PATIENCE", 0.0)
-        patched.setattr(worker.StopRequests, "asked", wished_after_loading)
-        run_until_stopped(run)
-    assert run.events(StudentEpochEvent) == []
-    resume_run(run)
-    assert run.status == "finished"
-
-
-def wished_after_loading(wishes) -> str | None:
-    return "cancel" if wishes._run.events(StudentStepEvent) else None
-
-
-def test_a_checkpoint_that_cannot_be_read_only_costs_time(world, source, monkeypatch) -> None:
-    whole = evaluated(world / "whole", source)
-    run = queued(world / "a", source)
-    with monkeypatch.context() as patched:
-        stop_at(patched, 1, 2)
-        run_until_stopped(run)
-    (run.path / "checkpoint" / "student-1.safetensors").write_bytes(b"damaged")
-    (run.path / "students" / "0.json").write_text("{")
-    resume_run(run)
-    assert without_times(run.record().result) == without_times(whole.record().result)
-
-
 def test_all_real_images_and_a_folder_of_images(world, source, settings) -> None:
     real = evaluated(world / "real", "real", SHORT.replace(seeds=1), dataset="colours", device="cpu")
     result = real.record().result
@@ -181,23 +150,6 @@ def test_hard_labels_and_a_named_student_need_no_teacher(world, source) -> None:
     shutil.rmtree(world / "home" / "teachers")
     result = evaluated(world / "a", source, config).record().result
     assert (result["teacher"], result["labels"]) == (None, "hard")
-
-
-def test_what_cannot_be_evaluated_fails_with_a_sentence(world, source, settings, monkeypatch) -> None:
-    waiting = Run.create(world / "waiting", settings())
-    run = queued(world / "a", waiting)
-    with pytest.raises(DataError, match="run waiting is .*, but students learn from a finished one"):
-        run_experiment(run)
-    assert (run.status, run.error.count("\n")) == ("failed", 0)
-
-    other = queued(world / "b", source)
-    monkeypatch.setattr(inputs, "load_dataset", lambda *a, **k: tiny_dataset(names=("red", "green", "violet")))
-    with pytest.raises(DataError, match="'blue'.*'violet'"):
-        run_experiment(other)
-    assert other.status == "failed"
-
-    with pytest.raises(ConfigError, match="dataset: 'photos' given, but run source itself says it"):
-        evaluation_experiment(find_source(source.path), SHORT, dataset="photos")
 
 
 def test_another_teacher_than_the_images_were_made_with_is_refused(world, source, settings) -> None:

@@ -1,7 +1,5 @@
 """What a run starts from, and what is wrong with it, before anything is computed."""
 
-from __future__ import annotations
-
 import pytest
 from tiny_data import tiny_dataset
 
@@ -26,11 +24,6 @@ def test_a_teacher_without_a_name_is_found_again_by_its_file(world, settings, ti
     found = load_inputs(settings().replace(teacher=str(tiny_teacher)))
     assert found.teacher_ref == str(tiny_teacher)
     assert load_inputs(settings(), teacher=found.teacher_ref).teacher_path == tiny_teacher
-
-
-def test_a_squeeze_needs_no_teacher(world, settings) -> None:
-    found = load_inputs(settings().replace(teacher="nobody"), needs_teacher=False)
-    assert (found.teacher_path, found.card) == (None, None)
 
 
 def test_what_is_wrong_is_one_sentence(world, settings, monkeypatch) -> None:

@@ -1,7 +1,5 @@
 """A short measurement with the real loop on a tiny teacher."""
 
-from __future__ import annotations
-
 import pytest
 
 from delt_engine.errors import RunError

@@ -1,7 +1,5 @@
 """Epochs of stored labels: written, gone on with, shared out between ranks, and what cannot be."""
 
-from __future__ import annotations
-
 from contextlib import nullcontext
 
 import pytest

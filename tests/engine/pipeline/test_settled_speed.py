@@ -1,16 +1,9 @@
 """How a run is computed is settled once: measured on devices that are, kept in the record, and told."""
 
-from __future__ import annotations
-
-from contextlib import nullcontext
-from types import SimpleNamespace
-
 import pytest
 from tiny_world import finished, images_of
 
-from delt_engine.jobs.ranks import Rank
 from delt_engine.pipeline import compute
-from delt_engine.recovery.speed import FastPath
 
 pytest_plugins = ["tiny_world"]
 
@@ -62,24 +55,3 @@ def test_what_the_settings_say_and_a_single_batch_are_not_measured(world, settin
     assert run.record().speed["pack"] == 1
     assert not any("measured" in note for note in run.record().notes)
     assert measured == []
-
-
-def test_several_ranks_are_each_left_with_a_batch(world, settings, measured, monkeypatch) -> None:
-    monkeypatch.setattr(compute, "plan_batches", lambda *_: range(8))
-    context = SimpleNamespace(
-        experiment=settings(batch_size=4),
-        inputs=SimpleNamespace(classes=(), dataset=SimpleNamespace(spec=SimpleNamespace(image_size=8))),
-        run=SimpleNamespace(record=lambda: SimpleNamespace(device_name="CPU")),
-        device="cpu",
-        stop=SimpleNamespace(loading=nullcontext),
-    )
-    teacher = SimpleNamespace(network=None, card=SimpleNamespace(fingerprint="f"))
-    for size in (2, 3, 8):
-        context.rank = Rank(0, size)
-        compute._measured(context, teacher.network, "f", FastPath())
-    assert measured == [4, 2]  # of eight ranks each has one, and nothing is to be chosen
-
-
-def test_a_cpu_is_not_measured(world, settings, monkeypatch) -> None:
-    monkeypatch.setattr(compute, "pack_rates", lambda *_args, **_values: pytest.fail("measured"))
-    assert finished(world / "a", settings(batch_size=4)).record().speed["pack"] == 1

@@ -1,13 +1,11 @@
 """What each kind of run does once it has its device."""
 
-from __future__ import annotations
-
 import shutil
 
 import pytest
 import torch
 from tiny_data import tiny_dataset
-from tiny_world import finished, images_of
+from tiny_world import finished
 
 from delt_engine.errors import CheckpointError
 from delt_engine.models.checkpoints import save_teacher
@@ -44,32 +42,24 @@ def test_ipc_1_says_that_there_are_no_rounds(world, settings) -> None:
 
 
 def test_the_ranking_is_kept_and_used_again(world, settings, monkeypatch) -> None:
-    first = finished(world / "a", settings())
+    first = Run.create(world / "a", settings(), kind="rank")
+    run_experiment(first)
+    assert (first.path / "ranking.npz").is_file()
     assert len(list((cache_dir() / "rankings").iterdir())) == 1
     monkeypatch.setattr(rank, "rank", lambda *a, **k: pytest.fail("ranked again"))
     second = finished(world / "b", settings())
     assert [event.stage for event in second.events(StageEvent)] == ["select"]
-    assert images_of(first) == images_of(second)
 
 
-def test_squeeze_is_a_run_and_its_teacher_is_found(world, settings) -> None:
-    shutil.rmtree(teachers_dir())
-    run = Run.create(world / "a", settings(), kind="squeeze")
-    run_experiment(run)
-    assert run.status == "finished"
-    epochs = run.events(SqueezeEpochEvent)
-    assert [event.epoch for event in epochs] == list(range(1, run.experiment.squeeze.epochs + 1))
-    assert run.record().result["accuracy"] == epochs[-1].test_accuracy == 100.0
-    assert (run.path / "teacher.safetensors").is_file()
-    assert finished(world / "b", settings()).record().teacher.name == run.record().result["name"]
-
-
-def test_a_second_squeeze_leaves_the_first_teacher_as_it_is(world, settings) -> None:
+def test_squeeze_is_a_run_and_a_second_one_leaves_the_first_teacher_as_it_is(world, settings) -> None:
     shutil.rmtree(teachers_dir())
     names = []
     for folder, seed in (("a", 0), ("b", 1)):
         run = Run.create(world / folder, settings().replace(seed=seed), kind="squeeze")
         run_experiment(run)
+        epochs = run.events(SqueezeEpochEvent)
+        assert [event.epoch for event in epochs] == list(range(1, run.experiment.squeeze.epochs + 1))
+        assert run.record().result["accuracy"] == epochs[-1].test_accuracy == 100.0
         names.append(run.record().result["name"])
         kept = teachers_dir() / f"{names[-1]}.safetensors"
         assert kept.read_bytes() == (run.path / "teacher.safetensors").read_bytes()
@@ -77,13 +67,6 @@ def test_a_second_squeeze_leaves_the_first_teacher_as_it_is(world, settings) -> 
     first = teachers_dir() / f"{names[0]}.safetensors"
     assert first.read_bytes() == (world / "a" / "teacher.safetensors").read_bytes()
     assert finished(world / "c", settings()).record().teacher.name == names[1]  # auto takes the newest
-
-
-def test_rank_is_a_run_and_its_ranking_is_kept(world, settings) -> None:
-    run = Run.create(world / "a", settings(), kind="rank")
-    run_experiment(run)
-    assert (run.path / "ranking.npz").is_file()
-    assert len(list((cache_dir() / "rankings").iterdir())) == 1
 
 
 def test_a_checkpoint_from_elsewhere_serves_as_teacher(world, settings) -> None:

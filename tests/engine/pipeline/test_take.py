@@ -1,7 +1,5 @@
 """Methods that optimise nothing: their images are the selected patches, and their start is their only round."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from tiny_data import tiny_dataset

@@ -1,8 +1,5 @@
 """Memory of a run: predicted and measured in its record; out of memory it goes on, once, to the same images."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
 from types import SimpleNamespace
 
 import pytest
@@ -14,6 +11,7 @@ from delt_engine.errors import RunCancelled, RunError
 from delt_engine.pipeline import recover
 from delt_engine.pipeline.compute import within_memory
 from delt_engine.pipeline.run import resume_run, run_experiment
+from delt_engine.recovery.loop import BatchState
 from delt_engine.recovery.speed import FastPath
 from delt_engine.runs.events import MemoryEvent
 from delt_engine.runs.store import Run
@@ -85,23 +83,11 @@ def test_a_resumed_run_stays_with_it(world, settings, monkeypatch):
     assert all(path.low_memory for path in paths)
 
 
-@dataclass
-class _State:
-    images: torch.Tensor
-    exp_avg: torch.Tensor
-    exp_avg_sq: torch.Tensor
-
-
-@dataclass
-class _Step:
-    state: _State
-
-
 def test_a_step_that_failed_while_it_moved_the_images_and_other_errors_are_not_taken_again():
-    state = _State(*(torch.zeros(2) for _ in range(3)))
+    state = BatchState.start(torch.zeros(2, 3, 4, 4))
 
     def half_done(_state, _fast):
-        yield _Step(state)
+        yield SimpleNamespace(state=state)
         state.exp_avg.add_(1)
         raise OUT
 

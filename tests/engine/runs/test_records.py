@@ -1,14 +1,12 @@
 """The record in run.json: read back as written, refused as a whole when it is damaged."""
 
-from __future__ import annotations
-
 import json
 
 import pytest
 from fake_runs import fake_experiment
 
 from delt_engine.errors import RunError
-from delt_engine.runs.record import ProcessRecord, RunRecord, now, read_record, versions
+from delt_engine.runs.record import ProcessRecord, RunRecord, now, read_record
 
 
 def record() -> RunRecord:
@@ -31,20 +29,3 @@ def test_changes_are_checked() -> None:
         record().changed(colour="red")
     with pytest.raises(RunError, match="seconds"):
         record().changed(seconds="long")
-
-
-def test_times_are_utc_and_sort_as_text() -> None:
-    first, second = now(), now()
-    assert first.endswith("Z")
-    assert len(first) == len("2026-01-02T03:04:05.678Z")
-    assert first <= second
-
-
-def test_versions_of_what_is_missing_say_so(monkeypatch) -> None:
-    from delt_engine.runs import record as records
-
-    def missing(name):
-        raise records.metadata.PackageNotFoundError(name)
-
-    monkeypatch.setattr(records.metadata, "version", missing)
-    assert versions()["torch"] == "not installed"

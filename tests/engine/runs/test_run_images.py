@@ -1,7 +1,5 @@
 """Strips of a batch: whole classes, classes shared between batches, and live strips that keep their share."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from fake_runs import prepare
@@ -64,12 +62,7 @@ def test_live_strips_come_in_time_and_take_their_share_only(run, monkeypatch) ->
     assert writer.live_due
     remove_live(run)
     assert not run.live_path(0).exists()
-    remove_live(run)
-
-
-def test_live_strips_can_be_turned_off(run) -> None:
-    writer = Pictures(run, [(0, 0)], ipc=1, num_rounds=4, shown=(0,), live_seconds=0, clock=lambda: 1e9)
-    assert not writer.live_due
+    assert not Pictures(run, [(0, 0)], 1, 4, shown=(0,), live_seconds=0, clock=lambda: 1e9).live_due  # turned off
 
 
 def test_images_count_as_written_when_all_are_there_and_whole(run) -> None:

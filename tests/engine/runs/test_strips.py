@@ -1,7 +1,5 @@
 """The PNG files of a run: strips, single images with their settings, and what is none."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

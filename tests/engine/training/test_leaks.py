@@ -4,8 +4,6 @@ Three colours are learned in a moment; with shuffled labels a student that is ri
 would know something it must not know.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 

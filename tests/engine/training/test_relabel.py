@@ -1,9 +1,8 @@
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import tiny_networks
 import torch
 from torch import nn
 
@@ -34,17 +33,7 @@ EXACT = RelabelConfig(form="float32")
 
 
 def teacher(seed: int = 0) -> nn.Module:
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        network = nn.Sequential(
-            nn.Conv2d(3, 8, 3),
-            nn.BatchNorm2d(8),
-            nn.ReLU(),
-            nn.AdaptiveAvgPool2d(1),
-            nn.Flatten(),
-            nn.Linear(8, len(TRAIN.class_names)),
-        )
-    return network.train()
+    return tiny_networks.teacher(tiny_networks.conv_net(), seed).train().requires_grad_()
 
 
 def begun(out: Path, config: EvaluateConfig = CONFIG, settings: RelabelConfig = EXACT) -> LabelStore:

@@ -1,13 +1,11 @@
-from __future__ import annotations
-
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from delt_engine.config.students import EvaluateConfig
 from delt_engine.errors import ConfigError
-from delt_engine.models.card import TeacherCard
+from delt_engine.models.card import TeacherCard, find_teacher, read_card
 from delt_engine.training.image_table import ImageTable
 from delt_engine.training.recipe import recipe_changes, resolve
 
@@ -19,23 +17,7 @@ def table(ipc: int, classes: int = 10, size: int = 32) -> ImageTable:
 
 
 def card(network: str = "resnet18", width: float = 0.25) -> TeacherCard:
-    return TeacherCard(
-        name="teacher",
-        network=network,
-        width=width,
-        stem="small",
-        num_classes=10,
-        class_names=("a",) * 10,
-        image_size=32,
-        mean=(0.5,) * 3,
-        std=(0.5,) * 3,
-        dataset="photos",
-        dataset_fingerprint="",
-        accuracy=None,
-        epochs=None,
-        source=str(Path()),
-        fingerprint="",
-    )
+    return replace(read_card(find_teacher("photos")), network=network, width=width)
 
 
 def test_what_was_given_stays():

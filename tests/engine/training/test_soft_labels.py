@@ -1,7 +1,5 @@
 """A store of soft labels: its size to the byte, what it is bound to, stores of version 0.1.0, and what is damaged."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections import namedtuple

@@ -1,7 +1,5 @@
 """A squeeze that goes on from the state after an epoch: the same bits as one that never stopped, and refusals."""
 
-from __future__ import annotations
-
 import itertools
 import json
 from dataclasses import asdict, replace
@@ -75,16 +73,6 @@ def test_dropout_and_other_layers_go_on_to_the_same_bits(changes) -> None:
     torch.rand(3)  # the global generator stands elsewhere
     later, _ = trained(config, state=states[0])
     assert told(later) == told(records[-len(later) :])
-
-
-def test_a_state_stays_as_it_was_and_is_copied_only_when_asked_for(monkeypatch) -> None:
-    _, states = trained(QUICK.replace(optimizer="adamw"))
-    kept = {name: value.clone() for name, value in states[0].tensors.items()}
-    trained(QUICK.replace(optimizer="adamw"), state=states[0])
-    assert all(torch.equal(states[0].tensors[name], value) for name, value in kept.items())
-    assert {name.split("/")[0] for name in kept} == {"network", "optimizer"}
-    monkeypatch.setattr("delt_engine.training.trainer.flat_tensors", lambda *_: pytest.fail("copied"))
-    list(squeeze(DATA, QUICK.replace(epochs=1), seed=0, device="cpu"))
 
 
 @pytest.mark.parametrize(

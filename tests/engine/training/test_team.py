@@ -1,7 +1,5 @@
 """Which images of a batch a rank takes, and what is added up; real ranks are in test_two_ranks.py."""
 
-from __future__ import annotations
-
 import itertools
 
 import pytest

@@ -1,7 +1,5 @@
 """Two real ranks that train one network: the weights of one process where nothing but the order of sums differs."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess
