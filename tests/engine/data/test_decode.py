@@ -129,19 +129,8 @@ def test_what_cannot_be_used_has_a_reason(tmp_path: Path, content: bytes, reason
     path.write_bytes(content)
     with pytest.raises(UnreadableImage, match=reason):
         decode(path)
-
-
-def test_missing_and_forbidden_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UnreadableImage, match="No such file"):
         decode(tmp_path / "none.png")
-    path = save(tmp_path / "a.png", Image.new("RGB", (4, 3)))
-
-    def refuse(*_: object, **__: object) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(Image, "open", refuse)
-    with pytest.raises(UnreadableImage, match="no permission to read it"):
-        decode(path)
 
 
 def test_only_the_first_frame_of_an_animation_is_used(tmp_path: Path) -> None:

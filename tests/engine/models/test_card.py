@@ -1,35 +1,18 @@
 import json
 import os
+from dataclasses import replace
 
 import pytest
 
 from delt_engine.errors import CheckpointError
 from delt_engine.models import card as cards
-from delt_engine.models.card import (
-    TeacherCard,
-    find_teacher,
-    free_teacher_path,
-    has_card,
-    read_card,
-    teacher_files,
-)
+from delt_engine.models.card import TeacherCard, find_teacher, free_teacher_path, has_card, read_card, teacher_files
+from delt_engine.paths import assets_dir
 
-CARD = TeacherCard(
-    name="made",
-    network="resnet18",
-    width=0.25,
-    stem="small",
-    num_classes=2,
-    class_names=("cat", "été"),
-    image_size=32,
-    mean=(0.5, 0.4, 0.3),
-    std=(0.2, 0.2, 0.1),
-    dataset="photos",
-    dataset_fingerprint="d1",
-    accuracy=94.5,
-    epochs=3,
-    source="delt squeeze, seed 0",
-    fingerprint="f1",
+CARD = replace(
+    read_card(assets_dir() / "teachers" / "photos.safetensors"),
+    **{"name": "made", "num_classes": 2, "class_names": ("cat", "été"), "dataset_fingerprint": "d1", "accuracy": 94.5},
+    **{"fingerprint": "f1", "source": "delt squeeze, seed 0"},
 )
 
 

@@ -74,24 +74,6 @@ def test_scores_of_anything_else_are_not_taken(tmp_path, change):
     assert sum(teacher.network.seen) == 11
 
 
-def test_an_error_keeps_what_was_scored_before_it(tmp_path):
-    dataset, kept = make_dataset(native=(12, 9)), tmp_path / "p.npz"
-    read = dataset.train.pixels
-
-    def broken(indices):
-        if 9 in indices:
-            raise DataError("train/009 is truncated.")
-        return read(indices)
-
-    dataset.train.pixels = broken
-    with pytest.raises(DataError, match="train/009 is truncated"):
-        list(rank(dataset, make_teacher(), RankConfig(batch_size=4), seed=0, kept=kept))
-    dataset.train.pixels = read
-    teacher = make_teacher(network=Counted())
-    ranked(dataset, RankConfig(batch_size=4), teacher, kept=kept)
-    assert sum(teacher.network.seen) == 3
-
-
 class Endless(ArrayImages):
     """Many images that do not exist until they are read, and a count of the batches that are in memory."""
 

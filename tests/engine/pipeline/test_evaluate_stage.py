@@ -12,7 +12,7 @@ from delt_engine.jobs import worker
 from delt_engine.jobs.evaluations import Evaluation, evaluation_experiment, evaluations
 from delt_engine.pipeline import evaluate
 from delt_engine.pipeline.run import resume_run, run_experiment
-from delt_engine.runs.events import StudentEpochEvent, StudentEvent, StudentStepEvent, TimedEvent
+from delt_engine.runs.events import StudentEpochEvent, StudentEvent, TimedEvent
 from delt_engine.runs.sources import find_source
 from delt_engine.runs.store import Run
 from delt_engine.training.image_table import from_run
@@ -40,9 +40,7 @@ def evaluated(path, source: Run | str, config: EvaluateConfig = SHORT, **changes
 
 
 def bytes_of(run: Run) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(run.path)): path.read_bytes() for path in sorted(run.path.rglob("*")) if path.is_file()
-    }
+    return {str(path): path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
 
 
 def without_times(result: dict) -> dict:
@@ -54,20 +52,13 @@ def test_the_result_says_what_was_trained_on_what(world, source) -> None:
     before = bytes_of(source)
     run = evaluated(world / "a", source)
     result = run.record().result
-    assert (result["source"], result["method"], result["method_title"], result["ipc"], result["images"]) == (
-        "source",
-        "random",
-        "Random real",
-        4,
-        12,
-    )
+    assert (result["source"], result["method"], result["method_title"]) == ("source", "random", "Random real")
+    assert (result["ipc"], result["images"]) == (4, 12)
     assert (result["source_title"], result["recipe"], result["is_shortened"]) == ("Random real, IPC 4", "delt", True)
     assert (result["student"], result["student_width"], result["epochs"]) == ("convnet-3", 0.0625, 4)
     assert result["changes"]["epochs"] == [300, 4]
-    assert (result["teacher_fingerprint"], run.record().teacher) == (
-        source.record().teacher.fingerprint,
-        source.record().teacher,
-    )
+    assert run.record().teacher == source.record().teacher
+    assert result["teacher_fingerprint"] == source.record().teacher.fingerprint
     assert (result["dataset_fingerprint"], result["test_images"], result["image_size"]) == ("tiny", 36, 8)
     assert result["chance"] == pytest.approx(100 / 3)
     assert result["seeds"] == [5, 6]  # the run's own seed, and the next one
@@ -76,20 +67,13 @@ def test_the_result_says_what_was_trained_on_what(world, source) -> None:
     assert [epoch for epoch, _ in result["students"][1]["curve"]] == [1, 2, 4]
     assert bytes_of(source) == before
     assert not (run.path / "checkpoint").exists()
-
-
-def test_events_say_where_the_training_is(world, source) -> None:
-    run = evaluated(world / "a", source)
     epochs = run.events(StudentEpochEvent)
-    assert [(event.student, event.students, event.epoch, event.epochs) for event in epochs] == [
-        (student, 2, epoch, 4) for student in range(2) for epoch in range(1, 5)
-    ]
+    numbers = [(student, 2, epoch, 4) for student in range(2) for epoch in range(1, 5)]
+    assert [(event.student, event.students, event.epoch, event.epochs) for event in epochs] == numbers
     assert [event.top1 is None for event in epochs[:4]] == [False, False, True, False]
     times = [event.t for event in run.events(TimedEvent)]
     assert times == sorted(times)
-    assert run.events(StudentStepEvent)[0].student == 0
-    told = [event.top1_last for event in run.events(StudentEvent)]
-    assert told == [each["top1_last"] for each in run.record().result["students"]]
+    assert [event.top1_last for event in run.events(StudentEvent)] == [each["top1_last"] for each in result["students"]]
 
 
 @pytest.mark.parametrize("stop", [(0, 2), (1, 1), (1, 3)])
@@ -109,7 +93,7 @@ def test_stopped_anywhere_it_ends_in_the_same_numbers(world, source, monkeypatch
 
 
 def stop_at(monkeypatch, student: int, epoch: int) -> None:
-    """Let a pause be wished in the last step of an epoch."""
+    """Ask for a pause in the last step of an epoch."""
     train = evaluate.evaluate
 
     def watched(*args, **kwargs):

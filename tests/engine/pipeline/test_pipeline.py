@@ -9,13 +9,14 @@ from tiny_data import tiny_dataset
 from tiny_world import finished, run_until_stopped, stop_at
 
 from delt_engine import files
-from delt_engine.errors import RunCancelled, RunError
+from delt_engine.errors import CheckpointError, DataError, RunCancelled, RunError
 from delt_engine.jobs import worker
 from delt_engine.models import processor
 from delt_engine.models.checkpoints import save_teacher
 from delt_engine.models.teachers import load_teacher
 from delt_engine.paths import teachers_dir
 from delt_engine.pipeline import inputs
+from delt_engine.pipeline.inputs import load_inputs
 from delt_engine.pipeline.run import resume_run, run_experiment
 from delt_engine.runs.events import NoteEvent, RoundEvent, StatusEvent
 from delt_engine.runs.store import Run
@@ -150,3 +151,29 @@ def test_another_torch_than_before_is_noted(world, settings, monkeypatch) -> Non
     resume_run(run)
     assert "Begun with torch 1.0" in run.record().notes[0]
     assert run.record().versions["torch"] != "1.0"
+
+
+def test_classes_are_numbered_and_the_teacher_is_found(world, settings) -> None:
+    found = load_inputs(settings(classes=("blue", "red", "blue")))
+    assert found.classes == (0, 2)
+    assert found.card.name == "colours"
+    assert found.teacher_ref == "colours"
+    assert found.dataset_record.class_names == ("red", "green", "blue")
+    assert found.dataset_record.image_size == 8
+    assert load_inputs(settings()).classes == (0, 1, 2)
+
+
+def test_a_teacher_without_a_name_is_found_again_by_its_file(world, settings, tiny_teacher) -> None:
+    found = load_inputs(settings().replace(teacher=str(tiny_teacher)))
+    assert found.teacher_ref == str(tiny_teacher)
+    assert load_inputs(settings(), teacher=found.teacher_ref).teacher_path == tiny_teacher
+
+
+def test_what_is_wrong_is_one_sentence(world, settings, monkeypatch) -> None:
+    with pytest.raises(DataError, match="'pink' given, but colours has red, green, blue"):
+        load_inputs(settings(classes=("pink",)))
+    with pytest.raises(CheckpointError, match="'nobody' given, but no teacher has that name"):
+        load_inputs(settings().replace(teacher="nobody"))
+    monkeypatch.setattr(inputs, "load_dataset", lambda *a, **k: tiny_dataset(classes=2))
+    with pytest.raises(CheckpointError, match="has 3 classes, but colours has 2"):
+        load_inputs(settings())

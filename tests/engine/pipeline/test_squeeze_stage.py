@@ -66,7 +66,7 @@ def watch(monkeypatch, look) -> None:
 
 
 def stop_in(monkeypatch, epoch: int) -> None:
-    """Let a pause be wished in the last step of an epoch."""
+    """Ask for a pause in the last step of an epoch."""
 
     def look(record) -> None:
         if isinstance(record, SqueezeProgress) and (record.epoch, record.step) == (epoch, record.steps):

@@ -28,12 +28,9 @@ def test_lanes_begin_where_images_join_and_end_at_mi():
     ]
     assert figure.data[1].hovertext[0] == "Image 3 joins in round 2 of 8, at iteration 500, and gets 3500 iterations"
     assert figure.layout.yaxis.range == (10.5, 0.5), "image 1 is on top"
-
-
-def test_lanes_of_rounds_with_no_newcomer_and_without_early_late():
     assert [list(trace.y) for trace in schedule_lanes(EarlyLateSchedule(2, 40, 10)).data] == [[1], [2]]
-    together = schedule_lanes(EarlyLateSchedule(3, 40, 10, early_late=False)).data
-    assert [list(trace.x) for trace in together] == [[40, 40, 40]]
+    (together,) = schedule_lanes(EarlyLateSchedule(3, 40, 10, early_late=False)).data
+    assert list(together.x) == [40, 40, 40]
 
 
 @pytest.mark.parametrize("ipc", [61, 100, 1000])

@@ -84,6 +84,8 @@ def test_batches_share_a_file_and_only_shown_classes_have_one(world, settings, o
     assert {path.split("/")[1] for path in said(run)} == {run.class_folder(0), run.class_folder(1)}
     assert sorted(read_round(run, 1, 4)) == [0, 1, 2, 3]
     assert read_round(run, 2, 4) == {}
+    assert [bool(run.rounds_written(class_index)) for class_index in run.classes] == [True, True, False]
+    assert len(list(run.path.glob("images/*/*.png"))) == 12
 
 
 def test_short_rounds_are_looked_at_every_so_often_and_the_last_always() -> None:

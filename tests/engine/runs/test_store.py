@@ -12,7 +12,7 @@ from delt_engine.runs import store
 from delt_engine.runs.events import NoteEvent
 from delt_engine.runs.naming import class_folders, with_absolute_paths
 from delt_engine.runs.processes import identity, this_process
-from delt_engine.runs.record import SCHEMA_VERSION
+from delt_engine.runs.record import SCHEMA_VERSION, ProcessRecord, RunRecord, now, read_record
 from delt_engine.runs.store import Run, list_runs
 
 
@@ -37,16 +37,14 @@ def test_a_folder_in_use_is_refused_and_not_touched(tmp_path) -> None:
         Run.create(tmp_path / "file", fake_experiment())
     assert list((tmp_path / "used").iterdir()) == [tmp_path / "used" / "notes.txt"]
     assert (tmp_path / "used" / "notes.txt").read_text() == "mine"
-
-
-def test_a_folder_with_a_run_takes_no_other(tmp_path) -> None:
-    first = Run.create(tmp_path / "a", fake_experiment())
-    with pytest.raises(RunError, match="holds a recover run that is queued"):
-        Run.create(tmp_path / "a", fake_experiment())
     (tmp_path / "b").mkdir()
     for name in ("log.txt", ".job.json.k3x_.tmp"):  # the app has begun to write
         (tmp_path / "b" / name).touch()
-    assert Run.create(tmp_path / "b", fake_experiment()).record().experiment == first.experiment
+    run = Run.create(tmp_path / "b", fake_experiment())
+    with pytest.raises(RunError, match="holds a recover run that is queued"):
+        Run.create(tmp_path / "b", fake_experiment())
+    os.utime(run.path / "run.json", (1, 1))
+    assert run.status == "interrupted"  # nobody worked on it for a while
 
 
 @pytest.mark.parametrize("has_links", [True, False])
@@ -97,6 +95,12 @@ def test_status_tells_a_process_that_is_gone(tmp_path) -> None:
     assert gone.status == "running"  # a process elsewhere cannot be asked
 
 
+def test_a_process_that_wrote_its_end_while_one_looked_is_not_gone(tmp_path, monkeypatch) -> None:
+    run = make_half_done_run(tmp_path / "a")
+    monkeypatch.setattr(store, "is_running", lambda _: run.set_status("finished", process=None))
+    assert run.status == "finished"
+
+
 def test_a_process_that_died_before_it_wrote_anything_is_failed_with_its_last_words(tmp_path) -> None:
     run = Run.create(tmp_path / "a", fake_experiment())
     dead = this_process().model_copy(update={"created": 1.0})
@@ -107,25 +111,6 @@ def test_a_process_that_died_before_it_wrote_anything_is_failed_with_its_last_wo
     (run.path / "job.json").write_text(this_process().model_dump_json())
     assert run.status == "queued"
     assert run.error is None
-
-
-def test_a_process_that_wrote_its_end_and_went_while_one_looked_is_not_gone_without_a_word(
-    tmp_path, monkeypatch
-) -> None:
-    run = make_half_done_run(tmp_path / "a")
-
-    def ends_now(_process) -> bool:
-        run.set_status("finished", process=None)
-        return False
-
-    monkeypatch.setattr(store, "is_running", ends_now)
-    assert run.status == "finished"
-
-
-def test_a_queued_run_nobody_works_on_is_interrupted_after_a_while(tmp_path) -> None:
-    run = Run.create(tmp_path / "a", fake_experiment())
-    os.utime(run.path / "run.json", (1, 1))
-    assert run.status == "interrupted"
 
 
 @pytest.mark.parametrize(
@@ -191,7 +176,7 @@ def test_selection_is_read_back(tmp_path) -> None:
         Run.create(tmp_path / "b", fake_experiment()).selection()
 
 
-def test_wishes_go_through_the_control_file(tmp_path) -> None:
+def test_stop_requests_go_through_the_control_file(tmp_path) -> None:
     run = Run.create(tmp_path / "a", fake_experiment())
     assert run.requested() is None
     run.request("pause")
@@ -221,3 +206,25 @@ def test_paths_in_the_settings_are_given_in_full(tmp_path, monkeypatch) -> None:
     full = with_absolute_paths(fake_experiment().replace(dataset="mine", teacher="net.pt"))
     assert (full.dataset, full.teacher) == (str(tmp_path / "mine"), str(tmp_path / "net.pt"))
     assert with_absolute_paths(fake_experiment()).dataset == "photos"
+
+
+def record() -> RunRecord:
+    return RunRecord(id="a", experiment=fake_experiment("cda", classes=("cat", "coffee")), created=now())
+
+
+def test_a_record_is_read_back_as_it_was_written() -> None:
+    written = record().changed(process=ProcessRecord(pid=1, created=2.5, hostname="here"), notes=("one",), threads=2)
+    assert read_record(written.to_json(), "a") == written
+
+
+def test_names_of_a_later_version_are_left_aside() -> None:
+    values = {**json.loads(record().to_json()), "colour": "red"}
+    assert read_record(json.dumps(values), "a") == record().changed(created=values["created"])
+
+
+def test_changes_are_checked() -> None:
+    assert record().changed(status="paused").status == "paused"
+    with pytest.raises(RunError, match="no entry named 'colour'"):
+        record().changed(colour="red")
+    with pytest.raises(RunError, match="seconds"):
+        record().changed(seconds="long")

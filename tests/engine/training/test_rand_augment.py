@@ -103,12 +103,6 @@ def test_operations_follow_each_other_with_8_bits_between_and_each_image_gets_it
     assert (batch == before).all()
 
 
-def test_without_an_operation_the_same_images_come_back():
-    batch = torch.from_numpy(pictures()).permute(0, 3, 1, 2)
-    nothing = torch.zeros(len(batch), 4, dtype=torch.int64)
-    assert rand_augmented(batch, nothing, nothing.float(), Policy(), FILL) is batch
-
-
 @pytest.mark.parametrize("text", ["m5-n4-mstd1", "m9-n2-mstd0.5-inc1", "m7-n3-p0.8", "m8-n2-mstd101", "m20-mmax30"])
 def test_settings_are_read_as_timm_reads_them(text):
     policy, theirs = read_policy(text), timm_ops.rand_augment_transform("rand-" + text, {"img_mean": FILL})

@@ -117,15 +117,6 @@ def test_epochs_may_be_written_in_any_order_and_end_in_the_same_bytes(tmp_path):
     assert all((whole.path / name).read_bytes() == (store.path / name).read_bytes() for name in names[0])
 
 
-def test_the_teacher_is_asked_in_eval_mode_and_left_as_it_was(tmp_path):
-    network = teacher()
-    before = {name: value.clone() for name, value in network.state_dict().items()}
-    list(write_epochs(begun(tmp_path), [1], TRAIN, network, "cpu"))
-    assert network.training
-    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
-    assert not TeacherLabels(network).soft_logits(1, 0, torch.zeros(2, 3, 8, 8)).requires_grad
-
-
 def test_other_images_another_seed_and_settings_left_open_are_refused(tmp_path):
     written(tmp_path)
     with pytest.raises(DataError, match="has labels of .*, not of these images"):

@@ -7,6 +7,7 @@ from PIL import Image
 from delt_engine.data import photos as module
 from delt_engine.data.catalogue import load_dataset
 from delt_engine.data.dataset import Dataset
+from delt_engine.data.digits import split_rows
 from delt_engine.data.photos import (
     RECIPE,
     checkerboard,
@@ -26,6 +27,11 @@ SMALL = replace(RECIPE, train_per_class=6, test_per_class=3)
 @pytest.fixture(scope="module")
 def photos() -> Dataset:
     return load_dataset("photos")
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    return load_dataset("digits")
 
 
 def random(seed: int = 0) -> np.random.Generator:
@@ -50,10 +56,19 @@ def test_images_are_as_they_were_when_the_teacher_was_trained(photos: Dataset) -
     np.testing.assert_allclose(means, MEANS, atol=0.5)
 
 
-def test_the_tables_statistics_are_those_of_the_train_images(photos: Dataset) -> None:
-    pixels = photos.train.pixels(range(5000)) / 255
-    np.testing.assert_allclose(photos.spec.mean, pixels.mean(axis=(0, 1, 2)), atol=1e-3)
-    np.testing.assert_allclose(photos.spec.std, pixels.std(axis=(0, 1, 2)), atol=1e-3)
+def test_sizes_and_names_of_digits(digits: Dataset) -> None:
+    spec = digits.spec
+    assert (spec.train_size, spec.test_size) == (len(digits.train), len(digits.test)) == (1438, 359)
+    assert (digits.counts, spec.class_names) == ({"used": 1797}, tuple("0123456789"))
+    assert digits.train.names[3] == f"train/{digits.train.labels[3]}/00003"
+
+
+@pytest.mark.parametrize("name", ["photos", "digits"])
+def test_the_tables_statistics_are_those_of_the_train_images(name: str, request) -> None:
+    data = request.getfixturevalue(name)
+    pixels = data.train.pixels(range(len(data.train))) / 255
+    np.testing.assert_allclose(data.spec.mean, pixels.mean(axis=(0, 1, 2)), atol=1e-3)
+    np.testing.assert_allclose(data.spec.std, pixels.std(axis=(0, 1, 2)), atol=1e-3)
 
 
 def test_same_recipe_same_samples_other_seed_others(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,3 +119,22 @@ def test_a_photograph_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> 
     for name, source in module.PHOTOGRAPHS.items():
         with pytest.raises(DataError, match=rf"photos: the photograph '{source}' is missing from the installed scikit"):
             load_photograph(name)
+
+
+def test_every_class_gives_a_fifth_and_grey_runs_from_black_to_white(digits: Dataset) -> None:
+    train, test = np.bincount(digits.train.labels), np.bincount(digits.test.labels)
+    np.testing.assert_allclose(test / (train + test), 0.2, atol=0.003)
+    pixels = digits.test.pixels(range(50))
+    assert (pixels.min(), pixels.max()) == (0, 255)
+    assert (pixels[..., 0] == pixels[..., 2]).all()
+
+
+def test_images_are_scikit_learns() -> None:
+    from sklearn.datasets import load_digits
+
+    source = load_digits()
+    small = load_dataset("digits", 8)
+    _, test = split_rows(source.target)
+    assert small.test.labels.tolist() == source.target[test].tolist()
+    np.testing.assert_array_equal(small.test.original(7)[..., 1], np.rint(source.images[test[7]] * 255 / 16))
+    assert small.fingerprint != load_dataset("digits").fingerprint
