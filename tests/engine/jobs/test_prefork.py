@@ -1,7 +1,5 @@
 """A process that waits becomes the command it is given, and goes when nobody needs it."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 
@@ -56,8 +54,3 @@ def test_code_that_changed_since_is_not_run_and_the_process_ends(tmp_path) -> No
     with (tmp_path / "log.txt").open("ab") as log:
         assert prefork.take(["datasets"], log, environment()) is None
     assert process.wait(PATIENCE_S) == 0
-
-
-def test_without_one_a_run_starts_as_always(tmp_path) -> None:
-    with (tmp_path / "log.txt").open("ab") as log:
-        assert prefork.take(["datasets"], log, environment()) is None
