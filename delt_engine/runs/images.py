@@ -18,7 +18,7 @@ import numpy as np
 from delt_engine import files
 from delt_engine.errors import RunError
 from delt_engine.runs import strips
-from delt_engine.runs.locks import alone
+from delt_engine.runs.processes import alone
 from delt_engine.runs.store import Run
 
 STRIP_LEVEL = 1

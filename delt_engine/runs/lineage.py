@@ -14,7 +14,7 @@ from delt_engine import files
 from delt_engine.config.settings import Settings
 from delt_engine.errors import RunError
 from delt_engine.runs.events import StepEvent
-from delt_engine.runs.naming import relevant_settings
+from delt_engine.runs.record import relevant_settings
 from delt_engine.runs.store import Run
 
 _FILE = "parent.json"

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from delt_engine import files
-from delt_engine.runs.locks import alone
+from delt_engine.runs.processes import alone
 from delt_engine.runs.store import Run
 
 TOP = 5

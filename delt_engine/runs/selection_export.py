@@ -17,7 +17,7 @@ import numpy as np
 from delt_engine.data.dataset import Dataset
 from delt_engine.patches.ranking import Ranking
 from delt_engine.patches.selection import SelectedImage, patch_pixels, selection_csv
-from delt_engine.runs.naming import class_folders
+from delt_engine.runs.record import class_folders
 from delt_engine.runs.strips import png_bytes
 from delt_engine.runs.tables import csv_text, guarded
 

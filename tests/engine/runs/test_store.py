@@ -12,9 +12,8 @@ from delt_engine import files
 from delt_engine.errors import RunError
 from delt_engine.runs import store
 from delt_engine.runs.events import NoteEvent
-from delt_engine.runs.naming import class_folders, new_run_path, relevant_settings, with_absolute_paths
 from delt_engine.runs.processes import identity, this_process
-from delt_engine.runs.record import SCHEMA_VERSION
+from delt_engine.runs.record import SCHEMA_VERSION, class_folders, new_run_path, relevant_settings, with_absolute_paths
 from delt_engine.runs.store import Run, list_runs
 
 
