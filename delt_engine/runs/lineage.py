@@ -22,13 +22,7 @@ _FILE = "parent.json"
 
 @dataclass(frozen=True)
 class Change:
-    """A setting with two values.
-
-    Attributes:
-        name: as in an experiment file, "recover.iterations".
-        title: what a reader calls it.
-        values: before and after, or of the first and of the second run.
-    """
+    """A setting, as "recover.iterations", with its values before and after, or of the first and the second run."""
 
     name: str
     title: str
