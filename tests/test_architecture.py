@@ -55,7 +55,6 @@ TORCH_FREE = [
     "delt_engine.lab.filmstrip",
     "delt_engine.plots.recovery",
     "delt_engine.plots.data",
-    "delt_engine.plots.images",
     "delt_engine.plots.accuracy",
     "delt_engine.plots.training",
     "delt_engine.plots.diversity",

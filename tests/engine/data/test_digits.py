@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from delt_engine.data.built_in import split_rows
 from delt_engine.data.catalogue import load_dataset
 from delt_engine.data.dataset import Dataset
-from delt_engine.data.digits import split_rows
 
 
 @pytest.fixture(scope="module")
