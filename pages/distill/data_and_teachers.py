@@ -9,7 +9,7 @@ from delt_engine.errors import CheckpointError
 from delt_engine.jobs.tasks import Task
 from delt_engine.runs.store import Run
 from pages.shared import cached, errors, live, nav
-from pages.shared.controls import button
+from pages.shared.controls import button, headline
 from pages.shared.session import session
 from pages.shared.teachers import card as teacher_card
 from pages.shared.teachers import datasets, training
@@ -31,9 +31,7 @@ def at_work(tasks: list[Task], run: Run | None) -> None:
 
 def _data_side(data: Dataset) -> None:
     draft = session().draft
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader(plain(data.spec.title), width="content")
-        st.space("stretch")
+    with headline(plain(data.spec.title)):
         if data.root:
             changed = "After files were added or changed."
             button("Read again", "refresh", "data/again", datasets.read, draft.dataset, help=changed)

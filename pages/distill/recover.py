@@ -40,7 +40,7 @@ def leave() -> None:
 def repeat(run: Run) -> None:
     """Plan another run from this one's settings; both will stand side by side."""
     leave()
-    rerun.take(run)
+    session().draft, session().parent = run.experiment, run.id
 
 
 def _watch(run: Run) -> None:

@@ -27,15 +27,9 @@ _component = component("lab_film", style="lab")
 class Lane:
     """One image over all moments.
 
-    Args:
-        title: above it.
-        alt: what it shows, in words.
-        tiles: for each moment (sheet, column, row); empty for a lane that shows a change.
-        lines: captions below, each with one text a moment.
-        colour: of its mark, bar and curves.
-        first: iteration of the run at which it joins; dimmed before.
-        change: numbers of two lanes before it whose absolute difference it shows.
-        bar: whether it has a bar below the slider.
+    ``tiles`` has for each moment (sheet, column, row), nothing for a lane that shows a change; ``lines`` are captions
+    with one text a moment; ``first`` is the iteration at which it joins, dimmed before; ``change`` names two lanes
+    before it whose absolute difference it shows; ``bar``: whether it has one below the slider.
     """
 
     title: str

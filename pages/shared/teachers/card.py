@@ -72,28 +72,22 @@ def check(card: TeacherCard, data: Dataset) -> None:
 
 def draw(card: TeacherCard, data: Dataset) -> None:
     """Draw the card: verdict first, then accuracies, then what the teacher is."""
-    measured = find_check(card.fingerprint, data.fingerprint)
+    measured, work = find_check(card.fingerprint, data.fingerprint), checking(card, data)
     health = judge(card, data.spec, measured)
+    colour, icon = LOOKS[health.level]
     with st.container(border=True):
-        _verdict(card, data, health, measured)
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.markdown(f"**{plain(card.name)}**", width="content")
+            st.badge(health.title, color=colour, icon=icon)
+            st.space("stretch")
+            label, kind = ("Check again", "secondary") if measured else ("Check it", "primary")
+            look = {"type": kind, "disabled": work.is_running}
+            controls.button(label, "monitor_heart", f"{PAGE}/check", check, card, data, **look)
+        for reason in health.reasons:
+            (st.error if health.level == "bad" else st.warning)(plain(reason))
+        errors.show(work.error)
         _accuracies(card, data, health, measured)
         st.markdown(_facts(card, data))
-
-
-def _verdict(card: TeacherCard, data: Dataset, health: Health, measured: CheckRecord | None) -> None:
-    colour, icon = LOOKS[health.level]
-    work = checking(card, data)
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f"**{plain(card.name)}**", width="content")
-        st.badge(health.title, color=colour, icon=icon)
-        st.space("stretch")
-        label, kind = ("Check again", "secondary") if measured else ("Check it", "primary")
-        look = {"type": kind, "disabled": work.is_running}
-        controls.button(label, "monitor_heart", f"{PAGE}/check", check, card, data, **look)
-    for reason in health.reasons:
-        (st.error if health.level == "bad" else st.warning)(plain(reason))
-    if work.error:
-        errors.show(work.error)
 
 
 def _accuracies(card: TeacherCard, data: Dataset, health: Health, measured: CheckRecord | None) -> None:
