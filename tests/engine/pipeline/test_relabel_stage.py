@@ -55,6 +55,7 @@ def test_ranks_take_their_share_and_end_in_the_bytes_of_one_process(job, tmp_pat
     whole = files_of(tmp_path / "one")
     missing = list(range(1, EPOCHS + 1))
     monkeypatch.setattr(ranks, "barrier", lambda _check: None)
+    monkeypatch.setattr(ranks, "agreed", int)
     monkeypatch.setenv("WORLD_SIZE", "2")
     for number, share in ((0, [1, 3, 5]), (1, [2, 4])):
         monkeypatch.setenv("RANK", str(number))
