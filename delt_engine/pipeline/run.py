@@ -18,10 +18,9 @@ from delt_engine.jobs.ranks import Rank, this_rank
 from delt_engine.jobs.worker import STOPPED, DeviceLock, StopRequests, claimed, device_lock_name, listening, set_stopped
 from delt_engine.models.processor import bfloat16_warning, this_machine
 from delt_engine.pipeline.context import Report, StageContext, leave_failure, left_failure, note_failure
-from delt_engine.pipeline.inputs import Inputs, load_inputs
-from delt_engine.pipeline.start_images import begin
+from delt_engine.pipeline.inputs import Inputs, begin, load_inputs
 from delt_engine.runs import processes
-from delt_engine.runs.events import Event, NoteEvent, StageEvent, StatusEvent
+from delt_engine.runs.events import NoteEvent, StageEvent, StatusEvent
 from delt_engine.runs.record import RunRecord, now, versions
 from delt_engine.runs.sources import asks_for_teacher, find_source
 from delt_engine.runs.store import Run
@@ -50,7 +49,7 @@ def run_experiment(run: Run, inputs: Inputs | None = None, report: Report | None
         try:
             if rank.is_first:
                 queue.enter(run, device_lock_name(run.record().device or run.record().experiment.device))
-            _work(run, inputs, rank, stop, report or _ignore)
+            _work(run, inputs, rank, stop, report or (lambda _event: None))
         except RunCancelled as stopped:
             raise _stopped(run, rank, str(stopped)) from None
         except Exception as error:
@@ -233,13 +232,9 @@ def _stage(kind: str) -> Callable[[StageContext], None]:
     if kind == "recover":
         from delt_engine.pipeline.recover import recover_stage as stage
     elif kind == "squeeze":
-        from delt_engine.pipeline.squeeze import squeeze_stage as stage
+        from delt_engine.pipeline.train import squeeze_stage as stage
     elif kind == "evaluate":
         from delt_engine.pipeline.evaluate import evaluate_stage as stage
     else:
         from delt_engine.pipeline.rank import rank_stage as stage
     return stage
-
-
-def _ignore(_event: Event) -> None:
-    """Show nothing."""
