@@ -204,9 +204,9 @@ def _add_subject(
         frames = np.stack([images.get(moment, images[0]) for moment in moments[first:]])
         film[row, : len(frames)] = frames
         change, distance = pixel_change(frames, frames[:1])
-        record = {"change": _rounded(change, 2), "distance": _rounded(distance)}
-        record["probability"] = _rounded([probabilities.get(moment, probabilities[0]) for moment in moments[first:]])
-        twins.append(TwinRecord(start_round=start_round, row=row, first=first, **record))
+        measured = {"change": _rounded(change, 2), "distance": _rounded(distance)}
+        measured["probability"] = _rounded([probabilities.get(moment, probabilities[0]) for moment in moments[first:]])
+        twins.append(TwinRecord(start_round=start_round, row=row, first=first, **measured))
     stages, sheet = stages_of(base.taken_apart, base.places[key], key[0], work.teacher, work.config)
     name = f"{key[0]:04d}-{key[1]:02d}.png"
     material.sheets |= {f"film-{name}": film, f"stages-{name}": sheet}
@@ -233,9 +233,8 @@ def _add_halves(material: LabMaterial, work: LabWork, base: _Recording, class_in
     card = work.teacher.card
     by_features = [halves_cosine(features[places].numpy()) for features, _ in base.rounds]
     by_pixels = [halves_cosine(pixel_vectors(image_u8[places], card.mean, card.std)) for _, image_u8 in base.rounds]
-    early, late, pixel_early, pixel_late = map(
-        _rounded, (*zip(*by_features, strict=True), *zip(*by_pixels, strict=True))
-    )
+    both = zip(*by_features, strict=True), zip(*by_pixels, strict=True)
+    early, late, pixel_early, pixel_late = (_rounded(values) for halves in both for values in halves)
     sheet = f"halves-{class_index:04d}.png"
     material.sheets[sheet] = np.stack([base.rounds[0][1][places], base.rounds[-1][1][places]])
     cosines = {"early": early, "late": late, "pixel_early": pixel_early, "pixel_late": pixel_late}
