@@ -23,7 +23,7 @@ from delt_engine.runs import processes
 from delt_engine.runs.events import NoteEvent, StageEvent, StatusEvent
 from delt_engine.runs.record import RunRecord, now, versions
 from delt_engine.runs.sources import asks_for_teacher, find_source
-from delt_engine.runs.store import Run
+from delt_engine.runs.store import Run, StopRequest
 from delt_engine.threads import settle_waiting
 
 EVENT_SECONDS = 0.25
@@ -51,7 +51,7 @@ def run_experiment(run: Run, inputs: Inputs | None = None, report: Report | None
                 queue.enter(run, device_lock_name(run.record().device or run.record().experiment.device))
             _work(run, inputs, rank, stop, report or (lambda _event: None))
         except RunCancelled as stopped:
-            raise _stopped(run, rank, str(stopped)) from None
+            raise _stopped(run, rank, "cancel" if str(stopped) == "cancel" else "pause") from None
         except Exception as error:
             asked = stop.asked() if isinstance(error, RanksLost) else None
             if asked:  # the others have stopped before this one
@@ -92,7 +92,7 @@ def _take(run: Run, rank: Rank, held: contextlib.ExitStack) -> None:
             (run.path / processes.RANKS_FOLDER).mkdir()
 
 
-def _stopped(run: Run, rank: Rank, request: str) -> RunCancelled:
+def _stopped(run: Run, rank: Rank, request: StopRequest) -> RunCancelled:
     status = set_stopped(run, request) if rank.is_first else STOPPED[request]
     return RunCancelled(f"run {run.id}: it was {status}; `delt resume {run.path}` goes on.")
 
