@@ -116,8 +116,13 @@ def _planned(methods: tuple[str, ...], values: dict[str, Any], into: Path | None
     experiments = {name: _experiment(name, size, recover, config, rest) for name in methods}
     asked = Experiment(**rest)
     inputs = load_inputs(asked)
+    card = inputs.card
+    if card is None:  # of a checkpoint that does not say its fingerprint, it is told from the weights
+        from delt_engine.models.teachers import load_teacher
+
+        card = load_teacher(str(inputs.teacher_path), dataset=inputs.dataset, **asked.squeeze.checkpoint).card
     note = shortening_note(experiments, config)
-    return Comparison(experiments, config, inputs, _teacher_fingerprint(inputs, asked), note, into, **how)
+    return Comparison(experiments, config, inputs, card.fingerprint, note, into, **how)
 
 
 def shortened(recover: dict[str, Any], evaluate: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -152,29 +157,12 @@ def _experiment(
     return Experiment.for_method(method, size=size, recover=recover, **rest)
 
 
-def _teacher_fingerprint(inputs: Inputs, experiment: Experiment) -> str:
-    """Return the fingerprint of the teacher; of a checkpoint that does not say it, from its weights."""
-    if inputs.card is not None:
-        return inputs.card.fingerprint
-    from delt_engine.models.teachers import load_teacher
-
-    found = load_teacher(str(inputs.teacher_path), dataset=inputs.dataset, **experiment.squeeze.checkpoint)
-    return found.card.fingerprint
-
-
 @dataclass(frozen=True)
 class Comparison:
-    """What is compared, and how.
+    """What is compared, and how: the settings of each method in the order of the rows, of ``real`` of its evaluation.
 
-    Attributes:
-        experiments: the settings of each method, in the order of the rows; of ``real`` those of its evaluation.
-        evaluate: how students are trained.
-        inputs: data and teacher, the same for all.
-        teacher: fingerprint of the teacher.
-        note: see :func:`shortening_note`.
-        into: where the runs are put, named by dataset and method; among this user's runs when None.
-        fresh: compute everything anew.
-        quiet: show no progress.
+    ``teacher`` is the fingerprint of the teacher. ``into`` is where the runs are put, named by dataset and method;
+    among this user's runs when None. ``fresh`` computes everything anew.
     """
 
     experiments: dict[str, Experiment]
@@ -228,17 +216,14 @@ class Comparison:
             self._say(method, f"{_DEEDS[kind]}: run {run.id} goes on")
         else:
             self._say(method, _DEEDS[kind])
-            path, inputs = self._new_path(method, experiment, kind), self.inputs
+            path, inputs = new_run_path(experiment, kind), self.inputs
+            if self.into is not None:
+                path = self.into / f"{inputs.dataset.spec.name}-{method}{'-students' if kind == 'evaluate' else ''}"
             run, _ = made(experiment, kind, path, RunOptions(), lambda: self.inputs, source)
         stopped = completed(run, inputs, ranks_asked=1, quiet=self.quiet)
         if stopped is not None:
             raise stopped
         return run
-
-    def _new_path(self, method: str, experiment: Experiment, kind: Kind) -> Path:
-        if self.into is None:
-            return new_run_path(experiment, kind)
-        return self.into / f"{self.inputs.dataset.spec.name}-{method}{'-students' if kind == 'evaluate' else ''}"
 
     def _similarity(self, run: Run | None, experiment: Experiment) -> float | None:
         """Return the mean cosine to the class centroids: of a run's images, or of as many real ones."""

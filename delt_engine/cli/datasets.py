@@ -17,23 +17,17 @@ from delt_engine.cli.output import progress_option, reporter, say, say_json, say
 @output_options
 def datasets(name: str | None, image_size: int | None, progress_json: bool, as_json: bool, quiet: bool) -> None:  # noqa: ARG001
     """List the datasets, or read one (a NAME or a folder) and say what is in it."""
-    if name is not None:
-        _one_dataset(name, image_size, as_json=as_json, progress_json=progress_json)
+    from delt_engine.data.catalogue import CATALOGUE, load_dataset
+
+    if name is None:
+        entries = [asdict(entry) for entry in CATALOGUE.values()]
+        if as_json:
+            say_json({"datasets": entries})
+            return
+        columns = ("name", "title", "kind", "num_classes", "image_size", "description")
+        say_table(columns, [[entry[column] for column in columns] for entry in entries])
+        say("A folder with one folder of images a class is a dataset as well.")
         return
-    from delt_engine.data.catalogue import CATALOGUE
-
-    entries = [asdict(entry) for entry in CATALOGUE.values()]
-    if as_json:
-        say_json({"datasets": entries})
-        return
-    columns = ("name", "title", "kind", "num_classes", "image_size", "description")
-    say_table(columns, [[entry[column] for column in columns] for entry in entries])
-    say("A folder with one folder of images a class is a dataset as well.")
-
-
-def _one_dataset(name: str, image_size: int | None, *, as_json: bool, progress_json: bool) -> None:
-    from delt_engine.data.catalogue import load_dataset
-
     dataset = load_dataset(name, image_size, report=reporter(progress_json))
     found = {
         **asdict(dataset.spec),

@@ -124,16 +124,9 @@ def diversity(
 
 @dataclass
 class _Answers:
-    """What is measured of every source, and the files that hold it.
+    """What is measured of every source and what cannot be, with the reason, and the files that hold it.
 
-    Attributes:
-        images: images a class that are compared at once; 0 where no source has two.
-        network: name or file of the second network; "" for the one that is found.
-        options: network, device and report, as measuring takes them.
-        results: what was measured.
-        maps: what there is to say of each map.
-        missing: source, space and reason of what cannot be measured.
-        paths: the files of all of them.
+    ``images`` a class are compared at once, 0 where no source has two; ``options`` are as measuring takes them.
     """
 
     images: int

@@ -76,10 +76,7 @@ def setting_options(
 ) -> Decorator:
     """Add an option for each setting of the stages; the ones people use come first.
 
-    Args:
-        stages: names of stages; ``experiment`` for dataset, teacher, seed and the like.
-        only: restricts a stage to some of its settings.
-        records: the settings of each stage.
+    The stage ``experiment`` has dataset, teacher, seed and the like; ``only`` restricts a stage to some settings.
     """
     pairs = []
     for stage in stages:
@@ -102,16 +99,10 @@ def _option(stage: str, spec: FieldSpec) -> Decorator:
         return click.option(f"--{flag}/--no-{flag}", name, default=None, help=_help(spec))
     kind = click.Choice(spec.choices) if spec.kind == "choice" else _TYPES[spec.kind]
     kind = _OrOpen(kind) if is_open_number(spec) else kind
+    shown = {"int": "N", "float": "X", "text": "TEXT", "texts": "NAME,...", "ints": "N,..."}.get(spec.kind)
+    shown = f"{shown}|{OPEN}" if is_open_number(spec) else shown
     is_list = spec.kind == "texts"
-    return click.option(
-        spec.flag, name, type=kind, default=None, multiple=is_list, help=_help(spec), metavar=_metavar(spec)
-    )
-
-
-def _metavar(spec: FieldSpec) -> str | None:
-    if is_open_number(spec):
-        return f"{'N' if spec.kind == 'int' else 'X'}|{OPEN}"
-    return {"int": "N", "float": "X", "text": "TEXT", "texts": "NAME,...", "ints": "N,..."}.get(spec.kind)
+    return click.option(spec.flag, name, type=kind, default=None, multiple=is_list, help=_help(spec), metavar=shown)
 
 
 def _help(spec: FieldSpec) -> str:
@@ -124,10 +115,7 @@ def _help(spec: FieldSpec) -> str:
 
 
 def read_experiment(values: Mapping[str, Any]) -> Experiment:
-    """Make the experiment of the options that were typed.
-
-    Args:
-        values: parameters of a command by name; others than those of :func:`setting_options` are left aside.
+    """Make the experiment of those parameters of a command, by name, that :func:`setting_options` added.
 
     Raises:
         ConfigError: a value that is not allowed.

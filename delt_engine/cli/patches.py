@@ -143,13 +143,7 @@ def timed_ranking(
 ) -> tuple[Ranking, Inputs, dict[str, Any] | None]:
     """Return the ranking these settings ask for, made now where it was not made before, and what it is of.
 
-    The third is where the time went, None of a ranking made before.
-
-    Args:
-        experiment: dataset, teacher, classes and the rank settings are looked at.
-        options: how the run is worked on.
-        out: a folder for the run; none is kept when not given.
-        quiet: show no progress.
+    The third is where the time went, None of a ranking made before. Without ``out`` no run is left.
 
     Raises:
         RunCancelled: it was stopped.
