@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from delt_engine.bench.cases import CASES, EVALUATE_CASES, RANK_CASES, find_cases, left_out, named
+from delt_engine.cli.options import count_option
 from delt_engine.cli.output import progress_option, reporter, say, say_json, say_table
 from delt_engine.threads import settle_waiting
 
@@ -33,7 +34,7 @@ def _bench_options(quick: str) -> Callable[..., Any]:
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         function = progress_option(function)
         function = click.option("--json", "as_json", is_flag=True, help="Print one JSON list on stdout.")(function)
-        function = click.option("--rounds", type=click.IntRange(min=1), metavar="N", help=rounds)(function)
+        function = count_option("--rounds", text=rounds)(function)
         return click.option("--quick", is_flag=True, help=quick)(function)
 
     return decorate
@@ -144,15 +145,7 @@ def app(as_json: bool, **typed: Any) -> None:
 
 
 @bench.command()
-@click.option(
-    "--ranks",
-    "number",
-    type=click.IntRange(min=2, max=10),
-    default=2,
-    show_default=True,
-    metavar="N",
-    help="How many ranks are compared with one.",
-)
+@count_option("--ranks", "number", text="How many ranks are compared with one.", least=2, most=10, default=2)
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @_bench_options("Fewer iterations, one round.")
 def ranks(number: int, device: str, as_json: bool, **typed: Any) -> None:

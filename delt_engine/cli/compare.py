@@ -9,7 +9,14 @@ from typing import Any
 
 import click
 
-from delt_engine.cli.options import output_options, setting_options, size_of, teacher_options, typed_settings
+from delt_engine.cli.options import (
+    output_options,
+    path_option,
+    setting_options,
+    size_of,
+    teacher_options,
+    typed_settings,
+)
 from delt_engine.cli.output import say, say_json, say_table
 from delt_engine.cli.recover import completed, made
 from delt_engine.config import METHOD_SETTINGS, EvaluateConfig, Experiment, RecoverConfig, is_optimised
@@ -35,15 +42,6 @@ _FORMATS = {"csv": lambda rows, _columns, _note: to_csv(rows), "latex": to_latex
 _DEEDS = {"recover": "recover", "evaluate": "train students"}
 
 
-def _file_options(function: Any) -> Any:
-    for name in reversed(_FORMATS):
-        text = f"Also write the table to FILE as {name if name == 'csv' else name.capitalize()}."
-        function = click.option(
-            f"--{name}", f"file_{name}", type=click.Path(path_type=Path), metavar="FILE", help=text
-        )(function)
-    return function
-
-
 @click.command()
 @click.option(
     "--methods",
@@ -54,14 +52,13 @@ def _file_options(function: Any) -> Any:
 )
 @setting_options(["experiment", "recover", "evaluate"], {"recover": ("ipc", "iterations", "round_iterations")})
 @teacher_options
-@click.option(
-    "--into",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="Put the runs there, named by dataset and method, and not among your runs.",
+@path_option(
+    "--into", "DIR", "Put the runs there, named by dataset and method, and not among your runs.", is_folder=True
 )
 @click.option("--fresh", is_flag=True, help="Compute everything anew, also what is there already.")
-@_file_options
+@path_option("--csv", "FILE", "Also write the table to FILE as csv.")
+@path_option("--latex", "FILE", "Also write the table to FILE as Latex.")
+@path_option("--markdown", "FILE", "Also write the table to FILE as Markdown.")
 @output_options
 def compare(methods: str, into: Path | None, fresh: bool, as_json: bool, quiet: bool, **values: Any) -> None:
     """Compare methods: recover each, train students on it, measure similarity, and print one table.
@@ -70,7 +67,7 @@ def compare(methods: str, into: Path | None, fresh: bool, as_json: bool, quiet: 
     same command again: it goes on. On the built-in datasets it is shortened to suit a laptop, unless --mi, --ri and
     --epochs say otherwise. Methods without rounds keep pictures of their start and their end.
     """
-    files = {name: path for name in _FORMATS if (path := values.pop(f"file_{name}")) is not None}
+    files = {name: path for name in _FORMATS if (path := values.pop(name)) is not None}
     for path in files.values():
         check_writable(path)
     comparison = _planned(split_names(methods), values, into, fresh=fresh, quiet=quiet)

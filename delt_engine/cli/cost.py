@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from delt_engine.analysis.cost import checkpoint_bytes, predicted_bytes, predicted_seconds
-from delt_engine.cli.options import output_options, read_experiment, setting_options, teacher_options
+from delt_engine.cli.options import count_option, output_options, read_experiment, setting_options, teacher_options
 from delt_engine.cli.output import progress_option, reporter, say, say_json, say_table
 from delt_engine.config import Experiment
 from delt_engine.config.schedule import EarlyLateSchedule
@@ -37,14 +37,7 @@ COST_SETTINGS = ("method", "ipc", "iterations", "round_iterations", "early_late"
     help="Predict the time from X image-iterations/s of one rank, as `delt bench recover` or a finished run "
     "tells them.",
 )
-@click.option(
-    "--ranks",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    metavar="N",
-    help="GPUs that share the batches, for the time.",
-)
+@count_option("--ranks", text="GPUs that share the batches, for the time.", default=1)
 @setting_options(
     ["recover", "experiment"], {"recover": COST_SETTINGS, "experiment": ("image_size", "teacher", "device")}
 )

@@ -6,13 +6,13 @@ from dataclasses import asdict
 
 import click
 
-from delt_engine.cli.options import output_options
+from delt_engine.cli.options import count_option, output_options
 from delt_engine.cli.output import progress_option, reporter, say, say_json, say_table
 
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--image-size", type=click.IntRange(min=8, max=1024), metavar="N", help="Side of the images in pixels.")
+@count_option("--image-size", text="Side of the images in pixels.", least=8, most=1024)
 @progress_option
 @output_options
 def datasets(name: str | None, image_size: int | None, progress_json: bool, as_json: bool, quiet: bool) -> None:  # noqa: ARG001

@@ -13,6 +13,7 @@ import click
 from delt_engine.cli import STOPPED
 from delt_engine.cli.options import (
     output_options,
+    path_option,
     read_run_options,
     run_options,
     setting_options,
@@ -82,7 +83,7 @@ def read_evaluation(source: Source, values: dict[str, Any]) -> Experiment:
 @setting_options(["relabel", "evaluate", "experiment"], {"evaluate": RELABEL_SETTINGS})
 @teacher_options
 @run_options("relabel")
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the labels.")
+@path_option("--out", "DIR", "Folder of the labels.")
 @click.option("--predict", is_flag=True, help="Say what they would take, and write nothing.")
 @output_options
 def relabel(source: str, out: Path | None, predict: bool, as_json: bool, quiet: bool, **values: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from delt_engine.cli.options import output_options, read_experiment, setting_options, typed_settings
+from delt_engine.cli.options import output_options, path_option, read_experiment, setting_options, typed_settings
 from delt_engine.cli.output import say, say_json
 from delt_engine.cli.patches import ranked
 from delt_engine.cli.progress import display
@@ -32,11 +32,11 @@ PROGRESS_SECONDS = 0.25
 @setting_options(["lab"], {"lab": PLAN_SETTINGS}, {"lab": LabPlan})
 @click.option("--title", metavar="TEXT", help="What the app calls it. [default: the dataset's title]")
 @click.option("--opens-with", metavar="CLASS", help="Class the app shows first. [default: the first one]")
-@click.option(
+@path_option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="Where the lab is kept. [default: a folder of the dataset's name, which the app finds]",
+    "DIR",
+    "Where the lab is kept. [default: a folder of the dataset's name, which the app finds]",
+    is_folder=True,
 )
 @output_options
 def lab(title: str | None, opens_with: str | None, out: Path | None, as_json: bool, quiet: bool, **values: Any) -> None:
@@ -77,7 +77,7 @@ def _recorded(
     from delt_engine.models.teachers import load_teacher
     from delt_engine.patches.selection import select
 
-    ranking, inputs = ranked(experiment, RunOptions(), None, quiet=quiet)
+    ranking, inputs, _ = ranked(experiment, RunOptions(), None, quiet=quiet)
     dataset, recover = inputs.dataset, experiment.recover
     if opens_with:
         dataset.class_index(opens_with)
@@ -127,21 +127,11 @@ def _recorded(
 
 def _command(experiment: Experiment, plan: LabPlan, title: str, opens_with: str) -> str:
     """Return the command that makes the same lab again."""
-    recover = experiment.recover
-    options = option_words(
-        dataset=experiment.dataset,
-        image_size=experiment.image_size,
-        teacher=None if experiment.teacher == "auto" else experiment.teacher,
-        classes=experiment.classes,
-        ipc=recover.ipc,
-        mi=recover.iterations,
-        ri=recover.round_iterations,
-        batch_size=recover.batch_size,
-        patches=plan.patches,
-        start_rounds=plan.start_rounds,
-        every=plan.every,
-        seed=experiment.seed,
-        title=title,
-        opens_with=opens_with,
+    recover, teacher = experiment.recover, None if experiment.teacher == "auto" else experiment.teacher
+    words = option_words(
+        **experiment.model_dump(include={"dataset", "image_size"}), teacher=teacher, classes=experiment.classes
     )
-    return shlex.join(["delt", "lab", *options])
+    words += option_words(ipc=recover.ipc, mi=recover.iterations, ri=recover.round_iterations)
+    words += option_words(batch_size=recover.batch_size, **{name: getattr(plan, name) for name in PLAN_SETTINGS})
+    words += option_words(seed=experiment.seed, title=title, opens_with=opens_with)
+    return shlex.join(["delt", "lab", *words])

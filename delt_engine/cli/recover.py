@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from delt_engine.cli.options import (
+    count_option,
     output_options,
+    path_option,
     read_experiment,
     read_run_options,
     run_options,
@@ -32,12 +37,7 @@ from delt_engine.runs.store import Run, check_free, list_runs, new_run_path
 if TYPE_CHECKING:
     from delt_engine.pipeline.inputs import Inputs
 
-OUT = click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Folder of the run: new or empty. [default: one among your runs]",
-)
+OUT = path_option("--out", "DIR", "Folder of the run: new or empty. [default: one among your runs]")
 
 PIXELS_A_RANK = 2**20
 """Fewer pixels of a batch than these (21 images of 224 px) are no work for a card of their own; ours, not measured."""
@@ -63,12 +63,12 @@ def recover(out: Path | None, as_json: bool, quiet: bool, **values: Any) -> None
 
 @click.command()
 @click.argument("run", metavar="RUN")
-@click.option(
+@count_option(
     "--ranks",
     "number",
-    type=click.IntRange(min=0, max=1024),
-    metavar="N",
-    help="Processes that go on with it; images do not depend on it. [default: as it was begun]",
+    text="Processes that go on with it; images do not depend on it. [default: as it was begun]",
+    least=0,
+    most=1024,
 )
 @click.option("--no-result", is_flag=True, hidden=True, help="Say nothing of the result: for ranks of a launcher.")
 @output_options
@@ -181,6 +181,20 @@ def pieces_of(experiment: Experiment, kind: Kind = "recover") -> int:
         folder = root / "train" if (root / "train").is_dir() else root
         classes = sum(path.is_dir() for path in folder.glob("*"))
     return len(plan_batches(classes, experiment.recover)) if classes and experiment.recover.is_optimised else 1
+
+
+@contextlib.contextmanager
+def shared_folder(prefix: str, beside: Path) -> Iterator[Path]:
+    """Yield a folder for the length of a command: of several ranks the same ``beside``, which all machines see."""
+    is_shared = ranks.this_rank().size > 1
+    if is_shared:
+        beside.mkdir(parents=True, exist_ok=True)
+    folder = Path(ranks.first(lambda: tempfile.mkdtemp(prefix=prefix, dir=beside if is_shared else None)))
+    try:
+        yield folder
+    finally:
+        if ranks.this_rank().is_first:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _begun_before(experiment: Experiment, out: Path | None, kind: Kind) -> Run | None:
