@@ -29,18 +29,6 @@ def at_work(tasks: list[Task], run: Run | None) -> None:
     live.follow(lambda: any(work.is_running for work in tasks) or bool(run and run.is_active), draw)
 
 
-def _data_side(data: Dataset) -> None:
-    draft = session().draft
-    with headline(plain(data.spec.title)):
-        if data.root:
-            changed = "After files were added or changed."
-            button("Read again", "refresh", "data/again", datasets.read, draft.dataset, help=changed)
-    datasets.numbers(data)
-    datasets.samples(draft.dataset, draft.image_size, data)
-    datasets.per_class(data)
-    datasets.left_out(data)
-
-
 def teacher_side(data: Dataset) -> None:
     """Draw the teacher's card, or how to get a teacher; then training and checkpoints."""
     st.subheader("Teacher")
@@ -70,10 +58,18 @@ def _show() -> None:
         datasets.absent(place)
         at_work([reading], None)
     else:
-        data = cached.dataset(session().draft.dataset, session().draft.image_size)
+        draft = session().draft
+        data = cached.dataset(draft.dataset, draft.image_size)
         left, right = st.columns([6, 5], gap="large")
         with left:
-            _data_side(data)
+            with headline(plain(data.spec.title)):
+                if data.root:
+                    changed = "After files were added or changed."
+                    button("Read again", "refresh", "data/again", datasets.read, draft.dataset, help=changed)
+            datasets.numbers(data)
+            datasets.samples(draft.dataset, draft.image_size, data)
+            datasets.per_class(data)
+            datasets.left_out(data)
         with right:
             teacher_side(data)
     st.subheader("All datasets")

@@ -84,6 +84,4 @@ def _written(key: str) -> str:
 
 def _replaced() -> dict[str, tuple[str, ...]]:
     """Return, by widget, the values that were written over here and may still come from the browser."""
-    if _REPLACED not in st.session_state:
-        st.session_state[_REPLACED] = {}
-    return st.session_state[_REPLACED]
+    return st.session_state.setdefault(_REPLACED, {})

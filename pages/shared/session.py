@@ -81,9 +81,7 @@ def prime(key: str, value: Any) -> Any:
         the page that put it, and where that run was cut short by a click, the browser would start from a default that
         nobody chose, and send it back as the reader's.
     """
-    if key not in st.session_state:
-        st.session_state[key] = value
-    return st.session_state[key]
+    return st.session_state.setdefault(key, value)
 
 
 def forget(prefix: str) -> None:

@@ -108,17 +108,9 @@ def _charts(scene: Scene) -> list[dict[str, Any]]:
         if points:
             moved.append({"lane": at, "xs": [x for x, _ in points], "ys": [y for _, y in points]})
     most, own = max((max(curve["ys"]) for curve in moved), default=0) or 1, "over its own iterations"
-    reach = (0, scene.config.iterations)
+    shared = {"reach": (0, scene.config.iterations), "own": True}
     return [
-        {
-            "title": title,
-            "unit": f"{unit}{own}",
-            "alt": f"{alt} {own}",
-            "series": series,
-            "reach": reach,
-            "top": top,
-            "own": True,
-        }
+        shared | {"title": title, "unit": f"{unit}{own}", "alt": f"{alt} {own}", "series": series, "top": top}
         for title, unit, alt, series, top in (
             ("Learning rate", "", "Learning rate", rates, scene.config.learning_rate),
             ("Smallest crop", "share of the area, ", "Smallest crop", crops, 1.0),

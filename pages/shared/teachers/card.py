@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import streamlit as st
 
 from delt_engine.data.catalogue import find_entry
@@ -29,7 +31,11 @@ _STEMS = {"small": "small (3x3, no max-pool)", "stock": "stock (as published)"}
 def choose(data: Dataset) -> str:
     """Draw the choice among the teachers of a dataset and return its name, "auto" for the newest."""
     now, titles = session().draft.teacher, {"auto": "The newest for this dataset"}
-    titles |= {name: name for name in names_for(data)}
+    for name, path in teacher_files():  # the user's newest first
+        with contextlib.suppress(CheckpointError):  # a foreign or broken file among the teachers hides no other one
+            card = cached.teacher_card(str(path))
+            if card.dataset == data.spec.name or card.class_names == data.spec.class_names:
+                titles[name] = name
     look = {"label_visibility": "collapsed", "segmented": False}
     chosen = controls.choice("Teacher", titles | {now: titles.get(now, now)}, f"{PAGE}/teacher", default=now, **look)
     session().change(teacher=chosen)
@@ -42,19 +48,6 @@ def none_yet(data: Dataset) -> str:
         f"There is no teacher for {data.spec.title} at {data.spec.image_size} px yet. Train a small one here, or add a "
         f"checkpoint below. Teachers of yours are the .safetensors files in {teachers_dir()}."
     )
-
-
-def names_for(data: Dataset) -> list[str]:
-    """Return the teachers that know the dataset's classes, the user's newest first."""
-    found = []
-    for name, path in teacher_files():
-        try:
-            card = cached.teacher_card(str(path))
-        except CheckpointError:  # a foreign or broken file among the teachers hides no other one
-            continue
-        if card.dataset == data.spec.name or card.class_names == data.spec.class_names:
-            found.append(name)
-    return found
 
 
 def checking(card: TeacherCard, data: Dataset) -> Task:
