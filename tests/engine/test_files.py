@@ -12,7 +12,7 @@ import pytest
 
 from delt_engine import files
 from delt_engine.errors import DataError, RunError
-from delt_engine.files import KeyedStore, load_record, read_npz, record_bytes, try_write, write_bytes
+from delt_engine.files import ArrayRecord, KeyedStore, read_npz, try_write, write_bytes
 
 
 def refuse(monkeypatch, number: int) -> None:
@@ -87,25 +87,32 @@ def test_the_oldest_records_go(store) -> None:
     assert store.records() == [3, 2, 1]
 
 
-@dataclass(frozen=True)
-class Counts:
+@dataclass(frozen=True, eq=False)
+class Counts(ArrayRecord):
+    ARRAYS = {"values": np.int16}
+    FORMAT, WHAT, NAME, REMEDY = 2, "map", "map", "draw it again"
+
     name: str
     sizes: tuple[int, ...]
     values: np.ndarray
 
 
-ABOUT = {"what": "map", "name": "map", "version": 2, "remedy": "draw it again"}
+class Halved(Counts):
+    PARSE = {"sizes": sum}
+
+
+class Later(Counts):
+    FORMAT = 3
 
 
 def test_a_record_of_arrays_comes_back_in_the_type_it_is_stored_in(tmp_path) -> None:
     path = tmp_path / "a.npz"
-    path.write_bytes(record_bytes(Counts("ä", (1, 2), np.array([3, 4])), {"values": np.int16}, 2))
-    found = load_record(Counts, path, {"values": np.int16}, **ABOUT)
+    Counts("ä", (1, 2), np.array([3, 4])).save(path)
+    found = Counts.load(path)
     assert (found.name, found.sizes, found.values.tolist(), found.values.dtype) == ("ä", (1, 2), [3, 4], np.int16)
-    halved = load_record(Counts, path, {"values": np.int16}, **ABOUT, parse={"sizes": sum})
-    assert halved.sizes == 3
+    assert Halved.load(path).sizes == 3
     with pytest.raises(DataError, match=r"^map: .*a\.npz was written by another version; draw it again\.$"):
-        load_record(Counts, path, {"values": np.int16}, **{**ABOUT, "version": 3})
+        Later.load(path)
 
 
 class Trap:
@@ -120,7 +127,7 @@ class Trap:
 @pytest.mark.parametrize("damage", ["absent", "empty", "cut", "bit", "text", "pickle", "object", "foreign", "array"])
 def test_what_is_no_record_is_one_sentence_and_nothing_in_it_is_run(tmp_path, damage) -> None:
     path = tmp_path / "a.npz"
-    whole = record_bytes(Counts("a", (), np.zeros(99)), {"values": np.float32}, 2)
+    whole = Counts("a", (), np.zeros(99)).to_bytes()
     flipped = bytearray(whole)
     flipped[whole.find(b"values.npy") + 60] ^= 0xFF
     if damage == "object":
@@ -134,7 +141,7 @@ def test_what_is_no_record_is_one_sentence_and_nothing_in_it_is_run(tmp_path, da
         path.write_bytes(contents.get(damage, pickle.dumps(Trap())))
     text = "cannot be read" if damage == "absent" else "is not a map, or is damaged"
     with pytest.raises(DataError, match=rf"^map: {path} {text}"):
-        load_record(Counts, path, {"values": np.float32}, **ABOUT)
+        Counts.load(path)
     assert not Trap.sprung
 
 

@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from delt_engine.data import photos as module
-from delt_engine.data.catalogue import load_dataset
-from delt_engine.data.dataset import Dataset
-from delt_engine.data.digits import split_rows
-from delt_engine.data.photos import (
+from delt_engine.data import built_in as module
+from delt_engine.data.built_in import (
     RECIPE,
     checkerboard,
     colour_matrices,
     load_photograph,
     photos_fingerprint,
     render,
+    split_rows,
 )
+from delt_engine.data.catalogue import load_dataset
+from delt_engine.data.dataset import Dataset
 from delt_engine.errors import DataError
 
 MEANS = [121.6, 116.4, 91.3, 19.1, 161.3, 115.7, 88.7, 62.7, 60.1, 145.4]

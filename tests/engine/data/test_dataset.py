@@ -89,7 +89,7 @@ def test_original_and_size_are_native(source: FileImages, tmp_path: Path) -> Non
 
 def test_kept_pixels_are_used_by_row(source: FileImages, tmp_path: Path) -> None:
     kept = np.arange(5 * 4 * 4 * 3, dtype=np.uint8).reshape(5, 4, 4, 3)
-    images = FileImages(tmp_path, ["0.png", "1.png"], np.zeros(2), np.ones((2, 2)), 4, kept, np.array([3, 1]))
+    images = FileImages(tmp_path, ["0.png", "1.png"], np.zeros(2), np.ones((2, 2)), 4, (kept, np.array([3, 1])))
     np.testing.assert_array_equal(images.pixels([1, 0]), kept[[1, 3]])
 
 

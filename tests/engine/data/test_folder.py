@@ -106,7 +106,7 @@ def test_odd_files_are_used_or_reported(tmp_path: Path) -> None:
 def test_kept_pixels_and_decoded_ones_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     odd_files(tmp_path / "x")
     kept = load_folder(tmp_path / "x", 8)
-    monkeypatch.setattr(module, "MAX_KEPT_BYTES", 0)
+    monkeypatch.setattr(module, "MAX_STORED_BYTES", 0)
     decoded = load_folder(tmp_path / "x", 8)
     assert kept.fingerprint == decoded.fingerprint
     assert kept.counts == decoded.counts

@@ -20,8 +20,8 @@ from delt_engine.config import Experiment
 from delt_engine.errors import ConfigError
 from delt_engine.jobs import ranks
 from delt_engine.jobs.ranks import Rank, this_rank, wanted
-from delt_engine.runs import locks
-from delt_engine.runs.locks import alone
+from delt_engine.runs import processes
+from delt_engine.runs.processes import alone
 from delt_engine.runs.store import Run
 
 MEETING = Path(__file__).resolve().parents[2] / "meeting_ranks.py"
@@ -131,10 +131,10 @@ def test_what_became_of_the_ranks_is_told_by_a_code(monkeypatch, ended, code) ->
 def test_what_ranks_share_is_changed_by_one_at_a_time(tmp_path) -> None:
     run = Run.create(tmp_path / "a", fake_experiment())
     with alone(run.path, "3"):
-        assert not (run.path / locks.FOLDER).exists()  # one process needs no lock
-    (run.path / locks.FOLDER).mkdir()
+        assert not (run.path / processes.RANKS_FOLDER).exists()  # one process needs no lock
+    (run.path / processes.RANKS_FOLDER).mkdir()
     with alone(run.path, "3"), alone(run.path, "4"):  # of different things, two at a time
-        other = FileLock(run.path / locks.FOLDER / "3.lock")
+        other = FileLock(run.path / processes.RANKS_FOLDER / "3.lock")
         with pytest.raises(Timeout):
             other.acquire(timeout=0)
     other.acquire(timeout=0)

@@ -3,7 +3,7 @@
 import pytest
 from fake_runs import fake_experiment, make_finished_run
 
-from delt_engine.jobs.reuse import is_same, same_run
+from delt_engine.jobs.start import is_same, same_run
 from delt_engine.runs.store import Run
 
 

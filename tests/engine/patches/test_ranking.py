@@ -140,7 +140,7 @@ def test_the_file_gives_back_what_was_saved(tmp_path):
 def test_what_cannot_be_read_or_written_is_named(tmp_path, monkeypatch):
     with pytest.raises(DataError, match=r"ranking: .*none\.npz cannot be read \(No such file"):
         Ranking.load(tmp_path / "none.npz")
-    monkeypatch.setattr(ranking_module, "FORMAT", 99)
+    monkeypatch.setattr(Ranking, "FORMAT", 99)
     ranked().save(tmp_path / "later.npz")
     monkeypatch.undo()
     with pytest.raises(DataError, match="written by another version; rank again"):

@@ -3,7 +3,7 @@
 import pytest
 
 from delt_engine.errors import ShapeError
-from delt_engine.plots.images import prediction_curves
+from delt_engine.plots.recovery import prediction_curves
 
 
 def test_each_class_is_a_line_and_the_own_one_stands_out() -> None:

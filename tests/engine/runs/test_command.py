@@ -17,8 +17,7 @@ from delt_engine.config import (
     SqueezeConfig,
 )
 from delt_engine.runs.command import command_for, relabel_command
-from delt_engine.runs.naming import relevant_settings
-from delt_engine.runs.record import RunOptions
+from delt_engine.runs.record import RunOptions, relevant_settings
 from delt_engine.runs.sources import find_source
 
 COMMANDS = {"recover": recover, "squeeze": squeeze}

@@ -7,9 +7,10 @@ import zipfile
 
 import numpy as np
 import pytest
-from fake_runs import fake_experiment, make_finished_run, make_half_done_run, make_large_run, prepare
+from fake_runs import fake_experiment, make_finished_run, make_half_done_run, prepare
 from PIL import Image
 
+from delt_engine.bench.large_run import make_large_run
 from delt_engine.config import Experiment, SelectConfig
 from delt_engine.errors import RunError
 from delt_engine.pipeline.run import run_experiment

@@ -10,9 +10,16 @@ from delt_engine import files
 from delt_engine.errors import RunError
 from delt_engine.runs import store
 from delt_engine.runs.events import NoteEvent
-from delt_engine.runs.naming import class_folders, with_absolute_paths
 from delt_engine.runs.processes import identity, this_process
-from delt_engine.runs.record import SCHEMA_VERSION, ProcessRecord, RunRecord, now, read_record
+from delt_engine.runs.record import (
+    SCHEMA_VERSION,
+    ProcessRecord,
+    RunRecord,
+    class_folders,
+    now,
+    read_record,
+    with_absolute_paths,
+)
 from delt_engine.runs.store import Run, list_runs
 
 

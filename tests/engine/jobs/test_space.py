@@ -4,7 +4,7 @@ import pytest
 from fake_runs import make_finished_run, make_half_done_run
 
 from delt_engine.errors import RunError
-from delt_engine.runs import space
+from delt_engine.jobs import space
 
 
 def blocks(paths) -> int:

@@ -12,7 +12,7 @@ from delt_engine.config import RankConfig, SelectConfig
 from delt_engine.config.schedule import EarlyLateSchedule
 from delt_engine.patches.ranking import Ranking
 from delt_engine.patches.selection import patch_pixels, read_selection, select
-from delt_engine.runs.selection_export import SCORE_COLUMNS, scores_csv, selection_zip
+from delt_engine.runs.export import SCORE_COLUMNS, scores_csv, selection_zip
 
 DATA = tiny_dataset(train=6)
 N = len(DATA.train)
