@@ -66,11 +66,9 @@ def test_names_in_another_order_are_read_in_the_runs_order_and_other_names_are_r
     test = image_table.test_table(renamed(tiny_dataset(test=5), ("blue", "red", "green")), table)
     assert test.class_names == ("red", "green", "blue")
     assert test.labels.tolist() == [2] * 5 + [0] * 5 + [1] * 5
-    sentence = (
-        "the class names do not match: run has 'green', which Colours has not; Colours has 'grass', which run has"
-    )
-    with pytest.raises(DataError, match=rf"^source: {sentence} not\.$"):
-    sentence = "the class names do not match: run has 'green', which Colours has not; Colours has 'grass', which"
+    sentence = "the class names do not match: run has 'green', which Colours has not; Colours has 'grass', which run"
+    with pytest.raises(DataError, match=rf"^source: {sentence} has not\.$"):
+        image_table.test_table(renamed(tiny_dataset(), ("red", "grass", "blue")), table)
 
 
 def test_only_finished_runs_are_learned_from(tmp_path):
