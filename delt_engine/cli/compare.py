@@ -19,7 +19,7 @@ from delt_engine.errors import ConfigError, DeltError, RunCancelled
 from delt_engine.files import check_writable, write_bytes
 from delt_engine.jobs import ranks
 from delt_engine.jobs.evaluations import Evaluation, evaluation_experiment
-from delt_engine.jobs.reuse import same_run
+from delt_engine.jobs.start import same_run
 from delt_engine.pipeline.compare import method_row
 from delt_engine.pipeline.inputs import Inputs, load_inputs
 from delt_engine.runs.record import Kind, RunOptions

@@ -25,8 +25,7 @@ from delt_engine.errors import RunCancelled, RunError
 from delt_engine.jobs import ranks
 from delt_engine.recovery.batches import plan_batches
 from delt_engine.runs.command import STAGES, command_for
-from delt_engine.runs.naming import relevant_settings, with_absolute_paths
-from delt_engine.runs.record import Kind, RunOptions
+from delt_engine.runs.record import Kind, RunOptions, relevant_settings, with_absolute_paths
 from delt_engine.runs.store import Run, check_free, list_runs, new_run_path
 
 if TYPE_CHECKING:

@@ -44,9 +44,12 @@ AFTER_START = (2, 5)
 class LabPlan(Settings):
     """What a lab shows; ``taken_apart`` is where in the run an iteration is shown step by step, as shares of MI."""
 
-    patches: int = setting(1, "Patches of each class that are shown, the first ones to join.", ge=1)
-    start_rounds: tuple[int, ...] = setting((1, 3, 5, 8), "Rounds in which the twins of a patch join.")
-    every: int = setting(10, "Iterations between two moments of the timeline.", ge=1)
+    patches: int = setting(1, ge=1)
+    """Patches of each class that are shown, the first ones to join."""
+    start_rounds: tuple[int, ...] = setting((1, 3, 5, 8))
+    """Rounds in which the twins of a patch join."""
+    every: int = setting(10, ge=1)
+    """Iterations between two moments of the timeline."""
     taken_apart: tuple[float, ...] = (0.05, 0.5, 0.9)
 
     def check(self, config: RecoverConfig) -> None:

@@ -20,7 +20,7 @@ from delt_engine.models.processor import bfloat16_warning, this_machine
 from delt_engine.pipeline.context import Report, StageContext, leave_failure, left_failure, note_failure
 from delt_engine.pipeline.inputs import Inputs, load_inputs
 from delt_engine.pipeline.start_images import begin
-from delt_engine.runs import locks
+from delt_engine.runs import processes
 from delt_engine.runs.events import Event, NoteEvent, StageEvent, StatusEvent
 from delt_engine.runs.record import RunRecord, now, versions
 from delt_engine.runs.sources import asks_for_teacher, find_source
@@ -88,9 +88,9 @@ def _take(run: Run, rank: Rank, held: contextlib.ExitStack) -> None:
     if record.status != "queued" or record.process is not None:
         run.request(None)  # what was asked before is answered
     with files.as_run_error(run.path):
-        shutil.rmtree(run.path / locks.FOLDER, ignore_errors=True)
+        shutil.rmtree(run.path / processes.RANKS_FOLDER, ignore_errors=True)
         if rank.size > 1:
-            (run.path / locks.FOLDER).mkdir()
+            (run.path / processes.RANKS_FOLDER).mkdir()
 
 
 def _stopped(run: Run, rank: Rank, request: str) -> RunCancelled:
@@ -126,7 +126,7 @@ def _work(run: Run, inputs: Inputs | None, rank: Rank, stop: StopRequests, repor
             stage = _stage(begun.kind)
         stage(context)
         if rank.is_first:
-            shutil.rmtree(run.path / locks.FOLDER, ignore_errors=True)
+            shutil.rmtree(run.path / processes.RANKS_FOLDER, ignore_errors=True)
             files.sync(run.path)
             run.set_status("finished", finished=now(), process=None)
             report(StatusEvent(status="finished"))

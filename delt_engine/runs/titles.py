@@ -37,17 +37,14 @@ def read_title(run: Run) -> RunTitle:
     path = run.path / _FILE
     try:
         return _read_once(path, path.stat().st_mtime_ns)
-    except OSError:
+    except (OSError, AttributeError, TypeError):
         return RunTitle()
 
 
 @lru_cache(maxsize=2048)
 def _read_once(path: Path, _changed_ns: int) -> RunTitle:
     found = files.read_json(path)
-    try:
-        return RunTitle(str(found.get("title", "")), tuple(map(str, found.get("tags", ()))), str(found.get("note", "")))
-    except (AttributeError, TypeError):
-        return RunTitle()
+    return RunTitle(str(found.get("title", "")), tuple(map(str, found.get("tags", ()))), str(found.get("note", "")))
 
 
 def write_title(run: Run, title: RunTitle) -> None:

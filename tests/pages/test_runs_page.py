@@ -11,7 +11,7 @@ from fake_runs import fake_experiment, make_finished_run, make_half_done_run
 from page_helpers import keys, texts
 
 from delt_engine.errors import RunError
-from delt_engine.jobs import queue, start, trash
+from delt_engine.jobs import queue, space, start
 from delt_engine.runs.processes import this_process
 from delt_engine.runs.record import now
 from delt_engine.runs.store import Run
@@ -162,12 +162,12 @@ def test_deleting_can_be_undone_until_the_trash_is_emptied(open_page, three) -> 
     assert set(ids_shown(app)) == {run.id for run in three}
     delete_broken()
     app = open_page(PAGE)  # another session, another day
-    assert [run.id for run in trash.trashed()] == [broken.id]
+    assert [run.id for run in space.trashed()] == [broken.id]
     app.button(key=f"runs/restore/{broken.id}").click().run()
     assert broken.id in ids_shown(app)
     delete_broken()
     open_page(PAGE).button(key="runs/empty_trash").click().run()
-    assert trash.trashed() == []
+    assert space.trashed() == []
 
 
 def test_a_run_at_work_is_not_deleted_and_it_is_said(open_page, half_done) -> None:

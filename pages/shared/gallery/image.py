@@ -8,7 +8,7 @@ import streamlit as st
 
 from delt_engine.errors import DeltError
 from delt_engine.patches.selection import Patch
-from delt_engine.plots.images import prediction_curves
+from delt_engine.plots.recovery import prediction_curves
 from delt_engine.plots.style import round_colour
 from delt_engine.runs.export import ImageSettings, read_image_settings
 from delt_engine.runs.image_facts import difference_image

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from delt_engine.runs.selection_export import scores_csv, selection_zip
+from delt_engine.runs.export import scores_csv, selection_zip
 from pages.shared import cached, controls
 from pages.shared.controls import button, download
 from pages.shared.gallery.grid import Cell, Look, image_row

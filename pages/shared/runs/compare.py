@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from delt_engine.errors import RunError
-from delt_engine.runs import space
+from delt_engine.jobs import space
 from delt_engine.runs.lineage import Measured, in_words, measured, run_changes
 from delt_engine.runs.store import Run
 from pages.shared import controls, errors

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from delt_engine.runs import space
+from delt_engine.jobs import space
 from delt_engine.runs.store import Run
 from delt_engine.runs.titles import read_title
 from pages.shared.wording import METHOD_TITLES, own_title

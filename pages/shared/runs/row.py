@@ -7,8 +7,7 @@ import html
 import streamlit as st
 
 from delt_engine.errors import RunError
-from delt_engine.jobs import queue
-from delt_engine.runs import space
+from delt_engine.jobs import queue, space
 from delt_engine.runs.sources import REAL
 from delt_engine.runs.store import Run
 from delt_engine.runs.titles import RunTitle, is_example, read_title, write_title

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import json
 
 import pytest
@@ -12,6 +10,8 @@ from delt_engine.config import (
     SqueezeConfig,
     field_specs,
 )
+from delt_engine.config.presets import PAPER_PRESETS, PRESETS, PUBLISHED, Preset
+from delt_engine.data.catalogue import CATALOGUE
 from delt_engine.errors import ConfigError
 
 
@@ -61,11 +61,6 @@ def test_a_wrong_value_is_one_sentence(record, values, sentence) -> None:
     with pytest.raises(ConfigError, match=sentence) as caught:
         record(**values)
     assert "\n" not in str(caught.value)
-
-
-def test_mi_that_ri_does_not_divide_is_refused_with_neighbours() -> None:
-    with pytest.raises(ConfigError, match=r"RI = 300 given, but it must divide MI = 1000 .* 250 and 500"):
-        RecoverConfig(iterations=1000, round_iterations=300)
 
 
 def test_records_are_frozen_and_hash_by_value() -> None:
@@ -129,13 +124,6 @@ def test_a_method_sets_the_stages_before_the_recovery() -> None:
     assert (given.select.mosaic, given.select.criterion, given.rank) == (3, "top", RankConfig(crops=7))
 
 
-def test_an_experiment_file_of_a_method_asks_for_the_images_size(tmp_path) -> None:
-    path = tmp_path / "rded.yaml"
-    path.write_text("dataset: large\nrecover: {method: rded}\nrank: {crops: 3}\n", encoding="utf-8")
-    found = Experiment.read(path, {"large": 224}.get)
-    assert (found.rank.crops, found.select.mosaic, found.select.criterion) == (3, 2, "top")
-
-
 @pytest.mark.parametrize("suffix", ["yaml", "json"])
 def test_an_experiment_is_read_back_as_written(tmp_path, suffix) -> None:
     experiment = Experiment(
@@ -150,10 +138,13 @@ def test_an_experiment_is_read_back_as_written(tmp_path, suffix) -> None:
     assert Experiment.read(path) == experiment
 
 
-def test_an_experiment_file_may_name_only_the_method(tmp_path) -> None:
-    path = tmp_path / "cda.yaml"
+def test_an_experiment_file_may_name_only_the_method_and_asks_for_the_images_size(tmp_path) -> None:
+    path = tmp_path / "experiment.yaml"
     path.write_text("recover: {method: cda, ipc: 2}\n", encoding="utf-8")
     assert Experiment.read(path).recover == RecoverConfig.for_method("cda", ipc=2)
+    path.write_text("dataset: large\nrecover: {method: rded}\nrank: {crops: 3}\n", encoding="utf-8")
+    found = Experiment.read(path, {"large": 224}.get)
+    assert (found.rank.crops, found.select.mosaic, found.select.criterion) == (3, 2, "top")
 
 
 @pytest.mark.parametrize(
@@ -188,3 +179,39 @@ def test_every_flag_is_used_once_in_a_command() -> None:
     records = (Experiment, RankConfig, SelectConfig, RecoverConfig)
     flags = [spec.flag for record in records for spec in field_specs(record)]
     assert len(flags) == len(set(flags))
+
+
+ALL = {preset.title: preset for preset in (*PRESETS, *PAPER_PRESETS)}
+
+
+@pytest.mark.parametrize("preset", ALL.values(), ids=lambda preset: preset.title)
+def test_every_preset_is_valid_and_names_its_origin(preset: Preset) -> None:
+    recover = preset.experiment().recover
+    assert recover.schedule.num_rounds == preset.iterations // preset.round_iterations
+    assert preset.origin
+    assert not preset.dataset or preset.dataset in CATALOGUE
+    if preset in PAPER_PRESETS:
+        assert (recover.batch_size, recover.beta1, recover.beta2) == (100, 0.5, 0.9)  # the same in every table
+
+
+def test_the_published_settings_are_the_defaults() -> None:
+    assert PUBLISHED.experiment().recover == RecoverConfig()
+    assert ALL["DELT, ImageNet-1K"].recover() == RecoverConfig()
+
+
+def test_images_per_class_are_kept_where_the_table_has_them() -> None:
+    assert ALL["DELT, CIFAR-10"].recover(ipc=50).ipc == 50
+    assert ALL["DELT, CIFAR-10"].recover(ipc=7).ipc == 10
+    assert ALL["CDA, CIFAR-100"].recover(ipc=7).ipc == 7
+    assert ALL["Quick look"].recover(ipc=50).ipc == 10
+
+
+def test_rows_of_the_tables() -> None:
+    one = ALL["DELT, CIFAR-10, IPC 1"].recover(ipc=10)
+    assert (one.ipc, one.iterations, one.schedule.has_rounds) == (1, 2000, False)
+    tiny = ALL["CDA, Tiny-ImageNet"].recover()
+    assert (tiny.r_bn, tiny.learning_rate, tiny.iterations, tiny.curriculum) == (1.0, 0.1, 4000, "cosine")
+    assert not tiny.early_late
+    cifar = ALL["SRe²L, CIFAR-100"].recover()
+    assert (cifar.min_crop, cifar.max_crop, cifar.flip, cifar.curriculum) == (1.0, 1.0, False, "constant")
+    assert ALL["CDA, CIFAR-100"].recover().min_crop == 0.4
