@@ -96,11 +96,7 @@ def photos_fingerprint(image_size: int, recipe: PhotosRecipe = RECIPE) -> str:
 
 
 def load_photograph(class_name: str) -> Image.Image:
-    """Return one photograph, short side at most :data:`MAX_SHORT_SIDE`.
-
-    Raises:
-        DataError: the installed scikit-image or scikit-learn does not hold it.
-    """
+    """Return one photograph, short side at most :data:`MAX_SHORT_SIDE`; DataError where its package lacks it."""
     source = PHOTOGRAPHS[class_name]
     try:
         if source.endswith(".jpg"):

@@ -42,11 +42,8 @@ class RankTiming:
     """Where the time of a ranking went.
 
     Attributes:
-        seconds: from the first batch asked for to the last one scored.
-        patches: how many were scored in it.
-        decode_s: seconds in which the teacher waited for pixels.
-        copy_s: seconds of bringing pixels to the device, as floats.
-        network_s: seconds of the forward passes.
+        seconds: from the first batch asked for to the last of so many patches scored.
+        decode_s, copy_s, network_s: of waiting for pixels, bringing them to the device as floats, forward passes.
         workers: processes that decoded; 0 where threads of this one did.
     """
 
@@ -97,8 +94,7 @@ class Patches:
     """What is scored: patches of images, in order, those of one image after another.
 
     Attributes:
-        train: where the images are.
-        images: int (n,), which of them.
+        images: int (n,), which of ``train``.
         crops: crops an image; 0 for the image as a whole.
         boxes_of: gives the boxes of some images, int (n * crops, 4), or (n, 4) of whole ones.
     """
