@@ -1,4 +1,4 @@
-"""How hard is each real patch for the teacher? Its probability of the true class, kept as a :class:`Ranking`.
+"""How hard is each real patch for the teacher? Its probability of the true class, stored as a :class:`Ranking`.
 
 A patch is a whole image, or one of several random crops of it; M is the number of patches, in the order of the
 training images (the crops of one image follow each other).
@@ -140,7 +140,7 @@ def cached_ranking(
 
 
 def partial_path(key: str) -> Path:
-    """Return where the scores of an unfinished ranking are kept, by its key."""
+    """Return where the scores of an unfinished ranking are stored, by its key."""
     return cache_dir() / "rankings" / "partial" / f"{key}.npz"
 
 
