@@ -67,12 +67,8 @@ def write_bytes(
 ) -> None:
     """Write a whole file or none.
 
-    Args:
-        path: the file; its folder is made when missing.
-        data: its content.
-        durable: return only when the disk has the file and its name, for files that a resume depends on.
-        what: what the sentence of an error begins with: "ranking".
-        kind: of the error.
+    Its folder is made when missing. ``durable`` returns only when the disk has the file and its name, for files that a
+    resume depends on. The sentence of an error, of that kind, begins with ``what``: "ranking".
 
     Raises:
         RunError: the system refused, or another ``kind``; no temporary file is left.

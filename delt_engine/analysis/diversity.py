@@ -40,12 +40,9 @@ class NetworkOutputs(NamedTuple):
 
 @torch.no_grad()
 def network_outputs(network: nn.Module, images: Tensor, batch_size: int = 256) -> NetworkOutputs:
-    """Return features, which the network's last linear layer is given, and probabilities.
+    """Return features, which the last linear layer of a network in eval mode is given, and probabilities.
 
-    Args:
-        network: in eval mode, on the device of the images.
-        images: normalised float (n, 3, S, S).
-        batch_size: images at once.
+    ``images`` are normalised, float (n, 3, S, S), on the device of the network.
 
     Raises:
         CheckpointError: the network has no linear layer.
@@ -134,14 +131,9 @@ def measure(
 ) -> Measures:
     """Measure classes one after the other; only the vectors of a few classes are in memory at once.
 
-    Args:
-        classes: what there is of each class.
-        vectors: features or pixels.
-        images: n of each class, at least 2 and at most what the smallest class has.
-        draws: R, where a class has more than n.
-        seed: of the draws.
-        is_early_late: also compare the halves of a class by the order of joining; needs all images, at least 4.
-        report: gets how many images are done, of how many.
+    Of each class n = ``images`` are taken, in R = ``draws`` where it has more. With ``is_early_late`` the halves of a
+    class by the order of joining are compared too; that needs all its images, at least 4. ``report`` gets how many
+    images are done, of how many.
 
     Raises:
         ShapeError: a class has too few images.

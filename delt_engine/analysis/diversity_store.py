@@ -37,7 +37,6 @@ class DiversityResult(ArrayRecord):
 
     Attributes:
         source: id of a run, path of a folder, ``real`` or ``random``.
-        title: what a reader calls it.
         method: of the run; ``folder`` for a foreign folder, ``real`` or ``random`` for a reference.
         dataset, dataset_fingerprint: its name, and which real images it has.
         class_names, classes: names of the C classes that were measured, and their numbers in the dataset.
@@ -45,7 +44,6 @@ class DiversityResult(ArrayRecord):
         space: one of :data:`SPACES`.
         network, network_title, network_fingerprint: whose features these are, the title such as "resnet18, width
             0.25"; "" for pixels.
-        seed: of the draws.
         rounds: number of the round in which the image of each index joined; empty where all join at once.
         cosine: (C, R, n), cosine of each image to the centroid of its class's n images.
         index: (C, R, n), which image of the class that is.

@@ -34,13 +34,11 @@ class Embedding(ArrayRecord):
         methods: method of each set; ``real`` and ``folder`` as well.
         shown, totals: images of each set that are on the map, and that there are.
         class_names: all classes of the dataset, by class number.
-        space: ``teacher``, ``second`` or ``pixels``.
-        network_title: which network's features these are; "" for pixels.
+        space, network_title: which features these are; the title is "" for pixels.
         seed: of the choice of images and of t-SNE.
         explained: shares of the variance along the two axes of the PCA.
         pca, tsne: (N, 2) in [0, 1].
         set_number: (N,), position in ``sources``.
-        class_index: (N,), class of the image.
         index: (N,), which image: its number within the class, of real ones its number among the training images.
 
     Raises:

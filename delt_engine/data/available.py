@@ -2,7 +2,7 @@
 
 Nothing is read or downloaded here: a place says whether reading a dataset is quick, long, or not possible yet.
 
-Source: ours; the folders are kept as a list of paths in ``folders.json`` in the user's home.
+Source: ours; the folders are stored as a list of paths in ``folders.json`` in the user's home.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """The built-in datasets: photographs and handwritten digits that ship with scikit-image and scikit-learn.
 
 ``digits`` are scikit-learn's 1,797 digits of 8 x 8 pixels, ``photos`` crops of ten real photographs, one class each. A
-sample is a square of its class's photograph, turned a little, mirrored at random, with its colours moved, resized to
-S. Each photograph is cut into a checkerboard: train samples lie wholly inside dark cells, test samples
-inside light ones, so no pixel of a photograph is in both. Crops of background are the hard ones: that spread of
-difficulty is what ranking by the teacher's probability needs.
+crop is a square of its class's photograph, turned a little, mirrored at random, with its colours moved, resized to S.
+Each photograph is cut into a checkerboard: train samples lie wholly inside dark cells, test samples inside light ones,
+so no pixel of a photograph is in both. Crops of background are the hard ones: that spread of difficulty is what ranking
+by the teacher's probability needs.
 
 Source: ours. The amounts are tuned by training a quarter-width ResNet-18 with the small stem: at 32 px, 18 epochs of
 SGD with one cycle give 94 % on test, and a quarter of the train samples stays under a probability of 0.99; after 8
@@ -76,7 +76,7 @@ _DIGITS = "1 0 0.2"
 
 
 def photos(spec: DatasetSpec, report: Report | None = None) -> Dataset:
-    """Return the photos dataset at the size of ``spec``, made in seconds and kept for the next time.
+    """Return the photos dataset at the size of ``spec``, made in seconds and cached.
 
     Raises:
         DataError: a photograph is missing from the installed packages.
@@ -96,11 +96,7 @@ def photos_fingerprint(image_size: int, recipe: PhotosRecipe = RECIPE) -> str:
 
 
 def load_photograph(class_name: str) -> Image.Image:
-    """Return one photograph, short side at most :data:`MAX_SHORT_SIDE`.
-
-    Raises:
-        DataError: the installed scikit-image or scikit-learn does not hold it.
-    """
+    """Return one photograph, short side at most :data:`MAX_SHORT_SIDE`; DataError where its package lacks it."""
     source = PHOTOGRAPHS[class_name]
     try:
         if source.endswith(".jpg"):

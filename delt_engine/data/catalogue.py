@@ -188,11 +188,8 @@ def load_dataset(
 ) -> Dataset:
     """Load a dataset by its name in the catalogue, or a folder of images by its path.
 
-    Args:
-        name: a name of the catalogue, or a folder.
-        image_size: S, side of the square images in pixels; as the dataset has it when not given.
-        root: where a named dataset's files are: its own folder or the one around it. Built-in sets need none.
-        report: gets (what is being done, done, total).
+    The images are squares of ``image_size`` pixels, as the dataset has it when not given. ``root`` is where a named
+    dataset's files are: its own folder or the one around it; built-in sets need none.
 
     Raises:
         DataError: unknown name, missing folder or files, or a folder that cannot be a dataset.

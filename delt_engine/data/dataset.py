@@ -105,9 +105,7 @@ class ImageSet(ABC):
     def crops(self, indices: Sequence[int] | np.ndarray, boxes: np.ndarray) -> np.ndarray:
         """Cut one box out of each image and resize it to S (bicubic, antialiased): uint8 (n, S, S, 3).
 
-        Args:
-            indices: of n images; an image may come several times.
-            boxes: int (n, 4): top, left, height, width in native pixels.
+        Boxes are int (n, 4): top, left, height, width in native pixels; an image may come several times.
 
         Raises:
             DataError: an index out of range, or a box that leaves its image.
@@ -178,10 +176,7 @@ class Dataset:
     """A dataset that is ready to be read.
 
     Attributes:
-        spec: the table row.
-        train: images that teachers learn from and that are ranked.
-        test: images that accuracy is measured on.
-        skipped: files that could not be used.
+        train: images that teachers learn from and that are ranked; accuracy is measured on those of ``test``.
         counts: how many files were used, skipped, ignored, grey, cmyk, palette, ...
         fingerprint: changes when the images change; the same on every machine for built-in sets.
         root: the folder, or None for sets without one.
@@ -213,11 +208,8 @@ def dataset_of_arrays(
 ) -> Dataset:
     """Return a dataset whose images lie in arrays, named such as "train/cat/00012".
 
-    Args:
-        spec: its table row; the sizes of the splits are filled in.
-        arrays: ``train`` and ``test``, uint8 (N, H, W, 3), ``train_labels`` and ``test_labels``, (N,).
-        fingerprint: as :class:`Dataset` has it.
-        counted_by_class: whether numbers begin anew with each class; the images then lie class by class, as many each.
+    The arrays are ``train`` and ``test``, uint8 (N, H, W, 3), ``train_labels`` and ``test_labels``, (N,); sizes of the
+    splits are filled in. Numbers may begin anew with each class; the images then lie class by class, as many each.
     """
     sets = []
     for split in ("train", "test"):

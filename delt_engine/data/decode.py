@@ -71,10 +71,8 @@ class Decoded:
 def decode(path: str | Path, enough: int | None = None) -> Decoded:
     """Read one image file wholly.
 
-    Args:
-        path: the file.
-        enough: S when the picture will be resized to S anyway: large JPEGs are then decoded at a lower scale, at
-            least three times S, which is several times faster.
+    ``enough`` is S when the picture will be resized to S anyway: large JPEGs are then decoded at a lower scale, at
+    least three times S, which is several times faster.
 
     Raises:
         UnreadableImage: the file cannot be used; the text says why.
@@ -98,11 +96,7 @@ def formats() -> tuple[str, ...]:
 
 
 def read_rgb(path: str | Path) -> np.ndarray:
-    """Return one image file at native size, uint8 (H, W, 3).
-
-    Raises:
-        UnreadableImage: the file cannot be used; the text says why.
-    """
+    """Return one image file at native size, uint8 (H, W, 3); see :func:`decode`."""
     return np.asarray(decode(path).picture)
 
 
@@ -124,13 +118,7 @@ def square_box(height: int, width: int) -> tuple[float, float, float, float]:
 
 
 def resize_box(image: np.ndarray | Image.Image, box: tuple[float, ...], image_size: int) -> np.ndarray:
-    """Cut a box out of an image and resize it to a square, bicubic and antialiased: the one way of all parts.
-
-    Args:
-        image: uint8 (H, W, 3), or an RGB picture.
-        box: top, left, height, width in pixels.
-        image_size: S of the uint8 (S, S, 3) that come back.
-    """
+    """Cut a box (top, left, height, width) out of an image and resize it to uint8 (S, S, 3), bicubic, antialiased."""
     top, left, height, width = map(float, box)
     picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
     edges = (left, top, left + width, top + height)

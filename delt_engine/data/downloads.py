@@ -80,10 +80,7 @@ IMAGENETTE_URL = "https://s3.amazonaws.com/fast-ai-imageclas/imagenette2.tgz"
 def load_download(spec: DatasetSpec, root: str | Path | None = None, report: Report | None = None) -> Dataset:
     """Load one of :data:`DOWNLOADS`, downloading it the first time.
 
-    Args:
-        spec: its table row; the sizes of the splits are filled in.
-        root: folder that holds torchvision's files, or is to; by default one in the cache.
-        report: gets ("download", done, 1).
+    ``root`` is the folder of torchvision's files, by default one in the cache; ``report`` gets ("download", done, 1).
 
     Raises:
         DataError: it is not there and cannot be downloaded; the text says what to put where.

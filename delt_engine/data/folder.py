@@ -145,11 +145,8 @@ def load_folder(
 ) -> Dataset:
     """Load a folder of images.
 
-    Args:
-        root: the folder.
-        image_size: S; by default what ``known`` says, or the standard size next below the usual short side.
-        known: what need not be measured.
-        report: told ("scan", done, total) while files are decoded.
+    S is by default what is known of the folder, or the standard size next below the usual short side; ``report`` gets
+    ("scan", done, total).
 
     Raises:
         DataError: the folder cannot be a dataset; the text says why.

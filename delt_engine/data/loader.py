@@ -36,12 +36,8 @@ def read_in_order(
 ) -> Generator[Any, None, None]:
     """Yield ``read(part)`` of each part in order, while processes read the next ones.
 
-    Args:
-        read: a function that another process can be given.
-        parts: what to read.
-        workers: how many processes; with 0 each part is read when it is asked for.
-        ahead: parts that each process reads before they are asked for.
-        by_thread: whether a thread takes them from the pipe, while the caller waits for a GPU.
+    With no workers each part is read when it is asked for, else each process reads so many ``ahead``. A thread may
+    take them from the pipe, while the caller waits for a GPU.
 
     Raises:
         DataError: a process ended by itself; and whatever DeltError ``read`` raises.

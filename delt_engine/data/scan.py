@@ -1,9 +1,9 @@
 """Decoding every listed file once: which can be used, how large each is, and (for small sets) its pixels.
 
-Files are decoded in threads. What was learnt about a file is kept by (path, size, mtime), so a second look at an
+Files are decoded in threads. What was learnt about a file is stored by (path, size, mtime), so a second look at an
 unchanged folder opens no file.
 
-Shapes: M listed files, S side of the kept pixels.
+Shapes: M listed files, S side of the stored pixels.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The early-versus-late lab: what is recorded of a few patches, and how it is kept and shown."""
+"""The early-versus-late lab: what is recorded of a few patches, and how it is stored and shown."""

@@ -39,7 +39,7 @@ _DELT_SEEDS = 3
 _EVALUATED_ALIKE = ("delt", "cda-init", "rded")
 """Methods whose published evaluation is the same code: best tested epoch, ImageNet's statistics."""
 
-_RECIPE_TITLES = {
+_TRAINING_TITLES = {
     "lr_schedule": "Learning rate over epochs",
     "loss": "Loss",
     "temperature": "Temperature",
@@ -223,7 +223,7 @@ def _training(summary: Mapping[str, Any], paper: _Paper) -> Iterator[Row]:
     yield "Optimiser", config.optimizer, str(stated.get("optimizer", recipe.optimizer)).lower()
     yield "Weight decay", config.weight_decay, stated.get("weight_decay", recipe.weight_decay)
     theirs = recipe.at_size(summary["image_size"])
-    for name, title in _RECIPE_TITLES.items():
+    for name, title in _TRAINING_TITLES.items():
         yield title, getattr(config, name), getattr(theirs, name)
     auto = rand_augment_rule(summary["dataset"], summary["image_size"])
     here, there = (auto if name == "auto" else name for name in (config.rand_augment, recipe.rand_augment))

@@ -21,10 +21,8 @@ def median_order(n: int) -> list[int]:
     Source: DELT Appendix D ("back and forth expanding the window around the median"); data_selection.py
     ``store_medium``.
 
-    >>> median_order(10)
-    [5, 6, 4, 7, 3, 8, 2, 9, 1, 0]
-    >>> median_order(1)
-    [0]
+    >>> median_order(10), median_order(1)
+    ([5, 6, 4, 7, 3, 8, 2, 9, 1, 0], [0])
     """
     middle = math.ceil(n / 2)
     steps = [0] + [sign * step for step in range(1, n + 1) for sign in (1, -1)]
@@ -45,12 +43,9 @@ def criterion_order(n: int, criterion: str, rng: np.random.Generator) -> list[in
 
 
 def joining_order(taken: Sequence[int], order: str, rng: np.random.Generator) -> list[int]:
-    """Return the taken ranks in the order in which they join.
+    """Return ranks, given as the criterion took them, in the order in which they join.
 
-    Args:
-        taken: ranks in the order in which the criterion took them.
-        order: ``delt`` keeps that, ``ascending`` and ``descending`` go by rank, ``random`` shuffles.
-        rng: used by ``random``.
+    ``delt`` keeps the order, ``ascending`` and ``descending`` go by rank, ``random`` shuffles.
     """
     if order == "delt":
         return list(taken)
@@ -61,9 +56,6 @@ def joining_order(taken: Sequence[int], order: str, rng: np.random.Generator) ->
 
 def repeated(image_index: np.ndarray) -> set[int]:
     """Return the ranks whose training image stands again at a higher rank: all its crops but the most probable.
-
-    Args:
-        image_index: (n,) training image of each rank, ascending by probability.
 
     Source: RDED keeps one of the crops of an image.
 

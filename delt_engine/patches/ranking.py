@@ -1,4 +1,4 @@
-"""How hard is each real patch for the teacher? Its probability of the true class, kept as a :class:`Ranking`.
+"""How hard is each real patch for the teacher? Its probability of the true class, stored as a :class:`Ranking`.
 
 A patch is a whole image, or one of several random crops of it; M is the number of patches, in the order of the
 training images (the crops of one image follow each other).
@@ -48,14 +48,12 @@ class Ranking(ArrayRecord):
     ``FORMAT`` is that of the file and of the rule that draws crops.
 
     Attributes:
-        image_index: int (M,), index of the training image.
+        image_index, label: int (M,), training image and true class.
         crop_box: int (M, 4), top, left, height, width in native pixels; of a whole image its centred square.
-        label: int (M,), true class.
         true_class_prob: float32 (M,) in [0, 1].
         dataset, dataset_fingerprint: its name, and which images these were.
         teacher, teacher_fingerprint: its name, and which weights these were.
         image_size: S, side in pixels at which the patches were scored.
-        config: what was scored.
         class_names: name of every class of the dataset, for texts.
         seed: what the crops were drawn from; without crops it has no effect.
         classes: the classes that were scored, ascending; None for all.
@@ -142,7 +140,7 @@ def cached_ranking(
 
 
 def partial_path(key: str) -> Path:
-    """Return where the scores of an unfinished ranking are kept, by its key."""
+    """Return where the scores of an unfinished ranking are stored, by its key."""
     return cache_dir() / "rankings" / "partial" / f"{key}.npz"
 
 

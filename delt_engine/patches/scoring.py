@@ -2,7 +2,7 @@
 
 Worker processes read the next patches while the teacher scores a batch (:mod:`delt_engine.data.loader`), so no more
 than some batches of pixels are in memory, whatever the number of images. On CUDA they are copied from pinned memory.
-Scores of a ranking that is not finished are kept on the disk, so that it goes on where it was stopped.
+Scores of a ranking that is not finished are stored, so that it resumes where it was stopped.
 
 Nothing of torch is imported before the first batch is scored. M is the number of patches.
 """
@@ -42,11 +42,8 @@ class RankTiming:
     """Where the time of a ranking went.
 
     Attributes:
-        seconds: from the first batch asked for to the last one scored.
-        patches: how many were scored in it.
-        decode_s: seconds in which the teacher waited for pixels.
-        copy_s: seconds of bringing pixels to the device, as floats.
-        network_s: seconds of the forward passes.
+        seconds: from the first batch asked for to the last of so many patches scored.
+        decode_s, copy_s, network_s: of waiting for pixels, bringing them to the device as floats, forward passes.
         workers: processes that decoded; 0 where threads of this one did.
     """
 
@@ -97,8 +94,7 @@ class Patches:
     """What is scored: patches of images, in order, those of one image after another.
 
     Attributes:
-        train: where the images are.
-        images: int (n,), which of them.
+        images: int (n,), which of ``train``.
         crops: crops an image; 0 for the image as a whole.
         boxes_of: gives the boxes of some images, int (n * crops, 4), or (n, 4) of whole ones.
     """
@@ -127,7 +123,7 @@ class PartialScores:
     They take 20 bytes a patch: 26 MB for the 1.28 million images of ImageNet-1K.
 
     Args:
-        path: where they are kept; nowhere when None. A file that is damaged, or of other patches, counts as none.
+        path: where they are stored; nowhere when None. A file that is damaged, or of other patches, counts as none.
         key: what they are scores of.
         total: M.
         step: what is scored together; only whole steps are taken from the file, so that batches stay the same.
@@ -145,14 +141,14 @@ class PartialScores:
 
     def _take(self, arrays: dict[str, np.ndarray], facts: dict[str, str], step: int) -> None:
         boxes, probs = arrays["boxes"], arrays["probs"]
-        key = facts.get("key") or str(arrays["key"])  # version 0.1.0 kept it as an array
+        key = facts.get("key") or str(arrays["key"])  # version 0.1.0 stored it as an array
         fits = probs.ndim == 1 and len(probs) <= len(self.probs) and boxes.shape == (len(probs), 4)
         if key == self._key and fits:
             done = len(probs) if len(probs) == len(self.probs) else len(probs) // step * step
             self.boxes[:done], self.probs[:done], self.done = boxes[:done], probs[:done], done
 
     def write(self, *, if_due: bool = False) -> None:
-        """Keep what is known, unless it is all, which is kept as a ranking; a disk that refuses costs only time."""
+        """Store what is known, unless it is all, which is stored as a ranking; a disk that refuses costs only time."""
         now = time.monotonic()
         is_needed = self._written < self.done < len(self.probs)
         if self._path is None or not is_needed or (if_due and now - self._last < self._gap):
@@ -163,7 +159,7 @@ class PartialScores:
         self._gap = max(SAVE_EVERY_S, 50 * (self._last - now))
 
     def remove(self) -> None:
-        """Forget what was kept: the ranking is whole."""
+        """Remove the file: the ranking is whole."""
         if self._path is not None:
             with contextlib.suppress(OSError):
                 self._path.unlink(missing_ok=True)

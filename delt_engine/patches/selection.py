@@ -57,7 +57,6 @@ class Patch:
     Attributes:
         image_index, source: number and name of the training image.
         crop_box: top, left, height, width in native pixels.
-        label: its class.
         true_class_prob: in [0, 1], a float32 number.
         rank: 0-based place among the class's patches by ascending probability.
     """
@@ -75,7 +74,6 @@ class SelectedImage:
     """What one synthetic image starts from, and when.
 
     Attributes:
-        class_index: its class.
         index: 0-based within the class, in the order of joining.
         patches: k * k patches, row by row.
         start_round: 1-based round in which it joins.
@@ -100,15 +98,9 @@ def select(
 ) -> tuple[SelectedImage, ...]:
     """Choose the patches that the images of each class start from.
 
-    Args:
-        ranking: of at least these classes.
-        dataset_names_of_train: name of every training image.
-        schedule: IPC, and which image joins in which round.
-        config: criterion, order and mosaic. Its pinned patches are taken whatever the criterion says, in the places of
-            those it would have taken last; when they join, the order decides. In place of dropped ones the next in
-            line are taken, and all other ranks stay.
-        seed: of the experiment; used by ``random`` only, and by each class for itself.
-        classes: class indices, in the order of the result.
+    Pinned patches are taken whatever the criterion says, in the places of those it would have taken last; when they
+    join, the order decides. In place of dropped ones the next in line are taken, and all other ranks stay. The seed is
+    used by ``random`` only, and by each class for itself.
 
     Returns:
         IPC images a class, class by class, in the order of joining. Image i of n = IPC has in tile t the patch that is

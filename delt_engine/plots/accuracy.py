@@ -37,10 +37,7 @@ class Score:
     Attributes:
         label: what it is called, the same for one method at several IPC.
         method: its colour is that of :data:`delt_engine.plots.style.METHOD_COLOURS`.
-        ipc: images per class.
-        value: percent, mean over the students.
-        spread: their standard deviation.
-        students: how many there are.
+        value, spread: percent, mean and standard deviation over the students.
     """
 
     label: str
@@ -109,12 +106,8 @@ def accuracy_bars(
 ) -> go.Figure:
     """Draw a bar an evaluation, in groups by IPC, with spread, and the references as lines.
 
-    Args:
-        scores: what was measured.
-        what: which accuracy, for the axis.
-        random: IPC to the accuracy on as many random real images, a line over the group.
-        real: accuracy on the whole real set.
-        chance: accuracy of guessing.
+    References are the accuracies on as many random real images, by IPC a line over the group, on the whole real set,
+    and of guessing. ``what`` says for the axis which accuracy that is.
     """
     figure, random = blank_figure("Images per class", f"{what} (%)", height=400), dict(random or {})
     ipcs = sorted({score.ipc for score in scores} | set(random))

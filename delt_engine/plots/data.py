@@ -37,8 +37,7 @@ def patch_figure(
         dropped: ranks of those that the reader left out.
         bins: bars over 0..1.
 
-    Returns:
-        Two plots over one axis from 0 to 1. The custom data of a dot is its rank. A drag makes a band, across both.
+    The custom data of a dot is its rank. A drag makes a band, across both.
 
     Raises:
         ShapeError: the probabilities are not ascending, so positions are no ranks.

@@ -150,10 +150,8 @@ def prediction_curves(
 ) -> go.Figure:
     """Draw the teacher's probabilities of an image's likeliest classes over a run, a line a class, the own one bold.
 
-    Args:
-        iterations: when the teacher was asked, counted from the beginning of the run.
-        probabilities: by name of the class; its own class first. None where a class was not among the likeliest.
-        joins_at: iteration at which the image joins; before it, it is what it started from.
+    Probabilities are by name of the class, its own first, None where a class was not among the likeliest. Before
+    ``joins_at`` the image is what it started from. Iterations are counted from the beginning of the run.
 
     Raises:
         ShapeError: a line is not as long as ``iterations``.

@@ -59,10 +59,7 @@ def training_curves(epochs: Sequence[SqueezeEpochEvent], total: int) -> go.Figur
 def student_curves(events: Iterable[Event], *, epochs: int, method: str = "") -> go.Figure:
     """Draw test accuracy and, below it, training loss of students at work over their epochs, a line a student.
 
-    Args:
-        events: of an evaluation; its epochs are drawn, of one reported twice the newer.
-        epochs: the end of the axis.
-        method: whose images are learned, for the colour.
+    Of an epoch reported twice the newer is drawn; the axis ends at ``epochs``, and the method gives the colour.
     """
     figure = two_panels("Epoch", "Test accuracy (%)", "Loss", STUDENTS_HEIGHT, share=0.6)
     students: dict[int, list[StudentEpochEvent]] = {}
