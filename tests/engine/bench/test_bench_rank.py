@@ -8,8 +8,7 @@ import torch
 from torch import nn
 
 from delt_engine.bench.cases import RankCase
-from delt_engine.bench.plain_rank import PlainImages, rank_as_published
-from delt_engine.bench.rank import bench_rank
+from delt_engine.bench.rank import PlainImages, bench_rank, rank_as_published
 
 CPU = torch.device("cpu")
 

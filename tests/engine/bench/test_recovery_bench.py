@@ -133,7 +133,7 @@ def test_the_first_iteration_of_a_round_is_not_timed(small, monkeypatch):
     assert [lane.seconds for lane in lanes] == [4.0, 4.0]  # a turn a round
     assert taken == 3 * [1, 2, 1, 2] + [2, 2]  # two lanes; in the last round that iteration is weighed
     assert all(lane.saved_mb > 0 for lane in lanes)
-    joined = [given.joined(iteration) for iteration in range(12)]
+    joined = [given.plan.joined(iteration // given.config.round_iterations + 1) for iteration in range(12)]
     assert recovery.image_iterations(given) == sum(joined) - sum(joined[::3])
     assert lanes[1].last[0].iteration == 11
 
