@@ -13,6 +13,11 @@ from platformdirs import user_cache_path, user_data_path
 PROJECT = Path(__file__).resolve().parent.parent
 
 
+def expanded(path: str | Path) -> Path:
+    """Return a path with the home of its ``~`` in full; as it is where there is no such user."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 (pathlib's raises)
+
+
 def home() -> Path:
     """Return the folder that keeps runs, teachers and locks."""
     chosen = os.environ.get("DELT_HOME")

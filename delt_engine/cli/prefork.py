@@ -1,4 +1,4 @@
-"""A process started ahead (:mod:`delt_engine.jobs.prefork`): load torch and data, wait for a command, become it."""
+"""A process started ahead (:mod:`delt_engine.jobs.children`): load torch and data, wait for a command, become it."""
 
 from __future__ import annotations
 

@@ -17,12 +17,9 @@ from delt_engine.runs.titles import example_runs
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A finished evaluation.
+    """A finished evaluation: its run, and the ``result`` entry of its run.json.
 
-    Attributes:
-        run: its own run.
-        result: the ``result`` entry of its run.json; see
-            :meth:`delt_engine.training.records.EvaluationResult.summary`.
+    See :meth:`delt_engine.training.records.EvaluationResult.summary`.
     """
 
     run: Run
@@ -35,14 +32,9 @@ class Evaluation:
 
 
 def evaluations(runs: Iterable[Run] | None = None) -> list[Evaluation]:
-    """Return the finished evaluations, newest first, then those that ship with the project.
-
-    Args:
-        runs: where to look; all of this user's and the examples when not given.
-    """
+    """Return the finished evaluations among ``runs``: by default this user's, newest first, then the examples."""
     found = [*list_runs(), *example_runs()] if runs is None else runs
-    readable = [run for run in found if not run.unreadable]
-    records = [(run, run.record()) for run in readable]
+    records = [(run, run.record()) for run in found if not run.unreadable]
     return [
         Evaluation(run, record.result)
         for run, record in records
@@ -55,7 +47,6 @@ def evaluation_experiment(source: Source, evaluate: EvaluateConfig, **changes: A
 
     Args:
         source: of a run the experiment is taken over, so its data, teacher and classes; otherwise they are defaults.
-        evaluate: how students are trained.
         changes: settings of the experiment on top, such as ``seed`` and ``device``; of a run no others.
 
     Raises:
@@ -73,7 +64,6 @@ def start_evaluation(source: str | Path | Run, evaluate: EvaluateConfig, **chang
 
     Args:
         source: a run, its id or folder, a folder of images, or ``real``; a run that is still at work is waited for.
-        evaluate: how students are trained.
         changes: see :func:`evaluation_experiment`.
 
     Raises:

@@ -22,13 +22,9 @@ _RATES = KeyedStore("rates")
 
 
 def rate_key(experiment: Experiment, num_classes: int, teacher: str, image_size: int) -> RateKey:
-    """Return what the speed of a run depends on.
+    """Return what the speed of a run depends on; the device is guessed where the experiment says ``auto``.
 
-    Args:
-        experiment: its settings; the device is guessed where it says ``auto``.
-        num_classes: classes it recovers.
-        teacher: fingerprint of its teacher.
-        image_size: side of its images.
+    ``teacher`` is the fingerprint of its teacher, ``image_size`` in pixels.
     """
     device = device_lock_name(experiment.device).partition("-")[0]
     return RateKey(device, teacher, image_size, largest_batch(experiment.recover, num_classes))

@@ -24,14 +24,9 @@ PREPARING_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Ticket:
-    """A run that waits.
+    """A run that waits for the lock named ``device``, ``since`` seconds after 1970 began.
 
-    Args:
-        run: the run.
-        device: name of its device's lock.
-        since: when it began to wait, seconds since 1970.
-        order: what the queue is sorted by: ``since`` unless it was moved.
-        is_ready: whether it could begin at once.
+    The queue is sorted by ``order``, which is ``since`` unless the run was moved; ``is_ready`` when it could begin now.
     """
 
     run: Run
@@ -55,15 +50,16 @@ def enter(run: Run, device: str, *, is_ready: bool = False) -> None:
 
 def leave(run: Run) -> None:
     """Take a run out of the queue, with the place it was moved to."""
-    for path in (_path(run), run.path / "queue"):
-        with contextlib.suppress(OSError):
-            path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        _path(run).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        (run.path / "queue").unlink(missing_ok=True)
 
 
 def waiting(device: str | None = None) -> list[Ticket]:
     """Return who waits, for one device or for any, in the order of their turns; tickets of the dead are removed."""
     found = []
-    for path in _folder().glob("*.json"):
+    for path in (locks_dir() / "queue").glob("*.json"):
         ticket = _read(path)
         if ticket is None or not ticket.run.is_active:
             with contextlib.suppress(OSError):
@@ -93,57 +89,41 @@ def is_next(run: Run, now: float | None = None) -> bool:
     return True
 
 
-def move_up(run: Run) -> None:
-    """Let the run change places with the one before it; the first stays where it is.
+def move_up(run: Run, *, to_front: bool = False) -> None:
+    """Let the run change places with the one before it, or be the next one; the first stays where it is.
 
     Raises:
         RunError: it does not wait.
     """
-    _move(run, 1)
-
-
-def move_to_front(run: Run) -> None:
-    """Let the run be the next one.
-
-    Raises:
-        RunError: it does not wait.
-    """
-    _move(run, None)
-
-
-def _move(run: Run, steps: int | None) -> None:
     own = _read(_path(run))
     tickets = waiting(own.device) if own else []
     at = next((number for number, ticket in enumerate(tickets) if ticket.run == run), None)
     if at is None:
         raise RunError(f"run {run.id}: it does not wait for a device, so it cannot be moved.")
-    to = 0 if steps is None else max(0, at - steps)
-    if to == at:
+    if at == 0:
         return
+    to = 0 if to_front else at - 1
     after = tickets[to].order
     order = (tickets[to - 1].order + after) / 2 if to else after - 1.0
     files.write_bytes(run.path / "queue", repr(order).encode())
 
 
-def _folder() -> Path:
-    return locks_dir() / "queue"
+def move_to_front(run: Run) -> None:
+    """Let the run be the next one; see :func:`move_up`."""
+    move_up(run, to_front=True)
 
 
 def _path(run: Run) -> Path:
-    return _folder() / f"{hashlib.sha256(str(run.path.resolve()).encode()).hexdigest()[:16]}.json"
+    return locks_dir() / "queue" / f"{hashlib.sha256(str(run.path.resolve()).encode()).hexdigest()[:16]}.json"
 
 
 def _read(path: Path) -> Ticket | None:
     try:
         values = json.loads(path.read_bytes())
         run, since = Run(values["run"]), float(values["since"])
-        return Ticket(run, str(values["device"]), since, _moved_to(run, since), bool(values["is_ready"]))
+        order = since
+        with contextlib.suppress(OSError, ValueError):
+            order = float((run.path / "queue").read_text(encoding="ascii"))
+        return Ticket(run, str(values["device"]), since, order, bool(values["is_ready"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _moved_to(run: Run, since: float) -> float:
-    try:
-        return float((run.path / "queue").read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        return since

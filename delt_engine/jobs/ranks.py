@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import TypeVar
 
 from delt_engine.config import Experiment
@@ -41,13 +42,9 @@ once by its broken connection; one that hangs, or a machine without power, by th
 
 @dataclass(frozen=True)
 class Rank:
-    """One of several processes at the same work.
+    """One of ``size`` processes at the same work; ``number`` 0 owns the run.
 
-    Args:
-        number: from 0; the first one owns the run.
-        size: how many there are.
-        local: number on its machine, which is the number of its card.
-        restarts: how often the launcher has started all of them again.
+    ``local`` is the number on its machine, so of its card; ``restarts`` how often the launcher has started all again.
     """
 
     number: int = 0
@@ -169,11 +166,10 @@ def barrier(check: Callable[[], None] = lambda: None) -> None:
 
 
 def first(make: Callable[[], _T], check: Callable[[], None] = lambda: None) -> _T:
-    """Return in every rank what the first one makes; the others wait for it.
+    """Return in every rank what the first one makes; the others wait for it, see :func:`barrier`.
 
     Args:
         make: called in the first rank alone. What it returns or raises can be pickled, its tensors are on the CPU.
-        check: see :func:`barrier`.
 
     Raises:
         Exception: what ``make`` raised, in every rank.
@@ -194,9 +190,9 @@ def first(make: Callable[[], _T], check: Callable[[], None] = lambda: None) -> _
     barrier(check)
     with _talking(rank):
         dist.broadcast_object_list(made, src=0, device=torch.device("cpu"))
-    value, error = made[0]
-    if error is not None:
-        raise error
+    value, refusal = made[0]
+    if refusal is not None:
+        raise refusal
     return value  # type: ignore[return-value]  # None only where make returned it
 
 
@@ -241,7 +237,12 @@ def wanted(ranks: int, experiment: Experiment, batches: Callable[[], int]) -> in
         return 1
     if ranks:
         return ranks
-    if experiment.device not in ("auto", "cuda") or _cards_guessed() < 2:
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        cards = [part for part in visible.split(",") if part.strip() not in ("", "-1")]
+    else:
+        cards = [str(path) for path in Path("/proc/driver/nvidia/gpus").glob("*")]
+    if experiment.device not in ("auto", "cuda") or len(cards) < 2:
         return 1
     most = batches()
     if most < 2:
@@ -251,28 +252,15 @@ def wanted(ranks: int, experiment: Experiment, batches: Callable[[], int]) -> in
     return max(1, min(torch.cuda.device_count(), most))
 
 
-def _cards_guessed() -> int:
-    """Return how many cards there may be, without torch."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return len([part for part in visible.split(",") if part.strip() not in ("", "-1")])
-    with contextlib.suppress(OSError):
-        return len([name for name in os.listdir("/proc/driver/nvidia/gpus") if name])  # noqa: PTH208
-    return 0
-
-
 def launch(ranks: int, words: Sequence[str]) -> int:
     """Run ``delt <words>`` in several ranks on this machine by torch's launcher, and return when all have ended.
-
-    Args:
-        ranks: how many.
-        words: the command line after ``delt``.
 
     Returns:
         0 when all ended well, 130 when this process was asked to stop, else 1; what went wrong was said by the rank.
     """
     # Ranks of one CPU would otherwise each take all its cores.
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, len(_cores()) // ranks)))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // ranks)))
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.run import parse_args, run
@@ -287,7 +275,3 @@ def launch(ranks: int, words: Sequence[str]) -> int:
     except SignalException:
         return 128 + signal.SIGINT
     return 0
-
-
-def _cores() -> Sequence[int]:
-    return list(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)

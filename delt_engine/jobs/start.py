@@ -1,7 +1,11 @@
-"""Runs as processes: start one detached from the caller, ask it to stop, start it again.
+"""Runs as processes: start one detached from the caller, ask it to stop, start it again, find one that is there.
 
 The process is `delt resume` on a run folder, in a session of its own, so it outlives the app and its server. All it
 has in common with the caller is that folder. One run at a time works on a device; the others wait as queued.
+
+Two runs are the same when they have the same kind, source and settings, the same data and the same teacher by their
+fingerprints. Where a fingerprint is not known, for a run that stopped before it looked or trained without a teacher,
+the same name or file.
 
 Source: DESIGN section 4, "Jobs are processes".
 """
@@ -10,36 +14,20 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
 
 from delt_engine import files
 from delt_engine.config import Experiment
 from delt_engine.errors import RunError
-from delt_engine.jobs import prefork, queue
-from delt_engine.jobs.children import child_environment, start_child
-from delt_engine.jobs.worker import STOPPED, device_lock_name
+from delt_engine.jobs import queue
+from delt_engine.jobs.children import child_environment, keep_prefork, start_child, take_prefork
+from delt_engine.jobs.worker import STOPPED, device_lock_name, set_stopped
 from delt_engine.runs.command import command_for
 from delt_engine.runs.events import NoteEvent, StatusEvent
-from delt_engine.runs.naming import with_absolute_paths
 from delt_engine.runs.processes import end, identity, is_running, memory_bytes, wake
-from delt_engine.runs.record import Kind, ProcessRecord, RunOptions, now
-from delt_engine.runs.store import Run, new_run_path
-
-__all__ = [
-    "cancel",
-    "command_for",
-    "is_alive",
-    "is_overdue",
-    "memory",
-    "pause",
-    "prepare",
-    "resume",
-    "retry",
-    "start",
-    "stop_hard",
-]
+from delt_engine.runs.record import Kind, ProcessRecord, RunOptions, now, relevant_settings, with_absolute_paths
+from delt_engine.runs.store import Run, StopRequest, list_runs, new_run_path
 
 RESUMABLE = ("paused", "cancelled", "interrupted", "failed")
 
@@ -57,10 +45,7 @@ def start(
     """Prepare a queued run folder and start its process; return at once.
 
     Args:
-        experiment: all settings.
         run_path: a new or an empty folder; one among this user's runs when not given.
-        kind: what the run makes.
-        options: how it is worked on.
         source: what an evaluation trains on, as :func:`delt_engine.runs.sources.find_source` names it.
 
     Raises:
@@ -91,26 +76,18 @@ def resume(run: Run) -> None:
     Raises:
         RunError: the run is finished, still active, unreadable, or an example that ships with the project.
     """
-    check_resumable(run)
+    status = run.status
+    if status == "unreadable":
+        raise RunError(run.unreadable or "")
+    if status not in RESUMABLE:
+        allowed = ", ".join(RESUMABLE[:-1]) + " or " + RESUMABLE[-1]
+        raise RunError(f"run {run.id}: it is {status}; only a run that is {allowed} can be resumed.")
     run.request(None)
     (run.path / "job.json").unlink(missing_ok=True)
     run.update(status="queued", process=None, error=None)
     run.event(StatusEvent(status="queued"))
     queue.enter(run, device_lock_name(run.record().device or run.experiment.device))
     _spawn(run)
-
-
-def check_resumable(run: Run) -> None:
-    """Refuse a run that cannot go on.
-
-    Raises:
-        RunError: the run is finished, still active, or unreadable.
-    """
-    status = run.status
-    if status == "unreadable":
-        raise RunError(run.unreadable or "")
-    if status not in RESUMABLE:
-        raise RunError(f"run {run.id}: it is {status}; only a run that is {_any_of(RESUMABLE)} can be resumed.")
 
 
 def cancel(run: Run) -> None:
@@ -158,15 +135,16 @@ def stop_hard(run: Run) -> None:
         end(worker)
         if is_running(worker):
             raise RunError(f"run {run.id}: its process {worker.pid} on {worker.hostname} cannot be ended from here.")
-    _mark_stopped(run, STOPPED[request])
+    _mark_stopped(run, request)
 
 
-def _mark_stopped(run: Run, status: str) -> None:
+def _mark_stopped(run: Run, request: StopRequest) -> None:
     """Write the status of a run whose process is no more."""
-    run.request(None)
     queue.leave(run)
-    if run.record().status not in ("finished", status):
-        run.set_status(status, finished=now() if status == "cancelled" else None, process=None)
+    if run.record().status in ("finished", STOPPED[request]):
+        run.request(None)
+    else:
+        set_stopped(run, request)
 
 
 def memory(run: Run) -> int | None:
@@ -175,22 +153,21 @@ def memory(run: Run) -> int | None:
     return memory_bytes(worker) if worker is not None else None
 
 
-def _ask(run: Run, request: Literal["cancel", "pause"]) -> None:
-    status = STOPPED[request]
-    if run.unreadable or run.record().status in ("finished", "cancelled", status):
+def _ask(run: Run, request: StopRequest) -> None:
+    if run.unreadable or run.record().status in ("finished", "cancelled", STOPPED[request]):
         return
     own, worker = run.job_process(), run.record().process
     if worker is not None and _is_idle(run, worker):
         run.request(request)
         if own is not None and own.pid == worker.pid:  # it has nothing to lose, and may be deaf for seconds
             end(worker, patience=0)
-            _mark_stopped(run, status)
+            _mark_stopped(run, request)
         else:  # it was typed by hand, so that it is left to say that it stopped
             wake(worker)
     elif is_alive(run) or run.status == "queued":  # a process that is about to start will find the request
         run.request(request)
     elif request == "cancel" or run.status != "failed":
-        _mark_stopped(run, status)
+        _mark_stopped(run, request)
 
 
 def _is_idle(run: Run, worker: ProcessRecord) -> bool:
@@ -205,8 +182,8 @@ def _is_idle(run: Run, worker: ProcessRecord) -> bool:
 
 
 def prepare() -> bool:
-    """Keep a process ready that has loaded torch, for the next run; see :mod:`delt_engine.jobs.prefork`."""
-    return prefork.keep(child_environment())
+    """Keep a process ready that has loaded torch, for the next run; see :mod:`delt_engine.jobs.children`."""
+    return keep_prefork(child_environment())
 
 
 def _spawn(run: Run) -> None:
@@ -215,7 +192,7 @@ def _spawn(run: Run) -> None:
         log = (run.path / "log.txt").open("ab")
     with log:
         try:
-            process = prefork.take(words, log, environment) or start_child(words, log, subprocess.STDOUT, environment)
+            process = take_prefork(words, log, environment) or start_child(words, log, subprocess.STDOUT, environment)
         except OSError as error:
             sentence = f"run {run.id}: its process cannot be started ({files.reason(error)})."
             run.set_status("failed", error=sentence, finished=now())
@@ -223,5 +200,53 @@ def _spawn(run: Run) -> None:
     files.write_bytes(run.path / "job.json", identity(process.pid).model_dump_json().encode())
 
 
-def _any_of(words: Sequence[str]) -> str:
-    return ", ".join(words[:-1]) + " or " + words[-1]
+def same_run(
+    experiment: Experiment,
+    kind: Kind,
+    *,
+    dataset: str,
+    teacher: str | None,
+    source: str = "",
+    begun: bool = True,
+    done: bool = True,
+    runs: Iterable[Run] | None = None,
+) -> Run | None:
+    """Return the newest finished run that is the same, else the newest one that can go on, else None.
+
+    Args:
+        dataset: fingerprint of the data.
+        teacher: fingerprint of the teacher; None where it is not known, and then its name or file counts.
+        source: what an evaluation trains on.
+        begun: also take a run that stopped before its end.
+        done: also take a finished one.
+        runs: where to look; this user's runs when not given.
+    """
+    stopped: Run | None = None
+    for run in list_runs() if runs is None else runs:
+        if not is_same(run, experiment, kind, dataset=dataset, teacher=teacher, source=source):
+            continue
+        if done and run.record().status == "finished":
+            return run
+        if stopped is None and begun and run.status in RESUMABLE:
+            stopped = run
+    return stopped
+
+
+def is_same(
+    run: Run, experiment: Experiment, kind: Kind, *, dataset: str, teacher: str | None, source: str = ""
+) -> bool:
+    """Return whether a run, however far it is, makes what is asked for; see :func:`same_run`."""
+    if run.unreadable:
+        return False
+    record = run.record()
+    if (record.kind, record.source) != (kind, source):
+        return False
+    own, wanted = (relevant_settings(with_absolute_paths(each), kind) for each in (record.experiment, experiment))
+    if own.replace(teacher="auto") != wanted.replace(teacher="auto"):
+        return False
+    # one that stopped before it looked at its data may go on with these
+    if record.dataset.fingerprint != dataset if record.dataset else record.status == "finished":
+        return False
+    if record.teacher is None or teacher is None:
+        return own.teacher == wanted.teacher
+    return record.teacher.fingerprint == teacher

@@ -26,8 +26,8 @@ from delt_engine.jobs import queue
 from delt_engine.jobs.ranks import this_rank
 from delt_engine.paths import locks_dir
 from delt_engine.runs.processes import is_running, this_process
-from delt_engine.runs.record import now
-from delt_engine.runs.store import Run
+from delt_engine.runs.record import Status, now
+from delt_engine.runs.store import Run, StopRequest
 
 POLL_SECONDS = 0.1
 """How often a stop request is looked for: far below the two seconds in which it must be met."""
@@ -35,7 +35,7 @@ POLL_SECONDS = 0.1
 LEAVING_SECONDS = 10.0
 """How long a process that has written how its run stopped may take to let go of it."""
 
-STOPPED = {"cancel": "cancelled", "pause": "paused"}
+STOPPED: dict[StopRequest, Status] = {"cancel": "cancelled", "pause": "paused"}
 """What a run is after a stop request."""
 
 
@@ -48,8 +48,8 @@ class StopRequests:
 
     def __init__(self, run: Run | None) -> None:
         self._run, self._rank = run, this_rank()
-        self._signalled: str | None = None
-        self._found: str | None = None
+        self._signalled: StopRequest | None = None
+        self._found: StopRequest | None = None
         self._looked, self._is_loading = 0.0, False
 
     def on_signal(self, number: int, _frame: FrameType | None) -> None:
@@ -60,8 +60,8 @@ class StopRequests:
         if self._is_loading:
             self.check()
 
-    def asked(self) -> str | None:
-        """Return ``cancel``, ``pause`` or None; cheap enough for every iteration."""
+    def asked(self) -> StopRequest | None:
+        """Return what was asked for, or None; cheap enough for every iteration."""
         if self._run is not None and time.monotonic() - self._looked >= POLL_SECONDS:
             self._looked = time.monotonic()
             self._found = self._requested(self._run)
@@ -92,24 +92,19 @@ class StopRequests:
             self._is_loading = False
         self.check()  # a library may have caught what was raised in it
 
-    def _requested(self, run: Run) -> str | None:
+    def _requested(self, run: Run) -> StopRequest | None:
         found = run.requested()
         if self._rank.size > 1 and not found:
             if self._signalled:
                 run.request(self._signalled)
             elif not self._rank.is_first:  # the first rank may have answered the request already
-                status = run.record().status
-                found = next((word for word, stopped in STOPPED.items() if stopped == status), None)
+                found = next((word for word, status in STOPPED.items() if status == run.record().status), None)
         return found
 
 
 @contextlib.contextmanager
 def listening(run: Run | None) -> Iterator[StopRequests]:
-    """Listen for stop requests; the signal handlers of before are put back at the end.
-
-    Args:
-        run: whose control file is read; None to listen for signals alone.
-    """
+    """Listen for stop requests, without a run for signals alone; the handlers of before are put back at the end."""
     stop = StopRequests(run)
     before = {}
     if threading.current_thread() is threading.main_thread():
@@ -167,11 +162,9 @@ def _run_lock(path: Path) -> FileLock:
 
 
 class DeviceLock:
-    """The right to work on a device, which one process at a time has.
+    """The right to work on a device (see :func:`device_lock_name`), which one process at a time has.
 
-    Args:
-        device: name of the device, as :func:`device_lock_name` gives it.
-        run: who wants it, for its turn in the queue; without a run there are no turns.
+    Who names a run waits for its turn in the queue.
     """
 
     def __init__(self, device: str, run: Run | None = None) -> None:
@@ -186,11 +179,7 @@ class DeviceLock:
         return _taken(self._lock)
 
     def wait(self, check: Callable[[], None]) -> None:
-        """Wait until the device is free, and take it.
-
-        Args:
-            check: called while it is not free; what it raises ends the wait.
-        """
+        """Wait until the device is free, and take it; what ``check`` raises meanwhile ends the wait."""
         while not self.take():
             time.sleep(POLL_SECONDS)
             check()
@@ -226,7 +215,11 @@ def device_lock_name(device: str) -> str:
     'cpu'
     """
     if device == "auto":
-        device = _likely_device()
+        has_card = os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() not in ("", "-1") and any(
+            Path(path).exists() for path in ("/proc/driver/nvidia/version", "/dev/nvidia0", "/dev/dxg")
+        )
+        is_apple = platform.system() == "Darwin" and platform.machine() == "arm64"
+        device = "cuda" if has_card else "mps" if is_apple else "cpu"
     kind, _, number = device.partition(":")
     if kind != "cuda":
         return kind
@@ -235,16 +228,8 @@ def device_lock_name(device: str) -> str:
     return f"cuda-{visible[index] if index < len(visible) else index}".replace("/", "-")
 
 
-def _likely_device() -> str:
-    if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() not in ("", "-1") and any(
-        Path(path).exists() for path in ("/proc/driver/nvidia/version", "/dev/nvidia0", "/dev/dxg")
-    ):
-        return "cuda"
-    return "mps" if platform.system() == "Darwin" and platform.machine() == "arm64" else "cpu"
-
-
-def set_stopped(run: Run, request: str) -> str:
-    """Write that the run stopped because of a request, which is met by that; return the status."""
+def set_stopped(run: Run, request: StopRequest) -> Status:
+    """Write that the run stopped because of a request, which is answered by that; return the status."""
     status = STOPPED[request]
     run.set_status(status, finished=now() if status == "cancelled" else None, process=None)
     run.request(None)

@@ -15,7 +15,7 @@ from delt_engine.jobs import ranks
 from delt_engine.jobs.ranks import Rank
 from delt_engine.jobs.worker import StopRequests
 from delt_engine.pipeline.inputs import Inputs
-from delt_engine.runs import locks
+from delt_engine.runs import processes
 from delt_engine.runs.events import Event, NoteEvent
 from delt_engine.runs.record import now
 from delt_engine.runs.store import Run
@@ -114,7 +114,7 @@ class RankCounts:
     """How much of the work in a folder all ranks have done together; each leaves its own count for the others."""
 
     def __init__(self, path: Path, rank: Rank, work: str) -> None:
-        folder = path / locks.FOLDER
+        folder = path / processes.RANKS_FOLDER
         self._own = folder / f"{work}-{rank.number}"
         self._others = [folder / f"{work}-{number}" for number in range(rank.size) if number != rank.number]
 
@@ -152,7 +152,7 @@ def note_failure(run: Run, error: Exception) -> None:
 
 
 def _failure_path(run: Run) -> Path:
-    return run.path / locks.FOLDER / "failed"
+    return run.path / processes.RANKS_FOLDER / "failed"
 
 
 def _count_in(path: Path) -> int:

@@ -5,6 +5,7 @@ A checkpoint that cannot be read counts as none: the batch then begins again and
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from delt_engine import files
 from delt_engine.runs.store import Run
 
 FOLDER = "checkpoint"
+_DAMAGE = (SafetensorError, OSError, KeyError, TypeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -48,27 +50,19 @@ def checkpoint_path(run: Run, batch: int) -> Path:
 
 def read_checkpoint(run: Run, batch: int) -> tuple[dict[str, Tensor], Position] | None:
     """Return the tensors and the position of a batch's last checkpoint, or None."""
-    path = checkpoint_path(run, batch)
-    if not path.is_file():
-        return None
-    try:
-        with safe_open(path, framework="pt") as stored:
-            position = Position(**json.loads(stored.metadata()["position"]))
-            return {name: stored.get_tensor(name) for name in stored.keys()}, position  # noqa: SIM118
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError):
-        return None
+    with contextlib.suppress(*_DAMAGE), safe_open(checkpoint_path(run, batch), framework="pt") as stored:
+        position = Position(**json.loads(stored.metadata()["position"]))
+        return {name: stored.get_tensor(name) for name in stored.keys()}, position  # noqa: SIM118
+    return None
 
 
 def positions(run: Run) -> dict[int, Position]:
     """Return where the batches stand that have a checkpoint, without reading their tensors."""
     found = {}
     for path in sorted((run.path / FOLDER).glob("batch-*.safetensors")):
-        try:
-            with safe_open(path, framework="pt") as stored:
-                position = Position(**json.loads(stored.metadata()["position"]))
-        except (SafetensorError, OSError, KeyError, TypeError, ValueError):
-            continue
-        found[position.batch] = position
+        with contextlib.suppress(*_DAMAGE), safe_open(path, framework="pt") as stored:
+            position = Position(**json.loads(stored.metadata()["position"]))
+            found[position.batch] = position
     return found
 
 

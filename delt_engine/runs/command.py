@@ -66,14 +66,9 @@ def command_for(
     options: RunOptions | None = None,
     source: str = "",
 ) -> list[str]:
-    """Return the shortest command line with these settings.
+    """Return the shortest command line with these settings, but those that the command does not use.
 
-    Args:
-        experiment: all settings; those that the command does not use are left aside.
-        out: the run's folder; without it the command makes a folder of its own.
-        kind: which command.
-        options: how the run is worked on.
-        source: what an evaluation trains on.
+    Without ``out`` the command makes a folder of its own; ``source`` is what an evaluation trains on.
 
     >>> command_for(Experiment(recover=RecoverConfig.for_method("cda", ipc=4)))
     ['delt', 'recover', '--dataset', 'photos', '--method', 'cda', '--ipc', '4']
@@ -96,11 +91,8 @@ def command_for(
 def compare_command(experiment: Experiment, methods: Iterable[str]) -> list[str]:
     """Return the `delt compare` that recovers each method on the experiment's data and trains its students.
 
-    MI, RI and epochs are always written, since what is left out is shortened on the built-in datasets.
-
-    Args:
-        experiment: data, teacher and IPC; MI and RI where the method of ``recover`` has them; how students are trained.
-        methods: names.
+    MI (where the method of ``recover`` has it), RI and epochs are always written, since what is left out is shortened
+    on the built-in datasets.
     """
     recover, evaluate = experiment.recover, experiment.evaluate
     command = ["delt", "compare", *option_words(dataset=experiment.dataset, methods=tuple(methods), ipc=recover.ipc)]
@@ -112,12 +104,9 @@ def compare_command(experiment: Experiment, methods: Iterable[str]) -> list[str]
 
 
 def relabel_command(experiment: Experiment, out: str | Path, source: str) -> list[str]:
-    """Return the `delt relabel` with these settings.
+    """Return the `delt relabel` of ``source`` into the folder ``out``.
 
-    Args:
-        experiment: data, teacher and seed; ``evaluate`` says what is trained with the labels, ``relabel`` their form.
-        out: folder of the labels.
-        source: what is labelled.
+    ``evaluate`` of the experiment says what is trained with the labels, ``relabel`` their form.
     """
     words, own = _source_words(experiment, source)
     command = ["delt", "relabel", *words, *_training_words(experiment.evaluate, only=RELABEL_SETTINGS)]

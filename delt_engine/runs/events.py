@@ -15,7 +15,7 @@ import json
 import os
 import threading
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, ClassVar, TypeVar
@@ -268,7 +268,7 @@ def append(path: Path, event: Event) -> None:
 
 def read(
     path: Path,
-    kind: type[_E] = Event,
+    kind: type[_E] = Event,  # type: ignore[assignment]  # a type variable takes no default value (mypy 3737)
     *,
     batch: int | None = None,
     last: int | None = None,
@@ -280,7 +280,6 @@ def read(
     and returned, so a run that is followed for hours takes no more memory than one that has just begun.
 
     Args:
-        path: the file.
         kind: only events of this class and of those that are derived from it.
         batch: only events of this batch; those that name none count as the first one's.
         last: only so many, the newest.
@@ -298,16 +297,19 @@ class _Index:
 
     def __init__(self, path: Path) -> None:
         self._path, self._lock = path, threading.Lock()
-        self._forget(inode=0)
+        self._inode, self._end, self._head = 0, 0, b""
+        self._starts, self._records, self._batches = array("q"), array("b"), array("q")
 
     def events(self, kind: type[_E], batch: int | None, last: int | None, most: int | None) -> list[_E]:
         with self._lock:
             try:
                 with self._path.open("rb") as file:
                     self._read_on(file)
-                    lines = [_line_at(file, start) for start in self._chosen(kind, batch, last, most)]
+                    lines = [
+                        file.readline() for start in self._chosen(kind, batch, last, most) if file.seek(start) >= 0
+                    ]
             except OSError:
-                self._forget(inode=0)
+                self._restart(inode=0)
                 return []
         return [event for event in map(from_line, lines) if isinstance(event, kind)]
 
@@ -315,7 +317,7 @@ class _Index:
         found = os.fstat(file.fileno())
         is_known = found.st_ino == self._inode and found.st_size >= self._end
         if not is_known or file.read(len(self._head)) != self._head:  # a new file may get the number of an old one
-            self._forget(found.st_ino)
+            self._restart(found.st_ino)
         file.seek(0)
         self._head = file.read(min(_HEAD_BYTES, found.st_size))
         file.seek(self._end)
@@ -330,21 +332,17 @@ class _Index:
     def _chosen(self, kind: type[Event], batch: int | None, last: int | None, most: int | None) -> Sequence[int]:
         wanted = {number for number, record in enumerate(RECORDS) if issubclass(record, kind)}
         rows = zip(self._starts, self._records, self._batches, strict=True)
-        starts = array("q", (start for start, record, of in rows if record in wanted and batch in (None, of)))
+        starts = [start for start, record, of in rows if record in wanted and batch in (None, of)]
         if last is not None:
             starts = starts[max(0, len(starts) - last) :]
         if most is not None and len(starts) > most > 1:
             starts = [starts[place * (len(starts) - 1) // (most - 1)] for place in range(most)]
         return starts
 
-    def _forget(self, inode: int) -> None:
+    def _restart(self, inode: int) -> None:
         self._inode, self._end, self._head = inode, 0, b""
-        self._starts, self._records, self._batches = array("q"), array("b"), array("q")
-
-
-def _line_at(file: BinaryIO, start: int) -> bytes:
-    file.seek(start)
-    return file.readline()
+        for column in (self._starts, self._records, self._batches):
+            del column[:]
 
 
 @lru_cache(maxsize=8)
@@ -352,7 +350,7 @@ def _index_of(path: Path) -> _Index:
     return _Index(path)
 
 
-def latest(path: Path, kind: type[_E] = Event) -> _E | None:
+def latest(path: Path, kind: type[_E] = Event) -> _E | None:  # type: ignore[assignment]  # as in read
     """Return the last event of a kind, or of all; only the end of a long file is read."""
     try:
         with path.open("rb") as file:
@@ -361,13 +359,9 @@ def latest(path: Path, kind: type[_E] = Event) -> _E | None:
                 start = max(0, size - block)
                 file.seek(start)
                 lines = file.read().split(b"\n")[1 if start else 0 : -1]
-                found = next(_of_kind(reversed(lines), kind), None)
+                found = next((event for event in map(from_line, reversed(lines)) if isinstance(event, kind)), None)
                 if found is not None or start == 0:
                     return found
                 block *= 8
     except OSError:
         return None
-
-
-def _of_kind(lines: Iterable[bytes], kind: type[_E]) -> Iterator[_E]:
-    return (event for event in map(from_line, lines) if isinstance(event, kind))

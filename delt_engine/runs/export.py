@@ -1,32 +1,40 @@
-"""What leaves a run and comes back: chosen images as one zip, and the settings that stand in every PNG.
+"""What leaves a run and comes back: chosen images or patches as one zip, scores as CSV, the settings in every PNG.
 
 ``<run>/<class folder>/<0007>.png``: each run's folder is an ImageFolder as it stands, and beside the classes stand
 ``experiment.yaml``, which makes the run again, and ``images.csv``. A zip is made on demand and piece by piece, so that
-size costs no memory.
+size costs no memory. A selection's table is the selection file of a run, so `delt` and its runs read it as well, but
+for names that a spreadsheet would take for formulas: they get an apostrophe before them here.
 """
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import zipfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from delt_engine.config import Experiment, RankConfig, RecoverConfig, SelectConfig
+from delt_engine.data.dataset import Dataset
 from delt_engine.errors import ConfigError, RunError
 from delt_engine.models.card import teacher_files
-from delt_engine.patches.selection import SelectedImage
-from delt_engine.runs import strips
+from delt_engine.patches.ranking import Ranking
+from delt_engine.patches.selection import SelectedImage, patch_pixels, selection_csv
 from delt_engine.runs.image_facts import selected_of
+from delt_engine.runs.record import class_folders
 from delt_engine.runs.store import Run
-from delt_engine.runs.strips import TEXT_KEY
-from delt_engine.runs.tables import csv_text
+from delt_engine.runs.strips import TEXT_KEY, png_bytes
+from delt_engine.runs.tables import csv_text, guarded
 
 _COLUMNS = ("class", "index", "start_round", "iterations", "round", "sources", "true_class_prob")
+_PLACE = ("source", "image_index", "top", "left", "height", "width", "row")
+SCORE_COLUMNS = ("class_index", "class", "rank", "true_class_prob", *_PLACE, "image", "start_round", "iterations")
+"""Columns of :func:`scores_csv`; the last three are empty for patches that are not selected."""
 _STAMP = (2025, 1, 1, 0, 0, 0)
 """Date of every entry, so that the same images give the same zip."""
 _LARGEST_TEXT = 2**20
@@ -34,15 +42,10 @@ _LARGEST_TEXT = 2**20
 
 @dataclass(frozen=True)
 class ImageSettings:
-    """What an image says about itself.
+    """What an image says about itself: of ``index`` in its class, with the iterations it had or was to have.
 
-    Attributes:
-        class_name: its class.
-        index: its number in the class, from 0.
-        start_round: round in which it joined.
-        iterations: how many it had, or was to have.
-        experiment: settings that make such images again, for all classes of its dataset.
-        sources: names of the training images that it started from.
+    ``experiment`` makes such images again, for all classes of its dataset; ``sources`` are the names of the training
+    images that it started from.
     """
 
     class_name: str
@@ -85,9 +88,6 @@ def image_text(run: Run, class_index: int, index: int, round_number: int, origin
 
 def read_image_settings(png: bytes) -> ImageSettings:
     """Return the settings in a PNG that this program made; a teacher that is not here is looked for anew.
-
-    Args:
-        png: the file's content.
 
     Raises:
         RunError: not a PNG, none of ours, or damaged.
@@ -137,14 +137,7 @@ def _embedded(png: bytes) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Chosen:
-    """Some images of one class of a run.
-
-    Args:
-        run: which run.
-        class_index: which class.
-        indices: numbers in the class; all when empty.
-        round_number: as they were after this round; as last written when None.
-    """
+    """Images of one class of a run, all when ``indices`` is empty, as they were after a round, None for the last."""
 
     run: Run
     class_index: int
@@ -185,7 +178,7 @@ class Chosen:
                 png = finished.read_bytes()
             else:
                 images = run.snapshot_images(self.class_index, at) if images is None else images
-                png = strips.png_bytes(images[index], text)
+                png = png_bytes(images[index], text)
             sources = "|".join(patch["source"] for patch in text["patches"])
             probs = "|".join(f"{patch['true_class_prob']:.6g}" for patch in text["patches"])
             row = (text["class"], index, text["start_round"], text["iterations"], at, sources, probs)
@@ -206,8 +199,7 @@ def zip_chunks(chosen: Sequence[Chosen]) -> Iterator[bytes]:
 
 
 def _chunks(chosen: Sequence[Chosen]) -> Iterator[bytes]:
-    sink = _Sink()
-    tables: dict[Run, list[tuple]] = {}
+    sink, tables = _Sink(), dict[Run, list[tuple]]()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
         for part in chosen:
             for name, png, row in part.entries():
@@ -240,3 +232,43 @@ class _Sink(io.RawIOBase):
         data = bytes(self._held)
         self._held.clear()
         return data
+
+
+def selection_zip(dataset: Dataset, selected: Sequence[SelectedImage]) -> bytes:
+    """Return the selected images as a zip: ``images/<class>/<0000>.png`` in the order of joining, and selection.csv.
+
+    Raises:
+        DataError: the selection names images that this dataset does not have.
+    """
+    names = dataset.spec.class_names
+    folders = class_folders(names)
+    plain = [
+        replace(image, patches=tuple(replace(patch, source=guarded(patch.source)) for patch in image.patches))
+        for image in selected
+    ]
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as file:  # PNGs are compressed already
+        file.writestr("selection.csv", selection_csv(plain, [guarded(name) for name in names]))
+        for image in selected:
+            path = f"images/{folders[image.class_index]}/{image.index:04d}.png"
+            file.writestr(path, png_bytes(patch_pixels(dataset, image)))
+    return buffer.getvalue()
+
+
+def scores_csv(
+    ranking: Ranking, sources: Sequence[str], class_index: int, selected: Sequence[SelectedImage] = ()
+) -> bytes:
+    """Return every patch of a class with its score, hardest first, as CSV.
+
+    ``sources`` names every training image; ``selected`` are the images that start from some of the patches.
+    """
+    joins = {patch.rank: image for image in selected if image.class_index == class_index for patch in image.patches}
+    rows = []
+    name = ranking.class_name(class_index)
+    for rank, row in enumerate(ranking.ascending(class_index).tolist()):
+        index, image = int(ranking.image_index[row]), joins.get(rank)
+        score = float(str(np.float32(ranking.true_class_prob[row])))
+        joined = ("", "", "") if image is None else (image.index, image.start_round, image.iterations)
+        place = (class_index, name, rank, score, str(sources[index]), index)
+        rows.append((*place, *ranking.crop_box[row].tolist(), row, *joined))
+    return csv_text(SCORE_COLUMNS, rows, csv.QUOTE_NONNUMERIC).encode("utf-8", "surrogateescape")

@@ -29,15 +29,10 @@ SORTS = {
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """One image in numbers; None where a run has no such number.
+    """One image in numbers, by ``index`` in its class, the order of joining; None where a run has no such number.
 
-    Args:
-        index: its number in the class, the order of joining.
-        start_round: 1-based round in which it joins.
-        iterations: how many it gets in all.
-        patch: the teacher's true-class probability of its patch, the mean over the patches of a mosaic.
-        end: the teacher's true-class probability as last measured.
-        distance: to the mean image of the class, see :func:`mean_distances`.
+    ``start_round`` counts from 1. ``patch`` and ``end`` are the teacher's true-class probability of its patch (the
+    mean over those of a mosaic) and as last measured; ``distance`` as in :func:`mean_distances`.
     """
 
     index: int
@@ -90,13 +85,7 @@ def mean_prob(image: SelectedImage) -> float:
 
 
 def mean_distances(images_u8: np.ndarray) -> np.ndarray:
-    """Return how far each image is from the mean image: root of the mean squared difference of its values.
-
-    Args:
-        images_u8: uint8 (n, S, S, 3).
-
-    Returns:
-        float (n,) in 0..255.
+    """Return how far each image, uint8 (n, S, S, 3), is from the mean image: root mean squared difference, in 0..255.
 
     >>> mean_distances(np.array([0, 0, 90], np.uint8).reshape(3, 1, 1, 1)).tolist()
     [30.0, 30.0, 60.0]
@@ -115,27 +104,18 @@ def ordered(facts: Sequence[ImageFacts], sort: str, *, descending: bool = False)
 
 
 def early_and_late(facts: Sequence[ImageFacts]) -> tuple[list[ImageFacts], list[ImageFacts]]:
-    """Split the images of a class by joining, as :func:`delt_engine.analysis.similarity.halves` does for all figures.
-
-    Args:
-        facts: of all images of the class, in any order.
-    """
+    """Split all images of a class by joining, as :func:`delt_engine.analysis.similarity.halves` does for figures."""
     by_joining = sorted(facts, key=lambda entry: (entry.start_round, entry.index))
     early, late = halves(len(by_joining))
     return by_joining[: early.stop], by_joining[late.start :]
 
 
 def matching(
-    facts: Sequence[ImageFacts],
-    start_rounds: Collection[int] = (),
-    **bounds: tuple[float, float],
+    facts: Sequence[ImageFacts], start_rounds: Collection[int] = (), **bounds: tuple[float, float]
 ) -> list[ImageFacts]:
-    """Return the images that start in given rounds and lie within all bounds.
+    """Return the images that start in given rounds, any when empty, and lie within all bounds.
 
-    Args:
-        facts: of the class.
-        start_rounds: all rounds when empty.
-        bounds: lowest and highest value by name, for instance ``end=(0.2, 0.9)``; images without the number are out.
+    Bounds are the lowest and the highest value by name, as ``end=(0.2, 0.9)``; images without the number are out.
     """
 
     def fits(entry: ImageFacts) -> bool:
@@ -146,11 +126,7 @@ def matching(
 
 
 def difference_image(image_u8: np.ndarray, start_u8: np.ndarray) -> tuple[np.ndarray, int]:
-    """Return what optimisation changed, as a picture on a symmetric scale.
-
-    Args:
-        image_u8: uint8 (S, S, 3).
-        start_u8: what it started from, of the same shape.
+    """Return what optimisation changed of uint8 (S, S, 3), as a picture on a symmetric scale.
 
     Returns:
         uint8 (S, S, 3): grey 128 where nothing changed, lighter where a channel grew, darker where it shrank; and the

@@ -6,6 +6,7 @@ Shapes: n images of a batch, IPC images of a class, S side in pixels; all uint8 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import time
@@ -18,7 +19,7 @@ import numpy as np
 from delt_engine import files
 from delt_engine.errors import RunError
 from delt_engine.runs import strips
-from delt_engine.runs.locks import alone
+from delt_engine.runs.processes import alone
 from delt_engine.runs.store import Run
 
 STRIP_LEVEL = 1
@@ -34,13 +35,10 @@ class Pictures:
     """Writes pictures of one batch.
 
     Args:
-        run: where to.
         slots: (class index, index within the class) of each image of the batch.
-        ipc: images per class.
         num_rounds: K.
         shown: the classes that get strips.
         live_seconds: shortest time between live strips; 0 for none.
-        clock: seconds, for tests.
     """
 
     def __init__(
@@ -68,11 +66,7 @@ class Pictures:
 
     def write_round(self, image_u8: np.ndarray, round_number: int) -> None:
         """Write a strip a class: the batch's images (n, S, S, 3) after a round; 0 is the start images."""
-        for class_index in self._places:
-            with alone(self._run.path, str(class_index)):
-                strip = self._strip(class_index, image_u8, (round_number, 0))
-                path = self._run.snapshot_path(class_index, round_number)
-                files.write_bytes(path, strips.png_bytes(strip, level=STRIP_LEVEL))
+        self._write(image_u8, round_number, lambda index: self._run.snapshot_path(index, round_number))
 
     @property
     def live_due(self) -> bool:
@@ -82,45 +76,33 @@ class Pictures:
     def write_live(self, image_u8: np.ndarray) -> None:
         """Write a live strip a class, and keep what that cost within :data:`LIVE_SHARE`."""
         began = self._clock()
-        for class_index in self._places:
-            with alone(self._run.path, str(class_index)):
-                strip = self._strip(class_index, image_u8, (self._num_rounds, 0))
-                files.write_bytes(self._run.live_path(class_index), strips.png_bytes(strip, level=STRIP_LEVEL))
+        self._write(image_u8, self._num_rounds, self._run.live_path)
         ended = self._clock()
         self._next_live = ended + max(self._live_seconds, (ended - began) / LIVE_SHARE)
 
-    def _strip(self, class_index: int, image_u8: np.ndarray, rounds: tuple[int, ...]) -> np.ndarray:
-        places = self._places[class_index]
+    def _write(self, image_u8: np.ndarray, round_number: int, path_of: Callable[[int], Path]) -> None:
         size = image_u8.shape[1]
-        images = np.zeros((self._ipc, size, size, 3), np.uint8)
-        if len(places) < self._ipc:
-            images = self._others(class_index, images, rounds)
-        for position, index in places:
-            images[index] = image_u8[position]
-        return strips.join_strip(images)
-
-    def _others(self, class_index: int, images: np.ndarray, rounds: tuple[int, ...]) -> np.ndarray:
-        """Return the class as the newest of the given rounds shows it, for images of other batches."""
-        for round_number in rounds:
-            try:
-                found = self._run.snapshot_images(class_index, round_number)
-            except RunError:
-                continue
-            if found.shape == images.shape:
-                return found.copy()
-        return images
+        for class_index, places in self._places.items():
+            with alone(self._run.path, str(class_index)):
+                images = np.zeros((self._ipc, size, size, 3), np.uint8)
+                for earlier in (round_number, 0) if len(places) < self._ipc else ():  # shows images of other batches
+                    with contextlib.suppress(RunError):
+                        found = self._run.snapshot_images(class_index, earlier)
+                        if found.shape == images.shape:
+                            images = found.copy()
+                            break
+                for position, index in places:
+                    images[index] = image_u8[position]
+                png = strips.png_bytes(strips.join_strip(images), level=STRIP_LEVEL)
+                files.write_bytes(path_of(class_index), png)
 
 
 def write_images(
     run: Run, slots: Sequence[tuple[int, int]], image_u8: np.ndarray, texts: Sequence[dict[str, Any]]
 ) -> None:
-    """Write finished images with their settings in them, and make sure that the disk has them.
+    """Write finished images, uint8 (n, S, S, 3), with their settings in them, and make sure that the disk has them.
 
-    Args:
-        run: where to.
-        slots: (class index, index within the class) of each image.
-        image_u8: uint8 (n, S, S, 3).
-        texts: settings of each.
+    ``slots`` are (class index, index within the class) of each.
     """
     for slot, image, text in zip(slots, image_u8, texts, strict=True):
         files.write_bytes(run.image_path(*slot), strips.png_bytes(image, text))
@@ -136,14 +118,11 @@ def remove_damaged(run: Run) -> None:
 
 def are_written(run: Run, slots: Sequence[tuple[int, int]], image_size: int) -> bool:
     """Return whether every image is there and whole, to its last byte."""
+    paths, shape = (run.image_path(*slot) for slot in slots), (image_size, image_size, 3)
     try:
-        return all(_is_whole(run.image_path(*slot), image_size) for slot in slots)
+        return all(_ends_whole(path) and strips.read_png(path).shape == shape for path in paths)
     except (OSError, RunError):
         return False
-
-
-def _is_whole(path: Path, image_size: int) -> bool:
-    return _ends_whole(path) and strips.read_png(path).shape == (image_size, image_size, 3)
 
 
 def _ends_whole(path: Path) -> bool:

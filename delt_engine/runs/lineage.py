@@ -14,7 +14,7 @@ from delt_engine import files
 from delt_engine.config.settings import Settings
 from delt_engine.errors import RunError
 from delt_engine.runs.events import StepEvent
-from delt_engine.runs.naming import relevant_settings
+from delt_engine.runs.record import relevant_settings
 from delt_engine.runs.store import Run
 
 _FILE = "parent.json"
@@ -22,13 +22,7 @@ _FILE = "parent.json"
 
 @dataclass(frozen=True)
 class Change:
-    """A setting with two values.
-
-    Attributes:
-        name: as in an experiment file, "recover.iterations".
-        title: what a reader calls it.
-        values: before and after, or of the first and of the second run.
-    """
+    """A setting, as "recover.iterations", with its values before and after, or of the first and the second run."""
 
     name: str
     title: str

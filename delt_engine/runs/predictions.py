@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from delt_engine import files
-from delt_engine.runs.locks import alone
+from delt_engine.runs.processes import alone
 from delt_engine.runs.store import Run
 
 TOP = 5
@@ -32,14 +32,7 @@ _DIGITS = 5
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the teacher said of one image after one round; round 0 is the start.
-
-    Args:
-        round_number: after which round.
-        true_class_prob: probability of the image's class.
-        classes: the likeliest classes, best first.
-        probs: their probabilities.
-    """
+    """What the teacher said of one image after one round, 0 the start: its likeliest classes, best first."""
 
     round_number: int
     true_class_prob: float
@@ -66,10 +59,8 @@ def write_predictions(run: Run, slots: Sequence[tuple[int, int]], probabilities:
     """Write what the teacher says of some images; those of other batches in the same file stay.
 
     Args:
-        run: where to.
         slots: (class index, index within the class) of each image.
         probabilities: float (n, classes), rows sum to 1.
-        round_number: after which round; 0 is the start.
 
     Raises:
         RunError: the files cannot be written.
@@ -91,8 +82,10 @@ def write_predictions(run: Run, slots: Sequence[tuple[int, int]], probabilities:
 
 def read_round(run: Run, class_index: int, round_number: int) -> dict[int, Prediction]:
     """Return what was said of each image of a class after a round, by index; empty when there is no such record."""
-    found = _images(predictions_path(run, class_index, round_number))
-    return {int(index): _prediction(round_number, entry) for index, entry in found.items()}
+    return {
+        int(index): Prediction(round_number, float(said["true"]), tuple(said["classes"]), tuple(said["probs"]))
+        for index, said in _images(predictions_path(run, class_index, round_number)).items()
+    }
 
 
 def rounds_predicted(run: Run, class_index: int) -> list[int]:
@@ -110,10 +103,6 @@ def predictions_of(run: Run, class_index: int, index: int) -> tuple[Prediction, 
 
 def likeliest_classes(said: Sequence[Prediction], true_class: int) -> dict[int, list[float | None]]:
     """Return how the likeliest classes of an image fared over the rounds, the true one first.
-
-    Args:
-        said: of one image, round after round.
-        true_class: its class; known in every round.
 
     Returns:
         By class the probability at each of ``said``, None where it was not among the likeliest; besides the true
@@ -142,12 +131,6 @@ def last_probabilities(run: Run, class_index: int) -> dict[int, float]:
 
 def _images(path: Path) -> dict[str, Any]:
     """Return the entries of a file; none when it is missing or damaged, since it can always be made again."""
-    try:
-        images = json.loads(path.read_bytes())["images"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
+    found = files.read_json(path)
+    images = found.get("images") if isinstance(found, dict) else None
     return images if isinstance(images, dict) else {}
-
-
-def _prediction(round_number: int, entry: dict[str, Any]) -> Prediction:
-    return Prediction(round_number, float(entry["true"]), tuple(entry["classes"]), tuple(entry["probs"]))

@@ -1,4 +1,4 @@
-"""Is the process that works on a run still there? Told by number, start time and machine."""
+"""Who works on a run: is that process still there, by number, start time and machine; and ranks one at a time."""
 
 from __future__ import annotations
 
@@ -6,10 +6,16 @@ import contextlib
 import functools
 import os
 import socket
+from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
+from filelock import FileLock
 
 from delt_engine.runs.record import ProcessRecord
+
+RANKS_FOLDER = "ranks"
+"""Where in a run's folder ranks leave what the others need to know; there only while several are at work."""
 
 _CLOCK_SLACK = 5.0
 """Seconds by which two readings of one process's start time may differ, for the clock may be set in between."""
@@ -35,10 +41,7 @@ def identity(pid: int) -> ProcessRecord:
 
 
 def is_running(process: ProcessRecord) -> bool:
-    """Return whether that very process still runs.
-
-    A process of another machine cannot be asked; it is taken to run.
-    """
+    """Return whether that very process still runs; one of another machine, which cannot be asked, is taken to."""
     if process.hostname != _hostname():
         return True
     try:
@@ -64,7 +67,10 @@ def end(process: ProcessRecord, patience: float = 1.5) -> None:
     """End a process and its children: they are asked to, and those left after ``patience`` seconds are killed."""
     if process.hostname != _hostname() or not is_running(process):
         return
-    family = _family(process.pid)
+    family = []
+    with contextlib.suppress(psutil.Error):
+        parent = psutil.Process(process.pid)
+        family = [parent, *parent.children(recursive=True)]
     for member in family:
         with contextlib.suppress(psutil.Error):
             member.terminate()
@@ -82,9 +88,12 @@ def wake(process: ProcessRecord) -> None:
             psutil.Process(process.pid).terminate()
 
 
-def _family(pid: int) -> list[psutil.Process]:
-    try:
-        parent = psutil.Process(pid)
-        return [parent, *parent.children(recursive=True)]
-    except psutil.Error:
-        return []
+@contextlib.contextmanager
+def alone(run_path: Path, name: str) -> Iterator[None]:
+    """Let one rank at a time change what several share, such as a strip of their batches; free where there is one."""
+    folder = run_path / RANKS_FOLDER
+    if not folder.is_dir():
+        yield
+        return
+    with FileLock(folder / f"{name}.lock"):
+        yield

@@ -1,4 +1,4 @@
-"""What a run says about itself: the record kept in run.json.
+"""What a run says about itself: the record in run.json, the names in and around its folder, and which settings count.
 
 Everything that repeats a run or explains its images stands in one :class:`RunRecord`; it is validated when it is
 read, so a damaged or foreign file is named as such and never half understood.
@@ -8,24 +8,31 @@ Source: DESIGN section 4, "A run is a folder".
 
 from __future__ import annotations
 
+import os
 import platform
+import re
+import secrets
 from datetime import datetime, timezone
+from functools import lru_cache
 from importlib import metadata
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from delt_engine import __version__
-from delt_engine.config import Experiment
+from delt_engine.config import Experiment, SqueezeConfig
+from delt_engine.config.command_line import STAGE_RECORDS, TEACHER_SETTINGS
+from delt_engine.data.catalogue import dataset_names
 from delt_engine.errors import RunError
+from delt_engine.models.card import teacher_files
+from delt_engine.paths import expanded, runs_dir
 
 SCHEMA_VERSION = 1
 STATUSES = ("queued", "running", "paused", "finished", "cancelled", "failed")
 """Statuses that are written; ``interrupted`` is derived for a run whose process is gone."""
 
 NO_ROUNDS = "IPC 1 has no rounds: one image a class joins in round 1 and gets all iterations."
-
-KINDS = ("recover", "squeeze", "rank", "evaluate")
 
 Status = Literal["queued", "running", "paused", "finished", "cancelled", "failed"]
 Kind = Literal["recover", "squeeze", "rank", "evaluate"]
@@ -154,11 +161,7 @@ def _first_complaint(error: ValidationError) -> str:
 
 
 def read_record(text: str | bytes, run_id: str) -> RunRecord:
-    """Read the text of a run.json.
-
-    Args:
-        text: what the file holds.
-        run_id: name of the run for the message.
+    """Read the text of the run.json of run ``run_id``.
 
     Raises:
         RunError: not JSON, a newer schema, or a missing or wrong entry.
@@ -193,3 +196,60 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             found[package] = "not installed"
     return found
+
+
+@lru_cache(maxsize=64)
+def class_folders(class_names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return one folder name a class, so that reading them in sorted order gives the classes in their order.
+
+    Names are used as they are where that holds; otherwise a number is put before each.
+
+    >>> class_folders(("cat", "dog")), class_folders(("dog", "cat"))
+    (('cat', 'dog'), ('0-dog', '1-cat'))
+    """
+    clean = tuple(re.sub(r'[\x00-\x1f<>:"/\\|?*]+', "_", name).strip(" .") for name in class_names)
+    if all(clean) and len({name.casefold() for name in clean}) == len(clean) and list(clean) == sorted(clean):
+        return clean
+    digits = len(str(max(len(clean) - 1, 0)))
+    return tuple(f"{number:0{digits}d}-{name}".rstrip("-") for number, name in enumerate(clean))
+
+
+def with_absolute_paths(experiment: Experiment) -> Experiment:
+    """Return the experiment with folders and files given in full, so that it means the same from anywhere."""
+    changes: dict[str, Any] = {}
+    # os.path, for pathlib raises at names that are too long
+    dataset, teacher = expanded(experiment.dataset), expanded(experiment.teacher)
+    if experiment.dataset not in dataset_names() and os.path.exists(dataset):  # noqa: PTH110
+        changes["dataset"] = str(dataset.absolute())
+    if experiment.teacher not in dict(teacher_files()) and os.path.isfile(teacher):  # noqa: PTH113
+        changes["teacher"] = str(teacher.absolute())
+    store = experiment.evaluate.label_store
+    if store and not expanded(store).is_absolute():
+        changes["evaluate"] = experiment.evaluate.replace(label_store=str(expanded(store).absolute()))
+    return experiment.replace(**changes) if changes else experiment
+
+
+def relevant_settings(experiment: Experiment, kind: Kind) -> Experiment:
+    """Return the experiment with the settings that such a run does not use set to their defaults.
+
+    Of ``squeeze`` every run keeps which network it is, for checkpoints that do not say so themselves.
+    """
+    images = {"rank", "select", "recover"}
+    used = {"recover": images, "squeeze": {"squeeze"}, "rank": {"rank"}, "evaluate": {*images, "evaluate"}}[kind]
+    unused = {stage: record() for stage, record in STAGE_RECORDS.items() if stage not in {"experiment", *used}}
+    if "squeeze" in unused:
+        unused["squeeze"] = SqueezeConfig(**experiment.squeeze.model_dump(include=set(TEACHER_SETTINGS)))
+    return experiment.replace(**unused)
+
+
+def new_run_path(experiment: Experiment, kind: Kind = "recover") -> Path:
+    """Return a folder among this user's runs that says when and what, and that no other run has."""
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    dataset = re.sub(r"[^a-z0-9]+", "-", Path(experiment.dataset).name.lower()).strip("-")[:80] or "dataset"
+    words = {
+        "recover": f"{experiment.recover.method}-ipc{experiment.recover.ipc}",
+        "squeeze": f"teacher-{experiment.squeeze.network}",
+        "rank": "ranking",
+        "evaluate": f"students-{experiment.evaluate.recipe}",
+    }
+    return runs_dir() / f"{stamp}-{dataset}-{words[kind]}-{secrets.token_hex(2)}"

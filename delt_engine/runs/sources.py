@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from delt_engine.config import EvaluateConfig, Experiment
 from delt_engine.errors import DataError, RunError
-from delt_engine.paths import assets_dir, runs_dir
+from delt_engine.paths import assets_dir, expanded, runs_dir
 from delt_engine.runs.store import Run
 
 REAL = "real"
@@ -16,13 +17,7 @@ REAL = "real"
 
 @dataclass(frozen=True)
 class Source:
-    """What students are trained on.
-
-    Attributes:
-        ref: what finds it again from anywhere: a run's id or folder, a folder of images, or ``real``.
-        run: the run it is, if it is one.
-        folder: the folder of images it is, if it is one.
-    """
+    """What students are trained on: a run, a folder of images, or the real ones; ``ref`` finds it from anywhere."""
 
     ref: str
     run: Run | None = None
@@ -51,10 +46,7 @@ class Source:
 
 
 def find_source(text: str | Path) -> Source:
-    """Find what students are to be trained on.
-
-    Args:
-        text: ``real``, the id or the folder of a run, or a folder of images.
+    """Find what students are to be trained on: ``real``, the id or the folder of a run, or a folder of images.
 
     Raises:
         DataError: it is none of these.
@@ -68,8 +60,8 @@ def find_source(text: str | Path) -> Source:
     if run is not None:
         is_known = run.path.parent in (runs_dir().absolute(), (assets_dir() / "examples").absolute())
         return Source(run.id if is_known else str(run.path), run=run)
-    folder = Path(text).expanduser().absolute()
-    if not str(text) or not folder.is_dir():
+    folder = expanded(text).absolute()
+    if not str(text) or not os.path.isdir(folder):  # noqa: PTH112 (pathlib's raises at a name that is too long)
         raise DataError(f"source: {str(text)!r} given, but it must be a run, a folder of images, or {REAL!r}.")
     return Source(str(folder), folder=folder)
 

@@ -2,41 +2,53 @@
 
 The process that works on a run is the only writer of run.json (of several ranks the first), and with the other ranks
 of events.jsonl; everybody else reads, and asks through the control file. Class numbers are those of the dataset,
-so a run of three classes of ten keeps their numbers; image numbers count within the class in the order in which
-images join.
+also in a run of some classes; image numbers count within the class in the order in which images join.
 
 Source: DESIGN section 4, "A run is a folder".
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import time
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import numpy as np
 
 from delt_engine import files
 from delt_engine.config import Experiment
 from delt_engine.errors import RunError
-from delt_engine.paths import assets_dir, runs_dir
+from delt_engine.paths import assets_dir, expanded, runs_dir
 from delt_engine.runs import events, strips
 from delt_engine.runs.events import Event, NoteEvent, StatusEvent
-from delt_engine.runs.locks import alone
-from delt_engine.runs.naming import class_folders, new_run_path, relevant_settings, with_absolute_paths
-from delt_engine.runs.processes import is_running
-from delt_engine.runs.record import STATUSES, Kind, ProcessRecord, RunOptions, RunRecord, now, read_record, versions
+from delt_engine.runs.processes import alone, is_running
+from delt_engine.runs.record import (
+    STATUSES,
+    Kind,
+    ProcessRecord,
+    RunOptions,
+    RunRecord,
+    class_folders,
+    new_run_path,
+    now,
+    read_record,
+    relevant_settings,
+    versions,
+    with_absolute_paths,
+)
 
 if TYPE_CHECKING:
     from delt_engine.patches.selection import SelectedImage
 
 _E = TypeVar("_E", bound=Event)
+StopRequest = Literal["cancel", "pause"]
 
-__all__ = ["STATUSES", "Run", "check_free", "class_folders", "list_runs", "new_run_path"]
+__all__ = ["STATUSES", "Run", "StopRequest", "check_free", "class_folders", "list_runs", "new_run_path"]
 
 _PREPARED = {"run.json", "job.json", "log.txt", "control", "queue", "labels.json", "parent.json"}
 """What a folder may hold while its run is queued and nothing has been made yet."""
@@ -49,7 +61,7 @@ class Run:
     """One run folder. Nothing is held open; run.json is read again when it has changed."""
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path).expanduser().absolute()
+        self.path = expanded(path).absolute()
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"
@@ -75,11 +87,7 @@ class Run:
         """Make a queued run in a new or empty folder.
 
         Args:
-            path: the run's folder.
-            experiment: all settings.
-            kind: what the run makes.
             command: the command line that makes it again.
-            options: how it is worked on.
             source: what an evaluation trains on.
 
         Raises:
@@ -110,12 +118,13 @@ class Run:
         Raises:
             RunError: there is no such run.
         """
-        places = [Path(ref).expanduser()]
+        places = [expanded(ref)]
         if str(ref) and Path(ref).name == str(ref):
             places += [runs_dir() / ref, assets_dir() / "examples" / ref]
         for place in places:
-            if (place / "run.json").is_file():
-                return cls(place)
+            with contextlib.suppress(OSError):  # a name that is too long for the system
+                if (place / "run.json").is_file():
+                    return cls(place)
         raise RunError(f"run: {ref} is neither a run folder (with a run.json in it) nor the id of a run.")
 
     # The record
@@ -234,16 +243,13 @@ class Run:
 
     def events(
         self,
-        kind: type[_E] = Event,
-        *,
-        batch: int | None = None,
-        last: int | None = None,
-        most: int | None = None,
+        kind: type[_E] = Event,  # type: ignore[assignment]  # a type variable takes no default value (mypy 3737)
+        **choice: int | None,
     ) -> list[_E]:
         """Return the events in order, or a choice of them: see :func:`delt_engine.runs.events.read`."""
-        return events.read(self.path / "events.jsonl", kind, batch=batch, last=last, most=most)
+        return events.read(self.path / "events.jsonl", kind, **choice)
 
-    def latest_event(self, kind: type[_E] = Event) -> _E | None:
+    def latest_event(self, kind: type[_E] = Event) -> _E | None:  # type: ignore[assignment]  # as in events
         """Return the last event of a kind without reading the whole file, or None."""
         return events.latest(self.path / "events.jsonl", kind)
 
@@ -318,7 +324,7 @@ class Run:
 
     # The process
 
-    def request(self, stop: Literal["cancel", "pause"] | None) -> None:
+    def request(self, stop: StopRequest | None) -> None:
         """Ask the process of the run to stop, or take the request back with None."""
         path = self.path / "control"
         if stop is None:
@@ -327,13 +333,13 @@ class Run:
         else:
             files.write_bytes(path, stop.encode())
 
-    def requested(self) -> str | None:
-        """Return ``cancel``, ``pause`` or None."""
+    def requested(self) -> StopRequest | None:
+        """Return what the process was asked for, or None."""
         try:
             found = (self.path / "control").read_text(encoding="ascii", errors="replace").strip()
         except OSError:
             return None
-        return found if found in ("cancel", "pause") else None
+        return cast("StopRequest", found) if found in ("cancel", "pause") else None
 
     def job_process(self) -> ProcessRecord | None:
         """Return the process that was started for the run, which may not have reached run.json yet."""
@@ -353,9 +359,8 @@ class Run:
         return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
-@lru_cache(maxsize=2048)
-def _read_once(path: Path, _stamp: tuple[int, int, int]) -> RunRecord:
-    """Read a run.json once a version of it, told by inode, time and size: a list of runs is drawn again and again."""
+@lru_cache(maxsize=2048)  # a list of runs is drawn again and again
+def _read_once(path: Path, _version: tuple[int, int, int]) -> RunRecord:
     return read_record(path.read_bytes(), path.parent.name)
 
 
@@ -365,28 +370,22 @@ def check_free(path: Path) -> None:
     Raises:
         RunError: it is a file, or something is in it.
     """
-    if path.exists() and not path.is_dir():
-        raise RunError(f"out: {path} is a file, but the run needs a new or an empty folder.")
-    if (path / "run.json").exists():
-        run = Run(path)
-        raise RunError(
-            f"out: {run.path} holds a {run.record().kind} run that is {run.status}, but the run needs a new or an "
-            "empty folder; `delt resume` goes on with an unfinished run."
-        )
     with files.as_run_error(path, "read"):
-        is_used = path.exists() and any(
-            entry.name not in _PREPARED and not files.is_unfinished(entry.name, _PREPARED) for entry in path.iterdir()
-        )
-    if is_used:
+        if path.exists() and not path.is_dir():
+            raise RunError(f"out: {path} is a file, but the run needs a new or an empty folder.")
+        if (path / "run.json").exists():
+            run = Run(path)
+            raise RunError(
+                f"out: {run.path} holds a {run.record().kind} run that is {run.status}, but the run needs a new or an "
+                "empty folder; `delt resume` goes on with an unfinished run."
+            )
+        names = [entry.name for entry in path.iterdir()] if path.exists() else []
+    if any(name not in _PREPARED and not files.is_unfinished(name, _PREPARED) for name in names):
         raise RunError(f"out: {path} is not empty, but the run needs a new or an empty folder.")
 
 
 def list_runs(folder: str | Path | None = None) -> list[Run]:
-    """Return the runs in a folder, newest first, those with an unreadable run.json included.
-
-    Args:
-        folder: where to look; this user's runs when not given.
-    """
+    """Return the runs in a folder, by default this user's, newest first, those with an unreadable run.json included."""
     folder = Path(folder) if folder is not None else runs_dir()
     try:
         runs = [Run(entry) for entry in folder.iterdir() if (entry / "run.json").is_file()]

@@ -21,12 +21,9 @@ TEXT_KEY = "delt"
 
 
 def png_bytes(image_u8: np.ndarray, text: dict[str, Any] | None = None, level: int = 6) -> bytes:
-    """Encode one image.
+    """Encode one image, uint8 (H, W, 3), with its settings as JSON in a text chunk named :data:`TEXT_KEY`.
 
-    Args:
-        image_u8: uint8 (H, W, 3).
-        text: settings embedded as JSON in a text chunk named :data:`TEXT_KEY`.
-        level: zlib level, 0 to 9; 1 is fast and good enough for what is soon replaced.
+    ``level`` is zlib's, 0 to 9; 1 is fast and good enough for what is soon replaced.
     """
     info = PngImagePlugin.PngInfo()
     if text is not None:
@@ -53,13 +50,7 @@ def read_png(path: Path) -> np.ndarray:
 
 
 def join_strip(images_u8: np.ndarray) -> np.ndarray:
-    """Lay images side by side.
-
-    Args:
-        images_u8: uint8 (n, S, S, 3).
-
-    Returns:
-        uint8 (S, n * S, 3).
+    """Lay images side by side: uint8 (n, S, S, 3) to (S, n * S, 3).
 
     >>> join_strip(np.zeros((3, 2, 2, 3), np.uint8)).shape
     (2, 6, 3)

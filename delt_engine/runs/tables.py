@@ -22,24 +22,15 @@ NOTHING = "–"
 
 @dataclass(frozen=True)
 class Column:
-    """One column.
+    """One column: ``name`` of the value in a row and heading in CSV, ``title`` for readers, of numbers the digits.
 
-    Attributes:
-        name: of the value in a row; the heading in CSV.
-        title: heading for readers.
-        digits: after the point, of numbers; None shows them as they are.
-        spread: name of the value's standard deviation, "" without one.
+    ``spread`` is the name of the value's standard deviation, "" without one.
     """
 
     name: str
     title: str
     digits: int | None = None
     spread: str = ""
-
-    @property
-    def is_number(self) -> bool:
-        """Whether the column stands to the right."""
-        return self.digits is not None
 
 
 METHOD_COLUMNS: tuple[Column, ...] = (
@@ -85,13 +76,7 @@ def guarded(value: Any) -> Any:
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]], quoting: int = csv.QUOTE_MINIMAL) -> str:
-    """Return rows as CSV with a heading, nothing where a value is None; every text is :func:`guarded`.
-
-    Args:
-        columns: the heading.
-        rows: as many values each.
-        quoting: as :mod:`csv` has it.
-    """
+    """Return rows as CSV with a heading, nothing where a value is None; every text is :func:`guarded`."""
     cells = [[guarded(value) for value in row] for row in rows]
     return _frame(cells, columns).to_csv(index=False, lineterminator="\n", quoting=quoting)
 
@@ -112,13 +97,7 @@ def to_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column] = METHOD
 def without_common(
     rows: Sequence[Mapping[str, Any]], columns: Sequence[Column] = METHOD_COLUMNS, name: str = "training"
 ) -> tuple[tuple[Column, ...], str]:
-    """Return the columns that have a value, and what all rows have in common in one, which then is left out.
-
-    Args:
-        rows: what to show.
-        columns: all columns.
-        name: of the column that is left out where every row says the same.
-    """
+    """Return the columns that have a value, and what all rows have in common in column ``name``, then left out."""
     filled = tuple(column for column in columns if any(row.get(column.name) not in (None, "") for row in rows))
     found = {row.get(name) for row in rows}
     common = found.pop() if len(found) == 1 else None
@@ -128,16 +107,10 @@ def without_common(
 
 
 def to_markdown(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column] = METHOD_COLUMNS, note: str = "") -> str:
-    """Return the rows as a Markdown table; names of any kind are shown as they are.
-
-    Args:
-        rows: what to show.
-        columns: which values, in order.
-        note: a sentence below the table.
-    """
+    """Return the rows as a Markdown table with a note below it; names of any kind are shown as they are."""
     lines = [
         [markdown_text(column.title) for column in columns],
-        ["---:" if column.is_number else ":---" for column in columns],
+        [":---" if column.digits is None else "---:" for column in columns],
         *([markdown_text(shown(row, column)) for column in columns] for row in rows),
     ]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
@@ -147,14 +120,11 @@ def to_markdown(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column] = M
 def to_latex(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column] = METHOD_COLUMNS, note: str = "") -> str:
     r"""Return the rows as a LaTeX tabular with the rules of booktabs, which needs ``\usepackage{booktabs}``.
 
-    Args:
-        rows: what to show.
-        columns: which values, in order.
-        note: a sentence, written as a comment above the table.
+    The note becomes a comment above it.
     """
     cells = [[latex_text(shown(row, column)) for column in columns] for row in rows]
     frame = _frame(cells, [latex_text(column.title) for column in columns])
-    sides = "".join("r" if column.is_number else "l" for column in columns)
+    sides = "".join("l" if column.digits is None else "r" for column in columns)
     head = f"% {' '.join(note.split())}\n" if note else ""
     return head + frame.to_latex(index=False, escape=False, column_format=sides)
 

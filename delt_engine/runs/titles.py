@@ -37,17 +37,14 @@ def read_title(run: Run) -> RunTitle:
     path = run.path / _FILE
     try:
         return _read_once(path, path.stat().st_mtime_ns)
-    except OSError:
+    except (OSError, AttributeError, TypeError):
         return RunTitle()
 
 
 @lru_cache(maxsize=2048)
 def _read_once(path: Path, _changed_ns: int) -> RunTitle:
     found = files.read_json(path)
-    try:
-        return RunTitle(str(found.get("title", "")), tuple(map(str, found.get("tags", ()))), str(found.get("note", "")))
-    except (AttributeError, TypeError):
-        return RunTitle()
+    return RunTitle(str(found.get("title", "")), tuple(map(str, found.get("tags", ()))), str(found.get("note", "")))
 
 
 def write_title(run: Run, title: RunTitle) -> None:
@@ -96,6 +93,5 @@ def in_order(runs: Iterable[Run]) -> list[Run]:
     """Return runs in the order of the methods, DELT first, and by name within one; unreadable ones last."""
     methods = list(METHOD_TITLES)
     return sorted(
-        runs,
-        key=lambda run: (len(methods) if run.unreadable else methods.index(run.experiment.recover.method), run.id),
+        runs, key=lambda run: (len(methods) if run.unreadable else methods.index(run.experiment.recover.method), run.id)
     )

@@ -13,7 +13,7 @@ from delt_engine.config.students import RECIPE_TITLES
 from delt_engine.errors import DeltError
 from delt_engine.jobs import start as jobs
 from delt_engine.jobs.evaluations import evaluation_experiment, start_evaluation
-from delt_engine.jobs.reuse import is_same
+from delt_engine.jobs.start import is_same
 from delt_engine.jobs.worker import device_lock_name
 from delt_engine.models.networks import NETWORKS
 from delt_engine.runs.command import command_for, compare_command, image_size_of

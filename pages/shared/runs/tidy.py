@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from delt_engine.jobs import trash
-from delt_engine.runs import space
+from delt_engine.jobs import space
 from delt_engine.runs.store import Run
 from pages.shared import errors
 from pages.shared.controls import button
@@ -20,7 +19,7 @@ def delete(ids: list[str]) -> None:
     """Move runs to the trash; those that are at work stay, and it is said."""
     gone = []
     for run_id in ids:
-        errors.attempt(_PLACE, lambda run_id=run_id: gone.append(trash.delete(_run(run_id))))
+        errors.attempt(_PLACE, lambda run_id=run_id: gone.append(space.delete(_run(run_id))))
         st.session_state.pop(f"runs/pick/{run_id}", None)
     st.session_state[_DELETED] = gone
     if st.query_params.get("run") in gone:
@@ -30,7 +29,7 @@ def delete(ids: list[str]) -> None:
 def undo(ids: list[str]) -> None:
     """Bring deleted runs back."""
     for run_id in ids:
-        errors.attempt(_PLACE, trash.restore, run_id)
+        errors.attempt(_PLACE, space.restore, run_id)
     st.session_state.pop(_DELETED, None)
 
 
@@ -42,7 +41,7 @@ def ask_to_free(ids: list[str]) -> None:
 def draw() -> None:
     """Draw what there is to undo, to answer or to say."""
     errors.show_failed(_PLACE)
-    gone = [run_id for run_id in st.session_state.get(_DELETED, ()) if (trash.trash_dir() / run_id).is_dir()]
+    gone = [run_id for run_id in st.session_state.get(_DELETED, ()) if (space.trash_dir() / run_id).is_dir()]
     if gone:
         with st.container(horizontal=True, vertical_alignment="center", border=True):
             st.markdown(f"Deleted {plain(gone[0]) if len(gone) == 1 else plural(len(gone), 'run')}.", width="content")
@@ -84,7 +83,7 @@ def _free(runs: list[Run], rounds: bool, checkpoints: bool) -> None:
 
 def trash_line() -> None:
     """Draw what is in the trash, with a way back and a way to empty it."""
-    gone = trash.trashed()
+    gone = space.trashed()
     if not gone:
         return
     total = sum(space.use(run).total for run in gone)
@@ -94,12 +93,9 @@ def trash_line() -> None:
                 st.markdown(plain(run.id), width="content")
                 button("Bring back", "", f"runs/restore/{run.id}", undo, [run.id], type="tertiary")
         label = f"Delete for good, {size(total)}"
-        button(label, "delete_forever", "runs/empty_trash", errors.attempt, _PLACE, _empty)
-
-
-def _empty() -> None:
-    st.toast(f"{size(trash.empty())} freed.")
+        empty = (errors.attempt, _PLACE, lambda: st.toast(f"{size(space.empty_trash())} freed."))
+        button(label, "delete_forever", "runs/empty_trash", *empty)
 
 
 def _run(run_id: str) -> Run:
-    return Run(trash.runs_dir() / run_id)
+    return Run(space.runs_dir() / run_id)

@@ -1,7 +1,5 @@
 """Which rank a process is, what the ranks tell each other, and how many are started."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal
@@ -22,18 +20,15 @@ from delt_engine.config import Experiment
 from delt_engine.errors import ConfigError
 from delt_engine.jobs import ranks
 from delt_engine.jobs.ranks import Rank, this_rank, wanted
-from delt_engine.runs import locks
-from delt_engine.runs.locks import alone
+from delt_engine.runs import processes
+from delt_engine.runs.processes import alone
 from delt_engine.runs.store import Run
 
 MEETING = Path(__file__).resolve().parents[2] / "meeting_ranks.py"
 
 
-def test_without_a_launcher_there_is_one_rank() -> None:
-    assert this_rank({}) == this_rank({"RANK": "3"}) == Rank(0, 1)
-
-
 def test_what_the_launcher_says() -> None:
+    assert this_rank({}) == this_rank({"RANK": "3"}) == Rank(0, 1)
     told = {"RANK": "9", "WORLD_SIZE": "16", "LOCAL_RANK": "1", "TORCHELASTIC_RESTART_COUNT": "2"}
     assert this_rank(told) == Rank(9, 16, 1, 2)
     for number in ("4", "-1", "first"):
@@ -88,12 +83,6 @@ def test_a_rank_that_dies_is_noticed_by_those_who_wait(meet) -> None:
     assert second is None
 
 
-def test_one_rank_meets_nobody() -> None:
-    with ranks.joined():
-        ranks.barrier()
-        assert (ranks.first(lambda: "made"), ranks.agreed(3)) == ("made", 3)
-
-
 @pytest.mark.parametrize(
     ("asked", "device", "cards", "batches", "expected"),
     [
@@ -111,12 +100,9 @@ def test_how_many_ranks_are_started(monkeypatch, asked, device, cards, batches, 
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", cards)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
     assert wanted(asked, Experiment(device=device), lambda: batches) == expected
-
-
-def test_a_rank_starts_no_ranks(monkeypatch) -> None:
     monkeypatch.setenv("RANK", "0")
     monkeypatch.setenv("WORLD_SIZE", "2")
-    assert wanted(8, Experiment(), lambda: 9) == 1
+    assert wanted(8, Experiment(), lambda: 9) == 1  # a rank starts no ranks
 
 
 @pytest.mark.parametrize(
@@ -145,10 +131,10 @@ def test_what_became_of_the_ranks_is_told_by_a_code(monkeypatch, ended, code) ->
 def test_what_ranks_share_is_changed_by_one_at_a_time(tmp_path) -> None:
     run = Run.create(tmp_path / "a", fake_experiment())
     with alone(run.path, "3"):
-        assert not (run.path / locks.FOLDER).exists()  # one process needs no lock
-    (run.path / locks.FOLDER).mkdir()
+        assert not (run.path / processes.RANKS_FOLDER).exists()  # one process needs no lock
+    (run.path / processes.RANKS_FOLDER).mkdir()
     with alone(run.path, "3"), alone(run.path, "4"):  # of different things, two at a time
-        other = FileLock(run.path / locks.FOLDER / "3.lock")
+        other = FileLock(run.path / processes.RANKS_FOLDER / "3.lock")
         with pytest.raises(Timeout):
             other.acquire(timeout=0)
     other.acquire(timeout=0)
