@@ -58,11 +58,6 @@ class Case(Named):
     is_for_gpu: bool = False
     pack: int = 1
 
-    @property
-    def setting(self) -> tuple[str, int, int, bool]:
-        """What cases share that are measured side by side."""
-        return self.network, self.image_size, self.pack, self.compares_schedules
-
 
 CASES = (
     Case("resnet18-32", "ResNet-18, 32 px, float32"),

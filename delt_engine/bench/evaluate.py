@@ -2,6 +2,14 @@
 
 A rate is images a second that a student was trained on; testing is left out on both sides, and so is the first step
 of each training. The largest difference is between the mean losses, which both compute from the same draws.
+
+The plain code is written for reading: every image of a batch is cropped, resized and mirrored by itself, the batch is
+stacked, normalised and mixed, the teacher says its logits of it, and torch.optim.AdamW goes over the weights one by
+one. The order in memory is PyTorch's own. What is random comes from a plan drawn before, so both see the same.
+
+Source: DELT evaluation/validation/main.py ``train``.
+Differs: images lie in memory, where published code opens a file for each; the training accuracy, for which published
+code runs the student a second time, is left out on both sides.
 """
 
 from __future__ import annotations
@@ -10,16 +18,16 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from delt_engine.bench.cases import EvaluateCase
 from delt_engine.bench.harness import Measured, Report, Side, each_case, measured, take_turns
-from delt_engine.bench.plain_students import train_as_published
 from delt_engine.config import EvaluateConfig
 from delt_engine.data.catalogue import load_dataset
 from delt_engine.models.teachers import load_teacher
 from delt_engine.seeding import generator
-from delt_engine.training.draws import draw_epoch
+from delt_engine.training.draws import EpochDraws, draw_epoch
 from delt_engine.training.image_table import ImageTable, real
 from delt_engine.training.students import evaluate, initial_student
 
@@ -67,3 +75,57 @@ def side_by_side(
     fast.close()
     gap = abs(sum(map(float, losses)) / len(losses) - steps[-1].loss)
     return sum(sides[0].seconds), sum(sides[1].seconds), gap
+
+
+def train_as_published(
+    network: nn.Module,
+    teacher: nn.Module | None,
+    table: ImageTable,
+    config: EvaluateConfig,
+    draws: EpochDraws,
+    device: torch.device,
+) -> Iterator[Tensor]:
+    """Train a student, which is in train mode, for an epoch, and yield the loss of every step.
+
+    Args:
+        teacher: gives soft labels; None for hard ones.
+        config: resolved, without RandAugment.
+        draws: what happens to each image.
+    """
+    assert config.learning_rate is not None, "the settings are resolved"
+    assert config.batch_size is not None, "the settings are resolved"
+    weights = list(network.parameters())
+    groups = [
+        {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},  # biases and BatchNorm
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.999), foreach=False)
+    mean, std = (torch.tensor(values, device=device)[:, None, None] for values in (table.mean, table.std))
+    for batch in draws.batches(config.batch_size):
+        shown = []
+        for row, index in enumerate(batch.order.tolist()):
+            pixels = torch.from_numpy(table.image_u8[index]).permute(2, 0, 1).float() / 255
+            top, left, height, width = batch.crop[row].tolist()
+            pixels = pixels[:, top : top + height, left : left + width]
+            pixels = F.interpolate(pixels[None], (table.image_size, table.image_size), mode="bilinear")[0]
+            shown.append(pixels.flip(-1) if batch.flip[row] else pixels)
+        images = (torch.stack(shown).to(device) - mean) / std
+        labels = torch.from_numpy(table.labels)[batch.order].to(device)
+        partner = batch.partner.to(device)
+        top, left, height, width = batch.box
+        mixed = images.clone()
+        box = (..., slice(top, top + height), slice(left, left + width))
+        mixed[box] = images[partner][box]
+        logits = network(mixed)
+        if teacher is None:
+            own, other = F.cross_entropy(logits, labels), F.cross_entropy(logits, labels[partner])
+            loss = batch.share * own + (1 - batch.share) * other
+        else:
+            with torch.no_grad():
+                soft = F.log_softmax(teacher(mixed) / config.temperature, dim=1)
+            student = F.log_softmax(logits / config.temperature, dim=1)
+            loss = F.kl_div(student, soft, reduction="batchmean", log_target=True)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        yield loss.detach()

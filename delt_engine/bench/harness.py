@@ -72,7 +72,7 @@ class Measured:
     def to_record(self) -> dict[str, Any]:
         """Return it as plain values, with the machine it was measured on."""
         fields = {name: value for name, value in vars(self).items() if name != "figures"}
-        return {**fields, **self.figures, "machine": this_machine(self.threads).to_record()}
+        return {**fields, **self.figures, "machine": this_machine(self.threads)}
 
 
 def measured(

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from delt_engine.bench.cases import Case
-from delt_engine.bench.plain import PlainStep, recover_as_published
 from delt_engine.config import RecoverConfig
 from delt_engine.data.catalogue import load_dataset
 from delt_engine.data.pixels import normalise, to_pixels
@@ -24,6 +23,7 @@ from delt_engine.recovery.augment import crop_plan
 from delt_engine.recovery.batches import BatchPlan, pack_batches, plan_batches
 from delt_engine.recovery.folding import PreparedTeacher
 from delt_engine.recovery.loop import RecoverStep, recover
+from delt_engine.recovery.reference import ReferenceStep, recover_plainly
 from delt_engine.recovery.speed import FastPath
 from delt_engine.seeding import generator
 
@@ -49,7 +49,7 @@ class Material:
         """Begin the engine's loop."""
         return recover(self.images, self.labels, self.teacher, self.plan, self.config, self.crop_rows, fast=path)
 
-    def plain(self) -> list[Generator[PlainStep, None, None]]:
+    def plain(self) -> list[Generator[ReferenceStep, None, None]]:
         """Begin the plain loops, one a batch, each with a teacher of its own: hooks would measure for all of them."""
         rows = self.crop_rows.view(len(self.places), self.config.iterations, -1)
         loops = []
@@ -57,7 +57,7 @@ class Material:
             plan = BatchPlan(member, tuple(self.plan.slots[place] for place in places))
             own = PreparedTeacher(copy.deepcopy(self.teacher.network), self.teacher.mean, self.teacher.std)
             images, labels = self.images[places], self.labels[places]
-            loops.append(recover_as_published(images, labels, own, plan, self.config, crops))
+            loops.append(recover_plainly(images, labels, own, plan, self.config, crops))
         return loops
 
     @property
@@ -65,10 +65,6 @@ class Material:
         """Where the images of each batch stand, in their own order."""
         groups = self.plan.groups or (self.plan.batch_index,) * len(self.plan.slots)
         return [[place for place, group in enumerate(groups) if group == member] for member in self.plan.members]
-
-    def joined(self, iteration: int) -> int:
-        """Return how many images have joined at an iteration (from 0)."""
-        return self.plan.joined(iteration // self.config.round_iterations + 1)
 
 
 def material(case: Case, config: RecoverConfig, device: torch.device) -> Material:

@@ -2,10 +2,16 @@
 
 Beside the rates stands how fast the same pictures are decoded with nothing behind it: a ranking cannot be faster than
 that. Files are photographs' size, made of smooth random colours, so a decoder has its usual work. Large JPEGs are
-decoded at a lower scale where S is much smaller, so pixels and probabilities differ a little there.
+decoded at a lower scale where S is much smaller, so pixels and probabilities differ a little there. The plain code is
+written for reading: a DataLoader gives batches of pictures, each opened by PIL, resized, cropped to the centre and
+normalised; a softmax; the probability of the label.
 
 Figures of a case: ``decoder_rate``, patches a second of decoding alone; ``decode_percent``, ``copy_percent`` and
 ``network_percent``, shares of the engine's time; ``workers``.
+
+Source: DELT data_selection.py ``rank``.
+Differs: an image is resized by its largest centred square, as the engine does it (published: short side to S, then the
+centre; the pixels are those up to rounding).
 """
 
 from __future__ import annotations
@@ -20,12 +26,15 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
 
 from delt_engine.bench.cases import RankCase
 from delt_engine.bench.harness import Measured, Report, Side, each_case, measured, take_turns
-from delt_engine.bench.plain_rank import PlainImages, rank_as_published
 from delt_engine.config import RankConfig
 from delt_engine.data.dataset import ArrayImages, Dataset, DatasetSpec, ImageSet
+from delt_engine.data.decode import square_box
 from delt_engine.data.folder import FileImages
 from delt_engine.models.networks import build_network
 from delt_engine.patches.ranking import RankProgress, rank
@@ -111,3 +120,43 @@ def _pictures(case: RankCase, folder: Path, count: int) -> tuple[ImageSet, Seque
 def _smooth(draw: np.random.Generator, width: int, height: int) -> Image.Image:
     coarse = Image.fromarray(draw.integers(0, 256, (24, 32, 3), dtype=np.uint8))
     return coarse.resize((width, height), Image.Resampling.BICUBIC)
+
+
+class PlainImages(TorchDataset):
+    """Pictures, from files or from an array, as normalised tensors and labels."""
+
+    def __init__(
+        self,
+        pictures: Sequence[str] | np.ndarray,
+        labels: np.ndarray,
+        image_size: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+    ) -> None:
+        self.pictures, self.labels, self.image_size = pictures, labels, image_size
+        self.mean, self.std = torch.tensor(mean)[:, None, None], torch.tensor(std)[:, None, None]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        """Return one image (3, S, S) and its label."""
+        found = self.pictures[index]
+        picture = Image.open(found).convert("RGB") if isinstance(found, str) else Image.fromarray(found)
+        top, left, height, width = square_box(picture.height, picture.width)
+        size = (self.image_size, self.image_size)
+        picture = picture.resize(size, Image.Resampling.BICUBIC, box=(left, top, left + width, top + height))
+        pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1).float() / 255
+        return (pixels - self.mean) / self.std, int(self.labels[index])
+
+
+def rank_as_published(network: nn.Module, images: PlainImages, batch_size: int, device: torch.device) -> np.ndarray:
+    """Return the probability of the label of every image, float32 (n,)."""
+    network.eval()
+    found = []
+    with torch.no_grad():
+        for batch, labels in DataLoader(images, batch_size=batch_size, shuffle=False):
+            logits = network(batch.to(device))
+            probs = torch.softmax(logits, dim=1)
+            found.append(probs.gather(1, labels.to(device)[:, None])[:, 0].cpu())
+    return torch.cat(found).numpy()

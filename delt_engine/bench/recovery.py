@@ -27,6 +27,7 @@ import copy
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from operator import attrgetter
 from statistics import mean, median
 from typing import Any
 
@@ -39,6 +40,7 @@ from delt_engine.bench.limit import convolution_rate, matrix_rate, operations
 from delt_engine.bench.material import Material, material
 from delt_engine.config import RecoverConfig
 from delt_engine.recovery.folding import PreparedTeacher
+from delt_engine.recovery.memory import saved
 from delt_engine.recovery.objective import objective
 from delt_engine.recovery.speed import FastPath, choose
 
@@ -57,7 +59,7 @@ def bench_recovery(
     """
     done = 0
     with _published_convolutions():
-        for _, group in groupby(cases, key=lambda case: case.setting):
+        for _, group in groupby(cases, key=attrgetter("network", "image_size", "pack", "compares_schedules")):
             together = list(group)
             if report:
                 report(together[0].title, done, len(cases))
@@ -112,20 +114,10 @@ class Lane:
         if number < self.rounds - 1:
             self.go(1)
             return
-        known = {weight.untyped_storage().data_ptr() for weight in self.given.teacher.network.state_dict().values()}
-        saved: list[dict[int, int]] = []
-
-        def note(tensor: Tensor) -> Tensor:
-            storage = tensor.untyped_storage()
-            if storage.data_ptr() not in known:
-                saved[-1][storage.data_ptr()] = storage.nbytes()
-            return tensor
-
         for loop in self.loops:
-            saved.append({})
-            with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+            with saved(self.given.teacher.network) as sizes:
                 next(loop)
-        self.saved_mb = max(sum(sizes.values()) for sizes in saved) / 2**20
+            self.saved_mb = max(self.saved_mb, sum(sizes.values()) / 2**20)
 
     def images(self, places: Sequence[Sequence[int]]) -> Tensor:
         """Return the plain loops' images in the order of the engine's."""
@@ -211,7 +203,7 @@ def fast_path(case: Case, given: Material, device: torch.device) -> FastPath:
 def image_iterations(given: Material) -> int:
     """Return the image-iterations of a measurement that are timed: those of all but the first iteration of a round."""
     each = given.config.round_iterations
-    return sum(given.joined(iteration) for iteration in range(given.config.iterations) if iteration % each)
+    return sum((each - 1) * given.plan.joined(number + 1) for number in range(given.config.iterations // each))
 
 
 def gradient_errors(given: Material, paths: Sequence[FastPath]) -> list[float]:

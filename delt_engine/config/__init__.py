@@ -7,10 +7,9 @@ names the field, what came and what is allowed.
 
 from delt_engine.config.experiment import Experiment
 from delt_engine.config.methods import METHOD_SETTINGS, METHOD_STAGES, is_optimised, stage_settings
-from delt_engine.config.patches import RankConfig, SelectConfig
+from delt_engine.config.real_data import RankConfig, SelectConfig, SqueezeConfig
 from delt_engine.config.recover import RecoverConfig
 from delt_engine.config.settings import FieldSpec, Settings, field_specs
-from delt_engine.config.squeeze import SqueezeConfig
 from delt_engine.config.students import EvaluateConfig, RelabelConfig
 
 __all__ = [

@@ -12,10 +12,9 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from delt_engine.config.experiment import Experiment
-from delt_engine.config.patches import RankConfig, SelectConfig
+from delt_engine.config.real_data import RankConfig, SelectConfig, SqueezeConfig
 from delt_engine.config.recover import RecoverConfig
 from delt_engine.config.settings import FieldSpec, Settings, field_specs
-from delt_engine.config.squeeze import SqueezeConfig
 from delt_engine.config.students import EvaluateConfig, RelabelConfig
 
 OPEN = "auto"
@@ -101,11 +100,9 @@ def changed_words(
     """Return the options that make ``settings`` of ``plain``.
 
     Args:
-        settings: what is to be typed.
         plain: what holds when nothing is typed, of the same kind.
-        only: settings that are looked at; all when not given.
-        without: settings that are left aside.
-        always: settings that are typed whether they differ or not.
+        only: names that are looked at, all when not given, but not those in ``without``.
+        always: names that are typed whether they differ or not.
     """
     return [
         word

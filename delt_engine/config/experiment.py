@@ -11,10 +11,9 @@ import yaml
 from pydantic import field_validator
 
 from delt_engine.config.methods import METHOD_STAGES, stage_settings
-from delt_engine.config.patches import RankConfig, SelectConfig
+from delt_engine.config.real_data import RankConfig, SelectConfig, SqueezeConfig
 from delt_engine.config.recover import RecoverConfig
 from delt_engine.config.settings import Settings, setting
-from delt_engine.config.squeeze import SqueezeConfig
 from delt_engine.config.students import EvaluateConfig, RelabelConfig
 from delt_engine.errors import ConfigError
 
@@ -55,7 +54,6 @@ class Experiment(Settings):
         """Return an experiment with a method's settings in every stage, and ``values`` on top.
 
         Args:
-            method: its name.
             size: side of the dataset's images in pixels, for what depends on it; ``image_size`` when not given.
             recover: settings of the recovery on top of the method's.
             values: settings of the experiment; of a stage a mapping on top of the method's, or a whole record.
@@ -78,7 +76,6 @@ class Experiment(Settings):
         """Read an experiment from plain values; ``recover.method`` and ``evaluate.recipe`` set their defaults first.
 
         Args:
-            values: settings by name, of a stage as a mapping.
             size_of: tells the side of a dataset's images in pixels, for methods in which something depends on it.
 
         Raises:

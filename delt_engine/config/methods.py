@@ -69,11 +69,7 @@ def is_optimised(method: str) -> bool:
 
 
 def stage_settings(method: str, image_size: int | None) -> dict[str, dict[str, Any]]:
-    """Return what a method sets in the stages before the recovery: stage to settings.
-
-    Args:
-        method: its name.
-        image_size: side in pixels; as if small when it is not known.
+    """Return what a method sets in the stages before the recovery; images of unknown size are taken for small ones.
 
     >>> stage_settings("rded", 224)["select"]["mosaic"], "mosaic" in stage_settings("rded", 32)["select"]
     (2, False)

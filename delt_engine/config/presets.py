@@ -13,33 +13,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from delt_engine.config import Experiment, RecoverConfig, is_optimised
+from delt_engine.config.methods import METHOD_TITLES
 
 _DELT_IPCS = (10, 50, 100)
 
 
 @dataclass(frozen=True)
 class Preset:
-    """A starting point.
+    """A starting point; dataset and method stay as they are where it names none."""
 
-    Args:
-        title: what it is called; unique.
-        origin: the table its numbers are from.
-        iterations: MI.
-        round_iterations: RI.
-        ipcs: images per class that it speaks of, the first one is taken unless another is set; any when empty.
-        dataset: sets the dataset; stays as it is when empty.
-        method: sets the method; stays as it is when empty.
-        changes: further settings of the recovery, as pairs, against the method's own.
-    """
-
-    title: str
-    origin: str
+    title: str  # unique
+    origin: str  # the table its numbers are from
     iterations: int
     round_iterations: int
-    ipcs: tuple[int, ...] = ()
+    ipcs: tuple[int, ...] = ()  # that it speaks of, the first one is taken unless another is set; any when empty
     dataset: str = ""
     method: str = ""
-    changes: tuple[tuple[str, Any], ...] = ()
+    changes: tuple[tuple[str, Any], ...] = ()  # further settings of the recovery against the method's own
 
     @property
     def ipc(self) -> int:
@@ -49,9 +39,7 @@ class Preset:
     def recover(self, method: str = "delt", ipc: int | None = None) -> RecoverConfig:
         """Return the settings of the recovery; of a method that optimises nothing only IPC is set.
 
-        Args:
-            method: the one chosen so far, where the preset names none.
-            ipc: the one chosen so far; kept if the preset allows it.
+        ``method`` and ``ipc`` are those chosen so far, for what the preset leaves open.
         """
         allowed = ipc is not None and (not self.ipcs or (len(self.ipcs) > 1 and ipc in self.ipcs))
         values = {"iterations": self.iterations, "round_iterations": self.round_iterations, **dict(self.changes)}
@@ -81,68 +69,26 @@ def _delt(title: str, dataset: str, ipc1_iterations: int | None, ipc1_teacher: s
     return rows
 
 
-def _other(title: str, origin: str, mi: int, ri: int, dataset: str, method: str, **changes: Any) -> Preset:
+def _other(method: str, title: str, origin: str, mi: int, ri: int, dataset: str, **changes: Any) -> Preset:
+    title = f"{METHOD_TITLES[method]}, {title}"
     return Preset(title, origin, mi, ri, dataset=dataset, method=method, changes=tuple(changes.items()))
 
 
+_TINY: dict[str, Any] = {"dataset": "tiny-imagenet", "r_bn": 1.0, "learning_rate": 0.1, "jitter": 4}
+_IN1K: dict[str, Any] = {"dataset": "imagenet-1k", "jitter": 32}
+_UNCROPPED: dict[str, Any] = {"dataset": "cifar100", "min_crop": 1.0, "flip": False, "jitter": 4}
 PAPER_PRESETS: tuple[Preset, ...] = (
     *_delt("CIFAR-10", "cifar10", 2000),
     *_delt("Tiny-ImageNet", "tiny-imagenet", 500),
     *_delt("ImageNette", "imagenette", 1000),
     *_delt("ImageNet-100", "imagenet-100", None),
     *_delt("ImageNet-1K", "imagenet-1k", 3000, "ConvNet-4"),
-    _other("CDA, CIFAR-100", "CDA Table 10b, smallest crop from B.1", 1000, 125, "cifar100", "cda", min_crop=0.4),
-    _other(
-        "CDA, Tiny-ImageNet",
-        "CDA Table 12b; jitter from recover_cda_tiny.py",
-        4000,
-        500,
-        "tiny-imagenet",
-        "cda",
-        r_bn=1.0,
-        learning_rate=0.1,
-        jitter=4,
-    ),
-    _other(
-        "CDA, ImageNet-1K",
-        "CDA Table 16c-d, ResNet-18; jitter from recover_cda_in1k.py",
-        4000,
-        500,
-        "imagenet-1k",
-        "cda",
-        jitter=32,
-    ),
-    _other(
-        "CDA, ImageNet-1K, ablations",
-        "CDA Appendix B.3: MI of Tables 2, 3 and 18",
-        1000,
-        125,
-        "imagenet-1k",
-        "cda",
-        jitter=32,
-    ),
-    _other(
-        "SRe²L, CIFAR-100",
-        "SRe²L recover_cifar.py: neither crops nor flips",
-        1000,
-        125,
-        "cifar100",
-        "sre2l",
-        min_crop=1.0,
-        flip=False,
-        jitter=4,
-    ),
-    _other(
-        "SRe²L, Tiny-ImageNet",
-        "SRe²L recover_tiny.py",
-        4000,
-        500,
-        "tiny-imagenet",
-        "sre2l",
-        r_bn=1.0,
-        learning_rate=0.1,
-        jitter=4,
-    ),
-    _other("SRe²L, ImageNet-1K", "SRe²L data_synthesis.py", 4000, 500, "imagenet-1k", "sre2l", jitter=32),
+    _other("cda", "CIFAR-100", "CDA Table 10b, smallest crop from B.1", 1000, 125, "cifar100", min_crop=0.4),
+    _other("cda", "Tiny-ImageNet", "CDA Table 12b; jitter from recover_cda_tiny.py", 4000, 500, **_TINY),
+    _other("cda", "ImageNet-1K", "CDA Table 16c-d, ResNet-18; jitter from recover_cda_in1k.py", 4000, 500, **_IN1K),
+    _other("cda", "ImageNet-1K, ablations", "CDA Appendix B.3: MI of Tables 2, 3 and 18", 1000, 125, **_IN1K),
+    _other("sre2l", "CIFAR-100", "SRe²L recover_cifar.py: neither crops nor flips", 1000, 125, **_UNCROPPED),
+    _other("sre2l", "Tiny-ImageNet", "SRe²L recover_tiny.py", 4000, 500, **_TINY),
+    _other("sre2l", "ImageNet-1K", "SRe²L data_synthesis.py", 4000, 500, **_IN1K),
 )
 """Rows of the papers' tables, each for its dataset."""

@@ -18,14 +18,7 @@ from delt_engine.errors import ConfigError
 
 
 def images_per_round(ipc: int, num_rounds: int) -> tuple[int, ...]:
-    """Split ``ipc`` images of a class over the rounds, the remainder going to the first rounds.
-
-    Args:
-        ipc: images per class, at least 1.
-        num_rounds: number of rounds, at least 1.
-
-    Returns:
-        One count a round; some are 0 where ``ipc < num_rounds``.
+    """Split ``ipc`` images of a class over the rounds, the remainder going to the first; some get 0 at a small IPC.
 
     Raises:
         ConfigError: either number is below 1.

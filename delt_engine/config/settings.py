@@ -27,13 +27,8 @@ _BOUNDS = {
 def setting(default: Any, *, title: str = "", source: str = "", flag: str = "", more: bool = True, **limits):
     """Declare one setting; the string below it is its help text.
 
-    Args:
-        default: its value when nothing is said.
-        title: what a control calls it; its name when not given.
-        source: where the default is from.
-        flag: of the command line; its name when not given.
-        more: whether it is one for those who want more than the usual settings.
-        limits: ``ge``, ``gt``, ``le`` and ``lt``.
+    Title and flag of the command line follow from its name unless given. ``source`` is where the default is from,
+    ``more`` is whether it stands among the less usual settings, ``limits`` are ``ge``, ``gt``, ``le`` and ``lt``.
     """
     extra: dict[str, Any] = {"source": source, "flag": flag, "more": more}
     return Field(default, title=title or None, json_schema_extra=extra, **limits)

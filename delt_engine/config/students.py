@@ -51,8 +51,6 @@ RECIPE_TITLES = {
     "hard": "Hard labels",
 }
 
-_HARD_LOSS = "ce"
-
 
 class RelabelConfig(Settings):
     """How soft labels are stored."""
@@ -170,7 +168,7 @@ class EvaluateConfig(Settings):
 
     @model_validator(mode="after")
     def _labels_fit(self) -> EvaluateConfig:
-        if (self.labels == "hard") != (self.loss == _HARD_LOSS):
+        if (self.labels == "hard") != (self.loss == "ce"):
             raise ConfigError(
                 f"loss: {self.loss!r} given with {self.labels} labels, but hard labels go with 'ce' and soft ones "
                 "with 'kl', 'kl-t2' or 'mse-ce'."
@@ -222,15 +220,8 @@ def batch_size_rule(ipc: int, num_classes: int, dataset: str = "", student: str 
     return max(1, min(size, ipc * num_classes))
 
 
-_RATES = (
-    ("mobilenet", 0.0025),
-    ("efficientnet", 0.002),
-    ("vit", 1e-4),
-    ("deit", 1e-4),
-    ("swin", 1e-4),
-    ("alexnet", 1e-4),
-    ("vgg11", 5e-4),
-)
+_RATES = {"mobilenet": 0.0025, "efficientnet": 0.002, "vgg11": 5e-4}
+_RATES |= dict.fromkeys(("vit", "deit", "swin", "alexnet"), 1e-4)
 
 
 def learning_rate_rule(student: str) -> float:
@@ -241,7 +232,7 @@ def learning_rate_rule(student: str) -> float:
     >>> learning_rate_rule("resnet18"), learning_rate_rule("mobilenet_v2"), learning_rate_rule("deit_tiny_patch16_224")
     (0.001, 0.0025, 0.0001)
     """
-    return next((rate for name, rate in _RATES if name in student), 0.001)
+    return next((rate for name, rate in _RATES.items() if name in student), 0.001)
 
 
 def min_crop_rule(image_size: int) -> float:

@@ -66,19 +66,10 @@ def memory_format(network: nn.Module, device: torch.device) -> torch.memory_form
     >>> memory_format(nn.Conv2d(4, 8, 1, stride=2), torch.device("cpu"))
     torch.contiguous_format
     """
-    if device.type == "mps" or (device.type == "cpu" and any(map(_is_unsafe, network.modules()))):
-        return torch.contiguous_format
-    return torch.channels_last
-
-
-def _is_unsafe(layer: nn.Module) -> bool:
-    return (
-        isinstance(layer, nn.Conv2d)
-        and layer.kernel_size == (1, 1)
-        and max(layer.stride) > 1
-        and layer.groups == 1
-        and layer.in_channels < _SAFE_CHANNELS
-    )
+    pointwise = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1)]
+    strided = [layer for layer in pointwise if max(layer.stride) > 1 and layer.groups == 1]
+    is_unsafe = device.type == "cpu" and any(layer.in_channels < _SAFE_CHANNELS for layer in strided)
+    return torch.contiguous_format if is_unsafe or device.type == "mps" else torch.channels_last
 
 
 @contextlib.contextmanager

@@ -16,31 +16,12 @@ from delt_engine.errors import ConfigError
 if TYPE_CHECKING:
     from torch import nn
 
-NETWORKS = (
-    "resnet18",
-    "resnet34",
-    "resnet50",
-    "resnet101",
-    "convnet-3",
-    "convnet-4",
-    "convnet-5",
-    "convnet-6",
-    "mobilenet_v2",
-    "mobilenet_v3_small",
-    "shufflenet_v2_x0_5",
-    "efficientnet_b0",
-    "densenet121",
-    "convnext_tiny",
-    "deit_tiny_patch16_224",
-    "regnet_x_400mf",
-    "regnet_y_8gf",
-    "mnasnet0_5",
-    "mnasnet1_3",
-    "vgg11_bn",
-    "wide_resnet50_2",
-    "swin_t",
-    "vit_b_16",
-)
+_OFFERED = """
+resnet18 resnet34 resnet50 resnet101 convnet-3 convnet-4 convnet-5 convnet-6 mobilenet_v2 mobilenet_v3_small
+shufflenet_v2_x0_5 efficientnet_b0 densenet121 convnext_tiny deit_tiny_patch16_224 regnet_x_400mf regnet_y_8gf
+mnasnet0_5 mnasnet1_3 vgg11_bn wide_resnet50_2 swin_t vit_b_16
+"""
+NETWORKS = tuple(_OFFERED.split())
 """The networks offered first; every other name of torchvision or timm works as well."""
 
 SMALL_UP_TO = 64

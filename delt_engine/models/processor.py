@@ -14,7 +14,6 @@ import os
 import platform
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -33,38 +32,15 @@ _ATEN = {"default": 0, "avx2": 2}
 """Highest level that a value of the environment variable leaves; others leave all."""
 
 
-@dataclass(frozen=True)
-class Machine:
-    """What a result was computed on."""
-
-    processor: str
-    instructions: str  # the best set that is used, as "AVX2" or "AVX-512 with bfloat16"; empty if unknown
-    torch: str  # its version
-    threads: int | None = None  # of a computation; None where it was not asked
-
-    def to_record(self) -> dict[str, Any]:
-        """Return it as plain values."""
-        return asdict(self)
-
-    def __str__(self) -> str:
-        """Return it in one line.
-
-        >>> str(Machine("AMD EPYC 9B14", "AVX2", "2.14.1", 2))
-        'AMD EPYC 9B14 (AVX2), torch 2.14.1, 2 threads'
-        """
-        name = f"{self.processor} ({self.instructions})" if self.instructions else self.processor
-        return f"{name}, torch {self.torch}" + (f", {self.threads} threads" if self.threads else "")
-
-
-def this_machine(threads: int | None = None) -> Machine:
-    """Return what this process computes on."""
+def this_machine(threads: int | None = None) -> dict[str, Any]:
+    """Return what this process computes on: the processor, its instructions, PyTorch's version, and the threads."""
+    found = re.search(r"^model name\s*:\s*(.+)$", _cpuinfo(), re.MULTILINE)
+    name = found.group(1).strip() if found else platform.processor() or platform.machine() or "unknown"
     try:
         torch_version = metadata.version("torch")
     except metadata.PackageNotFoundError:
         torch_version = "not installed"
-    found = re.search(r"^model name\s*:\s*(.+)$", _cpuinfo(), re.MULTILINE)
-    name = found.group(1).strip() if found else platform.processor() or platform.machine() or "unknown"
-    return Machine(name, instruction_set(), torch_version, threads)
+    return {"processor": name, "instructions": instruction_set(), "torch": torch_version, "threads": threads}
 
 
 def instruction_set(environment: Mapping[str, str] = os.environ) -> str:

@@ -76,8 +76,7 @@ def load_teacher(
         model = _build(card, card.stem)
         fit_state(model, state, card.network)
     else:
-        card = _card_of(path, dataset, network, width, stem)
-        model, card = _fit_foreign(card, state, stem)
+        model, card = _fit_foreign(path, state, dataset, network, width, stem)
     card = replace(card, fingerprint=weights_fingerprint(state))
     model = model.to(device).eval().requires_grad_(requires_grad=False)
     return Teacher(model, card)
@@ -139,10 +138,10 @@ def _build(card: TeacherCard, stem: str) -> nn.Module:
         return build_network(card.network, card.num_classes, width=card.width, stem=stem, image_size=card.image_size)
 
 
-def _card_of(
-    path: Path, dataset: Dataset | None, network: str | None, width: float | None, stem: str | None
-) -> TeacherCard:
-    """Return the card of a checkpoint that has none: the caller's network on the dataset's classes."""
+def _fit_foreign(
+    path: Path, state: State, dataset: Dataset | None, network: str | None, width: float | None, stem: str | None
+) -> tuple[nn.Module, TeacherCard]:
+    """Build the caller's network for the dataset's classes, with the stem that fits, and fill it."""
     if network is None:
         raise CheckpointError(
             f"teacher: {path} does not say what network it is; give its name, such as resnet18, with --network."
@@ -150,7 +149,7 @@ def _card_of(
     if dataset is None:
         raise CheckpointError(f"teacher: {path} does not say what its classes are; give the dataset it was trained on.")
     spec = dataset.spec
-    return TeacherCard(
+    card = TeacherCard(
         name=path.stem,
         network=network,
         width=1.0 if width is None else width,
@@ -167,10 +166,6 @@ def _card_of(
         source=f"checkpoint {path.name}",
         fingerprint="",
     )
-
-
-def _fit_foreign(card: TeacherCard, state: State, stem: str | None) -> tuple[nn.Module, TeacherCard]:
-    """Build the network of a checkpoint without a card, with the stem that fits, and fill it."""
     model = _build(card, stem or "auto")
     card = replace(card, stem=stem_of(model, card.stem, card.image_size))
     if stem is None and differences(model, state) and has_small_stem(model):

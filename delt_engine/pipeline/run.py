@@ -209,7 +209,7 @@ def _set_up_torch(run: Run, device: str, stop: StopRequests) -> str:
         torch.set_num_threads(threads)
     name = torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else chosen.type.upper()
     threads = threads or torch.get_num_threads()
-    machine = this_machine(threads).to_record()
+    machine = this_machine(threads)
     run.update(device=str(chosen), device_name=name, threads=threads, machine=machine)
     return str(chosen)
 

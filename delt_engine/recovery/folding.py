@@ -147,8 +147,8 @@ def fold(network: nn.Module, precision: str = "float32") -> Folding | None:
     order = memory_format(traced, torch.device("cpu"))
     for module in traced.modules():
         if isinstance(module, nn.Conv2d):  # its weights in the memory order and the number format they are used in
-            for name, value in list(module.named_parameters(recurse=False)):
-                value = value.detach().bfloat16() if precision == "bfloat16" else value.detach()
+            for name, weight in list(module.named_parameters(recurse=False)):
+                value = weight.detach().bfloat16() if precision == "bfloat16" else weight.detach()
                 if name == "weight" and value.device.type == "cpu":
                     value = value.contiguous(memory_format=order)
                 setattr(module, name, nn.Parameter(value, requires_grad=False))
@@ -264,7 +264,8 @@ def _keep_outputs(traced: fx.GraphModule) -> None:
         if node.op == "call_function" and node.target in _OUT_OF_PLACE:
             node.target = _OUT_OF_PLACE[node.target]
     for node in traced.graph.nodes:
-        if not node.args or _is_sum(node.args[0]):
+        source = node.args[0] if node.args else None
+        if not node.args or (isinstance(source, fx.Node) and source.target in (operator.add, torch.add)):
             continue
         if node.op == "call_module":
             _not_in_place(modules[node.target])
@@ -272,10 +273,6 @@ def _keep_outputs(traced: fx.GraphModule) -> None:
             node.kwargs = {**node.kwargs, "inplace": False}
         elif node.op == "call_method" and node.target.endswith("_"):
             node.target = node.target.removesuffix("_")
-
-
-def _is_sum(node: object) -> bool:
-    return isinstance(node, fx.Node) and node.op == "call_function" and node.target in (operator.add, torch.add)
 
 
 def _not_in_place(module: Any) -> Any:

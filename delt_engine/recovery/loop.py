@@ -161,7 +161,8 @@ def recover(
     device = state.images.device
     layout = memory_format(teacher.network, device) if device.type == "cpu" else torch.contiguous_format
     moving = (state.images, state.exp_avg, state.exp_avg_sq)
-    state = BatchState(*(tensor.detach().clone(memory_format=layout) for tensor in moving), state.iteration)
+    images, exp_avg, exp_avg_sq = (tensor.detach().clone(memory_format=layout) for tensor in moving)
+    state = BatchState(images, exp_avg, exp_avg_sq, state.iteration)
     low, high = (bound.to(state.images) for bound in value_bounds(teacher.mean, teacher.std))
     first_iterations = plan.first_iterations(config.round_iterations)
     first_steps = torch.tensor(first_iterations, dtype=low.dtype, device=low.device).view(-1, 1, 1, 1)

@@ -16,10 +16,12 @@ What libraries work with beside PyTorch's allocator, as cuDNN does, comes on top
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from delt_engine.config import RecoverConfig
 from delt_engine.recovery.folding import PreparedTeacher
@@ -67,9 +69,17 @@ def predict(
     Raises:
         CheckpointError: the teacher has no BatchNorm layers.
     """
-    small, large = (_saved_bytes(teacher, config, fast, image_size, number, device) for number in PROBES)
+    probes: list[list[int]] = []
+    for number in PROBES:
+        draw = torch.Generator().manual_seed(0)
+        shown = torch.randn(number, 3, image_size, image_size, generator=draw).to(device).requires_grad_()
+        labels = torch.zeros(number, dtype=torch.int64, device=device)
+        with objective(teacher, config, replace(fast, low_memory=False)) as losses_of, saved(teacher.network) as found:
+            losses = losses_of(shown, labels)
+        probes.append(list(found.values()))
+        del losses  # until here what is saved had to stay, so that every address is one tensor's
     step = before = 0
-    for few, many in zip(small, large, strict=False):
+    for few, many in zip(*probes, strict=False):
         each = (many - few) / (PROBES[1] - PROBES[0])
         size = max(0, round(few + each * (images - PROBES[0])))
         before += size
@@ -78,32 +88,17 @@ def predict(
     return MemoryPrediction(images, 6 * own, step)
 
 
-def _saved_bytes(
-    teacher: PreparedTeacher,
-    config: RecoverConfig,
-    fast: FastPath,
-    image_size: int,
-    number: int,
-    device: torch.device,
-) -> list[int]:
-    """Return the bytes of each tensor that a forward pass saves for the backward one, in order, weights left out."""
+@contextlib.contextmanager
+def saved(network: nn.Module) -> Iterator[dict[int, int]]:
+    """Collect what is saved for the backward pass inside: bytes by address, in order, a network's weights left out."""
+    weights = {tensor.untyped_storage().data_ptr() for tensor in (*network.parameters(), *network.buffers())}
     found: dict[int, int] = {}
 
     def weigh(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        found.setdefault(storage.data_ptr(), storage.nbytes())
+        if storage.data_ptr() not in weights:
+            found.setdefault(storage.data_ptr(), storage.nbytes())
         return tensor
 
-    draw = torch.Generator().manual_seed(0)
-    images = torch.randn(number, 3, image_size, image_size, generator=draw).to(device).requires_grad_()
-    labels = torch.zeros(number, dtype=torch.int64, device=device)
-    with (
-        objective(teacher, config, replace(fast, low_memory=False)) as losses_of,
-        torch.autograd.graph.saved_tensors_hooks(weigh, lambda tensor: tensor),
-    ):
-        losses = losses_of(images, labels)
-    weights = (*teacher.network.parameters(), *teacher.network.buffers())
-    known = {tensor.untyped_storage().data_ptr() for tensor in weights}
-    sizes = [size for at, size in found.items() if at not in known]
-    del losses
-    return sizes
+    with torch.autograd.graph.saved_tensors_hooks(weigh, lambda tensor: tensor):
+        yield found

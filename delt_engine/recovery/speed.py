@@ -26,20 +26,15 @@ MOST_PACKED = 16
 class FastPath:
     """What is done for speed; the default is nothing.
 
-    Args:
-        precision: ``float32`` (the images' own format) or ``bfloat16`` for what the teacher computes; statistics,
-            losses and images are in float32 either way.
-        fold: whether BatchNorm is folded into convolutions where that is exact to rounding.
-        pack: how many batches with the same schedule take a step together, each with statistics of its own.
-        compile: whether torch.compile is used.
-        low_memory: whether a step is computed in less memory, see :mod:`delt_engine.recovery.objective`.
+    ``precision`` is ``float32`` (the images' own format) or ``bfloat16``, for what the teacher computes; statistics,
+    losses and images are in float32 either way.
     """
 
     precision: str = "float32"
-    fold: bool = False
-    pack: int = 1
+    fold: bool = False  # BatchNorm into convolutions where that is exact to rounding
+    pack: int = 1  # batches with the same schedule that take a step together, each with statistics of its own
     compile: bool = False
-    low_memory: bool = False
+    low_memory: bool = False  # see delt_engine.recovery.objective
 
     def to_record(self) -> dict[str, Any]:
         """Return it as plain values."""

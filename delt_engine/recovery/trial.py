@@ -54,11 +54,31 @@ def pack_rates(
         which the memory does not suffice are left out, so it may be empty.
     """
     trial = config.replace(iterations=PREPARED + TIMED, round_iterations=PREPARED + TIMED, early_late=False)
+    each = max(1, config.batch_size // config.ipc) if config.batching == "classes" else config.batch_size
+
+    def rate_of(number: int) -> float:
+        plan = pack_batches(plan_batches(each * number, trial), number)[0]
+        count = len(plan.slots)
+        images = torch.randn(count, 3, image_size, image_size, generator=generator(0, "trial")).to(device)
+        labels = torch.zeros(count, dtype=torch.long, device=device)
+        rows = torch.stack([crop_plan(trial, image_size, generator(0, "trial", key)) for key in plan.members])
+        loop = recover(images, labels, teacher, plan, trial, rows, fast=replace(fast, pack=number))
+        for _ in range(PREPARED):
+            next(loop)
+        wait_for(device)
+        began = clock()
+        for _ in range(TIMED):
+            next(loop)
+        wait_for(device)
+        seconds = clock() - began
+        loop.close()
+        return TIMED * count / seconds
+
     rates: dict[int, float] = {}
     number = 1
     while number <= most:
         try:
-            rate = _rate(teacher, trial, replace(fast, pack=number), image_size, device, clock)
+            rate = rate_of(number)
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
@@ -80,31 +100,3 @@ def best_pack(rates: dict[int, float]) -> int:
     """
     highest = max(rates.values(), default=0.0)
     return next((number for number, rate in rates.items() if rate * GAIN >= highest), 1)
-
-
-def _rate(
-    teacher: PreparedTeacher,
-    config: RecoverConfig,
-    fast: FastPath,
-    image_size: int,
-    device: torch.device,
-    clock: Callable[[], float],
-) -> float:
-    each = max(1, config.batch_size // config.ipc) if config.batching == "classes" else config.batch_size
-    plan = pack_batches(plan_batches(each * fast.pack, config), fast.pack)[0]
-    count = len(plan.slots)
-    draws = generator(0, "trial")
-    images = torch.randn(count, 3, image_size, image_size, generator=draws).to(device)
-    labels = torch.zeros(count, dtype=torch.long, device=device)
-    rows = torch.stack([crop_plan(config, image_size, generator(0, "trial", key)) for key in plan.members])
-    loop = recover(images, labels, teacher, plan, config, rows, fast=fast)
-    for _ in range(PREPARED):
-        next(loop)
-    wait_for(device)
-    began = clock()
-    for _ in range(TIMED):
-        next(loop)
-    wait_for(device)
-    seconds = clock() - began
-    loop.close()
-    return TIMED * count / seconds

@@ -57,11 +57,11 @@ def test_a_run_in_imitated_bfloat16_is_warned(with_flags):
 def test_nothing_is_claimed_of_a_processor_that_tells_nothing(monkeypatch):
     monkeypatch.setattr(processor, "_cpuinfo", lambda: "")
     assert (instruction_set({}), has_slow_bfloat16({})) == ("", False)
-    assert this_machine(2).processor
+    assert this_machine(2)["processor"]
 
 
 def test_what_a_result_was_computed_on(with_flags):
     with_flags(AVX2)
-    found = this_machine(2).to_record()
+    found = this_machine(2)
     assert list(found) == ["processor", "instructions", "torch", "threads"]
     assert (found["processor"], found["instructions"], found["threads"]) == ("Some CPU @ 2 GHz", "AVX2", 2)

@@ -139,7 +139,7 @@ def test_a_run_in_imitated_bfloat16_is_warned(world, settings, monkeypatch, is_s
     warned = [note for note in record.notes if "times slower than float32 on this processor" in note]
     assert len(warned) == (is_slow and precision == "bfloat16")
     assert record.speed["precision"] == ("bfloat16" if precision == "bfloat16" else "float32")
-    assert record.machine == processor.this_machine(record.threads).to_record()
+    assert record.machine == processor.this_machine(record.threads)
 
 
 def test_another_torch_than_before_is_noted(world, settings, monkeypatch) -> None:

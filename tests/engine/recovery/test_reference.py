@@ -29,7 +29,10 @@ def both(method, changes, network, dtype, which=0, *, folds=True):
     arguments = (images.to(dtype), labels, prepared(teacher(network).to(dtype)), plan, config, rows)
     steps = recover(*arguments, fast=FastPath(fold=folds))
     fast = [(step.losses(), step.state.images.clone()) for step in steps]
-    plain = [((step.ce_loss, step.bn_loss, step.total_loss), step.images) for step in recover_plainly(*arguments)]
+    plain = [
+        ((float(step.ce_loss), float(step.bn_loss), float(step.total_loss)), step.images)
+        for step in recover_plainly(*arguments)
+    ]
     assert len(fast) == len(plain) > 0
     return fast, plain
 
