@@ -7,7 +7,7 @@ import io
 from events_of_runs import round_written, squeeze_epoch, squeeze_step, step
 from rich.console import Console
 
-from delt_engine.cli.progress import Bars, Lines, Silence, display
+from delt_engine.cli.progress import Bars, Lines, display
 from delt_engine.runs.events import NoteEvent, StageEvent, StatusEvent
 
 STEP, ROUND = step(batches=2), round_written(batches=2)
@@ -46,7 +46,8 @@ def test_steps_and_stages_are_said_only_when_they_take_long() -> None:
 
 def test_bars_show_share_rate_and_time_left() -> None:
     text = io.StringIO()
-    with Bars(Console(file=text, force_terminal=True, width=140)) as bars:
+    bars = Bars(Console(file=text, force_terminal=True, width=140))
+    with bars.progress:
         for event in (STAGE, STEP, ROUND, SQUEEZE_STEP, EPOCH, NOTE, StatusEvent(status="finished")):
             bars.show(event)
     shown = text.getvalue()
@@ -67,7 +68,6 @@ def test_without_a_terminal_there_are_lines_and_quiet_is_silent(capsys) -> None:
         assert isinstance(shown, Lines)
         shown.show(ROUND)
     with display(quiet=True) as silent:
-        assert isinstance(silent, Silence)
         silent.show(ROUND)
     captured = capsys.readouterr()
     assert captured.out == ""
