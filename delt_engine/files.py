@@ -20,7 +20,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -28,9 +28,7 @@ from delt_engine.errors import DataError, DeltError, RunError
 from delt_engine.paths import home
 
 if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
-    Record = TypeVar("Record", bound=DataclassInstance)
+    from typing_extensions import Self
 
 _SYNCS = 16
 """Files that are synced at once."""
@@ -71,7 +69,7 @@ def write_bytes(
 
     Args:
         path: the file; its folder is made when missing.
-        data: what it shall hold.
+        data: its content.
         durable: return only when the disk has the file and its name, for files that a resume depends on.
         what: what the sentence of an error begins with: "ranking".
         kind: of the error.
@@ -124,10 +122,7 @@ def _sync_one(path: Path) -> None:
 
 
 def create_bytes(path: Path, data: bytes) -> bool:
-    """Write a whole file where none is yet; of several callers at once, one does.
-
-    Returns:
-        Whether this call made the file; if not, what is there was not touched.
+    """Write a whole file where none is yet, and return whether this call did; of several callers at once, one does.
 
     Raises:
         RunError: the system refused; no temporary file is left.
@@ -244,7 +239,7 @@ class KeyedStore:
 def npz_bytes(arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any], *, compress: bool = True) -> bytes:
     """Return a .npz file with plain values as JSON beside the arrays, in an array named ``about``."""
     buffer = io.BytesIO()
-    save = np.savez_compressed if compress else np.savez
+    save: Callable[..., None] = np.savez_compressed if compress else np.savez
     save(buffer, about=np.array(json.dumps(facts)), **arrays)
     return buffer.getvalue()
 
@@ -252,17 +247,14 @@ def npz_bytes(arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any], *, com
 def read_npz(path: str | Path, what: str, name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Return the arrays and the plain values of a file of :func:`npz_bytes`; no values where there are none.
 
-    Args:
-        path: the file.
-        what: what errors begin with: "ranking".
-        name: what the file should be: "ranking".
+    Errors begin with ``what`` and call the file what it should be, a ``name``.
 
     Raises:
         DataError: no such file, or a damaged one.
     """
     try:
         with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
+            arrays: dict[str, np.ndarray] = {key: stored[key] for key in stored.files}
         about = arrays.pop("about", np.array("{}"))
         # scans of version 0.1.0 have the text as bytes
         facts = json.loads(about.tobytes() if about.dtype == np.uint8 else str(about))
@@ -273,52 +265,50 @@ def read_npz(path: str | Path, what: str, name: str) -> tuple[dict[str, np.ndarr
     return arrays, facts
 
 
-def record_bytes(record: DataclassInstance, arrays: Mapping[str, type], version: int) -> bytes:
-    """Return a record as .npz.
+@dataclass(frozen=True, eq=False)
+class ArrayRecord:
+    """A dataclass of arrays and of plain values, or models of pydantic, that is one .npz file.
 
-    Args:
-        record: a dataclass whose other fields are plain values, or models of pydantic.
-        arrays: its fields that are arrays, each with the type it is stored in.
-        version: of the format; :func:`load_record` takes no other.
+    Attributes:
+        ARRAYS: its fields that are arrays, each with the type it is stored in.
+        FORMAT: version of the file; no other one is read.
+        WHAT: what errors begin with: "map".
+        NAME: what the file should be: "map".
+        REMEDY: what to do about another version: "draw it again".
+        PARSE: makes a field of its plain value, by the field's name; lists become tuples anyway.
     """
-    facts = {field.name: getattr(record, field.name) for field in fields(record) if field.name not in arrays}
-    facts = {name: value.model_dump() if hasattr(value, "model_dump") else value for name, value in facts.items()}
-    stored = {name: np.asarray(getattr(record, name), dtype) for name, dtype in arrays.items()}
-    return npz_bytes(stored, {"format": version, **facts})
 
+    ARRAYS: ClassVar[Mapping[str, type]]
+    FORMAT: ClassVar[int] = 1
+    WHAT: ClassVar[str]
+    NAME: ClassVar[str]
+    REMEDY: ClassVar[str]
+    PARSE: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}
 
-def load_record(
-    kind: type[Record],
-    path: str | Path,
-    arrays: Mapping[str, type],
-    *,
-    what: str,
-    name: str,
-    version: int,
-    remedy: str,
-    parse: Mapping[str, Callable[[Any], Any]] | None = None,
-) -> Record:
-    """Read a record; lists among its plain fields come back as tuples.
+    def to_bytes(self) -> bytes:
+        """Return the content of the file."""
+        facts = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in self.ARRAYS}
+        facts = {name: value.model_dump() if hasattr(value, "model_dump") else value for name, value in facts.items()}
+        stored: dict[str, np.ndarray] = {key: np.asarray(getattr(self, key), kind) for key, kind in self.ARRAYS.items()}
+        return npz_bytes(stored, {"format": self.FORMAT, **facts})
 
-    Args:
-        kind: the dataclass.
-        path: the file.
-        arrays: its fields that are arrays.
-        what: what errors begin with: "map".
-        name: what the file should be: "map".
-        version: the only one that is read.
-        remedy: what to do about another version: "draw it again".
-        parse: makes a field of its plain value, by the field's name.
+    def save(self, path: str | Path) -> None:
+        """Write the file, whole or not at all; DataError where the disk refuses."""
+        write_bytes(Path(path), self.to_bytes(), what=self.WHAT, kind=DataError)
 
-    Raises:
-        DataError: no such file, or not such a record of this version.
-    """
-    found, facts = read_npz(path, what, name)
-    try:
-        if facts.pop("format") != version:
-            raise DataError(f"{what}: {path} was written by another version; {remedy}.")
-        plain = {name: tuple(value) if isinstance(value, list) else value for name, value in facts.items()}
-        plain |= {name: make(facts[name]) for name, make in (parse or {}).items()}
-        return kind(**plain, **{name: found[name] for name in arrays})
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise DataError(f"{what}: {path} is not a {name}, or is damaged.") from None
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a file; nothing that is stored in it is run.
+
+        Raises:
+            DataError: no such file, or not such a record of this version.
+        """
+        arrays, facts = read_npz(path, cls.WHAT, cls.NAME)
+        try:
+            if facts.pop("format") != cls.FORMAT:
+                raise DataError(f"{cls.WHAT}: {path} was written by another version; {cls.REMEDY}.")
+            plain = {name: tuple(value) if isinstance(value, list) else value for name, value in facts.items()}
+            plain |= {name: make(facts[name]) for name, make in cls.PARSE.items()}
+            return cls(**plain, **{name: arrays[name] for name in cls.ARRAYS})
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise DataError(f"{cls.WHAT}: {path} is not a {cls.NAME}, or is damaged.") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,32 +9,29 @@ import events_of_runs
 import numpy as np
 
 from delt_engine import files
-from delt_engine.config import EvaluateConfig, Experiment, RecoverConfig
+from delt_engine.config import EvaluateConfig, Experiment
 from delt_engine.config.methods import METHOD_TITLES, is_optimised
+from delt_engine.patches.selection import Patch, SelectedImage, write_selection
 from delt_engine.runs import strips
 from delt_engine.runs.predictions import write_predictions
 from delt_engine.runs.processes import this_process
-from delt_engine.runs.record import DatasetRecord, TeacherRecord, now
+from delt_engine.runs.record import DatasetRecord, ProcessRecord, TeacherRecord, now
 from delt_engine.runs.store import Run
 from delt_engine.training.records import EvaluationResult, Source, StudentResult
 
 CLASS_NAMES = ("astronaut", "cat", "coffee")
-COLUMNS = (
-    "class_index",
-    "class",
-    "index",
-    "tile",
-    "source",
-    "image_index",
-    "top",
-    "left",
-    "height",
-    "width",
-    "true_class_prob",
-    "rank",
-    "start_round",
-    "iterations",
-)
+
+
+def dataset_record(
+    name: str = "photos", class_names: tuple[str, ...] = CLASS_NAMES, size: int = 32, **values
+) -> DatasetRecord:
+    usual = {"title": name.capitalize(), "fingerprint": "f00d", "mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25)}
+    return DatasetRecord(name=name, class_names=class_names, image_size=size, **(usual | values))
+
+
+def process_of(alive: bool) -> ProcessRecord:
+    """This process, or one that is gone."""
+    return this_process() if alive else this_process().model_copy(update={"created": 1.0})
 
 
 def fake_experiment(
@@ -56,15 +52,7 @@ def prepare(
     chosen = experiment.classes or class_names
     classes = tuple(class_names.index(name) for name in chosen)
     run.update(
-        dataset=DatasetRecord(
-            name="photos",
-            title="Photos",
-            fingerprint="f00d",
-            image_size=size,
-            class_names=class_names,
-            mean=(0.5, 0.5, 0.5),
-            std=(0.25, 0.25, 0.25),
-        ),
+        dataset=dataset_record(class_names=class_names, size=size),
         teacher=TeacherRecord(name="photos", network="resnet18", fingerprint="beef", accuracy=94.0),
         classes=classes,
         device="cpu",
@@ -79,35 +67,20 @@ def prepare(
 
 def write_fake_selection(run: Run) -> None:
     """One random patch an image, as selection.csv holds them."""
-    schedule = run.experiment.recover.schedule
-    generator = np.random.default_rng(0)
-    with (run.path / "selection.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        for class_index in run.classes:
-            name = run.class_names[class_index]
-            for index, (start, count) in enumerate(
-                zip(schedule.start_rounds, schedule.image_iterations_each, strict=True)
-            ):
-                probability = round(float(generator.uniform()), 6)
-                writer.writerow(
-                    [
-                        class_index,
-                        name,
-                        index,
-                        0,
-                        f"train/{name}/{index:05d}",
-                        class_index * 100 + index,
-                        0,
-                        0,
-                        32,
-                        32,
-                        probability,
-                        index,
-                        start,
-                        count,
-                    ]
-                )
+    schedule, draw = run.experiment.recover.schedule, np.random.default_rng(0)
+    starts = list(zip(schedule.start_rounds, schedule.image_iterations_each, strict=True))
+
+    def patch(class_index: int, index: int) -> Patch:
+        source = f"train/{run.class_names[class_index]}/{index:05d}"
+        probability = round(float(draw.uniform()), 6)
+        return Patch(class_index * 100 + index, source, (0, 0, 32, 32), class_index, probability, index)
+
+    images = [
+        SelectedImage(class_index, index, (patch(class_index, index),), start, iterations)
+        for class_index in run.classes
+        for index, (start, iterations) in enumerate(starts)
+    ]
+    write_selection(run.path / "selection.csv", images, run.class_names)
 
 
 def fake_images(run: Run, class_index: int, round_number: int) -> np.ndarray:
@@ -198,8 +171,7 @@ def make_finished_run(path: Path, experiment: Experiment | None = None, **shape)
 def make_half_done_run(path: Path, experiment: Experiment | None = None, *, alive: bool = True, **shape) -> Run:
     """A run in the middle of its rounds: ``alive`` belongs to this process, else to one that is gone."""
     run = prepare(path, experiment, **shape)
-    process = this_process() if alive else this_process().model_copy(update={"created": 1.0})
-    run.set_status("running", started=now(), process=process)
+    run.set_status("running", started=now(), process=process_of(alive))
     schedule = run.experiment.recover.schedule
     rounds = 0 if schedule.is_still else max(1, schedule.num_rounds // 2)  # one that optimises nothing has no steps
     write_fake_events(run, rounds)
@@ -222,49 +194,6 @@ def write_fake_predictions(run: Run, rounds: Sequence[int] | None = None) -> Non
             table = np.repeat((1 - true)[:, None] / others, others + 1, 1)
             table[:, class_index] = true
             write_predictions(run, [(class_index, index) for index in range(joined)], table, number)
-
-
-def make_large_run(path: Path, *, num_classes: int = 1000, ipc: int = 50, rounds: int = 8, size: int = 32) -> Run:
-    """A finished run of many classes, made in seconds: a few strips and tables of predictions, linked everywhere."""
-    experiment = Experiment(
-        dataset="large",
-        device="cpu",
-        recover=RecoverConfig.for_method("delt", ipc=ipc, iterations=100 * rounds, round_iterations=100),
-    )
-    names = tuple(f"class {number:04d}" for number in range(num_classes))
-    run = Run.create(path, experiment, command=["delt", "recover", "--dataset", "large"])
-    run.update(
-        dataset=DatasetRecord(
-            name="large",
-            title="Large",
-            fingerprint="1a",
-            image_size=size,
-            class_names=names,
-            mean=(0.5, 0.5, 0.5),
-            std=(0.25, 0.25, 0.25),
-        ),
-        teacher=TeacherRecord(name="large", network="resnet18", fingerprint="beef", accuracy=70.0),
-        classes=tuple(range(num_classes)),
-        device="cpu",
-        device_name="CPU",
-        threads=2,
-    )
-    write_fake_selection(run)
-    for number in range(rounds + 1):
-        write_fake_round(run, 0, number)
-    first = run.snapshot_path(0, 0).parent
-    generator = np.random.default_rng(1)
-    table = generator.dirichlet(np.full(min(num_classes, 20), 0.3), ipc)
-    write_predictions(run, [(0, index) for index in range(ipc)], table, 0)
-    for class_index in range(1, num_classes):
-        folder = run.snapshot_path(class_index, 0).parent
-        folder.mkdir(parents=True)
-        for strip in first.iterdir():
-            (folder / strip.name).hardlink_to(strip)
-    run.set_status("running", started=now(), process=this_process())
-    write_fake_events(run, rounds)
-    run.set_status("finished", finished=now(), seconds=100.0, process=None)
-    return run
 
 
 def fake_student(seed: int, top1: float, epochs: int, num_classes: int, ema: bool = False) -> StudentResult:
@@ -300,52 +229,22 @@ def make_evaluation(
     **settings,
 ) -> Run:
     """A finished evaluation of a run, or of the whole real set, with one student an accuracy."""
+    usual = {"student": "resnet18", "student_width": 0.25, "student_stem": "small", "learning_rate": 0.001}
     config = EvaluateConfig.for_recipe(
-        recipe,
-        **{
-            "epochs": epochs,
-            "seeds": len(top1),
-            "student": "resnet18",
-            "student_width": 0.25,
-            "student_stem": "small",
-            "batch_size": 50,
-            "learning_rate": 0.001,
-            **settings,
-        },
+        recipe, **({"epochs": epochs, "seeds": len(top1), "batch_size": 50} | usual | settings)
     )
-    is_run = isinstance(source, Run)
-    data = dataset or (
-        source.record().dataset
-        if is_run
-        else DatasetRecord(
-            name="photos",
-            title="Photos",
-            fingerprint="f00d",
-            image_size=32,
-            class_names=CLASS_NAMES,
-            mean=(0.5, 0.5, 0.5),
-            std=(0.25, 0.25, 0.25),
-        )
-    )
-    count = len(data.class_names)
-    if is_run:
-        record, method = source.record(), source.experiment.recover.method
-        ipc = source.experiment.recover.ipc
-        about = Source(
-            source.id,
-            f"{METHOD_TITLES[method]}, IPC {ipc}",
-            method,
-            METHOD_TITLES[method],
-            ipc,
-            ipc * count,
-            record.seconds,
-            record.image_iterations,
-        )
+    if isinstance(source, Run):
+        record, recover = source.record(), source.experiment.recover
+        data, title = dataset or record.dataset, METHOD_TITLES[recover.method]
+        made = (recover.ipc * len(data.class_names), record.seconds, record.image_iterations)
+        about = Source(source.id, f"{title}, IPC {recover.ipc}", recover.method, title, recover.ipc, *made)
         experiment = source.experiment.replace(evaluate=config)
     else:
-        method = "real" if source == "real" else "folder"
-        about = Source(source, METHOD_TITLES[method], method, METHOD_TITLES[method], None, 500 * count)
+        data, method = dataset or dataset_record(), "real" if source == "real" else "folder"
+        title = METHOD_TITLES[method]
+        about = Source(source, title, method, title, None, 500 * len(data.class_names))
         experiment = Experiment(dataset=data.name, device="cpu", evaluate=config)
+    count = len(data.class_names)
     run = Run.create(path, experiment, "evaluate", ["delt", "evaluate", about.id], source=about.id)
     run.update(dataset=data, device="cpu", device_name="CPU", threads=2)
     run.set_status("running", started=now(), process=this_process())
@@ -401,8 +300,7 @@ def make_training(path: Path, source: Run, *, epochs: int = 60, until: int = 20,
         ["delt", "evaluate", source.id, "--epochs", str(epochs)],
         source=source.id,
     )
-    process = this_process() if alive else this_process().model_copy(update={"created": 1.0})
     run.update(dataset=source.record().dataset, device="cpu", device_name="CPU", threads=2)
-    run.set_status("running", started=now(), process=process)
+    run.set_status("running", started=now(), process=process_of(alive))
     write_fake_epochs(run, [fake_student(seed, 40.0, epochs, 3) for seed in range(2)], epochs, until)
     return run

@@ -32,14 +32,7 @@ EVENTS_BYTES = 600 * 400
 
 @dataclass(frozen=True)
 class RateKey:
-    """What a rate depends on.
-
-    Attributes:
-        device: "cpu", "cuda" or "mps".
-        teacher: fingerprint of the teacher's weights.
-        image_size: side of the images in pixels.
-        batch_size: images in the largest batch.
-    """
+    """What a rate depends on: kind of device, fingerprint of the teacher, S in pixels, images in the largest batch."""
 
     device: str
     teacher: str
@@ -53,8 +46,7 @@ class Rate:
 
     Attributes:
         key: what it was measured for.
-        fixed_s: seconds of an iteration whatever is in it.
-        per_image_s: seconds an image adds.
+        fixed_s, per_image_s: seconds.
         device_name: the device's own name.
         source: "measured" for a calibration, "run" for a finished run's mean.
         name: when it was measured, or the run's id.
@@ -149,13 +141,8 @@ def predicted_bytes(
 ) -> int:
     """Return about how many bytes the finished run takes.
 
-    Counted are images, a strip a class and round, the teacher's predictions, and events.
-
-    Args:
-        config: IPC and rounds.
-        num_classes: classes recovered.
-        image_size: side in pixels.
-        snapshot_classes: how many classes have strips; all when None.
+    Counted are images, a strip a class and round, the teacher's predictions, and events. All classes have strips when
+    ``snapshot_classes`` is None.
     """
     image = 3 * image_size**2 * PNG_SHARE
     pictured = num_classes if snapshot_classes is None else min(num_classes, snapshot_classes)

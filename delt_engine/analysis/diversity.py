@@ -13,7 +13,7 @@ no part in recovery, since images are optimised against the teacher and may only
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -63,25 +63,15 @@ def network_outputs(network: nn.Module, images: Tensor, batch_size: int = 256) -
 
 
 def network_vectors(network: nn.Module, mean: Sequence[float], std: Sequence[float]) -> Vectors:
-    """Return what turns images into a network's features.
-
-    Args:
-        network: in eval mode, on the device that is used.
-        mean: per channel of pixels in [0, 1], what the network was trained with.
-        std: likewise.
-    """
+    """Return what turns images into features of a network in eval mode, whose training data had this mean and std."""
     device: torch.device = next(network.parameters()).device
     return lambda image_u8: network_outputs(network, normalise(to_pixels(image_u8, device), mean, std)).features.numpy()
 
 
 def centroid_cosine(vectors: np.ndarray) -> np.ndarray:
-    """Return the cosine of each vector to the mean of all of them.
+    """Return the cosine of each vector of (n, d) to the mean of all of them, float64 (n,).
 
-    Args:
-        vectors: (n, d), n at least 2.
-
-    Returns:
-        float64 (n,) in [-1, 1]; 0 for a vector of zeros, and for all of them when the mean is zero.
+    It is 0 for a vector of zeros, and for all of them when the mean is zero.
 
     Raises:
         ShapeError: fewer than two vectors.
@@ -98,13 +88,9 @@ def centroid_cosine(vectors: np.ndarray) -> np.ndarray:
 
 
 def draw_images(available: int, images: int, draws: int, *keys: int) -> np.ndarray:
-    """Return which images of a class are taken, int64 (R, n), each draw ascending and without repetition.
+    """Return which of the available images of a class are taken, int64 (R, n), each draw ascending, none twice.
 
-    Args:
-        available: images that there are.
-        images: n, at most ``available``; all of them make a single draw.
-        draws: R.
-        keys: seed, class and the like; the same keys give the same draws.
+    All of them make a single draw. The same ``keys`` (seed, class and the like) give the same draws.
 
     Raises:
         ShapeError: more images than there are, or fewer than two.
@@ -146,7 +132,7 @@ def measure(
     is_early_late: bool = False,
     report: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Measures:
-    """Measure classes one after the other; only the vectors of a few classes are held at once.
+    """Measure classes one after the other; only the vectors of a few classes are in memory at once.
 
     Args:
         classes: what there is of each class.
@@ -179,18 +165,14 @@ def measure(
     return Measures(cosine, index, pairwise, compared if compared.size else np.zeros((0, 2, 2)))
 
 
-def _groups(counts: Sequence[int]) -> Iterator[list[int]]:
-    """Yield neighbouring class positions that have about :data:`IMAGES_AT_ONCE` images together."""
-    group: list[int] = []
-    held = 0
+def _groups(counts: Sequence[int]) -> list[list[int]]:
+    """Return neighbouring class positions that have about :data:`IMAGES_AT_ONCE` images together."""
+    groups: list[list[int]] = []
     for number, count in enumerate(counts):
-        if group and held + count > IMAGES_AT_ONCE:
-            yield group
-            group, held = [], 0
-        group.append(number)
-        held += count
-    if group:
-        yield group
+        if not groups or sum(counts[each] for each in groups[-1]) + count > IMAGES_AT_ONCE:
+            groups.append([])
+        groups[-1].append(number)
+    return groups
 
 
 def _of_class(drawn: np.ndarray, is_early_late: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

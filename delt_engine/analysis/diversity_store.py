@@ -20,41 +20,31 @@ from typing import Any, TypeVar
 import numpy as np
 
 from delt_engine.errors import DataError, ShapeError
-from delt_engine.files import load_record, record_bytes, write_bytes
+from delt_engine.files import ArrayRecord
 from delt_engine.paths import assets_dir, cache_dir
 
 Record = TypeVar("Record")
-FORMAT = 1
 SPACES = ("teacher", "second", "pixels")
-SPACE_TITLES = {
-    "teacher": "Features of the teacher",
-    "second": "Features of a second network",
-    "pixels": "Pixels",
-}
+SPACE_TITLES = {"teacher": "Features of the teacher", "second": "Features of a second network", "pixels": "Pixels"}
 REAL, RANDOM = "real", "random"
 REFERENCE_TITLES = {REAL: "Real images (mean of draws)", RANDOM: "Random real images (one draw)"}
 ALONE = "One image a class has nothing to be alike to, so IPC 1 has no similarity."
 
-_ARRAYS = {"cosine": np.float32, "index": np.int32, "pairwise": np.float32, "halves": np.float32}
-
 
 @dataclass(frozen=True, eq=False)
-class DiversityResult:
+class DiversityResult(ArrayRecord):
     """How alike the images of each class are.
 
     Attributes:
         source: id of a run, path of a folder, ``real`` or ``random``.
         title: what a reader calls it.
         method: of the run; ``folder`` for a foreign folder, ``real`` or ``random`` for a reference.
-        dataset: name of the dataset.
-        dataset_fingerprint: which real images it has.
-        class_names: names of the C classes that were measured.
-        classes: their numbers in the dataset.
+        dataset, dataset_fingerprint: its name, and which real images it has.
+        class_names, classes: names of the C classes that were measured, and their numbers in the dataset.
         ipc: images a class that there are; of an uneven folder the smallest class's.
         space: one of :data:`SPACES`.
-        network: name of the network whose features these are; "" for pixels.
-        network_title: such as "resnet18, width 0.25"; "" for pixels.
-        network_fingerprint: of its weights; "" for pixels.
+        network, network_title, network_fingerprint: whose features these are, the title such as "resnet18, width
+            0.25"; "" for pixels.
         seed: of the draws.
         rounds: number of the round in which the image of each index joined; empty where all join at once.
         cosine: (C, R, n), cosine of each image to the centroid of its class's n images.
@@ -66,6 +56,9 @@ class DiversityResult:
     Raises:
         ShapeError: the arrays do not fit each other.
     """
+
+    ARRAYS = {"cosine": np.float32, "index": np.int32, "pairwise": np.float32, "halves": np.float32}
+    WHAT, NAME, REMEDY = "diversity", "diversity result", "measure again"
 
     source: str
     title: str
@@ -87,7 +80,7 @@ class DiversityResult:
     halves: np.ndarray
 
     def __post_init__(self) -> None:
-        for name, dtype in _ARRAYS.items():
+        for name, dtype in self.ARRAYS.items():
             object.__setattr__(self, name, np.asarray(getattr(self, name), dtype))
         shape = self.cosine.shape
         fits = len(shape) == 3 and shape[0] == len(self.class_names) == len(self.classes)
@@ -150,27 +143,28 @@ class DiversityResult:
     @property
     def early_late(self) -> tuple[float, float] | None:
         """Mean cosine to the own centroid within the early and within the late half of a class, or None."""
-        return self._halves(0)
+        return self._of_halves(0)
 
     @property
     def early_late_pairwise(self) -> tuple[float, float] | None:
         """Mean cosine of all pairs within the early and within the late half of a class, or None."""
-        return self._halves(1)
+        return self._of_halves(1)
 
-    def _halves(self, measure: int) -> tuple[float, float] | None:
+    def _of_halves(self, measure: int) -> tuple[float, float] | None:
         if not len(self.halves):
             return None
-        early, late = self.halves[:, :, measure].mean(axis=0, dtype=np.float64)
-        return float(early), float(late)
+        early, late = self.halves[:, :, measure].mean(axis=0, dtype=np.float64).tolist()
+        return early, late
 
     def summary(self) -> dict[str, Any]:
         """Return what a table or a JSON reader needs, as plain values."""
         names = ("source", "title", "method", "dataset", "ipc", "images", "draws", "space", "network", "network_title")
         early, late = self.early_late or (None, None)
         early_pairwise, late_pairwise = self.early_late_pairwise or (None, None)
-        per_class = {
-            "per_class": self.per_class,
-            "per_class_pairwise": self.pairwise.mean(axis=1, dtype=np.float64),
+        per_class = {"per_class": self.per_class, "per_class_pairwise": self.pairwise.mean(axis=1, dtype=np.float64)}
+        by_name = {
+            name: dict(zip(self.class_names, values.round(6).tolist(), strict=True))
+            for name, values in per_class.items()
         }
         return {
             **{name: getattr(self, name) for name in names},
@@ -181,30 +175,8 @@ class DiversityResult:
             "late": late,
             "early_pairwise": early_pairwise,
             "late_pairwise": late_pairwise,
-            **{
-                name: dict(zip(self.class_names, values.round(6).tolist(), strict=True))
-                for name, values in per_class.items()
-            },
+            **by_name,
         }
-
-    def save(self, path: str | Path) -> None:
-        """Write the result as .npz, whole or not at all.
-
-        Raises:
-            DataError: the file cannot be written.
-        """
-        write_bytes(Path(path), record_bytes(self, _ARRAYS, FORMAT), what="diversity", kind=DataError)
-
-    @classmethod
-    def load(cls, path: str | Path) -> DiversityResult:
-        """Read a result; nothing that is stored in it is run.
-
-        Raises:
-            DataError: no such file, or not a result of this version.
-        """
-        return load_record(
-            cls, path, _ARRAYS, what="diversity", name="diversity result", version=FORMAT, remedy="measure again"
-        )
 
 
 def comparable(results: Sequence[DiversityResult]) -> bool:
@@ -218,15 +190,10 @@ def result_key(
 ) -> str:
     """Return the name under which a result is stored.
 
-    Args:
-        source_key: what the images are: id and finishing time of a run, names and sizes of a folder's files, ...
-        network_fingerprint: of the weights; for pixels what they are normalised with.
-        images: n.
-        classes: numbers of the classes.
-        draws: R; where all images are taken it has no part.
-        seed: of the draws; likewise.
+    ``source_key`` says what the images are: id and finishing time of a run, names and sizes of a folder's files. For
+    pixels the network's fingerprint is what they are normalised with.
     """
-    return short_hash([FORMAT, source_key, network_fingerprint, images, list(classes), draws, seed])
+    return short_hash([DiversityResult.FORMAT, source_key, network_fingerprint, images, list(classes), draws, seed])
 
 
 def short_hash(parts: Sequence[Any]) -> str:

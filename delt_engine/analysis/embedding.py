@@ -12,39 +12,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from delt_engine.errors import DataError, ShapeError
-from delt_engine.files import load_record, record_bytes, write_bytes
+from delt_engine.errors import ShapeError
+from delt_engine.files import ArrayRecord
 
-FORMAT = 1
 POINTS = 1500
 """Points on a map unless another number is asked for."""
 
 _FIRST_DIMENSIONS = 50
 _PERPLEXITY = 30.0
-_ARRAYS = {"pca": np.float32, "tsne": np.float32, "set_number": np.int32, "class_index": np.int32, "index": np.int32}
 
 
 @dataclass(frozen=True, eq=False)
-class Embedding:
+class Embedding(ArrayRecord):
     """A map.
 
     Attributes:
-        sources: of each set: id of a run, path of a folder, or ``real``.
-        titles: what each set is called.
+        sources, titles: of each set: id of a run, path of a folder, or ``real``; and what it is called.
         methods: method of each set; ``real`` and ``folder`` as well.
-        shown: images of each set that are on the map.
-        totals: images of each set that there are.
+        shown, totals: images of each set that are on the map, and that there are.
         class_names: all classes of the dataset, by class number.
         space: ``teacher``, ``second`` or ``pixels``.
         network_title: which network's features these are; "" for pixels.
         seed: of the choice of images and of t-SNE.
         explained: shares of the variance along the two axes of the PCA.
-        pca: (N, 2) in [0, 1].
-        tsne: (N, 2) in [0, 1].
+        pca, tsne: (N, 2) in [0, 1].
         set_number: (N,), position in ``sources``.
         class_index: (N,), class of the image.
         index: (N,), which image: its number within the class, of real ones its number among the training images.
@@ -52,6 +46,9 @@ class Embedding:
     Raises:
         ShapeError: the arrays do not fit each other.
     """
+
+    ARRAYS = {"pca": np.float32, "tsne": np.float32, "set_number": np.int32, "class_index": np.int32, "index": np.int32}
+    WHAT, NAME, REMEDY = "map", "map", "draw it again"
 
     sources: tuple[str, ...]
     titles: tuple[str, ...]
@@ -70,8 +67,8 @@ class Embedding:
     index: np.ndarray
 
     def __post_init__(self) -> None:
-        for name, dtype in _ARRAYS.items():
-            array = np.asarray(getattr(self, name), dtype)
+        for name, dtype in self.ARRAYS.items():
+            array: np.ndarray = np.asarray(getattr(self, name), dtype)
             expected = (sum(self.shown), 2) if name in ("pca", "tsne") else (sum(self.shown),)
             if array.shape != expected:
                 raise ShapeError(f"{name}: shape {array.shape} given, but {sum(self.shown)} points need {expected}.")
@@ -85,23 +82,6 @@ class Embedding:
         """How many of how many images are shown."""
         total = sum(self.totals)
         return f"all {total:,} images" if len(self) == total else f"{len(self):,} of {total:,} images"
-
-    def save(self, path: str | Path) -> None:
-        """Write the map as .npz, whole or not at all.
-
-        Raises:
-            DataError: the file cannot be written.
-        """
-        write_bytes(Path(path), record_bytes(self, _ARRAYS, FORMAT), what="map", kind=DataError)
-
-    @classmethod
-    def load(cls, path: str | Path) -> Embedding:
-        """Read a map; nothing that is stored in it is run.
-
-        Raises:
-            DataError: no such file, or not a map of this version.
-        """
-        return load_record(cls, path, _ARRAYS, what="map", name="map", version=FORMAT, remedy="draw it again")
 
 
 def shares(totals: Sequence[int], points: int) -> list[int]:
@@ -124,27 +104,15 @@ def shares(totals: Sequence[int], points: int) -> list[int]:
 
 
 def spread_choice(counts: Sequence[int], wanted: int, *keys: int) -> list[np.ndarray]:
-    """Return which images of each class are shown, ascending: as many of each class, chosen at random.
-
-    Args:
-        counts: images of each class.
-        wanted: images in all.
-        keys: seed and the like; the same keys give the same choice.
-    """
-    given = shares(counts, wanted)
-    generator = np.random.default_rng(list(keys))
-    return [np.sort(generator.permutation(count)[:take]) for count, take in zip(counts, given, strict=True)]
+    """Return which images of each class are shown, ascending: as many of each class, chosen at random by ``keys``."""
+    generator, taken = np.random.default_rng(list(keys)), shares(counts, wanted)
+    return [np.sort(generator.permutation(count)[:take]) for count, take in zip(counts, taken, strict=True)]
 
 
 def lay_out(vectors: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray, tuple[float, float]]:
-    """Return the places of points by PCA and by t-SNE, and what the PCA's axes explain.
+    """Return the places of points (N, d) by PCA and by t-SNE, float32 (N, 2) in [0, 1], and what PCA's axes explain.
 
-    Args:
-        vectors: (N, d) with N at least 4.
-        seed: the same seed gives the same map on the same machine.
-
-    Returns:
-        Two float32 (N, 2) in [0, 1], and two shares of the variance.
+    The same seed gives the same map on the same machine.
 
     Raises:
         ShapeError: fewer than four points.

@@ -52,14 +52,10 @@ def score(advantage: float) -> float:
 def label_robust(
     real_hard: float, synthetic_hard: float, synthetic: float, random: float, weight: float = WEIGHT
 ) -> float:
-    """Return LRS of four accuracies in percent.
+    """Return LRS of four accuracies in percent; ``weight`` is that of IOR.
 
-    Args:
-        real_hard: the whole real set, hard labels.
-        synthetic_hard: the set, hard labels.
-        synthetic: the set, trained as its method wants.
-        random: as many random real images, trained likewise.
-        weight: of IOR; the rest is HLR's.
+    They are of the whole real set and of the synthetic one with hard labels, then of the synthetic set trained as its
+    method wants, and of as many random real images trained likewise.
 
     >>> round(label_robust(90, 50, 60, 40), 4)
     0.2285
@@ -112,38 +108,25 @@ class RobustScore:
 
 
 def label_robust_score(base: Summary, others: Sequence[Summary], accuracy: str = "top1_last") -> RobustScore:
-    """Return LRS of an evaluated set.
+    """Return LRS of an evaluated set, trained with soft labels as its method wants.
 
-    Args:
-        base: the set, trained with soft labels as its method wants.
-        others: evaluations to look for the other three in.
-        accuracy: ``top1_last`` or ``top1_best``.
+    The other three evaluations are looked for in ``others``; ``accuracy`` is ``top1_last`` or ``top1_best``.
     """
     own = _training(base)
     hard = own.replace(labels="hard", loss="ce")
+    real = _find(others, base, hard, method="real", any_epochs=True)
     inputs = (
         Input("synthetic", "This set as evaluated", base, _evaluate(base, base["source"], own)),
         _same_set("synthetic_hard", "This set, hard labels", base, others, hard),
         _random("random", "Random real images, as evaluated", base, others, own),
-        Input(
-            "real_hard",
-            "All real images, hard labels",
-            _find(others, base, hard, method="real", any_epochs=True),
-            _evaluate(base, "real", hard),
-        ),
+        Input("real_hard", "All real images, hard labels", real, _evaluate(base, "real", hard)),
     )
     gaps = {"HLR": ("real_hard", "synthetic_hard"), "IOR": ("synthetic", "random")}
     return _scored("LRS", label_robust, inputs, gaps, accuracy)
 
 
 def augmentation_robust_score(base: Summary, others: Sequence[Summary], accuracy: str = "top1_last") -> RobustScore:
-    """Return ARS of an evaluated set.
-
-    Args:
-        base: the set, trained with augmentation.
-        others: evaluations to look for the other three in.
-        accuracy: ``top1_last`` or ``top1_best``.
-    """
+    """Return ARS of a set that was trained with augmentation; see :func:`label_robust_score`."""
     own = _training(base)
     plain = own.replace(**PLAIN)
     inputs = (
@@ -236,14 +219,9 @@ def _options(base: Summary, config: EvaluateConfig) -> list[str]:
     recipe = "hard" if config.labels == "hard" and base["recipe"] in ("delt", "hard") else base["recipe"]
     plain = EvaluateConfig.for_recipe(recipe).at_size(base["image_size"])
     width, stem, seeds = base["student_width"], base["student_stem"], len(base["seeds"])
+    size = {"student_width": None if width == 1 else width, "student_stem": None if stem == "auto" else stem}
     return [
-        *option_words(
-            recipe=recipe,
-            epochs=config.epochs,
-            student=base["student"],
-            student_width=None if width == 1 else width,
-            student_stem=None if stem == "auto" else stem,
-        ),
+        *option_words(recipe=recipe, epochs=config.epochs, student=base["student"], **size),
         *changed_words(config, plain, without=_STUDENT | {"epochs"}),
         *option_words(seeds=seeds if seeds > 1 else None),
     ]

@@ -20,13 +20,9 @@ SMALLEST_NORM = 1e-12
 
 
 def pair_cosine(vectors: np.ndarray) -> float:
-    """Return the mean cosine similarity over all pairs of different vectors.
+    """Return the mean cosine similarity over all pairs of different vectors of (n, d), in [-1, 1].
 
-    Args:
-        vectors: (n, d), n at least 2.
-
-    Returns:
-        In [-1, 1]; 1 when all point the same way. A vector of zeros is like none.
+    A vector of zeros is like none.
 
     Raises:
         ShapeError: fewer than two vectors.
@@ -54,10 +50,7 @@ def halves(ipc: int) -> tuple[range, range]:
 
 
 def halves_cosine(vectors: np.ndarray) -> tuple[float, float]:
-    """Return :func:`pair_cosine` of the early and of the late half of a class.
-
-    Args:
-        vectors: (n, d) in the order of joining, n at least 4.
+    """Return :func:`pair_cosine` of the early and of the late half of a class, (n, d) in the order of joining.
 
     Raises:
         ShapeError: fewer than four vectors, so that a half has no pair.
@@ -69,29 +62,18 @@ def halves_cosine(vectors: np.ndarray) -> tuple[float, float]:
 
 
 def pixel_vectors(image_u8: np.ndarray, mean: Sequence[float], std: Sequence[float]) -> np.ndarray:
-    """Return images as vectors of their pixels, normalised by the data's statistics so that grey is no likeness.
+    """Return images as vectors of their pixels, float32 (n, 3 * S * S).
 
-    Args:
-        image_u8: uint8 (n, S, S, 3).
-        mean: per channel of pixels in [0, 1].
-        std: likewise.
-
-    Returns:
-        float32 (n, 3 * S * S).
+    They are normalised by the data's mean and std per channel, so that grey does not make images alike.
     """
     pixels = np.asarray(image_u8, np.float32) / 255
     return ((pixels - np.asarray(mean, np.float32)) / np.asarray(std, np.float32)).reshape(len(pixels), -1)
 
 
 def pixel_change(image_u8: np.ndarray, start_u8: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return how far images are from their start images.
+    """Return how far images are from their start images, whose shape is the same or broadcasts to theirs.
 
-    Args:
-        image_u8: uint8 (n, S, S, 3).
-        start_u8: the same shape, or one that broadcasts to it.
-
-    Returns:
-        Mean absolute change in levels of 0 to 255, and the L2 distance of pixels in [0, 1]; float64 (n,) each.
+    Mean absolute change in levels of 0 to 255, and the L2 distance of pixels in [0, 1]; float64 (n,) each.
 
     >>> mean, distance = pixel_change(np.full((1, 2, 2, 3), 51, np.uint8), np.zeros((1, 2, 2, 3), np.uint8))
     >>> mean.tolist(), distance.round(3).tolist()

@@ -16,10 +16,8 @@ import contextlib
 import os
 import shutil
 import socket
-import subprocess
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -88,12 +86,7 @@ class Session:
 
 
 def bench_app(*, quick: bool, rounds: int, report: Report | None = None) -> Iterator[Measured]:
-    """Measure the app.
-
-    Args:
-        quick: with a run of 100 classes and a visit less to each page.
-        rounds: how often the servers are started; medians are taken.
-        report: given what is measured, how many servers were started, and of how many.
+    """Measure the app; ``quick`` means a run of 100 classes and a visit less to each page.
 
     Raises:
         RunError: playwright or the browser is not there, or a server does not start.
@@ -162,12 +155,9 @@ def opened_browser() -> Iterator[Browser]:
 
 
 def session(browser: Browser, script: Path, home: Path, pages: Sequence[str]) -> Session:
-    """Start a server, open its first page and then others in turn, and end it.
+    """Start a server with a home of its own, open its first page and then others in turn, and end it.
 
     Args:
-        browser: opens a window of its own.
-        script: of Streamlit.
-        home: the user's home that the server sees.
         pages: addresses, as ``gallery`` or ``gallery?run=...``.
 
     Raises:
@@ -179,7 +169,10 @@ def session(browser: Browser, script: Path, home: Path, pages: Sequence[str]) ->
     process = start(["streamlit", "run", script, *flags], DELT_HOME=str(home), DELT_RUNS="")
     window = browser.new_context(viewport={"width": 1280, "height": 900})
     try:
-        _wait_for(url, process)
+        while not _answers(url):
+            if time.perf_counter() - began > _START_S or process.poll() is not None:
+                raise RunError(f"app: the server did not start within {_START_S:.0f} s.")
+            time.sleep(0.02)
         page = window.new_page()
         page.set_default_timeout(1000 * _START_S)
         healthy = time.perf_counter()
@@ -195,30 +188,22 @@ def session(browser: Browser, script: Path, home: Path, pages: Sequence[str]) ->
         for address in pages:
             seconds = page.evaluate(_GO, f"/{address}")
             visits.append(Visit(address.partition("?")[0], seconds, shows_error()))
-        return Session(cold_s, tuple(visits), _has_torch(process.pid))
+        has_torch = None
+        with contextlib.suppress(OSError):
+            has_torch = "libtorch" in Path(f"/proc/{process.pid}/maps").read_text(encoding="utf-8", errors="replace")
+        return Session(cold_s, tuple(visits), has_torch)
     finally:
         window.close()
         process.kill()
         process.wait()
 
 
-def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
-    limit = time.monotonic() + _START_S
-    while time.monotonic() < limit and process.poll() is None:
-        try:
-            urllib.request.urlopen(f"{url}/_stcore/health", timeout=2).close()
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.02)
-        else:
-            return
-    raise RunError(f"app: the server did not start within {_START_S:.0f} s.")
-
-
-def _has_torch(pid: int) -> bool | None:
+def _answers(url: str) -> bool:
     try:
-        return "libtorch" in Path(f"/proc/{pid}/maps").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
+        urllib.request.urlopen(f"{url}/_stcore/health", timeout=2).close()
+    except OSError:  # as every error of urllib is
+        return False
+    return True
 
 
 def free_port() -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from delt_engine.config import RecoverConfig
 from delt_engine.errors import ConfigError
@@ -26,30 +26,23 @@ _SMALL_ITERATIONS, _GPU_ITERATIONS = 6, 20
 """Iterations a round of a small network, and on a GPU; ours."""
 
 
-class Named(Protocol):
-    """A case of any benchmark."""
+@dataclass(frozen=True)
+class Named:
+    """A case of any benchmark: what ``--case`` takes, and what it is."""
 
-    @property
-    def name(self) -> str:
-        """What ``--case`` takes."""
-
-    @property
-    def title(self) -> str:
-        """What it is."""
+    name: str
+    title: str
 
 
 AnyCase = TypeVar("AnyCase", bound=Named)
 
 
 @dataclass(frozen=True)
-class Case:
+class Case(Named):
     """One line of the recovery benchmark.
 
     Args:
-        name: what ``--case`` takes.
-        title: what it is.
         network: a name of the catalogue; empty for the shipped teacher of the built-in photographs.
-        image_size: S.
         precision: number format of the fast loop; the plain one is in float32.
         is_quick: whether ``--quick`` takes it.
         is_for_gpu: whether it is taken on CUDA devices only, where it is not asked for by name.
@@ -57,8 +50,6 @@ class Case:
         compares_schedules: the fast loop without EarlyLate stands where the plain loop stands elsewhere.
     """
 
-    name: str
-    title: str
     network: str = "resnet18"
     image_size: int = 32
     precision: str = "float32"
@@ -94,17 +85,12 @@ CASES = (
 
 
 @dataclass(frozen=True)
-class RankCase:
-    """One line of the ranking benchmark: pictures and the network that scores them.
+class RankCase(Named):
+    """One line of the ranking benchmark: pictures and the network that scores them."""
 
-    ``width`` is the network's; ``images`` how many pictures there are, a third of them with ``--quick``.
-    """
-
-    name: str
-    title: str
     image_size: int
-    width: float
-    images: int
+    width: float  # of the network
+    images: int  # how many; a third of them with --quick
     is_files: bool = True
 
 
@@ -116,11 +102,9 @@ RANK_CASES = (
 
 
 @dataclass(frozen=True)
-class EvaluateCase:
+class EvaluateCase(Named):
     """One line of the students' benchmark: a student of a quarter-width ResNet-18 on the built-in photographs."""
 
-    name: str
-    title: str
     has_teacher: bool
 
 
@@ -134,11 +118,6 @@ def find_cases(names: Sequence[str], *, quick: bool, device_type: str = "cpu") -
     """Return the recovery cases of some names; when none is given those for a device, quick ones with ``quick``.
 
     A quick measurement leaves bfloat16 out on a processor that imitates it, see :func:`left_out`.
-
-    Args:
-        names: of cases, on any device.
-        quick: whether few cases are wanted.
-        device_type: ``cpu``, ``cuda`` or ``mps``.
 
     Raises:
         ConfigError: there is no such case.
@@ -184,9 +163,7 @@ def schedule(case: Case, *, quick: bool, device_type: str = "cpu") -> RecoverCon
     >>> schedule(CASES[0], quick=False).schedule.newcomers, schedule(CASES[0], quick=True).schedule.newcomers
     ((7, 7, 6, 6, 6, 6, 6, 6), (17, 17, 16))
     """
-    each = 2 if case.network else _SMALL_ITERATIONS
-    if device_type == "cuda":
-        each = _GPU_ITERATIONS
+    each = _GPU_ITERATIONS if device_type == "cuda" else 2 if case.network else _SMALL_ITERATIONS
     num_rounds = ROUNDS
     if quick:
         num_rounds, each = ROUNDS if case.compares_schedules else _QUICK_ROUNDS, max(2, 2 * each // 3)

@@ -29,42 +29,27 @@ BATCH = 50
 def bench_evaluate(
     cases: Sequence[EvaluateCase], *, quick: bool, rounds: int, device: torch.device, report: Report | None = None
 ) -> Iterator[Measured]:
-    """Measure cases.
-
-    Args:
-        cases: what to measure.
-        quick: four steps a round in place of ten.
-        rounds: how often each is measured; of which medians are taken.
-        device: where.
-        report: given what is measured, how many cases are done, and of how many.
-    """
-    for case in each_case(cases, report):
-        yield _measured(case, BATCH * (4 if quick else 10), rounds, device)
-
-
-def _measured(case: EvaluateCase, count: int, rounds: int, device: torch.device) -> Measured:
+    """Measure cases: ten steps a round, four with ``quick``."""
     dataset = load_dataset("photos")
-    whole = real(dataset)
+    whole, count = real(dataset), BATCH * (4 if quick else 10)
     order = torch.randperm(len(whole), generator=generator(0, "bench", "students"))[:count].numpy()
     table = ImageTable(whole.image_u8[order], whole.labels[order], whole.class_names, whole.mean, whole.std)
-    teacher = load_teacher("photos", dataset=dataset, device=str(device)).network if case.has_teacher else None
-    kind = {} if case.has_teacher else {"labels": "hard", "loss": "ce"}
-    config = EvaluateConfig.for_recipe(
-        "delt",
-        epochs=1,
-        student="resnet18",
-        student_width=0.25,
-        student_stem="small",
-        batch_size=BATCH,
-        learning_rate=1e-3,
-        rand_augment="none",
-        ema_decay=0.0,
-        precision="float32",
-        **kind,
-    ).at_size(table.image_size)
-    runs = [side_by_side(table, teacher, config, seed, device) for seed in range(rounds)]
-    plain_s, fast_s, gaps = zip(*runs, strict=True)
-    return measured(case, device, plain_s, fast_s, work=count - BATCH, max_abs_diff=max(gaps))
+    for case in each_case(cases, report):
+        teacher = load_teacher("photos", dataset=dataset, device=str(device)).network if case.has_teacher else None
+        config = EvaluateConfig.for_recipe(
+            "delt" if case.has_teacher else "hard",
+            epochs=1,
+            student="resnet18",
+            student_width=0.25,
+            student_stem="small",
+            batch_size=BATCH,
+            learning_rate=1e-3,
+            rand_augment="none",
+            precision="float32",
+        ).at_size(table.image_size)
+        runs = [side_by_side(table, teacher, config, seed, device) for seed in range(rounds)]
+        plain_s, fast_s, gaps = zip(*runs, strict=True)
+        yield measured(case, device, plain_s, fast_s, work=count - BATCH, max_abs_diff=max(gaps))
 
 
 def side_by_side(

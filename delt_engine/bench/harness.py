@@ -28,27 +28,15 @@ Report = Callable[[str, int, int], None]
 
 @dataclass
 class Side:
-    """One of the sides that are measured.
+    """One of the sides that are measured."""
 
-    Attributes:
-        work: what is timed, given the number of the turn.
-        prepare: what comes before it in each turn and is not timed.
-        seconds: of the work of each turn.
-    """
-
-    work: Callable[[int], Any]
-    prepare: Callable[[int], Any] | None = None
-    seconds: list[float] = field(default_factory=list)
+    work: Callable[[int], Any]  # what is timed, given the number of the turn
+    prepare: Callable[[int], Any] | None = None  # what comes before it in each turn and is not timed
+    seconds: list[float] = field(default_factory=list)  # of each turn
 
 
 def take_turns(sides: Sequence[Side], turns: Iterable[int], device: torch.device | None = None) -> None:
-    """Let the sides take their turns, one after another.
-
-    Args:
-        sides: timed in this order.
-        turns: numbers of the turns.
-        device: a GPU works on by itself, so it is waited for before and after each turn's work.
-    """
+    """Let the sides take their turns, one after another; a GPU is waited for before and after each turn's work."""
     for turn in turns:
         for side in sides:
             if side.prepare:
@@ -69,19 +57,7 @@ def seconds_of(work: Callable[[], Any], device: torch.device | None = None) -> f
 
 @dataclass(frozen=True)
 class Measured:
-    """What was measured of one case: plain code, ours, and how far their results are apart.
-
-    Attributes:
-        case: its name.
-        title: in words.
-        device: where.
-        threads: of a computation.
-        plain_rate: of plain code, a second.
-        fast_rate: of ours.
-        ratio: of both, the median of the ratios of neighbouring measurements.
-        max_abs_diff: largest difference between their results; None where nothing is computed twice.
-        figures: what else was measured, by name; the benchmark says what its names mean.
-    """
+    """What was measured of one case: plain code, ours, and how far their results are apart; rates are a second."""
 
     case: str
     title: str
@@ -89,9 +65,9 @@ class Measured:
     threads: int
     plain_rate: float
     fast_rate: float
-    ratio: float
-    max_abs_diff: float | None = None
-    figures: dict[str, Any] = field(default_factory=dict)
+    ratio: float  # of both, the median of the ratios of neighbouring measurements
+    max_abs_diff: float | None = None  # largest difference between results; None where nothing is computed twice
+    figures: dict[str, Any] = field(default_factory=dict)  # what else was measured; the benchmark explains the names
 
     def to_record(self) -> dict[str, Any]:
         """Return it as plain values, with the machine it was measured on."""
@@ -111,14 +87,7 @@ def measured(
 ) -> Measured:
     """Return the result of a case from the seconds of both sides, measured in neighbouring turns.
 
-    Args:
-        case: what was measured.
-        device: where.
-        plain_s: seconds of plain code.
-        fast_s: seconds of ours.
-        work: how much of it both did in that time, as images.
-        max_abs_diff: see :class:`Measured`.
-        figures: likewise.
+    ``work`` is how much both did in that time, as images; for the others see :class:`Measured`.
     """
     return Measured(
         case.name,
@@ -144,10 +113,7 @@ def each_case(cases: Sequence[AnyCase], report: Report | None) -> Iterator[AnyCa
 def start(words: Sequence[object], *, errors: IO[bytes] | int = subprocess.DEVNULL, **environment: str):
     """Start ``python -m`` some words from the project's folder, with the project on its path.
 
-    Args:
-        words: a module and its arguments.
-        errors: where its stderr goes.
-        environment: variables set for it; an empty value takes one away.
+    ``errors`` is where its stderr goes; an empty variable in ``environment`` is taken away.
     """
     paths = [str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])]
     variables = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **environment}

@@ -20,13 +20,7 @@ SIZE, ROUNDS, ROUND_ITERATIONS = 32, 8, 100
 
 
 def make_large_run(path: Path, *, num_classes: int = 1000, ipc: int = 50) -> Run:
-    """Make the run; all classes show the pictures of the first, by links.
-
-    Args:
-        path: its folder.
-        num_classes: classes.
-        ipc: images of each.
-    """
+    """Make the run; all classes show the pictures of the first, by links."""
     config = RecoverConfig(ipc=ipc, iterations=ROUNDS * ROUND_ITERATIONS, round_iterations=ROUND_ITERATIONS)
     run = Run.create(path, Experiment(dataset="large", device="cpu", recover=config), command=["delt", "recover"])
     names = tuple(f"class {number:04d}" for number in range(num_classes))
@@ -46,7 +40,7 @@ def make_large_run(path: Path, *, num_classes: int = 1000, ipc: int = 50) -> Run
         device_name="CPU",
         threads=2,
     )
-    write_selection(run.path / "selection.csv", _selection(run), names)
+    write_selection(run.path / "selection.csv", _selected(run), names)
     _write_strips(run)
     run.set_status("running", started=now(), process=this_process())
     _write_events(run)
@@ -54,29 +48,14 @@ def make_large_run(path: Path, *, num_classes: int = 1000, ipc: int = 50) -> Run
     return run
 
 
-def _selection(run: Run) -> tuple[SelectedImage, ...]:
-    schedule, draw = run.experiment.recover.schedule, np.random.default_rng(0)
-    starts = list(zip(schedule.start_rounds, schedule.image_iterations_each, strict=True))
-    return tuple(
-        SelectedImage(
-            class_index,
-            index,
-            (
-                Patch(
-                    class_index * 100 + index,
-                    f"train/{class_index:04d}/{index:05d}",
-                    (0, 0, SIZE, SIZE),
-                    class_index,
-                    round(float(draw.uniform()), 6),
-                    index,
-                ),
-            ),
-            start,
-            iterations,
-        )
-        for class_index in run.classes
-        for index, (start, iterations) in enumerate(starts)
-    )
+def _selected(run: Run) -> list[SelectedImage]:
+    schedule, draw, found = run.experiment.recover.schedule, np.random.default_rng(0), []
+    for class_index in run.classes:
+        for index, joins in enumerate(zip(schedule.start_rounds, schedule.image_iterations_each, strict=True)):
+            image_id, prob = f"train/{class_index:04d}/{index:05d}", round(float(draw.uniform()), 6)
+            patch = Patch(class_index * 100 + index, image_id, (0, 0, SIZE, SIZE), class_index, prob, index)
+            found.append(SelectedImage(class_index, index, (patch,), *joins))
+    return found
 
 
 def _write_strips(run: Run) -> None:

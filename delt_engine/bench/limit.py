@@ -37,14 +37,9 @@ def operations(network: nn.Module, image: Tensor) -> int:
 def convolution_rate(network: nn.Module, images: Tensor, precision: str) -> float:
     """Return the image-iterations a second that the convolutions of a frozen network reach with nothing between them.
 
-    Each is called with inputs of the size and memory order it has in the network, and its gradient towards
-    the input is taken. Calls that are alike in layer and size are timed once and count as often as there are. The best
-    of three times is told: the first prepares the kernels.
-
-    Args:
-        network: the teacher; not changed.
-        images: ``(N, 3, S, S)``.
-        precision: ``float32``, ``bfloat16`` or ``float16``, of weights and features.
+    Each is called with inputs of the size and memory order it has in the network, and its gradient towards the input is
+    taken, with weights and features in ``precision``. Calls that are alike in layer and size are timed once and count
+    as often as there are. The best of three times counts: the first prepares the kernels.
     """
     dtype = getattr(torch, precision)
     alike: dict[tuple[str, torch.Size], list[nn.Conv2d]] = {}

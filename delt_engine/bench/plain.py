@@ -61,16 +61,7 @@ def recover_as_published(
 ) -> Generator[PlainStep, None, None]:
     """Optimise the images of one batch; the arguments are those of :func:`delt_engine.recovery.loop.recover`.
 
-    Args:
-        images: ``(N, 3, H, W)`` normalised start images; not changed.
-        labels: int64 ``(N,)``.
-        teacher: frozen and in eval mode.
-        plan: who joins when.
-        config: everything else.
-        crop_rows: int64 ``(MI, 7)``.
-
-    Yields:
-        One record an iteration.
+    The teacher is frozen and in eval mode already; ``crop_rows`` are int64 ``(MI, 7)``.
     """
     inputs = images.clone().requires_grad_()
     optimizer = torch.optim.Adam([inputs], lr=config.learning_rate, betas=(config.beta1, config.beta2), eps=1e-8)

@@ -30,24 +30,21 @@ def train_as_published(
     draws: EpochDraws,
     device: torch.device,
 ) -> Iterator[Tensor]:
-    """Train for an epoch.
+    """Train a student, which is in train mode, for an epoch, and yield the loss of every step.
 
     Args:
-        network: the student, in train mode.
         teacher: gives soft labels; None for hard ones.
-        table: what it learns from.
         config: resolved, without RandAugment.
         draws: what happens to each image.
-        device: where.
-
-    Yields:
-        The loss of every step.
     """
     assert config.learning_rate is not None, "the settings are resolved"
     assert config.batch_size is not None, "the settings are resolved"
-    optimizer = torch.optim.AdamW(
-        _groups(network, config.weight_decay), lr=config.learning_rate, betas=(0.9, 0.999), foreach=False
-    )
+    weights = list(network.parameters())
+    groups = [
+        {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},  # biases and BatchNorm
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.999), foreach=False)
     mean, std = (torch.tensor(values, device=device)[:, None, None] for values in (table.mean, table.std))
     for batch in draws.batches(config.batch_size):
         shown = []
@@ -77,12 +74,3 @@ def train_as_published(
         loss.backward()
         optimizer.step()
         yield loss.detach()
-
-
-def _groups(network: nn.Module, weight_decay: float) -> list[dict]:
-    """Biases and BatchNorm have no weight decay."""
-    weights = list(network.parameters())
-    return [
-        {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": weight_decay},
-        {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},
-    ]

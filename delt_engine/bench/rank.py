@@ -28,8 +28,7 @@ from delt_engine.config import RankConfig
 from delt_engine.data.dataset import ArrayImages, Dataset, DatasetSpec, ImageSet
 from delt_engine.data.folder import FileImages
 from delt_engine.models.networks import build_network
-from delt_engine.patches.ranking import Ranking, RankProgress, rank
-from delt_engine.patches.scoring import RankTiming
+from delt_engine.patches.ranking import RankProgress, rank
 
 HEIGHT, WIDTH = 375, 500
 """Native size of the files: the median of ImageNet's."""
@@ -41,15 +40,7 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 def bench_rank(
     cases: Sequence[RankCase], *, quick: bool, rounds: int, device: torch.device, report: Report | None = None
 ) -> Iterator[Measured]:
-    """Measure cases.
-
-    Args:
-        cases: what to measure.
-        quick: with a third of the pictures.
-        rounds: how often each is measured; of which medians are taken.
-        device: where.
-        report: given what is measured, how many cases are done, and of how many.
-    """
+    """Measure cases, with a third of the pictures if ``quick``."""
     for case in each_case(cases, report):
         with tempfile.TemporaryDirectory(prefix="delt-bench-") as folder:
             yield _measured(case, Path(folder), case.images // (3 if quick else 1), rounds, device)
@@ -57,7 +48,10 @@ def bench_rank(
 
 def _measured(case: RankCase, folder: Path, count: int, rounds: int, device: torch.device) -> Measured:
     train, pictures = _pictures(case, folder, count)
-    network = _network(case, device)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = build_network("resnet18", NUM_CLASSES, image_size=case.image_size, width=case.width)
+    network.eval().requires_grad_(requires_grad=False).to(device)
     spec = DatasetSpec(
         "bench", "Bench", "folder", NUM_CLASSES, tuple("abcdefghij"), case.image_size, MEAN, STD, count, 0, ""
     )
@@ -71,9 +65,11 @@ def _measured(case: RankCase, folder: Path, count: int, rounds: int, device: tor
     plain, fast, timings = [], [], []
 
     def rank_fast() -> None:
-        ranking, timing = _ranked(dataset, teacher, config, device)
-        fast.append(ranking.true_class_prob)
-        timings.append(timing)
+        item: Any = None
+        for item in rank(dataset, teacher, config, seed=0, device=str(device)):
+            if isinstance(item, RankProgress) and item.timing:
+                timings.append(item.timing)
+        fast.append(item.true_class_prob)  # a ranking ends with its result
 
     sides = [
         Side(lambda _: plain.append(rank_as_published(network, plain_images, config.batch_size, device))),
@@ -99,16 +95,6 @@ def _measured(case: RankCase, folder: Path, count: int, rounds: int, device: tor
     )
 
 
-def _ranked(dataset: Dataset, teacher: Any, config: RankConfig, device: torch.device) -> tuple[Ranking, RankTiming]:
-    timing, item = None, None
-    for item in rank(dataset, teacher, config, seed=0, device=str(device)):
-        if isinstance(item, RankProgress):
-            timing = item.timing or timing
-    assert isinstance(item, Ranking), "a ranking ends with its result"
-    assert timing is not None
-    return item, timing
-
-
 def _pictures(case: RankCase, folder: Path, count: int) -> tuple[ImageSet, Sequence[str] | np.ndarray]:
     """Return the pictures as the engine reads them, and as plain code does."""
     draw, labels = np.random.default_rng(0), np.arange(count) % NUM_CLASSES
@@ -125,10 +111,3 @@ def _pictures(case: RankCase, folder: Path, count: int) -> tuple[ImageSet, Seque
 def _smooth(draw: np.random.Generator, width: int, height: int) -> Image.Image:
     coarse = Image.fromarray(draw.integers(0, 256, (24, 32, 3), dtype=np.uint8))
     return coarse.resize((width, height), Image.Resampling.BICUBIC)
-
-
-def _network(case: RankCase, device: torch.device) -> torch.nn.Module:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        network = build_network("resnet18", NUM_CLASSES, image_size=case.image_size, width=case.width)
-    return network.eval().requires_grad_(requires_grad=False).to(device)

@@ -29,15 +29,7 @@ ITERATIONS, QUICK_ITERATIONS = 100, 40
 
 
 def bench_ranks(ranks: int, folder: Path, *, device: str, rounds: int, quick: bool, report: Report) -> Measured:
-    """Measure in turns.
-
-    Args:
-        ranks: how many are compared with one.
-        folder: a new folder for the runs.
-        device: ``cpu`` or ``cuda``.
-        rounds: measurements of each.
-        quick: fewer iterations.
-        report: given how far it is.
+    """Measure some ranks and one in turns; the runs are left in ``folder``.
 
     Raises:
         RunError: one of the runs failed.
@@ -62,9 +54,7 @@ def bench_ranks(ranks: int, folder: Path, *, device: str, rounds: int, quick: bo
             "ranks": ranks,
             "one_rate": round(median(one), 1),
             "rate": round(median(many), 1),
-            "same_images": all(
-                _images(alone) == _images(together) for alone, together in zip(*runs.values(), strict=True)
-            ),
+            "same_images": all(_images(a) == _images(b) for a, b in zip(*runs.values(), strict=True)),
             "rounds": rounds,
             "load": round(load, 2),
             "cores": os.cpu_count() or 1,

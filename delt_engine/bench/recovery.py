@@ -53,12 +53,7 @@ def bench_recovery(
 ) -> Iterator[Measured]:
     """Measure cases; those of the same network and size share one plain loop.
 
-    Args:
-        cases: what to measure.
-        quick: with a shorter schedule.
-        rounds: how often each is measured.
-        device: where.
-        report: given what is measured, how many cases are done, and of how many.
+    With ``quick`` the schedule is shorter. ``report`` is given what is measured, how many cases are done, of how many.
     """
     done = 0
     with _published_convolutions():
@@ -140,7 +135,7 @@ class Lane:
 
 
 def in_turns(lanes: list[Lane], device: torch.device) -> list[Lane]:
-    """Take lanes through their schedules, round by round in turns, and close them."""
+    """Take lanes through their schedules, round by round in turns, and close their loops."""
     take_turns([lane.side for lane in lanes], range(lanes[0].rounds), device)
     for lane in lanes:
         for loop in lane.loops:

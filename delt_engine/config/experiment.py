@@ -22,29 +22,18 @@ from delt_engine.errors import ConfigError
 class Experiment(Settings):
     """Everything one run needs: the data, the teacher, and the settings of each stage."""
 
-    dataset: str = setting(
-        "photos",
-        "Name of a dataset in the catalogue, or a folder with one folder of images a class.",
-        title="Dataset",
-        more=False,
-    )
-    image_size: int | None = setting(
-        None,
-        "Side of the square images in pixels; as the dataset has it when not given.",
-        title="Image size",
-        ge=8,
-        le=1024,
-    )
-    teacher: str = setting(
-        "auto",
-        "Shipped or trained teacher by name, or a checkpoint file; auto finds one for the dataset.",
-        title="Teacher",
-    )
-    classes: tuple[str, ...] | None = setting(None, "Recover these classes only; all when not given.", title="Classes")
-    seed: int = setting(
-        0, "The same seed on the same device gives the same images.", title="Seed", ge=0, le=2**31 - 1, more=False
-    )
-    device: str = setting("auto", "auto, cpu, cuda, cuda:1, ... or mps.", title="Device")
+    dataset: str = setting("photos", more=False)
+    """Name of a dataset in the catalogue, or a folder with one folder of images a class."""
+    image_size: int | None = setting(None, ge=8, le=1024)
+    """Side of the square images in pixels; as the dataset has it when not given."""
+    teacher: str = setting("auto")
+    """Shipped or trained teacher by name, or a checkpoint file; auto finds one for the dataset."""
+    classes: tuple[str, ...] | None = setting(None)
+    """Recover these classes only; all when not given."""
+    seed: int = setting(0, ge=0, le=2**31 - 1, more=False)
+    """The same seed on the same device gives the same images."""
+    device: str = setting("auto")
+    """auto, cpu, cuda, cuda:1, ... or mps."""
     squeeze: SqueezeConfig = SqueezeConfig()
     rank: RankConfig = RankConfig()
     select: SelectConfig = SelectConfig()

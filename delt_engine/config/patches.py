@@ -17,21 +17,15 @@ class RankConfig(Settings):
     """What the teacher scores."""
 
     crops: int = setting(
-        0,
-        "Random crops scored per image; 0 scores the whole image.",
-        title="Crops per image",
-        ge=0,
-        le=64,
-        more=False,
-        source="DELT scores whole images; RDED 5 crops",
+        0, title="Crops per image", ge=0, le=64, more=False, source="DELT scores whole images; RDED 5 crops"
     )
-    min_crop: float = setting(
-        0.25, "Smallest area share of a crop.", title="Smallest crop", gt=0, le=1, flag="--crop-min"
-    )
-    max_crop: float = setting(1.0, "Largest area share of a crop.", title="Largest crop", gt=0, le=1, flag="--crop-max")
-    batch_size: int = setting(
-        256, "Patches scored at once.", title="Batch size", ge=1, le=65536, flag="--rank-batch-size"
-    )
+    """Random crops scored per image; 0 scores the whole image."""
+    min_crop: float = setting(0.25, title="Smallest crop", gt=0, le=1, flag="--crop-min")
+    """Smallest area share of a crop."""
+    max_crop: float = setting(1.0, title="Largest crop", gt=0, le=1, flag="--crop-max")
+    """Largest area share of a crop."""
+    batch_size: int = setting(256, ge=1, le=65536, flag="--rank-batch-size")
+    """Patches scored at once."""
 
     @model_validator(mode="after")
     def _crops_in_order(self) -> RankConfig:
@@ -43,46 +37,22 @@ class RankConfig(Settings):
 class SelectConfig(Settings):
     """Which ranked patches start the synthetic images, and in what order they join."""
 
-    criterion: Literal["medium", "top", "min", "random"] = setting(
-        "medium",
-        "medium takes the patches around the class's median probability.",
-        title="Criterion",
-        more=False,
-        source="DELT Table 4b",
-    )
-    order: Literal["delt", "ascending", "descending", "random"] = setting(
-        "delt",
-        "Order in which the chosen patches join: delt keeps the criterion's own order (medium: from the median "
-        "outwards); ascending and descending go by probability.",
-        title="Order",
-        source="DELT Table 10",
-    )
-    mosaic: int = setting(
-        1,
-        "Patches along each side of an image: 1 is one patch an image, 2 is a 2x2 mosaic.",
-        title="Mosaic",
-        ge=1,
-        le=5,
-        source="DELT Table 4a",
-    )
-    one_per_image: bool = setting(
-        False,
-        "Of several crops of one training image only the most probable can be taken.",
-        title="One crop per image",
-        source="RDED keeps one of five crops",
-    )
-    pinned: tuple[int, ...] = setting(
-        (), "Rows of the ranking whose patches are taken whatever the criterion says.", title="Pinned patches"
-    )
-    dropped: tuple[int, ...] = setting(
-        (), "Rows of the ranking whose patches are not taken; the next in line replace them.", title="Dropped patches"
-    )
-    picked_from: str = setting(
-        "",
-        "Key of the ranking that the rows of pinned and dropped count in, as `delt rank --json` prints it; when given, "
-        "another ranking is refused.",
-        title="Picked from",
-    )
+    criterion: Literal["medium", "top", "min", "random"] = setting("medium", more=False, source="DELT Table 4b")
+    """medium takes the patches around the class's median probability."""
+    order: Literal["delt", "ascending", "descending", "random"] = setting("delt", source="DELT Table 10")
+    """Order in which the chosen patches join: delt keeps the criterion's own order (medium: from the median outwards);
+    ascending and descending go by probability."""
+    mosaic: int = setting(1, ge=1, le=5, source="DELT Table 4a")
+    """Patches along each side of an image: 1 is one patch an image, 2 is a 2x2 mosaic."""
+    one_per_image: bool = setting(False, title="One crop per image", source="RDED keeps one of five crops")
+    """Of several crops of one training image only the most probable can be taken."""
+    pinned: tuple[int, ...] = setting((), title="Pinned patches")
+    """Rows of the ranking whose patches are taken whatever the criterion says."""
+    dropped: tuple[int, ...] = setting((), title="Dropped patches")
+    """Rows of the ranking whose patches are not taken; the next in line replace them."""
+    picked_from: str = setting("")
+    """Key of the ranking that the rows of pinned and dropped count in, as `delt rank --json` prints it; when given,
+    another ranking is refused."""
 
     @model_validator(mode="after")
     def _rows_told_apart(self) -> SelectConfig:

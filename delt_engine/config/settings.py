@@ -5,7 +5,6 @@ Source: pydantic does the checking; the sentence form is ours.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
@@ -16,11 +15,28 @@ from delt_engine.errors import ConfigError
 Kind = Literal["int", "float", "bool", "choice", "text", "texts", "ints"]
 """Which control a setting takes."""
 
+_KINDS: dict[Any, Kind] = {int: "int", float: "float", bool: "bool", str: "text", tuple[int, ...]: "ints"}
+_BOUNDS = {
+    "greater_than_equal": "at least {ge}",
+    "less_than_equal": "at most {le}",
+    "greater_than": "above {gt}",
+    "less_than": "below {lt}",
+}
 
-def setting(default: Any, text: str, *, title: str = "", source: str = "", flag: str = "", more: bool = True, **limits):
-    """Declare one setting: its default, help text, short title, origin of the default, command-line flag."""
+
+def setting(default: Any, *, title: str = "", source: str = "", flag: str = "", more: bool = True, **limits):
+    """Declare one setting; the string below it is its help text.
+
+    Args:
+        default: its value when nothing is said.
+        title: what a control calls it; its name when not given.
+        source: where the default is from.
+        flag: of the command line; its name when not given.
+        more: whether it is one for those who want more than the usual settings.
+        limits: ``ge``, ``gt``, ``le`` and ``lt``.
+    """
     extra: dict[str, Any] = {"source": source, "flag": flag, "more": more}
-    return Field(default, title=title or None, description=text, json_schema_extra=extra, **limits)
+    return Field(default, title=title or None, json_schema_extra=extra, **limits)
 
 
 def _sentence(error: ValidationError, record: str) -> str:
@@ -36,14 +52,8 @@ def _sentence(error: ValidationError, record: str) -> str:
         return f"{name}: there is no such setting in {record}."
     if kind == "literal_error":
         return f"{name}: {came} given, but it must be one of {context['expected']}."
-    bounds = {
-        "greater_than_equal": "at least {ge}",
-        "less_than_equal": "at most {le}",
-        "greater_than": "above {gt}",
-        "less_than": "below {lt}",
-    }
-    if kind in bounds:
-        return f"{name}: {came} given, but it must be {bounds[kind].format(**context)}."
+    if kind in _BOUNDS:
+        return f"{name}: {came} given, but it must be {_BOUNDS[kind].format(**context)}."
     message = first["msg"][0].lower() + first["msg"][1:]
     return f"{name}: {came} given, but {message.removeprefix('value error, ')}."
 
@@ -51,7 +61,9 @@ def _sentence(error: ValidationError, record: str) -> str:
 class Settings(BaseModel):
     """Base of all records: frozen, no unknown names, numbers finite, errors as one ConfigError sentence."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True, use_attribute_docstrings=True
+    )
 
     def __init__(self, **values: Any) -> None:
         try:
@@ -82,19 +94,6 @@ class FieldSpec:
     may_be_open: bool = False
 
 
-def _kind(annotation: Any) -> tuple[Kind, tuple[str, ...]]:
-    """Return the kind of control for a type, and its choices."""
-    if annotation == tuple[int, ...]:
-        return "ints", ()
-    if get_origin(annotation) is Literal:
-        return "choice", get_args(annotation)
-    plain = [a for a in get_args(annotation) if a is not type(None)] if get_origin(annotation) is not tuple else []
-    if plain:
-        return _kind(plain[0])
-    kinds: dict[type, Kind] = {int: "int", float: "float", bool: "bool", str: "text"}
-    return kinds.get(annotation, "texts"), ()
-
-
 def field_specs(record: type[Settings]) -> tuple[FieldSpec, ...]:
     """Return one FieldSpec a setting of ``record``, in order of declaration; nested records are left out.
 
@@ -107,23 +106,26 @@ def field_specs(record: type[Settings]) -> tuple[FieldSpec, ...]:
         if isinstance(info.annotation, type) and issubclass(info.annotation, Settings):
             continue
         extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
-        low = [getattr(m, a) for m in info.metadata for a in ("ge", "gt") if getattr(m, a, None) is not None]
-        high = [getattr(m, a) for m in info.metadata for a in ("le", "lt") if getattr(m, a, None) is not None]
-        kind, choices = _kind(info.annotation)
+        low, high = (
+            next((getattr(limit, end) for limit in info.metadata for end in ends if hasattr(limit, end)), None)
+            for ends in (("ge", "gt"), ("le", "lt"))
+        )
+        may_be_open = type(None) in get_args(info.annotation)
+        kind = get_args(info.annotation)[0] if may_be_open else info.annotation
         specs.append(
             FieldSpec(
                 name=name,
-                flag=str(extra.get("flag") or "") or "--" + name.replace("_", "-"),
-                kind=kind,
+                flag=str(extra.get("flag") or "--" + name.replace("_", "-")),
+                kind="choice" if get_origin(kind) is Literal else _KINDS.get(kind, "texts"),
                 default=info.default,
-                minimum=low[0] if low else None,
-                maximum=high[0] if high and not math.isinf(high[0]) else None,
-                choices=choices,
-                title=info.title or name,
-                help=info.description or "",
+                minimum=low,
+                maximum=high,
+                choices=get_args(kind) if get_origin(kind) is Literal else (),
+                title=info.title or name.replace("_", " ").capitalize(),
+                help=" ".join((info.description or "").split()),
                 source=str(extra.get("source", "")),
                 more=bool(extra.get("more")),
-                may_be_open=type(None) in get_args(info.annotation),
+                may_be_open=may_be_open,
             )
         )
     return tuple(specs)

@@ -58,21 +58,13 @@ class RelabelConfig(Settings):
     """How soft labels are stored."""
 
     form: Literal["float32", "float16"] = setting(
-        "float16",
-        "Number format of a stored label; float32 replays exactly.",
-        title="Label format",
-        more=False,
-        source="SRe2L stores float16",
+        "float16", title="Label format", more=False, source="SRe2L stores float16"
     )
+    """Number format of a stored label; float32 replays exactly."""
     label_epochs: int = setting(
-        0,
-        "Epochs of labels that are stored, and used in turn over the epochs of the training; 0 stores every epoch.",
-        title="Label epochs",
-        ge=0,
-        le=100_000,
-        more=False,
-        source="Xiao and He 2024 train on a part of the labels",
+        0, ge=0, le=100_000, more=False, source="Xiao and He 2024 train on a part of the labels"
     )
+    """Epochs of labels that are stored, and used in turn over the epochs of the training; 0 stores every epoch."""
 
     @model_validator(mode="before")
     @classmethod
@@ -92,161 +84,78 @@ class RelabelConfig(Settings):
 class EvaluateConfig(Settings):
     """How students are trained. Defaults are DELT's; :meth:`for_recipe` gives the others'."""
 
-    recipe: Recipe = setting(
-        "delt", "delt, sre2l, rded, edc or hard: which paper's training it is.", title="Recipe", more=False
-    )
-    student: str = setting(
-        "auto",
-        "Network of the student: a name of torchvision or timm, or convnet-3 to convnet-6; auto takes the teacher's.",
-        title="Student",
-        more=False,
-    )
-    student_width: float | None = setting(
-        None,
-        "Share of the student's published width; the teacher's when its network is taken, else 1.",
-        title="Student width",
-        gt=0,
-        le=4,
-    )
-    student_stem: Literal["auto", "small", "stock"] = setting(
-        "auto", "First layers of the student; auto picks small up to 64 px.", title="Student stem"
-    )
-    epochs: int = setting(
-        300,
-        "Passes over the synthetic images; fewer than the recipe's is told as shortened.",
-        title="Epochs",
-        ge=1,
-        le=100_000,
-        more=False,
-        source="DELT Table 8a",
-    )
-    seeds: int = setting(
-        1,
-        "Students trained, each from another seed; mean and spread are over them.",
-        title="Seeds",
-        ge=1,
-        le=100,
-        more=False,
-    )
+    recipe: Recipe = setting("delt", more=False)
+    """delt, sre2l, rded, edc or hard: which paper's training it is."""
+    student: str = setting("auto", more=False)
+    """Network of the student: a name of torchvision or timm, or convnet-3 to convnet-6; auto takes the teacher's."""
+    student_width: float | None = setting(None, gt=0, le=4)
+    """Share of the student's published width; the teacher's when its network is taken, else 1."""
+    student_stem: Literal["auto", "small", "stock"] = setting("auto")
+    """First layers of the student; auto picks small up to 64 px."""
+    epochs: int = setting(300, ge=1, le=100_000, more=False, source="DELT Table 8a")
+    """Passes over the synthetic images; fewer than the recipe's is told as shortened."""
+    seeds: int = setting(1, ge=1, le=100, more=False)
+    """Students trained, each from another seed; mean and spread are over them."""
     batch_size: int | None = setting(
         None,
-        "Images in one training step; by the recipe's rule when not given.",
-        title="Batch size",
         ge=1,
         le=65536,
         flag="--student-batch-size",
         source="DELT Table 8a: 10 at IPC 1, 50 at IPC 10, 100 at IPC 50",
     )
-    optimizer: Literal["adamw", "sgd"] = setting(
-        "adamw", "adamw has betas 0.9 and 0.999, sgd has momentum 0.9.", title="Optimiser", source="DELT Table 8a"
-    )
+    """Images in one training step; by the recipe's rule when not given."""
+    optimizer: Literal["adamw", "sgd"] = setting("adamw", title="Optimiser", source="DELT Table 8a")
+    """adamw has betas 0.9 and 0.999, sgd has momentum 0.9."""
     learning_rate: float | None = setting(
-        None,
-        "Learning rate at the start; by the student's network when not given.",
-        title="Learning rate",
-        gt=0,
-        le=10,
-        flag="--student-learning-rate",
-        source="DELT Table 8a: 0.001, MobileNet-V2 0.0025",
+        None, gt=0, le=10, flag="--student-learning-rate", source="DELT Table 8a: 0.001, MobileNet-V2 0.0025"
     )
-    weight_decay: float = setting(
-        0.01,
-        "Weight decay, on weights of more than one dimension.",
-        title="Weight decay",
-        ge=0,
-        le=1,
-        source="DELT Table 8a",
-    )
+    """Learning rate at the start; by the student's network when not given."""
+    weight_decay: float = setting(0.01, ge=0, le=1, source="DELT Table 8a")
+    """Weight decay, on weights of more than one dimension."""
     lr_schedule: Literal["half-cosine", "cosine", "steps"] = setting(
-        "half-cosine",
-        "half-cosine is the first half of a cosine, so it ends at half its start; cosine ends at 0; steps takes a "
-        "tenth of the rate at 80, 90 and 95 % of the epochs.",
-        title="Learning rate over epochs",
-        source="published evaluation code",
+        "half-cosine", title="Learning rate over epochs", source="published evaluation code"
     )
-    temperature: float = setting(
-        20.0,
-        "Both outputs are divided by it before they are compared.",
-        title="Temperature",
-        gt=0,
-        le=1000,
-        source="published evaluation code",
-    )
-    loss: Literal["kl", "kl-t2", "mse-ce", "ce"] = setting(
-        "kl",
-        "kl: Kullback-Leibler divergence at the temperature; kl-t2: times its square; mse-ce: squared error of the "
-        "logits and cross-entropy; ce: cross-entropy with the class.",
-        title="Loss",
-        source="published evaluation code",
-    )
-    cross_entropy_weight: float = setting(
-        0.025, "Weight of the cross-entropy in mse-ce.", title="Cross-entropy weight", ge=0, le=100, source="EDC"
-    )
+    """half-cosine is the first half of a cosine, so it ends at half its start; cosine ends at 0; steps takes a tenth of
+    the rate at 80, 90 and 95 % of the epochs."""
+    temperature: float = setting(20.0, gt=0, le=1000, source="published evaluation code")
+    """Both outputs are divided by it before they are compared."""
+    loss: Literal["kl", "kl-t2", "mse-ce", "ce"] = setting("kl", source="published evaluation code")
+    """kl: Kullback-Leibler divergence at the temperature; kl-t2: times its square; mse-ce: squared error of the logits
+    and cross-entropy; ce: cross-entropy with the class."""
+    cross_entropy_weight: float = setting(0.025, title="Cross-entropy weight", ge=0, le=100, source="EDC")
+    """Weight of the cross-entropy in mse-ce."""
     labels: Literal["on-the-fly", "stored", "hard"] = setting(
-        "on-the-fly",
-        "on-the-fly asks the teacher in every step; stored replays what `delt relabel` wrote; hard takes the class.",
-        title="Labels",
-        source="DELT and RDED label on the fly, SRe2L and CDA store",
+        "on-the-fly", source="DELT and RDED label on the fly, SRe2L and CDA store"
     )
-    label_store: str = setting("", "Folder that `delt relabel` wrote, for stored labels.", title="Label store")
-    mix: Literal["cutmix", "mixup", "none"] = setting(
-        "cutmix",
-        "How two images of a batch are mixed; one box or one share for the whole batch.",
-        title="Mix",
-        source="DELT, RDED and SRe2L (ImageNet-1K) take CutMix",
-    )
-    mix_alpha: float = setting(
-        1.0, "Both parameters of the Beta distribution of the share.", title="Mix alpha", gt=0, le=100
-    )
+    """on-the-fly asks the teacher in every step; stored replays what `delt relabel` wrote; hard takes the class."""
+    label_store: str = setting("")
+    """Folder that `delt relabel` wrote, for stored labels."""
+    mix: Literal["cutmix", "mixup", "none"] = setting("cutmix", source="DELT, RDED and SRe2L (ImageNet-1K) take CutMix")
+    """How two images of a batch are mixed; one box or one share for the whole batch."""
+    mix_alpha: float = setting(1.0, gt=0, le=100)
+    """Both parameters of the Beta distribution of the share."""
     rand_augment: str = setting(
         "auto",
-        "RandAugment in timm's writing, such as m5-n4-mstd1; auto takes the dataset's, none turns it off.",
         title="RandAugment",
         source="DELT Table 8c: m5-n4 CIFAR-10, m4-n3 Tiny-ImageNet, m6-n2 ImageNet, mstd 1 each",
     )
+    """RandAugment in timm's writing, such as m5-n4-mstd1; auto takes the dataset's, none turns it off."""
     min_crop: float | None = setting(
-        0.25,
-        "Smallest area share of a crop; 1 turns crops off. RDED's recipe takes 1 up to 64 px and 0.5 above.",
-        title="Smallest crop",
-        gt=0,
-        le=1,
-        flag="--student-crop-min",
-        source="published evaluation code",
+        0.25, title="Smallest crop", gt=0, le=1, flag="--student-crop-min", source="published evaluation code"
     )
-    flip: bool = setting(True, "Mirror half of the images.", title="Flips", flag="--student-flip")
-    shuffle_patches: bool = setting(
-        False, "Shuffle the tiles of mosaics before each crop.", title="Shuffle tiles", source="RDED"
-    )
-    ema_decay: float = setting(
-        0.0,
-        "Decay of the running average of the student's weights in a step; 0 keeps none.",
-        title="EMA decay",
-        ge=0,
-        lt=1,
-        source="EDC: 0.99",
-    )
-    validate_every: int = setting(
-        10,
-        "Epochs between two tests; the first and the last epoch are always tested.",
-        title="Test every",
-        ge=1,
-        le=100_000,
-        source="published evaluation code",
-    )
-    validate_from: float = setting(
-        0.0,
-        "Share of the epochs before which nothing but the first epoch is tested.",
-        title="Test from",
-        ge=0,
-        lt=1,
-        source="RDED: 0.8",
-    )
-    precision: Literal["auto", "float32", "bfloat16"] = setting(
-        "auto",
-        "Number format of the training step; auto is bfloat16 on a GPU, float32 elsewhere.",
-        title="Precision",
-        flag="--student-precision",
-    )
+    """Smallest area share of a crop; 1 turns crops off. RDED's recipe takes 1 up to 64 px and 0.5 above."""
+    flip: bool = setting(True, title="Flips", flag="--student-flip")
+    """Mirror half of the images."""
+    shuffle_patches: bool = setting(False, title="Shuffle tiles", source="RDED")
+    """Shuffle the tiles of mosaics before each crop."""
+    ema_decay: float = setting(0.0, title="EMA decay", ge=0, lt=1, source="EDC: 0.99")
+    """Decay of the running average of the student's weights in a step; 0 keeps none."""
+    validate_every: int = setting(10, title="Test every", ge=1, le=100_000, source="published evaluation code")
+    """Epochs between two tests; the first and the last epoch are always tested."""
+    validate_from: float = setting(0.0, title="Test from", ge=0, lt=1, source="RDED: 0.8")
+    """Share of the epochs before which nothing but the first epoch is tested."""
+    precision: Literal["auto", "float32", "bfloat16"] = setting("auto", flag="--student-precision")
+    """Number format of the training step; auto is bfloat16 on a GPU, float32 elsewhere."""
 
     @classmethod
     def for_recipe(cls, recipe: str, **values: Any) -> EvaluateConfig:

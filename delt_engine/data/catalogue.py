@@ -14,13 +14,12 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from delt_engine.data.built_in import PHOTOGRAPHS, digits, photos
 from delt_engine.data.cache import datasets_dir
 from delt_engine.data.dataset import Dataset, DatasetSpec, Report
-from delt_engine.data.digits import digits
 from delt_engine.data.downloads import fetch_imagenette, load_download
 from delt_engine.data.folder import FolderTraits, load_folder
 from delt_engine.data.layout import TRAIN_NAMES
-from delt_engine.data.photos import PHOTOGRAPHS, photos
 from delt_engine.errors import DataError
 
 MIN_SIZE, MAX_SIZE = 8, 1024
@@ -117,13 +116,6 @@ _FOLDERS = {
 }
 
 _NUMERALS = tuple("0123456789")
-
-_CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-
-_STL10 = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
-
-_FASHION = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
-
 _CIFAR100 = """
 apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can
 castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin
@@ -133,71 +125,47 @@ pickup_truck pine_tree plain plate poppy porcupine possum rabbit raccoon ray roa
 shark shrew skunk skyscraper snail snake spider squirrel streetcar sunflower sweet_pepper table tank
 telephone television tiger tractor train trout tulip turtle wardrobe whale willow_tree wolf woman worm
 """
-
-# class folder and name
-_IMAGENETTE = (
-    ("n01440764", "tench"),
-    ("n02102040", "English springer"),
-    ("n02979186", "cassette player"),
-    ("n03000684", "chain saw"),
-    ("n03028079", "church"),
-    ("n03394916", "French horn"),
-    ("n03417042", "garbage truck"),
-    ("n03425413", "gas pump"),
-    ("n03445777", "golf ball"),
-    ("n03888257", "parachute"),
-)
-
-_IMAGEWOOF = (
-    ("n02086240", "Shih-Tzu"),
-    ("n02087394", "Rhodesian ridgeback"),
-    ("n02088364", "beagle"),
-    ("n02089973", "English foxhound"),
-    ("n02093754", "Border terrier"),
-    ("n02096294", "Australian terrier"),
-    ("n02099601", "golden retriever"),
-    ("n02105641", "Old English sheepdog"),
-    ("n02111889", "Samoyed"),
-    ("n02115641", "dingo"),
-)
-
+_FASHION = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 _CLASS_NAMES = {
     "photos": tuple(PHOTOGRAPHS),
     "digits": _NUMERALS,
-    "cifar10": _CIFAR10,
+    "cifar10": ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
     "cifar100": tuple(_CIFAR100.split()),
     "svhn": _NUMERALS,
-    "stl10": _STL10,
+    "stl10": ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck"),
     "mnist": _NUMERALS,
     "fashion-mnist": _FASHION,
 }
-_CLASS_TITLES = {"imagenette": _IMAGENETTE, "imagewoof": _IMAGEWOOF}
+
+# class folders with their names
+_CLASS_TITLES = {
+    "imagenette": """n01440764 tench, n02102040 English springer, n02979186 cassette player, n03000684 chain saw,
+        n03028079 church, n03394916 French horn, n03417042 garbage truck, n03425413 gas pump, n03445777 golf ball,
+        n03888257 parachute""",
+    "imagewoof": """n02086240 Shih-Tzu, n02087394 Rhodesian ridgeback, n02088364 beagle, n02089973 English foxhound,
+        n02093754 Border terrier, n02096294 Australian terrier, n02099601 golden retriever,
+        n02105641 Old English sheepdog, n02111889 Samoyed, n02115641 dingo""",
+}
 
 
-def _entry(name: str) -> CatalogueEntry:
-    title, kind, num_classes, image_size, train_size, test_size, accuracy = _ROWS[name]
-    mean, std = _STATISTICS.get(name, _IMAGENET)
-    description, recipe = _TEXTS[name]
-    return CatalogueEntry(
-        name,
-        title,
-        kind,
-        description,
-        image_size,
-        mean,
-        std,
-        num_classes,
-        class_titles=_CLASS_TITLES.get(name, ()),
+def _class_titles(name: str) -> tuple[tuple[str, str], ...]:
+    rows = (row.split(maxsplit=1) for row in _CLASS_TITLES.get(name, "").split(",") if row)
+    return tuple((folder, title) for folder, title in rows)
+
+
+CATALOGUE: dict[str, CatalogueEntry] = {
+    name: CatalogueEntry(
+        *(name, title, kind, _TEXTS[name][0], size, *_STATISTICS.get(name, _IMAGENET), classes),
+        class_titles=_class_titles(name),
         class_names=_CLASS_NAMES.get(name, ()),
         teacher_accuracy=accuracy,
-        recipe=recipe,
+        recipe=_TEXTS[name][1],
         folders=_FOLDERS.get(name, ()),
         train_size=train_size,
         test_size=test_size,
     )
-
-
-CATALOGUE: dict[str, CatalogueEntry] = {name: _entry(name) for name in _ROWS}
+    for name, (title, kind, classes, size, train_size, test_size, accuracy) in _ROWS.items()
+}
 """The datasets known by name, in the order they are shown."""
 
 
@@ -212,14 +180,11 @@ def find_entry(name: str) -> CatalogueEntry | None:
     >>> find_entry("CIFAR-10").title, find_entry("some/folder")
     ('CIFAR-10', None)
     """
-    return next((entry for entry in CATALOGUE.values() if _plain(entry.name) == _plain(name)), None)
+    return next((entry for own, entry in CATALOGUE.items() if _plain(own) == _plain(name)), None)
 
 
 def load_dataset(
-    name: str,
-    image_size: int | None = None,
-    root: str | Path | None = None,
-    report: Report | None = None,
+    name: str, image_size: int | None = None, root: str | Path | None = None, report: Report | None = None
 ) -> Dataset:
     """Load a dataset by its name in the catalogue, or a folder of images by its path.
 
@@ -227,10 +192,7 @@ def load_dataset(
         name: a name of the catalogue, or a folder.
         image_size: S, side of the square images in pixels; as the dataset has it when not given.
         root: where a named dataset's files are: its own folder or the one around it. Built-in sets need none.
-        report: called with (what is being done, done, total) while work goes on.
-
-    Returns:
-        the dataset, ready to be read.
+        report: gets (what is being done, done, total).
 
     Raises:
         DataError: unknown name, missing folder or files, or a folder that cannot be a dataset.
@@ -268,20 +230,14 @@ def _plain(name: str) -> str:
 
 def image_folder(entry: CatalogueEntry, root: str | Path | None = None) -> Path | None:
     """Return the folder with train images of a named dataset, if it is where it may be."""
-    if root is not None:
-        base = Path(root).expanduser()
-        places = [base, *(base / folder for folder in entry.folders)]
-    else:
-        base = datasets_dir()
-        places = [base / entry.name, *(base / entry.name / folder for folder in entry.folders)]
-        places += [base / folder for folder in entry.folders]
+    base = Path(root).expanduser() if root is not None else datasets_dir() / entry.name
+    places = [base, *(base / folder for folder in entry.folders)]
+    places += [base.parent / folder for folder in entry.folders] if root is None else []
     return next((place for place in places for train in TRAIN_NAMES if (place / train).is_dir()), None)
 
 
 def where_it_goes(entry: CatalogueEntry, root: str | Path | None = None) -> str:
     """Return what a person puts where for a dataset that is not there."""
     place = Path(root).expanduser().absolute() if root else datasets_dir() / entry.name
-    return (
-        f"put its train and val folders, with one folder of images a class, in {place}, or give the path of the folder "
-        "that holds them as the dataset"
-    )
+    folders = f"put its train and val folders, with one folder of images a class, in {place}"
+    return f"{folders}, or give the path of the folder that holds them as the dataset"

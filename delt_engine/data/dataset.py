@@ -90,10 +90,7 @@ class ImageSet(ABC):
         return np.flatnonzero(self.labels == class_index)
 
     def pixels(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
-        """Return images with the short side resized to S (bicubic, antialiased) and cropped to the centre.
-
-        Returns:
-            uint8 (n, S, S, 3).
+        """Return images, uint8 (n, S, S, 3): short side resized to S (bicubic, antialiased), cropped to the centre.
 
         Raises:
             DataError: an index out of range.
@@ -106,14 +103,11 @@ class ImageSet(ABC):
         return out
 
     def crops(self, indices: Sequence[int] | np.ndarray, boxes: np.ndarray) -> np.ndarray:
-        """Cut one box out of each image and resize it to S (bicubic, antialiased).
+        """Cut one box out of each image and resize it to S (bicubic, antialiased): uint8 (n, S, S, 3).
 
         Args:
-            indices: n image indices; an image may come several times.
+            indices: of n images; an image may come several times.
             boxes: int (n, 4): top, left, height, width in native pixels.
-
-        Returns:
-            uint8 (n, S, S, 3).
 
         Raises:
             DataError: an index out of range, or a box that leaves its image.
@@ -152,14 +146,7 @@ class ImageSet(ABC):
 
 
 class ArrayImages(ImageSet):
-    """Images that lie in one array, all of the same native size.
-
-    Args:
-        images: uint8 (N, H, W, 3), in memory or mapped from a file.
-        labels: (N,) class indices.
-        names: N names.
-        image_size: S.
-    """
+    """Images that lie in one array, uint8 (N, H, W, 3), in memory or mapped from a file."""
 
     def __init__(self, images: np.ndarray, labels: np.ndarray, names: Sequence[str], image_size: int) -> None:
         super().__init__(labels, names, image_size)
@@ -229,7 +216,7 @@ def dataset_of_arrays(
     Args:
         spec: its table row; the sizes of the splits are filled in.
         arrays: ``train`` and ``test``, uint8 (N, H, W, 3), ``train_labels`` and ``test_labels``, (N,).
-        fingerprint: of the dataset.
+        fingerprint: as :class:`Dataset` has it.
         counted_by_class: whether numbers begin anew with each class; the images then lie class by class, as many each.
     """
     sets = []
@@ -244,13 +231,9 @@ def dataset_of_arrays(
 
 
 def channel_statistics(pixels: np.ndarray) -> tuple[Channels, Channels]:
-    """Return mean and standard deviation per channel over all images and places.
+    """Return mean and standard deviation per channel of uint8 (n, H, W, 3), over all images and places.
 
-    Args:
-        pixels: uint8 (n, H, W, 3).
-
-    Returns:
-        (mean, std) of pixels in [0, 1], rounded to four digits; std at least :data:`MIN_STD`.
+    Both are of pixels in [0, 1], rounded to four digits; the second is at least :data:`MIN_STD`.
 
     Raises:
         DataError: there are no pixels.

@@ -6,6 +6,7 @@ on white. What cannot be read raises :class:`UnreadableImage` with a short reaso
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import errno
 import functools
@@ -47,6 +48,13 @@ class Trait(enum.IntFlag):
     ANIMATED = 64
 
 
+_TRAIT_OF_MODE = {
+    **dict.fromkeys(("1", "L", "LA", "La"), Trait.GREY),
+    **dict.fromkeys(("P", "PA"), Trait.PALETTE),
+    "CMYK": Trait.CMYK,
+}
+
+
 @dataclass(frozen=True, eq=False)
 class Decoded:
     """One picture as RGB, its native height and width in pixels as a person sees it, and what was odd about it.
@@ -75,7 +83,7 @@ def decode(path: str | Path, enough: int | None = None) -> Decoded:
         if Path(path).stat().st_size == 0:
             raise UnreadableImage("the file is empty")
         with Image.open(path, formats=formats()) as opened:
-            return _convert(opened, enough)
+            return _converted(opened, enough)
     except UnreadableImage:
         raise
     except Exception as error:  # PIL's decoders raise nearly anything on damaged bytes
@@ -99,11 +107,7 @@ def read_rgb(path: str | Path) -> np.ndarray:
 
 
 def decode_square(path: str | Path, image_size: int) -> tuple[np.ndarray, int, int, Trait]:
-    """Return one file's pixels at S, uint8 (S, S, 3), its native height and width, and its traits.
-
-    Raises:
-        UnreadableImage: the file cannot be used.
-    """
+    """Return one file's pixels at S, uint8 (S, S, 3), its native height and width, and its traits."""
     decoded = decode(path, enough=image_size)
     square = resize_box(decoded.picture, square_box(decoded.picture.height, decoded.picture.width), image_size)
     return square, decoded.height, decoded.width, decoded.traits
@@ -125,45 +129,31 @@ def resize_box(image: np.ndarray | Image.Image, box: tuple[float, ...], image_si
     Args:
         image: uint8 (H, W, 3), or an RGB picture.
         box: top, left, height, width in pixels.
-        image_size: S.
-
-    Returns:
-        uint8 (S, S, 3).
+        image_size: S of the uint8 (S, S, 3) that come back.
     """
-    top, left, height, width = (float(value) for value in box)
+    top, left, height, width = map(float, box)
     picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
     edges = (left, top, left + width, top + height)
     return np.asarray(picture.resize((image_size, image_size), Image.Resampling.BICUBIC, box=edges))
 
 
-def _convert(opened: Image.Image, enough: int | None) -> Decoded:
-    width, height = opened.size
+def _converted(picture: Image.Image, enough: int | None) -> Decoded:
+    width, height = picture.size
     if width * height > MAX_MEGAPIXELS * 1_000_000:
         raise UnreadableImage(f"{width} x {height} pixels is more than {MAX_MEGAPIXELS} megapixels")
-    traits = Trait(0)
-    if getattr(opened, "is_animated", False):
-        traits |= Trait.ANIMATED
-    if enough is not None and opened.format == "JPEG":
-        opened.draft(None, (_DRAFT_FACTOR * enough, _DRAFT_FACTOR * enough))
-    opened.load()
-    upright, orientation = _upright(opened)
-    if orientation != 1:
-        traits |= Trait.EXIF_ROTATED
-    if orientation >= 5:  # 5 to 8 exchange the sides
-        width, height = height, width
-    picture, more = _to_rgb(upright)
-    return Decoded(picture, height, width, traits | more)
-
-
-def _upright(picture: Image.Image) -> tuple[Image.Image, int]:
-    """Return the picture turned as its EXIF orientation says, and that orientation: 1 when it was not turned."""
-    try:
+    traits = Trait.ANIMATED if getattr(picture, "is_animated", False) else Trait(0)
+    if enough is not None and picture.format == "JPEG":
+        picture.draft(None, (_DRAFT_FACTOR * enough, _DRAFT_FACTOR * enough))
+    picture.load()
+    with contextlib.suppress(Exception):  # damaged EXIF: the pixels are good, so take them as they lie
         orientation = picture.getexif().get(0x0112, 1)
         if orientation in range(2, 9):
-            return ImageOps.exif_transpose(picture), orientation
-    except Exception:  # damaged EXIF: the pixels are good, so take them as they lie
-        return picture, 1
-    return picture, 1
+            picture = ImageOps.exif_transpose(picture)
+            traits |= Trait.EXIF_ROTATED
+            if orientation >= 5:  # 5 to 8 exchange the sides
+                width, height = height, width
+    picture, more = _to_rgb(picture)
+    return Decoded(picture, height, width, traits | more)
 
 
 def _to_rgb(picture: Image.Image) -> tuple[Image.Image, Trait]:
@@ -171,32 +161,18 @@ def _to_rgb(picture: Image.Image) -> tuple[Image.Image, Trait]:
     if mode == "RGB" and "transparency" not in picture.info:
         return picture, Trait(0)
     if mode.startswith(("I", "F")):
-        grey = _eight_bits(np.asarray(picture), is_sixteen=mode.startswith("I;16"))
+        # files marked as 16-bit run to 65535; of others (32-bit, float) the largest value says: to 1, 255 or 65535
+        values = np.nan_to_num(np.asarray(picture).astype(np.float64))
+        largest = values.max(initial=0.0)
+        top = 65535.0 if mode.startswith("I;16") or largest > 255 else 255.0 if largest > 1 else 1.0
+        grey = np.clip(np.rint(values * (255.0 / top)), 0, 255).astype(np.uint8)
         return Image.fromarray(grey).convert("RGB"), Trait.GREY | Trait.GREY16
-    traits = Trait(0)
-    if mode in ("1", "L", "LA", "La"):
-        traits |= Trait.GREY
-    if mode in ("P", "PA"):
-        traits |= Trait.PALETTE
-    if mode == "CMYK":
-        traits |= Trait.CMYK
+    traits = _TRAIT_OF_MODE.get(mode, Trait(0))
     if mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in picture.info:
         layer = picture.convert("RGBA")
         white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
         return Image.alpha_composite(white, layer).convert("RGB"), traits | Trait.ALPHA
     return picture.convert("RGB"), traits
-
-
-def _eight_bits(values: np.ndarray, is_sixteen: bool) -> np.ndarray:
-    """Bring grey of more than 8 bits to uint8.
-
-    Files marked as 16-bit run to 65535; of the others (32-bit, float) the largest value says whether they run to 1,
-    255 or 65535.
-    """
-    values = np.nan_to_num(values.astype(np.float64))
-    largest = values.max(initial=0.0)
-    top = 65535.0 if is_sixteen or largest > 255 else 255.0 if largest > 1 else 1.0
-    return np.clip(np.rint(values * (255.0 / top)), 0, 255).astype(np.uint8)
 
 
 def _reason(error: Exception) -> str:

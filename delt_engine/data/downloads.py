@@ -37,8 +37,7 @@ class Download:
     Attributes:
         url: the archive a person would fetch by hand.
         needs: what torchvision looks for in the dataset's folder.
-        kind: its class in torchvision.
-        splits: what that class takes for train and for test.
+        kind, splits: its class in torchvision, and what that takes for train and for test.
     """
 
     url: str
@@ -84,7 +83,7 @@ def load_download(spec: DatasetSpec, root: str | Path | None = None, report: Rep
     Args:
         spec: its table row; the sizes of the splits are filled in.
         root: folder that holds torchvision's files, or is to; by default one in the cache.
-        report: told ("download", done, 1).
+        report: gets ("download", done, 1).
 
     Raises:
         DataError: it is not there and cannot be downloaded; the text says what to put where.
@@ -110,12 +109,7 @@ def is_fetched(name: str) -> bool:
 
 
 def what_to_put_where(name: str, folder: Path | None = None) -> str:
-    """Return what a person puts where, for a machine that cannot download.
-
-    Args:
-        name: one of :data:`DOWNLOADS`, or imagenette.
-        folder: where torchvision's files are looked for; the dataset's own folder in the cache when not given.
-    """
+    """Return what a person puts where, in torchvision's ``folder``, for a machine that cannot download."""
     if name == "imagenette":
         parent = datasets_dir() / "imagenette"
         return f"unpack {IMAGENETTE_URL} in {parent}, or give the folder that holds its train and val folders"

@@ -2,7 +2,7 @@
 
 Without a test folder a fifth of every class is set aside, chosen by a hash of the file names, so that the choice is
 the same everywhere and hardly moves when files are added. Odd files are used or reported, never fatal. Pixels are
-decoded when asked for, or kept where they are not too many.
+decoded when asked for, or stored where they are not too many.
 
 Shapes: M listed files, N images of a split, n of them asked for, S side of the square images in pixels.
 """
@@ -24,8 +24,8 @@ from delt_engine.data.layout import Listing, list_files
 from delt_engine.data.scan import Scan, in_threads, scan_files, scan_pixels
 from delt_engine.errors import DataError
 
-MAX_KEPT_BYTES = 2**30
-"""Decoded pixels up to this size are kept; larger sets are decoded when asked for."""
+MAX_STORED_BYTES = 2**30
+"""Decoded pixels up to this size are stored; larger sets are decoded when asked for."""
 
 TEST_SHARE = 0.2
 _SPLIT_SEED = 0
@@ -61,30 +61,25 @@ class FileImages(ImageSet):
         labels: (N,) class indices.
         sizes: int (N, 2), native height and width.
         image_size: S.
-        kept: uint8 (M, S, S, 3) decoded pixels of all files of the folder, if they were kept.
-        rows: int (N,), where in ``kept`` each image lies.
+        stored: decoded pixels uint8 (M, S, S, 3) of all files of the folder, and int (N,), where each image lies there.
     """
 
     def __init__(
         self,
-        root: str | Path,
+        root: Path,
         names: Sequence[str],
         labels: np.ndarray,
         sizes: np.ndarray,
         image_size: int,
-        kept: np.ndarray | None = None,
-        rows: np.ndarray | None = None,
+        stored: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> None:
         super().__init__(labels, names, image_size)
-        self._root = Path(root)
-        self._sizes = sizes
-        self._kept = kept
-        self._rows = rows
+        self._root, self._sizes, self._stored = root, sizes, stored
 
     @property
     def is_ready(self) -> bool:
-        """Whether the pixels at S are kept, so that nothing is decoded for them."""
-        return self._kept is not None
+        """Whether the pixels at S are stored, so that nothing is decoded for them."""
+        return self._stored is not None
 
     def original(self, index: int) -> np.ndarray:
         """Decode one image at native size, uint8 (H, W, 3).
@@ -100,18 +95,18 @@ class FileImages(ImageSet):
         return height, width
 
     def pixels(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
-        """Return images at S, from the kept pixels if there are any. See :meth:`ImageSet.pixels`."""
+        """Return images at S, from the stored pixels if there are any. See :meth:`ImageSet.pixels`."""
         checked = self._checked(indices)
-        if self._kept is not None:
-            return np.asarray(self._kept[self._rows[checked]])
+        if self._stored is not None:
+            pixels, rows = self._stored
+            return np.asarray(pixels[rows[checked]])
         out = np.empty((len(checked), self.image_size, self.image_size, 3), dtype=np.uint8)
 
         def fill(rows: np.ndarray) -> None:
             for row in rows.tolist():
                 out[row] = self._read(int(checked[row]), lambda path: decode_square(path, self.image_size)[0])
 
-        for _ in in_threads(fill, np.arange(len(checked))):
-            pass
+        list(in_threads(fill, np.arange(len(checked))))
         return out
 
     def crops(self, indices: Sequence[int] | np.ndarray, boxes: np.ndarray) -> np.ndarray:
@@ -131,8 +126,7 @@ class FileImages(ImageSet):
                     except ValueError:
                         raise self._gone(index, "it is another picture") from None
 
-        for _ in in_threads(cut, np.arange(len(groups) if len(checked) else 0)):
-            pass
+        list(in_threads(cut, np.arange(len(groups) if len(checked) else 0)))
         return out
 
     def _read(self, index: int, read: Callable[[Path], np.ndarray]) -> np.ndarray:
@@ -170,21 +164,25 @@ def load_folder(
         )
     size = image_size or known.image_size or usual_size(root, listing)
     fingerprint = listing.fingerprint(size)
-    scan, kept = _scan(root, listing, size, fingerprint, report)
+    is_small = len(listing.names) * size * size * 3 <= MAX_STORED_BYTES
+    arrays = open_arrays(fingerprint, ("pixels",)) if is_small else None
+    if is_small and arrays is None:
+        scan, pixels = scan_pixels(root, listing, size, report)
+        arrays = store_arrays(fingerprint, {"pixels": pixels})
+    else:
+        scan = scan_files(root, listing, report)
     is_test = _split(root, listing, scan)
     sets = []
     for wanted in (~is_test, is_test):
         rows = np.flatnonzero(wanted & scan.is_usable)
         sizes = np.stack([scan.heights[rows], scan.widths[rows]], axis=1)
-        names = [listing.names[row] for row in rows]
-        sets.append(FileImages(root, names, listing.labels[rows], sizes, size, kept, rows))
+        names, stored = [listing.names[row] for row in rows], (arrays["pixels"], rows) if arrays else None
+        sets.append(FileImages(root, names, listing.labels[rows], sizes, size, stored))
     train, test = sets
     mean, std = known.mean, known.std
     if mean is None or std is None:
-        measured = cached_arrays(
-            f"{fingerprint}-statistics", ("statistics",), lambda: {"statistics": np.array(statistics_of(train))}
-        )
-        mean, std = (tuple(row) for row in measured["statistics"].tolist())
+        key, name = f"{fingerprint}-statistics", "statistics"
+        mean, std = cached_arrays(key, (name,), lambda: {name: np.array(statistics_of(train))})[name].tolist()
     titles = dict(known.class_titles)
     spec = DatasetSpec(
         name=known.name,
@@ -193,8 +191,8 @@ def load_folder(
         num_classes=len(listing.class_names),
         class_names=tuple(titles.get(name, name) for name in listing.class_names),
         image_size=size,
-        mean=mean,
-        std=std,
+        mean=(mean[0], mean[1], mean[2]),
+        std=(std[0], std[1], std[2]),
         train_size=len(train),
         test_size=len(test),
         description=known.description or f"Images in {root}.",
@@ -222,10 +220,7 @@ def usual_size(root: Path, listing: Listing) -> int:
 
 
 def set_aside(names: list[str], share: float = TEST_SHARE, seed: int = _SPLIT_SEED) -> list[str]:
-    """Choose the names that go to test: the same ones whatever their order.
-
-    Returns:
-        ``share`` of the names, rounded, at least one; none when there is only one name.
+    """Return the ``share`` of the names that goes to test, at least one of several, the same ones whatever their order.
 
     >>> len(set_aside([f"{i}.png" for i in range(10)])), set_aside(["a.png"])
     (2, [])
@@ -234,19 +229,6 @@ def set_aside(names: list[str], share: float = TEST_SHARE, seed: int = _SPLIT_SE
         return []
     key = {name: hashlib.blake2b(f"{seed}/{name}".encode(), digest_size=8).digest() for name in names}
     return sorted(names, key=lambda name: (key[name], name))[: max(1, round(share * len(names)))]
-
-
-def _scan(
-    root: Path, listing: Listing, size: int, fingerprint: str, report: Report | None
-) -> tuple[Scan, np.ndarray | None]:
-    """Return what is known about the files, and their decoded pixels (M, S, S, 3) if the set is small."""
-    if len(listing.names) * size * size * 3 > MAX_KEPT_BYTES:
-        return scan_files(root, listing, report), None
-    arrays = open_arrays(fingerprint, ("pixels",))
-    if arrays is not None:
-        return scan_files(root, listing, report), arrays["pixels"]
-    scan, pixels = scan_pixels(root, listing, size, report)
-    return scan, store_arrays(fingerprint, {"pixels": pixels})["pixels"]
 
 
 def _split(root: Path, listing: Listing, scan: Scan) -> np.ndarray:

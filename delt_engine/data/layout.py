@@ -33,8 +33,7 @@ class Listing:
         labels: int64 (M,).
         is_test: bool (M,); all False when the folder has no split.
         has_split: whether there is a folder of test images.
-        sizes: int64 (M,), bytes.
-        mtimes: int64 (M,), nanoseconds.
+        sizes, mtimes: int64 (M,), in bytes and nanoseconds.
         refused: (path, reason) of files that cannot be listed.
         ignored: number of files that are not images by their name.
     """
@@ -72,39 +71,6 @@ def list_files(root: str | Path) -> Listing:
         DataError: not a folder, no class folders, fewer than two classes, or a class that only test has.
     """
     root = Path(root)
-    train, tests = _split_folders(root)
-    for path in () if train else _folders(root):  # else the classes would be datasets
-        if any(inner.name.lower() in TRAIN_NAMES and _folders(inner) for inner in _folders(path)):
-            raise DataError(f"dataset: {root} holds another dataset, not class folders; did you mean {path}?")
-    found = _Found()
-    _walk_classes(found, train or root, f"{train.name}/" if train else "", is_test=False)
-    if not found.rows:
-        parent = train or root
-        if any(path.suffix.lower() in EXTENSIONS for path in parent.iterdir()):
-            raise DataError(
-                f"dataset: {parent} has images but no class folders; put each class's images in a folder of its own."
-            )
-        raise DataError(f"dataset: {parent} is empty; it should hold one folder of images a class.")
-    has_split = train is not None and _walk_tests(found, tests)
-    class_names = tuple(sorted({row[1] for row in found.rows}))
-    if len(class_names) < 2:
-        raise DataError(f"dataset: {root} has one class folder, {class_names[0]!r}, but at least two are needed.")
-    index = {name: number for number, name in enumerate(class_names)}
-    rows = sorted(found.rows)
-    return Listing(
-        class_names=class_names,
-        names=[row[2] for row in rows],
-        labels=np.array([index[row[1]] for row in rows], dtype=np.int64),
-        is_test=np.array([row[0] for row in rows], dtype=bool),
-        has_split=has_split,
-        sizes=np.array([row[3] for row in rows], dtype=np.int64),
-        mtimes=np.array([row[4] for row in rows], dtype=np.int64),
-        refused=tuple(found.refused),
-        ignored=found.ignored,
-    )
-
-
-def _split_folders(root: Path) -> tuple[Path | None, list[Path]]:
     if root.is_file():
         raise DataError(f"dataset: {root} is a file, but a folder of images is needed; unpack it first.")
     if not root.is_dir():
@@ -114,7 +80,33 @@ def _split_folders(root: Path) -> tuple[Path | None, list[Path]]:
     tests = [folders[name] for name in TEST_NAMES if name in folders]
     if train is None and tests and len(folders) == len(tests):
         raise DataError(f"dataset: {root} has {tests[0].name!r} but no 'train' folder.")
-    return train, tests
+    for path in () if train else folders.values():  # else the classes would be datasets
+        if any(inner.name.lower() in TRAIN_NAMES and _folders(inner) for inner in _folders(path)):
+            raise DataError(f"dataset: {root} holds another dataset, not class folders; did you mean {path}?")
+    found, parent = _Found(), train or root
+    _walk_classes(found, parent, f"{train.name}/" if train else "", is_test=False)
+    if not found.rows:
+        if any(path.suffix.lower() in EXTENSIONS for path in parent.iterdir()):
+            raise DataError(
+                f"dataset: {parent} has images but no class folders; put each class's images in a folder of its own."
+            )
+        raise DataError(f"dataset: {parent} is empty; it should hold one folder of images a class.")
+    has_split = train is not None and _walk_tests(found, tests)
+    class_names = tuple(sorted({row[1] for row in found.rows}))
+    if len(class_names) < 2:
+        raise DataError(f"dataset: {root} has one class folder, {class_names[0]!r}, but at least two are needed.")
+    is_test, of_class, names, sizes, mtimes = zip(*sorted(found.rows), strict=True)
+    return Listing(
+        class_names,
+        list(names),
+        labels=np.searchsorted(class_names, of_class).astype(np.int64),
+        is_test=np.array(is_test, dtype=bool),
+        has_split=has_split,
+        sizes=np.array(sizes, dtype=np.int64),
+        mtimes=np.array(mtimes, dtype=np.int64),
+        refused=tuple(found.refused),
+        ignored=found.ignored,
+    )
 
 
 def _folders(parent: Path) -> list[Path]:
@@ -173,26 +165,23 @@ def _walk(found: _Found, folder: str | Path, prefix: str, seen: set[tuple[int, i
 def _walk_tests(found: _Found, tests: list[Path]) -> bool:
     """Gather test images from the first candidate with a class of train; True when there is one."""
     known = {row[1] for row in found.rows}
-    strangers = None
+    unknown = None
     for path in tests:
         if _read_annotations(found, path, known):
             return True
         classes = [folder.name for folder in _folders(path)]
         extra = [name for name in classes if name not in known]
-        if len(extra) < len(classes):
-            if extra:
-                raise _stranger(extra[0], path)
+        is_candidate = len(extra) < len(classes)
+        if is_candidate and not extra:
             _walk_classes(found, path, f"{path.name}/", is_test=True)
             return any(row[0] for row in found.rows)
         if extra and [name.lower() for name in classes] != ["images"]:  # as Tiny-ImageNet's test/images
-            strangers = strangers or (extra[0], path)
-    if strangers:
-        raise _stranger(*strangers)
+            unknown = (extra[0], path) if is_candidate else unknown or (extra[0], path)
+        if is_candidate:
+            break
+    if unknown:
+        raise DataError(f"classes: {unknown[0]!r} is in {unknown[1]} but not in train; every class needs train images.")
     return False
-
-
-def _stranger(name: str, path: Path) -> DataError:
-    return DataError(f"classes: {name!r} is in {path} but not in train; every class needs train images.")
 
 
 def _read_annotations(found: _Found, path: Path, known: set[str]) -> bool:

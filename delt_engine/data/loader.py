@@ -13,7 +13,7 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 from delt_engine.data.scan import worker_count
@@ -33,14 +33,14 @@ def process_count(images: int) -> int:
 
 def read_in_order(
     read: Callable[[slice], Any], parts: Sequence[slice], workers: int, ahead: int = 2, *, by_thread: bool = False
-) -> Iterator[Any]:
+) -> Generator[Any, None, None]:
     """Yield ``read(part)`` of each part in order, while processes read the next ones.
 
     Args:
         read: a function that another process can be given.
         parts: what to read.
         workers: how many processes; with 0 each part is read when it is asked for.
-        ahead: parts a process has read or is reading before they are asked for.
+        ahead: parts that each process reads before they are asked for.
         by_thread: whether a thread takes them from the pipe, while the caller waits for a GPU.
 
     Raises:
@@ -49,8 +49,8 @@ def read_in_order(
     import torch
     from torch.utils.data import DataLoader
 
-    loader = DataLoader(
-        _Parts(read, parts),
+    loader: DataLoader[Any] = DataLoader(
+        _Parts(read, parts),  # type: ignore[arg-type]  # no Dataset of torch, which is not imported yet where it stands
         batch_size=None,
         num_workers=workers,
         collate_fn=_as_it_is,

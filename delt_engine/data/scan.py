@@ -51,8 +51,8 @@ class Scan:
     @classmethod
     def empty(cls, count: int) -> Scan:
         """Return a scan of ``count`` files that knows nothing yet."""
-        numbers = [np.zeros(count, dtype=kind) for kind in (np.int32, np.int32, np.uint16)]
-        return cls(*numbers, reasons={}, is_known=np.zeros(count, dtype=bool))
+        heights, widths, traits, is_known = (np.zeros(count, kind) for kind in (np.int32, np.int32, np.uint16, bool))
+        return cls(heights, widths, traits, {}, is_known)
 
     @property
     def is_usable(self) -> np.ndarray:
@@ -67,13 +67,7 @@ def worker_count() -> int:
 
 
 def scan_files(root: str | Path, listing: Listing, report: Report | None = None) -> Scan:
-    """Check every listed file that is not known from an earlier scan; nothing of the pixels is kept.
-
-    Args:
-        root: the folder.
-        listing: its files.
-        report: told ("scan", done, total) now and then.
-    """
+    """Check every listed file that is not known from an earlier scan; ``report`` gets ("scan", done, total)."""
     scan = _read_scan(root, listing)
     unknown = np.flatnonzero(~scan.is_known)
     if len(unknown):
@@ -85,11 +79,7 @@ def scan_files(root: str | Path, listing: Listing, report: Report | None = None)
 def scan_pixels(
     root: str | Path, listing: Listing, image_size: int, report: Report | None = None
 ) -> tuple[Scan, np.ndarray]:
-    """Decode every listed file and keep its pixels.
-
-    Returns:
-        the scan, and uint8 (M, S, S, 3): short side resized to S, centre crop; zero where a file is unusable.
-    """
+    """Decode every listed file: the scan, and uint8 (M, S, S, 3), resized and cropped, zero where it is unusable."""
     scan = Scan.empty(len(listing.names))
     pixels = np.zeros((len(listing.names), image_size, image_size, 3), dtype=np.uint8)
     _look_at(root, listing, scan, np.arange(len(listing.names)), pixels, report)
@@ -117,18 +107,17 @@ def in_threads(work: Callable[[np.ndarray], None], rows: np.ndarray) -> Iterator
 def _look_at(
     root: str | Path, listing: Listing, scan: Scan, rows: np.ndarray, pixels: np.ndarray | None, report: Report | None
 ) -> None:
-    folder = str(root)
-
     def look(chunk: np.ndarray) -> None:
         for row in chunk.tolist():
-            path = os.path.join(folder, listing.names[row])  # noqa: PTH118 - a Path a file costs more than its stat
+            path = os.path.join(root, listing.names[row])  # noqa: PTH118 - a Path a file costs more than its stat
             try:
                 if pixels is None:
-                    decoded = decode(path, enough=1)
-                    known = decoded.height, decoded.width, decoded.traits
+                    found = decode(path, enough=1)
+                    scan.heights[row], scan.widths[row], scan.traits[row] = found.height, found.width, found.traits
                 else:
-                    pixels[row], *known = decode_square(path, pixels.shape[1])
-                scan.heights[row], scan.widths[row], scan.traits[row] = known
+                    pixels[row], scan.heights[row], scan.widths[row], scan.traits[row] = decode_square(
+                        path, pixels.shape[1]
+                    )
             except UnreadableImage as error:
                 scan.reasons[row] = str(error)
             scan.is_known[row] = True
@@ -149,14 +138,10 @@ def _scan_path(root: str | Path) -> Path:
 
 
 def _write_scan(root: str | Path, listing: Listing, scan: Scan) -> None:
-    """Keep a scan; a disk that refuses costs only a slower second load."""
-    arrays = {
-        "names": np.frombuffer("\0".join(listing.names).encode(), dtype=np.uint8),
-        "stamps": np.stack([listing.sizes, listing.mtimes]),
-        "heights": scan.heights,
-        "widths": scan.widths,
-        "traits": scan.traits,
-    }
+    """Store a scan; a disk that refuses costs only a slower second load."""
+    names = np.frombuffer("\0".join(listing.names).encode(), dtype=np.uint8)
+    arrays = {"names": names, "stamps": np.stack([listing.sizes, listing.mtimes])}
+    arrays |= {"heights": scan.heights, "widths": scan.widths, "traits": scan.traits}
     facts = {"format": _FORMAT, "reasons": {str(row): reason for row, reason in scan.reasons.items()}}
     try_write(_scan_path(root), npz_bytes(arrays, facts, compress=False))
 
@@ -171,24 +156,16 @@ def _read_scan(root: str | Path, listing: Listing) -> Scan:
     if facts.get("format") != _FORMAT:
         return scan
     names = stored["names"].tobytes().decode().split("\0")
-    stamps, heights, widths, traits = (stored[name] for name in ("stamps", "heights", "widths", "traits"))
-    old = _old_rows(names, stamps, listing)
-    found = np.flatnonzero(old >= 0)
-    scan.heights[found], scan.widths[found] = heights[old[found]], widths[old[found]]
-    scan.traits[found] = traits[old[found]]
-    scan.is_known[found] = True
-    reasons = {int(row): reason for row, reason in facts["reasons"].items()}
-    if reasons:
-        scan.reasons = {int(new): reasons[int(old[new])] for new in found if int(old[new]) in reasons}
-    return scan
-
-
-def _old_rows(names: list[str], stamps: np.ndarray, listing: Listing) -> np.ndarray:
-    """Return for each listed file its row in an earlier scan, or -1 when it is new or has changed."""
     if names == listing.names:
         old = np.arange(len(names))
     else:
         row_of = {name: row for row, name in enumerate(names)}
         old = np.array([row_of.get(name, -1) for name in listing.names], dtype=np.int64)
-    same = (stamps[0][old] == listing.sizes) & (stamps[1][old] == listing.mtimes)
-    return np.where(same & (old >= 0), old, -1)
+    sizes, mtimes = stored["stamps"][:, old]
+    found = np.flatnonzero((sizes == listing.sizes) & (mtimes == listing.mtimes) & (old >= 0))
+    for name in ("heights", "widths", "traits"):
+        getattr(scan, name)[found] = stored[name][old[found]]
+    scan.is_known[found] = True
+    if reasons := {int(row): reason for row, reason in facts["reasons"].items()}:
+        scan.reasons = {int(new): reasons[int(old[new])] for new in found if int(old[new]) in reasons}
+    return scan

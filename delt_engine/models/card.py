@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
@@ -47,11 +47,7 @@ class TeacherCard:
 
     @classmethod
     def from_json(cls, text: str) -> TeacherCard:
-        """Read a card from the JSON of :meth:`to_json`; unknown names are left out.
-
-        Raises:
-            CheckpointError: not JSON, or a name is missing.
-        """
+        """Read a card from the JSON of :meth:`to_json`; unknown names are left out, bad ones a CheckpointError."""
         names = [field.name for field in fields(cls)]
         try:
             values = json.loads(text)
@@ -102,34 +98,36 @@ def _metadata(path: Path) -> dict[str, str]:
         raise CheckpointError(f"teacher: {path} is truncated or no safetensors file.") from None
 
 
-def teacher_files() -> tuple[tuple[str, Path], ...]:
-    """Return name and path of every teacher: this user's, newest first, then the shipped ones.
+def readable_cards(paths: Iterable[Path]) -> Iterator[tuple[Path, TeacherCard]]:
+    """Yield files with their cards; a foreign or damaged file among them hides no other one."""
+    for path in paths:
+        try:
+            yield path, read_card(path)
+        except CheckpointError:
+            continue
 
-    A teacher of the user hides a shipped one of the same name.
-    """
-    own = sorted(teachers_dir().glob(f"*{SUFFIX}"), key=lambda path: (-path.stat().st_mtime, path.name))
-    shipped = sorted((assets_dir() / "teachers").glob(f"*{SUFFIX}"))
+
+def files_of(own: Path, shipped: Path) -> tuple[Path, ...]:
+    """Return the teacher files of two folders: this user's, newest first, then the shipped ones."""
+    newest_first = sorted(own.glob(f"*{SUFFIX}"), key=lambda path: (-path.stat().st_mtime, path.name))
+    return (*newest_first, *sorted(shipped.glob(f"*{SUFFIX}")))
+
+
+def teacher_files() -> tuple[tuple[str, Path], ...]:
+    """Return name and path of every teacher, the user's first; one of theirs hides a shipped one of the same name."""
     files: dict[str, Path] = {}
-    for path in (*own, *shipped):
+    for path in files_of(teachers_dir(), assets_dir() / "teachers"):
         files.setdefault(path.name.removesuffix(SUFFIX), path)
     return tuple(files.items())
 
 
 def free_teacher_path(name: str, fingerprint: str) -> Path:
-    """Return where a new teacher of the user goes: its name, with a number behind it while that is another's.
-
-    Args:
-        name: of the teacher.
-        fingerprint: of its weights; the place of the same weights is taken again.
-    """
+    """Return where a new teacher of the user goes: its name, with a number behind it while other weights are there."""
     endings = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
     places = (teachers_dir() / f"{name}{ending}{SUFFIX}" for ending in endings)
-    return next(path for path in places if not path.exists() or _holds(path, fingerprint))
-
-
-def _holds(path: Path, fingerprint: str) -> bool:
-    """Return whether a file is a teacher with these weights."""
-    return has_card(path) and read_card(path).fingerprint == fingerprint
+    return next(
+        path for path in places if not path.exists() or (has_card(path) and read_card(path).fingerprint == fingerprint)
+    )
 
 
 def find_teacher(
@@ -143,16 +141,15 @@ def find_teacher(
     Args:
         ref: a file, a name of :func:`teacher_files`, or ``auto`` for the newest teacher of the user for the dataset,
             else the shipped one.
-        dataset_name: the dataset ``auto`` looks for.
-        image_size: side in pixels that ``auto`` asks for; any when not given.
+        dataset_name: the dataset ``auto`` looks for, at a side of ``image_size`` px if given.
         class_names: classes that ``auto`` prefers, for two folders may have one name.
 
     Raises:
         CheckpointError: there is no such teacher; the sentence says how to get one.
     """
-    if ref == "auto":
-        return _automatic(dataset_name, image_size, class_names)
     known = dict(teacher_files())
+    if ref == "auto":
+        return _automatic(known.values(), dataset_name, image_size, class_names)
     if ref in known:
         return known[ref]
     path = Path(ref).expanduser()
@@ -162,22 +159,17 @@ def find_teacher(
         what = "is a folder" if path.is_dir() else "is no file"
         raise CheckpointError(f"teacher: {ref!r} given, but it {what}.")
     near = difflib.get_close_matches(ref, known, n=1)
-    names = ", ".join(known) or "none"
-    hint = f"did you mean {near[0]!r}?" if near else f"known are {names}."
+    hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known) or 'none'}."
     raise CheckpointError(f"teacher: {ref!r} given, but no teacher has that name; {hint}")
 
 
-def _automatic(dataset_name: str | None, image_size: int | None, class_names: Sequence[str] | None) -> Path:
+def _automatic(
+    paths: Iterable[Path], dataset_name: str | None, image_size: int | None, class_names: Sequence[str] | None
+) -> Path:
     if dataset_name is None:
         raise CheckpointError("teacher: 'auto' given, but it needs a dataset to look for.")
-    found = []
-    for _, path in teacher_files():
-        try:
-            card = read_card(path)
-        except CheckpointError:  # a foreign or broken file among the user's teachers hides no other one
-            continue
-        if card.dataset == dataset_name and image_size in (None, card.image_size):
-            found.append((path, card))
+    cards = [(path, card) for path, card in readable_cards(paths) if card.dataset == dataset_name]
+    found = [(path, card) for path, card in cards if image_size in (None, card.image_size)]
     fitting = [path for path, card in found if class_names is None or card.class_names == tuple(class_names)]
     if found:  # one with other classes is named as such when it is loaded
         return fitting[0] if fitting else found[0][0]

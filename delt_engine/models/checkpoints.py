@@ -39,10 +39,7 @@ _NAMED = 3  # differing weights named in a message
 def save_teacher(path: str | Path, network: nn.Module, card: TeacherCard) -> Path:
     """Write a teacher as safetensors with its card; the file appears complete or not at all.
 
-    Args:
-        path: file to write; its folder is made when missing.
-        network: the teacher, on any device.
-        card: goes into the header, with the file's name and the fingerprint of these weights.
+    The card gets the file's name and the fingerprint of these weights.
 
     Raises:
         CheckpointError: the place cannot be written, or has no room.
@@ -58,11 +55,8 @@ def save_teacher(path: str | Path, network: nn.Module, card: TeacherCard) -> Pat
 def load_state(path: str | Path) -> State:
     """Read the weights of a checkpoint onto the CPU.
 
-    Args:
-        path: safetensors, or a .pt or .pth file with tensors; told apart by content, not by name.
-
-    Returns:
-        Name to tensor, without wrappers and common prefixes.
+    It may be safetensors, or a .pt or .pth file with tensors, which its content decides and not its name. Wrappers and
+    common prefixes are taken off.
 
     Raises:
         CheckpointError: missing, empty, truncated, holding objects that could run code, or no finite weights.
@@ -77,8 +71,10 @@ def load_state(path: str | Path) -> State:
         raise CheckpointError(f"teacher: {path} is empty.")
     # a safetensors header opens its braces after eight bytes of length, which may look like the start of a pickle
     is_pickle = start.startswith(_PICKLE_STARTS) and not start.endswith(b"{")
-    content = _read_pickle(path) if is_pickle else _read_safetensors(path)
-    state = _unwrap(content)
+    try:
+        state = _unwrap(_read_pickle(path) if is_pickle else safetensors.torch.load(path.read_bytes()))
+    except (SafetensorError, KeyError, ValueError):
+        raise CheckpointError(f"teacher: {path} is truncated or no checkpoint.") from None
     if not state:
         raise CheckpointError(f"teacher: {path} holds no weights.")
     for key, value in state.items():
@@ -88,12 +84,7 @@ def load_state(path: str | Path) -> State:
 
 
 def fit_state(network: nn.Module, state: Mapping[str, Tensor], name: str = "the network") -> None:
-    """Put ``state`` into ``network``.
-
-    Args:
-        network: takes the weights, in its own number format.
-        state: name to tensor.
-        name: what the messages call the network.
+    """Put ``state`` into ``network``, in its own number format; the messages call it ``name``.
 
     Raises:
         CheckpointError: names or shapes differ; the sentence has the first three.
@@ -133,15 +124,7 @@ def weights_fingerprint(state: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _read_safetensors(path: Path) -> Mapping[str, Any]:
-    try:
-        return safetensors.torch.load(path.read_bytes())
-    except (SafetensorError, KeyError, ValueError):
-        raise CheckpointError(f"teacher: {path} is truncated or no checkpoint.") from None
-
-
 def _read_pickle(path: Path) -> Any:
-    """Read a .pt or .pth file with tensors and plain values only."""
     try:
         # a Namespace of settings is plain data, and torchvision's own training script stores one
         with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
@@ -155,7 +138,7 @@ def _read_pickle(path: Path) -> Any:
             f"teacher: {path} holds Python objects besides tensors, and opening those can run code, so it was refused; "
             f"save the network's state_dict() alone, best as safetensors."
         ) from None
-    except (RuntimeError, EOFError, OSError, KeyError, ValueError, IndexError, AttributeError, zipfile.BadZipFile):
+    except (RuntimeError, EOFError, OSError, IndexError, AttributeError, zipfile.BadZipFile):
         raise CheckpointError(f"teacher: {path} is truncated or no checkpoint.") from None
 
 

@@ -16,12 +16,10 @@ from delt_engine.errors import ConfigError
 
 
 class ConvNet(nn.Module):
-    """ConvNet-D for square images of one fixed size.
+    """ConvNet-D for square images of one fixed size, at least 2 ** D px.
 
     Args:
         depth: number of blocks D; each halves the image, rounding down.
-        num_classes: K.
-        image_size: side of the images in pixels, at least 2 ** depth.
         channels: width of every block.
 
     Raises:

@@ -24,10 +24,7 @@ _SAFE_CHANNELS = 8
 
 
 def pick_device(device: str = "auto") -> torch.device:
-    """Return the device of a name.
-
-    Args:
-        device: ``auto`` (CUDA, else MPS, else CPU), ``cpu``, ``cuda``, ``cuda:1``, ... or ``mps``.
+    """Return the device of a name: ``auto`` (CUDA, else MPS, else CPU), ``cpu``, ``cuda``, ``cuda:1``, ... or ``mps``.
 
     Raises:
         ConfigError: not a device's name, or this machine has no such device.
@@ -119,19 +116,13 @@ def peak_memory(device: torch.device) -> int:
     """Return the most bytes in use so far: allocated on a CUDA device, else resident in this process.
 
     Linux keeps the peak in ``VmHWM``, which begins with the program; getrusage's also counts the process that started
-    it. Where neither is known the bytes resident now are returned.
-
-    Args:
-        device: where the work is done. Asking does not wait for the device.
+    it. Where neither is known the bytes resident now are returned. Asking does not wait for the device.
     """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    try:
-        found = re.search(r"^VmHWM:\s+(\d+) kB", _STATUS.read_text(encoding="ascii"), re.MULTILINE)
-    except OSError:
-        found = None
-    if found:
-        return int(found.group(1)) * 1024
+    with contextlib.suppress(OSError):
+        if found := re.search(r"^VmHWM:\s+(\d+) kB", _STATUS.read_text(encoding="ascii"), re.MULTILINE):
+            return int(found.group(1)) * 1024
     now = psutil.Process().memory_info()
     return int(getattr(now, "peak_wset", now.rss))
 

@@ -59,20 +59,12 @@ class CheckRecord:
 
 @dataclass(frozen=True)
 class Health:
-    """A teacher's state: a level, one line, and what speaks for or against it.
+    """A teacher's state: a level, the verdict in a few words, and what speaks for or against it."""
 
-    Attributes:
-        level: good, warning, bad, or unknown while nothing was measured.
-        title: the verdict in a few words.
-        reasons: sentences, the first suspect first.
-        reference: accuracy in percent that the measured one is held to, or None.
-        reference_origin: where the reference is from.
-    """
-
-    level: Level
+    level: Level  # unknown while nothing was measured
     title: str
-    reasons: tuple[str, ...] = ()
-    reference: float | None = None
+    reasons: tuple[str, ...] = ()  # sentences, the first suspect first
+    reference: float | None = None  # percent that the measured accuracy is held to
     reference_origin: str = ""
 
     def sentence(self, check: CheckRecord) -> str:
@@ -81,17 +73,10 @@ class Health:
 
 
 def examine(card: TeacherCard, dataset: Dataset, labels: np.ndarray, predicted: np.ndarray) -> CheckRecord:
-    """Return what a teacher's answers say of it.
+    """Return what a teacher's answers on n test images say of it; labels and answers are int64 ``(n,)``.
 
-    Args:
-        card: the teacher's.
-        dataset: whose test images were shown.
-        labels: classes of the n images, int64 ``(n,)``.
-        predicted: what the teacher took them for, likewise.
-
-    Returns:
-        The verdict is ``class order?`` where another order of the classes would explain the answers or they are near
-        chance, ``weak`` where :func:`judge` finds the teacher bad or it is weak by itself, and else ``good``.
+    The verdict is ``class order?`` where another order of the classes would explain the answers or they are near
+    chance, ``weak`` where :func:`judge` finds the teacher bad or it is weak by itself, and else ``good``.
     """
     spec, count = dataset.spec, len(labels)
     accuracy, chance = 100.0 * int((predicted == labels).sum()) / count, 100.0 / spec.num_classes
@@ -163,14 +148,8 @@ def find_check(teacher_fingerprint: str, dataset_fingerprint: str) -> CheckRecor
 def judge(card: TeacherCard, spec: DatasetSpec, check: CheckRecord | None) -> Health:
     """Say whether a teacher is fit for a dataset.
 
-    Args:
-        card: what the teacher's file says.
-        spec: of the dataset.
-        check: what was measured, or None.
-
-    Returns:
-        bad when classes or image size are others, the check suspects the class order, or the accuracy is more than two
-        points below the reference beyond the error of the sample; warning when it may be, or the statistics differ.
+    It is bad when classes or image size are others, the check suspects the class order, or the accuracy is more than
+    two points below the reference beyond the error of the sample; a warning when it may be, or the statistics differ.
     """
     reason = misfit(card, spec)
     reference, origin = reference_of(card, spec)
@@ -178,7 +157,9 @@ def judge(card: TeacherCard, spec: DatasetSpec, check: CheckRecord | None) -> He
         return Health("bad", "Does not fit this dataset", (reason,), reference, origin)
     if check is None:
         return Health("unknown", "Not checked yet", (), reference, origin)
-    notes = _statistics_note(card, spec)
+    notes: tuple[str, ...] = ()
+    if not (are_alike(card.mean, spec.mean) and are_alike(card.std, spec.std)):
+        notes = ("Its mean and std are not the dataset's; ranking and recovery both use the teacher's.",)
     if check.verdict == "class order?":
         return Health("bad", "Class order?", (check.message, *notes), reference, origin)
     if reference is not None and reference - check.accuracy > MOST_OFF:
@@ -255,9 +236,3 @@ def reference_of(card: TeacherCard, spec: DatasetSpec) -> tuple[float | None, st
         return None, ""
     is_published_kind = card.network == "resnet18" and card.width == 1.0 and card.image_size == entry.image_size
     return (entry.teacher_accuracy, "published") if is_published_kind else (None, "")
-
-
-def _statistics_note(card: TeacherCard, spec: DatasetSpec) -> tuple[str, ...]:
-    if are_alike(card.mean, spec.mean) and are_alike(card.std, spec.std):
-        return ()
-    return ("Its mean and std are not the dataset's; ranking and recovery both use the teacher's.",)

@@ -7,12 +7,12 @@ networks lie in a folder of their own, where ``--teacher auto`` never finds them
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from delt_engine.config.command_line import option_words
 from delt_engine.errors import CheckpointError
-from delt_engine.models.card import SUFFIX, TeacherCard, read_card, teacher_files
+from delt_engine.models.card import SUFFIX, files_of, readable_cards, teacher_files
 from delt_engine.paths import assets_dir, home
 
 NETWORK = "convnet-3"
@@ -38,17 +38,15 @@ def find_second(
     The user's second networks come first, newest first, then the shipped ones, then teachers of another kind.
 
     Args:
-        dataset: name of the dataset.
-        image_size: side in pixels it must have been trained at.
-        class_names: its classes in order.
-        teacher_network: kind of network that made the images.
-        teacher_fingerprint: of its weights.
+        dataset: name of the dataset it was trained on, at ``image_size`` px, with ``class_names`` in this order.
+        teacher_network: kind of network that made the images, with ``teacher_fingerprint`` of its weights.
 
     Raises:
         CheckpointError: there is none; the sentence has the command that makes one.
     """
     wanted = (dataset, image_size, tuple(class_names))
-    for path, card in _cards():
+    paths = (*files_of(second_dir(), assets_dir() / "second"), *dict(teacher_files()).values())
+    for path, card in readable_cards(paths):
         is_other = card.network != teacher_network and card.fingerprint != teacher_fingerprint
         if is_other and (card.dataset, card.image_size, card.class_names) == wanted:
             return path
@@ -64,14 +62,3 @@ def command(dataset: str, image_size: int, teacher_network: str = "") -> str:
     out = second_dir() / f"{Path(dataset).name}-{network}-{image_size}px{SUFFIX}"
     options = option_words(dataset=dataset, image_size=image_size, network=network, out=out)
     return shlex.join(["delt", "squeeze", *options])
-
-
-def _cards() -> Iterator[tuple[Path, TeacherCard]]:
-    """Yield files and cards in the order of preference; a damaged file hides no other one."""
-    own = sorted(second_dir().glob(f"*{SUFFIX}"), key=lambda path: (-path.stat().st_mtime, path.name))
-    shipped = sorted((assets_dir() / "second").glob(f"*{SUFFIX}"))
-    for path in (*own, *shipped, *(path for _, path in teacher_files())):
-        try:
-            yield path, read_card(path)
-        except CheckpointError:
-            continue

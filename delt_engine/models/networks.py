@@ -84,10 +84,8 @@ def build_network(
 
     Args:
         name: one of :data:`NETWORKS`, or any classification network of torchvision or timm.
-        num_classes: number of logits, at least 2.
         width: factor on the published channel counts; 1 is as published.
         stem: ``small``, ``stock`` or ``auto``. ``auto`` takes the small one up to 64 px where the family has one.
-        image_size: side of the images in pixels.
 
     Returns:
         A module from normalised images ``(N, 3, S, S)`` to logits ``(N, num_classes)``. Its weights are drawn from
@@ -96,13 +94,17 @@ def build_network(
     Raises:
         ConfigError: unknown name, or a width, stem or image size that this network cannot have.
     """
+    from delt_engine.models.convnet import ConvNet
     from delt_engine.models.stems import make_small
 
     if num_classes < 2:
         raise ConfigError(f"num_classes: {num_classes} given, but a network needs at least 2.")
     resolve_stem(stem, image_size)
     if name in _CONVNETS:  # made for small images: both stems are the same
-        return _build_convnet(name, num_classes, width, image_size)
+        channels = round(_CONVNET_CHANNELS * width)
+        if channels < 1:
+            raise ConfigError(f"width: {width} given, but it leaves {name} without channels.")
+        return ConvNet(_CONVNETS[name], num_classes, image_size, channels)
     network = _build_published(name, num_classes, width, image_size)
     if stem_of(network, stem, image_size) == "small":
         make_small(network)
@@ -120,50 +122,44 @@ def stem_of(network: nn.Module, stem: str, image_size: int) -> str:
     return resolve_stem(stem, image_size) if has_small_stem(network) else "stock"
 
 
-def _build_convnet(name: str, num_classes: int, width: float, image_size: int) -> nn.Module:
-    from delt_engine.models.convnet import ConvNet
-
-    channels = round(_CONVNET_CHANNELS * width)
-    if channels < 1:
-        raise ConfigError(f"width: {width} given, but it leaves {name} without channels.")
-    return ConvNet(_CONVNETS[name], num_classes, image_size, channels)
-
-
 def _build_published(name: str, num_classes: int, width: float, image_size: int) -> nn.Module:
-    """Build a network of torchvision or, failing that, of timm."""
-    if name in _torchvision_names():
-        return _build_torchvision(name, num_classes, width, image_size)
-    import timm
-
-    if name.partition(".")[0] not in timm.list_models():  # the part behind a dot names published weights
-        raise ConfigError(_unknown(name))
-    if width != 1.0:
-        raise ConfigError(_no_width(name, width))
-    known = timm.get_pretrained_cfg(name)
-    settings: dict[str, Any] = {"img_size": image_size} if known and known.fixed_input_size else {}
-    try:
-        return timm.create_model(name, pretrained=False, num_classes=num_classes, **settings)
-    except _SIZE_ERRORS:
-        raise ConfigError(f"network: {name} given, but it cannot take images of {image_size} px.") from None
-
-
-def _build_torchvision(name: str, num_classes: int, width: float, image_size: int) -> nn.Module:
+    """Build a network of torchvision or, failing that, of timm, which is not loaded before."""
     from torchvision.models import get_model
 
     from delt_engine.models.resnet import scaled_resnet
 
     settings: dict[str, Any] = {"num_classes": num_classes}
-    if name.startswith(("resnet", "resnext", "wide_resnet")) and width != 1.0:
+    is_torchvisions = name in _torchvision_names()
+    if not is_torchvisions:
+        import timm
+
+        if name.partition(".")[0] not in timm.list_models():  # the part behind a dot names published weights
+            near = difflib.get_close_matches(name, network_names(), n=3)
+            hint = f"; near it are {', '.join(near)}" if near else ""
+            raise ConfigError(
+                f"network: {name!r} given, but it must be convnet-3 to convnet-6 or a name of torchvision or "
+                f"timm{hint}."
+            )
+    if is_torchvisions and name.startswith(("resnet", "resnext", "wide_resnet")) and width != 1.0:
         return scaled_resnet(name, num_classes, width)
     if name in _WIDTH_MULT:
         settings["width_mult"] = width
     elif width != 1.0:
-        raise ConfigError(_no_width(name, width))
-    if name in ("googlenet", "inception_v3"):
-        settings |= {"aux_logits": False, "init_weights": True}
-    if name.startswith(("vit_", "maxvit")):
-        settings |= {"image_size": image_size} if name.startswith("vit_") else {"input_size": (image_size, image_size)}
+        raise ConfigError(
+            f"width: {width} given, but {name} comes in width 1 only; other widths are for torchvision's resnet, "
+            f"resnext, wide_resnet and mobilenet families and for convnet-3 to convnet-6."
+        )
     try:
+        if not is_torchvisions:
+            known = timm.get_pretrained_cfg(name)
+            settings |= {"img_size": image_size} if known and known.fixed_input_size else {}
+            return timm.create_model(name, pretrained=False, **settings)
+        if name in ("googlenet", "inception_v3"):
+            settings |= {"aux_logits": False, "init_weights": True}
+        if name.startswith("vit_"):
+            settings["image_size"] = image_size
+        if name.startswith("maxvit"):
+            settings["input_size"] = (image_size, image_size)
         return get_model(name, weights=None, **settings)
     except _SIZE_ERRORS:
         raise ConfigError(f"network: {name} given, but it cannot take images of {image_size} px.") from None
@@ -189,16 +185,3 @@ def _torchvision_names() -> tuple[str, ...]:
     import torchvision
 
     return tuple(torchvision.models.list_models(module=torchvision.models))
-
-
-def _unknown(name: str) -> str:
-    near = difflib.get_close_matches(name, network_names(), n=3)
-    hint = f"; near it are {', '.join(near)}" if near else ""
-    return f"network: {name!r} given, but it must be convnet-3 to convnet-6 or a name of torchvision or timm{hint}."
-
-
-def _no_width(name: str, width: float) -> str:
-    return (
-        f"width: {width} given, but {name} comes in width 1 only; other widths are for torchvision's resnet, resnext, "
-        f"wide_resnet and mobilenet families and for convnet-3 to convnet-6."
-    )

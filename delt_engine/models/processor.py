@@ -35,19 +35,12 @@ _ATEN = {"default": 0, "avx2": 2}
 
 @dataclass(frozen=True)
 class Machine:
-    """What a result was computed on.
-
-    Attributes:
-        processor: its name.
-        instructions: best instruction set that is used, as ``AVX2`` or ``AVX-512 with bfloat16``; empty if unknown.
-        torch: version of PyTorch.
-        threads: of a computation; None where it was not asked.
-    """
+    """What a result was computed on."""
 
     processor: str
-    instructions: str
-    torch: str
-    threads: int | None = None
+    instructions: str  # the best set that is used, as "AVX2" or "AVX-512 with bfloat16"; empty if unknown
+    torch: str  # its version
+    threads: int | None = None  # of a computation; None where it was not asked
 
     def to_record(self) -> dict[str, Any]:
         """Return it as plain values."""
@@ -69,27 +62,27 @@ def this_machine(threads: int | None = None) -> Machine:
         torch_version = metadata.version("torch")
     except metadata.PackageNotFoundError:
         torch_version = "not installed"
-    return Machine(_name(_cpuinfo()), instruction_set(), torch_version, threads)
+    found = re.search(r"^model name\s*:\s*(.+)$", _cpuinfo(), re.MULTILINE)
+    name = found.group(1).strip() if found else platform.processor() or platform.machine() or "unknown"
+    return Machine(name, instruction_set(), torch_version, threads)
 
 
 def instruction_set(environment: Mapping[str, str] = os.environ) -> str:
     """Return the best instruction set that is there and that the environment allows; empty where nothing tells it."""
-    level = _level(_cpuinfo(), environment)
+    level = _level(environment)
     return "" if level is None else _LEVELS[level]
 
 
 def has_slow_bfloat16(environment: Mapping[str, str] = os.environ) -> bool:
     """Return whether this processor is known to imitate bfloat16."""
-    level = _level(_cpuinfo(), environment)
+    level = _level(environment)
     return level is not None and level < _BFLOAT16
 
 
 def bfloat16_warning(precision: str, device: str) -> str:
     """Return a sentence for a run that asks for bfloat16 on a processor that imitates it; empty for others.
 
-    Args:
-        precision: as the settings have it; ``auto`` never is bfloat16 on a CPU.
-        device: name of the device that it runs on.
+    ``auto`` never is bfloat16 on a CPU.
     """
     if precision != "bfloat16" or device != "cpu" or not has_slow_bfloat16():
         return ""
@@ -107,13 +100,8 @@ def _cpuinfo() -> str:
         return ""
 
 
-def _name(cpuinfo: str) -> str:
-    found = re.search(r"^model name\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
-    return found.group(1).strip() if found else platform.processor() or platform.machine() or "unknown"
-
-
-def _level(cpuinfo: str, environment: Mapping[str, str]) -> int | None:
-    found = re.search(r"^flags\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
+def _level(environment: Mapping[str, str]) -> int | None:
+    found = re.search(r"^flags\s*:\s*(.+)$", _cpuinfo(), re.MULTILINE)
     if not found:
         return None
     flags, level = set(found.group(1).split()), 0

@@ -17,12 +17,7 @@ from delt_engine.errors import ConfigError
 
 
 def scaled_resnet(name: str, num_classes: int, width: float) -> nn.Module:
-    """Build a residual network of torchvision with all channels multiplied by ``width``.
-
-    Args:
-        name: torchvision's name, such as ``resnet18`` or ``resnext50_32x4d``.
-        num_classes: K.
-        width: factor on 64, 128, 256, 512 channels.
+    """Build a residual network of torchvision with all channels (64, 128, 256, 512) multiplied by ``width``.
 
     Raises:
         ConfigError: the width leaves a layer without channels.

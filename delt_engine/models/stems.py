@@ -10,28 +10,21 @@ Source: DELT recover/models.py (resnet stem); He et al., "Deep Residual Learning
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
 
 
-def _strided(module: nn.Module) -> Iterator[nn.Conv2d]:
-    """Yield the convolutions with a stride, in order of registration."""
-    for part in module.modules():
-        if isinstance(part, nn.Conv2d) and max(part.stride) > 1:
-            yield part
-
-
 def _unstride(module: nn.Module, count: int) -> None:
-    """Give the first ``count`` strided convolutions stride 1."""
-    for conv in list(_strided(module))[:count]:
+    """Give the first ``count`` convolutions with a stride, in order of registration, stride 1."""
+    strided = [part for part in module.modules() if isinstance(part, nn.Conv2d) and max(part.stride) > 1]
+    for conv in strided[:count]:
         conv.stride = (1, 1)
 
 
 def _three_by_three(conv: nn.Conv2d) -> nn.Conv2d:
-    """Return a 3x3 convolution of stride 1 with the channels of ``conv``."""
     small = nn.Conv2d(conv.in_channels, conv.out_channels, 3, stride=1, padding=1, bias=conv.bias is not None)
     nn.init.kaiming_normal_(small.weight, mode="fan_out", nonlinearity="relu")
     return small
@@ -99,40 +92,31 @@ def _timm_transformer(network: Any) -> None:
         nn.init.trunc_normal_(network.pos_embed, std=0.02)
 
 
-_SMALL: dict[tuple[str, str], Callable[[Any], None]] = {
-    ("torchvision", "ResNet"): _residual,
-    ("torchvision", "ShuffleNetV2"): _residual,
-    ("torchvision", "DenseNet"): _dense,
-    ("torchvision", "VGG"): _vgg,
-    ("torchvision", "RegNet"): lambda network: _unstride(network, 1),
-    ("torchvision", "MobileNetV2"): lambda network: _unstride(network, 2),
-    ("torchvision", "MobileNetV3"): lambda network: _unstride(network, 2),
-    ("torchvision", "EfficientNet"): lambda network: _unstride(network, 2),
-    ("torchvision", "MNASNet"): lambda network: _unstride(network, 2),
-    ("torchvision", "ConvNeXt"): _convnext,
-    ("torchvision", "VisionTransformer"): _transformer,
-    ("timm", "ResNet"): _residual,
-    ("timm", "DenseNet"): _dense,
-    ("timm", "RegNet"): lambda network: _unstride(network, 1),
-    ("timm", "MobileNetV3"): lambda network: _unstride(network, 2),
-    ("timm", "EfficientNet"): lambda network: _unstride(network, 2),
-    ("timm", "ConvNeXt"): _convnext,
-    ("timm", "VisionTransformer"): _timm_transformer,
-    ("timm", "VisionTransformerDistilled"): _timm_transformer,
+_SMALL: dict[Callable[[Any], None], str] = {
+    _residual: "torchvision.ResNet torchvision.ShuffleNetV2 timm.ResNet",
+    _dense: "torchvision.DenseNet timm.DenseNet",
+    _vgg: "torchvision.VGG",
+    lambda network: _unstride(network, 1): "torchvision.RegNet timm.RegNet",
+    lambda network: _unstride(network, 2): "torchvision.MobileNetV2 torchvision.MobileNetV3 torchvision.EfficientNet "
+    "torchvision.MNASNet timm.MobileNetV3 timm.EfficientNet",
+    _convnext: "torchvision.ConvNeXt timm.ConvNeXt",
+    _transformer: "torchvision.VisionTransformer",
+    _timm_transformer: "timm.VisionTransformer timm.VisionTransformerDistilled",
 }
-"""What makes a family small, by library and class. In a RegNet the second strided layer has a strided shortcut."""
+"""What makes families small, by library and class. In a RegNet the second strided layer has a strided shortcut."""
+
+_BY_FAMILY = {family: change for change, families in _SMALL.items() for family in families.split()}
 
 
 def has_small_stem(network: nn.Module) -> bool:
     """Return whether there is a small stem for this network's family."""
-    return _family(network) in _SMALL
+    return _family(network) in _BY_FAMILY
 
 
 def make_small(network: nn.Module) -> None:
     """Exchange the first layers of ``network`` for the small stem of its family, in place."""
-    _SMALL[_family(network)](network)
+    _BY_FAMILY[_family(network)](network)
 
 
-def _family(network: nn.Module) -> tuple[str, str]:
-    """Return the library and the class of a network."""
-    return type(network).__module__.partition(".")[0], type(network).__name__
+def _family(network: nn.Module) -> str:
+    return f"{type(network).__module__.partition('.')[0]}.{type(network).__name__}"

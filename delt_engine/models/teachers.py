@@ -55,10 +55,9 @@ def load_teacher(
     Args:
         ref: name, file or ``auto``; see :func:`delt_engine.models.card.find_teacher`.
         dataset: what the teacher must fit; needed for ``auto`` and for a checkpoint without a card.
-        network: network of a checkpoint without a card. A card knows its own network, width and stem.
-        width: width of such a checkpoint; 1 when not given.
-        stem: stem of such a checkpoint; whichever fits when not given.
-        device: where the network goes.
+        network: of a checkpoint without a card. A card knows its own network, width and stem.
+        width: of such a checkpoint; 1 when not given.
+        stem: of such a checkpoint; whichever fits when not given.
 
     Raises:
         CheckpointError: no such teacher, an unreadable file, weights that do not fit, or other classes.
@@ -94,10 +93,7 @@ def check_teacher(
     """Measure a teacher on test images before it is used; :mod:`delt_engine.models.health` judges what came out.
 
     Args:
-        teacher: on any device.
-        dataset: the data it shall teach.
-        sample: test images, at most.
-        seed: which ones.
+        sample: test images, at most; ``seed`` says which ones.
         report: called with (done, total) after every batch.
 
     Raises:
@@ -120,18 +116,12 @@ def predict(
     std: Sequence[float],
     report: Callable[[int, int], None] | None = None,
 ) -> Tensor:
-    """Return the classes a network predicts.
+    """Return the classes a network predicts for the n images of some indices, int64 ``(n,)`` on the CPU.
 
     Args:
         network: run in eval mode on the device it is on; it goes back to the mode it was in.
-        images: the set that is read.
-        indices: which n images of it.
-        mean: per channel of pixels in [0, 1], what the network was trained with.
-        std: likewise.
+        mean: per channel of pixels in [0, 1], what the network was trained with; ``std`` likewise.
         report: called with (done, total) after every batch.
-
-    Returns:
-        int64 ``(n,)`` on the CPU.
     """
     device = next(network.parameters()).device
     predicted = []
@@ -188,17 +178,11 @@ def _fit_foreign(card: TeacherCard, state: State, stem: str | None) -> tuple[nn.
         other = _build(card, other_stem)
         if len(differences(other, state)) < len(differences(model, state)):
             model, card = other, replace(card, stem=other_stem)
-    found = _classes_in(model, state, card.num_classes)
-    if found is not None:
-        raise CheckpointError(f"teacher: {card.name} has {found} classes, but {card.dataset} has {card.num_classes}.")
+    own, classes = model.state_dict(), card.num_classes
+    differing = [key for key in own if key in state and own[key].shape != state[key].shape]
+    heads = {state[key].shape[0] for key in differing if own[key].dim() and own[key].shape[0] == classes}
+    is_all = len(differences(model, state)) == len(differing)
+    if is_all and len(heads) == 1 and all(own[key].shape[1:] == state[key].shape[1:] for key in differing):
+        raise CheckpointError(f"teacher: {card.name} has {heads.pop()} classes, but {card.dataset} has {classes}.")
     fit_state(model, state, card.network)
     return model, card
-
-
-def _classes_in(network: nn.Module, state: State, num_classes: int) -> int | None:
-    """Return the checkpoint's number of classes if that is all it differs in."""
-    own = network.state_dict()
-    differing = [key for key in own if key in state and own[key].shape != state[key].shape]
-    heads = {state[key].shape[0] for key in differing if own[key].dim() and own[key].shape[0] == num_classes}
-    alike = all(own[key].shape[1:] == state[key].shape[1:] for key in differing)
-    return heads.pop() if alike and len(heads) == 1 and len(differences(network, state)) == len(differing) else None

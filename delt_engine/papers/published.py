@@ -22,7 +22,7 @@ from delt_engine.config.schedule import EarlyLateSchedule
 from delt_engine.config.students import EvaluateConfig, rand_augment_rule
 from delt_engine.data.catalogue import find_entry
 from delt_engine.errors import CheckpointError
-from delt_engine.models.card import TeacherCard, read_card, teacher_files
+from delt_engine.models.card import read_card, teacher_files
 from delt_engine.paths import assets_dir
 
 PAPERS = {"delt": "DELT", "cda": "CDA"}
@@ -38,6 +38,18 @@ _ASIDE = ("implied", "reproduced", "recovery_iterations")
 _DELT_SEEDS = 3
 _EVALUATED_ALIKE = ("delt", "cda-init", "rded")
 """Methods whose published evaluation is the same code: best tested epoch, ImageNet's statistics."""
+
+_RECIPE_TITLES = {
+    "lr_schedule": "Learning rate over epochs",
+    "loss": "Loss",
+    "temperature": "Temperature",
+    "labels": "Labels",
+    "mix": "Mix",
+    "min_crop": "Smallest crop",
+    "flip": "Flips",
+    "shuffle_patches": "Shuffle tiles",
+}
+"""Settings of training that no table states."""
 
 _JPEG = ("delt", "cda", "cda-init", "sre2l")
 """Methods whose published code writes JPEG at Pillow's default quality."""
@@ -120,15 +132,10 @@ def published(
     metric: str = "top1",
     with_ablations: bool = False,
 ) -> tuple[PublishedValue, ...]:
-    """Return what was printed for a dataset, images per class and student.
+    """Return what was printed for a dataset of the catalogue, images per class and student such as ``convnet-4``.
 
-    Args:
-        dataset: name in the catalogue.
-        ipc: images per class; None for numbers on the whole set.
-        student: network, such as ``resnet18`` or ``convnet-4``.
-        method: one method; ``cda-init`` finds CDA's ablation with real patches. All when not given.
-        metric: ``top1`` or ``top5``.
-        with_ablations: also numbers of ablations.
+    ``ipc`` is None for numbers on the whole set, ``metric`` is ``top1`` or ``top5``. Without a method all are found;
+    ``cda-init`` finds CDA's ablation with real patches.
     """
     student = student.replace("-", "") if student.startswith("convnet-") else student
     return tuple(
@@ -141,12 +148,9 @@ def published(
 
 
 def published_like(summary: Mapping[str, Any]) -> tuple[PublishedValue, ...]:
-    """Return what was printed for an evaluation's dataset, images per class, student and method.
+    """Return what was printed for the dataset, images per class, student and method of an evaluate run's ``result``.
 
     Nothing where only some of the dataset's classes were told apart, which is easier than what the papers do.
-
-    Args:
-        summary: the ``result`` of an evaluate run.
     """
     entry = find_entry(summary["dataset"])
     if entry is None or len(summary["class_names"]) != entry.num_classes:
@@ -155,21 +159,14 @@ def published_like(summary: Mapping[str, Any]) -> tuple[PublishedValue, ...]:
 
 
 def settings_that_differ(summary: Mapping[str, Any], method: str | None = None) -> list[Difference]:
-    """Return in what an evaluation differs from how the method's published accuracy was measured.
+    """Return in what an evaluate run's ``result`` differs from how the published accuracy of a method was measured.
 
-    Args:
-        summary: the ``result`` of an evaluate run.
-        method: whose publication; the evaluation's own when not given. Without one there is nothing to differ from.
+    The method is the run's own when not given; without a publication there is nothing to differ from.
     """
     paper = _paper(method or summary["method"], summary["dataset"])
     if paper is None:
         return []
-    rows = [
-        *_training(summary, paper),
-        *_networks(summary, paper),
-        *_images(summary, paper),
-        *_reported(summary, paper),
-    ]
+    rows = (row for part in (_training, _networks, _images, _reported) for row in part(summary, paper))
     texts = [Difference(name, _text(here), _text(there)) for name, here, there in rows if there is not None]
     return [row for row in texts if row.here != row.published]
 
@@ -203,12 +200,8 @@ def _paper(method: str, dataset: str) -> _Paper | None:
     tables = published_settings().get(source, {}).get(dataset)
     if not tables:
         return None
-    return _Paper(
-        method,
-        EvaluateConfig.for_recipe("delt" if source == "delt" else "sre2l"),
-        tables["validate"],
-        tables["recover"],
-    )
+    recipe = EvaluateConfig.for_recipe("delt" if source == "delt" else "sre2l")
+    return _Paper(method, recipe, tables["validate"], tables["recover"])
 
 
 Row = tuple[str, Any, Any]
@@ -230,16 +223,7 @@ def _training(summary: Mapping[str, Any], paper: _Paper) -> Iterator[Row]:
     yield "Optimiser", config.optimizer, str(stated.get("optimizer", recipe.optimizer)).lower()
     yield "Weight decay", config.weight_decay, stated.get("weight_decay", recipe.weight_decay)
     theirs = recipe.at_size(summary["image_size"])
-    for name, title in (
-        ("lr_schedule", "Learning rate over epochs"),
-        ("loss", "Loss"),
-        ("temperature", "Temperature"),
-        ("labels", "Labels"),
-        ("mix", "Mix"),
-        ("min_crop", "Smallest crop"),
-        ("flip", "Flips"),
-        ("shuffle_patches", "Shuffle tiles"),
-    ):
+    for name, title in _RECIPE_TITLES.items():
         yield title, getattr(config, name), getattr(theirs, name)
     auto = rand_augment_rule(summary["dataset"], summary["image_size"])
     here, there = (auto if name == "auto" else name for name in (config.rand_augment, recipe.rand_augment))
@@ -255,18 +239,14 @@ def _networks(summary: Mapping[str, Any], paper: _Paper) -> Iterator[Row]:
         yield "Image size", f"{summary['image_size']} px", f"{entry.image_size} px"
     width = summary["student_width"]
     yield "Width of the student", 1.0 if width is None else float(width), 1.0
-    card = next((card for card in _cards() if card.fingerprint == summary["teacher_fingerprint"]), None)
-    if card is not None:
-        own = card.network if card.width == 1 else f"{card.network}, width {card.width:g}"
-        is_convnet = paper.method == "delt" and summary["student"].startswith("convnet")
-        yield "Teacher", own, summary["student"] if is_convnet else "resnet18"
-
-
-def _cards() -> Iterator[TeacherCard]:
-    """Yield the cards of all teachers; a damaged file hides no other one."""
     for _, path in teacher_files():
-        with contextlib.suppress(CheckpointError):
-            yield read_card(path)
+        with contextlib.suppress(CheckpointError):  # a damaged file hides no other one
+            card = read_card(path)
+            if card.fingerprint == summary["teacher_fingerprint"]:
+                own = card.network if card.width == 1 else f"{card.network}, width {card.width:g}"
+                is_convnet = paper.method == "delt" and summary["student"].startswith("convnet")
+                yield "Teacher", own, summary["student"] if is_convnet else "resnet18"
+                return
 
 
 def _images(summary: Mapping[str, Any], paper: _Paper) -> Iterator[Row]:

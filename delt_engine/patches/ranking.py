@@ -23,14 +23,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from delt_engine.config import RankConfig
 from delt_engine.data.decode import square_box
 from delt_engine.errors import CheckpointError, DataError, ShapeError
-from delt_engine.files import load_record, record_bytes, try_write, write_bytes
+from delt_engine.files import ArrayRecord, try_write
 from delt_engine.patches.scoring import PartialScores, Patches, RankProgress, Scorer, scored
 from delt_engine.paths import assets_dir, cache_dir
 
@@ -40,24 +40,20 @@ if TYPE_CHECKING:
     from delt_engine.data.dataset import Dataset, ImageSet
     from delt_engine.models.teachers import Teacher
 
-FORMAT = 1
-"""Version of the file and of the rule that draws crops; raise it when either changes."""
-_ARRAYS = {"image_index": np.int32, "crop_box": np.int32, "label": np.int32, "true_class_prob": np.float32}
-
 
 @dataclass(frozen=True, eq=False)
-class Ranking:
+class Ranking(ArrayRecord):
     """The teacher's probability of the true class, of every patch of the training images.
+
+    ``FORMAT`` is that of the file and of the rule that draws crops.
 
     Attributes:
         image_index: int (M,), index of the training image.
         crop_box: int (M, 4), top, left, height, width in native pixels; of a whole image its centred square.
         label: int (M,), true class.
         true_class_prob: float32 (M,) in [0, 1].
-        dataset: name of the dataset.
-        dataset_fingerprint: which images these were.
-        teacher: name of the teacher.
-        teacher_fingerprint: which weights these were.
+        dataset, dataset_fingerprint: its name, and which images these were.
+        teacher, teacher_fingerprint: its name, and which weights these were.
         image_size: S, side in pixels at which the patches were scored.
         config: what was scored.
         class_names: name of every class of the dataset, for texts.
@@ -67,6 +63,10 @@ class Ranking:
     Raises:
         ShapeError: the arrays do not fit each other.
     """
+
+    ARRAYS = {"image_index": np.int32, "crop_box": np.int32, "label": np.int32, "true_class_prob": np.float32}
+    WHAT, NAME, REMEDY = "ranking", "ranking", "rank again"
+    PARSE = {"config": lambda values: RankConfig(**values)}
 
     image_index: np.ndarray
     crop_box: np.ndarray
@@ -83,7 +83,7 @@ class Ranking:
     classes: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        for name, dtype in _ARRAYS.items():
+        for name, dtype in self.ARRAYS.items():
             array = np.asarray(getattr(self, name))
             expected = (len(self), 4) if name == "crop_box" else (len(self),)
             if array.shape != expected:
@@ -111,63 +111,28 @@ class Ranking:
         rows = self.of_class(class_index)
         return rows[np.argsort(self.true_class_prob[rows], kind="stable")]
 
-    def save(self, path: str | Path) -> None:
-        """Write the ranking as .npz, whole or not at all.
 
-        Raises:
-            DataError: the file cannot be written.
-        """
-        write_bytes(Path(path), record_bytes(self, _ARRAYS, FORMAT), what="ranking", kind=DataError)
-
-    @classmethod
-    def load(cls, path: str | Path) -> Ranking:
-        """Read a ranking; nothing that is stored in it is run.
-
-        Raises:
-            DataError: no such file, or not a ranking.
-        """
-        return load_record(
-            cls,
-            path,
-            _ARRAYS,
-            what="ranking",
-            name="ranking",
-            version=FORMAT,
-            remedy="rank again",
-            parse={"config": lambda values: RankConfig(**values)},
-        )
-
-
-def ranking_key(
-    dataset_fingerprint: str,
-    teacher_fingerprint: str,
-    config: RankConfig,
-    seed: int,
-    classes: Sequence[int] | None = None,
-) -> str:
+def ranking_key(dataset: str, teacher: str, config: RankConfig, seed: int, classes: Sequence[int] | None = None) -> str:
     """Return the name under which a ranking is cached: the same for all settings that score the same patches.
 
-    The batch size has no part in it, nor have, when whole images are scored, the seed and the limits of the crops.
+    Dataset and teacher are given by their fingerprints. The batch size has no part in it, nor have, when whole images
+    are scored, the seed and the limits of the crops.
     """
     crops = [config.crops, config.min_crop, config.max_crop, int(seed)] if config.crops else [0]
     chosen = None if classes is None else sorted({int(c) for c in classes})
-    parts = json.dumps([FORMAT, dataset_fingerprint, teacher_fingerprint, crops, chosen])
+    parts = json.dumps([Ranking.FORMAT, dataset, teacher, crops, chosen])
     return hashlib.sha256(parts.encode()).hexdigest()[:24]
 
 
 def cached_ranking(
-    dataset_fingerprint: str,
-    teacher_fingerprint: str,
-    config: RankConfig,
-    seed: int,
-    classes: Sequence[int] | None = None,
+    dataset: str, teacher: str, config: RankConfig, seed: int, classes: Sequence[int] | None = None
 ) -> Ranking | None:
     """Return a ranking made earlier or shipped with the project, or None.
 
-    A ranking of all classes also serves ``classes``; a damaged file counts as none.
+    One of all classes also serves ``classes``; a damaged file counts as none.
     """
     scopes = (None,) if classes is None else (None, classes)
-    keys = [ranking_key(dataset_fingerprint, teacher_fingerprint, config, seed, scope) for scope in scopes]
+    keys = [ranking_key(dataset, teacher, config, seed, scope) for scope in scopes]
     for key, folder in itertools.product(keys, (cache_dir(), assets_dir())):
         with contextlib.suppress(DataError):
             ranking = Ranking.load(folder / "rankings" / f"{key}.npz")
@@ -183,7 +148,7 @@ def partial_path(key: str) -> Path:
 
 def keep_ranking(ranking: Ranking) -> bool:
     """Put a ranking where :func:`cached_ranking` finds it; False when the disk refuses."""
-    return try_write(cache_dir() / "rankings" / f"{ranking.key}.npz", record_bytes(ranking, _ARRAYS, FORMAT))
+    return try_write(cache_dir() / "rankings" / f"{ranking.key}.npz", ranking.to_bytes())
 
 
 def keyed_rng(seed: int, stage: str, *keys: int) -> np.random.Generator:
@@ -207,17 +172,9 @@ def whole_box(height: int, width: int) -> tuple[int, int, int, int]:
 
 
 def patch_boxes(height: int, width: int, config: RankConfig, seed: int, image_index: int) -> np.ndarray:
-    """Return the boxes that are scored in one image.
+    """Return the boxes that are scored in one image, int (max(1, crops), 4): top, left, height, width in native pixels.
 
-    Args:
-        height: native pixels.
-        width: native pixels.
-        config: how many crops, and the limits of their area as a share of the largest square.
-        seed: of the experiment.
-        image_index: of the image, so that its crops do not depend on what else is scored, or in what batches.
-
-    Returns:
-        int (max(1, crops), 4): top, left, height, width in native pixels; one whole box without crops.
+    The crops of an image depend on its index only, not on what else is scored, or in what batches.
     """
     if not config.crops:
         return np.array([whole_box(height, width)])
@@ -243,17 +200,15 @@ def rank(
 ) -> Iterator[RankProgress | Ranking]:
     """Score the patches of the training images, batch by batch.
 
-    A few batches of pixels are in memory at most: one is scored while processes read the next.
-
     Args:
         dataset: whose training images are scored.
         teacher: its network, put in eval mode, scores; its card's mean and std normalise the pixels.
         config: whole images or crops; the batch size changes no box, and no probability but by rounding.
         seed: of the experiment.
-        device: where to score, by name; the network is moved there.
+        device: by name; the network is moved there.
         classes: score only these; all when None.
-        kept: a file that keeps scores until all are there; a ranking that was stopped goes on from it, and is to
-            the bit what it would have been.
+        kept: a file of the scores until all are there; a ranking that was stopped resumes from it, and is to the bit
+            what it would have been.
         workers: processes that read the pixels; as many as pay when None.
         share: (number, of how many): score this share of the patches only, in the batches in which all would be; see
             :func:`shares` and :func:`joined`.
@@ -320,13 +275,12 @@ def shares(images: int, config: RankConfig, most: int) -> int:
 
 def joined(rankings: Sequence[Ranking]) -> Ranking:
     """Return the whole ranking of all its shares in their order: to the bit what one process would have made."""
-    arrays = {name: np.concatenate([getattr(ranking, name) for ranking in rankings]) for name in _ARRAYS}
+    arrays: dict[str, Any] = {name: np.concatenate([getattr(one, name) for one in rankings]) for name in Ranking.ARRAYS}
     return replace(rankings[0], **arrays)
 
 
 def _share(images: int, config: RankConfig, share: tuple[int, int]) -> slice:
-    number, count = share
-    unit = _unit(config)
+    (number, count), unit = share, _unit(config)
     units = -(-images // unit)
     return slice(unit * (units * number // count), min(images, unit * (units * (number + 1) // count)))
 

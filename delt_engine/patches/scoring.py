@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -59,18 +59,13 @@ class RankTiming:
 
     def to_record(self) -> dict[str, float | int]:
         """Return it as plain values, with the rate and the shares in percent."""
-        return {
-            "seconds": round(self.seconds, 3),
-            "patches": self.patches,
-            "patches_per_second": round(self.patches / self.seconds, 1) if self.seconds else 0.0,
-            "decode_percent": self._percent(self.decode_s),
-            "copy_percent": self._percent(self.copy_s),
-            "network_percent": self._percent(self.network_s),
-            "workers": self.workers,
+        parts = {"decode": self.decode_s, "copy": self.copy_s, "network": self.network_s}
+        shares = {
+            f"{part}_percent": round(100 * s / self.seconds, 1) if self.seconds else 0.0 for part, s in parts.items()
         }
-
-    def _percent(self, seconds: float) -> float:
-        return round(100 * seconds / self.seconds, 1) if self.seconds else 0.0
+        rate = round(self.patches / self.seconds, 1) if self.seconds else 0.0
+        plain = {"seconds": round(self.seconds, 3), "patches": self.patches, "patches_per_second": rate}
+        return {**plain, **shares, "workers": self.workers}
 
 
 def timing_words(record: dict[str, float | int]) -> str:
@@ -89,7 +84,7 @@ def timing_words(record: dict[str, float | int]) -> str:
 
 @dataclass(frozen=True)
 class RankProgress:
-    """How many of the patches are scored, what is to be told, and, when all are, where the time went."""
+    """How many of the patches are scored, a note for the reader, and, when all are, where the time went."""
 
     done: int
     total: int
@@ -159,8 +154,8 @@ class PartialScores:
     def write(self, *, if_due: bool = False) -> None:
         """Keep what is known, unless it is all, which is kept as a ranking; a disk that refuses costs only time."""
         now = time.monotonic()
-        is_needed = self._path is not None and self._written < self.done < len(self.probs)
-        if not is_needed or (if_due and now - self._last < self._gap):
+        is_needed = self._written < self.done < len(self.probs)
+        if self._path is None or not is_needed or (if_due and now - self._last < self._gap):
             return
         arrays = {"boxes": self.boxes[: self.done], "probs": self.probs[: self.done]}
         try_write(self._path, npz_bytes(arrays, {"key": self._key}, compress=False))
@@ -177,14 +172,7 @@ class PartialScores:
 def scored(
     patches: Patches, scores: PartialScores, scorer: Scorer, batch_size: int, workers: int | None = None
 ) -> Iterator[RankProgress]:
-    """Fill in the scores that are missing.
-
-    Args:
-        patches: what is scored.
-        scores: where to go on, and where the scores go.
-        scorer: the teacher.
-        batch_size: patches scored together.
-        workers: processes that read; as many as pay when None.
+    """Fill in the scores that are missing, ``batch_size`` patches at a time; as many ``workers`` as pay when None.
 
     Yields:
         RankProgress after every batch; the last one has the timing.
@@ -202,7 +190,8 @@ def scored(
     parts = [slice(first, last) for first, last in pairwise(edges) if first < last]
     # While one batch is scored the next two are read, but no process waits.
     ahead = max(2, -(-2 * batch_size // (step * max(1, workers))))
-    waited_s, note, pieces = 0.0, "", []
+    waited_s, note = 0.0, ""
+    pieces: list[Any] = []
     began = asked = time.perf_counter()
     by_thread = scorer.device.type == "cuda"
     with contextlib.closing(read_in_order(patches.read, parts, workers, ahead, by_thread=by_thread)) as read:
@@ -239,10 +228,7 @@ class Scorer:
     Out of memory it goes on with half as many images at a time, once; a network in eval mode says the same of an
     image whatever stands beside it.
 
-    Args:
-        teacher: its network is put in eval mode and moved to the device.
-        num_classes: K.
-        device: by name.
+    The teacher's network is put in eval mode and moved to the device; K is ``num_classes``.
     """
 
     def __init__(self, teacher: Teacher, num_classes: int, device: str | torch.device) -> None:
@@ -260,7 +246,7 @@ class Scorer:
         self._most: int | None = None
         self._pinned: np.ndarray | None = None
         self.note = ""
-        """Set when the work was split, for whoever tells it."""
+        """Set when the work was split."""
         self.copy_s = self.network_s = 0.0
 
     def gathered(self, pieces: list[np.ndarray]) -> np.ndarray:
@@ -281,38 +267,32 @@ class Scorer:
             CheckpointError: the network's logits are not (n, K).
             RunError: out of memory also with half the images at a time.
         """
-        probs = None if self._most else self._tried(image_u8, labels)
-        if probs is not None:
-            return probs
-        most = self._most or 1
-        found = []
-        for first in range(0, len(labels), most):
-            part = self._tried(image_u8[first : first + most], labels[first : first + most])
-            if part is None:
-                raise RunError(
-                    f"rank: {self.device} is out of memory also with {most:,} images at a time; give a smaller "
-                    f"--rank-batch-size."
-                )
-            found.append(part)
-        return np.concatenate(found)
-
-    def _tried(self, image_u8: np.ndarray, labels: np.ndarray) -> np.ndarray | None:
-        """Return the probabilities; None when the memory did not do, and then fewer are taken from now on."""
         from delt_engine.models.device import free_reserve, is_out_of_memory
 
-        try:
-            return self._scored(image_u8, labels)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error) or (self._most is None and len(labels) == 1):
-                raise
-        if self._most is None:
+        found: list[np.ndarray] = []
+        first = 0
+        while first < len(labels):
+            part = slice(first, first + (self._most or len(labels)))
+            try:
+                found.append(self._scored(image_u8[part], labels[part]))
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error) or (self._most is None and len(labels) == 1):
+                    raise
+            else:
+                first = part.stop
+                continue
+            free_reserve(self.device)  # not in the handler, which holds what was computed
+            if self._most is not None:
+                raise RunError(
+                    f"rank: {self.device} is out of memory also with {self._most:,} images at a time; give a smaller "
+                    f"--rank-batch-size."
+                )
             self._most = -(-len(labels) // 2)
             self.note = (
                 f"Out of memory with {len(labels):,} images at a time: going on with {self._most:,}, which changes no "
                 f"probability but by rounding."
             )
-        free_reserve(self.device)
-        return None
+        return found[0] if len(found) == 1 else np.concatenate(found)
 
     def _scored(self, image_u8: np.ndarray, labels: np.ndarray) -> np.ndarray:
         import torch

@@ -55,8 +55,7 @@ class Patch:
     """A real patch and what the teacher thinks of it.
 
     Attributes:
-        image_index: of the training image.
-        source: name of the training image.
+        image_index, source: number and name of the training image.
         crop_box: top, left, height, width in native pixels.
         label: its class.
         true_class_prob: in [0, 1], a float32 number.
@@ -119,8 +118,6 @@ def select(
         ConfigError: more pinned patches in a class than there is room for, one that is pinned and dropped, or rows
             that were picked from another ranking.
         DataError: a class has fewer patches than are needed.
-
-    Source: see the module.
     """
     pinned, dropped = _picked(ranking, config)
     ipc, needed = schedule.ipc, schedule.ipc * config.mosaic**2
@@ -147,16 +144,9 @@ def select(
         taken = [rank for rank in line if rank in chosen]
         ranks = joining_order(taken, config.order, keyed_rng(seed, "order", class_index))
         patches = [_patch(ranking, dataset_names_of_train, int(rows[rank]), rank) for rank in ranks]
-        result += [
-            SelectedImage(
-                class_index=int(class_index),
-                index=index,
-                patches=tuple(patches[index::ipc]),  # tile t holds place t * ipc + index
-                start_round=schedule.start_rounds[index],
-                iterations=schedule.image_iterations_each[index],
-            )
-            for index in range(ipc)
-        ]
+        for index, times in enumerate(zip(schedule.start_rounds, schedule.image_iterations_each, strict=True)):
+            tiles = tuple(patches[index::ipc])  # tile t holds place t * ipc + index
+            result.append(SelectedImage(int(class_index), index, tiles, *times))
     return tuple(result)
 
 
@@ -185,14 +175,9 @@ def _patch(ranking: Ranking, names: Sequence[str], row: int, rank: int) -> Patch
         raise DataError(
             f"ranking: it names image {image_index} of {ranking.dataset}, but there are {len(names)}; rank again."
         )
-    return Patch(
-        image_index=image_index,
-        source=str(names[image_index]),
-        crop_box=tuple(int(value) for value in ranking.crop_box[row]),
-        label=int(ranking.label[row]),
-        true_class_prob=float(ranking.true_class_prob[row]),
-        rank=int(rank),
-    )
+    top, left, height, width = ranking.crop_box[row].tolist()
+    label, prob = int(ranking.label[row]), float(ranking.true_class_prob[row])
+    return Patch(image_index, str(names[image_index]), (top, left, height, width), label, prob, rank)
 
 
 def tile_edges(image_size: int, mosaic: int) -> list[int]:
@@ -208,10 +193,9 @@ def tile_edges(image_size: int, mosaic: int) -> list[int]:
 
 
 def patch_pixels(dataset: Dataset, selected: SelectedImage) -> np.ndarray:
-    """Return what an image starts from: its patch, or its patches side by side.
+    """Return what an image starts from, uint8 (S, S, 3) at the dataset's size: its patch, or its patches side by side.
 
-    Returns:
-        uint8 (S, S, 3), S the dataset's image size; a whole image has the very pixels that were ranked.
+    A whole image has the very pixels that were ranked.
 
     Raises:
         DataError: the selection names images that this dataset does not have.
@@ -228,7 +212,8 @@ def patch_pixels(dataset: Dataset, selected: SelectedImage) -> np.ndarray:
         top, bottom = edges[tile // mosaic : tile // mosaic + 2]
         left, right = edges[tile % mosaic : tile % mosaic + 2]
         picture = Image.fromarray(_one_patch(dataset, patch))
-        image_u8[top:bottom, left:right] = picture.resize((right - left, bottom - top), Image.Resampling.BICUBIC)
+        tile_u8 = np.asarray(picture.resize((right - left, bottom - top), Image.Resampling.BICUBIC))
+        image_u8[top:bottom, left:right] = tile_u8
     return image_u8
 
 
@@ -249,8 +234,7 @@ def _one_patch(dataset: Dataset, patch: Patch) -> np.ndarray:
 
 def write_selection(path: str | Path, selected: Sequence[SelectedImage], class_names: Sequence[str]) -> None:
     """Write a selection as CSV, one row a patch, whole or not at all; DataError when the disk refuses."""
-    content = selection_csv(selected, class_names)
-    write_bytes(Path(path), content, durable=True, what="selection", kind=DataError)
+    write_bytes(Path(path), selection_csv(selected, class_names), durable=True, what="selection", kind=DataError)
 
 
 def selection_csv(selected: Sequence[SelectedImage], class_names: Sequence[str]) -> bytes:
@@ -295,11 +279,11 @@ def read_selection(path: str | Path, class_index: int | None = None) -> tuple[Se
 
 def _rows_of(lines: Iterable[str], class_index: int) -> Iterator[str]:
     """Keep the heading and the rows of one class; a row may go over several lines where a name does."""
-    is_kept, is_open = True, False  # the heading is kept
+    is_wanted, is_open = True, False  # the heading is
     for number, line in enumerate(lines):
-        is_kept = is_kept if is_open or number == 0 else line.startswith(f"{class_index},")
+        is_wanted = is_wanted if is_open or number == 0 else line.startswith(f"{class_index},")
         is_open ^= line.count('"') % 2 == 1
-        if is_kept:
+        if is_wanted:
             yield line
 
 
@@ -307,14 +291,9 @@ def _read_row(row: dict[str, str], images: list[dict[str, Any]], where: str) -> 
     """Add one patch to the image it belongs to, beginning a new one at tile 0."""
     try:
         number = {name: int(row[name]) for name in COLUMNS if name not in ("class", "source", "true_class_prob")}
-        patch = Patch(
-            image_index=number["image_index"],
-            source=row["source"],
-            crop_box=(number["top"], number["left"], number["height"], number["width"]),
-            label=number["class_index"],
-            true_class_prob=float(np.float32(row["true_class_prob"])),
-            rank=number["rank"],
-        )
+        box = (number["top"], number["left"], number["height"], number["width"])
+        prob = float(np.float32(row["true_class_prob"]))
+        patch = Patch(number["image_index"], row["source"], box, number["class_index"], prob, number["rank"])
     except (TypeError, ValueError):
         raise DataError(f"selection: {where} does not hold a patch.") from None
     about = {name: number[name] for name in ("class_index", "index", "start_round", "iterations")}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from delt_engine.analysis.diversity_store import REAL, short_hash, stored, stored_path
-from delt_engine.analysis.embedding import FORMAT, POINTS, Embedding, lay_out, shares, spread_choice
+from delt_engine.analysis.embedding import POINTS, Embedding, lay_out, shares, spread_choice
 from delt_engine.errors import CheckpointError, DataError
 from delt_engine.pipeline.image_sets import Report, Subject, class_images, load_data, reference
 from delt_engine.pipeline.measure import SEED, space_network, vectors_in
@@ -55,7 +55,7 @@ def stored_file(
 def _key(subjects: Sequence[Subject], space: str, points: int, network: str) -> str:
     used = space_network(subjects[0], space, network)
     about = sorted((each.key, each.classes) for each in subjects)
-    return short_hash(["map", FORMAT, about, subjects[0].dataset.fingerprint, used.fingerprint, points, SEED])
+    return short_hash(["map", Embedding.FORMAT, about, subjects[0].dataset.fingerprint, used.fingerprint, points, SEED])
 
 
 def embedded(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -126,7 +127,9 @@ def accuracy_bars(
     for label in dict.fromkeys(score.label for score in fullest_first):
         own = [score for score in scores if score.label == label]
         x = [ipcs.index(s.ipc) + (groups[s.ipc].index(label) - (len(groups[s.ipc]) - 1) / 2) * width for s in own]
-        tops = [_top(score, random.get(score.ipc), room) for score in own]
+        tops = [score.value + score.whisker for score in own]  # where the words above a bar begin
+        crossing = [random.get(score.ipc, -np.inf) for score in own]  # the line that would run through them
+        tops = [line if top - room / 8 < line < top + room else top for top, line in zip(tops, crossing, strict=True)]
         highest += tops
         figure.add_bar(
             name=label,
@@ -152,17 +155,16 @@ def accuracy_bars(
         )
     at = {ipc: (place - 0.47, place + 0.47) for place, ipc in enumerate(ipcs)}
     whole = (-0.5, len(ipcs) - 0.5)
-    lines = [("Random real images", value, "dash", METHOD_COLOURS["random"], at[ipc]) for ipc, value in random.items()]
-    lines.sort(key=lambda line: line[-1])
-    lines += [
+    lines: list[tuple[str, float | None, str, str, tuple[float, float]]] = [
+        *(("Random real images", random[ipc], "dash", METHOD_COLOURS["random"], at[ipc]) for ipc in sorted(random)),
         ("Whole real set", real, "dot", METHOD_COLOURS["real"], whole),
         ("Chance", chance, "dashdot", NEUTRAL, whole),
     ]
-    for name, value, dash, colour, x in lines:
+    for name, value, dash, colour, span in lines:
         if value is not None:
-            is_first = all(trace.name != name for trace in figure.data)
-            look = {"dash": dash, "width": 2.5, "legendgroup": name, "showlegend": is_first}
-            add_line(figure, name, x, [value, value], colour, hover=f"{name}: {value:.1f} %", **look)
+            look: dict[str, Any] = {"legendgroup": name, "showlegend": all(trace.name != name for trace in figure.data)}
+            hover = f"{name}: {value:.1f} %"
+            add_line(figure, name, span, [value, value], colour, hover=hover, dash=dash, width=2.5, **look)
     figure.update_xaxes(
         tickvals=list(range(len(ipcs))),
         ticktext=[f"IPC {ipc:,}" for ipc in ipcs],
@@ -171,12 +173,6 @@ def accuracy_bars(
     )
     figure.update_yaxes(range=[0, _HEADROOM * max([*highest, 1.0])])
     return figure.update_layout(barmode="overlay", bargap=0, legend_traceorder="normal")
-
-
-def _top(score: Score, line: float | None, room: float) -> float:
-    """Return where the words above a bar begin: over its whisker, and over a line that would run through them."""
-    top = score.value + score.whisker
-    return line if line is not None and top - room / 8 < line < top + room else top
 
 
 def _words(score: Score, is_wordy: bool, says_students: bool) -> str:
@@ -190,20 +186,16 @@ def accuracy_curves(curves: Sequence[Curve]) -> go.Figure:
     """Draw accuracy over epochs: a thin line a seed, and the mean of the seeds as a strong one."""
     figure = blank_figure("Epoch", "Accuracy (%)", height=380)
     for curve in curves:
-        colour, look = method_colour(curve.method), {"legendgroup": curve.label}
         lines = [(f"{curve.label}, seed {seed}", points) for seed, points in curve.seeds.items()]
-        for name, points in lines if len(lines) > 1 else ():
+        lines = [*(lines if len(lines) > 1 else ()), (curve.label, mean_curve(curve.seeds))]
+        for name, points in lines:
+            is_mean = name == curve.label
+            look: dict[str, Any] = {"marker": {"size": 5}} if is_mean else {"opacity": 0.45, "showlegend": False}
+            look |= {"legendgroup": curve.label, "width": 3 if is_mean else 1}
+            x, y = [epoch for epoch, _ in points], [value for _, value in points]
             hover = f"{name}, epoch %{{x}}: %{{y:.1f}} %"
-            thin = look | {"width": 1, "opacity": 0.45, "showlegend": False}
-            add_line(figure, name, *_columns(points), colour, hover=hover, **thin)
-        hover = f"{curve.label}, epoch %{{x}}: %{{y:.1f}} %"
-        strong = look | {"width": 3, "mode": "lines+markers", "marker": {"size": 5}}
-        add_line(figure, curve.label, *_columns(mean_curve(curve.seeds)), colour, hover=hover, **strong)
+            add_line(figure, name, x, y, method_colour(curve.method), hover=hover, **look)
     return figure.update_yaxes(rangemode="tozero")
-
-
-def _columns(points: Sequence[tuple[int, float]]) -> tuple[list[int], list[float]]:
-    return [epoch for epoch, _ in points], [value for _, value in points]
 
 
 def mean_curve(seeds: Mapping[int, Sequence[tuple[int, float]]]) -> list[tuple[int, float]]:
@@ -254,14 +246,12 @@ def class_differences(
 def cost_scatter(points: Sequence[CostPoint], cost: str) -> go.Figure:
     """Draw accuracy against what the images cost to make, coloured by how alike the images of a class are.
 
-    Args:
-        points: the sets of images; those without a cosine are grey.
-        cost: words for the axis, for instance "Image-iterations".
+    Sets without a cosine are grey; ``cost`` is the title of the axis, for instance "Image-iterations".
     """
     figure = blank_figure(cost, "Accuracy (%)", height=400)
     bar = {"title": {"text": "Cosine similarity", "side": "right"}, "thickness": 12, "len": 0.9}
     known = [point for point in points if point.cosine is not None]
-    scale = {"colorscale": "Viridis", "reversescale": True, "showscale": True, "colorbar": bar}
+    scale: dict[str, Any] = {"colorscale": "Viridis", "reversescale": True, "showscale": True, "colorbar": bar}
     scale["color"] = [point.cosine for point in known]
     for group, colours in ((known, scale), ([point for point in points if point.cosine is None], {"color": NEUTRAL})):
         if not group:
@@ -290,25 +280,21 @@ def cost_scatter(points: Sequence[CostPoint], cost: str) -> go.Figure:
 
 
 def against_published(rows: Sequence[tuple[Score, Sequence[PublishedMark]]]) -> go.Figure:
-    """Draw each measured accuracy and the published ones for the same cell in a row of their own.
-
-    Args:
-        rows: a measured score, and what papers print for its dataset, IPC and student.
-    """
+    """Draw each measured accuracy and what papers print for its dataset, IPC and student in a row of their own."""
     figure = blank_figure("Accuracy (%)", "", height=44 * len(rows) + 110)
     values = [[score.value, *(mark.value for mark in marks)] for score, marks in rows]
     add_spans(figure, [(min(row), max(row), place) for place, row in enumerate(values)], width=1.5, dash="dot")
     for name, symbol in (("Measured here", "circle"), ("Published", "diamond-open")):
-        look = {"size": 12, "symbol": symbol, "color": NEUTRAL, "line": {"width": 2.5 * (symbol != "circle")}}
-        figure.add_scatter(name=name, x=[None], y=[None], mode="markers", marker=look)  # the legend's, of no method
-    measured = [(at, score, score.value, score.spread, "") for at, (score, _) in enumerate(rows)]
+        key = {"size": 12, "symbol": symbol, "color": NEUTRAL, "line": {"width": 2.5 * (symbol != "circle")}}
+        figure.add_scatter(name=name, x=[None], y=[None], mode="markers", marker=key)  # the legend's, of no method
+    measured = [(at, s, s.value, s.spread, f"measured: {s.words}") for at, (s, _) in enumerate(rows)]
     printed = [
-        (at, s, mark.value, mark.spread or 0.0, mark.source) for at, (s, marks) in enumerate(rows) for mark in marks
+        (at, score, mark.value, mark.spread or 0.0, f"published: {mark.value:.1f} %<br>{mark.source}")
+        for at, (score, marks) in enumerate(rows)
+        for mark in marks
     ]
-    for marks, look, thickness in (
-        (measured, {}, 1.5),
-        (printed, {"symbol": "diamond-open", "line": {"width": 2.5}}, 1),
-    ):
+    is_open: dict[str, Any] = {"symbol": "diamond-open", "line": {"width": 2.5}}
+    for marks, look, thickness in ((measured, {}, 1.5), (printed, is_open, 1)):
         figure.add_scatter(
             showlegend=False,
             x=[value for _, _, value, _, _ in marks],
@@ -316,12 +302,7 @@ def against_published(rows: Sequence[tuple[Score, Sequence[PublishedMark]]]) -> 
             mode="markers",
             error_x={"array": [spread for _, _, _, spread, _ in marks], **_WHISKERS, "thickness": thickness},
             marker={"size": 14, "color": [method_colour(score.method) for _, score, *_ in marks], **look},
-            hovertext=[
-                f"{score.label}, published: {value:.1f} %<br>{source}"
-                if source
-                else f"{score.label}, measured: {score.words}"
-                for _, score, value, _, source in marks
-            ],
+            hovertext=[f"{score.label}, {words}" for _, score, _, _, words in marks],
             hoverinfo="text",
         )
     name_rows(figure, [score.title for score, _ in rows])

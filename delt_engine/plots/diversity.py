@@ -36,8 +36,7 @@ class Shown:
     Attributes:
         label: what it is called there.
         result: what was measured.
-        early_words: how long the images of the early half were optimised, such as "1,000 iterations".
-        late_words: likewise of the late half.
+        early_words, late_words: how long the images of each half were optimised, such as "1,000 iterations".
     """
 
     label: str
@@ -49,9 +48,7 @@ class Shown:
 def class_curves(sets: Sequence[Shown], space: str) -> go.Figure:
     """Draw the similarity of each class, of every set sorted by itself from the most alike class on.
 
-    Args:
-        sets: what was measured; real images are dashed.
-        space: in which features, for the axis.
+    Real images are dashed; ``space`` says for the axis in which features.
 
     Source: DELT Fig. 2, left.
     """
@@ -102,25 +99,21 @@ def distribution(sets: Sequence[Shown], space: str) -> go.Figure:
 
 def early_and_late(sets: Sequence[Shown], space: str) -> go.Figure:
     """Draw the similarity within the early and within the late half of a class, of each set that has rounds."""
-    shown = [one for one in sets if one.result.early_late]
-    figure = blank_figure(f"Cosine similarity to the half's own centroid, {space}", "", height=58 * len(shown) + 120)
-    add_spans(figure, [(*one.result.early_late, one.label) for one in shown])
+    shown = [(one, one.result.early_late) for one in sets]
+    rows = [(one.label, (one.early_words, one.late_words), both) for one, both in shown if both]
+    figure = blank_figure(f"Cosine similarity to the half's own centroid, {space}", "", height=58 * len(rows) + 120)
+    add_spans(figure, [(*both, label) for label, _, both in rows])
     for at, (half, colour) in enumerate((("Early", EARLY_COLOUR), ("Late", LATE_COLOUR))):
-        words = [one.late_words if at else one.early_words for one in shown]
-        values = [one.result.early_late[at] for one in shown]
         figure.add_scatter(
             name=f"{half} half",
-            x=values,
-            y=[one.label for one in shown],
+            x=[both[at] for _, _, both in rows],
+            y=[label for label, _, _ in rows],
             mode="markers+text",
             marker={"size": 14, "color": colour},
-            text=words,
+            text=[words[at] for _, words, _ in rows],
             cliponaxis=False,
             textposition="bottom center" if at else "top center",
-            hovertext=[
-                f"{one.label}, {half.lower()} half, {word}: {value:.3f}"
-                for one, word, value in zip(shown, words, values, strict=True)
-            ],
+            hovertext=[f"{label}, {half.lower()} half, {words[at]}: {both[at]:.3f}" for label, words, both in rows],
             hoverinfo="text",
         )
     return figure.update_yaxes(autorange="reversed", showgrid=False)
@@ -129,10 +122,7 @@ def early_and_late(sets: Sequence[Shown], space: str) -> go.Figure:
 def likeness_curves(iterations: Sequence[int], early: Sequence[float], late: Sequence[float]) -> go.Figure:
     """Draw how alike both halves of a class are along the run.
 
-    Args:
-        iterations: completed at each point; 0 is the real patches.
-        early: mean cosine of the pairs of the early half.
-        late: of the late half.
+    ``early`` and ``late`` are mean cosines of pairs after so many ``iterations``; 0 are the real patches.
 
     Raises:
         ShapeError: not as many values as iterations.
@@ -140,21 +130,15 @@ def likeness_curves(iterations: Sequence[int], early: Sequence[float], late: Seq
     if not len(iterations) == len(early) == len(late):
         raise ShapeError(f"likeness: {len(early)} and {len(late)} values given for {len(iterations)} iterations.")
     figure = blank_figure("Completed iterations", "Mean cosine in the half", height=280)
-    for name, values, colour, dash in (
-        ("Early half", early, EARLY_COLOUR, "solid"),
-        ("Late half", late, LATE_COLOUR, "dash"),
-    ):
-        look = {"dash": dash, "mode": "lines+markers", "marker": {"size": 6}}
-        add_line(figure, name, iterations, values, colour, hover=f"{name} %{{y:.3f}} after %{{x}} iterations", **look)
+    rows = (("Early half", early, EARLY_COLOUR, "solid"), ("Late half", late, LATE_COLOUR, "dash"))
+    for name, values, colour, dash in rows:
+        hover = f"{name} %{{y:.3f}} after %{{x}} iterations"
+        add_line(figure, name, iterations, values, colour, hover=hover, dash=dash, marker={"size": 6})
     return figure.update_layout(showlegend=True)
 
 
 def likeness_pairs(classes: Mapping[str, tuple[float, float]]) -> go.Figure:
-    """Draw early and late half of every class as two dots on a line, the largest gap towards early on top.
-
-    Args:
-        classes: mean cosine of the early and of the late half, by class name.
-    """
+    """Draw the mean cosines of early and late half of every class as two dots on a line, the largest gap on top."""
     names = sorted(classes, key=lambda name: classes[name][0] - classes[name][1])
     figure = blank_figure("Mean cosine in the half", "", height=max(160, 26 * len(names) + 90))
     add_spans(figure, [(*classes[name], name) for name in names])

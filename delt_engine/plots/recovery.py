@@ -1,14 +1,15 @@
-"""Figures of a recovery: which image joins when, learning rate and crops, and the losses of a run at work."""
+"""Figures of a recovery: which image joins when, learning rate and crops, losses, and what the teacher saw."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
 
 from delt_engine.config import RecoverConfig
 from delt_engine.config.schedule import EarlyLateSchedule
+from delt_engine.errors import ShapeError
 from delt_engine.plots.style import (
     BN_COLOUR,
     LINE,
@@ -30,16 +31,15 @@ LOSS_HEIGHT = 380
 _SINGLE_LANES = 60
 """Up to this IPC every image is a bar of its own; above, images of one round share a bar as high as they are many."""
 _POINTS = 400
+_OTHERS = ("dash", "dot", "dashdot", "longdash", "longdashdot")
 _LEGEND = 6
 """Groups named in the legend, about; of more, evenly chosen ones, so that the legend stays one line."""
 
 
 def schedule_lanes(schedule: EarlyLateSchedule) -> go.Figure:
-    """Draw a lane per image of a class over the iterations: where it joins, and how long it is optimised.
+    """Draw a lane per image of a class over the iterations: a bar from where it joins to MI, in its round's colour.
 
-    Returns:
-        Bars from each image's first iteration to MI, image 1 on top, coloured by the round in which they join. Above
-        60 images those of one round share a bar that is as high as they are many.
+    Above 60 images those of one round share a bar that is as high as they are many.
 
     Source: DELT Fig. 4, Eq. 7.
     """
@@ -52,12 +52,9 @@ def schedule_lanes(schedule: EarlyLateSchedule) -> go.Figure:
         length = schedule.iterations - begin
         images = list(range(first, first + count)) if single else [first + (count - 1) / 2]
         when = f"in round {number} of {schedule.num_rounds}, at iteration {begin}"
-        if single:
-            words = [f"Image {image} joins {when}, and gets {length} iterations" for image in images]
-        elif count > 1:
+        words = [f"Image {image:g} joins {when}, and gets {length} iterations" for image in images]
+        if count > 1 and not single:
             words = [f"Images {first} to {first + count - 1} join {when}, and get {length} iterations"]
-        else:
-            words = [f"Image {first} joins {when}, and gets {length} iterations"]
         figure.add_bar(
             name=f"Round {number}",
             orientation="h",
@@ -83,10 +80,16 @@ def learning_curves(config: RecoverConfig) -> go.Figure:
     Source: DELT Table 8b (cosine learning rate); CDA Algorithm 1 (curriculum).
     """
     length = config.round_iterations if config.restart_rounds else config.iterations
-    iterations = _sampled(config.iterations, length, config.milestone)
-    rates = [learning_rate_at(*clock(s, config), config.learning_rate) for s in iterations]
-    limits = (config.curriculum, config.milestone, config.min_crop, config.max_crop)
-    crops = [crop_scale_at(*clock(s, config), *limits)[0] for s in iterations]
+    # evenly spread, and both sides of every jump
+    spread = np.linspace(0, config.iterations - 1, min(config.iterations, _POINTS)).astype(int).tolist()
+    turn = int(np.ceil(config.milestone * length))
+    starts = range(0, config.iterations, length) if config.iterations // length <= _POINTS else range(0)
+    jumps = [start + at for start in starts for at in (0, turn - 1, turn, length - 1) if 0 <= at < length]
+    iterations = sorted({*spread, *jumps})
+    times = [clock(iteration, config) for iteration in iterations]
+    rates = [learning_rate_at(*time, config.learning_rate) for time in times]
+    low, high = config.min_crop, config.max_crop
+    crops = [crop_scale_at(*time, config.curriculum, config.milestone, low, high)[0] for time in times]
     figure = two_panels("Iteration", "Learning rate", "Smallest crop", height=320, share=0.5, spacing=0.12)
     for row, (name, values) in enumerate((("Learning rate", rates), ("Smallest crop", crops)), start=1):
         hover = f"Iteration %{{x}}: {name.lower()} %{{y:.4g}}"
@@ -96,15 +99,6 @@ def learning_curves(config: RecoverConfig) -> go.Figure:
     figure.update_xaxes(range=[0, config.iterations])
     mark_rounds(figure, config.iterations, config.schedule.num_rounds)
     return figure.update_layout(showlegend=False)
-
-
-def _sampled(iterations: int, length: int, milestone: float) -> list[int]:
-    """Return the iterations at which curves are drawn: evenly spread, and both sides of every jump."""
-    spread = np.linspace(0, iterations - 1, min(iterations, _POINTS)).astype(int).tolist()
-    turn = int(np.ceil(milestone * length))
-    starts = range(0, iterations, length) if iterations // length <= _POINTS else range(0)
-    jumps = [start + at for start in starts for at in (0, turn - 1, turn, length - 1) if 0 <= at < length]
-    return sorted(set(spread) | set(jumps))
 
 
 def group_loss_curves(
@@ -117,8 +111,7 @@ def group_loss_curves(
     Both are losses before a step, on the crops of that step.
 
     Args:
-        events: of a run; the steps of its recovery are drawn. Steps without groups, of old runs, have one line
-            for all images.
+        events: of a run; steps without groups, of old runs, have one line for all images.
         iterations: MI, the end of the axis.
         num_rounds: K, the end of the colours.
         batch: the batch to draw; the latest with a step when None.
@@ -138,14 +131,45 @@ def group_loss_curves(
         colour = round_colour(number, num_rounds) if number else NEUTRAL
         is_named = place % gap == 0 or place == len(groups) - 1
         hover = f"{name}: cross-entropy %{{y:.4g}}"
-        add_line(figure, name, *zip(*points, strict=True), colour, hover=hover, showlegend=is_named, row=1, col=1)
+        x, y = zip(*points, strict=True)
+        add_line(figure, name, x, y, colour, hover=hover, showlegend=is_named, row=1, col=1)
     if steps:
-        x, y = [step.iteration for step in steps], [step.total_loss - step.ce_loss for step in steps]
+        at, weighted = [step.iteration for step in steps], [step.total_loss - step.ce_loss for step in steps]
         name, hover = "BatchNorm, all joined images", "BatchNorm, weighted: %{y:.4g}"
-        add_line(figure, name, x, y, BN_COLOUR, dash="dot", hover=hover, row=2, col=1)
+        add_line(figure, name, at, weighted, BN_COLOUR, dash="dot", hover=hover, row=2, col=1)
     else:
         add_note(figure, "No steps yet", y=0.75)
     mark_rounds(figure, iterations, num_rounds)
     figure.update_xaxes(range=[0, iterations])
     figure.update_yaxes(rangemode="tozero")
     return figure.update_layout(showlegend=True, hovermode="x unified", uirevision="losses")
+
+
+def prediction_curves(
+    iterations: Sequence[int], probabilities: Mapping[str, Sequence[float | None]], *, joins_at: int = 0
+) -> go.Figure:
+    """Draw the teacher's probabilities of an image's likeliest classes over a run, a line a class, the own one bold.
+
+    Args:
+        iterations: when the teacher was asked, counted from the beginning of the run.
+        probabilities: by name of the class; its own class first. None where a class was not among the likeliest.
+        joins_at: iteration at which the image joins; before it, it is what it started from.
+
+    Raises:
+        ShapeError: a line is not as long as ``iterations``.
+    """
+    figure = blank_figure("Iteration of the run", "Teacher's probability", height=300)
+    for place, (name, values) in enumerate(probabilities.items()):
+        if len(values) != len(iterations):
+            raise ShapeError(f"probabilities: {len(values)} given for {name}, but there are {len(iterations)} rounds.")
+        colour, width, size = (NEUTRAL, 1.5, 5) if place else (LINE, 3, 7)
+        dash = _OTHERS[(place - 1) % len(_OTHERS)] if place else "solid"
+        hover, marks = f"{name}: %{{y:.3f}} after %{{x:,}} iterations", {"size": size}
+        add_line(figure, name, iterations, values, colour, hover=hover, width=width, dash=dash, marker=marks)
+    if joins_at:
+        figure.add_vline(x=joins_at, line={"color": NEUTRAL, "width": 1, "dash": "dot"})
+        at = {"x": joins_at, "y": 1, "xanchor": "left", "yanchor": "top", "xshift": 4, "yref": "paper"}
+        figure.add_annotation(text="joins", showarrow=False, **at)
+    figure.update_layout(legend={"font": {"size": 11}, "entrywidth": 72})
+    figure.update_yaxes(range=[-0.03, 1.05])
+    return figure.update_xaxes(rangemode="tozero")

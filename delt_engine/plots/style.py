@@ -42,11 +42,7 @@ def method_colour(method: str) -> str:
 
 
 def round_colour(round_number: int, num_rounds: int) -> str:
-    """Return the colour of a round on :data:`ROUND_SCALE`.
-
-    Args:
-        round_number: 1-based.
-        num_rounds: K; the only round of one takes the first colour.
+    """Return the colour of a round, counted from 1, on :data:`ROUND_SCALE`.
 
     >>> round_colour(1, 8), round_colour(8, 8)
     ('#7a4bd6', '#e5752f')
@@ -104,10 +100,10 @@ def add_line(
     width: float = 2,
     **rest: Any,
 ) -> None:
-    """Add a line; ``hover`` is what is said of a point, in Plotly's template, and nothing when empty."""
-    said = {"hovertemplate": f"{hover}<extra></extra>"} if hover else {"hoverinfo": "skip"}
-    shared = {"mode": "lines", "line": {"color": colour, "dash": dash, "width": width}} | said
-    figure.add_scatter(name=name, x=list(x), y=list(y), **(shared | rest))
+    """Add a line, with marks where a ``marker`` is given; ``hover`` is the text of a point, in Plotly's template."""
+    rest |= {"hovertemplate": f"{hover}<extra></extra>"} if hover else {"hoverinfo": "skip"}
+    rest |= {"mode": "lines+markers" if "marker" in rest else "lines"}
+    figure.add_scatter(name=name, x=list(x), y=list(y), line={"color": colour, "dash": dash, "width": width}, **rest)
 
 
 def add_spans(figure: go.Figure, spans: Sequence[tuple[Any, Any, Any]], **line: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -22,8 +22,7 @@ _STUDENT_DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 def newest_epochs(events: Iterable[_Epoch]) -> list[_Epoch]:
     """Return the epochs of one training in order, each once and as it was last reported.
 
-    A training that was killed resumes from its last checkpoint, so epochs after that one are reported again; those
-    that it has not come to again are left out.
+    A training that was killed resumes from its last checkpoint; epochs after it that are not reported again are out.
     """
     found: list[_Epoch] = []
     for event in events:
@@ -36,9 +35,7 @@ def newest_epochs(events: Iterable[_Epoch]) -> list[_Epoch]:
 def training_curves(epochs: Sequence[SqueezeEpochEvent], total: int) -> go.Figure:
     """Draw a teacher's loss on the left, and on the right its accuracy on train and test images over the epochs.
 
-    Args:
-        epochs: of a run that trains a teacher; of one reported twice the newer counts.
-        total: how many epochs it is to have.
+    Of an epoch reported twice the newer counts; ``total`` is how many there are to be.
     """
     figure = apply_style(make_subplots(rows=1, cols=2, horizontal_spacing=0.2), height=280)
     epochs = newest_epochs(epochs)
@@ -48,8 +45,9 @@ def training_curves(epochs: Sequence[SqueezeEpochEvent], total: int) -> go.Figur
         ("Test", "test_accuracy", LINE, "solid", 2, " %"),
     ):
         hover = f"{name} %{{y:.4g}}{unit} after epoch %{{x}}"
-        look = {"dash": dash, "mode": "lines+markers", "marker": {"size": 5}, "showlegend": col == 2}
-        add_line(figure, name, *_points(epochs, key), colour, hover=hover, row=1, col=col, **look)
+        look: dict[str, Any] = {"marker": {"size": 5}, "showlegend": col == 2, "row": 1, "col": col}
+        x, y = _points(epochs, key)
+        add_line(figure, name, x, y, colour, hover=hover, dash=dash, **look)
     figure.update_xaxes(title_text="Epoch", range=[0, max(1, total) + 0.3], tickformat="d")
     figure.update_yaxes(title_text="Loss", rangemode="tozero", row=1, col=1)
     figure.update_yaxes(title_text="Accuracy, %", range=[0, 101], row=1, col=2)
@@ -77,11 +75,11 @@ def student_curves(events: Iterable[Event], *, epochs: int, method: str = "") ->
         for key, title, colour in (("top1", name, method_colour(method)), ("top1_ema", f"{name}, EMA", LINE)):
             x, y = _points(own, key)
             if x or key == "top1":
-                look = {"mode": "lines+markers", "marker": {"size": 5}, "dash": dash, "row": 1, "col": 1}
-                add_line(figure, title, x, y, colour, hover=f"{title}, epoch %{{x}}: %{{y:.1f}} %", **look)
-        look = {"dash": dash, "showlegend": False, "row": 2, "col": 1}
+                hover = f"{title}, epoch %{{x}}: %{{y:.1f}} %"
+                add_line(figure, title, x, y, colour, hover=hover, dash=dash, marker={"size": 5}, row=1, col=1)
+        x, y = _points(own, "loss")
         hover = f"{name}, epoch %{{x}}: loss %{{y:.4g}}"
-        add_line(figure, f"{name}, loss", *_points(own, "loss"), NEUTRAL, hover=hover, **look)
+        add_line(figure, f"{name}, loss", x, y, NEUTRAL, hover=hover, dash=dash, showlegend=False, row=2, col=1)
     if not students:
         add_note(figure, "No epoch yet", y=0.75)
     figure.update_xaxes(range=[0, epochs])

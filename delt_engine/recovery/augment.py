@@ -37,12 +37,7 @@ def crop_bounds(iteration: int, config: RecoverConfig) -> tuple[float, float]:
 
 
 def crop_plan(config: RecoverConfig, image_size: int, generator: torch.Generator) -> Tensor:
-    """Draw the crops of all iterations of a batch.
-
-    Args:
-        config: iterations, curriculum, flip and jitter.
-        image_size: S, side of the square images in pixels.
-        generator: on the CPU, keyed by seed and batch.
+    """Draw the crops of all iterations of a batch, with a generator on the CPU, keyed by seed and batch.
 
     Returns:
         int64 ``(MI, 7)`` with :data:`COLUMNS` in pixels; flip is 0 or 1. Where none of ten tries fits into the image
@@ -62,9 +57,7 @@ def crop_boxes(draws: Tensor, low: Tensor | float, high: Tensor | float, image_s
 
     Args:
         draws: float64 ``(n, CROP_DRAWS)``, uniform in [0, 1): ten areas, ten aspect ratios, and the place.
-        low: least area share of a crop, a number or ``(n, 1)``.
-        high: largest area share, likewise.
-        image_size: S, side of the images in pixels.
+        low: least area share of a crop, a number or ``(n, 1)``; ``high`` the largest, likewise.
 
     Returns:
         int64 ``(n, 4)``: top, left, height, width. Where none of the ten tries fits it is the whole image.
@@ -76,7 +69,8 @@ def crop_boxes(draws: Tensor, low: Tensor | float, high: Tensor | float, image_s
     ratio = torch.exp(_LOG_RATIO * (2 * ratio_draw - 1))
     sides = torch.stack(((area / ratio).sqrt(), (area * ratio).sqrt()), dim=2).round()  # (n, tries, height and width)
     fits = ((sides > 0) & (sides <= image_size)).all(dim=2)
-    sides = torch.where(_first_true(fits)[:, :, None], sides, 0).sum(dim=1)
+    is_first = fits & (fits.cumsum(dim=1) == 1)
+    sides = torch.where(is_first[:, :, None], sides, 0).sum(dim=1)
     sides = torch.where(fits.any(dim=1, keepdim=True), sides, float(image_size))  # (n, 2)
     corner = (place * (image_size - sides + 1)).floor()
     return torch.cat((corner, sides), dim=1).long()
@@ -99,8 +93,3 @@ def apply_crop(images: Tensor, row: Sequence[int] | Tensor) -> Tensor:
     if roll_y or roll_x:
         images = images.roll((roll_y, roll_x), dims=(-2, -1))
     return images
-
-
-def _first_true(flags: Tensor) -> Tensor:
-    """Keep the first True of each row."""
-    return flags & (flags.cumsum(dim=1) == 1)

@@ -76,12 +76,10 @@ class BatchPlan:
 def plan_batches(classes: int | Sequence[int], config: RecoverConfig) -> tuple[BatchPlan, ...]:
     """Group all images of some classes into batches.
 
+    The last batch may be smaller, and a class larger than ``batch_size`` is a batch of its own.
+
     Args:
         classes: class indices, or their number.
-        config: ``ipc``, ``batching``, ``batch_size`` and the EarlyLate schedule.
-
-    Returns:
-        The batches; the last one may be smaller, and a class larger than ``batch_size`` is a batch of its own.
 
     Raises:
         ConfigError: no class given, or one of them twice.
@@ -94,22 +92,23 @@ def plan_batches(classes: int | Sequence[int], config: RecoverConfig) -> tuple[B
         raise ConfigError("classes: none given, but at least one class is needed.")
     if len(set(class_indices)) < len(class_indices):
         raise ConfigError(f"classes: {list(class_indices)} given, but each class may be named once only.")
-    groups = (_whole_classes if config.batching == "classes" else _index_by_index)(class_indices, config)
+    starts = list(enumerate(config.schedule.start_rounds))
+    by_class = [[Slot(class_index, index, start) for index, start in starts] for class_index in class_indices]
+    if config.batching == "classes":
+        slots, size = [slot for each in by_class for slot in each], max(1, config.batch_size // config.ipc) * config.ipc
+    else:
+        slots, size = [slot for each in zip(*by_class, strict=True) for slot in each], config.batch_size
+    groups = (slots[start : start + size] for start in range(0, len(slots), size))
     return tuple(
-        BatchPlan(batch_index, tuple(sorted(slots, key=lambda slot: slot.start_round)))
-        for batch_index, slots in enumerate(groups)
+        BatchPlan(batch_index, tuple(sorted(group, key=lambda slot: slot.start_round)))
+        for batch_index, group in enumerate(groups)
     )
 
 
 def pack_batches(plans: Sequence[BatchPlan], number: int) -> tuple[BatchPlan, ...]:
     """Pack neighbouring batches of the same schedule, so that all groups of a batch always are equally large.
 
-    Args:
-        plans: batches of :func:`plan_batches`.
-        number: how many become one, at most.
-
-    Returns:
-        Batches numbered anew; ``plans`` as they are where nothing is packed.
+    At most ``number`` become one. They are numbered anew, but stay as they are where nothing is packed.
 
     >>> [plan.members for plan in pack_batches(plan_batches(5, RecoverConfig(ipc=50, batch_size=50)), 2)]
     [(0, 1), (2, 3), (4,)]
@@ -122,14 +121,13 @@ def pack_batches(plans: Sequence[BatchPlan], number: int) -> tuple[BatchPlan, ..
             runs[-1].append(plan)
         else:
             runs.append([plan])
-    return tuple(_packed(index, run) for index, run in enumerate(runs))
-
-
-def _packed(batch_index: int, plans: Sequence[BatchPlan]) -> BatchPlan:
-    pairs = [(slot, plan.batch_index) for plan in plans for slot in plan.slots]
-    pairs.sort(key=lambda pair: pair[0].start_round)
-    slots, groups = zip(*pairs, strict=True)
-    return BatchPlan(batch_index, slots, groups)
+    packed = []
+    for batch_index, run in enumerate(runs):
+        pairs = [(slot, plan.batch_index) for plan in run for slot in plan.slots]
+        pairs.sort(key=lambda pair: pair[0].start_round)
+        slots, groups = zip(*pairs, strict=True)
+        packed.append(BatchPlan(batch_index, slots, groups))
+    return tuple(packed)
 
 
 def clock(iteration: int, config: RecoverConfig) -> tuple[int, int]:
@@ -143,19 +141,3 @@ def clock(iteration: int, config: RecoverConfig) -> tuple[int, int]:
     if config.restart_rounds:
         return iteration % config.round_iterations, config.round_iterations
     return iteration, config.iterations
-
-
-def _whole_classes(class_indices: Sequence[int], config: RecoverConfig) -> list[list[Slot]]:
-    per_batch = max(1, config.batch_size // config.ipc)
-    groups = (class_indices[start : start + per_batch] for start in range(0, len(class_indices), per_batch))
-    return [[slot for class_index in group for slot in _slots_of(class_index, config)] for group in groups]
-
-
-def _index_by_index(class_indices: Sequence[int], config: RecoverConfig) -> list[list[Slot]]:
-    by_class = [_slots_of(class_index, config) for class_index in class_indices]
-    slots = [slots[index] for index in range(config.ipc) for slots in by_class]
-    return [slots[start : start + config.batch_size] for start in range(0, len(slots), config.batch_size)]
-
-
-def _slots_of(class_index: int, config: RecoverConfig) -> list[Slot]:
-    return [Slot(class_index, index, start_round) for index, start_round in enumerate(config.schedule.start_rounds)]

@@ -25,19 +25,14 @@ def crop_scale_at(
     min_crop: float = 0.08,
     max_crop: float = 1.0,
 ) -> tuple[float, float]:
-    """Return the bounds of RandomResizedCrop's area scale at one iteration.
+    """Return the (lower, upper) bounds of RandomResizedCrop's area scale at one iteration s (from 0) of MI.
 
     Args:
-        iteration: index s, from 0.
-        iterations: MI.
         curriculum: cosine, linear, step, constant or reverse. ``constant`` keeps (min_crop, max_crop): raise min_crop
             for CDA's constant *easy* learning, lower max_crop for constant *hard*.
         milestone: share of MI after which the bound stays at ``min_crop``, in (0, 1].
         min_crop: beta_l, lower bound at the end.
         max_crop: beta_u.
-
-    Returns:
-        (lower, upper) bounds of the area share.
 
     >>> [round(crop_scale_at(s, 4000)[0], 3) for s in range(0, 4000, 500)]
     [1.0, 0.965, 0.865, 0.716, 0.54, 0.364, 0.215, 0.115]

@@ -73,13 +73,11 @@ class MeasuredNorm(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class Folding:
-    """A rewritten teacher.
+    """A rewritten teacher of which ``folded`` of ``layers`` BatchNorm layers went into convolutions.
 
     Attributes:
         network: in eval mode, sharing what is not replaced with the teacher; maps images to (logits, distances
             ``(L, G)`` of the L layers in forward order).
-        folded: how many BatchNorm layers went into convolutions.
-        layers: how many there are.
     """
 
     network: fx.GraphModule
@@ -102,10 +100,7 @@ class Folding:
 class PreparedTeacher:
     """A teacher as recovery uses it: folded once, however many batches there are.
 
-    Attributes:
-        network: with BatchNorm layers; its weights must not change any more.
-        mean: of its data, per channel of pixels in [0, 1].
-        std: likewise.
+    Its weights must not change any more; ``mean`` and ``std`` are per channel of pixels in [0, 1].
     """
 
     network: nn.Module
@@ -147,23 +142,17 @@ def fold(network: nn.Module, precision: str = "float32") -> Folding | None:
     except Exception:  # noqa: BLE001  any code may stand in a network, and tracing runs it with stand-ins
         return None
     folding = _rewritten(traced)
-    if folding is not None:
-        _lay_out(folding.network, precision)
+    if folding is None:
+        return None
+    order = memory_format(traced, torch.device("cpu"))
+    for module in traced.modules():
+        if isinstance(module, nn.Conv2d):  # its weights in the memory order and the number format they are used in
+            for name, value in list(module.named_parameters(recurse=False)):
+                value = value.detach().bfloat16() if precision == "bfloat16" else value.detach()
+                if name == "weight" and value.device.type == "cpu":
+                    value = value.contiguous(memory_format=order)
+                setattr(module, name, nn.Parameter(value, requires_grad=False))
     return folding
-
-
-def _lay_out(network: nn.Module, precision: str) -> None:
-    """Bring the convolutions' weights into the memory order and the number format they are used in."""
-    order = memory_format(network, torch.device("cpu"))
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            weight, bias = module.weight.detach(), None if module.bias is None else module.bias.detach()
-            if precision == "bfloat16":
-                weight, bias = weight.bfloat16(), None if bias is None else bias.bfloat16()
-            if weight.device.type == "cpu":
-                weight = weight.contiguous(memory_format=order)
-            module.weight = nn.Parameter(weight, requires_grad=False)
-            module.bias = None if bias is None else nn.Parameter(bias, requires_grad=False)
 
 
 def _twin(module: nn.Module, known: dict[nn.Module, nn.Module]) -> nn.Module:
@@ -186,11 +175,16 @@ def _rewritten(traced: fx.GraphModule) -> Folding | None:
         return None  # a layer used twice has statistics that fit neither use
     folded, distances = 0, []
     for node in nodes:
-        convolution = _foldable(node, modules)
+        convolution, layer = _foldable(node, modules), modules[node.target]
         if convolution is not None:
-            _fold_into(convolution, modules[node.target])
+            # torch.nn.utils.fusion.fuse_conv_bn_weights multiplies the bias in another order: another last digit
+            scale, shift = _scale_and_shift(layer)
+            bias = -layer.running_mean if convolution.bias is None else convolution.bias.detach() - layer.running_mean
+            weight = convolution.weight.detach() * scale.view(-1, 1, 1, 1)
+            convolution.weight = nn.Parameter(weight, requires_grad=False)
+            convolution.bias = nn.Parameter(bias * scale + shift, requires_grad=False)
             folded += 1
-        distances.append(_replace(traced, node, modules[node.target], is_folded=convolution is not None))
+        distances.append(_replace(traced, node, layer, is_folded=convolution is not None))
     if not folded:
         return None
     _keep_outputs(traced)
@@ -231,14 +225,6 @@ def _scale_and_shift(layer: Any) -> tuple[Tensor, Tensor]:
     return scale * layer.weight.detach(), layer.bias.detach().clone()
 
 
-def _fold_into(convolution: nn.Conv2d, layer: Any) -> None:
-    # torch.nn.utils.fusion.fuse_conv_bn_weights multiplies the bias in another order, which changes its last digit.
-    scale, shift = _scale_and_shift(layer)
-    bias = -layer.running_mean if convolution.bias is None else convolution.bias.detach() - layer.running_mean
-    convolution.weight = nn.Parameter(convolution.weight.detach() * scale.view(-1, 1, 1, 1), requires_grad=False)
-    convolution.bias = nn.Parameter(bias * scale + shift, requires_grad=False)
-
-
 def _replace(traced: fx.GraphModule, node: Any, layer: Any, *, is_folded: bool) -> Any:
     """Put the measuring layer in place of a BatchNorm; return the node of its distances."""
     graph, modules = traced.graph, dict[Any, Any](traced.named_modules())
@@ -255,18 +241,12 @@ def _replace(traced: fx.GraphModule, node: Any, layer: Any, *, is_folded: bool) 
     node.replace_all_uses_with(features)
     graph.erase_node(node)
     if isinstance(norm, FoldedNorm) and not _has_activation(layer):
-        norm.rectifies = _take_relu(features, modules)
+        users = list(features.users)
+        norm.rectifies = len(users) == 1 and _is_relu(users[0], modules)
+        if norm.rectifies:  # the ReLU behind it, where that is all that follows
+            users[0].replace_all_uses_with(features)
+            graph.erase_node(users[0])
     return distances
-
-
-def _take_relu(features: Any, modules: dict[Any, Any]) -> bool:
-    """Remove the ReLU behind a folded layer, if that is all that follows it."""
-    users = list(features.users)
-    if len(users) != 1 or not _is_relu(users[0], modules):
-        return False
-    users[0].replace_all_uses_with(features)
-    features.graph.erase_node(users[0])
-    return True
 
 
 def _is_relu(node: Any, modules: dict[Any, Any]) -> bool:

@@ -61,11 +61,8 @@ def predict(
 
     Args:
         teacher: on the device; left as it was.
-        config: of the objective.
         fast: how it is computed; packed batches need what as many images in one need.
-        image_size: S, side in pixels.
         images: N, images in the largest step.
-        device: where.
 
     Raises:
         CheckpointError: the teacher has no BatchNorm layers.
@@ -73,17 +70,12 @@ def predict(
     small, large = (_saved_bytes(teacher, config, fast, image_size, number, device) for number in PROBES)
     step = before = 0
     for few, many in zip(small, large, strict=False):
-        size = _continued(few, many, images)
+        each = (many - few) / (PROBES[1] - PROBES[0])
+        size = max(0, round(few + each * (images - PROBES[0])))
         before += size
         step = max(step, before + 2 * size)
     own = 3 * image_size**2 * _FLOAT * images
     return MemoryPrediction(images, 6 * own, step)
-
-
-def _continued(few: int, many: int, images: int) -> int:
-    """Return the bytes at N images of what takes so many at each of the two probes."""
-    each = (many - few) / (PROBES[1] - PROBES[0])
-    return max(0, round(few + each * (images - PROBES[0])))
 
 
 def _saved_bytes(

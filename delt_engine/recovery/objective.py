@@ -57,7 +57,6 @@ def objective(
 
     Args:
         teacher: put back as it was at the end, also after an error.
-        config: ``r_bn`` and ``first_bn_multiplier``.
         fast: how it is computed; as the teacher is, in its own number format, when not given.
         groups: G.
 
@@ -77,10 +76,14 @@ def objective(
             bn_loss = (config.first_bn_multiplier * distances[0] + distances[1:].sum(0)).mean()
             return Losses(ce_loss, bn_loss, ce_loss + config.r_bn * bn_loss, logits.detach())
 
+        def offloaded(images: Tensor, labels: Tensor) -> Losses:  # features wait; on a CPU that helps nothing
+            with torch.autograd.graph.save_on_cpu(pin_memory=images.device.type == "cuda"):
+                return losses(images, labels)
+
         if is_in_parts:
             yield partial(_group_by_group, losses, groups)
         else:
-            yield partial(_offloaded, losses) if fast.low_memory else losses
+            yield offloaded if fast.low_memory else losses
 
 
 @contextlib.contextmanager
@@ -113,7 +116,6 @@ def _opened(teacher: PreparedTeacher, fast: FastPath, groups: int) -> Iterator[F
 
 @contextlib.contextmanager
 def _hooked(network: nn.Module, groups: int) -> Iterator[Forward]:
-    layers = bn_layers(network)
     found: dict[nn.Module, Tensor] = {}
 
     def measure(layer: Any, inputs: tuple[Tensor, ...]) -> None:
@@ -132,15 +134,9 @@ def _hooked(network: nn.Module, groups: int) -> Iterator[Forward]:
     with contextlib.ExitStack() as hooks:
         # also where somebody else asks the teacher between two steps
         hooks.callback(network.register_forward_pre_hook(lambda _network, _inputs: found.clear()).remove)
-        for layer in layers:
+        for layer in bn_layers(network):
             hooks.callback(layer.register_forward_pre_hook(measure).remove)
         yield forward
-
-
-def _offloaded(losses: Callable[[Tensor, Tensor], Losses], images: Tensor, labels: Tensor) -> Losses:
-    """Compute a step whose features wait in the computer's memory; on a CPU that helps nothing."""
-    with torch.autograd.graph.save_on_cpu(pin_memory=images.device.type == "cuda"):
-        return losses(images, labels)
 
 
 def _group_by_group(losses: Callable[[Tensor, Tensor], Losses], groups: int, images: Tensor, labels: Tensor) -> Losses:

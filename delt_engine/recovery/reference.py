@@ -61,16 +61,7 @@ def recover_plainly(
 ) -> Iterator[ReferenceStep]:
     """Optimise the images of one batch; the arguments are those of :func:`delt_engine.recovery.loop.recover`.
 
-    Args:
-        images: ``(N, 3, H, W)`` normalised start images in the order of ``plan.slots``; not changed.
-        labels: int64 ``(N,)``.
-        teacher: frozen and in eval mode.
-        plan: who joins when.
-        config: everything else.
-        crop_rows: int64 ``(MI, 7)``.
-
-    Yields:
-        One record an iteration.
+    The teacher is frozen and in eval mode already; ``crop_rows`` are int64 ``(MI, 7)``.
     """
     low, high = (bound[0].to(images) for bound in value_bounds(teacher.mean, teacher.std))
     synthetic = [nn.Parameter(image.clone()) for image in images]

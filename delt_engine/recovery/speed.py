@@ -70,11 +70,6 @@ def choose(config: RecoverConfig, device_type: str, image_size: int) -> FastPath
     On a CPU ``auto`` stays exact: float32, one batch a step. On CUDA devices it is bfloat16, and as many batches as
     fill the device. BatchNorm is folded on both. torch.compile is for those who ask: on a CPU it is not quicker.
 
-    Args:
-        config: the settings.
-        device_type: ``cpu``, ``cuda`` or ``mps``.
-        image_size: S, side of the images in pixels.
-
     >>> str(choose(RecoverConfig(), "cpu", 32)), str(choose(RecoverConfig(), "cuda", 32))
     ('float32, BatchNorm folded', 'bfloat16, BatchNorm folded, 10 batches a step')
     """

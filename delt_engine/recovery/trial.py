@@ -44,11 +44,8 @@ def pack_rates(
     """Measure image-iterations a second with 1, 2, 4, ... batches a step, for as long as the rate rises.
 
     Args:
-        teacher: on the device.
-        config: the settings; batches are as large as theirs.
+        config: batches are as large as in these settings.
         fast: how it is computed, whatever its ``pack`` is.
-        image_size: S, side of the images in pixels.
-        device: where.
         most: batches at most.
         clock: tells the seconds.
 
@@ -93,7 +90,6 @@ def _rate(
     device: torch.device,
     clock: Callable[[], float],
 ) -> float:
-    """Return the image-iterations a second of one number of batches."""
     each = max(1, config.batch_size // config.ipc) if config.batching == "classes" else config.batch_size
     plan = pack_batches(plan_batches(each * fast.pack, config), fast.pack)[0]
     count = len(plan.slots)

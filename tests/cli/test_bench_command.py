@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 import torch
 
@@ -11,8 +9,6 @@ from delt_engine.bench import app, cases, evaluate, rank, recovery
 from delt_engine.bench.cases import CASES, named
 from delt_engine.bench.harness import Measured
 from delt_engine.models import device
-
-pytest_plugins = ["colour_folder"]
 
 LOOPS = Measured(
     *("resnet18-32", "ResNet-18, 32 px", "cpu", 2, 40.0, 80.0, 2.0, 0.5),
@@ -40,16 +36,13 @@ def asked(monkeypatch):
     return found
 
 
-def test_quick_json_is_a_list_of_cases(delt, asked):
-    result = delt("bench", "recover", "--quick", "--json", "--device", "cpu")
-    assert result.exit_code == 0, result.stderr
-    records = json.loads(result.stdout)
+def test_quick_json_is_a_list_of_cases(answer, asked):
+    records = answer("bench", "recover", "--quick", "--device", "cpu")
     assert [record["case"] for record in records] == ["resnet18-32", "early-late"]
     for record in records:
         assert {"case", "plain_rate", "fast_rate", "ratio", "max_abs_diff"} <= record.keys()
         assert {"processor", "instructions", "torch", "threads"} == record["machine"].keys()
-    assert asked["quick"]
-    assert asked["rounds"] == 1
+    assert (asked["quick"], asked["rounds"]) == (True, 1)
     assert asked["names"] == ["resnet18-32", "resnet18-32-bfloat16", "photos", "early-late"]
 
 
@@ -83,56 +76,35 @@ def test_a_gpu_has_cases_of_its_own_which_any_device_takes_by_name(delt, asked, 
     assert len(asked["names"]) == len(CASES)
 
 
-def test_an_unknown_case_is_refused(delt):
-    result = delt("bench", "recover", "--case", "vgg")
-    assert result.exit_code == 2
-    assert "case: 'vgg' given, but it must be one of resnet18-32," in result.stderr
+@pytest.mark.parametrize("what", ["recover", "rank"])
+def test_an_unknown_case_is_refused(refusal, what):
+    assert "case: 'vgg' given, but it must be one of " in refusal("bench", what, "--case", "vgg")
 
 
-FIGURES = {"decoder_rate": 40.0, "decode_percent": 30.0, "copy_percent": 5.0, "network_percent": 60.0, "workers": 0}
-
-
-def timed(seconds: float, first: float | None, goal: float) -> dict:
-    return {"seconds": seconds, "first_seconds": first, "goal_seconds": goal, "meets_goal": seconds < goal}
-
-
-def test_rank_prints_a_list_of_cases_or_a_table(delt, monkeypatch):
-    result = Measured("files-32", "Files", "cpu", 1, 10.0, 20.0, 2.0, 1e-6, FIGURES)
-    asked = []
+def test_rank_and_evaluate_print_a_list_of_cases_or_a_table(answer, delt, monkeypatch):
+    figures = {"decoder_rate": 40.0, "decode_percent": 30.0, "copy_percent": 5.0, "network_percent": 60.0, "workers": 0}
+    result, asked = Measured("files-32", "Files", "cpu", 1, 10.0, 20.0, 2.0, 1e-6, figures), []
     monkeypatch.setattr(rank, "bench_rank", lambda cases, **more: asked.append((cases, more)) or iter([result]))
-    (record,) = json.loads(delt("bench", "rank", "--quick", "--case", "files-32", "--json").stdout)
+    monkeypatch.setattr(evaluate, "bench_evaluate", lambda *_cases, **_more: iter([result]))
+    (record,) = answer("bench", "rank", "--quick", "--case", "files-32")
     assert (record["case"], record["plain_rate"], record["fast_rate"], record["ratio"]) == ("files-32", 10.0, 20.0, 2.0)
     assert record["max_abs_diff"] == 1e-6
     assert asked[0][0] == named(cases.RANK_CASES, ["files-32"])
     assert (asked[0][1]["quick"], asked[0][1]["rounds"]) == (True, 1)
-    table = delt("bench", "rank").stdout
-    assert "Patches a second on cpu, 1 threads." in table
+    assert "Patches a second on cpu, 1 threads." in delt("bench", "rank").stdout
     assert asked[1][1]["rounds"] == 3
+    assert answer("bench", "evaluate")[0]["ratio"] == 2.0
 
 
-def test_evaluate_prints_a_list_of_cases(delt, monkeypatch):
-    result = Measured("photos-soft", "Photos", "cpu", 1, 10.0, 15.0, 1.5, 1e-6)
-    monkeypatch.setattr(evaluate, "bench_evaluate", lambda *_cases, **_more: iter([result]))
-    (record,) = json.loads(delt("bench", "evaluate", "--json").stdout)
-    assert record["ratio"] == 1.5
+def test_app_says_what_is_slow_and_whether_torch_is_loaded(answer, delt, monkeypatch):
+    def timed(case: str, seconds: float, first: float | None, goal: float) -> Measured:
+        times = {"seconds": seconds, "first_seconds": first, "goal_seconds": goal, "meets_goal": seconds < goal}
+        return Measured(case, "", "cpu", 1, 2.0, 0.2, 0.1, None, {"has_torch": True, "has_error": False, **times})
 
-
-def test_app_says_what_is_slow_and_whether_torch_is_loaded(delt, monkeypatch):
-    figures = {"has_torch": True, "has_error": False}
-    results = [
-        Measured("cold start", "", "cpu", 1, 2.0, 0.2, 0.1, None, {**figures, **timed(5.0, None, 4.0)}),
-        Measured("runs", "", "cpu", 1, 20.0, 10.0, 0.5, None, {**figures, **timed(0.1, 0.4, 0.5)}),
-    ]
+    results = [timed("cold start", 5.0, None, 4.0), timed("runs", 0.1, 0.4, 0.5)]
     monkeypatch.setattr(app, "bench_app", lambda **_more: iter(results))
     said = delt("bench", "app", "--quick")
     assert said.exit_code == 0
     assert "The server's process has loaded torch." in said.stdout
     assert " no " in said.stdout
-    records = json.loads(delt("bench", "app", "--json").stdout)
-    assert [record["meets_goal"] for record in records] == [False, True]
-
-
-def test_a_case_that_is_not_there_is_refused(delt):
-    refused = delt("bench", "rank", "--case", "none")
-    assert refused.exit_code == 2
-    assert "case: 'none' given, but it must be one of" in refused.stderr
+    assert [record["meets_goal"] for record in answer("bench", "app")] == [False, True]

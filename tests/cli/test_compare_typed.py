@@ -25,7 +25,7 @@ from delt_engine.runs.record import RunOptions
 from delt_engine.runs.sources import find_source
 from delt_engine.runs.store import Run, list_runs
 
-pytest_plugins = ["tiny_world", "rank_processes"]
+pytest_plugins = ["tiny_world"]
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 QUICK = ["--epochs", "2", "--rand-augment", "none"]
@@ -49,35 +49,15 @@ def source(world, settings) -> Run:
     return finished(world / "home" / "runs" / "source", settings("random"))
 
 
-def read_back(command: list[str]) -> tuple[str, Experiment, RunOptions]:
-    assert command[:2] == ["delt", "evaluate"]
-    values = evaluate.make_context("evaluate", command[2:]).params
-    ref = values.pop("source")
-    return ref, read_evaluation(find_source(ref), values), read_run_options(values)
-
-
 def test_evaluate_prints_the_result_and_names_the_run_it_made(typed, source) -> None:
     found = json.loads(typed("evaluate", "source", *QUICK, "--json", "-q").stdout)
-    assert (found["kind"], found["status"], found["source"], found["method"]) == (
-        "evaluate",
-        "finished",
-        "source",
-        "random",
-    )
-    assert (found["epochs"], found["is_shortened"], found["seeds"]) == (2, True, [0])
+    expected = {"kind": "evaluate", "status": "finished", "source": "source", "method": "random", "epochs": 2}
+    assert found.items() >= expected.items()
+    assert (found["is_shortened"], found["seeds"]) == (True, [0])
     assert 0 <= found["top1_last"] <= 100
     run = Run.open(found["run"])
     assert run.record().source == "source"
-    assert run.record().command == (
-        "delt",
-        "evaluate",
-        "source",
-        *QUICK[:2],
-        "--rand-augment",
-        "none",
-        "--out",
-        str(run.path),
-    )
+    assert run.record().command == ("delt", "evaluate", "source", *QUICK, "--out", str(run.path))
     said = typed("evaluate", source.path, *QUICK, "--seeds", "2").output
     assert "Random real, IPC 4: top-1" in said
     assert "over 2 seeds" in said
@@ -101,15 +81,18 @@ def test_the_command_line_reads_back_the_same_evaluation(source, config, changes
         found = find_source(ref)
         experiment = evaluation_experiment(found, config, **changes, **extra)
         options = RunOptions(teacher_check=False, checkpoint_seconds=7)
-        command = command_for(experiment, "out", "evaluate", options, found.ref)
-        assert read_back(command) == (ref, experiment, options)
+        program, name, *words = command_for(experiment, "out", "evaluate", options, found.ref)
+        values = evaluate.make_context("evaluate", words).params
+        assert (program, name, values.pop("source")) == ("delt", "evaluate", ref)
+        assert read_evaluation(find_source(ref), values) == experiment
+        assert read_run_options(values) == options
 
 
 def test_settings_that_the_run_itself_says_are_refused(typed, source) -> None:
-    done = typed("evaluate", "source", "--dataset", "photos", code=2)
-    assert done.output.strip() == "Error: dataset: 'photos' given, but run source itself says it."
-    done = typed("evaluate", "source", "--width", "0.5", code=2)
-    assert "width: 0.5 given, but run source itself says it" in done.output
+    for option, given in (("dataset", "photos"), ("width", "0.5")):
+        said = typed("evaluate", "source", f"--{option}", given, code=2).output
+        assert said.startswith(f"Error: {option}: ")
+        assert f"{given} given, but run source itself says it".replace("photos", "'photos'") in said
     typed("evaluate", "nothing", code=2)
     assert [run.id for run in list_runs()] == ["source"]  # nothing was made
 

@@ -8,23 +8,24 @@ import pytest
 
 from delt_engine.analysis.diversity_store import DiversityResult
 
-pytest_plugins = ["colour_folder"]
+
+@pytest.fixture
+def recovered(delt, colours):
+    """Make a run of three colours, if it is not there yet."""
+
+    def make(path, ipc: int, mi: int):
+        words = ["--dataset", colours, "--image-size", 8, "--ipc", ipc, "--mi", mi, "--ri", 2, "--device", "cpu"]
+        if not path.exists():
+            assert delt("recover", *words, "--quiet", "--out", path).exit_code == 0
+        return path
+
+    return make
 
 
-@pytest.fixture(scope="module")
-def run(home, colours, tmp_path_factory):
-    """A finished run of four images of three colours."""
-    from click.testing import CliRunner
-
-    from delt_engine.cli import main
-
-    path = tmp_path_factory.mktemp("runs") / "colourful"
-    words = ["--dataset", colours, "--image-size", 8, "--ipc", 4, "--mi", 4, "--ri", 2, "--device", "cpu", "--quiet"]
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("DELT_HOME", str(home))
-        result = CliRunner().invoke(main, [str(word) for word in ("recover", *words, "--out", path)])
-    assert result.exit_code == 0, result.stderr
-    return path
+@pytest.fixture
+def run(recovered, tmp_path_factory):
+    """A finished run of four images of three colours, made once."""
+    return recovered(tmp_path_factory.getbasetemp() / "colourful", 4, 4)
 
 
 def test_a_run_beside_real_images(delt, run, tmp_path) -> None:
@@ -52,12 +53,8 @@ def test_a_run_beside_real_images(delt, run, tmp_path) -> None:
     assert delt("diversity", run, "--into", tmp_path / "put", "--quiet").stdout == ""
 
 
-def test_one_image_a_class_has_a_map_and_no_similarity(delt, colours, tmp_path) -> None:
-    words = ["--dataset", colours, "--image-size", 8, "--ipc", 1, "--mi", 2, "--ri", 2, "--device", "cpu", "--quiet"]
-    assert delt("recover", *words, "--out", tmp_path / "single").exit_code == 0
-    result = delt("diversity", tmp_path / "single", "--map", "--points", 20, "--json")
-    assert result.exit_code == 0, result.stderr
-    told = json.loads(result.stdout)
+def test_one_image_a_class_has_a_map_and_no_similarity(answer, recovered, tmp_path) -> None:
+    told = answer("diversity", recovered(tmp_path / "single", 1, 2), "--map", "--points", 20)
     assert (told["images"], told["results"]) == (None, [])
     assert [each["reason"].startswith("One image a class") for each in told["missing"]] == [True, True, False, True]
     assert [(each["space"], each["shown"]) for each in told["maps"]] == [("teacher", 20), ("pixels", 20)]
@@ -71,32 +68,26 @@ def test_a_table_for_people(delt, run) -> None:
     assert "Random real" not in result.stdout
 
 
-def test_a_foreign_folder_is_measured_at_the_smaller_number(delt, run, colours, tmp_path) -> None:
+def test_a_foreign_folder_is_measured_at_the_smaller_number(answer, run, colours) -> None:
     about = ("--dataset", colours, "--image-size", 8, "--space", "pixels", "--reference", "random")
-    result = delt("diversity", run, colours / "test", *about, "--json")
-    assert result.exit_code == 0, result.stderr
-    rows = json.loads(result.stdout)["results"]
-    assert [(row["method"], row["images"], row["draws"]) for row in rows] == [
-        ("delt", 4, 1),
-        ("folder", 4, 5),
-        ("random", 4, 1),
-    ]
+    rows = answer("diversity", run, colours / "test", *about)["results"]
+    assert [(row["method"], row["images"]) for row in rows] == [("delt", 4), ("folder", 4), ("random", 4)]
+    assert [row["draws"] for row in rows] == [1, 5, 1]
 
 
 @pytest.mark.parametrize(
     ("source", "words", "code", "said"),
     [
-        ("run", ("--space", "sound"), 2, "space: 'sound' given, but it must be among teacher, second, pixels"),
-        ("run", ("--reference", "unreal"), 2, "reference: 'unreal' given, but it must be among real, random, none"),
-        ("run", ("--space", "pixels", "--images", "5"), 2, "images: 5 given, but colourful has 4 a class"),
-        ("folder", (), 2, "needs the dataset whose classes it has"),
-        ("no-such-run", (), 1, "neither a run folder"),
+        ("run", "--space sound", 2, "space: 'sound' given, but it must be among teacher, second, pixels"),
+        ("run", "--reference unreal", 2, "reference: 'unreal' given, but it must be among real, random, none"),
+        ("run", "--space pixels --images 5", 2, "images: 5 given, but colourful has 4 a class"),
+        ("folder", "", 2, "needs the dataset whose classes it has"),
+        ("no-such-run", "", 1, "neither a run folder"),
     ],
 )
-def test_what_cannot_be_is_said(delt, run, colours, source, words, code, said) -> None:
-    result = delt("diversity", {"run": run, "folder": colours / "test"}.get(source, source), *words)
-    assert result.exit_code == code
-    assert said in result.stderr
+def test_what_cannot_be_is_said(refusal, run, colours, source, words, code, said) -> None:
+    given = {"run": run, "folder": colours / "test"}.get(source, source)
+    assert said in refusal("diversity", given, *words.split(), code=code)
 
 
 def test_shipped_results_of_the_examples_are_found() -> None:

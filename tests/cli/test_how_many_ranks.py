@@ -13,8 +13,6 @@ from delt_engine.errors import RunError
 from delt_engine.jobs import ranks
 from delt_engine.runs.store import Run
 
-pytest_plugins = ["colour_folder"]
-
 
 @pytest.fixture
 def launched(monkeypatch) -> list:
@@ -29,20 +27,19 @@ def squeeze_words(colours) -> list[str]:
     return ["--dataset", str(colours), "--image-size", "8", "--device", "cpu"]
 
 
-def imagenet(**values) -> Experiment:
-    return Experiment(dataset="imagenet-1k", **values)
-
-
-def test_small_steps_are_left_to_one_card() -> None:
-    assert pieces_of(Experiment(), "squeeze") == 1  # 128 images of 32 px
-    assert pieces_of(imagenet(squeeze=SqueezeConfig(batch_size=256)), "squeeze") == 12
-    assert pieces_of(Experiment(evaluate=EvaluateConfig()), "evaluate") == 1
-    assert pieces_of(imagenet(evaluate=EvaluateConfig(batch_size=200)), "evaluate") == 9
-    assert pieces_of(imagenet(evaluate=EvaluateConfig()), "evaluate") == 4
-
-
-def test_several_students_are_shared_and_not_divided() -> None:
-    assert pieces_of(imagenet(evaluate=EvaluateConfig(seeds=3, batch_size=200)), "evaluate") == 3
+@pytest.mark.parametrize(
+    ("expected", "dataset", "kind", "config"),
+    [
+        (1, "photos", "squeeze", SqueezeConfig()),  # 128 images of 32 px
+        (12, "imagenet-1k", "squeeze", SqueezeConfig(batch_size=256)),
+        (1, "photos", "evaluate", EvaluateConfig()),
+        (9, "imagenet-1k", "evaluate", EvaluateConfig(batch_size=200)),
+        (4, "imagenet-1k", "evaluate", EvaluateConfig()),
+        (3, "imagenet-1k", "evaluate", EvaluateConfig(seeds=3, batch_size=200)),  # shared, not divided
+    ],
+)
+def test_small_steps_are_left_to_one_card(expected, dataset, kind, config) -> None:
+    assert pieces_of(Experiment(dataset=dataset, **{kind: config}), kind) == expected
 
 
 def test_ranks_go_on_with_a_queued_run_that_is_there(delt, launched, squeeze_words, tmp_path) -> None:

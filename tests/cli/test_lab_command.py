@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 
 import pytest
 
 from delt_engine.lab.material import lab_folders, open_lab
 
-pytest_plugins = ["colour_folder"]
-
 SMALL = ("--ipc", 4, "--mi", 8, "--ri", 2, "--start-rounds", "1,3", "--every", 4, "--device", "cpu")
 
 
-def test_a_lab_is_recorded_and_found_by_the_app(delt, colours) -> None:
+def test_a_lab_is_recorded_and_found_by_the_app(answer, delt, colours) -> None:
     words = ("--title", "Three colours", "--opens-with", "green")
-    result = delt("lab", "--dataset", colours, "--image-size", 8, *SMALL, *words, "--json")
-    assert result.exit_code == 0, result.stderr
-    told = json.loads(result.stdout)
+    told = answer("lab", "--dataset", colours, "--image-size", 8, *SMALL, *words)
     assert told["subjects"] == 3
     made = open_lab(lab_folders()["colours"])
     assert str(made.folder) == told["out"]
@@ -45,7 +40,5 @@ def test_a_lab_is_recorded_and_found_by_the_app(delt, colours) -> None:
         (("--opens-with", "pink"), "pink"),
     ],
 )
-def test_what_cannot_be_is_said_before_anything_is_computed(delt, colours, words, said) -> None:
-    result = delt("lab", "--dataset", colours, "--image-size", 8, *SMALL, *words)
-    assert result.exit_code == 2
-    assert said in result.stderr
+def test_what_cannot_be_is_said_before_anything_is_computed(refusal, colours, words, said) -> None:
+    assert said in refusal("lab", "--dataset", colours, "--image-size", 8, *SMALL, *words)

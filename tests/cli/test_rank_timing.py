@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 
 from delt_engine.jobs.worker import StopRequests
 from delt_engine.patches import scoring
+from delt_engine.paths import cache_dir
 
-pytest_plugins = ["colour_folder"]
 
-
-def test_the_time_is_told_once_and_a_ranking_made_before_says_so(delt, colours):
+def test_the_time_is_told_once_and_a_ranking_made_before_says_so(answer, delt, colours):
     words = ["rank", "--dataset", colours, "--image-size", "8", "--crops", "2", "--seed", "11"]
-    timing = json.loads(delt(*words, "--json").stdout)["timing"]
+    timing = answer(*words)["timing"]
     assert timing["patches"] == 96
     assert {"decode_percent", "copy_percent", "network_percent", "patches_per_second", "workers"} <= timing.keys()
-    assert json.loads(delt(*words, "--json").stdout)["timing"] is None
+    assert answer(*words)["timing"] is None
     assert "This ranking was made before." in delt(*words).stdout
     assert "patches in " in delt(*words[:-1], "12").stdout
 
@@ -28,14 +26,7 @@ def test_a_stopped_ranking_goes_on_with_the_same_command_and_ends_in_the_same_sc
         "rank",
         "--dataset",
         colours,
-        "--image-size",
-        "8",
-        "--crops",
-        "2",
-        "--seed",
-        "13",
-        "--rank-batch-size",
-        "8",
+        *["--image-size", "8", "--crops", "2", "--seed", "13", "--rank-batch-size", "8"],
     ]
     whole, parts, scored = tmp_path / "whole.npz", tmp_path / "parts.npz", []
     score = scoring.Scorer.__call__
@@ -54,12 +45,6 @@ def test_a_stopped_ranking_goes_on_with_the_same_command_and_ends_in_the_same_sc
     went_on = delt(*words, "--out", parts)
     assert went_on.exit_code == 0, went_on.stderr
     assert "Going on with a ranking that was stopped: 40 of 96 patches are scored." in went_on.stderr
-    shutil.rmtree(_rankings())
+    shutil.rmtree(cache_dir() / "rankings")
     assert delt(*words, "--out", whole).exit_code == 0
     assert parts.read_bytes() == whole.read_bytes()
-
-
-def _rankings():
-    from delt_engine.paths import cache_dir
-
-    return cache_dir() / "rankings"

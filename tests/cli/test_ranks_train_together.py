@@ -8,19 +8,15 @@ from pathlib import Path
 
 import psutil
 import pytest
-from rank_processes import LAUNCHER, ranks_of
+from real_processes import DELT, LAUNCHER, ranks_of
 from waiting import PATIENCE_S, wait_for
 
 from delt_engine.models.card import read_card
-from delt_engine.runs.events import SqueezeEpochEvent, StatusEvent, StudentEpochEvent, TimedEvent
+from delt_engine.runs.events import SqueezeEpochEvent, StatusEvent, StudentEpochEvent
 from delt_engine.runs.store import Run
 
-pytest_plugins = ["colour_folder", "rank_processes"]
 pytestmark = pytest.mark.timeout(600)  # several processes load torch one after the other
 ROOT = Path(__file__).resolve().parent.parent
-PATIENCE = PATIENCE_S
-"""Seconds that processes get to start, to train or to end; on an idle machine each takes a few."""
-
 TOGETHER = "2 ranks train one network, each on its part of every batch; BatchNorm normalises each part by itself."
 
 
@@ -33,30 +29,13 @@ def squeeze(colours, squeeze_options) -> list[str]:
 @pytest.fixture
 def students(colours) -> list[str]:
     """The command of one student that learns for longer than anybody waits, and keeps every epoch."""
-    return [
-        "evaluate",
-        "real",
-        "--dataset",
-        str(colours),
-        "--image-size",
-        "8",
-        "--device",
-        "cpu",
-        "--seeds",
-        "1",
-        "--rand-augment",
-        "none",
-        "--epochs",
-        "5000",
-        "--validate-every",
-        "1000",
-        "--checkpoint-seconds",
-        "0.000001",
-    ]
+    data = ["--dataset", str(colours), "--image-size", "8", "--device", "cpu"]
+    training = "--seeds 1 --rand-augment none --epochs 5000 --validate-every 1000 --checkpoint-seconds 0.000001"
+    return ["evaluate", "real", *data, *training.split()]
 
 
 def epochs_of(run: Run) -> list[int]:
-    return [event.epoch for event in run.events(TimedEvent) if hasattr(event, "epoch") and event.kind == "epoch"]
+    return [event.epoch for event in run.events(SqueezeEpochEvent) or run.events(StudentEpochEvent)]
 
 
 def first_epochs(run: Run) -> list[int]:
@@ -72,9 +51,9 @@ def first_epochs(run: Run) -> list[int]:
 
 def test_two_ranks_train_one_teacher(squeeze, started, tmp_path) -> None:
     out = tmp_path / "colours.safetensors"
-    process = started("-m", "delt_engine", *squeeze, "--ranks", "2", "--json", "--out", out)
-    said, complaints = process.communicate(timeout=3 * PATIENCE)
-    assert process.returncode == 0, complaints.decode()
+    process = started(*DELT, *squeeze, "--ranks", "2", "--json", "--out", out)
+    said, complaints = process.communicate(timeout=3 * PATIENCE_S)
+    assert process.returncode == 0, complaints
     told = json.loads(said)
     assert (told["teacher"], told["accuracy"]) == (str(out), 100.0)
     assert (read_card(out).accuracy, read_card(out).epochs) == (100.0, 4)
@@ -84,7 +63,7 @@ def test_two_ranks_train_one_teacher(squeeze, started, tmp_path) -> None:
 def test_a_rank_that_fails_fails_the_run_with_its_sentence(squeeze, started, tmp_path) -> None:
     run = Run(tmp_path / "run")
     process = started(*LAUNCHER, ROOT / "failing_rank.py", *squeeze, "--quiet", "--out", run.path)
-    complaints = process.communicate(timeout=3 * PATIENCE)[1].decode()
+    complaints = process.communicate(timeout=3 * PATIENCE_S)[1]
     assert process.returncode == 1, complaints
     assert (run.status, run.error) == ("failed", "data: image 7 cannot be read.")
     assert run.record().notes == (TOGETHER,)
@@ -94,36 +73,36 @@ def test_a_rank_that_fails_fails_the_run_with_its_sentence(squeeze, started, tmp
 def test_a_teacher_of_two_ranks_goes_on_after_a_killed_rank(squeeze, started, tmp_path) -> None:
     run = Run(tmp_path / "run")
     long = ["--epochs", "2000", "--batch-size", "4", "--checkpoint-seconds", "0.000001"]
-    launcher = started(*LAUNCHER, "-m", "delt_engine", *squeeze, *long, "--quiet", "--out", run.path)
-    wait_for(lambda: (run.path / "run.json").is_file() and len(epochs_of(run)) > 5, PATIENCE)
+    launcher = started(*LAUNCHER, *DELT, *squeeze, *long, "--quiet", "--out", run.path)
+    wait_for(lambda: (run.path / "run.json").is_file() and len(epochs_of(run)) > 5)
     ranks_of(launcher)["1"].kill()
-    assert launcher.wait(PATIENCE) != 0
+    assert launcher.wait(PATIENCE_S) != 0
     last = epochs_of(run)[-1]
     assert epochs_of(run) == list(range(1, last + 1))  # the first rank alone tells
-    process = started("-m", "delt_engine", "resume", run.path, "--ranks", "1", "-q")
-    went_on = wait_for(lambda: first_epochs(run)[1:], PATIENCE)
+    process = started(*DELT, "resume", run.path, "--ranks", "1", "-q")
+    went_on = wait_for(lambda: first_epochs(run)[1:])
     assert went_on[0] in (last, last + 1)  # the first rank may have lost the other before it kept what it had told
     process.send_signal(signal.SIGINT)
-    assert process.wait(PATIENCE) == 128 + signal.SIGINT
+    assert process.wait(PATIENCE_S) == 128 + signal.SIGINT
 
 
 def test_a_student_of_two_ranks_goes_on_after_a_killed_rank_and_after_a_pause_with_one(
-    delt, students, started, tmp_path
+    students, started, tmp_path
 ) -> None:
     run = Run(tmp_path / "run")
-    launcher = started(*LAUNCHER, "--max-restarts", "1", "-m", "delt_engine", *students, "-q", "--out", run.path)
-    wait_for(lambda: (run.path / "run.json").is_file() and len(epochs_of(run)) > 5, PATIENCE)
+    launcher = started(*LAUNCHER, "--max-restarts", "1", *DELT, *students, "-q", "--out", run.path)
+    wait_for(lambda: (run.path / "run.json").is_file() and len(epochs_of(run)) > 5)
     ranks_of(launcher)["1"].kill()
-    assert wait_for(lambda: first_epochs(run)[1:], PATIENCE) > [1]  # it went on, and did not begin again
+    assert wait_for(lambda: first_epochs(run)[1:]) > [1]  # it went on, and did not begin again
     ranks = list(ranks_of(launcher).values())
     run.request("pause")
     wait_for(lambda: run.status == "paused")
-    assert launcher.wait(PATIENCE) == 0
-    assert not psutil.wait_procs(ranks, timeout=PATIENCE)[1]
+    assert launcher.wait(PATIENCE_S) == 0
+    assert not psutil.wait_procs(ranks, timeout=PATIENCE_S)[1]
     assert not [event for event in run.events() if event.rank]  # the first alone tells
     last = epochs_of(run)[-1]
-    process = started("-m", "delt_engine", "resume", run.path, "--ranks", "1", "-q")
-    wait_for(lambda: epochs_of(run)[-1] > last, PATIENCE)
+    process = started(*DELT, "resume", run.path, "--ranks", "1", "-q")
+    wait_for(lambda: epochs_of(run)[-1] > last)
     process.send_signal(signal.SIGINT)
-    assert process.wait(PATIENCE) == 128 + signal.SIGINT
+    assert process.wait(PATIENCE_S) == 128 + signal.SIGINT
     assert epochs_of(run)[epochs_of(run).index(last) + 1] == last + 1

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shlex
-from pathlib import Path
 
 import pytest
 
 from delt_engine.jobs import ranks
 from delt_engine.models.card import read_card
 from delt_engine.training.soft_labels import LabelStore
-
-pytest_plugins = ["colour_folder"]
 
 
 @pytest.fixture
@@ -25,27 +21,19 @@ def training() -> list[str]:
     return ["--epochs", "2", "--student-batch-size", "16", "--rand-augment", "m5-n2-mstd1"]
 
 
-def on_disk(path: Path) -> int:
-    return sum(file.stat().st_size for file in path.glob("*.safetensors"))
-
-
-def test_labels_are_written_as_large_as_predicted_and_students_train_on_them(delt, folder, training, tmp_path):
-    form = ["--form", "float32", "--json"]
-    predicted = json.loads(delt("relabel", *folder, *training, *form, "--predict").stdout)
-    assert not list(tmp_path.glob("labels*"))
-    done = delt("relabel", *folder, *training, *form, "--out", tmp_path / "labels")
-    assert done.exit_code == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert on_disk(tmp_path / "labels") == told["bytes"]["total"] == predicted["bytes"]["total"]
+def test_labels_are_written_as_large_as_predicted_and_students_train_on_them(answer, folder, training, tmp_path):
+    words, out = ["relabel", *folder, *training, "--form", "float32"], tmp_path / "labels"
+    predicted = answer(*words, "--predict")
+    assert not out.exists()
+    told = answer(*words, "--out", out)
+    on_disk = sum(file.stat().st_size for file in out.glob("*.safetensors"))
+    assert on_disk == told["bytes"]["total"] == predicted["bytes"]["total"]
     assert told["float16_bytes"]["labels"] * 2 == told["bytes"]["labels"]
-    students = ["--student", "convnet-3", "--student-width", "0.0625", "--student-stem", "stock", "--quiet", "--json"]
-    words = shlex.split(told["evaluate"])[1:]
-    stored = delt(*words, *students, "--device", "cpu")
-    assert stored.exit_code == 0, stored.stderr
-    live = delt("evaluate", *folder, *training, *students)
-    first, second = json.loads(stored.stdout), json.loads(live.stdout)
-    assert first["labels"] == "stored"
-    assert [first[name] for name in ("top1_last", "per_class")] == [second[name] for name in ("top1_last", "per_class")]
+    students = ["--student", "convnet-3", "--student-width", "0.0625", "--student-stem", "stock", "--quiet"]
+    stored = answer(*shlex.split(told["evaluate"])[1:], *students, "--device", "cpu")
+    live = answer("evaluate", *folder, *training, *students)
+    assert stored["labels"] == "stored"
+    assert [stored[name] for name in ("top1_last", "per_class")] == [live[name] for name in ("top1_last", "per_class")]
 
 
 def test_going_on_says_the_same(delt, folder, training, tmp_path):
@@ -55,24 +43,19 @@ def test_going_on_says_the_same(delt, folder, training, tmp_path):
     (tmp_path / "labels" / "epoch-0002.safetensors").unlink()
     assert delt(*words).exit_code == 0
     assert {path.name: path.read_bytes() for path in (tmp_path / "labels").iterdir()} == kept
-    other = delt(*words, "--seed", "3")
-    assert other.exit_code == 2
-    assert "holds labels of seed 0, but 3 is asked for" in other.stderr
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--recipe", "hard", "--predict"], "there is nothing to store"),
-        ([], "out: nothing given, but labels need a folder"),
-        (["--form", "uint8", "--predict"], "'uint8' is not one of"),
-        (["--label-epochs", "301", "--predict"], "label_epochs: 301 given, but the training has 300 epochs"),
+        ("--recipe hard --predict", "there is nothing to store"),
+        ("", "out: nothing given, but labels need a folder"),
+        ("--form uint8 --predict", "'uint8' is not one of"),
+        ("--label-epochs 301 --predict", "label_epochs: 301 given, but the training has 300 epochs"),
     ],
 )
-def test_what_cannot_be_is_told(delt, folder, words, said):
-    done = delt("relabel", *folder, *words)
-    assert done.exit_code == 2
-    assert said in done.stderr
+def test_what_cannot_be_is_told(refusal, folder, words, said):
+    assert said in refusal("relabel", *folder, *words.split())
 
 
 @pytest.fixture
@@ -103,59 +86,49 @@ def test_several_ranks_are_given_the_same_question(delt, folder, training, launc
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--device", "cuda:97"], "device: 'cuda:97' given"),
-        (["--dataset", "nowhere"], "nowhere"),
-        (["--recipe", "hard"], "there is nothing to store"),
-        (["--seed", "8"], "holds labels of seed 0, but 8 is asked for"),
-        (["--form", "float32"], "holds labels of form 'float16', but 'float32' is asked for"),
-        (["--label-epochs", "1"], "holds labels of label epochs 2, but 1 is asked for"),
-        (["--epochs", "3"], "holds labels of epochs 2, but 3 is asked for"),
-        (["--classes", "red,blue"], "holds labels of images 48, but 32 is asked for"),
-        (["--student-batch-size", "8"], "holds labels of batch size 16, but 8 is asked for"),
-        (["--rand-augment", "none"], "holds labels of rand augment 'm5-n2-mstd1', but 'none' is asked for"),
+        ("--device cuda:97", "device: 'cuda:97' given"),
+        ("--dataset nowhere", "nowhere"),
+        ("--recipe hard", "there is nothing to store"),
+        ("--seed 8", "holds labels of seed 0, but 8 is asked for"),
+        ("--form float32", "holds labels of form 'float16', but 'float32' is asked for"),
+        ("--label-epochs 1", "holds labels of label epochs 2, but 1 is asked for"),
+        ("--epochs 3", "holds labels of epochs 2, but 3 is asked for"),
+        ("--classes red,blue", "holds labels of images 48, but 32 is asked for"),
+        ("--student-batch-size 8", "holds labels of batch size 16, but 8 is asked for"),
+        ("--rand-augment none", "holds labels of rand augment 'm5-n2-mstd1', but 'none' is asked for"),
     ],
 )
-def test_what_cannot_be_is_told_before_ranks_are_started(delt, folder, training, launched, tmp_path, words, said):
-    out = ["--out", tmp_path / "labels"]
-    assert delt("relabel", *folder, *training, *out).exit_code == 0
-    done = delt("relabel", *folder, *training, *words, *out, "--ranks", 2)
-    assert done.exit_code == 2
-    assert said in done.stderr
+def test_what_cannot_be_is_told_before_ranks_are_started(
+    delt, refusal, folder, training, launched, tmp_path, words, said
+):
+    relabel, out = ["relabel", *folder, *training], ["--out", tmp_path / "labels"]
+    assert delt(*relabel, *out).exit_code == 0
+    assert said in refusal(*relabel, *words.split(), *out, "--ranks", 2)
     assert "number" not in launched
 
 
 def test_labels_of_another_teacher_are_refused_by_relabelling_and_by_training(
-    delt, folder, training, launched, squeeze_options, tmp_path
+    delt, refusal, folder, training, launched, squeeze_options, tmp_path
 ):
     labels, other = tmp_path / "labels", tmp_path / "other.safetensors"
     assert delt("relabel", *folder, *training, "--out", labels).exit_code == 0
-    squeeze = ["squeeze", *folder[1:], *squeeze_options, "--seed", 1, "--out", other]
-    assert delt(*squeeze, "--quiet").exit_code == 0
+    assert delt("squeeze", *folder[1:], *squeeze_options, "--seed", 1, "--out", other, "--quiet").exit_code == 0
     for words in ((), ("--ranks", 2)):
-        done = delt("relabel", *folder, *training, "--teacher", other, "--out", labels, *words)
-        assert done.exit_code == 2
-        assert f"out: {labels} holds labels of teacher fingerprint " in done.stderr
-    assert "number" not in launched
+        done = refusal("relabel", *folder, *training, "--teacher", other, "--out", labels, *words)
+        assert f"out: {labels} holds labels of teacher fingerprint " in done
     students = ["--student", "convnet-3", "--student-width", "0.0625", "--labels", "stored", "--label-store", labels]
-    done = delt("evaluate", *folder, *training, *students, "--teacher", other, "--quiet")
-    assert done.exit_code == 2
+    done = refusal("evaluate", *folder, *training, *students, "--teacher", other, "--quiet")
     made_with, given = LabelStore.open(labels).facts.teacher_fingerprint, read_card(other).fingerprint
-    assert f"label_store: {labels} has labels of teacher {made_with}, but {given} is asked for" in done.stderr
-
-
-def test_a_folder_that_holds_something_else_is_told_before_ranks_are_started(
-    delt, folder, training, launched, tmp_path
-):
-    (tmp_path / "labels").mkdir()
-    (tmp_path / "labels" / "file").touch()
-    done = delt("relabel", *folder, *training, "--out", tmp_path / "labels", "--ranks", 2)
-    assert done.exit_code == 2
-    assert "it must be a new folder, an empty one, or labels to go on with" in done.stderr
+    assert f"label_store: {labels} has labels of teacher {made_with}, but {given} is asked for" in done
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    done = refusal("relabel", *folder, *training, "--out", tmp_path / "full", "--ranks", 2)
+    assert "it must be a new folder, an empty one, or labels to go on with" in done
     assert "number" not in launched
 
 
 def test_a_teacher_that_is_not_the_runs_any_more_is_told_before_ranks_are_started(
-    delt, small, training, launched, squeeze_options, tmp_path
+    delt, refusal, small, training, launched, squeeze_options, tmp_path
 ):
     own, run = tmp_path / "own.safetensors", tmp_path / "run"
     squeeze = ["squeeze", *small[:4], "--device", "cpu", *squeeze_options, "--out", own, "--quiet"]
@@ -163,7 +136,6 @@ def test_a_teacher_that_is_not_the_runs_any_more_is_told_before_ranks_are_starte
     assert delt("recover", *small, "--teacher", own, "--out", run, "--quiet").exit_code == 0
     own.unlink()
     assert delt(*squeeze, "--seed", 1).exit_code == 0
-    done = delt("relabel", run, *training, "--out", tmp_path / "labels", "--ranks", 2)
-    assert done.exit_code == 1
-    assert f"teacher: own is not the one any more that run {run} was made with" in done.stderr
+    done = refusal("relabel", run, *training, "--out", tmp_path / "labels", "--ranks", 2, code=1)
+    assert f"teacher: own is not the one any more that run {run} was made with" in done
     assert "number" not in launched

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from rank_processes import LAUNCHER, ranks_of
+from real_processes import DELT, LAUNCHER, ranks_of
 from waiting import PATIENCE_S, wait_for
 
-pytest_plugins = ["colour_folder", "rank_processes"]
 pytestmark = pytest.mark.usefixtures("one_thread")
 EPOCHS = "400"
 
@@ -42,22 +41,34 @@ def has_begun(path: Path) -> bool:
 def test_a_killed_rank_is_started_again_and_the_labels_are_those_of_one_process(one, words, started, tmp_path):
     two = tmp_path / "two"
     words += ["--epochs", EPOCHS, "--out", two]
-    launcher = started(*LAUNCHER, "--max-restarts", "1", "-m", "delt_engine", *words)
+    launcher = started(*LAUNCHER, "--max-restarts", "1", *DELT, *words)
     wait_for(lambda: has_begun(two))
     ranks_of(launcher)["1"].kill()
-    said = launcher.communicate(timeout=PATIENCE_S)[1].decode()
+    said = launcher.communicate(timeout=PATIENCE_S)[1]
     assert launcher.returncode == 0, said
     assert files_of(two) == one
+
+
+def test_a_signal_to_one_rank_stops_all(words, started, tmp_path):
+    two = tmp_path / "two"
+    words += ["--epochs", "20000", "--out", two]
+    launcher = started(*LAUNCHER, "--max-restarts", "1", *DELT, *words)
+    wait_for(lambda: has_begun(two))
+    ranks_of(launcher)["1"].send_signal(signal.SIGTERM)
+    said = launcher.communicate(timeout=PATIENCE_S)[1]
+    assert launcher.returncode == 0, said  # ranks that were asked to stop end well, so they are not started again
+    assert "whole epochs are kept, and the same command goes on" in said
+    assert not [name for name in files_of(two) if name.startswith(".")]
 
 
 def test_a_stop_leaves_whole_epochs_and_nothing_else(one, words, started, tmp_path):
     two = tmp_path / "two"
     words += ["--epochs", "20000", "--ranks", "2", "--out", two]  # more than can be written before the stop
-    launcher = started("-m", "delt_engine", *words)
+    launcher = started(*DELT, *words)
     wait_for(lambda: has_begun(two))
     ranks = psutil.Process(launcher.pid).children(recursive=True)
     launcher.send_signal(signal.SIGINT)
-    said = launcher.communicate(timeout=PATIENCE_S)[1].decode()
+    said = launcher.communicate(timeout=PATIENCE_S)[1]
     assert launcher.returncode == 128 + signal.SIGINT, said
     assert "whole epochs are kept, and the same command goes on" in said
     assert not psutil.wait_procs(ranks, timeout=PATIENCE_S)[1]

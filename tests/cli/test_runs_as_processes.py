@@ -6,7 +6,6 @@ One run is made whole first; all others must end in its images.
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,10 +13,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
-from pathlib import Path
 
 import psutil
 import pytest
+from real_processes import DELT, called, opened, pictures
 from waiting import PATIENCE_S, said_after, wait_for
 
 from delt_engine.cli.options import read_experiment
@@ -28,8 +27,7 @@ from delt_engine.runs.processes import is_running
 from delt_engine.runs.record import RunOptions
 from delt_engine.runs.store import Run
 
-pytest_plugins = ["colour_folder"]
-
+pytestmark = pytest.mark.usefixtures("same_environment")
 ROUNDS = ["--ipc", "4", "--mi", "2400", "--ri", "600", "--seed", "0"]
 
 
@@ -39,44 +37,17 @@ def words(colours) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def environment(home) -> dict[str, str]:
-    """One thread: a second one has nothing to do on such small images."""
-    return {**os.environ, "DELT_HOME": str(home), "OMP_NUM_THREADS": "1"}
-
-
-@pytest.fixture(autouse=True)
-def same_environment(environment, monkeypatch) -> None:
-    for name in ("DELT_HOME", "OMP_NUM_THREADS"):
-        monkeypatch.setenv(name, environment[name])
-
-
-def launch(environment, *words) -> subprocess.Popen:
-    command = [sys.executable, "-m", "delt_engine", *map(str, words)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
-
-
-@pytest.fixture(scope="module")
 def whole(environment, words, tmp_path_factory) -> dict[str, bytes]:
     """The pictures of a run that nobody disturbed; the command is tested on the way."""
     out = tmp_path_factory.mktemp("whole") / "run"
-    process = launch(environment, "recover", *words, "--method", "delt", "--out", out, "--json")
-    stdout, stderr = process.communicate(timeout=PATIENCE_S)
-    assert process.returncode == 0, stderr
-    found = json.loads(stdout)
+    done = called(environment, "recover", *words, "--method", "delt", "--out", out, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
     assert (found["run"], found["images"], found["num_rounds"]) == (str(out), 12, 4)
     assert found["image_iterations"] == 3 * (2400 + 1800 + 1200 + 600)
     assert found["seconds"] > 0
-    assert "round 4 of 4" in stderr
+    assert "round 4 of 4" in done.stderr
     return pictures(Run(out))
-
-
-def pictures(run: Run) -> dict[str, bytes]:
-    return {str(path.relative_to(run.path)): path.read_bytes() for path in sorted(run.path.rglob("*.png"))}
-
-
-def opened(path: Path) -> Run:
-    wait_for(lambda: (path / "run.json").is_file())
-    return Run(path)
 
 
 @contextmanager
@@ -97,40 +68,31 @@ def in_second_round(run: Run) -> bool:
     return is_kept and step is not None and step.round >= 2
 
 
-def resumed(environment, run: Run) -> dict:
-    process = launch(environment, "resume", run.path, "--json")
-    stdout, stderr = process.communicate(timeout=PATIENCE_S)
-    assert process.returncode == 0, stderr
-    return json.loads(stdout)
-
-
-def test_a_run_killed_at_any_moment_ends_in_the_same_images(environment, words, whole, tmp_path) -> None:
-    process = launch(environment, "recover", *words, "--checkpoint-seconds", "0.05", "--out", tmp_path / "run", "-q")
+def test_a_run_killed_at_any_moment_ends_in_the_same_images(started, environment, words, whole, tmp_path) -> None:
+    process = started(*DELT, "recover", *words, "--checkpoint-seconds", "0.05", "--out", tmp_path / "run", "-q")
     run = opened(tmp_path / "run")
     wait_for(lambda: in_second_round(run))
     process.kill()
     process.wait()
     assert process.returncode == -signal.SIGKILL
-    assert run.record().status == "running"
-    assert run.status == "interrupted"
+    assert (run.record().status, run.status) == ("running", "interrupted")
     before = len(run.events(StepEvent))
-    assert resumed(environment, run)["status"] == "finished"
+    done = called(environment, "resume", run.path, "--json")
+    assert json.loads(done.stdout)["status"] == "finished", done.stderr
     assert run.events(StepEvent)[before].iteration > 0  # it went on, and did not begin again
     assert pictures(run) == whole
 
 
-@pytest.mark.parametrize(
-    ("number", "status", "code"), [(signal.SIGINT, "cancelled", 130), (signal.SIGTERM, "paused", 130)]
-)
-def test_signals_stop_within_two_seconds(environment, words, tmp_path, number, status, code) -> None:
-    process = launch(environment, "recover", *words, "--mi", 24000, "--out", tmp_path / "run", "--json")
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, "cancelled"), (signal.SIGTERM, "paused")])
+def test_signals_stop_within_two_seconds(started, words, tmp_path, number, status) -> None:
+    process = started(*DELT, "recover", *words, "--mi", 24000, "--out", tmp_path / "run", "--json")
     run = opened(tmp_path / "run")
     wait_for(lambda: run.latest_event(StepEvent))
     asked = time.time()
     process.send_signal(number)
     stdout, stderr = process.communicate(timeout=PATIENCE_S)
     assert said_after(run, asked) < 2
-    assert process.returncode == code
+    assert process.returncode == 130
     assert json.loads(stdout)["status"] == run.status == status
     assert stderr.splitlines()[-1].startswith("Stopped: run run: it was")
     assert run.rounds_written(0)[-1] >= 1
@@ -173,11 +135,6 @@ def test_jobs_queue_for_the_device_pause_cancel_and_go_on(words, whole, tmp_path
     assert finished == ["running", "paused", "queued", "running", "finished"]
 
 
-def span(run: Run) -> tuple[str, str]:
-    """When a run had the device; ISO 8601 sorts as it is."""
-    return run.record().started, run.record().finished
-
-
 def test_three_runs_take_the_device_one_by_one_in_the_order_of_the_queue(words, tmp_path) -> None:
     experiment = read_experiment(recover.make_context("recover", list(words)).params)
     short = experiment.replace(recover=experiment.recover.replace(iterations=40, round_iterations=10))
@@ -190,8 +147,8 @@ def test_three_runs_take_the_device_one_by_one_in_the_order_of_the_queue(words, 
         assert [queue.place(run) for run in (first, second, third)] == [None, 2, 1]
         wait_for(lambda: all(ticket.is_ready for ticket in queue.waiting()))
     wait_for(lambda: all(run.status == "finished" for run in (first, second, third)))
-    spans = [span(run) for run in (first, third, second)]
-    assert all(before[1] <= after[0] for before, after in pairwise(spans))
+    records = [run.record() for run in (first, third, second)]  # of each: when it had the device
+    assert all(before.finished <= after.started for before, after in pairwise(records))
     assert queue.waiting() == []
 
 
@@ -207,8 +164,8 @@ def test_a_run_is_cancelled_within_two_seconds_while_it_loads(words, tmp_path) -
     assert (run.error, run.requested()) == (None, None)
 
 
-def test_a_run_that_was_typed_pauses_within_two_seconds_while_it_loads(environment, words, tmp_path) -> None:
-    process = launch(environment, "recover", *words, "--out", tmp_path / "run", "--quiet")
+def test_a_run_that_was_typed_pauses_within_two_seconds_while_it_loads(started, words, tmp_path) -> None:
+    process = started(*DELT, "recover", *words, "--out", tmp_path / "run", "--quiet")
     run = opened(tmp_path / "run")
     wait_for(lambda: run.status == "running")  # torch is being loaded
     asked = time.time()

@@ -10,8 +10,6 @@ from PIL import Image
 from delt_engine.runs.events import StepEvent
 from delt_engine.runs.store import Run
 
-pytest_plugins = ["colour_folder"]
-
 PLAN = ("--ipc", 4, "--mi", 6, "--ri", 3, "--batch-size", 4, "--device", "cpu", "--image-size", 8, "--json")
 
 

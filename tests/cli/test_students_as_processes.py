@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
-from waiting import PATIENCE_S, said_after, wait_for
+from real_processes import DELT, called, opened
+from waiting import said_after, wait_for
 
 from delt_engine.config import EvaluateConfig, Experiment
 from delt_engine.jobs import start
@@ -19,44 +16,15 @@ from delt_engine.jobs.evaluations import evaluations, start_evaluation
 from delt_engine.runs.events import StudentEpochEvent, StudentEvent, StudentStepEvent
 from delt_engine.runs.store import Run
 
-pytest_plugins = ["colour_folder"]
-
+pytestmark = pytest.mark.usefixtures("same_environment")
 QUICK = ["--epochs", "40", "--validate-every", "20", "--rand-augment", "none", "--seeds", "3"]
 LONG = EvaluateConfig(epochs=5000, rand_augment="none")
-
-
-@pytest.fixture(scope="module")
-def environment(home) -> dict[str, str]:
-    """One thread: a second one has nothing to do on such small images."""
-    return {**os.environ, "DELT_HOME": str(home), "OMP_NUM_THREADS": "1"}
-
-
-@pytest.fixture(autouse=True)
-def same_environment(environment, monkeypatch) -> None:
-    for name in ("DELT_HOME", "OMP_NUM_THREADS"):
-        monkeypatch.setenv(name, environment[name])
 
 
 @pytest.fixture(scope="module")
 def images(colours) -> Experiment:
     """Settings of random real images of the colours."""
     return Experiment.for_method("random", size=8, recover={"ipc": 4}, dataset=str(colours), image_size=8, device="cpu")
-
-
-def called(environment, *words) -> tuple[int, str, str]:
-    command = [sys.executable, "-m", "delt_engine", *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=PATIENCE_S, check=False)
-    return done.returncode, done.stdout, done.stderr
-
-
-def launch(environment, *words) -> subprocess.Popen:
-    command = [sys.executable, "-m", "delt_engine", *map(str, words)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
-
-
-def opened(path: Path) -> Run:
-    wait_for(lambda: (path / "run.json").is_file())
-    return Run(path)
 
 
 def reached(result: dict) -> list[tuple]:
@@ -71,7 +39,7 @@ def place(run: Run) -> tuple[int, int]:
 
 
 def test_images_then_students_in_the_queue_and_killed_students_end_in_the_same_numbers(
-    environment, images, tmp_path
+    started, environment, images, tmp_path
 ) -> None:
     source = start.start(images, tmp_path / "source")
     config = EvaluateConfig(epochs=40, validate_every=20, rand_augment="none", seeds=3)
@@ -83,26 +51,17 @@ def test_images_then_students_in_the_queue_and_killed_students_end_in_the_same_n
     assert [each["seed"] for each in expected["students"]] == [0, 1, 2]
     assert [found.run for found in evaluations() if found.source == str(source.path)] == [whole]
 
-    process = launch(
-        environment,
-        "evaluate",
-        source.path,
-        *QUICK,
-        "--checkpoint-seconds",
-        "0.000001",
-        "--out",
-        tmp_path / "run",
-        "-q",
-    )
+    often = ["--checkpoint-seconds", "0.000001", "--out", tmp_path / "run", "-q"]
+    process = started(*DELT, "evaluate", source.path, *QUICK, *often)
     run = opened(tmp_path / "run")
     wait_for(lambda: place(run) >= (1, 10))  # the second of three students is on its way, or has been
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert (run.record().status, run.status) == ("running", "interrupted")
     before = len(run.events(StudentEpochEvent))
-    code, stdout, stderr = called(environment, "resume", run.path, "--json")
-    assert code == 0, stderr
-    assert reached(json.loads(stdout)) == reached(expected)
+    done = called(environment, "resume", run.path, "--json")
+    assert done.returncode == 0, done.stderr
+    assert reached(json.loads(done.stdout)) == reached(expected)
     went_on = run.events(StudentEpochEvent)[before]
     assert went_on.student > 1 or went_on.epoch > 1  # it went on, and did not begin again
     assert [event.student for event in run.events(StudentEvent)][-1] == 2
@@ -111,11 +70,11 @@ def test_images_then_students_in_the_queue_and_killed_students_end_in_the_same_n
 def test_students_pause_and_cancel_within_two_seconds_and_go_on(images, tmp_path) -> None:
     source = start.start(images, tmp_path / "source")
     run = start_evaluation(source, LONG)
-    for wish, status in ((start.pause, "paused"), (start.cancel, "cancelled")):
+    for ask, status in ((start.pause, "paused"), (start.cancel, "cancelled")):
         before = len(run.events(StudentEpochEvent))
         wait_for(lambda before=before: len(run.events(StudentEpochEvent)) > before)
         asked = time.time()
-        wish(run)
+        ask(run)
         wait_for(lambda status=status: run.status == status)
         assert said_after(run, asked) < 2
         wait_for(lambda: not start.is_alive(run))
@@ -137,17 +96,14 @@ def test_a_source_that_was_stopped_fails_its_students_with_a_sentence(images, tm
     assert run.error == "source: run source is cancelled, but students learn from a finished one."
 
 
-def test_names_that_do_not_match_are_refused_before_a_folder_is_made(environment, images, tmp_path, colours) -> None:
+def test_names_that_do_not_match_are_refused_before_a_folder_is_made(refusal, tmp_path, colours) -> None:
     folder = tmp_path / "pictures"
     for number, name in enumerate(("blue", "green", "violet")):
         (folder / name).mkdir(parents=True)
         picture = next((colours / "train" / ("blue", "green", "red")[number]).iterdir())
         (folder / name / "0.png").write_bytes(picture.read_bytes())
-    words = ["evaluate", folder, "--dataset", colours, "--image-size", 8, "--out", tmp_path / "run", *QUICK]
-    code, stdout, stderr = called(environment, *words)
-    assert (code, stdout) == (2, "")
-    assert stderr.count("\n") == 1
-    assert "source: the class names do not match" in stderr
-    assert "'violet'" in stderr
-    assert "'red'" in stderr
+    said = refusal("evaluate", folder, "--dataset", colours, "--image-size", 8, "--out", tmp_path / "run", *QUICK)
+    assert "source: the class names do not match" in said
+    assert "'violet'" in said
+    assert "'red'" in said
     assert not (tmp_path / "run").exists()

@@ -11,8 +11,6 @@ from safetensors.torch import load_file
 from delt_engine.models.card import read_card, teacher_files
 from delt_engine.models.health import find_check
 
-pytest_plugins = ["colour_folder"]
-
 
 @pytest.fixture
 def weights(home, monkeypatch) -> dict:
@@ -26,8 +24,8 @@ def fitting(colours) -> list[str]:
     return ["--dataset", str(colours), "--image-size", "8", "--network", "convnet-3", "--width", "0.0625"]
 
 
-def test_teachers_are_listed(delt) -> None:
-    found = json.loads(delt("teachers", "--json").stdout)["teachers"]
+def test_teachers_are_listed(answer, delt) -> None:
+    found = answer("teachers")["teachers"]
     assert [card["network"] for card in found if card["dataset"] == "colours"] == ["convnet-3"]
     assert "colours-convnet-3" in delt("teachers").stdout
 
@@ -66,9 +64,7 @@ def test_what_could_run_code_or_is_another_teacher_is_refused(delt, fitting, wei
     assert "can run code, so it was refused" in delt("teachers", "add", tmp_path / "object.pt", *fitting).stderr
     torch.save(weights, tmp_path / "first.pt")
     assert delt("teachers", "add", tmp_path / "first.pt", *fitting, "--name", "taken").exit_code == 0
-    torch.save(
-        {key: value + 0.001 if value.is_floating_point() else value for key, value in weights.items()},
-        tmp_path / "second.pt",
-    )
+    other = {key: value + 0.001 if value.is_floating_point() else value for key, value in weights.items()}
+    torch.save(other, tmp_path / "second.pt")
     done = delt("teachers", "add", tmp_path / "second.pt", *fitting, "--name", "taken")
     assert "another teacher named taken" in done.stderr

@@ -8,9 +8,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from fake_runs import fake_experiment, make_finished_run, make_large_run
+from fake_runs import fake_experiment, make_finished_run
 from PIL import Image
 from playwright.sync_api import Page, expect
+
+from delt_engine.bench.large_run import make_large_run
 
 KEEP_LABELS = """button => {
     window.labels = [];

@@ -1,64 +1,35 @@
 """How threads wait: by the load of the machine, and as the user says where the user says something."""
 
-from __future__ import annotations
-
-import os
-import subprocess
-import sys
-
 import pytest
 
 from delt_engine import threads
 
-
-@pytest.fixture
-def four_cores(monkeypatch) -> None:
-    monkeypatch.setattr(threads.sys, "platform", "linux")
-    monkeypatch.setattr(threads.os, "sched_getaffinity", lambda _process: {0, 1, 2, 3}, raising=False)
+SPINS, SLEEPS = {"GOMP_SPINCOUNT": "10000"}, {"OMP_WAIT_POLICY": "PASSIVE"}
 
 
 @pytest.mark.parametrize(
-    ("load", "wanted"),
+    ("load", "platform", "given", "wanted"),
     [
-        (0.0, {"GOMP_SPINCOUNT": "10000"}),
-        (1.99, {"GOMP_SPINCOUNT": "10000"}),
-        (2.0, {"OMP_WAIT_POLICY": "PASSIVE"}),
-        (40.0, {"OMP_WAIT_POLICY": "PASSIVE"}),
+        (0.0, "linux", {"HOME": "/"}, {"HOME": "/", **SPINS}),
+        (1.99, "linux", {}, SPINS),
+        (2.0, "linux", {}, SLEEPS),  # half of the cores are busy
+        (None, "linux", {}, SLEEPS),  # the load is not known
+        (0.0, "darwin", {}, SLEEPS),  # torch has another OpenMP there
+        (0.0, "linux", {"OMP_WAIT_POLICY": "ACTIVE"}, {"OMP_WAIT_POLICY": "ACTIVE"}),
+        (9.0, "linux", {"GOMP_SPINCOUNT": "0"}, {"GOMP_SPINCOUNT": "0"}),
     ],
 )
-def test_threads_sleep_at_once_where_half_of_the_cores_are_busy(monkeypatch, four_cores, load, wanted) -> None:
-    monkeypatch.setattr(threads.os, "getloadavg", lambda: (load, 0.0, 0.0))
-    environment = {"HOME": "/"}
-    threads.settle_waiting(environment)
-    assert environment == {"HOME": "/", **wanted}
+def test_threads_sleep_at_once_where_cores_are_wanted_and_the_user_has_the_last_word(
+    monkeypatch, load, platform, given, wanted
+) -> None:
+    def averages() -> tuple[float, float, float]:
+        if load is None:
+            raise OSError("no load")
+        return load, 0.0, 0.0
 
-
-def test_threads_sleep_at_once_where_the_load_is_not_known(monkeypatch, four_cores) -> None:
-    def unknown() -> None:
-        raise OSError("no load")
-
-    monkeypatch.setattr(threads.os, "getloadavg", unknown)
-    environment: dict[str, str] = {}
-    threads.settle_waiting(environment)
-    assert environment == {"OMP_WAIT_POLICY": "PASSIVE"}
-
-
-def test_threads_sleep_at_once_where_torch_has_another_openmp(monkeypatch, four_cores) -> None:
-    monkeypatch.setattr(threads.os, "getloadavg", lambda: (0.0, 0.0, 0.0))
-    monkeypatch.setattr(threads.sys, "platform", "darwin")
-    environment: dict[str, str] = {}
-    threads.settle_waiting(environment)
-    assert environment == {"OMP_WAIT_POLICY": "PASSIVE"}
-
-
-@pytest.mark.parametrize("given", [{"OMP_WAIT_POLICY": "ACTIVE"}, {"GOMP_SPINCOUNT": "0"}])
-def test_what_the_user_has_chosen_stays(monkeypatch, four_cores, given) -> None:
-    monkeypatch.setattr(threads.os, "getloadavg", lambda: (0.0, 0.0, 0.0))
+    monkeypatch.setattr(threads.sys, "platform", platform)
+    monkeypatch.setattr(threads.os, "sched_getaffinity", lambda _process: {0, 1, 2, 3}, raising=False)
+    monkeypatch.setattr(threads.os, "getloadavg", averages)
     environment = dict(given)
     threads.settle_waiting(environment)
-    assert environment == given
-
-
-def test_it_is_decided_without_loading_torch() -> None:
-    code = "import sys, delt_engine.threads as w; w.settle_waiting({}); sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], env=dict(os.environ)).returncode == 0
+    assert environment == wanted

@@ -8,16 +8,11 @@ import json
 
 import numpy as np
 import pytest
-from fake_runs import (
-    fake_experiment,
-    make_finished_run,
-    make_half_done_run,
-    make_large_run,
-    write_fake_predictions,
-)
+from fake_runs import fake_experiment, make_finished_run, make_half_done_run, write_fake_predictions
 from page_helpers import captions, components
 from PIL import Image
 
+from delt_engine.bench.large_run import make_large_run
 from delt_engine.runs import strips
 from delt_engine.runs.export import image_text
 from delt_engine.runs.image_facts import difference_image, mean_distances

@@ -6,38 +6,18 @@ from fake_runs import fake_experiment, make_finished_run
 from page_helpers import metrics, texts
 
 from delt_engine.config.presets import GLANCE, QUICK
-from delt_engine.errors import RunError
-from delt_engine.jobs import start
 
 
-def test_one_button_starts_a_small_run_and_shows_it(open_page, started, address) -> None:
-    app = open_page()
-    app.button(key="home/start").click().run()
-    (experiment, kind), run = started.experiments[0], started.runs[0]
-    assert kind == "recover"
-    assert experiment == QUICK.experiment()
-    assert (experiment.recover.method, experiment.recover.ipc) == ("delt", 10)
-    assert app.title[0].value == "Recover"
-    assert address(app)["run"] == run.id
-    assert not app.exception
-
-
-def test_the_size_of_the_run_can_be_chosen_first(open_page, started) -> None:
-    app = open_page()
-    app.segmented_control(key="home/preset").set_value(GLANCE.title).run()
-    app.button(key="home/start").click().run()
-    assert started.experiments == [(GLANCE.experiment(), "recover")]
-
-
-def test_a_run_that_cannot_start_says_why(open_page, started, monkeypatch) -> None:
-    def refuse(*_):
-        raise RunError("runs: there is no space left on the disk.")
-
-    monkeypatch.setattr(start, "start", refuse)
-    app = open_page()
-    app.button(key="home/start").click().run()
-    assert [entry.value for entry in app.error] == ["runs: there is no space left on the disk."]
-    assert app.title[0].value == "DELT Studio"
+def test_one_button_starts_a_small_run_of_the_chosen_size_and_shows_it(open_page, started, address) -> None:
+    for preset in (QUICK, GLANCE):
+        app = open_page()
+        if preset is GLANCE:
+            app.segmented_control(key="home/preset").set_value(preset.title).run()
+        app.button(key="home/start").click().run()
+        assert started.experiments[-1] == (preset.experiment(), "recover")
+        assert app.title[0].value == "Recover"
+        assert address(app)["run"] == started.runs[-1].id
+        assert not app.exception
 
 
 def test_without_any_run_it_explains_the_rounds(open_page) -> None:

@@ -30,13 +30,14 @@ def test_page_opens_with_no_runs_at_all(name, open_page) -> None:
 
 @pytest.fixture
 def odd(home) -> list[Run]:
-    """Runs whose files others have written: classes without a dataset, and a line of events that is not ours."""
+    """Runs whose files others have written: classes without a dataset, and lines of events that are not ours."""
     nameless = make_finished_run(home / "runs" / "20260105-000000-nameless")
     record = json.loads((nameless.path / "run.json").read_text())
     (nameless.path / "run.json").write_text(json.dumps(record | {"dataset": None}))
     foreign = make_half_done_run(home / "runs" / "20260106-000000-foreign", alive=False)
     with (foreign.path / "events.jsonl").open("a") as file:
-        file.write('{"kind": "step", "batch": "abc"}\n')
+        for values in ('"batch":"abc"', '"batch":null,"iteration":1e400', '"image_iterations_total":0'):
+            file.write(f'{{"kind":"step",{values}}}\n')
     return [nameless, foreign]
 
 
@@ -55,11 +56,13 @@ def test_page_opens_with_an_example_and_runs_also_odd_ones(name, open_page, home
 
 
 def test_an_odd_run_can_be_looked_at_and_deleted(open_page, odd) -> None:
+    odd[1].set_status("paused", process=None)
     for run in odd:
+        for page in ("distill/recover", "explore/gallery", "explore/early_late", "explore/accuracy"):
+            assert sound(open_page(page, run=run.id))
         app = open_page("manage/runs", run=run.id)
-        assert not app.exception
-        assert not open_page("distill/recover", run=run.id).exception
         app.button(key=f"runs/delete/{run.id}").click().run()
+        assert not app.exception
         assert not run.path.exists()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from types import SimpleNamespace
 
@@ -52,16 +53,14 @@ def test_imitated_bfloat16_is_warned_of_beside_its_choice(open_page, monkeypatch
     assert not app.exception
 
 
-@pytest.mark.parametrize("iterations", [1, 7, 97, 120, 210, 1000, 4001, 100_003])
-def test_mi_and_ri_always_fit(open_page, started, iterations) -> None:
+def test_mi_and_ri_always_fit(open_page) -> None:
     app = open_page(PAGE)
-    app.number_input(key="recover/iterations").set_value(iterations).run()
-    assert not app.exception
-    assert not app.error
-    app.button(key="recover/start").click().run()
-    recover = started.experiments[0][0].recover
-    assert recover.iterations == iterations
-    assert iterations % recover.round_iterations == 0
+    for iterations in (1, 7, 97, 120, 210, 1000, 4001, 100_003):
+        app.number_input(key="recover/iterations").set_value(iterations).run()
+        assert not app.exception
+        assert not app.error
+        mi, ri, _ = pair(app)
+        assert (mi, mi % ri) == (iterations, 0)
 
 
 def pair(app) -> tuple[int, int, str]:
@@ -69,26 +68,19 @@ def pair(app) -> tuple[int, int, str]:
     return (*(int(entry.value) for entry in keys), metrics(app)["Rounds"])
 
 
-def test_ri_is_kept_where_it_still_divides_and_mi_steps_by_it(open_page) -> None:
+def test_mi_ri_and_the_number_of_rounds_follow_each_other(open_page, started) -> None:
     app = open_page(PAGE)
-    app.number_input(key="recover/iterations").set_value(400).run()
-    assert pair(app) == (400, 50, "8")
-    assert app.number_input(key="recover/iterations").step == 50
-    app.number_input(key="recover/iterations").set_value(410).run()  # 8.2 rounds of 50: ten of 41 are nearest
-    assert pair(app) == (410, 41, "10")
-
-
-def test_mi_follows_a_typed_ri_only_where_it_must(open_page) -> None:
-    app = open_page(PAGE)
-    app.number_input(key="recover/round_iterations").set_value(100).run()
-    assert pair(app) == (200, 100, "2")
-    app.number_input(key="recover/round_iterations").set_value(60).run()
-    assert pair(app) == (180, 60, "3")
-    app.number_input(key="recover/round_iterations").set_value(700).run()
-    assert pair(app) == (700, 700, "1")
-
-
-def test_ri_follows_the_number_of_rounds(open_page, started) -> None:
+    for name, value, expected in (
+        ("iterations", 400, (400, 50, "8")),  # RI is kept where it still divides
+        ("iterations", 410, (410, 41, "10")),  # 8.2 rounds of 50: ten of 41 are nearest
+        ("iterations", 200, (200, 40, "5")),
+        ("round_iterations", 100, (200, 100, "2")),  # MI follows a typed RI only where it must
+        ("round_iterations", 60, (180, 60, "3")),
+        ("round_iterations", 700, (700, 700, "1")),
+    ):
+        app.number_input(key=f"recover/{name}").set_value(value).run()
+        assert pair(app) == expected
+        assert app.number_input(key="recover/iterations").step == expected[1]
     app = open_page(PAGE)
     app.select_slider[0].set_value(8).run()
     assert pair(app) == (200, 25, "8")
@@ -112,18 +104,15 @@ def test_a_row_of_a_paper_sets_dataset_method_and_numbers_and_names_its_table(op
     assert pair(app) == (40, 10, "4")
 
 
-def test_the_plan_says_groups_curves_and_disk(open_page) -> None:
-    app = open_page(PAGE)
-    assert "3 with 200 iterations, 3 with 150, 2 with 100, 2 with 50" in captions(app)
-    assert len(app.get("plotly_chart")) == 2
-    assert "Disk: about 1.7 MB when it is finished." in captions(app)
-
-
-def test_the_device_is_measured_as_a_process_and_the_plan_uses_it(open_page, home, monkeypatch) -> None:
+def test_the_expected_time_is_that_of_the_last_run_or_of_a_measurement(open_page, home, finished, monkeypatch) -> None:
     monkeypatch.setenv("DELT_HOME", str(home))
     asked = []
     monkeypatch.setattr(tasks, "start", lambda work, words: asked.append(words))
     app = open_page(PAGE)
+    assert metrics(app)["Time expected"] == "1 min 30 s"  # 13,500 image-iterations at 150 a second
+    assert finished.id in next(entry for entry in app.metric if entry.label == "Time expected").help
+    shutil.rmtree(finished.path)
+    app.run()
     assert metrics(app)["Time expected"] == "–"
     app.button(key="recover/measure").click().run()
     assert asked[0][:5] == ["cost", "--measure", "--dataset", "photos", "--method"]
@@ -134,26 +123,16 @@ def test_the_device_is_measured_as_a_process_and_the_plan_uses_it(open_page, hom
     assert "Measured on this machine in the measurement of 2026-01-01 00:00 UTC: 333 image" in captions(app)
 
 
-def test_the_plan_says_cost_saving_and_command(open_page) -> None:
+def test_the_plan_says_groups_curves_disk_cost_saving_and_command(open_page) -> None:
     app = open_page(PAGE)
+    assert "3 with 200 iterations, 3 with 150, 2 with 100, 2 with 50" in captions(app)
+    assert len(app.get("plotly_chart")) == 2
+    assert "Disk: about 1.7 MB when it is finished." in captions(app)
     app.pills(key="recover/preset").set_value("As published").run()
-    assert metrics(app)["Rounds"] == "8"
-    assert metrics(app)["Image-iterations"] == "255,000"
-    assert metrics(app)["Saved"] == "36.3 %"
+    said = {name: metrics(app)[name] for name in ("Rounds", "Image-iterations", "Saved")}
+    assert said == {"Rounds": "8", "Image-iterations": "255,000", "Saved": "36.3 %"}
     assert app.code[0].value == "delt recover --dataset photos"
     assert "get 4,000 iterations; the latest join in round 8 and get 500" in captions(app)
-
-
-def test_the_expected_time_is_measured_in_the_last_run(open_page, finished) -> None:
-    app = open_page(PAGE)
-    rate = finished.record().image_iterations_per_second
-    assert rate == 150.0
-    assert metrics(app)["Time expected"] == "1 min 30 s"  # 13,500 image-iterations at 150 a second
-    assert finished.id in next(entry for entry in app.metric if entry.label == "Time expected").help
-
-
-def test_one_image_per_class_has_no_rounds_and_says_so(open_page) -> None:
-    app = open_page(PAGE)
     app.number_input(key="recover/ipc").set_value(1).run()
     assert "EarlyLate does nothing and saves nothing" in captions(app)
     assert metrics(app)["Saved"] == "0.0 %"
@@ -171,12 +150,17 @@ def test_a_method_brings_its_settings_and_keeps_the_size(open_page, started) -> 
     assert started.experiments[0][0].recover == expected
 
 
-def test_settings_survive_a_visit_to_another_page(open_page) -> None:
+def test_settings_and_the_run_of_a_session_survive_a_visit_to_another_page(open_page, started, address) -> None:
     app = open_page(PAGE)
     app.number_input(key="recover/ipc").set_value(6).run()
     app.switch_page("pages/manage/runs.py").run()
     app.switch_page("pages/distill/recover.py").run()
     assert app.number_input(key="recover/ipc").value == 6
+    app.button(key="recover/start").click().run()
+    app.switch_page("pages/manage/runs.py").run()
+    app.query_params.clear()
+    app.switch_page("pages/distill/recover.py").run()
+    assert address(app)["run"] == started.runs[0].id
 
 
 def test_a_wrong_value_is_one_sentence(open_page) -> None:
@@ -186,24 +170,33 @@ def test_a_wrong_value_is_one_sentence(open_page) -> None:
     assert not app.exception
 
 
-def test_a_start_that_fails_is_one_sentence(open_page, started, monkeypatch) -> None:
+@pytest.mark.parametrize(("page", "key"), [(PAGE, "recover/start"), ("start/home", "home/start")])
+def test_a_start_that_fails_is_one_sentence(open_page, started, monkeypatch, page, key) -> None:
     def refuse(*_):
         raise RunError("runs: there is no permission to write there.")
 
     monkeypatch.setattr(start, "start", refuse)
-    app = open_page(PAGE)
-    app.button(key="recover/start").click().run()
+    app = open_page(page)
+    app.button(key=key).click().run()
     assert [entry.value for entry in app.error] == ["runs: there is no permission to write there."]
+    assert not app.query_params
 
 
-def test_a_running_run_shows_its_rounds_and_can_be_paused_and_stopped(open_page, started, half_done) -> None:
+def test_a_running_run_is_shown_paused_stopped_and_followed_to_its_end(open_page, started, half_done) -> None:
+    groups = {"start_rounds": (1, 2), "start_ce_losses": (0.5, 1.5), "memory_mb": 512.3}
+    half_done.event(half_done.latest_event(StepEvent).model_copy(update=groups))
     app = open_page(PAGE, run=half_done.id)
-    assert metrics(app)["Round"] == "2 of 4"
+    assert (metrics(app)["Round"], metrics(app)["Memory"]) == ("2 of 4", "512 MB")
     assert len(app.get("bidi_component")) == 1
-    assert len(app.get("plotly_chart")) == 1
+    (losses,) = app.get("plotly_chart")
+    assert "Round 2" in losses.proto.spec
     app.button(key=f"recover/pause/{half_done.id}").click().run()
     app.button(key=f"recover/stop/{half_done.id}").click().run()
     assert started.asked == [("pause", half_done.id), ("cancel", half_done.id)]
+    half_done.set_status("cancelled", process=None)
+    app.run()
+    assert any("cancelled" in entry.value for entry in app.markdown)
+    assert f"recover/resume/{half_done.id}" in [entry.key for entry in app.button]
 
 
 def test_a_wish_that_is_on_its_way_is_said_and_not_asked_twice(open_page, started, half_done) -> None:
@@ -214,14 +207,6 @@ def test_a_wish_that_is_on_its_way_is_said_and_not_asked_twice(open_page, starte
     assert app.button(key=f"recover/stop/{half_done.id}").disabled
 
 
-def test_a_view_follows_the_run_to_its_end(open_page, half_done) -> None:
-    app = open_page(PAGE, run=half_done.id)
-    half_done.set_status("cancelled", process=None)
-    app.run()
-    assert any("cancelled" in entry.value for entry in app.markdown)
-    assert f"recover/resume/{half_done.id}" in [entry.key for entry in app.button]
-
-
 def test_a_run_whose_process_is_gone_can_be_resumed(open_page, home, started) -> None:
     run = make_half_done_run(home / "runs" / "20260103-000000-gone", alive=False)
     (run.path / "log.txt").write_text("Killed\n")
@@ -229,13 +214,6 @@ def test_a_run_whose_process_is_gone_can_be_resumed(open_page, home, started) ->
     assert ["Killed" in entry.value for entry in app.error] == [True]
     app.button(key=f"recover/resume/{run.id}").click().run()
     assert started.asked == [("resume", run.id)]
-
-
-def test_a_run_that_waits_has_no_numbers_yet(open_page, home) -> None:
-    run = Run.create(home / "runs" / "20260104-000000-waits", fake_experiment())
-    app = open_page(PAGE, run=run.id)
-    assert not app.exception
-    assert metrics(app)["Round"] == "–"
 
 
 def test_a_finished_run_leads_to_the_gallery_and_to_the_next_run(open_page, home, address) -> None:
@@ -253,22 +231,16 @@ def test_a_finished_run_leads_to_the_gallery_and_to_the_next_run(open_page, home
     assert app.number_input(key="recover/ipc").value == 2
 
 
-def test_an_unknown_run_is_named_and_the_form_still_there(open_page) -> None:
+def test_an_unknown_run_is_named_and_one_that_waits_has_no_numbers_yet(open_page, home) -> None:
     app = open_page(PAGE, run="nothing-like-it")
     assert "nothing-like-it is neither a run folder" in app.error[0].value
     assert app.button(key="recover/start")
+    app = open_page(PAGE, run=Run.create(home / "runs" / "20260104-000000-waits", fake_experiment()).id)
+    assert not app.exception
+    assert metrics(app)["Round"] == "–"
 
 
-def test_a_run_of_this_session_comes_back_without_its_address(open_page, started, address) -> None:
-    app = open_page(PAGE)
-    app.button(key="recover/start").click().run()
-    app.switch_page("pages/manage/runs.py").run()
-    app.query_params.clear()
-    app.switch_page("pages/distill/recover.py").run()
-    assert address(app)["run"] == started.runs[0].id
-
-
-def test_a_rerun_marks_what_differs_and_stands_beside_its_parent(open_page, finished, started) -> None:
+def test_a_rerun_marks_what_differs_and_stands_beside_its_parent_or_alone(open_page, finished, started) -> None:
     before = {path: path.read_bytes() for path in finished.path.rglob("*") if path.is_file()}
     app = open_page(PAGE, run=finished.id)
     app.button(key="recover/reuse").click().run()
@@ -276,19 +248,14 @@ def test_a_rerun_marks_what_differs_and_stands_beside_its_parent(open_page, fini
     app.number_input(key="recover/round_iterations").set_value(20).run()
     assert any("Round iterations (RI): 10 → 20" in entry.value for entry in app.markdown)
     app.button(key="recover/start").click().run()
-    child = started.runs[0]
-    assert parent_of(child) == finished
+    assert parent_of(started.runs[0]) == finished
     assert f"Repeats {finished.id} with 1 change" in captions(app)
     assert any("Round iterations (RI): 10 → 20" in entry.value for entry in app.markdown)
     assert {path: path.read_bytes() for path in finished.path.rglob("*") if path.is_file()} == before
-
-
-def test_a_rerun_can_stand_alone(open_page, finished, started) -> None:
     app = open_page(PAGE, run=finished.id)
-    app.button(key="recover/reuse").click().run()
-    app.button(key="recover/unlink").click().run()
-    app.button(key="recover/start").click().run()
-    assert parent_of(started.runs[0]) is None
+    for deed in ("reuse", "unlink", "start"):
+        app.button(key=f"recover/{deed}").click().run()
+    assert parent_of(started.runs[1]) is None
 
 
 def test_both_runs_share_rows_and_positions_in_iterations(home, finished) -> None:
@@ -313,14 +280,6 @@ def test_images_can_be_seen_over_what_they_started_from(open_page, finished) -> 
     app = open_page(PAGE, run=finished.id)
     app.toggle(key="recover/starts").set_value(True).run()
     assert not app.exception
-
-
-def test_a_run_at_work_shows_memory_and_losses_of_each_group(open_page, half_done) -> None:
-    groups = {"start_rounds": (1, 2), "start_ce_losses": (0.5, 1.5), "memory_mb": 512.3}
-    half_done.event(half_done.latest_event(StepEvent).model_copy(update=groups))
-    app = open_page(PAGE, run=half_done.id)
-    assert metrics(app)["Memory"] == "512 MB"
-    assert "Round 2" in app.get("plotly_chart")[0].proto.spec
 
 
 def test_of_two_folders_of_one_name_each_has_its_own_teacher(home, monkeypatch) -> None:

@@ -20,46 +20,26 @@ from delt_engine.runs.titles import RunTitle, read_title
 PAGE = "manage/runs"
 
 
-def test_each_run_says_what_it_is(open_page, finished, half_done) -> None:
-    app = open_page(PAGE)
-    text = texts(app)
-    assert text.count("photos · DELT · IPC 4 · MI 40 / RI 10") >= 2
-    assert "running" in text
-    assert "finished" in text
-    assert "2 s on CPU · 150 image-iterations/s" in text
-    assert "seed 0" in text
-
-
-def test_what_can_be_asked_depends_on_the_state(open_page, home, finished, half_done) -> None:
+def test_each_run_says_what_it_is_and_what_can_be_asked_of_it(open_page, home, finished, half_done, started) -> None:
     gone = make_half_done_run(home / "runs" / "20260103-000000-gone", alive=False)
-    asked = keys(open_page(PAGE))
-    assert {f"runs/pause/{half_done.id}", f"runs/stop/{half_done.id}", f"runs/watch/{half_done.id}"} <= asked
+    app = open_page(PAGE)
+    text, asked = texts(app), keys(app)
+    assert text.count("photos · DELT · IPC 4 · MI 40 / RI 10") >= 2
+    for words in ("running", "finished", "2 s on CPU · 150 image-iterations/s", "seed 0"):
+        assert words in text
+    assert {f"runs/{deed}/{half_done.id}" for deed in ("pause", "stop", "watch")} <= asked
     assert {f"runs/resume/{gone.id}", f"runs/open/{gone.id}"} <= asked
     assert {key for key in asked if finished.id in key} == {f"runs/open/{finished.id}", f"runs/details/{finished.id}"}
-
-
-def test_stop_pause_and_resume_are_passed_on(open_page, home, half_done, started) -> None:
-    gone = make_half_done_run(home / "runs" / "20260103-000000-gone", alive=False)
-    app = open_page(PAGE)
-    app.button(key=f"runs/pause/{half_done.id}").click().run()
-    app.button(key=f"runs/stop/{half_done.id}").click().run()
-    app.button(key=f"runs/resume/{gone.id}").click().run()
+    for deed, run in (("pause", half_done), ("stop", half_done), ("resume", gone)):
+        app.button(key=f"runs/{deed}/{run.id}").click().run()
     assert started.asked == [("pause", half_done.id), ("cancel", half_done.id), ("resume", gone.id)]
 
 
 def test_watch_and_open_lead_to_the_run(open_page, half_done, finished, address) -> None:
-    app = open_page(PAGE)
-    app.button(key=f"runs/watch/{half_done.id}").click().run()
-    assert (app.title[0].value, address(app)["run"]) == ("Recover", half_done.id)
-    app = open_page(PAGE)
-    app.button(key=f"runs/open/{finished.id}").click().run()
-    assert (app.title[0].value, address(app)["run"]) == ("Gallery", finished.id)
-
-
-def test_a_failed_run_says_why(open_page, home) -> None:
-    run = make_half_done_run(home / "runs" / "20260103-000000-failed")
-    run.set_status("failed", process=None, error="class 'cat' has 3 patches, but IPC 4 needs 4.")
-    assert "class 'cat' has 3 patches, but IPC 4 needs 4." in texts(open_page(PAGE))
+    for deed, run, title in (("watch", half_done, "Recover"), ("open", finished, "Gallery")):
+        app = open_page(PAGE)
+        app.button(key=f"runs/{deed}/{run.id}").click().run()
+        assert (app.title[0].value, address(app)["run"]) == (title, run.id)
 
 
 def test_names_in_titles_and_errors_are_shown_as_they_are(open_page, home) -> None:
@@ -72,23 +52,13 @@ def test_names_in_titles_and_errors_are_shown_as_they_are(open_page, home) -> No
     assert name not in text
 
 
-def test_a_broken_run_is_named_and_harms_no_other(open_page, home, finished) -> None:
-    broken = home / "runs" / "20260104-000000-broken"
-    broken.mkdir()
-    (broken / "run.json").write_text("{")
-    text = texts(open_page(PAGE))
-    assert "Unreadable run" in text
-    assert "20260104-000000-broken" in text
-    assert "finished" in text
-
-
 def test_many_runs_come_in_pages(open_page, home) -> None:
     for number in range(12):
         Run.create(home / "runs" / f"20260101-0000{number:02d}-queued", fake_experiment())
     app = open_page(PAGE)
-    assert len([key for key in keys(app) if key.startswith("runs/stop/")]) == 10
+    assert len(ids_shown(app)) == 10
     app.get("pagination")[0].set_value(2).run()
-    assert len([key for key in keys(app) if key.startswith("runs/stop/")]) == 2
+    assert len(ids_shown(app)) == 2
 
 
 def test_examples_stand_apart(open_page, home) -> None:
@@ -149,6 +119,8 @@ def test_runs_are_found_by_words_status_and_method_and_sorted(open_page, three) 
     finished, stopped, broken = three
     app = open_page(PAGE)
     assert set(ids_shown(app)) == {run.id for run in three}
+    assert "Unreadable run" in texts(app)
+    assert broken.id in texts(app)
     app.text_input(key="runs/find").set_value("cda").run()
     assert ids_shown(app) == [stopped.id]
     app.text_input(key="runs/find").set_value("").run()
@@ -159,7 +131,6 @@ def test_runs_are_found_by_words_status_and_method_and_sorted(open_page, three) 
     assert ids_shown(app) == [stopped.id]
     app.multiselect(key="runs/statuses").set_value(["finished"]).run()
     assert "No run is like that." in texts(app)
-    assert broken.unreadable
 
 
 def test_a_run_gets_a_title_tags_and_a_note_and_run_json_stays(open_page, finished) -> None:
@@ -179,6 +150,10 @@ def test_a_run_gets_a_title_tags_and_a_note_and_run_json_stays(open_page, finish
 
 def test_deleting_can_be_undone_until_the_trash_is_emptied(open_page, three) -> None:
     finished, stopped, broken = three
+
+    def delete_broken() -> None:
+        open_page(PAGE, run=broken.id).button(key=f"runs/delete/{broken.id}").click().run()
+
     app = open_page(PAGE)
     for run in (finished, broken):
         app.checkbox(key=f"runs/pick/{run.id}").check().run()
@@ -186,12 +161,12 @@ def test_deleting_can_be_undone_until_the_trash_is_emptied(open_page, three) -> 
     assert ids_shown(app) == [stopped.id]
     app.button(key="runs/undo").click().run()
     assert set(ids_shown(app)) == {run.id for run in three}
-    open_page(PAGE, run=broken.id).button(key=f"runs/delete/{broken.id}").click().run()
+    delete_broken()
     app = open_page(PAGE)  # another session, another day
     assert [run.id for run in space.trashed()] == [broken.id]
     app.button(key=f"runs/restore/{broken.id}").click().run()
     assert broken.id in ids_shown(app)
-    open_page(PAGE, run=broken.id).button(key=f"runs/delete/{broken.id}").click().run()
+    delete_broken()
     open_page(PAGE).button(key="runs/empty_trash").click().run()
     assert space.trashed() == []
 
@@ -223,8 +198,8 @@ def test_two_runs_are_compared_by_what_differs(open_page, home, finished, addres
     app.button(key="runs/compare").click().run()
     assert set(address(app)["compare"].split(",")) == {finished.id, other.id}
     settings, numbers = (table.value for table in app.dataframe)
-    assert set(settings.iloc[:, 0]) == {"Seed", "MI", "RI"} or len(settings) == 3
-    assert "150" in set(numbers.iloc[:, 1]) or "150" in set(numbers.iloc[:, 2])
+    assert len(settings) == 3  # seed, MI, RI
+    assert "150" in {*numbers.iloc[:, 1], *numbers.iloc[:, 2]}
     app.button(key="runs/compare_close").click().run()
     assert not app.dataframe
 
@@ -241,20 +216,15 @@ def test_a_run_is_done_again_as_it_was_or_changed(open_page, three, started) -> 
 
 
 def test_who_waits_is_shown_in_turn_and_can_be_moved(open_page, home, half_done) -> None:
-    waiting = []
-    for number in (1, 2):
-        run = Run.create(home / "runs" / f"20260501-00000{number}-waiting", fake_experiment())
+    waiting = [Run.create(home / "runs" / f"20260501-00000{number}-waiting", fake_experiment()) for number in (1, 2)]
+    for run in waiting:
         run.update(process=this_process())
         queue.enter(run, "cpu", is_ready=True)
-        waiting.append(run)
     app = open_page()
-    captions = [entry.value for entry in app.sidebar.caption]
-    assert [text for text in captions if "queue" in text and text[0].isdigit()] == [
-        "1st in the queue",
-        "2nd in the queue",
-    ]
-    assert any("iteration" in text and text.startswith("Round") for text in captions)
-    assert any(text.startswith("CPU · ") and "B of memory" in text for text in captions)
+    said = [entry.value for entry in app.sidebar.caption]
+    assert [text for text in said if text.endswith("in the queue")] == ["1st in the queue", "2nd in the queue"]
+    assert any("iteration" in text and text.startswith("Round") for text in said)
+    assert any(text.startswith("CPU · ") and "B of memory" in text for text in said)
     app.button(key=f"strip/first/{waiting[1].id}").click().run()
     assert [queue.place(run) for run in waiting] == [2, 1]
     for run in waiting:
@@ -278,31 +248,3 @@ def test_a_process_that_does_not_react_can_be_ended(open_page, half_done, starte
     os.utime(half_done.path / "control", (0, time.time() - 3))
     open_page(PAGE).button(key=f"runs/stop_hard/{half_done.id}").click().run()
     assert started.asked == [("stop_hard", half_done.id)]
-
-
-@pytest.mark.parametrize(
-    "page", ["manage/runs", "distill/recover", "explore/gallery", "explore/early_late", "explore/accuracy"]
-)
-def test_an_odd_event_line_and_an_odd_run_blank_no_page(open_page, home, page) -> None:
-    run = make_half_done_run(home / "runs" / "20260103-000000-odd", alive=False)
-    run.set_status("paused", process=None)
-    with (run.path / "events.jsonl").open("a") as file:
-        for odd in ('"batch":"abc"', '"batch":null,"iteration":1e400', '"image_iterations_total":0'):
-            file.write(f'{{"kind":"step",{odd}}}\n')
-    make_half_done_run(home / "runs" / "20260104-000000-bare", alive=False).update(dataset=None, status="paused")
-    app = open_page(page, run=run.id)
-    assert not app.exception
-    assert app.title
-    assert any("Paused or broken off" in entry.value for entry in app.sidebar.caption)
-
-
-def test_a_run_with_odd_events_can_be_deleted(open_page, home) -> None:
-    run = make_half_done_run(home / "runs" / "20260103-000000-odd", alive=False)
-    run.set_status("paused", process=None)
-    with (run.path / "events.jsonl").open("a") as file:
-        file.write('{"kind":"step","batch":"abc"}\n')
-    app = open_page(PAGE)
-    app.button(key=f"runs/details/{run.id}").click().run()
-    app.button(key=f"runs/delete/{run.id}").click().run()
-    assert not app.exception
-    assert not run.path.exists()

@@ -1,7 +1,5 @@
 """Predicted time and disk use, against counts by hand and against the real batches."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

@@ -1,7 +1,5 @@
 """Cosines by hand, draws that repeat, and measuring class by class against a plain loop over everything."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch
@@ -16,6 +14,7 @@ from delt_engine.analysis.diversity import (
     network_outputs,
     network_vectors,
 )
+from delt_engine.analysis.similarity import halves, halves_cosine, pair_cosine, pixel_change, pixel_vectors
 from delt_engine.errors import CheckpointError, ShapeError
 
 
@@ -28,14 +27,6 @@ def test_alike_is_one_and_nothing_is_zero() -> None:
     assert centroid_cosine(np.array([[1.0, 2.0], [2.0, 4.0]])) == pytest.approx([1, 1])
     assert centroid_cosine(np.array([[1.0, 0.0], [-1.0, 0.0]])).tolist() == [0, 0]
     assert centroid_cosine(np.array([[0.0, 0.0], [1.0, 0.0]])) == pytest.approx([0, 1])
-
-
-def test_unrelated_images_seem_more_alike_when_there_are_fewer() -> None:
-    for count in (4, 25):
-        assert centroid_cosine(np.eye(100)[:count]) == pytest.approx([count**-0.5] * count)
-
-
-def test_one_image_has_no_centroid_but_itself() -> None:
     with pytest.raises(ShapeError, match=r"shape \(1, 3\) given, but \(n, d\) with n of at least 2"):
         centroid_cosine(np.ones((1, 3)))
 
@@ -48,12 +39,9 @@ def test_draws_repeat_and_differ() -> None:
     assert not np.array_equal(first, draw_images(20, 5, 3, 0, 8))
     assert not np.array_equal(first[0], first[1])
     assert draw_images(4, 4, 3, 0).tolist() == [[0, 1, 2, 3]]
-
-
-@pytest.mark.parametrize("images", [1, 6])
-def test_too_few_or_too_many_images_are_refused(images: int) -> None:
-    with pytest.raises(ShapeError, match=f"images: {images} given, but 2 to 5"):
-        draw_images(5, images, 1, 0)
+    for images in (1, 6):
+        with pytest.raises(ShapeError, match=f"images: {images} given, but 2 to 5"):
+            draw_images(5, images, 1, 0)
 
 
 def _classes(pictures: np.ndarray) -> list[ClassImages]:
@@ -112,8 +100,38 @@ def test_features_are_what_the_last_layer_is_given(pictures) -> None:
     images = (torch.from_numpy(pictures[0]).permute(0, 3, 1, 2).float() / 255 - 0.5) / 0.25
     with torch.no_grad():
         assert np.allclose(vectors(pictures[0]), network[:3](images).numpy(), atol=1e-5)
-
-
-def test_a_network_without_a_linear_layer_has_no_features() -> None:
     with pytest.raises(CheckpointError, match="no linear layer"):
-        network_outputs(nn.Flatten(), torch.zeros(1, 3, 4, 4))
+        network_outputs(nn.Flatten(), images)
+
+
+def test_pairs_are_averaged_whatever_their_length() -> None:
+    vectors = np.array([[3.0, 0.0], [0.0, 5.0], [1.0, 1.0]])
+    assert pair_cosine(vectors) == pytest.approx((0 + 2 * 2**-0.5) / 3)
+    assert pair_cosine(np.array([[1.0, 2.0], [-2.0, -4.0]])) == pytest.approx(-1)
+
+
+def test_halves_have_as_many_images() -> None:
+    assert halves(8) == (range(4), range(4, 8))
+    assert halves(7) == (range(3), range(4, 7))
+
+
+def test_each_half_is_compared_with_itself_only() -> None:
+    same, crossed = [[1.0, 0.0]] * 2, [[1.0, 0.0], [0.0, 1.0]]
+    assert halves_cosine(np.array(same + crossed)) == pytest.approx((1, 0))
+    with pytest.raises(ShapeError, match="need 4"):
+        halves_cosine(np.ones((3, 2)))
+
+
+def test_grey_images_at_the_mean_are_alike_in_nothing() -> None:
+    image_u8 = np.full((2, 2, 2, 3), 51, np.uint8)  # 0.2
+    assert np.abs(pixel_vectors(image_u8, (0.2, 0.2, 0.2), (0.5, 0.5, 0.5))).max() < 1e-6
+    assert np.allclose(pixel_vectors(image_u8, (0, 0, 0), (0.5, 0.25, 1.0))[0, :3], [0.4, 0.8, 0.2])
+
+
+def test_change_is_the_same_up_and_down() -> None:
+    start = np.full((1, 2, 2, 3), 100, np.uint8)
+    moved = start.copy()
+    moved[0, 0], moved[0, 1] = 151, 49
+    mean, distance = pixel_change(moved, start)
+    assert mean.tolist() == [51]
+    assert distance == pytest.approx([0.2 * 12**0.5])

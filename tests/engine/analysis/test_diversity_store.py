@@ -1,7 +1,5 @@
 """What is stored of a measurement: its means, its file, and which results may stand side by side."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np
@@ -53,6 +51,7 @@ def test_means_are_those_of_classes(result) -> None:
     assert result.spread == pytest.approx(np.std([0.55, 0.35], ddof=1))  # of the means of both draws
     parts = {name: getattr(result, name)[:, :1] for name in ("cosine", "index", "pairwise")}
     assert replace(result, **parts).spread is None
+    assert result.sorted_curve() == (("a", pytest.approx(0.7)), ("b", pytest.approx(0.2)))
 
 
 def test_halves_and_single_images(result) -> None:
@@ -63,12 +62,6 @@ def test_halves_and_single_images(result) -> None:
     assert result.values("b") == pytest.approx([0.4, 0.2, 0.2, 0.0])
     with pytest.raises(DataError, match="class: 'c' given, but measured were a, b"):
         result.values("c")
-
-
-def test_the_curve_falls(result) -> None:
-    swapped = replace(result, class_names=("b", "a"), cosine=result.cosine[::-1])
-    assert result.sorted_curve() == (("a", pytest.approx(0.7)), ("b", pytest.approx(0.2)))
-    assert swapped.sorted_curve() == result.sorted_curve()
 
 
 def test_a_result_survives_its_file(result, tmp_path) -> None:

@@ -1,12 +1,8 @@
 """The benchmark of the app: a run to look at, a real server that is visited, and what is made of the times."""
 
-from __future__ import annotations
-
-import socket
-
 import pytest
 
-from delt_engine.bench.app import PAGES, Session, Visit, free_port, opened_browser, results, session
+from delt_engine.bench.app import PAGES, Session, Visit, opened_browser, results, session
 from delt_engine.bench.large_run import make_large_run
 from delt_engine.errors import RunError
 from delt_engine.runs.events import StepEvent
@@ -34,23 +30,6 @@ def test_a_server_is_started_visited_and_ended(tmp_path):
     assert all(visit.has_error for visit in found.visits)
     assert found.cold_s > found.visits[0].seconds > 0
     assert found.has_torch in (False, None)
-
-
-def test_a_missing_browser_is_one_sentence(monkeypatch):
-    monkeypatch.setenv("DELT_CHROMIUM", "/none")
-    message = "a browser is needed to measure it, but there is /none; install chromium"
-    with pytest.raises(RunError, match=message), opened_browser():
-        pass
-
-
-def test_a_free_port_is_given_to_nobody_else_and_a_server_can_have_it():
-    port = free_port()
-    with socket.socket() as other, pytest.raises(OSError, match="in use"):
-        other.bind(("localhost", port))  # as the system sees whoever asks for any port
-    with socket.socket() as server:
-        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        server.bind(("localhost", port))
-        server.listen()
 
 
 def test_times_become_results():

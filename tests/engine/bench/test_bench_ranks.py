@@ -1,7 +1,5 @@
 """The measurement of ranks: taken in turns, told as medians of ratios, with the images compared."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import pytest
@@ -47,9 +45,3 @@ def test_each_rank_has_one_thread_and_a_run_that_fails_is_told(tmp_path, monkeyp
     monkeypatch.setattr(ranks, "start", started)
     with pytest.raises(RunError, match="the run with 1 ranks failed: Error: out: it is a file."):
         ranks.bench_ranks(2, tmp_path, device="cpu", rounds=1, quick=True, report=lambda *_: None)
-
-
-def test_batches_can_be_shared_evenly() -> None:
-    for count in (2, 3, 4, 10):
-        words = ranks.command(count, count, "a", "cpu", quick=True)
-        assert len(words[words.index("--classes") + 1].split(",")) % count == 0

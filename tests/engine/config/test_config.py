@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import json
 
 import pytest
@@ -12,22 +10,9 @@ from delt_engine.config import (
     SqueezeConfig,
     field_specs,
 )
+from delt_engine.config.presets import PAPER_PRESETS, PRESETS, PUBLISHED, Preset
+from delt_engine.data.catalogue import CATALOGUE
 from delt_engine.errors import ConfigError
-
-
-def test_defaults_are_those_of_the_paper_table() -> None:
-    config = RecoverConfig()
-    assert (config.iterations, config.round_iterations, config.batch_size) == (4000, 500, 100)
-    assert (config.learning_rate, config.beta1, config.beta2) == (0.25, 0.5, 0.9)
-    assert (config.r_bn, config.first_bn_multiplier) == (0.01, 10.0)
-    assert (config.curriculum, config.milestone, config.min_crop, config.max_crop) == (
-        "cosine",
-        1.0,
-        0.08,
-        1.0,
-    )
-    assert config.early_late
-    assert config.initialization == "patches"
 
 
 @pytest.mark.parametrize(
@@ -63,11 +48,6 @@ def test_a_wrong_value_is_one_sentence(record, values, sentence) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_mi_that_ri_does_not_divide_is_refused_with_neighbours() -> None:
-    with pytest.raises(ConfigError, match=r"RI = 300 given, but it must divide MI = 1000 .* 250 and 500"):
-        RecoverConfig(iterations=1000, round_iterations=300)
-
-
 def test_records_are_frozen_and_hash_by_value() -> None:
     config = RecoverConfig(ipc=3)
     with pytest.raises(Exception, match="frozen"):
@@ -78,24 +58,34 @@ def test_records_are_frozen_and_hash_by_value() -> None:
         config.replace(ipc=-1)
 
 
-def test_methods_are_the_same_record_with_other_settings() -> None:
-    cda = RecoverConfig.for_method("cda")
-    sre2l = RecoverConfig.for_method("sre2l", ipc=2)
-    assert (cda.initialization, cda.early_late, cda.curriculum) == ("noise", False, "cosine")
-    assert (sre2l.initialization, sre2l.early_late, sre2l.curriculum, sre2l.ipc) == (
-        "noise",
-        False,
-        "constant",
-        2,
-    )
-    assert (RecoverConfig().jitter, cda.jitter, sre2l.jitter) == (0, 4, 4)
-    assert RecoverConfig.for_method("cda", initialization="patches").initialization == "patches"
+ALL = {preset.title: preset for preset in (*PRESETS, *PAPER_PRESETS)}
+
+
+def test_defaults_are_those_of_the_paper_table() -> None:
+    config = RecoverConfig()
+    assert (config.iterations, config.round_iterations, config.batch_size) == (4000, 500, 100)
+    assert (config.learning_rate, config.beta1, config.beta2) == (0.25, 0.5, 0.9)
+    assert (config.r_bn, config.first_bn_multiplier) == (0.01, 10.0)
+    assert (config.milestone, config.min_crop, config.max_crop) == (1.0, 0.08, 1.0)
+    assert PUBLISHED.experiment().recover == ALL["DELT, ImageNet-1K"].recover() == config
+
+
+@pytest.mark.parametrize(
+    ("method", "initialization", "early_late", "curriculum", "jitter"),
+    [
+        ("delt", "patches", True, "cosine", 0),
+        ("cda-init", "patches", False, "cosine", 0),
+        ("cda", "noise", False, "cosine", 4),
+        ("sre2l", "noise", False, "constant", 4),
+    ],
+)
+def test_methods_are_the_same_record_with_other_settings(method, initialization, early_late, curriculum, jitter):
+    settings = {"initialization": initialization, "early_late": early_late, "curriculum": curriculum, "jitter": jitter}
+    config = RecoverConfig.for_method(method, ipc=2)
+    assert {name: getattr(config, name) for name in settings} == settings
+    assert RecoverConfig.for_method(method, learning_rate=0.1).learning_rate == 0.1
     with pytest.raises(ConfigError, match="method: 'dalt' given, but it must be one of delt, cda, sre2l"):
         RecoverConfig.for_method("dalt")
-
-
-def test_cda_with_real_starts_is_delt_without_early_late() -> None:
-    assert RecoverConfig.for_method("cda-init", ipc=7) == RecoverConfig(method="cda-init", ipc=7, early_late=False)
 
 
 @pytest.mark.parametrize("method", ["rded", "random"])
@@ -103,12 +93,8 @@ def test_methods_that_optimise_nothing_have_no_iterations_and_no_rounds(method) 
     recover = RecoverConfig.for_method(method, ipc=3)
     schedule = recover.schedule
     assert (recover.is_optimised, recover.iterations, recover.initialization) == (False, 0, "patches")
-    assert (schedule.num_rounds, schedule.has_rounds, schedule.newcomers, schedule.start_rounds) == (
-        0,
-        False,
-        (3,),
-        (1, 1, 1),
-    )
+    assert (schedule.num_rounds, schedule.has_rounds) == (0, False)
+    assert (schedule.newcomers, schedule.start_rounds) == ((3,), (1, 1, 1))
     assert (schedule.image_iterations(10), schedule.image_iterations_each, schedule.saved_percent) == (0, (0, 0, 0), 0)
     with pytest.raises(ConfigError, match=f"{method} given with MI = 40 from patches, but it optimises nothing"):
         RecoverConfig.for_method(method, iterations=40, round_iterations=10)
@@ -129,13 +115,6 @@ def test_a_method_sets_the_stages_before_the_recovery() -> None:
     assert (given.select.mosaic, given.select.criterion, given.rank) == (3, "top", RankConfig(crops=7))
 
 
-def test_an_experiment_file_of_a_method_asks_for_the_images_size(tmp_path) -> None:
-    path = tmp_path / "rded.yaml"
-    path.write_text("dataset: large\nrecover: {method: rded}\nrank: {crops: 3}\n", encoding="utf-8")
-    found = Experiment.read(path, {"large": 224}.get)
-    assert (found.rank.crops, found.select.mosaic, found.select.criterion) == (3, 2, "top")
-
-
 @pytest.mark.parametrize("suffix", ["yaml", "json"])
 def test_an_experiment_is_read_back_as_written(tmp_path, suffix) -> None:
     experiment = Experiment(
@@ -150,10 +129,13 @@ def test_an_experiment_is_read_back_as_written(tmp_path, suffix) -> None:
     assert Experiment.read(path) == experiment
 
 
-def test_an_experiment_file_may_name_only_the_method(tmp_path) -> None:
-    path = tmp_path / "cda.yaml"
+def test_an_experiment_file_may_name_only_the_method_and_asks_for_the_images_size(tmp_path) -> None:
+    path = tmp_path / "experiment.yaml"
     path.write_text("recover: {method: cda, ipc: 2}\n", encoding="utf-8")
     assert Experiment.read(path).recover == RecoverConfig.for_method("cda", ipc=2)
+    path.write_text("dataset: large\nrecover: {method: rded}\nrank: {crops: 3}\n", encoding="utf-8")
+    found = Experiment.read(path, {"large": 224}.get)
+    assert (found.rank.crops, found.select.mosaic, found.select.criterion) == (3, 2, "top")
 
 
 @pytest.mark.parametrize(
@@ -188,3 +170,31 @@ def test_every_flag_is_used_once_in_a_command() -> None:
     records = (Experiment, RankConfig, SelectConfig, RecoverConfig)
     flags = [spec.flag for record in records for spec in field_specs(record)]
     assert len(flags) == len(set(flags))
+
+
+@pytest.mark.parametrize("preset", ALL.values(), ids=lambda preset: preset.title)
+def test_every_preset_is_valid_and_names_its_origin(preset: Preset) -> None:
+    recover = preset.experiment().recover
+    assert recover.schedule.num_rounds == preset.iterations // preset.round_iterations
+    assert preset.origin
+    assert not preset.dataset or preset.dataset in CATALOGUE
+    if preset in PAPER_PRESETS:
+        assert (recover.batch_size, recover.beta1, recover.beta2) == (100, 0.5, 0.9)  # the same in every table
+
+
+def test_images_per_class_are_kept_where_the_table_has_them() -> None:
+    assert ALL["DELT, CIFAR-10"].recover(ipc=50).ipc == 50
+    assert ALL["DELT, CIFAR-10"].recover(ipc=7).ipc == 10
+    assert ALL["CDA, CIFAR-100"].recover(ipc=7).ipc == 7
+    assert ALL["Quick look"].recover(ipc=50).ipc == 10
+
+
+def test_rows_of_the_tables() -> None:
+    one = ALL["DELT, CIFAR-10, IPC 1"].recover(ipc=10)
+    assert (one.ipc, one.iterations, one.schedule.has_rounds) == (1, 2000, False)
+    tiny = ALL["CDA, Tiny-ImageNet"].recover()
+    assert (tiny.r_bn, tiny.learning_rate, tiny.iterations, tiny.curriculum) == (1.0, 0.1, 4000, "cosine")
+    assert not tiny.early_late
+    cifar = ALL["SRe²L, CIFAR-100"].recover()
+    assert (cifar.min_crop, cifar.max_crop, cifar.flip, cifar.curriculum) == (1.0, 1.0, False, "constant")
+    assert ALL["CDA, CIFAR-100"].recover().min_crop == 0.4

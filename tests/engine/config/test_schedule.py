@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 
 from delt_engine.config.schedule import EarlyLateSchedule, check_rounds, images_per_round
@@ -49,16 +47,16 @@ def test_saving_at_mi_4000_ri_500(ipc, saved) -> None:
     assert EarlyLateSchedule(ipc, 4000, 500).saved_percent == pytest.approx(saved)
 
 
-def test_start_rounds_and_iterations_of_each_image() -> None:
-    schedule = EarlyLateSchedule(4, 40, 10)
-    assert schedule.start_rounds == (1, 2, 3, 4)
-    assert schedule.image_iterations_each == (40, 30, 20, 10)
-    assert [schedule.joined(k) for k in (1, 2, 3, 4)] == [1, 2, 3, 4]
-
-
-def test_rounds_without_newcomers_keep_the_run_going() -> None:
-    schedule = EarlyLateSchedule(5, 4000, 500)
-    assert schedule.image_iterations_each == (4000, 3500, 3000, 2500, 2000)
+@pytest.mark.parametrize(
+    ("schedule", "starts", "iterations"),
+    [
+        (EarlyLateSchedule(4, 40, 10), (1, 2, 3, 4), (40, 30, 20, 10)),
+        (EarlyLateSchedule(5, 4000, 500), (1, 2, 3, 4, 5), (4000, 3500, 3000, 2500, 2000)),  # last rounds: nobody new
+    ],
+)
+def test_start_rounds_and_iterations_of_each_image(schedule, starts, iterations) -> None:
+    assert (schedule.start_rounds, schedule.image_iterations_each) == (starts, iterations)
+    assert tuple(schedule.joined(number) for number in starts) == starts
 
 
 @pytest.mark.parametrize(

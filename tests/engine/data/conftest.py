@@ -1,7 +1,5 @@
 """Folders of small images, and a cache of one's own."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

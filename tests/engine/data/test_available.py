@@ -1,7 +1,5 @@
 """Places: what is at hand, what to put where, and the list of folders a user added."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from PIL import Image

@@ -1,44 +1,10 @@
-from __future__ import annotations
-
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from small_pictures import flat
 
-from delt_engine.data.catalogue import CATALOGUE, dataset_names, find_entry, load_dataset
+from delt_engine.data.catalogue import CATALOGUE, find_entry, load_dataset
 from delt_engine.errors import DataError
-
-
-def test_every_entry_is_whole() -> None:
-    assert dataset_names()[:2] == ["photos", "digits"]
-    for name, entry in CATALOGUE.items():
-        assert entry.name == name
-        assert entry.kind in {"built-in", "torchvision", "folder"}
-        assert entry.title
-        assert entry.description.endswith(".")
-        assert entry.recipe
-        assert all(0 < value < 1 for value in (*entry.mean, *entry.std))
-        assert len(entry.class_names) in {0, entry.num_classes}
-        assert len(set(entry.class_names)) == len(entry.class_names)
-        assert len(entry.class_titles) in {0, entry.num_classes}
-        assert list(entry.class_titles) == sorted(entry.class_titles)
-        assert entry.download == (entry.kind == "torchvision")
-
-
-def test_published_teachers() -> None:
-    """The values of RDED's README."""
-    published = {name: entry.teacher_accuracy for name, entry in CATALOGUE.items() if entry.teacher_accuracy}
-    assert published == {
-        "cifar10": 93.86,
-        "cifar100": 72.27,
-        "tiny-imagenet": 61.98,
-        "imagenette": 90.0,
-        "imagewoof": 75.0,
-        "imagenet-100": 83.4,
-        "imagenet-1k": 69.76,
-    }
 
 
 def test_names_of_labels_are_torchvisions() -> None:
@@ -66,12 +32,8 @@ def test_unknown_name_and_missing_folder() -> None:
         load_dataset("no/such")
     with pytest.raises(DataError, match=r"dataset: '' given, but it must be"):
         load_dataset("")
-
-
-@pytest.mark.parametrize("size", [7, 1025])
-def test_image_size_out_of_range(size: int) -> None:
-    with pytest.raises(DataError, match=rf"image_size: {size} given, but it must be 8 to 1024 pixels"):
-        load_dataset("photos", size)
+    with pytest.raises(DataError, match=r"image_size: 1025 given, but it must be 8 to 1024 pixels"):
+        load_dataset("photos", 1025)
 
 
 def test_a_path_loads_that_folder(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,12 +73,3 @@ def test_a_folder_of_images_stands_in_for_a_download(tmp_path: Path, own_cache: 
 def test_a_known_name_with_other_classes(pets: Path) -> None:
     with pytest.raises(DataError, match=r"cifar10 has 10 classes, but .*pets holds 2 class folders; give the folder's"):
         load_dataset("cifar10", root=pets)
-
-
-def test_importing_the_table_is_light() -> None:
-    script = (
-        "import sys, delt_engine.data.catalogue; "
-        "print([m for m in ('torch', 'torchvision', 'sklearn', 'skimage', 'scipy') if m in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import socket
 import sys
 import types
@@ -94,13 +92,6 @@ def test_channels_and_grey_are_brought_into_one_form(sets: FakeSets) -> None:
     assert mnist.train.original(0).shape == (28, 28, 3)
     assert mnist.train.pixels([0]).shape == (1, 32, 32, 3)
     assert (mnist.train.pixels([0]) == 9).all()
-
-
-def test_another_image_size_resizes(sets: FakeSets) -> None:
-    small = load_dataset("cifar10", 16)
-    assert small.train.pixels([4]).shape == (1, 16, 16, 3)
-    assert small.train.size(4) == (32, 32)
-    assert small.fingerprint != load_dataset("cifar10").fingerprint
 
 
 @pytest.mark.parametrize(

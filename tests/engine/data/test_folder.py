@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +6,7 @@ from PIL import Image
 from small_pictures import flat, noisy
 
 from delt_engine.data import folder as module
-from delt_engine.data.folder import FolderTraits, load_folder, set_aside
+from delt_engine.data.folder import load_folder, set_aside
 from delt_engine.errors import DataError
 
 
@@ -30,21 +28,6 @@ def test_a_folder_with_a_split(pets: Path) -> None:
     assert loaded.counts["used"] == 7
     assert loaded.skipped == ()
     assert loaded.root == str(pets)
-
-
-def test_statistics_are_those_of_the_train_images(pets: Path) -> None:
-    spec = load_folder(pets, 8).spec
-    values = np.array([[200, 100, 50]] * 3 + [[20, 40, 60]] * 2) / 255
-    np.testing.assert_allclose(spec.mean, values.mean(axis=0), atol=5e-5)
-    np.testing.assert_allclose(spec.std, np.maximum(values.std(axis=0), 0.01), atol=5e-5)
-
-
-def test_known_values_are_taken_and_classes_titled(pets: Path) -> None:
-    titles = (("cat", "Cat, a house cat"),)
-    known = FolderTraits("named", "Named", "folder", "d", 16, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6), 2, titles)
-    spec = load_folder(pets, known=known).spec
-    assert (spec.name, spec.image_size, spec.mean, spec.std) == ("named", 16, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
-    assert spec.class_names == ("Cat, a house cat", "dog")
 
 
 @pytest.mark.parametrize(("side", "size"), [(5, 32), (32, 32), (100, 64), (300, 224)])
@@ -123,34 +106,13 @@ def test_odd_files_are_used_or_reported(tmp_path: Path) -> None:
 def test_kept_pixels_and_decoded_ones_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     odd_files(tmp_path / "x")
     kept = load_folder(tmp_path / "x", 8)
-    monkeypatch.setattr(module, "MAX_KEPT_BYTES", 0)
+    monkeypatch.setattr(module, "MAX_STORED_BYTES", 0)
     decoded = load_folder(tmp_path / "x", 8)
     assert kept.fingerprint == decoded.fingerprint
     assert kept.counts == decoded.counts
     assert kept.spec == decoded.spec
     rows = np.arange(len(kept.train))
     np.testing.assert_array_equal(kept.train.pixels(rows), decoded.train.pixels(rows))
-
-
-def test_second_load_opens_no_image(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = load_folder(pets)
-
-    def fail(*_: object, **__: object) -> None:
-        raise AssertionError("decoded again")
-
-    monkeypatch.setattr("delt_engine.data.scan.decode", fail)
-    second = load_folder(pets, 32)
-    assert second.fingerprint == first.fingerprint
-    np.testing.assert_array_equal(second.train.pixels([0, 4]), first.train.pixels([0, 4]))
-
-
-def test_a_changed_file_is_seen(pets: Path) -> None:
-    first = load_folder(pets, 8)
-    flat(pets / "train" / "cat" / "c0.png", (0, 0, 0), size=(30, 30))
-    second = load_folder(pets, 8)
-    assert second.fingerprint != first.fingerprint
-    assert (second.train.pixels([0]) == 0).all()
-    assert second.train.size(0) == (30, 30)
 
 
 def test_a_class_without_a_usable_image(pets: Path) -> None:

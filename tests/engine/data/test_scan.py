@@ -1,6 +1,3 @@
-from __future__ import annotations
-
-import os
 from pathlib import Path
 
 import numpy as np
@@ -62,17 +59,6 @@ def test_an_unchanged_folder_opens_no_file_again(folder: Path, opened: list[str]
     assert second.reasons == first.reasons == {3: "not an image that can be read"}
     np.testing.assert_array_equal(second.heights, first.heights)
     np.testing.assert_array_equal(second.traits, first.traits)
-
-
-def test_only_new_and_changed_files_are_opened(folder: Path, opened: list[str]) -> None:
-    scan_files(folder, list_files(folder))
-    opened.clear()
-    flat(folder / "a" / "00.png", (5, 5, 5), size=(7, 7))
-    os.utime(folder / "b" / "1.png", ns=(5, 5))
-    scan = scan_files(folder, list_files(folder))
-    assert sorted(opened) == ["00.png", "1.png"]
-    assert scan.heights.tolist() == [8, 7, 10, 0, 1]
-    assert scan.reasons == {3: "not an image that can be read"}
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"PK\x03\x04"])

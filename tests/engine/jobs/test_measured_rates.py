@@ -1,7 +1,5 @@
 """What is known of this machine's speed: kept measurements and finished runs."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest
@@ -39,9 +37,6 @@ def test_a_finished_run_counts_with_its_mean(tmp_path) -> None:
     assert rate_of(make_half_done_run(tmp_path / "runs" / "half")) is None
     keep_rate(RATE)
     assert known_rates([run]) == [RATE, found]
-
-
-def test_a_run_from_elsewhere_is_told_apart(tmp_path) -> None:
     assert not rate_of(make_finished_run(tmp_path / "examples" / "done")).is_here
 
 

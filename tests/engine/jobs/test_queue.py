@@ -1,7 +1,5 @@
 """Who waits for a device: in which order, who counts, and who is next."""
 
-from __future__ import annotations
-
 import json
 
 import pytest
@@ -57,17 +55,12 @@ def test_runs_are_moved_by_one_place_and_to_the_front(three) -> None:
     queue.move_to_front(three[1])
     assert names() == "bca"
     assert queue.is_next(three[1])
-
-
-def test_a_place_is_given_up_with_the_ticket(three) -> None:
-    queue.move_to_front(three[2])
-    queue.leave(three[2])
-    assert (names(), queue.place(three[2])) == ("ab", None)
-    queue.enter(three[2], "cpu")
-    assert names() == "abc"
-    queue.leave(three[2])
-    with pytest.raises(RunError, match="run c: it does not wait for a device"):
-        queue.move_up(three[2])
+    queue.leave(three[1])
+    assert (names(), queue.place(three[1])) == ("ca", None)
+    with pytest.raises(RunError, match="run b: it does not wait for a device"):
+        queue.move_up(three[1])
+    queue.enter(three[1], "cpu")
+    assert names() == "cab"  # its place at the front is gone with it
 
 
 def test_the_dead_and_the_stopped_hold_nobody_up(three) -> None:

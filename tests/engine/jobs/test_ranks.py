@@ -1,7 +1,5 @@
 """Which rank a process is, what the ranks tell each other, and how many are started."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal
@@ -29,11 +27,8 @@ from delt_engine.runs.store import Run
 MEETING = Path(__file__).resolve().parents[2] / "meeting_ranks.py"
 
 
-def test_without_a_launcher_there_is_one_rank() -> None:
-    assert this_rank({}) == this_rank({"RANK": "3"}) == Rank(0, 1)
-
-
 def test_what_the_launcher_says() -> None:
+    assert this_rank({}) == this_rank({"RANK": "3"}) == Rank(0, 1)
     told = {"RANK": "9", "WORLD_SIZE": "16", "LOCAL_RANK": "1", "TORCHELASTIC_RESTART_COUNT": "2"}
     assert this_rank(told) == Rank(9, 16, 1, 2)
     for number in ("4", "-1", "first"):
@@ -88,12 +83,6 @@ def test_a_rank_that_dies_is_noticed_by_those_who_wait(meet) -> None:
     assert second is None
 
 
-def test_one_rank_meets_nobody() -> None:
-    with ranks.joined():
-        ranks.barrier()
-        assert (ranks.first(lambda: "made"), ranks.agreed(3)) == ("made", 3)
-
-
 @pytest.mark.parametrize(
     ("asked", "device", "cards", "batches", "expected"),
     [
@@ -111,12 +100,9 @@ def test_how_many_ranks_are_started(monkeypatch, asked, device, cards, batches, 
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", cards)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
     assert wanted(asked, Experiment(device=device), lambda: batches) == expected
-
-
-def test_a_rank_starts_no_ranks(monkeypatch) -> None:
     monkeypatch.setenv("RANK", "0")
     monkeypatch.setenv("WORLD_SIZE", "2")
-    assert wanted(8, Experiment(), lambda: 9) == 1
+    assert wanted(8, Experiment(), lambda: 9) == 1  # a rank starts no ranks
 
 
 @pytest.mark.parametrize(

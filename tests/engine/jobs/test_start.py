@@ -1,12 +1,8 @@
 """Runs as processes: started detached, asked to stop, started again, and honest about what died."""
 
-from __future__ import annotations
-
 import os
 import stat
-import subprocess
 import sys
-from pathlib import Path
 
 import psutil
 import pytest
@@ -65,23 +61,6 @@ def test_a_process_that_cannot_be_started_is_a_sentence(tmp_path, monkeypatch) -
     assert Run(tmp_path / "a").status == "failed"
 
 
-def test_a_taken_folder_starts_nothing(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: pytest.fail("started"))
-    (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(RunError, match="is not empty"):
-        start.start(fake_experiment(), tmp_path)
-
-
-def test_wrong_input_fails_the_run_with_the_sentence(tmp_path) -> None:
-    """The real command, up to the point where the dataset is looked up."""
-    run = start.start(fake_experiment().replace(dataset="no-such-set"), tmp_path / "a")
-    wait_for(lambda: run.status == "failed")
-    assert "no-such-set" in run.error
-    assert run.record().error == run.error
-    assert run.latest_event(StatusEvent).status == "failed"
-    assert Path(sys.executable).exists()
-
-
 def test_who_is_alive_is_asked_and_who_is_gone_is_marked(tmp_path) -> None:
     alive = make_half_done_run(tmp_path / "a")
     start.pause(alive)
@@ -111,14 +90,11 @@ def test_stopping_hard_ends_the_launcher_of_ranks_too(tmp_path, program) -> None
 
 
 @pytest.mark.parametrize(("said", "is_ended"), [("running", True), ("finished", False)])
-def test_who_waits_is_ended_at_once_but_not_who_writes_that_it_is_finished(
-    tmp_path, monkeypatch, said, is_ended
-) -> None:
-    run = Run.create(tmp_path / "a", fake_experiment())
+def test_who_waits_is_ended_but_not_who_writes_that_it_is_finished(tmp_path, monkeypatch, said, is_ended) -> None:
+    run, ended = Run.create(tmp_path / "a", fake_experiment()), []
     run.update(status="running", process=this_process())
     (run.path / "job.json").write_text(this_process().model_dump_json())
     run.event(StatusEvent(status=said))
-    ended = []
     monkeypatch.setattr(start, "end", lambda worker, **_: ended.append(worker))
     start.cancel(run)
     assert bool(ended) == is_ended
@@ -132,12 +108,6 @@ def test_who_was_started_by_hand_and_waits_is_woken_and_left_to_say_so(tmp_path,
     monkeypatch.setattr(start, "wake", woken.append)
     start.pause(run)
     assert (woken, run.requested(), run.record().status) == ([this_process()], "pause", "running")
-
-
-def test_a_run_that_is_about_to_start_finds_the_request(tmp_path) -> None:
-    run = Run.create(tmp_path / "a", fake_experiment())
-    start.cancel(run)
-    assert run.requested() == "cancel"
 
 
 def test_resume_starts_the_resume_command(tmp_path, program) -> None:
@@ -165,10 +135,3 @@ def test_only_what_stopped_can_be_resumed(tmp_path) -> None:
     (tmp_path / "c" / "run.json").write_text("{")
     with pytest.raises(RunError, match="cannot be read"):
         start.resume(Run(tmp_path / "c"))
-
-
-def test_another_process_with_the_same_number_is_not_ours(tmp_path) -> None:
-    run = make_half_done_run(tmp_path / "a")
-    assert start.is_alive(run)
-    run.update(process=this_process().model_copy(update={"created": this_process().created - 60}))
-    assert not start.is_alive(run)

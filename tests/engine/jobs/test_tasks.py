@@ -1,7 +1,5 @@
 """Tasks: a command in a process of its own, what it said, and why it failed."""
 
-from __future__ import annotations
-
 import json
 
 import pytest
@@ -18,7 +16,7 @@ def home(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_task_ends_with_the_object_the_command_printed() -> None:
+def test_a_task_ends_with_the_object_the_command_printed_or_says_why_it_failed(home) -> None:
     work = tasks.task("read", "digits")
     assert work.state == "none"
     tasks.start(work, ["datasets", "digits"])
@@ -27,13 +25,9 @@ def test_a_task_ends_with_the_object_the_command_printed() -> None:
     assert work.result()["num_classes"] == 10
     work.forget()
     assert work.state == "none"
-
-
-def test_a_task_that_fails_says_why_in_one_sentence(home) -> None:
-    work = tasks.start(tasks.task("read", "x"), ["datasets", str(home / "x")])
+    tasks.start(work, ["datasets", str(home / "x")])
     wait_for(lambda: not work.is_running)
-    assert work.state == "failed"
-    assert work.error == f"dataset: the folder {home / 'x'} does not exist."
+    assert (work.state, work.error) == ("failed", f"dataset: the folder {home / 'x'} does not exist.")
 
 
 def test_progress_is_the_last_that_was_told(home) -> None:
@@ -45,19 +39,13 @@ def test_progress_is_the_last_that_was_told(home) -> None:
     assert work.progress() == tasks.Progress("check", 6, 9)
 
 
-def test_a_task_at_work_is_not_started_again(home) -> None:
+def test_a_task_at_work_is_not_started_again_and_one_that_is_gone_is_named() -> None:
     work = tasks.task("check", "a")
     work.path.mkdir(parents=True)
     (work.path / "process.json").write_text(this_process().model_dump_json())
     assert tasks.start(work, ["no such command"]).state == "running"
     assert not (work.path / "log.txt").exists()
-
-
-def test_a_process_that_is_gone_without_a_word_is_named(home) -> None:
-    work = tasks.task("check", "b")
-    work.path.mkdir(parents=True)
-    gone = this_process().model_copy(update={"created": 1.0})
-    (work.path / "process.json").write_text(gone.model_dump_json())
+    (work.path / "process.json").write_text(this_process().model_copy(update={"created": 1.0}).model_dump_json())
     assert (work.state, work.error) == ("failed", "The process ended without a word.")
 
 

@@ -1,7 +1,5 @@
 """Taking a run, waiting for a device, and noticing that it is to stop."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal
@@ -14,7 +12,6 @@ from waiting import PATIENCE_S
 
 from delt_engine.errors import RunCancelled, RunError
 from delt_engine.jobs import worker
-from delt_engine.jobs.ranks import Rank
 from delt_engine.jobs.worker import DeviceLock, StopRequests, claimed, device_lock_name, listening, set_stopped
 from delt_engine.runs.events import StatusEvent
 from delt_engine.runs.processes import this_process
@@ -32,13 +29,15 @@ def run(tmp_path) -> Run:
     return Run.create(tmp_path / "a", fake_experiment())
 
 
-def test_a_run_is_held_by_one_process_at_a_time(run) -> None:
+def test_a_run_is_held_by_one_process_at_a_time(run, tmp_path) -> None:
     with claimed(run):
         assert run.record().process == this_process()
         with pytest.raises(RunError, match="another process is at work"), claimed(run):
             pass
     with claimed(run):
         assert run.status == "queued"
+    with pytest.raises(RunError, match="finished"), claimed(make_finished_run(tmp_path / "b")):
+        pass
 
 
 def test_who_has_said_how_the_run_stopped_is_waited_for_until_it_lets_go(run, monkeypatch) -> None:
@@ -58,20 +57,7 @@ def test_who_has_said_how_the_run_stopped_is_waited_for_until_it_lets_go(run, mo
     assert waited == ["paused"] * 3
 
 
-def test_who_never_lets_go_is_not_waited_for_without_end(run, monkeypatch) -> None:
-    monkeypatch.setattr(worker, "LEAVING_SECONDS", 0.02)
-    with claimed(run):
-        set_stopped(run, "cancel")
-        with pytest.raises(RunError, match="another process is at work"), claimed(run):
-            pass
-
-
-def test_a_finished_run_is_not_taken(tmp_path) -> None:
-    with pytest.raises(RunError, match="finished"), claimed(make_finished_run(tmp_path / "b")):
-        pass
-
-
-def test_the_second_waits_until_the_device_is_free(run) -> None:
+def test_the_second_waits_until_the_device_is_free_or_it_is_cancelled(run) -> None:
     first, second, got = DeviceLock("cpu"), DeviceLock("cpu"), threading.Event()
     assert first.take()
     assert not second.take()
@@ -87,34 +73,19 @@ def test_the_second_waits_until_the_device_is_free(run) -> None:
     first.release()
     assert got.wait(PATIENCE_S)
     thread.join()
+    run.request("cancel")
+    with pytest.raises(RunCancelled, match="cancel"):
+        first.wait(StopRequests(run).check)
     second.release()
 
 
-def test_who_waits_can_be_cancelled(run) -> None:
-    first = DeviceLock("cpu")
-    assert first.take()
-    run.request("cancel")
-    with pytest.raises(RunCancelled, match="cancel"):
-        DeviceLock("cpu").wait(StopRequests(run).check)
-    first.release()
-
-
 def test_a_request_in_the_control_file_is_heard(run) -> None:
-    stop = StopRequests(run)
-    assert stop.asked() is None
+    assert StopRequests(run).asked() is None
     run.request("pause")
-    stop._looked = 0.0
+    stop = StopRequests(run)
     assert stop.asked() == "pause"
     with pytest.raises(RunCancelled, match="pause"):
         stop.check()
-
-
-def test_the_control_file_is_not_read_in_every_iteration(run, monkeypatch) -> None:
-    monkeypatch.setattr(worker, "POLL_SECONDS", 1000.0)
-    stop = StopRequests(run)
-    stop.asked()
-    monkeypatch.setattr(Run, "requested", lambda self: pytest.fail("read again"))
-    assert stop.asked() is None
 
 
 @pytest.mark.parametrize(("number", "request_word"), [(signal.SIGTERM, "pause"), (signal.SIGINT, "cancel")])
@@ -156,18 +127,6 @@ def load(stop: StopRequests, work: Callable[[], None]) -> None:
         work()
 
 
-def test_a_signal_ends_loading_at_any_line(run) -> None:
-    reached = []
-
-    def work() -> None:
-        signal.raise_signal(signal.SIGINT)
-        reached.append("the next line")  # nobody asks in here
-
-    with listening(run) as stop, pytest.raises(RunCancelled, match="cancel"):
-        load(stop, work)
-    assert reached == []
-
-
 def test_a_signal_that_a_library_caught_ends_loading_when_it_is_over(run) -> None:
     def work() -> None:
         with contextlib.suppress(RunCancelled):
@@ -186,26 +145,3 @@ def test_a_request_from_before_loads_nothing_and_one_of_meanwhile_says_what_a_si
         load(stop, work)
     with listening(run) as stop, pytest.raises(RunCancelled, match="cancel"):
         load(stop, lambda: pytest.fail("loaded"))
-
-
-@pytest.fixture
-def second_rank(monkeypatch) -> None:
-    monkeypatch.setattr(worker, "this_rank", lambda: Rank(1, 2))
-
-
-@pytest.mark.usefixtures("second_rank")
-def test_a_signal_to_one_of_several_ranks_becomes_the_request_of_the_run(run) -> None:
-    with listening(run) as stop:
-        signal.raise_signal(signal.SIGTERM)
-        assert stop.asked() == "pause"
-    assert run.requested() == "pause"
-
-
-@pytest.mark.usefixtures("second_rank")
-def test_a_rank_stops_with_the_first_one_that_has_answered_the_request(run) -> None:
-    stop = StopRequests(run)
-    assert stop.asked() is None
-    set_stopped(run, "cancel")
-    assert run.requested() is None
-    stop = StopRequests(run)
-    assert stop.asked() == "cancel"

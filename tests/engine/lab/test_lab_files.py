@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from delt_engine.config import RecoverConfig, SelectConfig
+from delt_engine.config import RecoverConfig
 from delt_engine.errors import DataError
 from delt_engine.lab import material as labs
-from delt_engine.lab.material import Lab, LabRecord, SubjectRecord, TwinRecord, open_lab, sheet_png, write_lab
+from delt_engine.lab.material import Lab, TwinRecord, open_lab, sheet_png, write_lab
+from delt_engine.paths import assets_dir
 
 
 def small_lab(folder) -> Lab:
@@ -18,41 +19,13 @@ def small_lab(folder) -> Lab:
         TwinRecord(start_round=1, row=0, first=0, change=(0, 1, 2), distance=(0, 1, 2), probability=(0.1, 0.2, 0.3)),
         TwinRecord(start_round=2, row=1, first=1, change=(0, 1), distance=(0, 1), probability=(0.1, 0.2)),
     )
-    subject = SubjectRecord(
-        class_index=1,
-        index=0,
-        source="train/1",
-        true_class_prob=0.5,
-        rank=3,
-        natural_round=1,
-        film="film.png",
-        stages_sheet="stages.png",
-        twins=twins,
-        stages=(),
-    )
-    record = LabRecord(
-        title="Colours",
-        dataset="colours",
-        dataset_fingerprint="d",
-        class_names=("red", "green"),
-        classes=(1,),
-        image_size=8,
-        teacher="t",
-        teacher_network="convnet-3",
-        teacher_fingerprint="f",
-        teacher_accuracy=90.0,
-        features="features",
-        seed=0,
-        device="cpu",
-        command="delt lab",
-        versions={},
-        recover=RecoverConfig(ipc=4, iterations=4, round_iterations=2),
-        select=SelectConfig(),
-        moments=(0, 2, 4),
-        start_rounds=(1, 2),
-        subjects=(subject,),
-        halves=(),
-    )
+    shipped = open_lab(assets_dir() / "lab" / "photos").record
+    files = {"film": "film.png", "stages_sheet": "stages.png", "stages": ()}
+    subject = shipped.subjects[0].model_copy(update={"class_index": 1, "index": 0, "twins": twins, **files})
+    config = RecoverConfig(ipc=4, iterations=4, round_iterations=2)
+    data = {"dataset": "colours", "class_names": ("red", "green"), "classes": (1,), "image_size": 8, "halves": ()}
+    run = {"recover": config, "moments": (0, 2, 4), "start_rounds": (1, 2), "subjects": (subject,)}
+    record = shipped.model_copy(update={**data, **run})
     return write_lab(folder, record, {"film.png": film})
 
 

@@ -121,32 +121,20 @@ def test_a_plan_that_does_not_fit_is_refused(changed, words) -> None:
         LabPlan(**{"patches": 1, "start_rounds": (1, 3), "every": 2, **changed}).check(CONFIG)
 
 
+def test_an_early_image_sees_the_whole_of_both_schedules_and_a_late_one_meets_them_where_they_stand() -> None:
+    config = RecoverConfig(ipc=8, iterations=400, round_iterations=50)
+    early, late = own_time(config, 1, points=400), own_time(config, 8, points=50)
+    assert (early.iterations[0], early.iterations[-1]) == (0, 399)
+    assert early.learning_rates[0] == 0.25 > 1e-4 > early.learning_rates[-1]
+    assert (early.smallest_crops[0], early.smallest_crops[-1]) == (1.0, pytest.approx(0.08, abs=1e-3))
+    assert late.iterations == tuple(range(50))
+    assert (late.learning_rates, late.smallest_crops) == (early.learning_rates[350:], early.smallest_crops[350:])
+    assert own_time(config.replace(restart_rounds=True), 8, points=50).learning_rates[0] == 0.25
+    with pytest.raises(ConfigError, match="1 to 8"):
+        own_time(config, 9)
+
+
 def test_moments_are_denser_after_each_start() -> None:
     config = RecoverConfig(ipc=4, iterations=40, round_iterations=10)
     moments = LabPlan(start_rounds=(1, 3), every=10).moments(config)
     assert moments == (0, 2, 5, 10, 20, 22, 25, 30, 40)
-
-
-RUN = RecoverConfig(ipc=8, iterations=400, round_iterations=50)
-
-
-def test_an_early_image_sees_the_whole_of_both_schedules() -> None:
-    early = own_time(RUN, 1)
-    assert (early.iterations[0], early.iterations[-1]) == (0, 399)
-    assert early.learning_rates[0] == 0.25
-    assert early.learning_rates[-1] < 1e-4
-    assert early.smallest_crops[0] == 1.0
-    assert early.smallest_crops[-1] == pytest.approx(0.08, abs=1e-3)
-
-
-def test_a_late_image_meets_them_where_they_stand() -> None:
-    early, late = own_time(RUN, 1, points=400), own_time(RUN, 8, points=50)
-    assert late.iterations == tuple(range(50))
-    assert late.learning_rates == early.learning_rates[350:]
-    assert late.smallest_crops == early.smallest_crops[350:]
-
-
-def test_rounds_that_restart_give_late_images_the_same_and_other_rounds_are_refused() -> None:
-    assert own_time(RUN.replace(restart_rounds=True), 8, points=50).learning_rates[0] == 0.25
-    with pytest.raises(ConfigError, match="1 to 8"):
-        own_time(RUN, 9)

@@ -1,39 +1,18 @@
-from __future__ import annotations
-
 import json
 import os
-import subprocess
-import sys
+from dataclasses import replace
 
 import pytest
 
 from delt_engine.errors import CheckpointError
 from delt_engine.models import card as cards
-from delt_engine.models.card import (
-    TeacherCard,
-    find_teacher,
-    free_teacher_path,
-    has_card,
-    read_card,
-    teacher_files,
-)
+from delt_engine.models.card import TeacherCard, find_teacher, free_teacher_path, has_card, read_card, teacher_files
+from delt_engine.paths import assets_dir
 
-CARD = TeacherCard(
-    name="made",
-    network="resnet18",
-    width=0.25,
-    stem="small",
-    num_classes=2,
-    class_names=("cat", "été"),
-    image_size=32,
-    mean=(0.5, 0.4, 0.3),
-    std=(0.2, 0.2, 0.1),
-    dataset="photos",
-    dataset_fingerprint="d1",
-    accuracy=94.5,
-    epochs=3,
-    source="delt squeeze, seed 0",
-    fingerprint="f1",
+CARD = replace(
+    read_card(assets_dir() / "teachers" / "photos.safetensors"),
+    **{"name": "made", "num_classes": 2, "class_names": ("cat", "été"), "dataset_fingerprint": "d1", "accuracy": 94.5},
+    **{"fingerprint": "f1", "source": "delt squeeze, seed 0"},
 )
 
 
@@ -54,23 +33,10 @@ def folders(tmp_path, monkeypatch):
     return tmp_path / "own", tmp_path / "assets" / "teachers"
 
 
-def test_card_survives_json():
-    assert TeacherCard.from_json(CARD.to_json()) == CARD
-
-
 def test_card_is_named_after_its_file(tmp_path):
     found = read_card(write(tmp_path / "photos-w0.25.safetensors"))
     assert found.name == "photos-w0.25"
     assert found.class_names == ("cat", "été")
-
-
-def test_reading_needs_no_torch(tmp_path):
-    path = write(tmp_path / "a.safetensors")
-    code = (
-        "import sys; from delt_engine.models.card import read_card; "
-        "assert read_card(sys.argv[1]).accuracy == 94.5; assert 'torch' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", code, str(path)], check=True)
 
 
 @pytest.mark.parametrize(
@@ -90,11 +56,9 @@ def test_broken_files_are_one_sentence(tmp_path, content, message):
     assert not has_card(path)
     with pytest.raises(CheckpointError, match=message):
         read_card(path)
-
-
-def test_missing_file_is_named(tmp_path):
-    with pytest.raises(CheckpointError, match=r"none\.safetensors cannot be read \(No such file or directory\)"):
-        read_card(tmp_path / "none.safetensors")
+    path.unlink()
+    with pytest.raises(CheckpointError, match=r"broken\.safetensors cannot be read \(No such file or directory\)"):
+        read_card(path)
 
 
 def test_incomplete_card_names_what_is_missing():

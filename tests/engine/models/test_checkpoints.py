@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import argparse
 import errno
 import os
@@ -61,12 +59,6 @@ def test_no_room_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, num
     assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("mine.safetensors", b"before")]
 
 
-def test_folder_that_is_a_file_is_one_sentence(tmp_path):
-    (tmp_path / "file").write_text("x")
-    with pytest.raises(CheckpointError, match=r"cannot be written: a file stands where a folder is needed"):
-        save_teacher(tmp_path / "file" / "mine.safetensors", small(), CARD)
-
-
 @pytest.mark.parametrize(
     "write",
     [
@@ -96,20 +88,6 @@ def test_the_malicious_pickle_is_a_real_one(tmp_path):
     assert target.exists()
 
 
-def test_text_pickle_is_not_read_either(tmp_path):
-    target, path = tmp_path / "ran", tmp_path / "bad.pth"
-    path.write_bytes(pickle.dumps(Malicious(target), protocol=0))
-    with pytest.raises(CheckpointError, match="truncated or no checkpoint"):
-        load_state(path)
-    assert not target.exists()
-
-
-def test_whole_network_is_refused(tmp_path):
-    torch.save(small(), tmp_path / "net.pth")
-    with pytest.raises(CheckpointError, match=r"save the network's state_dict\(\) alone"):
-        load_state(tmp_path / "net.pth")
-
-
 @pytest.mark.parametrize(
     "wrap",
     [
@@ -120,7 +98,6 @@ def test_whole_network_is_refused(tmp_path):
         lambda state: {"state_dict": {f"model.{key}": value for key, value in state.items()}},
         lambda state: {"model": {"state_dict": state}},
     ],
-    ids=["plain", "model", "parallel", "compiled", "lightning", "nested"],
 )
 def test_usual_wrappers_are_unpacked(tmp_path, wrap):
     state = small().state_dict()
@@ -128,13 +105,6 @@ def test_usual_wrappers_are_unpacked(tmp_path, wrap):
     found = load_state(tmp_path / "a.pth")
     assert list(found) == list(state)
     assert all(torch.equal(found[key], state[key]) for key in state)
-
-
-def test_a_wrapper_that_holds_itself_ends(tmp_path):
-    wrapper = {"weight": torch.ones(2)}
-    wrapper["model"] = wrapper
-    torch.save(wrapper, tmp_path / "loop.pth")
-    assert list(load_state(tmp_path / "loop.pth")) == ["weight"]
 
 
 def test_legacy_and_misnamed_files_are_read_by_content(tmp_path):
@@ -156,17 +126,6 @@ def test_header_length_that_looks_like_a_pickle_is_no_matter(tmp_path):
     assert load_state(path).keys() == small().state_dict().keys()
 
 
-def test_same_teacher_same_bytes(tmp_path):
-    network = small()
-    first, second = (save_teacher(tmp_path / folder / "mine.safetensors", network, CARD) for folder in "ab")
-    assert first.read_bytes() == second.read_bytes()
-
-
-def test_no_prefix_is_taken_off_when_only_some_names_have_it(tmp_path):
-    torch.save({"module.a": torch.zeros(1), "b": torch.zeros(1)}, tmp_path / "a.pth")
-    assert list(load_state(tmp_path / "a.pth")) == ["module.a", "b"]
-
-
 @pytest.mark.parametrize("suffix", ["pth", "safetensors"])
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
 def test_truncated_files_are_one_sentence(tmp_path, suffix, share):
@@ -180,32 +139,27 @@ def test_truncated_files_are_one_sentence(tmp_path, suffix, share):
         load_state(path)
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [(b"", "is empty"), (b"hello", "truncated or no checkpoint"), (b"PK\x03\x04hello", "truncated or no checkpoint")],
-)
-def test_files_of_something_else_are_one_sentence(tmp_path, content, message):
-    (tmp_path / "a.pth").write_bytes(content)
-    with pytest.raises(CheckpointError, match=message):
-        load_state(tmp_path / "a.pth")
-
-
-def test_missing_file_folder_and_no_weights_are_one_sentence(tmp_path):
+def test_what_holds_no_weights_is_one_sentence(tmp_path):
     with pytest.raises(CheckpointError, match="cannot be read .No such file"):
         load_state(tmp_path / "a.pth")
     with pytest.raises(CheckpointError, match="cannot be read .Is a directory"):
         load_state(tmp_path)
     torch.save({"epoch": 3}, tmp_path / "b.pth")
     torch.save([torch.zeros(2)], tmp_path / "c.pth")
-    for name in ("b.pth", "c.pth"):
-        with pytest.raises(CheckpointError, match="holds no weights"):
+    torch.save({"a": torch.zeros(2), "b": torch.tensor([1.0, float("nan")])}, tmp_path / "d.pth")
+    torch.save(small(), tmp_path / "e.pth")
+    (tmp_path / "empty.pth").write_bytes(b"")
+    (tmp_path / "words.pth").write_bytes(b"PK\x03\x04hello")
+    for name, words in (
+        ("empty.pth", "is empty"),
+        ("words.pth", "truncated or no checkpoint"),
+        ("b.pth", "holds no weights"),
+        ("c.pth", "holds no weights"),
+        ("d.pth", "values that are not finite, first in b"),
+        ("e.pth", r"save the network's state_dict\(\) alone"),
+    ):
+        with pytest.raises(CheckpointError, match=words):
             load_state(tmp_path / name)
-
-
-def test_values_that_are_not_finite_are_named(tmp_path):
-    torch.save({"a": torch.zeros(2), "b": torch.tensor([1.0, float("nan")])}, tmp_path / "a.pth")
-    with pytest.raises(CheckpointError, match="values that are not finite, first in b"):
-        load_state(tmp_path / "a.pth")
 
 
 def test_misfit_names_the_first_three(tmp_path):
@@ -223,31 +177,17 @@ def test_misfit_names_the_first_three(tmp_path):
     assert all(torch.equal(before.state_dict()[key], kept[key]) for key in kept)
 
 
+def test_fingerprint_sees_values_names_and_shapes():
+    values = torch.arange(4.0)
+    states = [{"a": values}, {"b": values}, {"a": values.reshape(2, 2)}, {"a": values + 1e-7}, {"a": values.clone()}]
+    prints = [weights_fingerprint(state) for state in states]
+    assert len(set(prints)) == 4
+    assert prints[0] == prints[-1]
+
+
 def test_old_files_without_batch_counters_and_half_precision_fit():
     network, state = small(), {key: value.half() for key, value in small().state_dict().items()}
     del state["1.num_batches_tracked"]
     fit_state(network, state)
     assert network[0].weight.dtype == torch.float32
     assert torch.equal(network[0].weight, state["0.weight"].float())
-
-
-def test_fingerprint_sees_values_names_and_shapes():
-    state = {"a": torch.arange(4.0)}
-    prints = [
-        weights_fingerprint(state),
-        weights_fingerprint({"b": torch.arange(4.0)}),
-        weights_fingerprint({"a": torch.arange(4.0).reshape(2, 2)}),
-        weights_fingerprint({"a": torch.arange(4.0) + 1e-7}),
-    ]
-    assert len(set(prints)) == 4
-    assert weights_fingerprint({"a": torch.arange(4.0)}) == prints[0]
-    assert len(prints[0]) == 16
-
-
-def test_layers_that_ask_for_their_version_are_filled():
-    from torchvision.models import mnasnet0_5
-
-    with torch.random.fork_rng(devices=[]):
-        first, second = mnasnet0_5(num_classes=3), mnasnet0_5(num_classes=3)
-    fit_state(second, {key: value.clone() for key, value in first.state_dict().items()})
-    assert all(torch.equal(first.state_dict()[key], value) for key, value in second.state_dict().items())

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import os
 import subprocess
 import sys
@@ -33,20 +31,13 @@ def two_gpus(monkeypatch):
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
 
 
-@pytest.fixture
-def apple(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
-
-
-def test_auto_takes_cuda_first(two_gpus):
+def test_auto_takes_cuda_and_then_mps(two_gpus, monkeypatch):
     assert device_names() == ("cuda:0", "cuda:1", "cpu")
     assert pick_device("auto") == torch.device("cuda:0")
     assert pick_device("cuda") == torch.device("cuda")
     assert pick_device("cuda:1") == torch.device("cuda:1")
-
-
-def test_auto_takes_mps_next(apple):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     assert pick_device("auto") == torch.device("mps")
     assert pick_device("cpu") == torch.device("cpu")
 
@@ -73,17 +64,12 @@ NARROW = nn.Conv2d(4, 8, 1, stride=2)
         (nn.Conv2d(4, 8, 3, stride=2), "cpu", True),
         (nn.Conv2d(4, 4, 1, stride=2, groups=4), "cpu", True),
         (nn.Conv2d(64, 64, 3), "mps", False),
+        *((build_network("resnet18", 10, width=width), "cpu", True) for width in (0.125, 0.25, 1.0)),
     ],
 )
 def test_networks_that_a_processor_computes_wrong_channels_last_are_not(network, device, is_channels_last):
     expected = torch.channels_last if is_channels_last else torch.contiguous_format
     assert memory_format(network, torch.device(device)) is expected
-
-
-def test_the_usual_teachers_stay_channels_last():
-    for width in (0.125, 0.25, 1.0):
-        assert memory_format(build_network("resnet18", 10, width=width), CPU) is torch.channels_last
-    assert memory_format(build_network("resnet18", 10, width=0.1), CPU) is torch.contiguous_format
 
 
 TRAINED = """
@@ -125,11 +111,6 @@ def test_the_peak_of_a_gpu_begins_anew_after_a_trial(monkeypatch):
     forget_peak(torch.device("cuda"))
     forget_peak(CPU)
     assert done == [("free", "cuda"), ("reset", "cuda"), ("free", "cpu")]
-
-
-def test_where_the_system_keeps_no_peak_it_is_what_is_used_now(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "_STATUS", tmp_path / "none")
-    assert peak_memory(CPU) > 2**20
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """Second networks: which one is taken, that auto never takes one as the teacher, and the command that makes one."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from pathlib import Path

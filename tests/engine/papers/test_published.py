@@ -1,7 +1,5 @@
 """Printed numbers are found where they belong, and what differs from the papers is told."""
 
-from __future__ import annotations
-
 import pytest
 from summaries import summary
 

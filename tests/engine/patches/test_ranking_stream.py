@@ -1,7 +1,5 @@
 """Streaming: bounded memory, stopping and going on, processes, out of memory, and where the time went."""
 
-from __future__ import annotations
-
 import weakref
 
 import numpy as np
@@ -14,8 +12,7 @@ from delt_engine.config import RankConfig
 from delt_engine.data.dataset import ArrayImages, Dataset
 from delt_engine.data.folder import FileImages
 from delt_engine.errors import DataError, RunError
-from delt_engine.patches import scoring
-from delt_engine.patches.ranking import partial_path, rank, ranking_key
+from delt_engine.patches.ranking import rank
 from delt_engine.patches.scoring import RankTiming
 
 
@@ -57,16 +54,6 @@ def test_a_ranking_that_was_stopped_goes_on_and_is_to_the_bit_what_it_would_have
     assert not kept.exists(), "a whole ranking leaves nothing behind"
 
 
-def test_scores_are_kept_now_and_then_and_a_killed_process_loses_only_those_since(tmp_path, monkeypatch):
-    monkeypatch.setattr(scoring, "SAVE_EVERY_S", 0.0)
-    kept = tmp_path / "partial.npz"
-    steps = rank(make_dataset(native=(12, 9)), make_teacher(), RankConfig(batch_size=3), seed=0, kept=kept)
-    next(steps)
-    with np.load(kept) as stored:
-        assert len(stored["probs"]) == 3
-    steps.close()
-
-
 @pytest.mark.parametrize("change", ["damaged", "batch size", "teacher", "data"])
 def test_scores_of_anything_else_are_not_taken(tmp_path, change):
     kept, config = tmp_path / "p.npz", RankConfig(batch_size=4)
@@ -85,24 +72,6 @@ def test_scores_of_anything_else_are_not_taken(tmp_path, change):
         dataset = Dataset(dataset.spec, dataset.train, dataset.train, fingerprint="data-2")
     ranked(dataset, config, teacher, kept=kept)
     assert sum(teacher.network.seen) == 11
-
-
-def test_an_error_keeps_what_was_scored_before_it(tmp_path):
-    dataset, kept = make_dataset(native=(12, 9)), tmp_path / "p.npz"
-    read = dataset.train.pixels
-
-    def broken(indices):
-        if 9 in indices:
-            raise DataError("train/009 is truncated.")
-        return read(indices)
-
-    dataset.train.pixels = broken
-    with pytest.raises(DataError, match="train/009 is truncated"):
-        list(rank(dataset, make_teacher(), RankConfig(batch_size=4), seed=0, kept=kept))
-    dataset.train.pixels = read
-    teacher = make_teacher(network=Counted())
-    ranked(dataset, RankConfig(batch_size=4), teacher, kept=kept)
-    assert sum(teacher.network.seen) == 3
 
 
 class Endless(ArrayImages):
@@ -183,9 +152,3 @@ def test_the_last_progress_tells_where_the_time_went():
     record = RankTiming(4.0, 100, 1.0, 0.5, 2.0, 0).to_record()
     assert record["patches_per_second"] == 25.0
     assert [record[f"{part}_percent"] for part in ("decode", "copy", "network")] == [25.0, 12.5, 50.0]
-
-
-def test_unfinished_scores_lie_beside_the_rankings_of_the_cache(monkeypatch, tmp_path):
-    monkeypatch.setenv("DELT_HOME", str(tmp_path))
-    key = ranking_key("d", "t", RankConfig(), 0)
-    assert partial_path(key) == tmp_path / "cache" / "rankings" / "partial" / f"{key}.npz"

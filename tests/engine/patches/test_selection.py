@@ -1,7 +1,5 @@
 """Selection: criteria and orders by hand and by brute force, mosaics, pinned and dropped patches, the CSV file."""
 
-from __future__ import annotations
-
 import csv
 import itertools
 import math
@@ -67,14 +65,7 @@ def ranks(images):
 def test_median_order_is_by_distance_from_the_median_the_easier_first(n):
     middle = math.ceil(n / 2)
     assert median_order(n) == sorted(range(n), key=lambda i: (abs(i - middle), i < middle))
-
-
-@pytest.mark.parametrize("n", [11, 40])
-def test_the_first_half_of_the_median_order_is_what_the_published_index_formula_gives(n):
-    sign, published = -1, []
-    for step in range(n // 2):
-        published.append(math.ceil(n / 2) + int(sign * (step + 1) / 2))
-        sign = -sign
+    published = [middle + int((-1) ** (step + 1) * (step + 1) / 2) for step in range(n // 2)]  # its index formula
     assert median_order(n)[: n // 2] == published
 
 
@@ -102,6 +93,7 @@ def test_the_order_changes_who_joins_first_and_not_who_is_taken(criterion, order
     ranking = make_ranking()
     images = chosen(ranking, 12, criterion=criterion, order=order, classes=(0, 1))
     plain = chosen(ranking, 12, criterion=criterion, classes=(0, 1))
+    assert ranks(plain)[:5] == ranks(chosen(ranking, 5, criterion=criterion)), "a small IPC takes the first of a large"
     for class_index in (0, 1):
         of_class = [image for image in images if image.class_index == class_index]
         assert sorted(ranks(of_class)) == sorted(ranks(i for i in plain if i.class_index == class_index))
@@ -113,12 +105,6 @@ def test_the_order_changes_who_joins_first_and_not_who_is_taken(criterion, order
             assert patch.true_class_prob == float(ranking.true_class_prob[patch.image_index])
             assert patch.source == f"train/{patch.image_index:04d}"
             assert ranking.label[patch.image_index] == class_index
-
-
-@pytest.mark.parametrize("criterion", ["medium", "top", "min", "random"])
-def test_the_images_of_a_small_ipc_are_the_first_of_a_large_one(criterion):
-    ranking = make_ranking()
-    assert ranks(chosen(ranking, 20, criterion=criterion))[:5] == ranks(chosen(ranking, 5, criterion=criterion))
 
 
 def test_random_depends_on_seed_and_class_and_on_nothing_else():
@@ -148,12 +134,6 @@ def test_tile_t_of_a_mosaic_holds_the_places_from_t_times_ipc():
     line = list(range(39, 27, -1))
     assert [[patch.rank for patch in image.patches] for image in images] == [line[i::3] for i in range(3)]
     assert [patch.rank for patch in images[1].patches] == [38, 35, 32, 29]
-
-
-def test_a_mosaic_takes_the_patches_around_the_median():
-    images = chosen(make_ranking(), 2, mosaic=3)
-    taken = [patch.rank for image in images for patch in image.patches]
-    assert sorted(taken) == sorted(median_order(40)[:18])
 
 
 def test_a_class_with_too_few_patches_is_named_with_both_numbers():
@@ -215,15 +195,6 @@ def test_a_ranking_of_more_images_than_there_are_is_refused():
         select(ranking, ["a", "b", "c"], EarlyLateSchedule(4, 8, 2), SelectConfig(), seed=0, classes=[0])
 
 
-def test_crops_of_one_image_may_start_several_images():
-    boxes = [[0, 0, 4, 4], [2, 2, 4, 4], [0, 0, 8, 8]]
-    probs = {"label": [0, 0, 0], "true_class_prob": [0.2, 0.5, 0.3]}
-    ranking = replace(make_ranking(n=3, num_classes=1), image_index=[0, 0, 1], crop_box=boxes, **probs)
-    images = select(ranking, ["a", "b"], EarlyLateSchedule(3, 3, 1), SelectConfig(criterion="min"), seed=0, classes=[0])
-    assert [image.patches[0].source for image in images] == ["a", "b", "a"]
-    assert [image.patches[0].crop_box for image in images] == [(0, 0, 4, 4), (0, 0, 8, 8), (2, 2, 4, 4)]
-
-
 def make_dataset(image_size=8, native=(8, 8), n=80, flat=True):
     """Images of one grey each, image i of value 3 * i, or of noise."""
     images = np.full((n, *native, 3), (3 * np.arange(n) % 256)[:, None, None, None], np.uint8)
@@ -262,17 +233,12 @@ def test_a_mosaic_shows_every_patch_in_its_tile_and_has_no_gap(image_size, mosai
         assert (part == 3 * index).all()
 
 
-def test_a_whole_image_starts_from_the_very_pixels_that_were_ranked():
-    dataset = make_dataset(native=(8, 13), flat=False)
-    selected = image_of(7, box=(0, 2, 8, 8))
-    np.testing.assert_array_equal(patch_pixels(dataset, selected), dataset.train.pixels([7])[0])
-
-
-def test_a_crop_starts_from_its_box():
-    dataset = make_dataset(native=(20, 16), flat=False)
-    np.testing.assert_array_equal(
-        patch_pixels(dataset, image_of(3, box=(5, 4, 8, 8))), dataset.train.original(3)[5:13, 4:12]
-    )
+def test_an_image_starts_from_the_very_pixels_that_were_ranked():
+    whole = make_dataset(native=(8, 13), flat=False)
+    np.testing.assert_array_equal(patch_pixels(whole, image_of(7, box=(0, 2, 8, 8))), whole.train.pixels([7])[0])
+    large = make_dataset(native=(20, 16), flat=False)
+    found = patch_pixels(large, image_of(3, box=(5, 4, 8, 8)))
+    np.testing.assert_array_equal(found, large.train.original(3)[5:13, 4:12])
 
 
 def test_a_selection_of_other_data_is_refused():

@@ -1,22 +1,18 @@
 """The evaluate stage: students of a run, a folder and all real images; the same numbers wherever it was stopped."""
 
-from __future__ import annotations
-
 import shutil
 
 import pytest
 import torch
-from tiny_data import tiny_dataset
 from tiny_world import finished, run_until_stopped
 
 from delt_engine.config import EvaluateConfig
-from delt_engine.errors import ConfigError, DataError, RunError
+from delt_engine.errors import RunError
 from delt_engine.jobs import worker
 from delt_engine.jobs.evaluations import Evaluation, evaluation_experiment, evaluations
-from delt_engine.pipeline import evaluate, inputs
-from delt_engine.pipeline import train as training
+from delt_engine.pipeline import evaluate
 from delt_engine.pipeline.run import resume_run, run_experiment
-from delt_engine.runs.events import StudentEpochEvent, StudentEvent, StudentStepEvent, TimedEvent
+from delt_engine.runs.events import StudentEpochEvent, StudentEvent, TimedEvent
 from delt_engine.runs.sources import find_source
 from delt_engine.runs.store import Run
 from delt_engine.training.image_table import from_run
@@ -44,9 +40,7 @@ def evaluated(path, source: Run | str, config: EvaluateConfig = SHORT, **changes
 
 
 def bytes_of(run: Run) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(run.path)): path.read_bytes() for path in sorted(run.path.rglob("*")) if path.is_file()
-    }
+    return {str(path): path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
 
 
 def without_times(result: dict) -> dict:
@@ -58,20 +52,13 @@ def test_the_result_says_what_was_trained_on_what(world, source) -> None:
     before = bytes_of(source)
     run = evaluated(world / "a", source)
     result = run.record().result
-    assert (result["source"], result["method"], result["method_title"], result["ipc"], result["images"]) == (
-        "source",
-        "random",
-        "Random real",
-        4,
-        12,
-    )
+    assert (result["source"], result["method"], result["method_title"]) == ("source", "random", "Random real")
+    assert (result["ipc"], result["images"]) == (4, 12)
     assert (result["source_title"], result["recipe"], result["is_shortened"]) == ("Random real, IPC 4", "delt", True)
     assert (result["student"], result["student_width"], result["epochs"]) == ("convnet-3", 0.0625, 4)
     assert result["changes"]["epochs"] == [300, 4]
-    assert (result["teacher_fingerprint"], run.record().teacher) == (
-        source.record().teacher.fingerprint,
-        source.record().teacher,
-    )
+    assert run.record().teacher == source.record().teacher
+    assert result["teacher_fingerprint"] == source.record().teacher.fingerprint
     assert (result["dataset_fingerprint"], result["test_images"], result["image_size"]) == ("tiny", 36, 8)
     assert result["chance"] == pytest.approx(100 / 3)
     assert result["seeds"] == [5, 6]  # the run's own seed, and the next one
@@ -80,20 +67,13 @@ def test_the_result_says_what_was_trained_on_what(world, source) -> None:
     assert [epoch for epoch, _ in result["students"][1]["curve"]] == [1, 2, 4]
     assert bytes_of(source) == before
     assert not (run.path / "checkpoint").exists()
-
-
-def test_events_say_where_the_training_is(world, source) -> None:
-    run = evaluated(world / "a", source)
     epochs = run.events(StudentEpochEvent)
-    assert [(event.student, event.students, event.epoch, event.epochs) for event in epochs] == [
-        (student, 2, epoch, 4) for student in range(2) for epoch in range(1, 5)
-    ]
+    numbers = [(student, 2, epoch, 4) for student in range(2) for epoch in range(1, 5)]
+    assert [(event.student, event.students, event.epoch, event.epochs) for event in epochs] == numbers
     assert [event.top1 is None for event in epochs[:4]] == [False, False, True, False]
     times = [event.t for event in run.events(TimedEvent)]
     assert times == sorted(times)
-    assert run.events(StudentStepEvent)[0].student == 0
-    told = [event.top1_last for event in run.events(StudentEvent)]
-    assert told == [each["top1_last"] for each in run.record().result["students"]]
+    assert [event.top1_last for event in run.events(StudentEvent)] == [each["top1_last"] for each in result["students"]]
 
 
 @pytest.mark.parametrize("stop", [(0, 2), (1, 1), (1, 3)])
@@ -113,7 +93,7 @@ def test_stopped_anywhere_it_ends_in_the_same_numbers(world, source, monkeypatch
 
 
 def stop_at(monkeypatch, student: int, epoch: int) -> None:
-    """Let a pause be wished in the last step of an epoch."""
+    """Ask for a pause in the last step of an epoch."""
     train = evaluate.evaluate
 
     def watched(*args, **kwargs):
@@ -124,33 +104,6 @@ def stop_at(monkeypatch, student: int, epoch: int) -> None:
             yield record
 
     monkeypatch.setattr(evaluate, "evaluate", watched)
-
-
-def test_a_long_epoch_is_not_waited_for(world, source, monkeypatch) -> None:
-    run = queued(world / "a", source, SHORT.replace(batch_size=4))
-    with monkeypatch.context() as patched:
-        patched.setattr(training, "EPOCH_PATIENCE", 0.0)
-        patched.setattr(worker.StopRequests, "asked", wished_after_loading)
-        run_until_stopped(run)
-    assert run.events(StudentEpochEvent) == []
-    resume_run(run)
-    assert run.status == "finished"
-
-
-def wished_after_loading(wishes) -> str | None:
-    return "cancel" if wishes._run.events(StudentStepEvent) else None
-
-
-def test_a_checkpoint_that_cannot_be_read_only_costs_time(world, source, monkeypatch) -> None:
-    whole = evaluated(world / "whole", source)
-    run = queued(world / "a", source)
-    with monkeypatch.context() as patched:
-        stop_at(patched, 1, 2)
-        run_until_stopped(run)
-    (run.path / "checkpoint" / "student-1.safetensors").write_bytes(b"damaged")
-    (run.path / "students" / "0.json").write_text("{")
-    resume_run(run)
-    assert without_times(run.record().result) == without_times(whole.record().result)
 
 
 def test_all_real_images_and_a_folder_of_images(world, source, settings) -> None:
@@ -181,23 +134,6 @@ def test_hard_labels_and_a_named_student_need_no_teacher(world, source) -> None:
     shutil.rmtree(world / "home" / "teachers")
     result = evaluated(world / "a", source, config).record().result
     assert (result["teacher"], result["labels"]) == (None, "hard")
-
-
-def test_what_cannot_be_evaluated_fails_with_a_sentence(world, source, settings, monkeypatch) -> None:
-    waiting = Run.create(world / "waiting", settings())
-    run = queued(world / "a", waiting)
-    with pytest.raises(DataError, match="run waiting is .*, but students learn from a finished one"):
-        run_experiment(run)
-    assert (run.status, run.error.count("\n")) == ("failed", 0)
-
-    other = queued(world / "b", source)
-    monkeypatch.setattr(inputs, "load_dataset", lambda *a, **k: tiny_dataset(names=("red", "green", "violet")))
-    with pytest.raises(DataError, match="'blue'.*'violet'"):
-        run_experiment(other)
-    assert other.status == "failed"
-
-    with pytest.raises(ConfigError, match="dataset: 'photos' given, but run source itself says it"):
-        evaluation_experiment(find_source(source.path), SHORT, dataset="photos")
 
 
 def test_another_teacher_than_the_images_were_made_with_is_refused(world, source, settings) -> None:

@@ -1,7 +1,5 @@
 """From queued to finished: what is left behind, what is refused, and how a run goes on."""
 
-from __future__ import annotations
-
 import errno
 import os
 
@@ -12,13 +10,15 @@ from tiny_world import finished, run_until_stopped, stop_at
 
 from delt_engine import files
 from delt_engine.errors import CheckpointError, DataError, RunCancelled, RunError
+from delt_engine.jobs import worker
 from delt_engine.models import processor
 from delt_engine.models.checkpoints import save_teacher
 from delt_engine.models.teachers import load_teacher
 from delt_engine.paths import teachers_dir
 from delt_engine.pipeline import inputs
+from delt_engine.pipeline.inputs import load_inputs
 from delt_engine.pipeline.run import resume_run, run_experiment
-from delt_engine.runs.events import RoundEvent, StatusEvent
+from delt_engine.runs.events import NoteEvent, RoundEvent, StatusEvent
 from delt_engine.runs.store import Run
 
 pytest_plugins = ["tiny_world"]
@@ -41,12 +41,6 @@ def test_a_run_leaves_images_strips_events_and_a_record(world, settings) -> None
     assert not left & {"checkpoint", "live", "control"}
     assert [run.rounds_written(class_index) for class_index in run.classes] == [[0, 1, 2, 3, 4]] * 3
     assert [event.status for event in run.events(StatusEvent)] == ["running", "finished"]
-
-
-def test_a_finished_run_is_not_resumed(world, settings) -> None:
-    run = finished(world / "a", settings())
-    with pytest.raises(RunError, match="nothing to resume"):
-        resume_run(run)
 
 
 def test_a_run_does_not_go_on_with_other_data_or_another_teacher(world, settings, monkeypatch) -> None:
@@ -79,6 +73,22 @@ def test_a_stop_request_from_before_is_not_taken_for_a_new_one(world, settings, 
     assert run.status == "finished"
 
 
+def test_a_run_that_waits_already_shows_what_it_starts_from(world, settings, monkeypatch) -> None:
+    whole = finished(world / "whole", settings())
+    run = Run.create(world / "a", settings())
+    device = worker.DeviceLock("cpu")
+    assert device.take()
+    with monkeypatch.context() as patched:
+        patched.setattr(worker.StopRequests, "asked", lambda self: "cancel" if run.latest_event(NoteEvent) else None)
+        run_until_stopped(run)
+    device.release()
+    assert "Waiting for the device" in run.latest_event(NoteEvent).text
+    assert (run.status, run.record().started) == ("cancelled", None)
+    assert run.selection() == whole.selection()
+    for class_index in run.classes:
+        assert (run.snapshot_images(class_index, 0) == whole.snapshot_images(class_index, 0)).all()
+
+
 def test_a_run_cancelled_before_it_began_makes_nothing(world, settings) -> None:
     run = Run.create(world / "a", settings())
     run.request("cancel")
@@ -100,16 +110,6 @@ def test_who_listens_may_cancel(world, settings) -> None:
     assert run.status == "cancelled"
     resume_run(run)
     assert run.status == "finished"
-
-
-def test_wrong_classes_and_teachers_fail_with_a_sentence(world, settings, monkeypatch) -> None:
-    run = Run.create(world / "a", settings(classes=("red", "violet")))
-    with pytest.raises(DataError, match="'violet' given, but colours has red, green, blue"):
-        run_experiment(run)
-    assert (run.status, run.error) == ("failed", "classes: 'violet' given, but colours has red, green, blue.")
-    monkeypatch.setattr(inputs, "load_dataset", lambda *a, **k: tiny_dataset(classes=2))
-    with pytest.raises(CheckpointError, match="colours has 3 classes, but colours has 2"):
-        run_experiment(Run.create(world / "b", settings()))
 
 
 def test_no_space_left_fails_with_a_sentence_and_nothing_half_written(world, settings, monkeypatch) -> None:
@@ -151,3 +151,29 @@ def test_another_torch_than_before_is_noted(world, settings, monkeypatch) -> Non
     resume_run(run)
     assert "Begun with torch 1.0" in run.record().notes[0]
     assert run.record().versions["torch"] != "1.0"
+
+
+def test_classes_are_numbered_and_the_teacher_is_found(world, settings) -> None:
+    found = load_inputs(settings(classes=("blue", "red", "blue")))
+    assert found.classes == (0, 2)
+    assert found.card.name == "colours"
+    assert found.teacher_ref == "colours"
+    assert found.dataset_record.class_names == ("red", "green", "blue")
+    assert found.dataset_record.image_size == 8
+    assert load_inputs(settings()).classes == (0, 1, 2)
+
+
+def test_a_teacher_without_a_name_is_found_again_by_its_file(world, settings, tiny_teacher) -> None:
+    found = load_inputs(settings().replace(teacher=str(tiny_teacher)))
+    assert found.teacher_ref == str(tiny_teacher)
+    assert load_inputs(settings(), teacher=found.teacher_ref).teacher_path == tiny_teacher
+
+
+def test_what_is_wrong_is_one_sentence(world, settings, monkeypatch) -> None:
+    with pytest.raises(DataError, match="'pink' given, but colours has red, green, blue"):
+        load_inputs(settings(classes=("pink",)))
+    with pytest.raises(CheckpointError, match="'nobody' given, but no teacher has that name"):
+        load_inputs(settings().replace(teacher="nobody"))
+    monkeypatch.setattr(inputs, "load_dataset", lambda *a, **k: tiny_dataset(classes=2))
+    with pytest.raises(CheckpointError, match="has 3 classes, but colours has 2"):
+        load_inputs(settings())

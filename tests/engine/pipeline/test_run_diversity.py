@@ -1,7 +1,5 @@
 """Similarity of runs, folders and real images: found by what they are, measured once, refused where there is none."""
 
-from __future__ import annotations
-
 import shutil
 
 import numpy as np

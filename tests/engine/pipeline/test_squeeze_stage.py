@@ -1,15 +1,10 @@
 """The squeeze stage: the same teacher wherever it was stopped or killed, from the checkpoint of its last epoch."""
 
-from __future__ import annotations
-
 import pytest
-from safetensors import safe_open
 from tiny_world import SQUEEZE, run_until_stopped
 
 from delt_engine.config import Experiment, SqueezeConfig
-from delt_engine.errors import CheckpointError
 from delt_engine.jobs import worker
-from delt_engine.pipeline import squeeze
 from delt_engine.pipeline import train as training
 from delt_engine.pipeline.run import resume_run, run_experiment
 from delt_engine.pipeline.train import read_state, state_path, write_state
@@ -17,7 +12,7 @@ from delt_engine.plots.training import training_curves
 from delt_engine.runs.events import SqueezeEpochEvent, SqueezeStepEvent, TimedEvent
 from delt_engine.runs.record import RunOptions
 from delt_engine.runs.store import Run
-from delt_engine.training.squeeze import SqueezedEpoch, SqueezeProgress
+from delt_engine.training.squeeze import SqueezeProgress
 
 pytest_plugins = ["tiny_world"]
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -59,18 +54,18 @@ def epochs_of(run: Run) -> list[int]:
 
 def watch(monkeypatch, look) -> None:
     """Let ``look`` see every record before the stage does."""
-    train = squeeze.squeeze
+    train = training.squeeze
 
     def watched(*args, **kwargs):
         for record in train(*args, **kwargs):
             look(record)
             yield record
 
-    monkeypatch.setattr(squeeze, "squeeze", watched)
+    monkeypatch.setattr(training, "squeeze", watched)
 
 
 def stop_in(monkeypatch, epoch: int) -> None:
-    """Let a pause be wished in the last step of an epoch."""
+    """Ask for a pause in the last step of an epoch."""
 
     def look(record) -> None:
         if isinstance(record, SqueezeProgress) and (record.epoch, record.step) == (epoch, record.steps):
@@ -158,49 +153,3 @@ def test_without_a_readable_checkpoint_it_begins_again(world, experiment, monkey
     resume_run(run)
     assert epochs_of(run) == [1, 2, 1, 2, 3, 4, 5]
     assert teacher_of(run) == whole(world / "whole", experiment())
-
-
-def test_a_long_epoch_is_not_waited_for(world, experiment, monkeypatch) -> None:
-    run = queued(world / "a", experiment())
-    with monkeypatch.context() as patched:
-
-        def look(record) -> None:
-            if isinstance(record, SqueezeProgress) and (record.epoch, record.step) == (3, 1):
-                patched.setattr(worker.StopRequests, "asked", lambda self: "cancel")
-
-        patched.setattr(training, "EPOCH_PATIENCE", 0.0)
-        watch(patched, look)
-        run_until_stopped(run)
-    assert (run.status, epochs_of(run)) == ("cancelled", [1, 2])
-    assert read_state(state_path(run, "teacher")).facts["epoch"] == 2
-    resume_run(run)
-    assert epochs_of(run) == [1, 2, 3, 4, 5]
-    assert teacher_of(run) == whole(world / "whole", experiment())
-
-
-def test_the_checkpoint_of_another_training_fails_the_run_with_its_sentence(world, experiment, monkeypatch) -> None:
-    run = queued(world / "a", experiment())
-    killed(run, monkeypatch, 2)
-    path = state_path(run, "teacher")
-    state = read_state(path)
-    state.facts["seed"] = 9
-    write_state(path, state)
-    sentence = "state: it is of seed 9, but this training has seed 0."
-    with pytest.raises(CheckpointError, match=sentence):
-        resume_run(run)
-    assert (run.status, run.error) == ("failed", sentence)
-
-
-def test_a_checkpoint_is_written_whole_and_no_oftener_than_it_is_worth(world, experiment, monkeypatch) -> None:
-    run, captured = queued(world / "a", experiment(), RunOptions()), []
-    capture = SqueezedEpoch.state.fget
-    monkeypatch.setattr(SqueezedEpoch, "state", property(lambda self: captured.append(self.epoch) or capture(self)))
-    monkeypatch.setattr(training, "CHECKPOINT_GAP", 1e9)
-    run_experiment(run)
-    assert captured == []
-    other = queued(world / "b", experiment())
-    killed(other, monkeypatch, 3)
-    assert captured == [1, 2, 3]
-    assert [path.name for path in (other.path / "checkpoint").iterdir()] == ["teacher.safetensors"]
-    with safe_open(state_path(other, "teacher"), framework="pt") as stored:
-        assert {name.split("/")[0] for name in stored.keys()} == {"network", "optimizer"}  # noqa: SIM118

@@ -1,11 +1,6 @@
 """Figures of accuracy: bars stand in their group, spreads and references are the right ones, orders are sorted."""
 
-from __future__ import annotations
-
-import pytest
-
 from delt_engine.plots.accuracy import (
-    MOST_CLASSES,
     CostPoint,
     Curve,
     PublishedMark,
@@ -48,14 +43,6 @@ def test_each_method_is_a_bar_in_the_group_of_its_ipc() -> None:
     assert list(found["DELT"].error_y.array) == [0.9, 0.4]
 
 
-def test_bars_of_a_group_do_not_overlap() -> None:
-    many = [Score(f"m{number}", "delt", 10, 50.0) for number in range(7)]
-    places = sorted((trace.x[0], trace.width) for trace in bars(accuracy_bars(many)).values())
-    assert all(a + width / 2 < b - width / 2 for (a, width), (b, _) in zip(places, places[1:], strict=False))
-    assert places[0][0] - places[0][1] / 2 > -0.5
-    assert places[-1][0] + places[-1][1] / 2 < 0.5
-
-
 def test_one_student_has_no_spread_and_says_so() -> None:
     figure = accuracy_bars([Score("DELT", "delt", 10, 61.0, 5.0, 1), SCORES[0]])
     assert list(bars(figure)["DELT"].error_y.array) == [0.0]
@@ -74,12 +61,6 @@ def test_references_are_lines_over_what_they_are_for() -> None:
         (line,) = lines(figure, name)
         assert list(line.x) == [-0.5, 1.5]
         assert list(line.y) == [value, value]
-
-
-def test_words_above_a_bar_are_moved_over_a_line_that_would_run_through_them() -> None:
-    for line, place in ((52.0, 52.0), (70.0, 50.0), (40.0, 50.0)):
-        (words,) = words_of(accuracy_bars([Score("DELT", "delt", 10, 50.0)], random={10: line}))
-        assert list(words.y) == [place]
 
 
 def test_mean_is_taken_where_all_seeds_were_tested() -> None:
@@ -101,15 +82,6 @@ def test_class_differences_are_sorted_and_coloured_by_who_is_better() -> None:
     assert trace.hovertext[0] == "c: DELT 90.0 %, CDA 30.0 %"
 
 
-def test_of_many_classes_both_ends_are_shown() -> None:
-    count = 100
-    figure = class_differences(
-        [str(n) for n in range(count)], range(count), [0] * count, ("A", "B"), ("#111111", "#222222")
-    )
-    assert len(figure.data[0].x) == MOST_CLASSES
-    assert (figure.data[0].x[0], figure.data[0].x[-1]) == (99, 0)
-
-
 def test_scatter_colours_by_cosine_and_leaves_unmeasured_ones_grey() -> None:
     points = [CostPoint(SCORES[0], 40_000, 0.85), CostPoint(SCORES[1], 27_000, 0.71), CostPoint(SCORES[2], 0, None)]
     known, unknown = cost_scatter(points, "Image-iterations").data
@@ -118,12 +90,6 @@ def test_scatter_colours_by_cosine_and_leaves_unmeasured_ones_grey() -> None:
     assert list(known.marker.line.color) == [METHOD_COLOURS["sre2l"], METHOD_COLOURS["delt"]]
     assert unknown.marker.color == NEUTRAL
     assert "not measured" in unknown.hovertext[0]
-
-
-@pytest.mark.parametrize("points", [[], [CostPoint(SCORES[0], 0, None)]])
-def test_scatter_of_nothing_or_of_free_images_has_an_axis(points) -> None:
-    low, high = cost_scatter(points, "Seconds").layout.xaxis.range
-    assert low < 0 < high
 
 
 def test_published_numbers_are_open_marks_and_name_their_table() -> None:

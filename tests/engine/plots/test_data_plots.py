@@ -1,7 +1,5 @@
 """Figures about data: what is drawn, checked against the numbers that came in."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -21,11 +19,9 @@ def test_bars_count_all_patches_and_each_is_a_dot_with_its_rank() -> None:
 
 
 def test_texts_say_round_iterations_and_what_the_reader_did() -> None:
-    figure = patch_figure(PROBABILITIES, {5: 2}, 4, iterations={5: 1500}, pinned=[5], dropped=[0])
-    texts, symbols = figure.data[1].hovertext, figure.data[1].marker.symbol
-    assert texts[5] == "probability 0.5500, rank 6 of 10<br>joins in round 2 of 4, 1,500 iterations<br>pinned"
-    assert texts[0].endswith("<br>dropped")
-    assert (symbols[0], symbols[1], symbols[5]) == ("x", "circle", "diamond")
+    dots = patch_figure(PROBABILITIES, {5: 2}, 4, iterations={5: 1500}, pinned=[5], dropped=[0]).data[1]
+    assert dots.hovertext[5] == "probability 0.5500, rank 6 of 10<br>joins in round 2 of 4, 1,500 iterations<br>pinned"
+    assert (dots.marker.symbol[0], dots.marker.symbol[1], dots.marker.symbol[5]) == ("x", "circle", "diamond")
 
 
 def test_what_lies_outside_the_band_is_shaded() -> None:

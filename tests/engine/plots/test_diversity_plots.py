@@ -1,7 +1,5 @@
 """Figures of similarity: sorted by class as in DELT's Fig. 2, each image a tick, halves with their iterations."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

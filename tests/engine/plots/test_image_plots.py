@@ -1,11 +1,9 @@
 """Figures of one image hold the numbers they were given."""
 
-from __future__ import annotations
-
 import pytest
 
 from delt_engine.errors import ShapeError
-from delt_engine.plots.images import prediction_curves
+from delt_engine.plots.recovery import prediction_curves
 
 
 def test_each_class_is_a_line_and_the_own_one_stands_out() -> None:
@@ -18,10 +16,6 @@ def test_each_class_is_a_line_and_the_own_one_stands_out() -> None:
     assert other.line.dash == "dash"
     assert figure.layout.shapes[0].x0 == 100
     assert figure.layout.annotations[0].text == "joins"
-
-
-def test_an_image_of_the_first_round_has_no_mark() -> None:
-    assert not prediction_curves([0], {"cat": [0.2]}).layout.shapes
 
 
 def test_lines_of_another_length_are_refused() -> None:

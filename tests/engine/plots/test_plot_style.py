@@ -1,7 +1,5 @@
 """The common style: colours can be told apart and read on every background."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np
@@ -10,7 +8,7 @@ import pytest
 from delt_engine.config import RecoverConfig
 from delt_engine.config.schedule import EarlyLateSchedule
 from delt_engine.plots.recovery import group_loss_curves, learning_curves, schedule_lanes
-from delt_engine.plots.style import BN_COLOUR, LINE, METHOD_COLOURS, NEUTRAL, ROUND_SCALE, method_colour, round_colour
+from delt_engine.plots.style import BN_COLOUR, LINE, METHOD_COLOURS, NEUTRAL, ROUND_SCALE, round_colour
 
 # Machado, Oliveira and Fernandes 2009, full severity, in linear RGB.
 SIGHTS = {
@@ -61,10 +59,6 @@ def test_rounds_grow_lighter_from_the_first_colour_to_the_last():
     assert round_colour(2, 3) == ROUND_SCALE[1]
     assert round_colour(1, 1) == ROUND_SCALE[0]
     assert round_colour(9, 8) == ROUND_SCALE[-1]
-
-
-def test_unknown_methods_are_grey() -> None:
-    assert method_colour("folder") == NEUTRAL
 
 
 FIGURES = [

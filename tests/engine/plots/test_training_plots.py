@@ -1,12 +1,10 @@
 """Figures of teachers and students in training: a line each, and an epoch that was reported twice drawn once."""
 
-from __future__ import annotations
-
 import events_of_runs
 from events_of_runs import squeeze_epoch
 
 from delt_engine.plots.style import METHOD_COLOURS
-from delt_engine.plots.training import STUDENTS_HEIGHT, student_curves, training_curves
+from delt_engine.plots.training import student_curves, training_curves
 from delt_engine.runs.events import SqueezeEpochEvent
 
 
@@ -69,15 +67,3 @@ def test_an_epoch_that_was_told_twice_is_drawn_once() -> None:
     assert (list(traces["Student 1"].x), list(traces["Student 1"].y)) == ([1, 2], [10.0, 20.0])
     assert (list(traces["Student 2"].x), list(traces["Student 2"].y)) == ([1, 2, 3], [12.0, 23.0, 33.0])
     assert list(traces["Student 2, loss"].y) == [2.1, 1.4, 1.0]
-
-
-def test_averaged_weights_have_a_line_of_their_own() -> None:
-    names = [trace.name for trace in student_curves([student_epoch(0, 1, 10.0, ema=14.0)], epochs=2).data]
-    assert "Student 1, EMA" in names
-
-
-def test_empty_and_full_figure_have_the_same_height() -> None:
-    empty, full = (student_curves(events, epochs=5) for events in ([], [student_epoch(0, 1, 10.0)]))
-    assert empty.layout.height == full.layout.height == STUDENTS_HEIGHT
-    assert empty.layout.annotations[0].text == "No epoch yet"
-    assert list(empty.layout.xaxis.range) == [0, 5]

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import math
 
 import pytest
@@ -36,38 +34,10 @@ def test_geometry_is_torchvisions_draw_by_draw():
         assert row == [top, left, height, width, int(draw[22] < 0.5), int(draw[23] * 6), int(draw[24] * 6)]
 
 
-def test_crops_lie_in_the_image_and_get_smaller_with_the_curriculum():
-    rows = rows_of(config(iterations=4000, round_iterations=500))
-    top, left, height, width = rows[:, :4].unbind(1)
-    assert rows.shape == (4000, 7)
-    assert rows.dtype == torch.int64
-    assert (height > 0).all()
-    assert (width > 0).all()
-    assert (top >= 0).all()
-    assert (left >= 0).all()
-    assert (top + height <= 32).all()
-    assert (left + width <= 32).all()
-    area = (height * width).double() / 32**2
-    assert area[:100].min() > 0.95
-    assert area[3000:].min() < 0.15
-    assert (width / height)[3000:].max() > 1.2
-    assert (width / height)[3000:].min() < 0.85
-
-
 def test_the_first_crops_of_the_cosine_are_the_whole_image():
-    assert rows_of(config())[0, :4].tolist() == [0, 0, 32, 32]
-
-
-def test_flips_are_fair_and_can_be_turned_off():
-    flips = rows_of(config(iterations=2000, round_iterations=500))[:, 4]
-    assert 0.45 < flips.double().mean() < 0.55
-    assert rows_of(config(flip=False))[:, 4].sum() == 0
-
-
-def test_jitter_rolls_from_zero_to_the_jitter():
-    assert rows_of(config())[:, 5:].abs().sum() == 0
-    rolls = rows_of(config(jitter=4))[:, 5:]
-    assert rolls.unique().tolist() == [0, 1, 2, 3, 4]
+    rows = rows_of(config(flip=False))
+    assert rows[0, :4].tolist() == [0, 0, 32, 32]
+    assert rows[:, 4:].abs().sum() == 0  # neither flips nor jitter
 
 
 def test_rows_depend_on_seed_batch_and_iteration_alone():
@@ -93,13 +63,6 @@ def test_crop_and_flip_are_torchvisions(row):
     expected = transforms.resized_crop(images, top, left, height, width, [32, 32])
     expected = transforms.hflip(expected) if is_flipped else expected
     torch.testing.assert_close(apply_crop(images, row), expected)
-
-
-def test_the_whole_batch_sees_one_crop():
-    image = torch.rand(1, 3, 8, 8, generator=generator(0, "images"))
-    cropped = apply_crop(image.expand(3, -1, -1, -1), torch.tensor([1, 2, 5, 6, 1, 2, 1]))
-    assert torch.equal(cropped[0], cropped[1])
-    assert torch.equal(cropped[0], cropped[2])
 
 
 def test_flip_comes_before_the_roll():

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 
 from delt_engine.config import RecoverConfig
@@ -26,11 +24,6 @@ def test_a_class_larger_than_the_batch_is_a_batch_of_its_own():
     plans = plan_batches([7, 9], config(ipc=6, batch_size=4))
     assert [{slot.class_index for slot in plan.slots} for plan in plans] == [{7}, {9}]
     assert all(len(plan.slots) == 6 for plan in plans)
-
-
-def test_published_numbers_of_classes_a_batch():
-    for ipc, sizes in ((1, [100]), (10, [100] * 10), (50, [100] * 50), (100, [100] * 100)):
-        assert [len(plan.slots) for plan in plan_batches(100, RecoverConfig(ipc=ipc))] == sizes
 
 
 def test_slots_stand_in_the_order_in_which_they_join_and_keep_their_class_order():
@@ -62,11 +55,6 @@ def test_every_image_is_in_exactly_one_batch_with_its_own_round(batching, ipc, b
     slots = [slot for plan in plan_batches(6, settings) for slot in plan.slots]
     assert sorted((slot.class_index, slot.index) for slot in slots) == [(c, i) for c in range(6) for i in range(ipc)]
     assert all(slot.start_round == settings.schedule.start_rounds[slot.index] for slot in slots)
-
-
-def test_without_early_late_all_join_in_round_one():
-    (plan,) = plan_batches(2, config(ipc=5, early_late=False))
-    assert plan.joined(1) == 10
 
 
 def test_no_class_or_a_class_twice_is_refused():

@@ -1,20 +1,15 @@
 """A folded teacher says what the teacher says, and its statistics are those of the layers that are gone."""
 
-from __future__ import annotations
-
 import copy
 
 import pytest
 import torch
-from tiny_networks import SIZE, ResidualNet, batch, conv_net, prepared, teacher
+from tiny_networks import SIZE, ResidualNet, conv_net, prepared, teacher
 from torch import nn
 
 from delt_engine.config import RecoverConfig
-from delt_engine.errors import CheckpointError
 from delt_engine.models.networks import build_network
-from delt_engine.recovery import folding
 from delt_engine.recovery.folding import FoldedNorm, MeasuredNorm, fold
-from delt_engine.recovery.loop import recover
 from delt_engine.recovery.objective import objective
 from delt_engine.recovery.operators import (
     FoldedStatistics,
@@ -23,7 +18,6 @@ from delt_engine.recovery.operators import (
     grouped_statistics,
     plain_statistics,
 )
-from delt_engine.recovery.reference import recover_plainly
 from delt_engine.recovery.speed import FastPath
 from delt_engine.seeding import generator
 
@@ -120,26 +114,6 @@ def test_losses_and_gradient_of_every_family_are_the_teachers(family):
     torch.testing.assert_close(gradient, expected_gradient, rtol=1e-8, atol=1e-10)
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-@pytest.mark.parametrize(
-    ("dtype", "of_losses", "of_images"), [(torch.float64, 1e-10, 1e-9), (torch.float32, 1e-4, 1e-3)]
-)
-@pytest.mark.parametrize("family", FAMILIES)
-def test_fifty_iterations_end_in_the_images_of_the_reference(family, dtype, of_losses, of_images, seed):
-    config = RecoverConfig(ipc=4, iterations=50, round_iterations=10)
-    plan, images, labels, rows = batch(config, seed)
-    arguments = (images.to(dtype), labels, prepared(teacher(FAMILIES[family][0](), seed).to(dtype)), plan, config, rows)
-    pairs = zip(
-        recover(*arguments, fast=FastPath(fold=True)),
-        recover_plainly(*arguments),
-        strict=True,
-    )
-    for mine, theirs in pairs:
-        losses = theirs.ce_loss, theirs.bn_loss, theirs.total_loss
-        assert mine.losses() == pytest.approx(losses, rel=of_losses)
-    torch.testing.assert_close(mine.state.images, theirs.images, rtol=0, atol=of_images)
-
-
 @pytest.mark.parametrize(
     ("name", "width"),
     [("convnet-3", 0.1), ("resnet18", 0.125), ("resnet50", 0.125), ("mobilenet_v2", 0.25), ("vgg11_bn", 1.0)],
@@ -191,20 +165,6 @@ def test_the_teacher_itself_is_not_changed():
     assert isinstance(network.bn1, nn.BatchNorm2d)
 
 
-def test_a_teacher_is_folded_once_for_each_number_format(monkeypatch):
-    folded = []
-    monkeypatch.setattr(
-        folding, "fold", lambda network, precision: folded.append(precision) or fold(network, precision)
-    )
-    mine = prepared(teacher(ResidualNet()))
-    config = RecoverConfig(ipc=4, iterations=4, round_iterations=2)
-    plan, images, labels, rows = batch(config)
-    for precision in ("float32", "bfloat16", "float32"):
-        fast = FastPath(precision, fold=True)
-        assert len(list(recover(images, labels, mine, plan, config, rows, fast=fast))) == 4
-    assert folded == ["float32", "bfloat16"]
-
-
 def test_a_tiny_scale_stays_unfolded():
     network = teacher(conv_net())
     with torch.no_grad():
@@ -247,11 +207,6 @@ def test_a_convolution_that_feeds_something_else_stays():
             return (features + self.norm(features)).mean((2, 3))
 
     assert fold(teacher(Tapped())) is None
-
-
-def test_a_teacher_without_batch_norm_is_refused():
-    with pytest.raises(CheckpointError, match="no BatchNorm layers"):
-        fold(nn.Sequential(nn.Flatten(), nn.Linear(192, 3)))
 
 
 @pytest.mark.parametrize("groups", [1, 2])

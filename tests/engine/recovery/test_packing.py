@@ -1,14 +1,11 @@
 """Batches that take their steps together end where each alone would."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from safetensors.torch import load, save
 from tiny_networks import SIZE, ResidualNet, conv_net, prepared, teacher
 
 from delt_engine.config import RecoverConfig
-from delt_engine.errors import ShapeError
 from delt_engine.recovery.augment import crop_plan
 from delt_engine.recovery.batches import pack_batches, plan_batches
 from delt_engine.recovery.loop import BatchState, recover
@@ -94,13 +91,6 @@ def test_batches_of_another_schedule_are_not_packed():
     assert [plan.batch_index for plan in packed] == [0, 1]
 
 
-def test_crops_are_needed_for_each_group():
-    (packed,) = pack_batches(plan_batches(CLASSES, CONFIG), 3)
-    rows, labels = crop_plan(CONFIG, SIZE, generator(0, "crops")), torch.zeros(12, dtype=torch.long)
-    with pytest.raises(ShapeError, match=r"crop_rows: shape \(10, 7\) given, but MI = 10 iterations need \(3, 10, 7\)"):
-        next(recover(start(packed), labels, prepared(teacher(conv_net())), packed, CONFIG, rows))
-
-
 @pytest.mark.parametrize(
     ("changes", "device", "size", "expected"),
     [
@@ -121,15 +111,6 @@ def test_what_auto_means(changes, device, size, expected):
     chosen = choose(RecoverConfig(**changes), device, size)
     assert chosen == expected
     assert FastPath.from_record({**chosen.to_record(), "folded": 3}) == chosen
-
-
-@pytest.mark.parametrize("pack", [1, 3])
-def test_in_less_memory_the_loop_ends_in_the_same_images(pack):
-    network = teacher(conv_net()).double()
-    plan = pack_batches(plan_batches(CLASSES, CONFIG), pack)[0]
-    images = [images_of([plan], network, fast=FastPath(low_memory=low)) for low in (False, True)]
-    for slot, image in images[0].items():
-        torch.testing.assert_close(images[1][slot], image, rtol=0, atol=1e-9)
 
 
 def test_less_memory_is_written_into_a_record_and_read_also_as_0_1_0_wrote_it():

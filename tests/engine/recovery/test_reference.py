@@ -1,7 +1,5 @@
 """The fast loop is held to the plain one: same losses, same images, for every method and setting."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from tiny_networks import ResidualNet, batch, conv_net, prepared, teacher
@@ -66,14 +64,3 @@ def test_a_batch_that_starts_late_counts_its_own_steps_in_both():
     fast, plain = both("delt", changes, conv_net(), torch.float64, which=1)
     assert len(fast) == 10
     torch.testing.assert_close(fast[-1][1], plain[-1][1], rtol=0, atol=1e-8)
-
-
-def test_plain_loop_leaves_waiting_images_and_takes_its_hooks_off():
-    config = RecoverConfig(ipc=6, iterations=6, round_iterations=3)
-    plan, images, labels, rows = batch(config)
-    network = teacher(conv_net())
-    steps = recover_plainly(images, labels, prepared(network), plan, config, rows)
-    waits = plan.joined(1)
-    assert torch.equal(next(steps).images[waits:], images[waits:])
-    steps.close()
-    assert not any(module._forward_hooks for module in network.modules())

@@ -1,7 +1,5 @@
 """The trial doubles the number of batches while the rate rises, with the real loop, and leaves nothing behind."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from tiny_networks import SIZE, conv_net, prepared, teacher
@@ -37,11 +35,7 @@ def test_the_number_is_doubled_until_the_rate_stays() -> None:
     assert found == {1: 12.0, 2: 24.0, 4: pytest.approx(25.0)}
     assert trial.best_pack(found) == 2
     assert list(rates(16, (1.0, 1.0, 1.0, 1.0, 1.0))) == [1, 2, 4, 8, 16]
-
-
-def test_no_more_batches_are_tried_than_there_are() -> None:
-    assert list(rates(3, (1.0, 1.0))) == [1, 2]
-    assert list(rates(1, (1.0,))) == [1]
+    assert list(rates(3, (1.0, 1.0))) == [1, 2]  # no more batches than there are
 
 
 @pytest.mark.parametrize(
@@ -70,15 +64,6 @@ def test_a_number_that_memory_does_not_hold_is_left_out(monkeypatch) -> None:
     assert list(rates(8)) == [1]
 
 
-def test_other_errors_are_not_hidden(monkeypatch) -> None:
-    def broken(*_args, **_values):
-        raise RuntimeError("no kernel")
-
-    monkeypatch.setattr(trial, "recover", broken)
-    with pytest.raises(RuntimeError, match="no kernel"):
-        rates(8)
-
-
 @pytest.mark.parametrize("batching", ["classes", "images"])
 def test_full_batches_are_measured_with_all_images_joined(monkeypatch, batching) -> None:
     loop, seen = trial.recover, []
@@ -93,14 +78,3 @@ def test_full_batches_are_measured_with_all_images_joined(monkeypatch, batching)
     rates(2, (1.0, 0.5), CONFIG.replace(batching=batching))
     taken = range(trial.PREPARED + trial.TIMED)
     assert seen == [(4, 1, 1), *((4, at) for at in taken), (8, 2, 2), *((8, at) for at in taken)]
-
-
-def test_the_teacher_is_left_as_it_was() -> None:
-    network = conv_net().train()
-    before = {name: value.clone() for name, value in network.state_dict().items()}
-    found = rates(2, network=network, fast=FastPath())
-    assert all(rate > 0 for rate in found.values())
-    assert network.training
-    assert all(parameter.requires_grad for parameter in network.parameters())
-    assert not any(module._forward_hooks or module._forward_pre_hooks for module in network.modules())
-    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())

@@ -1,7 +1,5 @@
 """Numbers of images: right values, orders that hold, and pictures of what changed."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from fake_runs import fake_experiment, make_finished_run, make_half_done_run, write_fake_predictions

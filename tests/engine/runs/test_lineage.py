@@ -1,7 +1,5 @@
 """Runs made from other runs: the link, what was changed, and what was measured in each."""
 
-from __future__ import annotations
-
 import pytest
 from fake_runs import fake_experiment, make_finished_run, make_half_done_run
 

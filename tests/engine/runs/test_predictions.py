@@ -1,18 +1,14 @@
 """What the teacher said round by round: right numbers, no image changed, joined and shown images only."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
-import torch
 from fake_runs import fake_experiment, prepare
+from tiny_world import finished, run_until_stopped, stop_at
 
 from delt_engine.data.pixels import normalise, to_pixels
-from delt_engine.errors import RunCancelled
-from delt_engine.jobs import worker
 from delt_engine.models.teachers import load_teacher
 from delt_engine.pipeline import recover
-from delt_engine.pipeline.run import resume_run, run_experiment
+from delt_engine.pipeline.run import resume_run
 from delt_engine.runs.predictions import (
     Prediction,
     is_due,
@@ -24,7 +20,6 @@ from delt_engine.runs.predictions import (
     rounds_predicted,
     write_predictions,
 )
-from delt_engine.runs.record import RunOptions
 from delt_engine.runs.store import Run
 
 pytest_plugins = ["tiny_world"]
@@ -34,12 +29,6 @@ pytest_plugins = ["tiny_world"]
 def often(monkeypatch) -> None:
     """The tiny runs have rounds of two iterations; look after each."""
     monkeypatch.setattr("delt_engine.runs.predictions.GAP_ITERATIONS", 1)
-
-
-def finished(path, experiment, **options) -> Run:
-    run = Run.create(path, experiment, options=RunOptions(**options))
-    run_experiment(run)
-    return run
 
 
 def said(run: Run) -> dict[str, bytes]:
@@ -80,20 +69,10 @@ def test_looking_changes_no_image(world, settings, often, monkeypatch) -> None:
 
 def test_a_stopped_run_ends_with_the_same_numbers(world, settings, often, monkeypatch) -> None:
     whole = finished(world / "a", settings())
-    loop = recover.recover
-
-    def watched(*args, **kwargs):
-        for step in loop(*args, **kwargs):
-            if step.iteration == 4:  # in the middle of round 3
-                monkeypatch.setattr(worker.StopRequests, "asked", lambda self: "cancel")
-            yield step
-
+    run = Run.create(world / "b", settings())
     with monkeypatch.context() as stopping:
-        stopping.setattr(recover, "recover", watched)
-        run = Run.create(world / "b", settings())
-        with pytest.raises(RunCancelled):
-            run_experiment(run)
-    monkeypatch.setattr(worker.StopRequests, "asked", lambda self: None)
+        stop_at(stopping, 4)  # in the middle of round 3
+        run_until_stopped(run)
     assert rounds_predicted(run, 0) == [0, 1, 2]
     resume_run(run)
     assert said(run) == said(whole)
@@ -105,6 +84,8 @@ def test_batches_share_a_file_and_only_shown_classes_have_one(world, settings, o
     assert {path.split("/")[1] for path in said(run)} == {run.class_folder(0), run.class_folder(1)}
     assert sorted(read_round(run, 1, 4)) == [0, 1, 2, 3]
     assert read_round(run, 2, 4) == {}
+    assert [bool(run.rounds_written(class_index)) for class_index in run.classes] == [True, True, False]
+    assert len(list(run.path.glob("images/*/*.png"))) == 12
 
 
 def test_short_rounds_are_looked_at_every_so_often_and_the_last_always() -> None:
@@ -132,20 +113,6 @@ def test_a_damaged_file_counts_as_none(tmp_path, text) -> None:
     path.parent.mkdir(parents=True)
     path.write_bytes(text)
     assert read_round(run, 0, 1) == {}
-
-
-def test_the_teacher_is_asked_with_gradients_off(world, settings, often, monkeypatch) -> None:
-    modes = []
-    plain = recover.write_predictions
-
-    def watched(*args):
-        modes.append(torch.is_grad_enabled())
-        return plain(*args)
-
-    monkeypatch.setattr(recover, "write_predictions", watched)
-    finished(world / "a", settings())
-    assert modes
-    assert not any(modes)
 
 
 def test_the_likeliest_classes_are_the_own_one_and_the_best_others() -> None:

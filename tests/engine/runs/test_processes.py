@@ -1,7 +1,5 @@
 """A process is known by its number, its start and its machine."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

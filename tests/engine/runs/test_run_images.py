@@ -1,14 +1,17 @@
-"""Strips of a batch: whole classes, classes shared between batches, and live strips that keep their share."""
+"""Strips of a batch and single images: whole classes, shared ones, live strips, and what is no picture."""
 
-from __future__ import annotations
+import json
 
 import numpy as np
 import pytest
 from fake_runs import prepare
+from PIL import Image
 
+from delt_engine.errors import RunError
 from delt_engine.runs import images as pictures
 from delt_engine.runs.images import Pictures, are_written, remove_live, write_images
 from delt_engine.runs.store import Run
+from delt_engine.runs.strips import TEXT_KEY, join_strip, png_bytes, read_png, split_strip
 
 SIZE = 4
 
@@ -64,12 +67,7 @@ def test_live_strips_come_in_time_and_take_their_share_only(run, monkeypatch) ->
     assert writer.live_due
     remove_live(run)
     assert not run.live_path(0).exists()
-    remove_live(run)
-
-
-def test_live_strips_can_be_turned_off(run) -> None:
-    writer = Pictures(run, [(0, 0)], ipc=1, num_rounds=4, shown=(0,), live_seconds=0, clock=lambda: 1e9)
-    assert not writer.live_due
+    assert not Pictures(run, [(0, 0)], 1, 4, shown=(0,), live_seconds=0, clock=lambda: 1e9).live_due  # turned off
 
 
 def test_images_count_as_written_when_all_are_there_and_whole(run) -> None:
@@ -80,3 +78,29 @@ def test_images_count_as_written_when_all_are_there_and_whole(run) -> None:
     assert not are_written(run, slots, SIZE + 1)
     run.image_path(1, 0).write_bytes(run.image_path(1, 0).read_bytes()[:-20])
     assert not are_written(run, slots, SIZE)
+
+
+def test_strips_hold_image_i_at_i_times_side() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (3, 4, 4, 3), dtype=np.uint8)
+    strip = join_strip(images)
+    assert strip.shape == (4, 12, 3)
+    np.testing.assert_array_equal(strip[:, 4:8], images[1])
+    np.testing.assert_array_equal(split_strip(strip), images)
+
+
+def test_png_keeps_pixels_and_settings(tmp_path) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (4, 4, 3), dtype=np.uint8)
+    text = {"method": "delt", "class": "café", "patches": [{"true_class_prob": 0.25}]}
+    (tmp_path / "a.png").write_bytes(png_bytes(image, text))
+    np.testing.assert_array_equal(read_png(tmp_path / "a.png"), image)
+    with Image.open(tmp_path / "a.png") as opened:
+        opened.load()
+        assert json.loads(opened.info[TEXT_KEY]) == text
+
+
+def test_what_cannot_be_read_is_one_sentence(tmp_path) -> None:
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    with pytest.raises(RunError, match="is not an image"):
+        read_png(tmp_path / "broken.png")
+    with pytest.raises(RunError, match="cannot be read"):
+        read_png(tmp_path / "absent.png")

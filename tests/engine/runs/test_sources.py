@@ -1,7 +1,5 @@
 """What students are trained on is found by a run, a folder or a word, and refused with a sentence."""
 
-from __future__ import annotations
-
 import pytest
 from fake_runs import make_finished_run, make_half_done_run
 

@@ -1,7 +1,5 @@
 """The run folder: creating, taking over, opening, what it says of itself, and what it never does."""
 
-from __future__ import annotations
-
 import json
 import os
 
@@ -13,7 +11,15 @@ from delt_engine.errors import RunError
 from delt_engine.runs import store
 from delt_engine.runs.events import NoteEvent
 from delt_engine.runs.processes import identity, this_process
-from delt_engine.runs.record import SCHEMA_VERSION, class_folders, new_run_path, relevant_settings, with_absolute_paths
+from delt_engine.runs.record import (
+    SCHEMA_VERSION,
+    ProcessRecord,
+    RunRecord,
+    class_folders,
+    now,
+    read_record,
+    with_absolute_paths,
+)
 from delt_engine.runs.store import Run, list_runs
 
 
@@ -38,16 +44,14 @@ def test_a_folder_in_use_is_refused_and_not_touched(tmp_path) -> None:
         Run.create(tmp_path / "file", fake_experiment())
     assert list((tmp_path / "used").iterdir()) == [tmp_path / "used" / "notes.txt"]
     assert (tmp_path / "used" / "notes.txt").read_text() == "mine"
-
-
-def test_a_folder_with_a_run_takes_no_other(tmp_path) -> None:
-    first = Run.create(tmp_path / "a", fake_experiment())
-    with pytest.raises(RunError, match="holds a recover run that is queued"):
-        Run.create(tmp_path / "a", fake_experiment())
     (tmp_path / "b").mkdir()
     for name in ("log.txt", ".job.json.k3x_.tmp"):  # the app has begun to write
         (tmp_path / "b" / name).touch()
-    assert Run.create(tmp_path / "b", fake_experiment()).record().experiment == first.experiment
+    run = Run.create(tmp_path / "b", fake_experiment())
+    with pytest.raises(RunError, match="holds a recover run that is queued"):
+        Run.create(tmp_path / "b", fake_experiment())
+    os.utime(run.path / "run.json", (1, 1))
+    assert run.status == "interrupted"  # nobody worked on it for a while
 
 
 @pytest.mark.parametrize("has_links", [True, False])
@@ -98,6 +102,12 @@ def test_status_tells_a_process_that_is_gone(tmp_path) -> None:
     assert gone.status == "running"  # a process elsewhere cannot be asked
 
 
+def test_a_process_that_wrote_its_end_while_one_looked_is_not_gone(tmp_path, monkeypatch) -> None:
+    run = make_half_done_run(tmp_path / "a")
+    monkeypatch.setattr(store, "is_running", lambda _: run.set_status("finished", process=None))
+    assert run.status == "finished"
+
+
 def test_a_process_that_died_before_it_wrote_anything_is_failed_with_its_last_words(tmp_path) -> None:
     run = Run.create(tmp_path / "a", fake_experiment())
     dead = this_process().model_copy(update={"created": 1.0})
@@ -108,25 +118,6 @@ def test_a_process_that_died_before_it_wrote_anything_is_failed_with_its_last_wo
     (run.path / "job.json").write_text(this_process().model_dump_json())
     assert run.status == "queued"
     assert run.error is None
-
-
-def test_a_process_that_wrote_its_end_and_went_while_one_looked_is_not_gone_without_a_word(
-    tmp_path, monkeypatch
-) -> None:
-    run = make_half_done_run(tmp_path / "a")
-
-    def ends_now(_process) -> bool:
-        run.set_status("finished", process=None)
-        return False
-
-    monkeypatch.setattr(store, "is_running", ends_now)
-    assert run.status == "finished"
-
-
-def test_a_queued_run_nobody_works_on_is_interrupted_after_a_while(tmp_path) -> None:
-    run = Run.create(tmp_path / "a", fake_experiment())
-    os.utime(run.path / "run.json", (1, 1))
-    assert run.status == "interrupted"
 
 
 @pytest.mark.parametrize(
@@ -166,12 +157,7 @@ def test_runs_are_listed_newest_first_and_opened_by_path_or_id(tmp_path, monkeyp
     with pytest.raises(RunError, match="'?nothing'? is neither"):
         Run.open("nothing")
     assert list_runs(tmp_path / "absent") == []
-
-
-def test_examples_are_opened_by_their_name(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(store, "assets_dir", lambda: tmp_path)
-    make_finished_run(tmp_path / "examples" / "cda", fake_experiment("cda"))
-    assert Run.open("cda").experiment.recover.method == "cda"
+    assert Run.open("photos-delt").experiment.recover.method == "delt"  # one that ships
 
 
 def test_snapshots_and_images_are_found_by_class_and_round(tmp_path) -> None:
@@ -188,29 +174,16 @@ def test_snapshots_and_images_are_found_by_class_and_round(tmp_path) -> None:
         run.image_path(7, 0)
 
 
-def test_classes_keep_the_numbers_of_the_dataset(tmp_path) -> None:
-    run = prepare(tmp_path / "a", fake_experiment(classes=("coffee",)))
-    assert run.classes == (2,)
-    assert run.class_names == ("astronaut", "cat", "coffee")
-    assert run.rounds_written(2) == [0]
-    assert run.rounds_written(0) == []
-
-
 def test_selection_is_read_back(tmp_path) -> None:
     run = prepare(tmp_path / "a")
-    selection = run.selection()
-    assert [(image.class_index, image.index, image.start_round) for image in selection[:4]] == [
-        (0, 0, 1),
-        (0, 1, 2),
-        (0, 2, 3),
-        (0, 3, 4),
-    ]
-    assert selection[0].patches[0].source == "train/astronaut/00000"
+    found = [(image.class_index, image.index, image.start_round) for image in run.selection()]
+    assert found[:5] == [(0, 0, 1), (0, 1, 2), (0, 2, 3), (0, 3, 4), (1, 0, 1)]
+    assert run.selection()[0].patches[0].source == "train/astronaut/00000"
     with pytest.raises(RunError, match="no selection.csv yet"):
         Run.create(tmp_path / "b", fake_experiment()).selection()
 
 
-def test_wishes_go_through_the_control_file(tmp_path) -> None:
+def test_stop_requests_go_through_the_control_file(tmp_path) -> None:
     run = Run.create(tmp_path / "a", fake_experiment())
     assert run.requested() is None
     run.request("pause")
@@ -220,22 +193,6 @@ def test_wishes_go_through_the_control_file(tmp_path) -> None:
     assert run.requested() is None
     (run.path / "control").write_text("dance")
     assert run.requested() is None
-
-
-def test_an_unknown_entry_or_status_is_refused(tmp_path) -> None:
-    run = Run.create(tmp_path / "a", fake_experiment())
-    with pytest.raises(RunError, match="no entry named 'colour'"):
-        run.update(colour="red")
-    with pytest.raises(RunError, match="status"):
-        run.update(status="dreaming")
-    assert run.status == "queued"
-
-
-def test_changes_in_quick_succession_are_all_kept_and_seen(tmp_path) -> None:
-    run, reader = Run.create(tmp_path / "a", fake_experiment()), Run(tmp_path / "a")
-    for number in range(10, 60):
-        run.update(image_iterations=number)
-        assert reader.record().image_iterations == number
 
 
 def test_class_folders_keep_the_order_of_the_classes() -> None:
@@ -248,16 +205,6 @@ def test_class_folders_keep_the_order_of_the_classes() -> None:
     assert class_folders(("Cat", "cat"))[0] != class_folders(("Cat", "cat"))[1]
 
 
-def test_a_run_path_says_when_and_what(tmp_path, monkeypatch) -> None:
-    monkeypatch.setenv("DELT_RUNS", str(tmp_path))
-    path = new_run_path(fake_experiment("cda", ipc=7))
-    assert path.parent == tmp_path
-    assert path.name[8] == "-"
-    assert "-photos-cda-ipc7-" in path.name
-    assert new_run_path(fake_experiment()) != new_run_path(fake_experiment())
-    assert "teacher-resnet18" in new_run_path(fake_experiment(), "squeeze").name
-
-
 def test_paths_in_the_settings_are_given_in_full(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine").mkdir()
@@ -268,9 +215,23 @@ def test_paths_in_the_settings_are_given_in_full(tmp_path, monkeypatch) -> None:
     assert with_absolute_paths(fake_experiment()).dataset == "photos"
 
 
-def test_settings_a_run_does_not_use_play_no_part() -> None:
-    experiment = fake_experiment(ipc=3).replace(squeeze={"epochs": 3, "width": 0.5})
-    kept = relevant_settings(experiment, "recover")
-    assert kept.recover == experiment.recover
-    assert (kept.squeeze.epochs, kept.squeeze.width) == (20, 0.5)
-    assert relevant_settings(experiment, "squeeze").recover.ipc == 10
+def record() -> RunRecord:
+    return RunRecord(id="a", experiment=fake_experiment("cda", classes=("cat", "coffee")), created=now())
+
+
+def test_a_record_is_read_back_as_it_was_written() -> None:
+    written = record().changed(process=ProcessRecord(pid=1, created=2.5, hostname="here"), notes=("one",), threads=2)
+    assert read_record(written.to_json(), "a") == written
+
+
+def test_names_of_a_later_version_are_left_aside() -> None:
+    values = {**json.loads(record().to_json()), "colour": "red"}
+    assert read_record(json.dumps(values), "a") == record().changed(created=values["created"])
+
+
+def test_changes_are_checked() -> None:
+    assert record().changed(status="paused").status == "paused"
+    with pytest.raises(RunError, match="no entry named 'colour'"):
+        record().changed(colour="red")
+    with pytest.raises(RunError, match="seconds"):
+        record().changed(seconds="long")

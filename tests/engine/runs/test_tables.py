@@ -1,17 +1,11 @@
 """Tables to take away: read back by independent readers, and every letter shown as it is."""
 
-from __future__ import annotations
-
 import csv
 import io
 
-import pytest
-
 from delt_engine.runs.tables import (
-    METHOD_COLUMNS,
     Column,
     latex_text,
-    shown,
     to_csv,
     to_latex,
     to_markdown,
@@ -69,18 +63,6 @@ def test_latex_has_booktabs_rules_and_escapes_every_letter_of_its_own() -> None:
     assert lines[6] == r"a\textbar{}b, \textquotedbl{}c\textquotedbl{} \& d\_e \textbackslash{} 50\% \$x\$ & 7.0 \\"
     assert lines[7:] == [r"-- & -- \\", r"\bottomrule", r"\end{tabular}"]
     assert latex_text("{~^#}") == r"\{\textasciitilde{}\textasciicircum{}\#\}"
-
-
-@pytest.mark.parametrize(
-    ("value", "digits", "text"), [(1234.5, 1, "1,234.5"), (500, 0, "500"), (0.123456, 3, "0.123"), ("x", 1, "x")]
-)
-def test_numbers_as_readers_see_them(value, digits, text) -> None:
-    assert shown({"v": value}, Column("v", "V", digits)) == text
-
-
-def test_the_table_of_methods_has_its_spreads() -> None:
-    names = to_csv([], METHOD_COLUMNS).strip().split(",")
-    assert {"top1_last", "top1_last_std", "top1_best", "cosine_similarity", "synthesis_seconds"} <= set(names)
 
 
 def test_what_all_rows_share_stands_in_the_note_and_empty_columns_go() -> None:

@@ -1,7 +1,5 @@
 """Titles beside run.json, which stays as it is, and the examples, DELT first."""
 
-from __future__ import annotations
-
 import pytest
 from fake_runs import fake_experiment, make_finished_run
 
@@ -20,6 +18,9 @@ def test_titles_come_back_and_run_json_is_not_touched(tmp_path) -> None:
     assert (run.path / "run.json").read_bytes() == before
     write_title(run, RunTitle())
     assert not (run.path / "labels.json").exists()
+    for damaged in ("{", "[]", '{"tags": 3}'):
+        (run.path / "labels.json").write_text(damaged)
+        assert read_title(run) == RunTitle()
 
 
 def test_what_is_too_long_is_refused(tmp_path) -> None:
@@ -28,13 +29,6 @@ def test_what_is_too_long_is_refused(tmp_path) -> None:
         write_title(run, RunTitle("x" * 81))
     with pytest.raises(RunError, match="tags: 'a,b' given"):
         write_title(run, RunTitle(tags=("a,b",)))
-
-
-def test_a_damaged_file_is_no_title(tmp_path) -> None:
-    run = make_finished_run(tmp_path / "a")
-    for text in ("{", "[]", '{"tags": 3}'):
-        (run.path / "labels.json").write_text(text)
-        assert read_title(run) == RunTitle()
 
 
 def test_examples_stay_as_they_are(tmp_path, monkeypatch) -> None:

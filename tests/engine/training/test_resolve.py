@@ -1,13 +1,11 @@
-from __future__ import annotations
-
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from delt_engine.config.students import EvaluateConfig
 from delt_engine.errors import ConfigError
-from delt_engine.models.card import TeacherCard
+from delt_engine.models.card import TeacherCard, find_teacher, read_card
 from delt_engine.training.image_table import ImageTable
 from delt_engine.training.recipe import recipe_changes, resolve
 
@@ -19,29 +17,7 @@ def table(ipc: int, classes: int = 10, size: int = 32) -> ImageTable:
 
 
 def card(network: str = "resnet18", width: float = 0.25) -> TeacherCard:
-    return TeacherCard(
-        name="teacher",
-        network=network,
-        width=width,
-        stem="small",
-        num_classes=10,
-        class_names=("a",) * 10,
-        image_size=32,
-        mean=(0.5,) * 3,
-        std=(0.5,) * 3,
-        dataset="photos",
-        dataset_fingerprint="",
-        accuracy=None,
-        epochs=None,
-        source=str(Path()),
-        fingerprint="",
-    )
-
-
-def test_everything_left_open_is_filled_in():
-    config = resolve(EvaluateConfig(), card=card(), train=table(10), dataset_name="photos")
-    assert (config.student, config.student_width, config.student_stem) == ("resnet18", 0.25, "small")
-    assert (config.batch_size, config.learning_rate, config.rand_augment) == (50, 0.001, "m5-n4-mstd1")
+    return replace(read_card(find_teacher("photos")), network=network, width=width)
 
 
 def test_what_was_given_stays():
@@ -56,40 +32,37 @@ def test_what_was_given_stays():
     assert resolve(given, card=card(), train=table(10)) == given
 
 
-def test_another_student_has_its_own_width_and_rate():
-    config = resolve(EvaluateConfig(student="mobilenet_v2"), card=card(), train=table(1), dataset_name="cifar10")
-    assert (config.student_width, config.learning_rate, config.batch_size) == (1.0, 0.0025, 10)
-
-
 @pytest.mark.parametrize(
-    ("ipc", "classes", "dataset", "expected"),
+    ("settings", "known", "expected"),
     [
-        (1, 10, "cifar10", 10),
-        (50, 10, "cifar10", 100),
-        (10, 100, "cifar100", 100),
-        (2, 200, "tiny-imagenet", 100),
-        (1, 4, "", 4),
+        ({}, {"train": table(10), "dataset_name": "photos"}, ("resnet18", 0.25, "small", 50, 0.001, "m5-n4-mstd1")),
+        ({"student": "mobilenet_v2"}, {"train": table(1), "dataset_name": "cifar10"}, (1.0, 10, 0.0025)),
+        ({}, {"train": table(1), "image_size": 224}, ("stock", "m6-n2-mstd1")),
+        *(
+            ({}, {"train": table(ipc, classes, size=2), "dataset_name": name, "image_size": 32}, (size,))
+            for ipc, classes, name, size in (
+                (1, 10, "cifar10", 10),
+                (50, 10, "cifar10", 100),
+                (10, 100, "cifar100", 100),
+                (2, 200, "tiny-imagenet", 100),
+                (1, 4, "", 4),
+            )
+        ),
+        *(
+            ({"student": student}, {"train": table(50, 100, size=2), "dataset_name": name, "image_size": 224}, (size,))
+            for student, name, size in (
+                ("resnet101", "imagenet-1k", 100),  # half a batch
+                ("resnet50", "imagenet-1k", 200),
+                ("resnet101", "imagenette", 200),
+            )
+        ),
+        ({"recipe": "sre2l"}, {"train": table(10)}, (100,)),  # never larger than the set
     ],
 )
-def test_batch_size_follows_the_rule(ipc, classes, dataset, expected):
-    config = resolve(
-        EvaluateConfig(), card=card(), train=table(ipc, classes, size=2), dataset_name=dataset, image_size=32
-    )
-    assert config.batch_size == expected
-
-
-def test_resnet101_on_imagenet_takes_half_a_batch():
-    sizes = [
-        resolve(
-            EvaluateConfig(student=student),
-            card=None,
-            train=table(50, 100, size=2),
-            dataset_name=dataset,
-            image_size=224,
-        ).batch_size
-        for student, dataset in (("resnet101", "imagenet-1k"), ("resnet50", "imagenet-1k"), ("resnet101", "imagenette"))
-    ]
-    assert sizes == [100, 200, 200]
+def test_what_is_left_open_is_filled_in(settings, known, expected):
+    config = resolve(EvaluateConfig.for_recipe(**{"recipe": "delt", **settings}), card=card(), **known)
+    found = [config.student, config.student_width, config.student_stem, config.batch_size, config.learning_rate]
+    assert set(expected) <= {*found, config.rand_augment}
 
 
 def test_rded_crops_by_the_tiles_of_its_mosaics():
@@ -102,21 +75,6 @@ def test_rded_crops_by_the_tiles_of_its_mosaics():
     assert resolve(EvaluateConfig(), **known).min_crop == 0.25
     assert recipe_changes(config, **known) == {}
     assert recipe_changes(config.replace(min_crop=0.3), **known) == {"min_crop": (1.0, 0.3)}
-
-
-def test_a_batch_is_never_larger_than_the_set():
-    assert resolve(EvaluateConfig.for_recipe("sre2l"), card=card(), train=table(10)).batch_size == 100
-
-
-def test_rand_augment_goes_by_dataset_and_size():
-    config = resolve(EvaluateConfig(), card=card(), train=table(1), image_size=224)
-    assert (config.rand_augment, config.student_stem) == ("m6-n2-mstd1", "stock")
-
-
-def test_families_that_need_real_numbers_are_built_as_well():
-    config = resolve(EvaluateConfig(student="regnet_y_400mf"), card=None, train=table(1))
-    assert config.student_stem == "small"
-    assert resolve(EvaluateConfig(student="convnet-3"), card=None, train=table(1)).student_stem == "stock"
 
 
 @pytest.mark.parametrize(
@@ -134,35 +92,22 @@ def test_a_student_that_cannot_be_is_one_sentence(settings, message):
     assert "\n" not in str(caught.value)
 
 
+NETWORKS = """
+resnet18 resnet50 resnet101 mobilenet_v2 efficientnet_b0 mnasnet1_3 regnet_y_8gf regnet_y_400mf convnet-3 convnet-4
+convnet-5 densenet121 convnext_tiny deit_tiny_patch16_224 resnet10t
+"""
+
+
 @pytest.mark.parametrize(
-    "name",
+    ("name", "size", "stem"),
     [
-        "resnet18",
-        "resnet50",
-        "resnet101",
-        "mobilenet_v2",
-        "efficientnet_b0",
-        "mnasnet1_3",
-        "regnet_y_8gf",
-        "convnet-3",
-        "convnet-4",
-        "convnet-5",
-        "densenet121",
-        "convnext_tiny",
-        "deit_tiny_patch16_224",
-        "resnet10t",
+        *((name, 32, "stock" if name.startswith("convnet-") else "small") for name in NETWORKS.split()),
+        *((name, 64, "small") for name in ("resnet18", "mnasnet1_3", "convnext_tiny", "deit_tiny_patch16_224")),
+        *((name, 224, "stock") for name in ("resnet18", "convnet-6", "mnasnet1_3", "deit_tiny_patch16_224")),
     ],
 )
-def test_students_of_the_papers_exist_at_32_px(name):
-    config = resolve(EvaluateConfig(student=name), card=None, train=table(1))
-    assert config.student_stem == ("stock" if name.startswith("convnet-") else "small")
-
-
-@pytest.mark.parametrize(("size", "stem"), [(64, "small"), (224, "stock")])
-@pytest.mark.parametrize("name", ["resnet18", "convnet-6", "mnasnet1_3", "convnext_tiny", "deit_tiny_patch16_224"])
-def test_students_exist_at_larger_sizes(name, size, stem):
-    config = resolve(EvaluateConfig(student=name), card=None, train=table(1), image_size=size)
-    assert config.student_stem == ("stock" if name == "convnet-6" else stem)
+def test_students_of_the_papers_exist_at_usual_sizes(name, size, stem):
+    assert resolve(EvaluateConfig(student=name), card=None, train=table(1), image_size=size).student_stem == stem
 
 
 def test_changes_are_told_against_the_resolved_recipe():

@@ -1,7 +1,5 @@
 """A store of soft labels: its size to the byte, what it is bound to, stores of version 0.1.0, and what is damaged."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections import namedtuple
@@ -14,7 +12,6 @@ from safetensors.numpy import save_file
 
 from delt_engine.config.students import EvaluateConfig
 from delt_engine.errors import DataError
-from delt_engine.training import soft_labels
 from delt_engine.training.draws import draw_epoch
 from delt_engine.training.soft_labels import AUGMENTATION, MANIFEST, LabelStore, StoreFacts, check_fits, is_complete
 
@@ -93,15 +90,6 @@ def test_the_size_is_known_to_the_byte(tmp_path, images, classes, form, label_ep
     assert of.size.labels == images * classes * label_epochs * np.dtype(form).itemsize
 
 
-def test_an_epoch_that_is_drawn_otherwise_is_refused(tmp_path, monkeypatch):
-    store = written(tmp_path / "labels", facts())
-    monkeypatch.setattr(soft_labels, "draw_epoch", lambda *args, seed, **more: draw_epoch(*args, seed=seed + 1, **more))
-    with pytest.raises(
-        DataError, match=r"label_store: epoch 1 of .* was drawn otherwise than PyTorch .* relabel again"
-    ):
-        store.read_epoch(1)
-
-
 def of_version_1(path: Path, of: StoreFacts, **changes) -> LabelStore:
     """Write a store as version 0.1.0 did: what happens to the images beside the labels."""
     path.mkdir()
@@ -131,7 +119,7 @@ def test_stores_of_version_1_open_go_on_and_are_held_to_what_they_recorded(tmp_p
     again.write_epoch(1, of.draw(1), logits(of, 1))
     assert torch.equal(again.read_epoch(1)[1], logits(of, 1))
     other = of_version_1(tmp_path / "other", of, seed=1)  # draws of another seed than it says
-    with pytest.raises(DataError, match="was drawn otherwise"):
+    with pytest.raises(DataError, match=r"epoch 1 of .* was drawn otherwise than PyTorch .* relabel again"):
         other.read_epoch(1)
 
 
@@ -158,19 +146,6 @@ def test_a_store_goes_on_where_it_stopped_and_no_other_takes_its_folder(tmp_path
         LabelStore.create(tmp_path / "other", of)
 
 
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"image_fingerprint": "xyz"}, "has labels of 'run-1', not of these images"),
-        ({"seed": 4}, "has labels of seed 0, but 4 is asked for"),
-        ({"epochs": 3}, "has labels of epochs 2, but 3 is asked for"),
-    ],
-)
-def test_labels_of_something_else_are_refused(changes, said):
-    with pytest.raises(DataError, match=f"label_store: labels {said}"):
-        check_fits(facts(), facts(**changes), Path("labels"))
-
-
 @pytest.mark.parametrize("name", AUGMENTATION)
 def test_another_augmentation_is_refused(name):
     other = {"rand_augment": "none", "shuffle_patches": True, "flip": False, "mix": "none", "batch_size": 16}.get(
@@ -178,12 +153,8 @@ def test_another_augmentation_is_refused(name):
     )
     with pytest.raises(DataError, match=f"has labels of {name.replace('_', ' ')} .*, but {other!r} is asked for"):
         check_fits(facts(), facts(CONFIG.replace(**{name: other})), Path("labels"))
-
-
-def test_what_does_not_change_the_labels_is_free():
-    check_fits(
-        facts(), facts(epochs=1, label_epochs=1, title="copy", form="float32", teacher_fingerprint=""), Path("labels")
-    )
+    free = {"epochs": 1, "label_epochs": 1, "title": "copy", "form": "float32", "teacher_fingerprint": ""}
+    check_fits(facts(), facts(**free), Path("labels"))
 
 
 def test_no_store_a_missing_epoch_and_a_damaged_file_are_told(tmp_path):

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch
@@ -7,7 +5,7 @@ from torch import nn
 
 from delt_engine.errors import CheckpointError, DataError
 from delt_engine.training.accuracy import accuracy_of, top_hits
-from delt_engine.training.device_images import DeviceImages
+from delt_engine.training.augmentation import DeviceImages
 from delt_engine.training.image_table import ImageTable
 from delt_engine.training.relabel import teacher_for
 
@@ -44,11 +42,6 @@ def test_accuracies_by_hand():
     assert found.per_class[6] == 0.0
 
 
-def test_few_classes_are_all_among_the_first_answers():
-    found = accuracy_of(Answers([[0.0, 1.0], [0.0, 1.0]]), images([0, 1], 2))
-    assert (found.top1, found.top5, found.per_class) == (50.0, 100.0, (0.0, 100.0))
-
-
 def test_top_hits_are_torchs_own():
     draws = torch.Generator().manual_seed(0)
     logits, labels = torch.randn(50, 9, generator=draws), torch.randint(9, (50,), generator=draws)
@@ -78,14 +71,6 @@ def test_wrong_number_of_classes_and_no_images_are_refused():
         accuracy_of(Answers([[1.0, 0.0]]), images([0], 3))
     with pytest.raises(DataError, match=r"there is no image to test on"):
         accuracy_of(Answers([[1.0, 0.0]]), images([], 2))
-
-
-def test_batches_are_the_tables_own_images():
-    held = images([0, 1, 0], 2)
-    image_u8, labels = held.batch(torch.tensor([2, 0]))
-    assert (image_u8.shape, image_u8.dtype) == ((2, 3, 4, 4), torch.uint8)
-    assert image_u8[:, 0, 0, 0].tolist() == [2, 0]
-    assert labels.tolist() == [0, 0]
 
 
 def test_a_teacher_answers_for_some_classes_by_name():

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import dataclasses
 import math
 
@@ -24,23 +22,6 @@ def same(first: EpochDraws, second: EpochDraws, name: str) -> bool:
 
 
 NAMES = [field.name for field in dataclasses.fields(EpochDraws)]
-
-
-def test_shapes_and_types():
-    draws = drawn(CONFIG.replace(shuffle_patches=True), mosaic=2)
-    assert len(draws) == 41
-    shapes = {name: (tuple(getattr(draws, name).shape), getattr(draws, name).dtype) for name in NAMES}
-    assert shapes == {
-        "order": ((41,), torch.int64),
-        "crop": ((41, 4), torch.int64),
-        "flip": ((41,), torch.bool),
-        "tiles": ((41, 4), torch.int64),
-        "ops": ((41, 4), torch.int64),
-        "magnitudes": ((41, 4), torch.float32),
-        "share": ((5,), torch.float32),
-        "box": ((5, 4), torch.int64),
-        "partner": ((41,), torch.int64),
-    }
 
 
 def test_an_epoch_depends_on_seed_and_number_alone():

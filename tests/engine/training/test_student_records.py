@@ -1,12 +1,10 @@
-from __future__ import annotations
-
 import json
 import math
 
 import pytest
+from fake_runs import fake_student, make_evaluation, make_finished_run
 
-from delt_engine.config.students import EvaluateConfig
-from delt_engine.training.records import EvaluationResult, Source, StudentResult
+from delt_engine.training.records import StudentResult
 
 KEYS = """
 source source_title method method_title ipc images dataset dataset_title dataset_fingerprint class_names teacher
@@ -16,74 +14,30 @@ per_class chance test_images seconds synthesis_seconds image_iterations students
 """
 
 
-def student(seed: int, last: float, best: float, ema: float | None = None) -> StudentResult:
-    return StudentResult(
-        seed=seed,
-        top1_last=last,
-        top1_best=best,
-        best_epoch=10,
-        top1_ema=ema,
-        top1_ema_best=ema,
-        top5_last=last + 10,
-        per_class=(last - 5, last + 5),
-        curve=((1, 20.0), (10, best), (30, last)),
-        ema_curve=(),
-        seconds=1.5,
-    )
+@pytest.fixture
+def summary(tmp_path):
+    """Return what an evaluation of three classes says of students with these accuracies."""
+
+    def make(*top1: float, **more) -> dict:
+        source = make_finished_run(tmp_path / "run")
+        return make_evaluation(tmp_path / "evaluation", source, top1, recipe="rded", **more).record().result
+
+    return make
 
 
-def evaluation(*students: StudentResult) -> EvaluationResult:
-    return EvaluationResult(
-        students=students,
-        source=Source("run-1", "Run 1", "delt", "DELT", 10, 20, 12.0, 5000),
-        config=EvaluateConfig.for_recipe(
-            "rded",
-            epochs=30,
-            student="resnet18",
-            student_width=0.25,
-            student_stem="small",
-            batch_size=20,
-            learning_rate=0.001,
-        ),
-        changes={"epochs": (300, 30)},
-        dataset="photos",
-        dataset_title="Photos",
-        dataset_fingerprint="f",
-        class_names=("cat", "dog"),
-        teacher="t",
-        teacher_fingerprint="w",
-        image_size=32,
-        test_images=200,
-        seconds=4.0,
-    )
+def test_a_summary_has_exactly_the_agreed_names_and_means_and_spreads_by_hand(summary):
+    found = summary(40.0, 44.0)
+    assert list(found) == KEYS.split()
+    assert json.loads(json.dumps(found)) == found
+    assert (found["top1_last"], found["top1_best"], found["top5_last"]) == (42.0, 43.0, 72.0)
+    assert found["top1_last_std"] == found["top1_best_std"] == pytest.approx(math.sqrt(8))  # (2^2 + 2^2) / (2 - 1)
+    assert found["per_class"] == [32.0, 42.0, 52.0]
+    assert (found["seeds"], found["chance"]) == ([0, 1], pytest.approx(100 / 3))
+    assert (found["is_shortened"], found["changes"]["epochs"]) == (True, [300, 60])
+    assert (found["recipe_title"], found["student_stem"], found["top1_ema"]) == ("RDED", "small", None)
 
 
-def test_summary_has_exactly_the_agreed_names_and_plain_values():
-    summary = evaluation(student(3, 40.0, 50.0), student(4, 44.0, 52.0)).summary()
-    assert list(summary) == KEYS.split()
-    assert json.loads(json.dumps(summary)) == summary
-
-
-def test_means_and_spread_by_hand():
-    summary = evaluation(student(3, 40.0, 50.0), student(4, 44.0, 52.0)).summary()
-    assert (summary["top1_last"], summary["top1_best"], summary["top5_last"]) == (42.0, 51.0, 52.0)
-    assert summary["top1_last_std"] == pytest.approx(math.sqrt(8))  # (2^2 + 2^2) / (2 - 1)
-    assert summary["top1_best_std"] == pytest.approx(math.sqrt(2))
-    assert summary["per_class"] == [37.0, 47.0]
-    assert (summary["seeds"], summary["chance"]) == ([3, 4], 50.0)
-    assert (summary["is_shortened"], summary["changes"]) == (True, {"epochs": [300, 30]})
-    assert (summary["recipe_title"], summary["student_stem"]) == ("RDED", "small")
-
-
-def test_one_seed_has_no_spread_and_no_average_stays_none():
-    summary = evaluation(student(0, 40.0, 50.0)).summary()
-    assert summary["top1_last_std"] == 0.0
-    assert summary["top1_ema"] is None
-    assert summary["top1_ema_std"] is None
-    assert evaluation(student(0, 40.0, 50.0, 45.0)).summary()["top1_ema"] == 45.0
-
-
-def test_a_student_comes_back_from_json():
-    one = student(7, 40.0, 50.0, 41.0)
-    kept = json.loads(json.dumps(evaluation(one).summary()))["students"][0]
-    assert StudentResult.from_mapping(kept) == one
+def test_one_seed_has_no_spread_and_a_student_comes_back(summary):
+    found = summary(40.0, ema=True)
+    assert (found["top1_last_std"], found["top1_ema"]) == (0.0, 42.0)
+    assert StudentResult.from_mapping(found["students"][0]) == fake_student(0, 40.0, 60, 3, ema=True)

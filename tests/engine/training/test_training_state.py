@@ -1,7 +1,5 @@
 """The state of a training: everything comes back, into any layout of memory, and another training's is refused."""
 
-from __future__ import annotations
-
 import json
 
 import pytest
@@ -10,7 +8,7 @@ from torch import nn
 
 from delt_engine.config import SqueezeConfig
 from delt_engine.errors import CheckpointError
-from delt_engine.training.state import TrainingState, WithState, check_facts, fill, flat_tensors
+from delt_engine.training.state import TrainingState, check_facts, fill, flat_tensors
 
 
 def network(seed: int, classes: int = 3) -> nn.Module:
@@ -53,18 +51,6 @@ def test_what_was_put_back_goes_on_to_the_same_bits(name, layout) -> None:
     assert all(torch.equal(kept[key], value) for key, value in before.items())  # what was kept did not move on
 
 
-def test_before_the_first_step_there_is_no_memory() -> None:
-    model = network(0)
-    assert {name.split("/")[0] for name in flat_tensors({"a": model}, optimizer_of(model, "sgd"))} == {"a"}
-
-
-def test_another_network_is_refused() -> None:
-    model, other = network(0), network(0, classes=4)
-    kept = flat_tensors({"network": model}, optimizer_of(model, "sgd"))
-    with pytest.raises(CheckpointError, match=r"^state: it is of another network, so this training cannot go on from"):
-        fill(kept, {"network": other}, optimizer_of(other, "sgd"))
-
-
 SETTINGS = SqueezeConfig(epochs=7)
 
 
@@ -92,18 +78,3 @@ def test_settings_that_came_later_count_as_their_defaults_and_unknown_ones_as_ot
         state = TrainingState({}, {"seed": 1, "settings": json.dumps(wrong)})
         with pytest.raises(CheckpointError, match="other settings"):
             check_facts(state, seed=1, settings=SETTINGS)
-
-
-def test_a_record_captures_its_state_when_it_is_asked_for() -> None:
-    class Epoch:
-        def __init__(self, epoch: int) -> None:
-            self.epoch = epoch
-
-    class Kept(WithState, Epoch):
-        pass
-
-    asked = []
-    record = Kept(lambda: asked.append(1) or TrainingState({}, {}), epoch=4)
-    assert (record.epoch, asked) == (4, [])
-    assert record.state.facts == {}
-    assert asked == [1]

@@ -1,8 +1,5 @@
-"""Memory of a run: predicted and measured in its record; out of memory it goes on, once, to the same images."""
+"""How a run is computed: measured once on devices that are, within memory, and how fast."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
 from types import SimpleNamespace
 
 import pytest
@@ -11,14 +8,68 @@ from tiny_world import finished, images_of
 
 from delt_engine.cli.recover import memory_words
 from delt_engine.errors import RunCancelled, RunError
-from delt_engine.pipeline import recover
+from delt_engine.jobs.measured_rates import kept_rates
+from delt_engine.jobs.worker import DeviceLock
+from delt_engine.pipeline import compute, recover
 from delt_engine.pipeline.compute import within_memory
+from delt_engine.pipeline.measure_rate import measure
 from delt_engine.pipeline.run import resume_run, run_experiment
+from delt_engine.recovery.loop import BatchState
 from delt_engine.recovery.speed import FastPath
 from delt_engine.runs.events import MemoryEvent
 from delt_engine.runs.store import Run
 
 pytest_plugins = ["tiny_world"]
+
+
+@pytest.fixture
+def measured(monkeypatch) -> list[int]:
+    """Measure on the CPU as on a GPU, with rates that are known; return the limits asked for."""
+    asked = []
+
+    def rates(*_args, most: int, **_values) -> dict[int, float]:
+        asked.append(most)
+        return {1: 100.0, 2: 1234.5}
+
+    monkeypatch.setattr(compute, "MEASURED", ("cpu",))
+    monkeypatch.setattr(compute, "pack_rates", rates)
+    return asked
+
+
+def test_a_run_takes_the_measured_number_of_batches_and_says_so(world, settings, measured) -> None:
+    run = finished(world / "a", settings(batch_size=4))
+    assert measured == [3]  # three classes, a batch each
+    assert run.record().speed["pack"] == 2
+    said = "2 batches a step. Image-iterations/s measured with so many batches a step: 1: 100, 2: 1,234."
+    assert any(note.endswith(said) for note in run.record().notes)
+    given = finished(world / "b", settings(batch_size=4, pack=2))
+    pixels = [{name: data for name, data in images_of(each).items() if "snapshots" in name} for each in (run, given)]
+    assert pixels[0] == pixels[1]
+
+
+def test_what_was_measured_once_is_used_again_by_runs_of_the_kind(world, settings, measured, monkeypatch) -> None:
+    forgotten = []
+    monkeypatch.setattr(compute, "forget_peak", forgotten.append)
+    runs = [finished(world / name, settings(batch_size=4, seed=seed)) for seed, name in enumerate("ab")]
+    assert [run.record().speed["pack"] for run in runs] == [2, 2]
+    assert runs[0].record().notes == runs[1].record().notes
+    assert [device.type for device in forgotten] == ["cpu"]  # the trial's memory is not the run's
+    assert measured == [3]
+    finished(world / "c", settings(batch_size=2, ipc=2))  # of another kind
+    assert len(measured) == 2
+    for kept in (world / "home" / "packs").iterdir():
+        kept.write_text("[1, 2", encoding="utf-8")
+    assert finished(world / "e", settings(batch_size=4)).record().speed["pack"] == 2
+    assert len(measured) == 3
+
+
+def test_what_the_settings_say_and_a_single_batch_are_not_measured(world, settings, measured) -> None:
+    assert finished(world / "a", settings(batch_size=4, pack=1)).record().speed["pack"] == 1
+    run = finished(world / "b", settings())
+    assert run.record().speed["pack"] == 1
+    assert not any("measured" in note for note in run.record().notes)
+    assert measured == []
+
 
 OUT = torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
@@ -85,23 +136,11 @@ def test_a_resumed_run_stays_with_it(world, settings, monkeypatch):
     assert all(path.low_memory for path in paths)
 
 
-@dataclass
-class _State:
-    images: torch.Tensor
-    exp_avg: torch.Tensor
-    exp_avg_sq: torch.Tensor
-
-
-@dataclass
-class _Step:
-    state: _State
-
-
 def test_a_step_that_failed_while_it_moved_the_images_and_other_errors_are_not_taken_again():
-    state = _State(*(torch.zeros(2) for _ in range(3)))
+    state = BatchState.start(torch.zeros(2, 3, 4, 4))
 
     def half_done(_state, _fast):
-        yield _Step(state)
+        yield SimpleNamespace(state=state)
         state.exp_avg.add_(1)
         raise OUT
 
@@ -125,3 +164,22 @@ def test_the_record_tells_the_peak_predicted_and_measured(world, settings):
     assert run.latest_event(MemoryEvent).predicted_mb == memory["predicted_mb"]
     assert memory_words(memory).startswith(", peak memory ")
     assert memory_words({}) == ""
+
+
+def test_a_rate_is_measured_and_kept(world, settings) -> None:
+    told = []
+    rate = measure(settings(), lambda *about: told.append(about), seconds=0.05)
+    assert (rate.key.device, rate.key.image_size, rate.key.batch_size) == ("cpu", 8, 12)
+    assert rate.fixed_s >= 0
+    assert 1 < rate.per_second(12) < 1e6
+    assert told[-1] == ("measure", 1, 2)
+    assert kept_rates() == [rate]
+
+
+def test_a_busy_device_is_not_measured(world, settings) -> None:
+    lock = DeviceLock("cpu")
+    assert lock.take()
+    with pytest.raises(RunError, match="cpu is at work on a run"):
+        measure(settings(), seconds=0.05)
+    lock.release()
+    assert measure(settings(), seconds=0.05).key.batch_size == 12

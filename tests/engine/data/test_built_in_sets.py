@@ -1,26 +1,23 @@
-from __future__ import annotations
+"""The sets that need no download: their samples, halves and statistics."""
 
-import itertools
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from delt_engine.data import photos as module
-from delt_engine.data.catalogue import load_dataset
-from delt_engine.data.dataset import Dataset
-from delt_engine.data.photos import (
-    PHOTOGRAPHS,
+from delt_engine.data import built_in as module
+from delt_engine.data.built_in import (
     RECIPE,
     checkerboard,
     colour_matrices,
-    draw_squares,
     load_photograph,
     photos_fingerprint,
     render,
+    split_rows,
 )
+from delt_engine.data.catalogue import load_dataset
+from delt_engine.data.dataset import Dataset
 from delt_engine.errors import DataError
 
 MEANS = [121.6, 116.4, 91.3, 19.1, 161.3, 115.7, 88.7, 62.7, 60.1, 145.4]
@@ -32,6 +29,11 @@ SMALL = replace(RECIPE, train_per_class=6, test_per_class=3)
 @pytest.fixture(scope="module")
 def photos() -> Dataset:
     return load_dataset("photos")
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    return load_dataset("digits")
 
 
 def random(seed: int = 0) -> np.random.Generator:
@@ -56,10 +58,19 @@ def test_images_are_as_they_were_when_the_teacher_was_trained(photos: Dataset) -
     np.testing.assert_allclose(means, MEANS, atol=0.5)
 
 
-def test_the_tables_statistics_are_those_of_the_train_images(photos: Dataset) -> None:
-    pixels = photos.train.pixels(range(5000)) / 255
-    np.testing.assert_allclose(photos.spec.mean, pixels.mean(axis=(0, 1, 2)), atol=1e-3)
-    np.testing.assert_allclose(photos.spec.std, pixels.std(axis=(0, 1, 2)), atol=1e-3)
+def test_sizes_and_names_of_digits(digits: Dataset) -> None:
+    spec = digits.spec
+    assert (spec.train_size, spec.test_size) == (len(digits.train), len(digits.test)) == (1438, 359)
+    assert (digits.counts, spec.class_names) == ({"used": 1797}, tuple("0123456789"))
+    assert digits.train.names[3] == f"train/{digits.train.labels[3]}/00003"
+
+
+@pytest.mark.parametrize("name", ["photos", "digits"])
+def test_the_tables_statistics_are_those_of_the_train_images(name: str, request) -> None:
+    data = request.getfixturevalue(name)
+    pixels = data.train.pixels(range(len(data.train))) / 255
+    np.testing.assert_allclose(data.spec.mean, pixels.mean(axis=(0, 1, 2)), atol=1e-3)
+    np.testing.assert_allclose(data.spec.std, pixels.std(axis=(0, 1, 2)), atol=1e-3)
 
 
 def test_same_recipe_same_samples_other_seed_others(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,53 +84,6 @@ def test_same_recipe_same_samples_other_seed_others(monkeypatch: pytest.MonkeyPa
     np.testing.assert_array_equal(first["train"], again["train"])
     assert (first["train"] != other["train"]).any(axis=(1, 2, 3)).all()
     assert (first["train"][:3] != first["test"][:3]).any(axis=(1, 2, 3)).all()
-
-
-def test_another_size_shows_the_same_samples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PHOTOGRAPHS", {"coffee": "coffee"})
-    small, large = render(16, SMALL)["train"], render(32, SMALL)["train"]
-    shrunk = large.reshape(6, 16, 2, 16, 2, 3).mean(axis=(2, 4))
-    assert np.abs(shrunk - small).mean() < 6
-
-
-@pytest.mark.parametrize(("height", "width"), [(512, 512), (300, 451), (427, 640)])
-def test_cells_cover_the_photograph_once(height: int, width: int) -> None:
-    seen = np.zeros((height, width), dtype=int)
-    cells = checkerboard(height, width, RECIPE.rows)
-    for top, left, tall, wide in itertools.chain(*cells.values()):
-        seen[top : top + tall, left : left + wide] += 1
-    assert (seen == 1).all()
-    assert abs(len(cells["train"]) - len(cells["test"])) <= 1
-
-
-def corners(square: np.ndarray) -> np.ndarray:
-    """Return the four corners (row, column) of a turned square."""
-    row, column, side, angle = square
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    return np.array([row, column]) + np.array(list(itertools.product((-0.5, 0.5), repeat=2))) * side @ turn
-
-
-@pytest.mark.parametrize("split", ["train", "test"])
-@pytest.mark.parametrize("angle", [RECIPE.angle, 45.0])
-def test_every_square_lies_in_one_cell_of_its_split(split: str, angle: float) -> None:
-    recipe = replace(RECIPE, angle=angle)
-    cells = checkerboard(300, 451, recipe.rows)[split]
-    squares = draw_squares(300, 451, split, 300, random(), recipe)
-    used = set()
-    for square in squares:
-        (low_row, low_column), (high_row, high_column) = corners(square).min(axis=0), corners(square).max(axis=0)
-        inside = [
-            index
-            for index, (top, left, tall, wide) in enumerate(cells)
-            if top - 1e-9 <= low_row
-            and left - 1e-9 <= low_column
-            and high_row <= top + tall + 1e-9
-            and high_column <= left + wide + 1e-9
-        ]
-        assert len(inside) == 1
-        used.add(inside[0])
-    assert len(used) > 0.9 * len(cells)
-    assert squares[:, 2].max() <= 300 * recipe.max_side
 
 
 def test_no_pixel_of_one_split_shows_in_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,14 +116,6 @@ def test_fingerprint_follows_recipe_and_size_alone(photos: Dataset) -> None:
     assert len({photos.fingerprint, *(photos_fingerprint(*given) for given in changed)}) == 4
 
 
-def test_photographs_are_the_installed_ones() -> None:
-    assert load_photograph("cat").size == (451, 300)
-    assert load_photograph("retina").size == (512, 512)
-    assert load_photograph("temple").size == (640, 427)
-    for name in PHOTOGRAPHS:
-        assert load_photograph(name).mode == "RGB"
-
-
 def test_a_photograph_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PHOTOGRAPHS", {"cat": "no_such_picture", "temple": "none.jpg"})
     for name, source in module.PHOTOGRAPHS.items():
@@ -167,12 +123,20 @@ def test_a_photograph_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> 
             load_photograph(name)
 
 
-def test_second_load_makes_nothing(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "RECIPE", SMALL)
-    first = load_dataset("photos", 8)
+def test_every_class_gives_a_fifth_and_grey_runs_from_black_to_white(digits: Dataset) -> None:
+    train, test = np.bincount(digits.train.labels), np.bincount(digits.test.labels)
+    np.testing.assert_allclose(test / (train + test), 0.2, atol=0.003)
+    pixels = digits.test.pixels(range(50))
+    assert (pixels.min(), pixels.max()) == (0, 255)
+    assert (pixels[..., 0] == pixels[..., 2]).all()
 
-    def fail(*_: object) -> None:
-        raise AssertionError("made again")
 
-    monkeypatch.setattr(module, "render", fail)
-    np.testing.assert_array_equal(load_dataset("photos", 8).train.pixels([3]), first.train.pixels([3]))
+def test_images_are_scikit_learns() -> None:
+    from sklearn.datasets import load_digits
+
+    source = load_digits()
+    small = load_dataset("digits", 8)
+    _, test = split_rows(source.target)
+    assert small.test.labels.tolist() == source.target[test].tolist()
+    np.testing.assert_array_equal(small.test.original(7)[..., 1], np.rint(source.images[test[7]] * 255 / 16))
+    assert small.fingerprint != load_dataset("digits").fingerprint

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
@@ -61,3 +67,63 @@ def delt(home, monkeypatch) -> Callable[..., Result]:
 def small(colours) -> list[str]:
     """Options of a run that takes a moment."""
     return ["--dataset", str(colours), "--image-size", "8", "--ipc", "4", "--mi", "8", "--ri", "2", "--device", "cpu"]
+
+
+@pytest.fixture
+def answer(delt) -> Callable[..., Any]:
+    """Run the command and return the one JSON value that it prints."""
+
+    def read(*words) -> Any:
+        result = delt(*words, "--json")
+        assert result.exit_code == 0, result.stderr
+        assert result.stdout.count("\n") == 1
+        return json.loads(result.stdout)
+
+    return read
+
+
+@pytest.fixture
+def refusal(delt) -> Callable[..., str]:
+    """Run a command that must fail, and return its one sentence on stderr."""
+
+    def read(*words, code: int = 2) -> str:
+        result = delt(*words)
+        assert (result.exit_code, result.stdout) == (code, "")
+        (line,) = result.stderr.strip().splitlines()
+        assert line.startswith("Error: ")
+        assert "Traceback" not in line
+        return line
+
+    return read
+
+
+@pytest.fixture(scope="module")
+def environment(home) -> dict[str, str]:
+    """Variables of a real process; one thread, since a second one has nothing to do on such small images."""
+    return {**os.environ, "DELT_HOME": str(home), "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture
+def same_environment(environment, monkeypatch) -> None:
+    for name in ("DELT_HOME", "OMP_NUM_THREADS"):
+        monkeypatch.setenv(name, environment[name])
+
+
+@pytest.fixture
+def started(environment) -> Iterator[Callable[..., subprocess.Popen]]:
+    """Start Python with these words and variables on top; whatever is left of it at the end is killed."""
+    processes = []
+
+    def start(*words, **variables) -> subprocess.Popen:
+        command, pipes = [sys.executable, *map(str, words)], {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        processes.append(subprocess.Popen(command, env={**environment, **variables}, text=True, **pipes))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        if process.poll() is None:
+            for member in psutil.Process(process.pid).children(recursive=True):
+                with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended by itself
+                    member.kill()
+            process.kill()
+        process.communicate()

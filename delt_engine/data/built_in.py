@@ -1,7 +1,8 @@
-"""The built-in dataset ``photos``: ten real photographs, one class each, that ship with scikit-image and scikit-learn.
+"""The built-in datasets: photographs and handwritten digits that ship with scikit-image and scikit-learn.
 
-A sample is a square crop of its class's photograph, turned a little, mirrored at random, with its colours moved,
-resized to S. Each photograph is cut into a checkerboard: train samples lie wholly inside dark cells, test samples
+``digits`` are scikit-learn's 1,797 digits of 8 x 8 pixels, ``photos`` crops of ten real photographs, one class each. A
+sample is a square of its class's photograph, turned a little, mirrored at random, with its colours moved, resized to
+S. Each photograph is cut into a checkerboard: train samples lie wholly inside dark cells, test samples
 inside light ones, so no pixel of a photograph is in both. Crops of background are the hard ones: that spread of
 difficulty is what ranking by the teacher's probability needs.
 
@@ -23,6 +24,7 @@ from PIL import Image
 
 from delt_engine.data.cache import cached_arrays
 from delt_engine.data.dataset import Dataset, DatasetSpec, Report, dataset_of_arrays
+from delt_engine.data.decode import resize_box
 from delt_engine.errors import DataError
 
 PHOTOGRAPHS = {
@@ -69,6 +71,8 @@ class PhotosRecipe:
 
 
 RECIPE = PhotosRecipe()
+_DIGITS = "1 0 0.2"
+"""What the samples of ``digits`` follow from: version of the rule, seed and share of the test images."""
 
 
 def photos(spec: DatasetSpec, report: Report | None = None) -> Dataset:
@@ -119,11 +123,9 @@ def load_photograph(class_name: str) -> Image.Image:
 
 
 def checkerboard(height: int, width: int, rows: int) -> dict[str, np.ndarray]:
-    """Cut a photograph into cells, dark ones for train and light ones for test.
+    """Cut a photograph into cells, dark ones for train, as at the top left, and light ones for test.
 
-    Returns:
-        for each split int (cells, 4): top, left, height, width in pixels. There are ``rows`` along the short side;
-        the corner at the top left is dark.
+    Of each split int (cells, 4): top, left, height, width in pixels. There are ``rows`` along the short side.
 
     >>> {split: len(cells) for split, cells in checkerboard(30, 30, 3).items()}
     {'train': 5, 'test': 4}
@@ -141,11 +143,9 @@ def checkerboard(height: int, width: int, rows: int) -> dict[str, np.ndarray]:
 def draw_squares(
     height: int, width: int, split: str, count: int, rng: np.random.Generator, recipe: PhotosRecipe
 ) -> np.ndarray:
-    """Draw where samples lie in a photograph.
+    """Draw where samples lie: float (count, 4), centre row, centre column, side in pixels, angle in radians.
 
-    Returns:
-        float (count, 4): centre row, centre column, side in pixels, angle in radians. The turned square lies wholly
-        inside one cell of the split.
+    The turned squares lie wholly inside a cell of the split.
     """
     cells = checkerboard(height, width, recipe.rows)[split].astype(np.float64)
     # only .random() is used: its stream is the one numpy has kept the same through its versions
@@ -164,8 +164,7 @@ def draw_squares(
 def colour_matrices(count: int, rng: np.random.Generator, recipe: PhotosRecipe) -> np.ndarray:
     """Draw colour changes: hue, saturation and gain as one linear map of red, green, blue a sample, and a contrast.
 
-    Returns:
-        float (count, 3, 4): three columns of the map, and the contrast factor in the last one.
+    float (count, 3, 4): three columns of the map, and the contrast factor in the last one.
     """
     to_yiq = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
     draws = 2 * rng.random((count, 4)) - 1
@@ -192,23 +191,24 @@ def render(image_size: int, recipe: PhotosRecipe, report: Report | None = None) 
             rng = np.random.Generator(np.random.PCG64([recipe.seed, label, part]))
             squares = draw_squares(picture.height, picture.width, split, count, rng, recipe)
             mirrored = rng.random(count) < 0.5
-            samples = np.stack([_cut(picture, *square, image_size) for square in squares.tolist()])
+            samples = np.stack([_cut(picture, square, image_size) for square in squares.tolist()])
             samples[mirrored] = samples[mirrored, :, ::-1]
-            made[split].append(_recolour(samples, colour_matrices(count, rng, recipe)))
+            matrices = colour_matrices(count, rng, recipe).astype(np.float32)
+            changed = np.einsum("nhwc,ndc->nhwd", samples.astype(np.float32) / 255, matrices[:, :, :3])
+            middle = changed.mean(axis=(1, 2), keepdims=True)
+            changed = middle + (changed - middle) * matrices[:, 0, 3, None, None, None]
+            made[split].append(np.clip(np.rint(changed * 255), 0, 255).astype(np.uint8))
     if report:
         report("photos", len(PHOTOGRAPHS), len(PHOTOGRAPHS))
     return {split: np.concatenate(parts) for split, parts in made.items()}
 
 
-def _cut(picture: Image.Image, row: float, column: float, side: float, angle: float, image_size: int) -> np.ndarray:
+def _cut(picture: Image.Image, square: list[float], image_size: int) -> np.ndarray:
     """Return one turned square of a photograph at S, uint8 (S, S, 3)."""
+    row, column, side, angle = square
     widened = side * (math.cos(angle) + abs(math.sin(angle)))
-    top, left, bottom, right = (
-        row - widened / 2 + _ROUNDING,
-        column - widened / 2 + _ROUNDING,
-        row + widened / 2 - _ROUNDING,
-        column + widened / 2 - _ROUNDING,
-    )
+    top, left = row - widened / 2 + _ROUNDING, column - widened / 2 + _ROUNDING
+    bottom, right = row + widened / 2 - _ROUNDING, column + widened / 2 - _ROUNDING
     # cut first, since resizing a box looks a little past its edges and so into the next cell
     first_row, first_column = math.floor(top), math.floor(left)
     upright = picture.crop((first_column, first_row, math.ceil(right), math.ceil(bottom)))
@@ -216,16 +216,43 @@ def _cut(picture: Image.Image, row: float, column: float, side: float, angle: fl
     # the upright square around it becomes so large that its own side is at least S; then turn and take the middle
     margin = math.ceil(image_size * (widened / side - 1) / 2)
     large = image_size + 2 * margin
-    turned = upright.resize((large, large), Image.Resampling.BICUBIC, box=box).rotate(
-        math.degrees(angle), Image.Resampling.BICUBIC
-    )
+    resized = upright.resize((large, large), Image.Resampling.BICUBIC, box=box)
+    turned = resized.rotate(math.degrees(angle), Image.Resampling.BICUBIC)
     return np.asarray(turned.crop((margin, margin, margin + image_size, margin + image_size)))
 
 
-def _recolour(samples: np.ndarray, matrices: np.ndarray) -> np.ndarray:
-    """Apply the colour changes, uint8 (n, S, S, 3) to the same."""
-    colours = samples.astype(np.float32) / 255
-    changed = np.einsum("nhwc,ndc->nhwd", colours, matrices[:, :, :3].astype(np.float32))
-    middle = changed.mean(axis=(1, 2), keepdims=True)
-    changed = middle + (changed - middle) * matrices[:, 0, 3].astype(np.float32)[:, None, None, None]
-    return np.clip(np.rint(changed * 255), 0, 255).astype(np.uint8)
+def digits(spec: DatasetSpec) -> Dataset:
+    """Return the digits at the size of ``spec``, a fifth of every class set aside for test by a seeded draw."""
+    fingerprint = hashlib.sha256(f"digits {_DIGITS} {spec.image_size}".encode()).hexdigest()[:16]
+    names = ("train", "test", "train_labels", "test_labels")
+    arrays = cached_arrays(f"digits-{fingerprint}", names, lambda: _digits_at(spec.image_size))
+    return dataset_of_arrays(spec, arrays, fingerprint)
+
+
+def split_rows(labels: np.ndarray, share: float = 0.2, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return (train rows, test rows), ``share`` of every class in test.
+
+    >>> [rows.tolist() for rows in split_rows(np.array([0, 0, 0, 0, 0, 1, 1, 1, 1, 1]))]
+    [[0, 1, 2, 4, 5, 6, 7, 9], [3, 8]]
+    """
+    rng = np.random.Generator(np.random.PCG64(seed))
+    chosen = []
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        order = np.argsort(rng.random(len(rows)), kind="stable")
+        chosen.append(rows[order[: round(share * len(rows))]])
+    test = np.sort(np.concatenate(chosen))
+    return np.setdiff1d(np.arange(len(labels)), test), test
+
+
+def _digits_at(image_size: int) -> dict[str, np.ndarray]:
+    """Resize all digits to S: grey levels 0 to 16 become 0 to 255."""
+    from sklearn.datasets import load_digits
+
+    source = load_digits()
+    levels = np.rint(source.images * (255 / 16)).astype(np.uint8)  # (1797, 8, 8)
+    pictures = [Image.fromarray(grey).convert("RGB") for grey in levels]
+    images = np.stack([resize_box(picture, (0, 0, 8, 8), image_size) for picture in pictures])
+    labels = source.target.astype(np.int64)
+    train, test = split_rows(labels)
+    return {"train": images[train], "test": images[test], "train_labels": labels[train], "test_labels": labels[test]}
