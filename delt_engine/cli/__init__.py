@@ -104,7 +104,7 @@ def explained(error: BaseException) -> tuple[str, int]:
     cls=CommandGroup,
     context_settings=CONTEXT,
     commands={
-        "datasets": "delt_engine.cli.datasets:datasets",
+        "datasets": "delt_engine.cli.teachers:datasets",
         "squeeze": "delt_engine.cli.squeeze:squeeze",
         "teachers": "delt_engine.cli.teachers:teachers",
         "rank": "delt_engine.cli.patches:rank",

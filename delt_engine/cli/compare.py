@@ -114,7 +114,7 @@ def _planned(methods: tuple[str, ...], values: dict[str, Any], into: Path | None
     asked = Experiment(**rest)
     inputs = load_inputs(asked)
     card = inputs.card
-    if card is None:  # of a checkpoint that does not say its fingerprint, it is told from the weights
+    if card is None:  # of a checkpoint that does not say its fingerprint, it follows from the weights
         from delt_engine.models.teachers import load_teacher
 
         card = load_teacher(str(inputs.teacher_path), dataset=inputs.dataset, **asked.squeeze.checkpoint).card

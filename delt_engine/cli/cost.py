@@ -50,9 +50,7 @@ def cost(
     is_measured: bool,
     rate: float | None,
     ranks: int,
-    progress_json: bool,
     as_json: bool,
-    quiet: bool,  # noqa: ARG001
     **values: Any,
 ) -> None:
     """Say what a recovery costs: image-iterations, what EarlyLate saves, the disk, with --measure or --rate the time.
@@ -74,7 +72,7 @@ def cost(
         raise ConfigError(f"classes: {classes} given, but it must be at least 1.")
     result = counts(experiment.recover.schedule, classes)
     if is_measured:
-        result |= _measured(experiment, classes, reporter(progress_json))
+        result |= _measured(experiment, classes, reporter(values["progress_json"]))
         rate = result["image_iterations"] / result["seconds"] if result["seconds"] else None
     result |= _room_and_time(experiment, dataset, classes, rate, ranks)
     if as_json:

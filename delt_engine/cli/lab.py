@@ -52,20 +52,13 @@ def lab(title: str | None, opens_with: str | None, out: Path | None, as_json: bo
     plan.check(experiment.recover)
     began = time.monotonic()
     made = _recorded(experiment, plan, title or "", opens_with or "", out, quiet=quiet)
-    size = sum(path.stat().st_size for path in made.folder.iterdir())
-    result = {
-        "out": str(made.folder),
-        "dataset": made.record.dataset,
-        "teacher": made.record.teacher,
-        "subjects": len(made.record.subjects),
-        "moments": len(made.record.moments),
-        "bytes": size,
-        "seconds": round(time.monotonic() - began, 1),
-    }
+    size, seconds = sum(path.stat().st_size for path in made.folder.iterdir()), round(time.monotonic() - began, 1)
+    patches, moments = len(made.record.subjects), len(made.record.moments)
     if as_json:
-        say_json(result)
+        of = {"out": str(made.folder), "dataset": made.record.dataset, "teacher": made.record.teacher}
+        say_json({**of, "subjects": patches, "moments": moments, "bytes": size, "seconds": seconds})
     else:
-        say(f"{result['subjects']} patches at {result['moments']} moments, {size / 1e6:.1f} MB: {made.folder}")
+        say(f"{patches} patches at {moments} moments, {size / 1e6:.1f} MB: {made.folder}")
 
 
 def _recorded(

@@ -160,39 +160,27 @@ def size_of(dataset: str, image_size: int | None = None) -> int:
 
 
 _PLAIN = RunOptions()
-_RUN_OPTIONS: dict[str, tuple[str, dict[str, Any], str]] = {
+_RUN_OPTIONS: dict[str, tuple[click.ParamType | None, str]] = {
     "ranks": (
-        "--ranks",
-        {"type": click.IntRange(min=0, max=1024), "metavar": "N"},
+        click.IntRange(min=0, max=1024),
         "Processes on this machine that share the work; 1 for one. [default: one a GPU, if it has enough to do]",
     ),
-    "teacher_check": (
-        "--teacher-check/--no-teacher-check",
-        {"default": None},
-        "Measure the teacher on a sample first and refuse one near chance. [default: on]",
-    ),
-    "keep_teacher": (
-        "--keep-teacher/--no-keep-teacher",
-        {"default": None},
-        "Put the teacher where `--teacher auto` finds it. [default: on, off with --out FILE]",
-    ),
+    "teacher_check": (None, "Measure the teacher on a sample first and refuse one near chance. [default: on]"),
+    "keep_teacher": (None, "Put the teacher where `--teacher auto` finds it. [default: on, off with --out FILE]"),
     "snapshot_classes": (
-        "--snapshot-classes",
-        {"type": click.IntRange(min=0), "metavar": "N"},
+        click.IntRange(min=0),
         "Keep pictures of every round for the first N classes only. [default: all]",
     ),
     "live_seconds": (
-        "--live-seconds",
-        {"type": click.FloatRange(min=0), "metavar": "X"},
+        click.FloatRange(min=0),
         f"Shortest time between two live pictures; 0 for none. [default: {_PLAIN.live_seconds:g}]",
     ),
     "checkpoint_seconds": (
-        "--checkpoint-seconds",
-        {"type": click.FloatRange(min=0, min_open=True), "metavar": "X"},
+        click.FloatRange(min=0, min_open=True),
         f"Longest time without a checkpoint. [default: {_PLAIN.checkpoint_seconds:g}]",
     ),
 }
-"""Of each run option its flags, what click is told of its value, and its help."""
+"""Of each run option the limits of its number, None of a switch, and its help."""
 
 
 def run_options(kind: str) -> Decorator:
@@ -200,8 +188,13 @@ def run_options(kind: str) -> Decorator:
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         for name in reversed(RUN_OPTIONS[kind]):
-            flags, about, text = _RUN_OPTIONS[name]
-            function = click.option(flags, f"option{_JOINT}{name}", help=text, **about)(function)
+            (limits, text), flag, parameter = _RUN_OPTIONS[name], name.replace("_", "-"), f"option{_JOINT}{name}"
+            if limits is None:
+                option = click.option(f"--{flag}/--no-{flag}", parameter, default=None, help=text)
+            else:
+                metavar = "N" if isinstance(limits, click.IntRange) else "X"
+                option = click.option(f"--{flag}", parameter, type=limits, metavar=metavar, help=text)
+            function = option(function)
         return function
 
     return decorate

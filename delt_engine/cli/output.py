@@ -53,7 +53,7 @@ progress_option = click.option(
 
 
 def reporter(is_on: bool) -> Callable[[str, int, int], None]:
-    """Return what is told (what, done, total) and writes it as JSON lines on stderr, at most some a second."""
+    """Return what takes (what, done, total) and writes it as JSON lines on stderr, at most some a second."""
     last = ("", 0.0)
 
     def report(what: str, done: int, total: int) -> None:

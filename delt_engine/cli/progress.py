@@ -8,8 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import TracebackType
-from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -33,31 +31,18 @@ _SAID_AT_ONCE = (RoundEvent, NoteEvent, StudentEvent, MemoryEvent, SqueezeEpochE
 _STAGES = {"rank": "rank patches", "select": "select patches"}
 
 
-class Display(Protocol):
-    """Takes the events of a run."""
-
-    def show(self, event: Event) -> None:
-        """Show one event."""
-
-
 @contextmanager
-def display(*, quiet: bool = False) -> Iterator[Display]:
+def display(*, quiet: bool = False) -> Iterator[Bars | Lines]:
     """Yield what shows events: bars on a terminal, lines elsewhere, nothing when ``quiet``."""
     console = Console(stderr=True)
     if quiet:
-        yield Silence()
+        yield Lines(lambda _text: None)
     elif console.is_terminal:
-        with Bars(console) as bars:
+        bars = Bars(console)
+        with bars.progress:
             yield bars
     else:
         yield Lines(lambda text: console.print(text, markup=False, highlight=False, soft_wrap=True))
-
-
-class Silence:
-    """Shows nothing."""
-
-    def show(self, event: Event) -> None:
-        """Show nothing of ``event``."""
 
 
 class Lines:
@@ -96,10 +81,10 @@ class Lines:
 
 
 class Bars:
-    """Shows a bar a stage, with rate and time left."""
+    """Shows a bar a stage, with rate and time left, while ``progress`` is entered."""
 
     def __init__(self, console: Console) -> None:
-        self._progress = Progress(
+        self.progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             TextColumn("{task.percentage:>3.0f} %"),
@@ -109,15 +94,6 @@ class Bars:
             console=console,
         )
         self._tasks: dict[str, TaskID] = {}
-
-    def __enter__(self) -> Bars:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
 
     def show(self, event: Event) -> None:
         """Show one event."""
@@ -136,16 +112,16 @@ class Bars:
         elif isinstance(event, StudentEpochEvent):
             if event.top1 is not None and _training(event) in self._tasks:
                 note = f"epoch {event.epoch}, top-1 {event.top1:.1f} %"
-                self._progress.update(self._tasks[_training(event)], note=note)
+                self.progress.update(self._tasks[_training(event)], note=note)
         elif isinstance(event, SqueezeEpochEvent):
-            self._progress.console.print(f"epoch {event.epoch}: {_accuracies(event)}", highlight=False)
+            self.progress.console.print(f"epoch {event.epoch}: {_accuracies(event)}", highlight=False)
         elif _sentence(event):
-            self._progress.console.print(_sentence(event), markup=False, highlight=False)
+            self.progress.console.print(_sentence(event), markup=False, highlight=False)
 
     def _move(self, name: str, done: int, total: int, note: str) -> None:
         if name not in self._tasks:
-            self._tasks[name] = self._progress.add_task(name, total=total, note=note)
-        self._progress.update(self._tasks[name], completed=done, total=total, note=note)
+            self._tasks[name] = self.progress.add_task(name, total=total, note=note)
+        self.progress.update(self._tasks[name], completed=done, total=total, note=note)
 
 
 def _sentence(event: Event) -> str:

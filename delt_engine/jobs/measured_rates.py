@@ -1,4 +1,4 @@
-"""How fast this machine is, as far as it is known: short measurements that are kept, and finished runs.
+"""How fast this machine is, as far as it is known: saved short measurements, and finished runs.
 
 A measurement is one small JSON file in ``<home>/rates/``, named by what it is for, so a new one replaces the old.
 Finished runs count as measurements of what they ran.
@@ -31,7 +31,7 @@ def rate_key(experiment: Experiment, num_classes: int, teacher: str, image_size:
 
 
 def keep_rate(rate: Rate) -> Path:
-    """Keep a measurement and return its file.
+    """Save a measurement and return its file.
 
     Raises:
         RunError: the disk refuses.
@@ -40,7 +40,7 @@ def keep_rate(rate: Rate) -> Path:
 
 
 def kept_rates() -> list[Rate]:
-    """Return the measurements that are kept, newest first; what cannot be read is left out."""
+    """Return the saved measurements, newest first; what cannot be read is left out."""
     found = []
     for values in _RATES.records():
         with contextlib.suppress(TypeError, KeyError):
@@ -58,15 +58,9 @@ def rate_of(run: Run) -> Rate | None:
         return None
     batch = largest_batch(record.experiment.recover, max(1, len(record.classes)))
     device = (record.device or "cpu").partition(":")[0]
-    return Rate(
-        RateKey(device, record.teacher.fingerprint, record.dataset.image_size, batch),
-        0.0,
-        1.0 / rate,
-        record.device_name or device,
-        "run",
-        run.id,
-        is_here=run.path.parent == runs_dir(),
-    )
+    key = RateKey(device, record.teacher.fingerprint, record.dataset.image_size, batch)
+    is_here = run.path.parent == runs_dir()
+    return Rate(key, 0.0, 1.0 / rate, record.device_name or device, "run", run.id, is_here=is_here)
 
 
 def known_rates(runs: Iterable[Run]) -> list[Rate]:

@@ -49,7 +49,6 @@ class StatusEvent(Event):
     """The run has another status."""
 
     kind = "status"
-
     status: str
 
 
@@ -57,7 +56,6 @@ class NoteEvent(Event):
     """A sentence worth knowing."""
 
     kind = "note"
-
     text: str
 
 
@@ -68,7 +66,6 @@ class StageEvent(Event):
     """
 
     kind = "stage"
-
     stage: str
     done: Count = 0
     total: Count = 0
@@ -80,7 +77,6 @@ class MemoryEvent(Event):
     """The peak of memory that a recovery is expected to have, in MB."""
 
     kind = "memory"
-
     predicted_mb: Seconds
 
 
@@ -107,7 +103,6 @@ class StepEvent(_OfBatch):
     """
 
     kind = "step"
-
     iteration: Count
     iterations: Total
     joined: Count
@@ -127,7 +122,6 @@ class RoundEvent(_OfBatch):
     """A snapshot of ``classes`` is written after ``iteration`` iterations; ``partial`` if before the round's end."""
 
     kind = "round"
-
     iteration: Count
     partial: bool = False
     classes: tuple[Count, ...] = ()
@@ -151,7 +145,6 @@ class _Step(_OfTraining):
     """After ``step`` of the ``steps`` of an epoch, from 1; thinned out in time."""
 
     kind = "step"
-
     step: Count
     steps: Total
 
@@ -172,7 +165,6 @@ class SqueezeEpochEvent(_OfTraining):
     """After an epoch of a teacher's training; accuracies in percent."""
 
     kind = "epoch"
-
     train_accuracy: float
     test_accuracy: float | None = None
     seconds: Seconds = 0.0
@@ -186,7 +178,6 @@ class StudentEpochEvent(_OfStudent):
     """After an epoch of a student; accuracies in percent, none where the epoch was not tested."""
 
     kind = "epoch"
-
     top1: float | None = None
     top5: float | None = None
     top1_ema: float | None = None
@@ -196,7 +187,6 @@ class StudentEvent(Event):
     """What one student reached once it is trained: see :class:`delt_engine.training.records.StudentResult`."""
 
     kind = "student"
-
     student: Count
     students: Total
     seed: int = 0

@@ -21,7 +21,7 @@ from delt_engine.runs.processes import alone
 from delt_engine.runs.store import Run
 
 TOP = 5
-"""Classes kept of each prediction."""
+"""Classes saved of each prediction."""
 
 GAP_ITERATIONS = 30
 """Least iterations between two looks, first and last apart. A look costs about 0.4 of an iteration of the same images

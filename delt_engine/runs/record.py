@@ -45,7 +45,7 @@ class _Record(BaseModel):
 
 
 class ProcessRecord(_Record):
-    """A process that can be told from a later one with the same number."""
+    """A process, distinguishable from a later one with the same number."""
 
     pid: int
     created: float
@@ -99,7 +99,7 @@ class RunRecord(_Record):
 
     ``source`` is what an evaluation trains on: the id or the folder of a run, a folder of images, or ``real``.
     ``machine`` is what it was computed on: processor, instruction set, torch and threads. ``speed`` is how a recovery
-    is computed (precision, folding, packing), settled at its start. ``memory`` is its peak, predicted and measured,
+    is computed (precision, folding, packing), chosen at its start. ``memory`` is its peak, predicted and measured,
     in MB.
     """
 

@@ -7,7 +7,7 @@ import pytest
 from fake_runs import fake_experiment, fake_images, make_finished_run, make_half_done_run, prepare
 
 from delt_engine import files
-from delt_engine.errors import RunError
+from delt_engine.errors import DataError, RunError
 from delt_engine.runs import store
 from delt_engine.runs.events import NoteEvent
 from delt_engine.runs.processes import identity, this_process
@@ -20,7 +20,8 @@ from delt_engine.runs.record import (
     read_record,
     with_absolute_paths,
 )
-from delt_engine.runs.store import Run, list_runs
+from delt_engine.runs.sources import find_source
+from delt_engine.runs.store import Run, check_free, list_runs
 
 
 def test_a_new_run_is_queued_and_says_what_it_is(tmp_path) -> None:
@@ -146,6 +147,18 @@ def test_an_unreadable_run_is_listed_with_its_reason(tmp_path, text, words) -> N
     assert runs[1].error == runs[1].unreadable
     with pytest.raises(RunError, match="run bad"):
         runs[1].record()
+
+
+@pytest.mark.parametrize("name", ["~nobody/x", "x" * 300, "", "a\0b"])
+def test_what_can_be_no_path_is_no_run_and_takes_none(tmp_path, name) -> None:
+    with pytest.raises(RunError, match="neither a run folder"):
+        Run.open(name)
+    with pytest.raises(DataError, match="must be a run, a folder of images"):
+        find_source(name)
+    with pytest.raises(RunError, match="cannot be read"):
+        check_free(tmp_path / ("x" * 300))
+    experiment = fake_experiment().replace(dataset=name or "photos", teacher=name or "auto")
+    assert with_absolute_paths(experiment) == experiment
 
 
 def test_runs_are_listed_newest_first_and_opened_by_path_or_id(tmp_path, monkeypatch) -> None:
