@@ -3,7 +3,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from test_card import CARD
 from tiny_data import tiny_dataset
 from torch import nn
 
@@ -28,7 +27,7 @@ SETTINGS = {
     "dataset": "colours",
     "accuracy": None,
 }
-COLOUR_CARD = replace(CARD, **SETTINGS)
+COLOUR_CARD = replace(read_card(assets_dir() / "teachers" / "photos.safetensors"), **SETTINGS)
 
 
 class Brightest(nn.Module):
