@@ -7,14 +7,12 @@ from dataclasses import replace
 import pytest
 import safetensors.torch
 import torch
+from some_card import CARD
 from torch import nn
 
 from delt_engine.errors import CheckpointError
 from delt_engine.models.card import read_card
 from delt_engine.models.checkpoints import fit_state, load_state, save_teacher, weights_fingerprint
-from delt_engine.paths import assets_dir
-
-CARD = read_card(assets_dir() / "teachers" / "photos.safetensors")
 
 
 def small() -> nn.Module:

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from some_card import CARD
 from tiny_data import tiny_dataset
 from torch import nn
 
@@ -27,7 +28,7 @@ SETTINGS = {
     "dataset": "colours",
     "accuracy": None,
 }
-COLOUR_CARD = replace(read_card(assets_dir() / "teachers" / "photos.safetensors"), **SETTINGS)
+COLOUR_CARD = replace(CARD, **SETTINGS)
 
 
 class Brightest(nn.Module):
