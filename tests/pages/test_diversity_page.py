@@ -43,11 +43,11 @@ def measured(monkeypatch) -> dict[tuple[str, str], float]:
     """Pretend that these (source, space) were measured, with that similarity."""
     known: dict[tuple[str, str], float] = {}
 
-    def kept(subject: Subject, space: str = "teacher", **_rest):
+    def stored(subject: Subject, space: str = "teacher", **_rest):
         value = known.get((subject.source, space))
         return None if value is None else result(subject, value, space)
 
-    monkeypatch.setattr("pages.shared.diversity.data.stored_result", kept)
+    monkeypatch.setattr("pages.shared.diversity.data.stored_result", stored)
     monkeypatch.setattr("pages.shared.diversity.embedding.stored_embedding", lambda *_rest: None)
     return known
 
