@@ -1,12 +1,14 @@
-"""How a recovery is computed: its speed and its memory, settled once by the first rank, at the start of the run.
+"""How a recovery is computed (speed and memory, chosen by the first rank at the start of the run) and what is done.
 
 Out of memory, the loop goes on from its last iteration with :mod:`delt_engine.recovery.objective`, which changes no
-result; a resumed run stays with it.
+result; a resumed run stays with it. Seconds are those in the loop, without waiting and loading; image-iterations are
+those of all ranks.
 """
 
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,13 +19,14 @@ import torch
 from delt_engine.errors import RunError
 from delt_engine.files import KeyedStore
 from delt_engine.models.device import forget_peak, free_reserve, is_out_of_memory, peak_memory
-from delt_engine.pipeline.context import StageContext
+from delt_engine.pipeline.context import RankCounts, StageContext
 from delt_engine.recovery.batches import BatchPlan, plan_batches
 from delt_engine.recovery.folding import PreparedTeacher
 from delt_engine.recovery.loop import BatchState, RecoverStep
 from delt_engine.recovery.memory import predict
 from delt_engine.recovery.speed import MOST_PACKED, FastPath, choose
 from delt_engine.recovery.trial import best_pack, pack_rates
+from delt_engine.runs.checkpoint import positions
 
 MEASURED = ("cuda",)
 """Kinds of devices on which the number of batches a step is measured, where the settings leave it open."""
@@ -31,17 +34,17 @@ MEASURED = ("cuda",)
 _PACKS, _MB = KeyedStore("packs"), 2**20
 
 
-def settled(context: StageContext, teacher: PreparedTeacher, fingerprint: str) -> FastPath:
+def fast_path(context: StageContext, teacher: PreparedTeacher, fingerprint: str) -> FastPath:
     """Return how a run is computed: as its record says, or, at its start, as the settings mean on this device.
 
-    On CUDA devices the number of batches a step is measured, see :mod:`delt_engine.recovery.trial`, and kept for the
+    On CUDA devices the number of batches a step is measured, see :mod:`delt_engine.recovery.trial`, and stored for the
     next run of the kind. Elsewhere it follows from the settings. So the same machine makes the same images again.
     """
-    context.first(lambda: None if context.run.record().speed else _settle(context, teacher, fingerprint))
+    context.first(lambda: None if context.run.record().speed else _choose(context, teacher, fingerprint))
     return FastPath.from_record(context.run.record().speed)
 
 
-def _settle(context: StageContext, teacher: PreparedTeacher, fingerprint: str) -> None:
+def _choose(context: StageContext, teacher: PreparedTeacher, fingerprint: str) -> None:
     config, kind = context.experiment.recover, torch.device(context.device).type
     fast, rates = choose(config, kind, context.inputs.dataset.spec.image_size), {}
     if not config.pack and kind in MEASURED:
@@ -147,3 +150,64 @@ def within_memory(
 def _versions(state: BatchState | None) -> tuple[int, ...]:
     """Return how often each tensor of a state was changed in place."""
     return () if state is None else tuple(t._version for t in (state.images, state.exp_avg, state.exp_avg_sq))
+
+
+class Tally:
+    """Counts the work on a run; every rank counts its own, and knows what the others have left.
+
+    Args:
+        context: of the stage.
+        plans: all batches.
+        is_done: whether a batch has all its images; asked in the first rank.
+
+    Attributes:
+        plans: all batches.
+        pending: the batches that are to be worked on, in every rank the same.
+        total: image-iterations of all batches.
+    """
+
+    def __init__(self, context: StageContext, plans: Sequence[BatchPlan], is_done: Callable[[BatchPlan], bool]) -> None:
+        self._context, self._config = context, context.experiment.recover
+        self._counts = RankCounts(context.run.path, context.rank, "recover")
+        self.plans, self._by_number = plans, {plan.batch_index: plan for plan in plans}
+        self.total = sum(self._worth(number, self._config.iterations) for number in self._by_number)
+        begun, left = context.first(
+            lambda: (positions(context.run), [plan.batch_index for plan in plans if not is_done(plan)])
+        )
+        self.pending = [self._by_number[number] for number in left]
+        ahead = {number: begun[number].iteration if number in begun else 0 for number in left}
+        whole = dict.fromkeys(self._by_number, self._config.iterations)
+        self._done = {number: self._worth(number, completed) for number, completed in {**whole, **ahead}.items()}
+        self._before = sum(self._done.values())
+        seconds = [position.seconds for position in begun.values()]
+        self._base, self._began = max([context.run.record().seconds, *seconds]), time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of work so far."""
+        return self._base + time.monotonic() - self._began
+
+    @property
+    def done(self) -> int:
+        """Image-iterations that all batches have behind them."""
+        return self._before + self._counts.total(sum(self._done.values()) - self._before)
+
+    def count(self, batch: int, completed: int) -> None:
+        """Count the completed iterations of a batch of this rank."""
+        self._done[batch] = self._worth(batch, completed)
+
+    def save(self) -> None:
+        """Write what was counted into the run's record."""
+        done, seconds = self.done, self.seconds
+        rate = round(done / seconds, 3) if seconds > 0 else None
+        self._context.update(seconds=round(seconds, 3), image_iterations=done, image_iterations_per_second=rate)
+
+    def _worth(self, batch: int, completed: int) -> int:
+        return image_iterations(self._by_number[batch], completed, self._config.round_iterations)
+
+
+def image_iterations(plan: BatchPlan, iterations: int, round_iterations: int) -> int:
+    """Return how many image-iterations a batch has behind it after its first ``iterations``."""
+    full, part = divmod(iterations, round_iterations)
+    done = sum(plan.joined(number) for number in range(1, full + 1)) * round_iterations
+    return done + (part * plan.joined(full + 1) if part else 0)

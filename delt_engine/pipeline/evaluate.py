@@ -27,7 +27,7 @@ from delt_engine.models.card import find_teacher, has_card, read_card
 from delt_engine.models.teachers import Teacher
 from delt_engine.pipeline.context import StageContext
 from delt_engine.pipeline.inputs import training_images
-from delt_engine.pipeline.teacher import loaded_teacher
+from delt_engine.pipeline.rank import loaded_teacher
 from delt_engine.pipeline.train import TrainingRun, note_team, read_state, state_path
 from delt_engine.runs.checkpoint import remove_checkpoint
 from delt_engine.runs.events import StudentEvent
@@ -38,7 +38,7 @@ from delt_engine.training.distributed import ALONE, Team
 from delt_engine.training.image_table import ImageTable, test_table
 from delt_engine.training.recipe import recipe_changes, resolve
 from delt_engine.training.records import EvaluationResult, StudentResult
-from delt_engine.training.relabel import teacher_for
+from delt_engine.training.relabel import StoredLabels, teacher_for
 from delt_engine.training.students import evaluate
 
 
@@ -67,10 +67,15 @@ def evaluate_stage(context: StageContext) -> None:
     with context.stop.loading():
         train = inputs.train if inputs.train is not None else training_images(source, inputs)
         test = test_table(inputs.dataset, train)
-    if source.run is not None:
-        _note_other_data(context, source.run)
-    teacher = _teacher(context, source)
-    known = {"card": teacher.card if teacher else None, "train": train, "dataset_name": inputs.dataset.spec.name}
+    made_with = source.run.record().dataset if source.run else None
+    if made_with and made_with.fingerprint != inputs.dataset.fingerprint and context.rank.is_first:
+        context.note(f"{inputs.dataset.spec.title} has changed since run {source.ref} was made from it.")
+    teacher, spec = _teacher(context, source), inputs.dataset.spec
+    known: dict[str, Any] = {
+        "card": teacher.card if teacher else None,
+        "train": train,
+        "dataset_name": inputs.dataset.spec.name,
+    }
     config = resolve(context.experiment.evaluate, **known)
     _train_students(_Job(context, train, test, teacher, config))
     if not context.rank.is_first:
@@ -81,8 +86,8 @@ def evaluate_stage(context: StageContext) -> None:
         source=_described(source, train),
         config=config,
         changes=recipe_changes(context.experiment.evaluate, **known),
-        dataset=inputs.dataset.spec.name,
-        dataset_title=inputs.dataset.spec.title,
+        dataset=spec.name,
+        dataset_title=spec.title,
         dataset_fingerprint=inputs.dataset.fingerprint,
         class_names=train.class_names,
         teacher=teacher.card.name if teacher else None,
@@ -112,12 +117,6 @@ def _teacher(context: StageContext, source: Source) -> Teacher | None:
     return loaded_teacher(replace(context, inputs=inputs))
 
 
-def _note_other_data(context: StageContext, source: Run) -> None:
-    made_with, dataset = source.record().dataset, context.inputs.dataset
-    if made_with and made_with.fingerprint != dataset.fingerprint and context.rank.is_first:
-        context.note(f"{dataset.spec.title} has changed since run {source.id} was made from it.")
-
-
 def _train_students(job: _Job) -> None:
     """Train the students that are not trained yet."""
     context, seeds = job.context, job.config.seeds
@@ -136,17 +135,20 @@ def _train(job: _Job, number: int, team: Team) -> None:
     """Train a student, from its checkpoint where it has one, and keep its result."""
     context, run, config = job.context, job.context.run, job.config
     path = state_path(run, f"student-{number}")
+    teacher, labels = job.teacher, None
+    if config.labels == "stored":  # all students are shown what was drawn for the first one; they differ in weights
+        labels = StoredLabels.open(config.label_store, job.train, config, seed=context.experiment.seed)
     state = team.first(partial(read_state, path))
     before = sum(each.seconds for each in _results(run, config.seeds)) + (state.facts["seconds"] if state else 0.0)
     result = TrainingRun(context, path, team, before).finish(
         evaluate(
             job.train,
             job.test,
-            job.teacher and teacher_for(job.teacher.network, job.teacher.card.class_names, job.train.class_names),
+            teacher_for(teacher.network, teacher.card.class_names, job.train.class_names) if teacher else None,
             config,
             seed=context.experiment.seed + number,
             device=context.device,
-            labels=_stored_labels(job),
+            labels=labels,
             state=state,
             number=number,
             team=team,
@@ -156,18 +158,6 @@ def _train(job: _Job, number: int, team: Team) -> None:
         files.write_bytes(_result_path(run, number), (json.dumps(asdict(result)) + "\n").encode(), durable=True)
         path.unlink(missing_ok=True)
         context.event(StudentEvent(student=number, students=config.seeds, **asdict(result)))
-
-
-def _stored_labels(job: _Job) -> Any:
-    """Return what replays stored labels, or None where labels are not stored.
-
-    All students are shown what was recorded for the first one's seed; they differ in their weights.
-    """
-    if job.config.labels != "stored":
-        return None
-    from delt_engine.training.relabel import StoredLabels
-
-    return StoredLabels.open(job.config.label_store, job.train, job.config, seed=job.context.experiment.seed)
 
 
 def _described(source: Source, train: ImageTable) -> records.Source:

@@ -1,4 +1,8 @@
-"""The ranking of a run: found where it was made before, else made by all ranks together; and the selection from it."""
+"""The teacher of a run, the ranking of its patches, and the selection from it.
+
+The teacher is compared with the one that the run began with, and measured the first time. A ranking made before is
+found again; else all ranks make it together.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +12,16 @@ from pathlib import Path
 
 import numpy as np
 
-from delt_engine.models.teachers import Teacher
+from delt_engine.errors import CheckpointError, RunError
+from delt_engine.models.health import keep_check
+from delt_engine.models.teachers import Teacher, check_teacher, load_teacher
 from delt_engine.patches.ranking import Ranking, joined, keep_ranking, partial_path, rank, ranking_key, shares
 from delt_engine.patches.selection import SelectedImage
 from delt_engine.pipeline.context import RankCounts, StageContext
-from delt_engine.pipeline.start_images import known_ranking, read_selection, write_selected
-from delt_engine.pipeline.teacher import loaded_teacher
+from delt_engine.pipeline.inputs import known_ranking, read_selection, write_selected
 from delt_engine.runs.checkpoint import FOLDER, remove_checkpoint
 from delt_engine.runs.events import StageEvent
+from delt_engine.runs.record import TeacherRecord
 
 EVENT_SECONDS = 0.25
 """Shortest time between two events of a ranking."""
@@ -32,7 +38,7 @@ def selection_of(context: StageContext, teacher: Teacher) -> tuple[SelectedImage
     """Return the run's selection; made once, then read back, and made anew where it cannot be read whole."""
     if context.first(lambda: read_selection(context.run, context.inputs) is None):
         ranking = ranking_of(context, teacher)
-        context.first(lambda: write_selected(context.run, context.inputs, ranking))
+        context.first(lambda: None if ranking is None else write_selected(context.run, context.inputs, ranking))
     return context.run.selection()
 
 
@@ -45,7 +51,8 @@ def ranking_of(context: StageContext, teacher: Teacher) -> Ranking | None:
         if ranking is not None:
             context.event(StageEvent(stage="rank", done=len(ranking), total=len(ranking), cached=True))
         return ranking
-    images = _images_to_rank(context)
+    labels, classes = context.inputs.dataset.train.labels, context.experiment.classes
+    images = len(labels) if classes is None else int(np.isin(labels, context.inputs.classes).sum())
     count = shares(images, context.experiment.rank, context.rank.size)
     counts, total = RankCounts(context.run.path, context.rank, "rank"), images * max(1, context.experiment.rank.crops)
     with context.sharing():
@@ -79,7 +86,7 @@ def _scored(context: StageContext, teacher: Teacher, share: tuple[int, int], cou
         share=share,
     )
     next_event = 0.0
-    with contextlib.closing(items):  # closed at once when the run is stopped, so what is scored is kept
+    with contextlib.closing(items):  # type: ignore[type-var]  # a generator; closed at once when the run is stopped, so what is scored is kept
         for item in items:
             context.stop.check()
             if isinstance(item, Ranking):
@@ -93,10 +100,46 @@ def _scored(context: StageContext, teacher: Teacher, share: tuple[int, int], cou
     raise AssertionError("the last record of a ranking is its result")
 
 
-def _images_to_rank(context: StageContext) -> int:
-    labels = context.inputs.dataset.train.labels
-    return len(labels) if context.experiment.classes is None else int(np.isin(labels, context.inputs.classes).sum())
-
-
 def _part_path(context: StageContext, number: int) -> Path:
     return context.run.path / FOLDER / f"ranking-{number}.npz"
+
+
+def loaded_teacher(context: StageContext) -> Teacher:
+    """Load the teacher in every rank; the first one measures it on a sample, once a run.
+
+    Raises:
+        CheckpointError: it cannot be read, or its classes stand in another order.
+        RunError: it is another one than the run began with.
+    """
+    record, inputs, squeezed = context.run.record(), context.inputs, context.experiment.squeeze
+    with context.stop.loading():
+        teacher = load_teacher(
+            str(inputs.teacher_path), dataset=inputs.dataset, device=context.device, **squeezed.checkpoint
+        )
+    context.first(lambda: _check(context, teacher) if record.teacher is None else None)
+    began_with = context.run.record().teacher
+    if began_with is not None and began_with.fingerprint != teacher.card.fingerprint:
+        raise RunError(f"run {context.run.id}: teacher {began_with.name} has changed since the run began.")
+    return teacher
+
+
+def _check(context: StageContext, teacher: Teacher) -> None:
+    """Measure the teacher before it is used, and keep what was measured."""
+    card, dataset = teacher.card, context.inputs.dataset
+    record = TeacherRecord(
+        name=card.name,
+        network=card.network,
+        fingerprint=card.fingerprint,
+        ref=context.inputs.teacher_ref,
+        accuracy=card.accuracy,
+    )
+    if context.run.record().options.teacher_check and len(dataset.test):
+        with context.stop.loading():
+            check = check_teacher(teacher, dataset)
+        keep_check(check)
+        record = record.model_copy(update={"measured_accuracy": check.accuracy, "measured_sample": check.sample})
+        if check.verdict == "class order?":
+            raise CheckpointError(f"teacher: {check.message}")
+        if check.verdict == "weak":
+            context.note(check.message)
+    context.update(teacher=record)

@@ -22,10 +22,9 @@ from delt_engine.errors import RunCancelled, RunError
 from delt_engine.models.device import peak_memory
 from delt_engine.models.teachers import Teacher
 from delt_engine.patches.selection import SelectedImage
-from delt_engine.pipeline.compute import memory_record, predicted_mb, settled, within_memory
+from delt_engine.pipeline.compute import Tally, fast_path, memory_record, predicted_mb, within_memory
 from delt_engine.pipeline.context import StageContext
-from delt_engine.pipeline.rank import selection_of
-from delt_engine.pipeline.start_images import (
+from delt_engine.pipeline.inputs import (
     is_small,
     picture_all,
     pictures,
@@ -33,8 +32,7 @@ from delt_engine.pipeline.start_images import (
     slots_of,
     start_pixels,
 )
-from delt_engine.pipeline.tally import Tally
-from delt_engine.pipeline.teacher import loaded_teacher
+from delt_engine.pipeline.rank import loaded_teacher, selection_of
 from delt_engine.recovery.augment import crop_plan
 from delt_engine.recovery.batches import BatchPlan, pack_batches, plan_batches
 from delt_engine.recovery.folding import PreparedTeacher
@@ -55,7 +53,7 @@ CHECKPOINT_GAP = 1.0
 """Seconds below which the end of a round writes no further checkpoint: rounds may be shorter than a disk's sync."""
 
 MOST_GROUPS = 24
-"""Start groups whose cross-entropy a step tells; of more rounds, evenly chosen ones, first and last kept."""
+"""Start groups whose cross-entropy is in a step event; of more rounds, evenly chosen ones, first and last kept."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,7 +171,7 @@ def recover_stage(context: StageContext) -> None:
 def _recover_batches(job: RecoverJob, plans: Sequence[BatchPlan]) -> None:
     """Recover all batches of a run, every rank its share of them."""
     context, run = job.context, job.context.run
-    fast = settled(context, job.prepared, job.teacher.card.fingerprint)
+    fast = fast_path(context, job.prepared, job.teacher.card.fingerprint)
     plans = pack_batches(plans, fast.pack)
     tally = Tally(context, plans, lambda plan: are_written(run, slots_of(plan), job.image_size))
     predicted = predicted_mb(context, job.prepared, fast, tally.pending or plans)
@@ -234,16 +232,7 @@ class _Batch:
         rows = torch.stack([crop_plan(config, images.shape[-1], draw) for draw in draws])  # (G, MI, 7)
 
         def start(state: BatchState | None, fast: FastPath) -> Iterator[RecoverStep]:
-            return recover(
-                images,
-                labels,
-                job.prepared,
-                plan,
-                config,
-                rows,
-                state=state,
-                fast=fast,
-            )
+            return recover(images, labels, job.prepared, plan, config, rows, state=state, fast=fast)
 
         return start
 
@@ -251,8 +240,7 @@ class _Batch:
         now, completed = time.monotonic(), step.state.iteration
         self.tally.count(self.plan.batch_index, completed)
         if step.ends_round or now >= self._next_event:
-            gap = min(max(EVENT_SECONDS, self.tally.seconds / 600), LONG_EVENT_SECONDS)
-            self._next_event = now + gap
+            self._next_event = now + min(max(EVENT_SECONDS, self.tally.seconds / 600), LONG_EVENT_SECONDS)
             self._check_finite(step)
             self.context.event(self._step_event(step))
         if step.ends_round:

@@ -1,7 +1,8 @@
 """Stored labels: what they are made from, and their writing, by one process or by several ranks.
 
 Epochs depend on nothing but their number, so ranks share them out, and the store is the same to the byte on a CPU with
-as many threads. Files appear whole, so a store goes on wherever it was stopped, with any number of ranks.
+as many threads. Files appear whole, so a store goes on wherever it was stopped, with any number of ranks. A signal that
+reaches one of several ranks becomes the folder's stop request, so that all of them stop.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ from delt_engine.jobs.worker import claimed_folder, listening
 from delt_engine.models.card import find_teacher
 from delt_engine.models.device import pick_device
 from delt_engine.models.teachers import load_teacher
-from delt_engine.pipeline.inputs import evaluation_inputs
+from delt_engine.pipeline.inputs import evaluation_inputs, training_images
 from delt_engine.runs.events import StageEvent
 from delt_engine.runs.sources import Source
 from delt_engine.training.draws import batch_bounds
 from delt_engine.training.image_table import ImageTable
 from delt_engine.training.recipe import resolve
 from delt_engine.training.relabel import store_facts, teacher_for, write_epochs
-from delt_engine.training.soft_labels import LabelStore, StoreFacts, is_begun
+from delt_engine.training.soft_labels import STOP_REQUEST, LabelStore, StoreFacts, is_begun
 
 Report = Callable[[StageEvent], None]
 
@@ -51,7 +52,7 @@ class RelabelJob:
     @property
     def steps(self) -> int:
         """Batches of an epoch."""
-        return len(batch_bounds(self.facts.images, self.facts.config.batch_size))
+        return len(batch_bounds(self.facts.images, self.facts.batch_size))
 
     def check(self, out: Path) -> None:
         """Refuse a folder that holds something else than these labels.
@@ -82,7 +83,7 @@ def relabel_job(experiment: Experiment, source: Source) -> RelabelJob:
     device = ranks.this_rank().device(str(pick_device(experiment.device)))
     source.check_ready()
     inputs = evaluation_inputs(experiment, source)
-    spec, train, path = inputs.dataset.spec, inputs.train, inputs.teacher_path
+    spec, train, path = inputs.dataset.spec, inputs.train or training_images(source, inputs), inputs.teacher_path
     made_with = source.run.record().teacher if source.run else None
     if path is None:
         wanted = made_with.ref if made_with else experiment.teacher
@@ -110,6 +111,7 @@ def write_labels(job: RelabelJob, out: str | Path, report: Report) -> None:
         DataError: the folder holds something else, or there is no room.
     """
     path, rank = Path(out), ranks.this_rank()
+    request = path / STOP_REQUEST
     with contextlib.ExitStack() as held, listening(None) as stop:
 
         def begun() -> list[int]:
@@ -118,20 +120,42 @@ def write_labels(job: RelabelJob, out: str | Path, report: Report) -> None:
             store.remove_unfinished()
             return store.missing
 
+        def check() -> None:
+            if stop.asked() and rank.size > 1:
+                request.touch()
+            if stop.asked() or (rank.size > 1 and request.exists()):
+                raise RunCancelled("pause")
+
         try:
-            missing = ranks.first(begun, stop.check)
+            missing = ranks.first(begun, _go_on)
             if not is_begun(path):
                 raise RunError(f"labels {path}: rank {rank.number} does not see them; all ranks need the same disk.")
             store, steps, total = LabelStore.open(path), job.steps, job.facts.label_epochs
-            whole = total - len(missing)
-            for progress in write_epochs(store, rank.share(missing), job.train, job.teacher, job.device):
-                if progress.step == steps:
-                    whole = total - len(store.missing)
-                done = whole * steps + progress.step % steps
-                report(StageEvent(stage="relabel", done=done, total=total * steps))
-                stop.check()
-            ranks.barrier(stop.check)
-        except RunCancelled:
-            raise RunCancelled(f"labels {path}: whole epochs are kept, and the same command goes on.") from None
+            whole, is_stopped = total - len(missing), False
+            try:
+                for progress in write_epochs(store, rank.share(missing), job.train, job.teacher, job.device):
+                    if progress.step == steps:
+                        whole = total - len(store.missing)
+                    done = whole * steps + progress.step % steps
+                    report(StageEvent(stage="relabel", done=done, total=total * steps))
+                    check()
+            except RunCancelled:
+                is_stopped = True
+            try:
+                ranks.barrier(_go_on if is_stopped else check)
+            except RunCancelled:
+                is_stopped = True
+            is_stopped = bool(ranks.agreed(is_stopped))
+            request.unlink(missing_ok=True)
         except RanksLost as lost:
-            raise RunError(f"labels {path}: the process of another rank is gone; the same command goes on.") from lost
+            if not stop.asked():
+                raise RunError(
+                    f"labels {path}: the process of another rank is gone; the same command goes on."
+                ) from lost
+            is_stopped = True  # others have stopped before this one
+        if is_stopped:
+            raise RunCancelled(f"labels {path}: whole epochs are kept, and the same command goes on.")
+
+
+def _go_on() -> None:
+    """Wait for the others whatever is asked."""

@@ -18,13 +18,12 @@ from delt_engine.jobs.ranks import Rank, this_rank
 from delt_engine.jobs.worker import STOPPED, DeviceLock, StopRequests, claimed, device_lock_name, listening, set_stopped
 from delt_engine.models.processor import bfloat16_warning, this_machine
 from delt_engine.pipeline.context import Report, StageContext, leave_failure, left_failure, note_failure
-from delt_engine.pipeline.inputs import Inputs, load_inputs
-from delt_engine.pipeline.start_images import begin
+from delt_engine.pipeline.inputs import Inputs, begin, load_inputs
 from delt_engine.runs import processes
-from delt_engine.runs.events import Event, NoteEvent, StageEvent, StatusEvent
+from delt_engine.runs.events import NoteEvent, StageEvent, StatusEvent
 from delt_engine.runs.record import RunRecord, now, versions
 from delt_engine.runs.sources import asks_for_teacher, find_source
-from delt_engine.runs.store import Run
+from delt_engine.runs.store import Run, StopRequest
 from delt_engine.threads import settle_waiting
 
 EVENT_SECONDS = 0.25
@@ -50,9 +49,9 @@ def run_experiment(run: Run, inputs: Inputs | None = None, report: Report | None
         try:
             if rank.is_first:
                 queue.enter(run, device_lock_name(run.record().device or run.record().experiment.device))
-            _work(run, inputs, rank, stop, report or _ignore)
+            _work(run, inputs, rank, stop, report or (lambda _event: None))
         except RunCancelled as stopped:
-            raise _stopped(run, rank, str(stopped)) from None
+            raise _stopped(run, rank, "cancel" if str(stopped) == "cancel" else "pause") from None
         except Exception as error:
             asked = stop.asked() if isinstance(error, RanksLost) else None
             if asked:  # the others have stopped before this one
@@ -93,7 +92,7 @@ def _take(run: Run, rank: Rank, held: contextlib.ExitStack) -> None:
             (run.path / processes.RANKS_FOLDER).mkdir()
 
 
-def _stopped(run: Run, rank: Rank, request: str) -> RunCancelled:
+def _stopped(run: Run, rank: Rank, request: StopRequest) -> RunCancelled:
     status = set_stopped(run, request) if rank.is_first else STOPPED[request]
     return RunCancelled(f"run {run.id}: it was {status}; `delt resume {run.path}` goes on.")
 
@@ -233,13 +232,9 @@ def _stage(kind: str) -> Callable[[StageContext], None]:
     if kind == "recover":
         from delt_engine.pipeline.recover import recover_stage as stage
     elif kind == "squeeze":
-        from delt_engine.pipeline.squeeze import squeeze_stage as stage
+        from delt_engine.pipeline.train import squeeze_stage as stage
     elif kind == "evaluate":
         from delt_engine.pipeline.evaluate import evaluate_stage as stage
     else:
         from delt_engine.pipeline.rank import rank_stage as stage
     return stage
-
-
-def _ignore(_event: Event) -> None:
-    """Show nothing."""

@@ -1,7 +1,9 @@
-"""One network in training, a teacher or a student: what it goes on from, how soon it stops, when it writes an event.
+"""One network in training, a teacher or a student: what it resumes from, how soon it stops, when it writes an event.
 
 After an epoch its state is kept in one safetensors file, whole or not at all. A file that cannot be read counts as
-none: the training then begins again and ends in the same weights, only later.
+none: the training then begins again and ends in the same weights, only later. What is drawn at random is keyed by
+seed and epoch, so a squeeze that was stopped anywhere ends in the weights of one that never was, bit for bit on a CPU
+(with another number of ranks than before in other last digits).
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +20,10 @@ from safetensors.torch import save
 
 from delt_engine import files
 from delt_engine.errors import RunCancelled
+from delt_engine.models.card import SUFFIX, free_teacher_path
+from delt_engine.models.checkpoints import save_teacher
 from delt_engine.pipeline.context import StageContext
-from delt_engine.runs.checkpoint import FOLDER
+from delt_engine.runs.checkpoint import FOLDER, remove_checkpoint
 from delt_engine.runs.events import (
     SqueezeEpochEvent,
     SqueezeStepEvent,
@@ -29,7 +34,7 @@ from delt_engine.runs.events import (
 from delt_engine.runs.store import Run
 from delt_engine.training.distributed import Team
 from delt_engine.training.records import StudentResult, StudentStep
-from delt_engine.training.squeeze import SqueezedEpoch, SqueezeProgress, SqueezeResult
+from delt_engine.training.squeeze import SqueezedEpoch, SqueezeProgress, SqueezeResult, squeeze
 from delt_engine.training.state import TrainingState
 from delt_engine.training.students import TrainedEpoch
 
@@ -84,7 +89,7 @@ def read_state(path: Path) -> TrainingState | None:
 
 
 class TrainingRun:
-    """The way of one training through its run; every rank that trains it has one, and gives it the same records.
+    """Takes one training through its run; every rank that trains it has one, and gives it the same records.
 
     Args:
         context: of the stage.
@@ -135,10 +140,10 @@ class TrainingRun:
         self._asked = (self._asked or now) if request else None
         left = (step.steps - step.step) * (now - self._stepped)  # of the epoch, if the other steps are like this one
         self._stepped = now
-        is_urgent = bool(request) and now + left - self._asked >= EPOCH_PATIENCE
+        is_urgent = self._asked is not None and now + left - self._asked >= EPOCH_PATIENCE
         strongest, urgent = self.team.highest(_REQUESTS.index(request), int(is_urgent))
         if strongest and urgent:
-            self._stop(_REQUESTS[strongest])
+            self._stop(strongest)
 
     def after_epoch(self, epoch: SqueezedEpoch | TrainedEpoch) -> None:
         """Write an epoch event, keep the state after it where it is time, and stop if that is asked for.
@@ -157,7 +162,7 @@ class TrainingRun:
             self._checkpointed = time.monotonic()
             self._cost = self._checkpointed - began
         if strongest:
-            self._stop(_REQUESTS[strongest])
+            self._stop(strongest)
         self._stepped = time.monotonic()
 
     def _write(self, record: Any) -> None:
@@ -172,14 +177,42 @@ class TrainingRun:
         longest = self.context.run.record().options.checkpoint_seconds
         return time.monotonic() - self._checkpointed >= min(gap, longest)
 
-    def _stop(self, request: str | None) -> None:
+    def _stop(self, request: int) -> None:
         self.context.update(seconds=self.seconds)
-        raise RunCancelled(request)
+        raise RunCancelled(_REQUESTS[request])
 
 
 def note_team(context: StageContext, team: Team) -> None:
-    """Note once in the run that several ranks train one network, since its last digits depend on how many."""
+    """Note in the run that several ranks train one network, since its last digits depend on how many."""
     if team.size > 1:
         norm = "" if context.device.startswith("cuda") else "; BatchNorm normalises each part by itself"
         text = f"{team.size} ranks train one network, each on its part of every batch{norm}."
         context.first(lambda: context.note(text))
+
+
+def squeeze_stage(context: StageContext) -> None:
+    """Train a teacher, all ranks together, and put it where ``auto`` finds it."""
+    run, team = context.run, Team(context.rank.number, context.rank.size)
+    note_team(context, team)
+    training = TrainingRun(context, state_path(run, "teacher"), team, run.record().seconds)
+    result = training.finish(
+        squeeze(
+            context.inputs.dataset,
+            context.experiment.squeeze,
+            seed=context.experiment.seed,
+            device=context.device,
+            state=team.first(partial(read_state, training.path)),
+            team=team,
+        )
+    )
+    if not team.is_first:
+        return
+    own, name = run.path / "teacher.safetensors", result.card.name
+    save_teacher(own, result.network, result.card)
+    if run.record().options.keep_teacher:
+        kept = free_teacher_path(name, result.card.fingerprint)
+        files.write_bytes(kept, own.read_bytes(), durable=True)
+        name = kept.name.removesuffix(SUFFIX)
+    facts = {"teacher": str(own), "name": name, "accuracy": result.card.accuracy, "epochs": result.card.epochs}
+    context.update(seconds=training.seconds, result=facts)
+    remove_checkpoint(run)

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from delt_engine.data.pixels import normalise
 from delt_engine.errors import DataError
 from delt_engine.models.device import eval_mode, memory_format
-from delt_engine.training.device_images import DeviceImages
+from delt_engine.training.augmentation import DeviceImages
+from delt_engine.training.image_table import ImageTable
 
 TOP = 5
 """Answers that count as right in the second measure; all classes when there are fewer."""
@@ -38,8 +39,8 @@ def accuracy_of(network: nn.Module, images: DeviceImages, *, use_bfloat16: bool 
 
     Args:
         network: on the device of the images; run in eval mode, and put back into the mode it was in.
-        images: the test images, of a table, whose statistics normalise them.
-        use_bfloat16: compute in bfloat16 where the device can.
+        images: of a table, whose statistics normalise them.
+        use_bfloat16: compute in bfloat16.
 
     Raises:
         DataError: there is no image, or the network has another number of classes.
@@ -47,6 +48,7 @@ def accuracy_of(network: nn.Module, images: DeviceImages, *, use_bfloat16: bool 
     if len(images) == 0:
         raise DataError("test: there is no image to test on.")
     table, device = images.source, images.device
+    assert isinstance(table, ImageTable)  # a split of a dataset has no statistics
     size = max(1, min(_LARGEST_BATCH, (8 if device.type == "cuda" else 1) * _BATCH_PIXELS // table.image_size**2))
     layout, classes, found = memory_format(network, device), len(table.class_names), []
     with (

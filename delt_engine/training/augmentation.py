@@ -1,9 +1,11 @@
 """What a teacher and a student are shown of 8-bit images: every image by its own draw, a batch at once on its device.
 
+Sets of images lie on the device as 8-bit numbers: small ones as a whole, larger ones batch by batch.
+
 A teacher's images are cropped and mirrored. A student's go, as published, through RandAugment on the 8-bit picture,
 tiles of a mosaic shuffled, a random crop resized to the image's size, flip, normalise, CutMix or mixup.
 
-Shapes: B images in a batch, C channels, S side in pixels, m tiles along a side.
+Shapes: N images in a set, B in a batch, C channels, S side in pixels, m tiles along a side.
 
 Source: torchvision's RandomResizedCrop (area share, aspect ratio 3/4 to 4/3) and RandomHorizontalFlip; DELT
 evaluation/validation/main.py (the order above), RDED validation (tiles shuffled before the crop).
@@ -20,16 +22,66 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from delt_engine.config.students import EvaluateConfig
+from delt_engine.data.dataset import ImageSet
 from delt_engine.errors import ShapeError
 from delt_engine.training.draws import BatchDraws
+from delt_engine.training.image_table import ImageTable
 from delt_engine.training.rand_augment import rand_augmented, read_policy
 
 _ASPECT = math.log(4 / 3)  # crops are between 3:4 and 4:3, torchvision's default
+
+_ON_DEVICE_BYTES = {"cuda": 2**34, "mps": 2**31, "cpu": 2**62}
+"""What of a table may stay on a device; on a CPU the tensor is the table's own memory."""
+_READ_BYTES = 2**31
+"""Sets of files up to this size are read at once, larger ones batch by batch."""
+
+
+class DeviceImages:
+    """The images and labels of a table or of a dataset's split, by index.
+
+    Args:
+        device: where batches go.
+    """
+
+    def __init__(self, source: ImageTable | ImageSet, device: torch.device) -> None:
+        self.source, self.device = source, device
+        self.labels = torch.from_numpy(np.array(source.labels)).to(device)
+        self._images: Tensor | None = None
+        if isinstance(source, ImageTable):
+            image_u8, most = source.image_u8, _ON_DEVICE_BYTES.get(device.type, 2**31)
+        elif len(source) * source.image_size**2 * 3 <= _READ_BYTES:
+            image_u8, most = source.pixels(np.arange(len(source))), _READ_BYTES
+        else:
+            return
+        host = _image_tensor(image_u8 if image_u8.flags.writeable else np.array(image_u8))
+        self._images = host.to(device) if host.numel() <= most else host
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Return uint8 images ``(B, 3, S, S)`` and labels ``(B,)`` on the device.
+
+        Args:
+            indices: int64 (B,) on the CPU.
+        """
+        on_device = indices.to(self.device, non_blocking=True)
+        if self._images is None:
+            assert isinstance(self.source, ImageSet)  # a table is always read
+            images = _image_tensor(self.source.pixels(indices.numpy()))
+        else:
+            images = self._images[on_device if self._images.device == self.labels.device else indices]
+        return images.to(self.device, non_blocking=True), self.labels[on_device]
+
+
+def _image_tensor(image_u8: np.ndarray) -> Tensor:
+    return torch.from_numpy(image_u8).permute(0, 3, 1, 2)  # (N, S, S, 3) -> (N, 3, S, S), channels-last in memory
 
 
 def cropped_and_mirrored(
@@ -49,9 +101,6 @@ def cropped_and_mirrored(
         draws: generator of the CPU, so that all devices draw the same.
         rows: which images of a larger batch these are; they are shown as they would be among all of them.
         count: how many images that batch has; B when not given.
-
-    Returns:
-        Pixels of the same shape.
     """
     size, device = pixels.shape[-1], pixels.device
     chances = torch.rand(5, len(pixels) if count is None else count, generator=draws)
@@ -72,7 +121,7 @@ def cropped_and_mirrored(
 def augmented(
     image_u8: Tensor, draws: BatchDraws, config: EvaluateConfig, mean: Sequence[float], std: Sequence[float]
 ) -> Tensor:
-    """Return what a student is shown of a batch.
+    """Return what a student is shown of a batch: float32 (B, 3, S, S), normalised and mixed.
 
     Args:
         image_u8: uint8 (B, 3, S, S) or (B, S, S, 3), in the order of ``draws``.
@@ -80,9 +129,6 @@ def augmented(
         config: RandAugment and the kind of mix.
         mean: per channel of pixels in [0, 1].
         std: likewise.
-
-    Returns:
-        float32 (B, 3, S, S) on the device of the images, normalised and mixed.
 
     Raises:
         ShapeError: the images are not uint8 of one of these shapes, or not as many as were drawn.

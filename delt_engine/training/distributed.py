@@ -21,7 +21,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -47,7 +47,7 @@ class Team:
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the rank that tests, tells and keeps."""
+        """Whether this is the rank that tests and writes."""
         return self.number == 0
 
     def rows(self, count: int) -> slice:
@@ -74,7 +74,7 @@ class Team:
         return (rows.stop - rows.start) / count if self._is_divided(count) else 1 / self.size
 
     def counted(self, number: Tensor, count: int) -> Tensor:
-        """Return what this rank adds to how many images of a batch are something.
+        """Return what this rank adds to a count over a batch of ``count`` images.
 
         Args:
             number: among this rank's rows.
@@ -165,7 +165,7 @@ class Team:
         """
         if self.size == 1:
             return make()
-        made = [make() if self.is_first else None]
+        made: list[Any] = [make() if self.is_first else None]
         with self._talking():
             dist.broadcast_object_list(made, src=0, device=torch.device("cpu"))
         return made[0]

@@ -16,6 +16,7 @@ import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -78,7 +79,9 @@ class EpochDraws:
     def batch(self, number: int, batch_size: int) -> BatchDraws:
         """Return what happens to the images of one batch, counted from 0."""
         begin, end = batch_bounds(len(self), batch_size)[number]
-        rows = {name: value if value is None else value[begin:end] for name, value in vars(self).items()}
+        rows: dict[str, Any] = {
+            name: value if value is None else value[begin:end] for name, value in vars(self).items()
+        }
         return BatchDraws(**{**rows, "share": float(self.share[number]), "box": tuple(self.box[number].tolist())})
 
     @property
@@ -89,7 +92,7 @@ class EpochDraws:
             if value is not None:
                 digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
                 # the last digit of a level differs between processors with and without AVX2
-                digest.update(np.ascontiguousarray((value.sign() if name == "magnitudes" else value).numpy()))
+                digest.update((value.sign() if name == "magnitudes" else value).contiguous().numpy().data)
         return digest.hexdigest()
 
     def batches(self, batch_size: int) -> Iterator[BatchDraws]:
@@ -118,9 +121,9 @@ def draw_epoch(
 
     Args:
         config: resolved: batch size and RandAugment are not left open.
-        count: N, number of images.
+        count: N.
         image_size: S.
-        mosaic: m, tiles along each side of an image.
+        mosaic: m.
         seed: of the student.
         epoch: from 1.
 
@@ -128,8 +131,8 @@ def draw_epoch(
         ConfigError: batch size or crops are left open, RandAugment's settings cannot be read, or the tiles of a mosaic
             that is to be shuffled are not of one size.
     """
-    left = next((name for name in ("batch_size", "min_crop") if getattr(config, name) is None), None)
-    if left is not None:
+    if config.batch_size is None or config.min_crop is None:
+        left = "batch_size" if config.batch_size is None else "min_crop"
         raise ConfigError(f"{left}: it is left open, but an epoch is drawn with resolved settings.")
 
     def own(part: str) -> torch.Generator:
@@ -155,14 +158,7 @@ def draw_epoch(
 def draw_mixes(
     kind: str, alpha: float, batch_sizes: Sequence[int], image_size: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Draw the mix of every batch of an epoch.
-
-    Args:
-        kind: ``cutmix``, ``mixup`` or ``none``.
-        alpha: both parameters of the Beta distribution of the share.
-        batch_sizes: images in each batch.
-        image_size: S.
-        generator: on the CPU.
+    """Draw the mix of every batch of an epoch: ``cutmix``, ``mixup`` or ``none``, shares from Beta(alpha, alpha).
 
     Returns:
         Share float32 (batches,), box int64 (batches, 4) as top, left, height, width, and for every image the position

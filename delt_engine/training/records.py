@@ -51,7 +51,6 @@ class StudentResult:
     """One trained student.
 
     Attributes:
-        seed: what it was trained from.
         top1_last: after the last epoch.
         top1_best: the highest of all tested epochs, which was chosen on the test set.
         best_epoch: the first epoch that reached it.
@@ -61,7 +60,7 @@ class StudentResult:
         per_class: top-1 of each class after the last epoch.
         curve: (epoch, top-1) of the tested epochs.
         ema_curve: likewise for the averaged weights.
-        seconds: time spent on training and testing.
+        seconds: of training and testing.
     """
 
     seed: int
@@ -92,13 +91,9 @@ class Source:
 
     Attributes:
         id: of a run, the path of a folder, or ``real``.
-        title: what a reader calls it.
         method: of the run; ``real`` for the whole training set, ``folder`` for a foreign folder.
-        method_title: what a reader calls the method.
         ipc: images per class; None where the classes have different numbers of images.
-        images: how many there are.
-        synthesis_seconds: time that making them took, where it is known.
-        image_iterations: likewise.
+        synthesis_seconds, image_iterations: what making them took, where it is known.
     """
 
     id: str
@@ -117,19 +112,14 @@ class EvaluationResult:
 
     Attributes:
         students: one result a seed, at least one.
-        source: what they were trained on.
-        config: resolved, so without anything automatic.
+        config: resolved.
         changes: what differs from the recipe, name to (the recipe's, this one's);
             see :func:`delt_engine.training.recipe.recipe_changes`.
         dataset: name of the dataset whose test images were used.
-        dataset_title: what a reader calls it.
-        dataset_fingerprint: of the dataset.
         class_names: the classes that were tested, in the order of ``per_class``.
         teacher: name of the teacher, or None for hard labels.
-        teacher_fingerprint: of its weights.
         image_size: side of the images in pixels.
         test_images: how many there were.
-        seconds: time of the whole evaluation.
     """
 
     students: tuple[StudentResult, ...]
@@ -173,7 +163,7 @@ class EvaluationResult:
             **_mean_and_std("top1_last", [student.top1_last for student in students]),
             **_mean_and_std("top1_best", [student.top1_best for student in students]),
             **_mean_and_std("top1_ema", [student.top1_ema for student in students]),
-            "top5_last": fmean([student.top5_last for student in students]),
+            "top5_last": fmean(student.top5_last for student in students),
             "per_class": [fmean(column) for column in zip(*(each.per_class for each in students), strict=True)],
             "chance": self.chance,
             "test_images": self.test_images,
@@ -185,6 +175,7 @@ class EvaluationResult:
 
 
 def _mean_and_std(name: str, values: Sequence[float | None]) -> dict[str, float | None]:
-    if None in values:
+    known = [value for value in values if value is not None]
+    if len(known) < len(values):
         return {name: None, f"{name}_std": None}
-    return {name: fmean(values), f"{name}_std": stdev(values) if len(values) > 1 else 0.0}
+    return {name: fmean(known), f"{name}_std": stdev(known) if len(known) > 1 else 0.0}

@@ -24,8 +24,7 @@ from delt_engine.config.students import EvaluateConfig, RelabelConfig
 from delt_engine.errors import CheckpointError, ConfigError, DataError
 from delt_engine.models.checkpoints import weights_fingerprint
 from delt_engine.models.device import eval_mode, memory_format, pick_device
-from delt_engine.training.augmentation import augmented
-from delt_engine.training.device_images import DeviceImages
+from delt_engine.training.augmentation import DeviceImages, augmented
 from delt_engine.training.draws import EpochDraws, batch_bounds
 from delt_engine.training.image_table import ImageTable
 from delt_engine.training.soft_labels import AUGMENTATION, LabelStore, StoreFacts, check_fits
@@ -119,7 +118,7 @@ class StoredLabels:
 
     def __init__(self, store: LabelStore) -> None:
         self.store = store
-        self._bounds = batch_bounds(store.facts.images, store.facts.config.batch_size)
+        self._bounds = batch_bounds(store.facts.images, store.facts.batch_size)
         self._epoch = 0
         self._read: tuple[EpochDraws, Tensor] | None = None
 
@@ -234,7 +233,7 @@ def write_epochs(
     for epoch in epochs:
         draws, logits = store.facts.draw(epoch), []
         steps = len(draws.share)
-        for step, batch in enumerate(draws.batches(config.batch_size), start=1):
+        for step, batch in enumerate(draws.batches(store.facts.batch_size), start=1):
             image_u8, _ = images.batch(batch.order)
             shown = augmented(image_u8, batch, config, train.mean, train.std)
             logits.append(source.soft_logits(epoch, step - 1, shown).float().cpu())
@@ -248,7 +247,7 @@ def table_fingerprint(train: ImageTable) -> str:
     digest = hashlib.sha256(repr((train.class_names, train.mean, train.std, train.mosaic)).encode())
     for array in (train.image_u8, train.labels):
         digest.update(f"{array.dtype} {array.shape}\n".encode())
-        digest.update(np.ascontiguousarray(array))
+        digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()[:16]
 
 

@@ -19,6 +19,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,8 +39,10 @@ AUGMENTATION = ("batch_size", "rand_augment", "shuffle_patches", "min_crop", "fl
 """Settings of the training that stored labels are bound to."""
 
 MANIFEST = "manifest.json"
-_UNFINISHED = (".manifest.json", ".epoch-")
-"""How names of files begin that are being written."""
+STOP_REQUEST = ".stop"
+"""File in the folder that asks all ranks which write into it to stop."""
+_UNFINISHED = (".manifest.json", ".epoch-", STOP_REQUEST)
+"""How names of files begin that are being written, or that a stop left behind."""
 _DRAWS, _LOGITS, _OLD_LOGITS = "draws", "logits", "label.logits"
 _HALF_MAX = 65504.0  # the largest float16
 
@@ -72,7 +75,7 @@ class StoreFacts:
     label_epochs: int
     seed: int
     form: str
-    augmentation: Mapping[str, object]
+    augmentation: Mapping[str, Any]
     image_fingerprint: str
     teacher_fingerprint: str
     title: str = ""
@@ -82,6 +85,11 @@ class StoreFacts:
     def config(self) -> EvaluateConfig:
         """The settings that the epochs are drawn with; others stand at their defaults."""
         return EvaluateConfig(**self.augmentation)
+
+    @property
+    def batch_size(self) -> int:
+        """B, images a batch."""
+        return int(self.augmentation["batch_size"])
 
     def draw(self, epoch: int) -> EpochDraws:
         """Draw a label epoch, from 1."""
@@ -194,7 +202,7 @@ class LabelStore:
         return [n for n in range(1, self.facts.label_epochs + 1) if not self.epoch_path(n).is_file()]
 
     def remove_unfinished(self) -> None:
-        """Remove what is left of files whose writer was killed; for when nobody writes into the store.
+        """Remove what is left of writers that were killed or stopped; for when nobody writes into the store.
 
         Raises:
             RunError: the disk refuses.
@@ -290,7 +298,7 @@ def check_fits(stored: StoreFacts, given: StoreFacts, path: Path) -> None:
     _check_same(asdict(stored), asked, f"label_store: {path} has labels of")
 
 
-def _check_same(stored: Mapping[str, object], given: Mapping[str, object], what: str) -> None:
+def _check_same(stored: Mapping[str, Any], given: Mapping[str, Any], what: str) -> None:
     """Refuse facts that differ, in one sentence that names the first that does."""
     for name, value in stored.items():
         other = given[name]

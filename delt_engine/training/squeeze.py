@@ -15,6 +15,7 @@ biases and BatchNorm, as in the field's evaluation code. Several ranks train one
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from torch.nn import functional
 
 from delt_engine.config import SqueezeConfig
 from delt_engine.config.command_line import changed_words, option_words
-from delt_engine.data.dataset import Dataset, DatasetSpec
+from delt_engine.data.dataset import Dataset
 from delt_engine.data.pixels import normalise
 from delt_engine.errors import DataError
 from delt_engine.models.card import TeacherCard
@@ -36,12 +37,10 @@ from delt_engine.models.device import pick_device
 from delt_engine.models.networks import stem_of
 from delt_engine.models.teachers import predict
 from delt_engine.seeding import generator
-from delt_engine.training.augmentation import cropped_and_mirrored
-from delt_engine.training.device_images import DeviceImages
+from delt_engine.training.augmentation import DeviceImages, cropped_and_mirrored
 from delt_engine.training.distributed import ALONE, Team
-from delt_engine.training.optim import teacher_optimizer, teacher_schedule
 from delt_engine.training.state import TrainingState, WithState
-from delt_engine.training.trainer import Batch, Training, initial_network
+from delt_engine.training.trainer import Batch, Training, initial_network, teacher_optimizer, teacher_schedule
 
 _TESTED_AT_ONCE = 512  # test images between two records, so that a long test can be stopped as well
 
@@ -116,11 +115,6 @@ def squeeze(
         CheckpointError: a state of another training.
         RanksLost: another rank of the team is gone.
     """
-    _check(dataset)
-    yield from _Squeeze(dataset, config, seed, pick_device(str(device)), team).records(state)
-
-
-def _check(dataset: Dataset) -> None:
     classes = len(np.unique(dataset.train.labels))
     if dataset.spec.num_classes < 2:
         raise DataError(f"dataset: {dataset.spec.name} has one class, but a teacher needs at least 2.")
@@ -129,11 +123,10 @@ def _check(dataset: Dataset) -> None:
             f"dataset: {dataset.spec.name} has {len(dataset.train)} training images in {classes} classes, "
             f"but a teacher needs at least 2 images of 2 classes."
         )
+    yield from _Squeeze(dataset, config, seed, pick_device(str(device)), team).records(state)
 
 
-class _Squeeze(Training):
-    """The training of one teacher."""
-
+class _Squeeze(Training[SqueezeConfig]):
     def __init__(self, dataset: Dataset, config: SqueezeConfig, seed: int, device: torch.device, team: Team) -> None:
         spec = dataset.spec
         network = initial_network(
@@ -155,13 +148,13 @@ class _Squeeze(Training):
         self.test_accuracy: float | None = None
 
     def batches(self, epoch: int) -> Iterator[Batch]:
-        self.loss = None  # of this epoch
+        self.loss = math.nan  # of this epoch
         config, spec, count = self.config, self.data.spec, self.batch_size
         draws = generator(self.seed, "squeeze", epoch)
         order = torch.randperm(len(self.images), generator=draws)
         rows = self.team.rows(count)
         for indices in order.split(count)[: self.steps]:
-            self.rate = self.schedule.get_last_lr()[0]
+            self.rate = float(self.schedule.get_last_lr()[0])
             image_u8, labels = self.images.batch(indices[rows])
             pixels = image_u8.float().div_(255.0)
             pixels = cropped_and_mirrored(pixels, config.min_crop, config.flip, draws, rows, count)
@@ -216,6 +209,8 @@ class _Squeeze(Training):
         spec, config = self.data.spec, self.config
         network = self.network.to(memory_format=torch.contiguous_format).eval().requires_grad_(requires_grad=False)
         width = "" if config.width == 1.0 else f"-w{config.width:g}"
+        words = ["delt", "squeeze", *option_words(dataset=spec.name, image_size=spec.image_size)]
+        words += [*changed_words(config, SqueezeConfig()), *option_words(seed=self.seed or None)]
         card = TeacherCard(
             name=f"{spec.name}-{config.network}{width}-{spec.image_size}px",
             network=config.network,
@@ -224,19 +219,13 @@ class _Squeeze(Training):
             num_classes=spec.num_classes,
             class_names=tuple(spec.class_names),
             image_size=spec.image_size,
-            mean=tuple(spec.mean),
-            std=tuple(spec.std),
+            mean=spec.mean,
+            std=spec.std,
             dataset=spec.name,
             dataset_fingerprint=self.data.fingerprint,
             accuracy=self.test_accuracy,
             epochs=config.epochs,
-            source=_command(spec, config, self.seed),
+            source=shlex.join(words),  # settings at their default are left out
             fingerprint=weights_fingerprint(network.state_dict()),
         )
         return SqueezeResult(network, card)
-
-
-def _command(spec: DatasetSpec, config: SqueezeConfig, seed: int) -> str:
-    """Return the command that trains this teacher again; settings at their default are left out."""
-    words = ["delt", "squeeze", *option_words(dataset=spec.name, image_size=spec.image_size)]
-    return shlex.join([*words, *changed_words(config, SqueezeConfig()), *option_words(seed=seed or None)])

@@ -35,6 +35,8 @@ class TrainingState:
 class WithState:
     """A record of an epoch with the state after it, which is copied from the device only when it is asked for."""
 
+    _capture: Callable[[], TrainingState]
+
     def __init__(self, capture: Callable[[], TrainingState], **values: Any) -> None:
         super().__init__(**values)
         object.__setattr__(self, "_capture", capture)  # the record is frozen
@@ -47,14 +49,12 @@ class WithState:
 
 def flat_tensors(networks: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """Return copies on the CPU of all weights, by network, and of the optimiser's memory."""
-    tensors = {
-        f"{part}/{key}": _copy(value) for part, net in networks.items() for key, value in net.state_dict().items()
-    }
+    tensors = {f"{part}/{key}": value for part, net in networks.items() for key, value in net.state_dict().items()}
     for number, memory in optimizer.state_dict()["state"].items():
         for key, value in memory.items():
             if value is not None:  # SGD keeps no momentum before its first step
-                tensors[f"optimizer/{number}/{key}"] = _copy(torch.as_tensor(value))
-    return tensors
+                tensors[f"optimizer/{number}/{key}"] = torch.as_tensor(value)
+    return {name: value.detach().to("cpu", copy=True).contiguous() for name, value in tensors.items()}
 
 
 def fill(tensors: Mapping[str, Tensor], networks: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer) -> None:
@@ -83,10 +83,10 @@ def check_facts(state: TrainingState, *, seed: int, settings: BaseModel, dataset
     """Refuse the state of another training.
 
     Args:
-        state: what is to be gone on from.
-        seed: of the training that is to go on.
-        settings: of it; a setting that the state does not name yet counts as its default.
-        dataset: fingerprint of the images it learns; not asked for where None.
+        state: what is to be resumed.
+        seed: of the training.
+        settings: of the training; a setting that the state does not name yet counts as its default.
+        dataset: fingerprint of the images it learns; not compared where None.
 
     Raises:
         CheckpointError: it has another seed, other settings or another dataset.
@@ -101,10 +101,6 @@ def check_facts(state: TrainingState, *, seed: int, settings: BaseModel, dataset
         raise CheckpointError("state: it is of a training with other settings, so this one cannot go on from it.")
     if dataset is not None and state.facts["dataset"] != dataset:
         raise CheckpointError("state: it is of a training on another dataset, so this one cannot go on from it.")
-
-
-def _copy(value: Tensor) -> Tensor:
-    return value.detach().to("cpu", copy=True).contiguous()
 
 
 def _laid_out_as(weight: Tensor, value: Tensor) -> Tensor:

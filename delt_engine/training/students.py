@@ -4,11 +4,15 @@ Everything random follows from the seed: weights, order, augmentation and mixing
 (seeded a step at a time), so a student that goes on from its state gets the same bits on the same device. Of several
 ranks each mixes the whole batch and takes its rows of it.
 
-Shapes: N images in the table, B in a batch, S side in pixels, K classes.
+Shapes: N images in the table, B in a batch, S side in pixels, K classes. Losses are summed in float32 whatever the
+network computed in.
 
 Source: DELT evaluation/validation/main.py (AdamW betas 0.9 and 0.999, weight decay on weights of more than one
 dimension, labels of the mixed images by the teacher in eval mode, learning rate stepped an epoch); EDC for the running
-average of the weights.
+average of the weights. Losses: published evaluation code of SRe2L, RDED and DELT (Kullback-Leibler divergence at a
+temperature, averaged over the batch, not multiplied by the temperature's square); Hinton et al., "Distilling the
+Knowledge in a Neural Network" Sec. 2 (the square keeps the gradient's size); EDC (squared error of the logits and a
+little cross-entropy).
 Differs: the student is not run a second time on every batch to log its training accuracy, which published code does
 in train mode and so counts each batch twice in the BatchNorm statistics; the first epoch tested is called 1, not 0;
 statistics of BatchNorm are averaged with the weights, as timm does.
@@ -16,11 +20,13 @@ statistics of BatchNorm are averaged with the weights, as timm does.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from delt_engine.config.students import EvaluateConfig
@@ -28,17 +34,14 @@ from delt_engine.errors import CheckpointError, ConfigError, DataError
 from delt_engine.models.device import pick_device
 from delt_engine.seeding import generator
 from delt_engine.training.accuracy import Accuracy, accuracy_of
-from delt_engine.training.augmentation import augmented
-from delt_engine.training.device_images import DeviceImages
+from delt_engine.training.augmentation import DeviceImages, augmented
 from delt_engine.training.distributed import ALONE, Team
 from delt_engine.training.draws import batch_bounds, draw_epoch
 from delt_engine.training.image_table import ImageTable, check_same_classes
-from delt_engine.training.losses import student_loss
-from delt_engine.training.optim import learning_rate_at, student_optimizer
 from delt_engine.training.records import StudentEpoch, StudentResult, StudentStep
 from delt_engine.training.relabel import LabelSource, StoredLabels, TeacherLabels
 from delt_engine.training.state import TrainingState, WithState
-from delt_engine.training.trainer import Batch, Training, initial_network
+from delt_engine.training.trainer import Batch, Training, initial_network, learning_rate_at, student_optimizer
 
 
 class TrainedEpoch(WithState, StudentEpoch):
@@ -63,9 +66,8 @@ def evaluate(
     Args:
         train: what it learns from.
         test: what it is tested on, with the same classes in the same order.
-        teacher: gives labels on the fly, in eval mode; its logits are the classes of ``train``, see
-            :func:`delt_engine.training.relabel.teacher_for` for one that knows more. None where it is not
-            needed.
+        teacher: gives labels on the fly; its logits are the classes of ``train``, see
+            :func:`delt_engine.training.relabel.teacher_for` for one that knows more. None where it is not needed.
         config: resolved; see :func:`delt_engine.training.recipe.resolve`.
         seed: of this student.
         device: name as in the settings, or a torch device.
@@ -107,7 +109,7 @@ def _check(train: ImageTable, test: ImageTable, config: EvaluateConfig) -> None:
     left += [name for name in ("student", "student_stem", "rand_augment") if getattr(config, name) == "auto"]
     if left:
         raise ConfigError(f"{left[0]}: it is left open, but students are trained with resolved settings.")
-    if config.batch_size < 2:
+    if config.batch_size is not None and config.batch_size < 2:
         raise ConfigError(f"batch_size: {config.batch_size} given, but BatchNorm needs at least 2 images in a step.")
     if len(train) < 2:
         raise DataError(f"source: {train.title or 'it'} has {len(train)} images, but a student needs at least 2.")
@@ -138,13 +140,13 @@ def initial_student(config: EvaluateConfig, train: ImageTable, seed: int) -> nn.
         generator(seed, "student-weights"),
         config.student,
         len(train.class_names),
-        width=config.student_width,
+        width=config.student_width or 1.0,
         stem=config.student_stem,
         image_size=train.image_size,
     )
 
 
-class _Student(Training):
+class _Student(Training[EvaluateConfig]):
     """The training of one student, and what was measured so far."""
 
     fewest_steps_between = 8
@@ -162,12 +164,13 @@ class _Student(Training):
         team: Team,
     ) -> None:
         super().__init__(config, initial_student(config, train, seed), seed, device, team)
-        self.table, self.labels = train, labels
+        assert config.batch_size is not None  # settings are resolved
+        self.table, self.labels, self.batch_size = train, labels, config.batch_size
         self.optimizer = student_optimizer(self.network, config)
         if config.ema_decay:
             average = get_ema_multi_avg_fn(config.ema_decay)
             self.averaged = AveragedModel(self.network, multi_avg_fn=average, use_buffers=True)
-        self.steps = len(batch_bounds(len(train), config.batch_size))
+        self.steps = len(batch_bounds(len(train), self.batch_size))
         self.images, self.test = DeviceImages(train, device), DeviceImages(test, device)
         self.place = {"student": number, "students": max(config.seeds, number + 1), "epochs": config.epochs}
         self.curve: list[tuple[int, float]] = []
@@ -181,10 +184,10 @@ class _Student(Training):
             draws = draw_epoch(config, len(train), train.image_size, mosaic=train.mosaic, seed=self.seed, epoch=epoch)
         dropout = generator(self.seed, "student-dropout", epoch)
         seeds = torch.randint(2**62, (self.steps,), generator=dropout).tolist()
-        self.rate = learning_rate_at(config, epoch - 1, config.learning_rate)
+        self.rate = learning_rate_at(config, epoch - 1, config.learning_rate or math.nan)
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate
-        for number, batch in enumerate(draws.batches(config.batch_size)):
+        for number, batch in enumerate(draws.batches(self.batch_size)):
             image_u8, classes = self.images.batch(batch.order)
             partners, count = classes[batch.partner.to(self.device)], len(classes)
             rows = self.team.rows(count)
@@ -200,9 +203,8 @@ class _Student(Training):
         self.loss = float(sums) / step
 
     def step_record(self, epoch: int, step: int) -> StudentStep:
-        return StudentStep(
-            **self.place, epoch=epoch, step=step, steps=self.steps, loss=self.loss, learning_rate=self.rate
-        )
+        place = {"epoch": epoch, "step": step, "steps": self.steps, **self.place}
+        return StudentStep(loss=self.loss, learning_rate=self.rate, **place)
 
     def tested(self, epoch: int) -> Iterator[None]:
         if is_tested(self.config, epoch):
@@ -213,19 +215,16 @@ class _Student(Training):
         yield from ()
 
     def epoch_record(self, epoch: int) -> TrainedEpoch:
-        top1 = top5 = top1_ema = None
-        if is_tested(self.config, epoch):
-            top1, top5 = self.last.top1, self.last.top5
-            top1_ema = self.ema_curve[-1][1] if self.ema_curve else None
+        tested = self.last if is_tested(self.config, epoch) else None
         return TrainedEpoch(
             self.state,
             **self.place,
             epoch=epoch,
             loss=self.loss,
             learning_rate=self.rate,
-            top1=top1,
-            top5=top5,
-            top1_ema=top1_ema,
+            top1=tested and tested.top1,
+            top5=tested and tested.top5,
+            top1_ema=self.ema_curve[-1][1] if tested and self.ema_curve else None,
         )
 
     def result(self) -> StudentResult:
@@ -237,7 +236,7 @@ class _Student(Training):
             top1_best=best,
             best_epoch=best_epoch,
             top1_ema=self.ema_curve[-1][1] if self.ema_curve else None,
-            top1_ema_best=max(top1 for _, top1 in self.ema_curve) if self.ema_curve else None,
+            top1_ema_best=max((top1 for _, top1 in self.ema_curve), default=None),
             top5_last=last.top5,
             per_class=last.per_class,
             curve=tuple(self.curve),
@@ -246,10 +245,7 @@ class _Student(Training):
         )
 
     def facts(self) -> dict[str, Any]:
-        return {
-            "curve": [list(pair) for pair in self.curve],
-            "ema_curve": [list(pair) for pair in self.ema_curve],
-        }
+        return {name: [list(pair) for pair in getattr(self, name)] for name in ("curve", "ema_curve")}
 
     def restore(self, facts: Mapping[str, Any]) -> None:
         self.curve = [(int(epoch), float(top1)) for epoch, top1 in facts["curve"]]
@@ -258,3 +254,50 @@ class _Student(Training):
     def _accuracy(self, network: nn.Module) -> Accuracy:
         """Measure on the test images, in the first rank."""
         return self.team.first(lambda: accuracy_of(network, self.test, use_bfloat16=self.use_bfloat16))
+
+
+def student_loss(
+    config: EvaluateConfig,
+    student_logits: Tensor,
+    soft_logits: Tensor | None,
+    labels: Tensor,
+    partner_labels: Tensor,
+    share: float | Tensor,
+) -> Tensor:
+    """Return the loss of one batch, float32; gradients go to the student alone.
+
+    Args:
+        config: which loss, its temperature and weights.
+        student_logits: (B, K).
+        soft_logits: (B, K) what the teacher says of the same mixed images; None for hard labels.
+        labels: int64 (B,), the class of each image.
+        partner_labels: int64 (B,), the class of the image it is mixed with.
+        share: how much of each mixed image is its own, in [0, 1].
+
+    Raises:
+        ConfigError: the loss needs soft labels and there are none.
+    """
+    student = student_logits.float()
+    if config.loss == "ce":
+        return mixed_cross_entropy(student, labels, partner_labels, share)
+    if soft_logits is None:
+        raise ConfigError(f"loss: {config.loss!r} given, but it needs soft labels; hard labels go with 'ce'.")
+    soft = soft_logits.detach().float()
+    if config.loss == "mse-ce":
+        cross_entropy = mixed_cross_entropy(student, labels, partner_labels, share)
+        return functional.mse_loss(student, soft) + config.cross_entropy_weight * cross_entropy
+    log_student = functional.log_softmax(student / config.temperature, dim=1)
+    log_teacher = functional.log_softmax(soft / config.temperature, dim=1)
+    divergence = functional.kl_div(log_student, log_teacher, reduction="batchmean", log_target=True)
+    return divergence * config.temperature**2 if config.loss == "kl-t2" else divergence
+
+
+def mixed_cross_entropy(logits: Tensor, labels: Tensor, partner_labels: Tensor, share: float | Tensor) -> Tensor:
+    """Return the mean cross-entropy with both classes of a mixed image, each by its share.
+
+    Source: Yun et al., "CutMix" Eq. 1.
+    """
+    log_probs = functional.log_softmax(logits, dim=1)
+    own = log_probs.gather(1, labels[:, None])
+    other = log_probs.gather(1, partner_labels[:, None])
+    return -(torch.as_tensor(share, device=logits.device) * own + (1 - share) * other).mean()

@@ -49,6 +49,18 @@ def test_a_killed_rank_is_started_again_and_the_labels_are_those_of_one_process(
     assert files_of(two) == one
 
 
+def test_a_signal_to_one_rank_stops_all(words, started, tmp_path):
+    two = tmp_path / "two"
+    words += ["--epochs", "20000", "--out", two]
+    launcher = started(*LAUNCHER, "--max-restarts", "1", *DELT, *words)
+    wait_for(lambda: has_begun(two))
+    ranks_of(launcher)["1"].send_signal(signal.SIGTERM)
+    said = launcher.communicate(timeout=PATIENCE_S)[1]
+    assert launcher.returncode == 0, said  # ranks that were asked to stop end well, so they are not started again
+    assert "whole epochs are kept, and the same command goes on" in said
+    assert not [name for name in files_of(two) if name.startswith(".")]
+
+
 def test_a_stop_leaves_whole_epochs_and_nothing_else(one, words, started, tmp_path):
     two = tmp_path / "two"
     words += ["--epochs", "20000", "--ranks", "2", "--out", two]  # more than can be written before the stop

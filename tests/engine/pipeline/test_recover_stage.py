@@ -11,7 +11,7 @@ from tiny_world import finished, images_of, run_until_stopped, stop_at
 from delt_engine import files
 from delt_engine.errors import RunCancelled, RunError
 from delt_engine.jobs import worker
-from delt_engine.pipeline import rank, recover, tally
+from delt_engine.pipeline import compute, rank, recover
 from delt_engine.pipeline.run import resume_run, run_experiment
 from delt_engine.runs import checkpoint, strips
 from delt_engine.runs.events import RoundEvent, StatusEvent, StepEvent
@@ -160,7 +160,7 @@ def test_live_strips_show_the_images_between_rounds_and_go_away(world, settings)
 def test_image_iterations_of_a_batch_count_joined_images_only(settings) -> None:
     config = settings().recover
     (plan,) = recover.plan_batches(3, config)
-    assert [tally.image_iterations(plan, done, 2) for done in range(9)] == [0, 3, 6, 12, 18, 27, 36, 48, 60]
+    assert [compute.image_iterations(plan, done, 2) for done in range(9)] == [0, 3, 6, 12, 18, 27, 36, 48, 60]
 
 
 @pytest.mark.parametrize("after", [0, 5])

@@ -5,7 +5,6 @@ from tiny_world import SQUEEZE, run_until_stopped
 
 from delt_engine.config import Experiment, SqueezeConfig
 from delt_engine.jobs import worker
-from delt_engine.pipeline import squeeze
 from delt_engine.pipeline import train as training
 from delt_engine.pipeline.run import resume_run, run_experiment
 from delt_engine.pipeline.train import read_state, state_path, write_state
@@ -55,14 +54,14 @@ def epochs_of(run: Run) -> list[int]:
 
 def watch(monkeypatch, look) -> None:
     """Let ``look`` see every record before the stage does."""
-    train = squeeze.squeeze
+    train = training.squeeze
 
     def watched(*args, **kwargs):
         for record in train(*args, **kwargs):
             look(record)
             yield record
 
-    monkeypatch.setattr(squeeze, "squeeze", watched)
+    monkeypatch.setattr(training, "squeeze", watched)
 
 
 def stop_in(monkeypatch, epoch: int) -> None:

@@ -5,7 +5,7 @@ import pytest
 from delt_engine.config import SqueezeConfig
 from delt_engine.config.students import EvaluateConfig
 from delt_engine.models.networks import build_network
-from delt_engine.training.optim import learning_rate_at, student_optimizer, teacher_optimizer
+from delt_engine.training.trainer import learning_rate_at, student_optimizer, teacher_optimizer
 
 
 @pytest.mark.parametrize(

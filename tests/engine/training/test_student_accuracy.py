@@ -5,7 +5,7 @@ from torch import nn
 
 from delt_engine.errors import CheckpointError, DataError
 from delt_engine.training.accuracy import accuracy_of, top_hits
-from delt_engine.training.device_images import DeviceImages
+from delt_engine.training.augmentation import DeviceImages
 from delt_engine.training.image_table import ImageTable
 from delt_engine.training.relabel import teacher_for
 

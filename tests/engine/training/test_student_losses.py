@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from delt_engine.config.students import EvaluateConfig
 from delt_engine.errors import ConfigError
-from delt_engine.training.losses import student_loss
+from delt_engine.training.students import student_loss
 
 
 @pytest.fixture

@@ -10,11 +10,10 @@ from delt_engine.config.students import EvaluateConfig
 from delt_engine.errors import CheckpointError, ConfigError, DataError
 from delt_engine.training import image_table, students
 from delt_engine.training.draws import draw_epoch
-from delt_engine.training.losses import student_loss
 from delt_engine.training.records import StudentEpoch, StudentResult, StudentStep
 from delt_engine.training.relabel import TeacherLabels
 from delt_engine.training.state import TrainingState
-from delt_engine.training.students import TrainedEpoch, evaluate, is_tested
+from delt_engine.training.students import TrainedEpoch, evaluate, is_tested, student_loss
 from tests.tiny_data import tiny_dataset
 
 TRAIN = image_table.real(tiny_dataset(train=8))

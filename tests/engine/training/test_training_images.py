@@ -5,9 +5,9 @@ import pytest
 import torch
 from tiny_data import tiny_dataset
 
-from delt_engine.training import device_images
+from delt_engine.training import augmentation
+from delt_engine.training.augmentation import DeviceImages
 from delt_engine.training.augmentation import cropped_and_mirrored as augment
-from delt_engine.training.device_images import DeviceImages
 
 
 def draws(seed: int = 0) -> torch.Generator:
@@ -22,7 +22,7 @@ def ramp(count: int = 64, size: int = 8) -> torch.Tensor:
 
 @pytest.mark.parametrize("limit", [0, 2**31], ids=["from files", "at once"])
 def test_batches_are_the_sets_images_and_labels(monkeypatch, limit):
-    monkeypatch.setattr(device_images, "_READ_BYTES", limit)
+    monkeypatch.setattr(augmentation, "_READ_BYTES", limit)
     source = tiny_dataset().train
     image_u8, labels = DeviceImages(source, torch.device("cpu")).batch(torch.tensor([70, 3, 3]))
     np.testing.assert_array_equal(image_u8.numpy(), source.pixels([70, 3, 3]).transpose(0, 3, 1, 2))
