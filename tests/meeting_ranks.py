@@ -28,7 +28,7 @@ def together(_folder: Path) -> list:
 
 
 def stopped(folder: Path) -> list:
-    """The first rank is told to stop while it waits; the other never comes, and leaves by itself."""
+    """The first rank is asked to stop while it waits; the other never comes, and leaves by itself."""
     if RANK.is_first:
         try:
             ranks.barrier(stop)

@@ -67,14 +67,14 @@ def images_of(run: Run) -> dict[str, bytes]:
     return {str(path.relative_to(run.path)): path.read_bytes() for path in sorted(run.path.rglob("*.png"))}
 
 
-def stop_at(monkeypatch, iteration: int, wish: str = "cancel") -> None:
-    """Let the wish be there after the iteration with this index."""
+def stop_at(monkeypatch, iteration: int, request: str = "cancel") -> None:
+    """Request this after the iteration with this index."""
     loop = recover.recover
 
     def watched(*args, **kwargs):
         for step in loop(*args, **kwargs):
             if step.iteration == iteration:
-                monkeypatch.setattr(worker.StopRequests, "asked", lambda self: wish)
+                monkeypatch.setattr(worker.StopRequests, "asked", lambda self: request)
             yield step
 
     monkeypatch.setattr(recover, "recover", watched)

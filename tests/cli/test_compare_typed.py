@@ -147,7 +147,7 @@ def test_compare_puts_its_runs_into_a_folder_under_plain_names(typed, world) -> 
     assert made["colours-cda-students"].record().source == str(cda.path)
 
 
-def test_checkpoints_that_do_not_say_what_they_are_are_told_apart_by_their_weights(typed, world, tiny_teacher) -> None:
+def test_checkpoints_that_do_not_say_what_they_are_are_known_by_their_weights(typed, world, tiny_teacher) -> None:
     weights = load_state(tiny_teacher)
     words = [*COMPARE, "--methods", "random", "--network", "convnet-3", "--width", "0.0625", "--json"]
     for name in ("a", "b"):

@@ -31,19 +31,19 @@ def run(recovered, tmp_path_factory):
 def test_a_run_beside_real_images(delt, run, tmp_path) -> None:
     result = delt("diversity", run, "--map", "--points", 30, "--into", tmp_path / "put", "--json", "--progress-json")
     assert result.exit_code == 0, result.stderr
-    told = json.loads(result.stdout)
-    assert told["images"] == 4
-    shown = {(row["source"], row["space"]): row for row in told["results"]}
+    found = json.loads(result.stdout)
+    assert found["images"] == 4
+    shown = {(row["source"], row["space"]): row for row in found["results"]}
     assert set(shown) == {(name, space) for name in ("colourful", "real", "random") for space in ("teacher", "pixels")}
     row = shown["colourful", "teacher"]
     assert row["method"] == "delt"
     assert row["cosine_similarity"] == pytest.approx(sum(row["per_class"].values()) / 3, abs=1e-5)
     assert -1 <= row["early"] <= 1
     assert shown["real", "pixels"]["draws"] == 5
-    assert {each["space"] for each in told["missing"]} == {"second"}
-    assert [each["source"] for each in told["missing"]] == ["colourful", "real", "random", "map"]
-    assert "delt squeeze --dataset colours" in told["missing"][0]["reason"]
-    assert [(each["space"], each["shown"], each["total"]) for each in told["maps"]] == [
+    assert {each["space"] for each in found["missing"]} == {"second"}
+    assert [each["source"] for each in found["missing"]] == ["colourful", "real", "random", "map"]
+    assert "delt squeeze --dataset colours" in found["missing"][0]["reason"]
+    assert [(each["space"], each["shown"], each["total"]) for each in found["maps"]] == [
         ("teacher", 30, 60),
         ("pixels", 30, 60),
     ]
@@ -54,10 +54,10 @@ def test_a_run_beside_real_images(delt, run, tmp_path) -> None:
 
 
 def test_one_image_a_class_has_a_map_and_no_similarity(answer, recovered, tmp_path) -> None:
-    told = answer("diversity", recovered(tmp_path / "single", 1, 2), "--map", "--points", 20)
-    assert (told["images"], told["results"]) == (None, [])
-    assert [each["reason"].startswith("One image a class") for each in told["missing"]] == [True, True, False, True]
-    assert [(each["space"], each["shown"]) for each in told["maps"]] == [("teacher", 20), ("pixels", 20)]
+    found = answer("diversity", recovered(tmp_path / "single", 1, 2), "--map", "--points", 20)
+    assert (found["images"], found["results"]) == (None, [])
+    assert [each["reason"].startswith("One image a class") for each in found["missing"]] == [True, True, False, True]
+    assert [(each["space"], each["shown"]) for each in found["maps"]] == [("teacher", 20), ("pixels", 20)]
 
 
 def test_a_table_for_people(delt, run) -> None:

@@ -13,10 +13,10 @@ SMALL = ("--ipc", 4, "--mi", 8, "--ri", 2, "--start-rounds", "1,3", "--every", 4
 
 def test_a_lab_is_recorded_and_found_by_the_app(answer, delt, colours) -> None:
     words = ("--title", "Three colours", "--opens-with", "green")
-    told = answer("lab", "--dataset", colours, "--image-size", 8, *SMALL, *words)
-    assert told["subjects"] == 3
+    found = answer("lab", "--dataset", colours, "--image-size", 8, *SMALL, *words)
+    assert found["subjects"] == 3
     made = open_lab(lab_folders()["colours"])
-    assert str(made.folder) == told["out"]
+    assert str(made.folder) == found["out"]
     assert (made.record.title, made.record.opens_with) == ("Three colours", "green")
     assert made.record.moments == (0, 2, 4, 5, 6, 8)
     for subject in made.record.subjects:

@@ -1,4 +1,4 @@
-"""``delt rank`` tells where its time went, and goes on where it was stopped."""
+"""``delt rank`` says where its time went, and goes on where it was stopped."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from delt_engine.patches import scoring
 from delt_engine.paths import cache_dir
 
 
-def test_the_time_is_told_once_and_a_ranking_made_before_says_so(answer, delt, colours):
+def test_the_time_is_said_once_and_a_ranking_made_before_says_so(answer, delt, colours):
     words = ["rank", "--dataset", colours, "--image-size", "8", "--crops", "2", "--seed", "11"]
     timing = answer(*words)["timing"]
     assert timing["patches"] == 96

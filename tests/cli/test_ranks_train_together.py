@@ -38,14 +38,14 @@ def epochs_of(run: Run) -> list[int]:
 
 
 def first_epochs(run: Run) -> list[int]:
-    """The first epoch that was told each time the run was begun."""
-    told: list[list[int]] = []
+    """The first epoch of which there was an event, each time the run was begun."""
+    begun: list[list[int]] = []
     for event in run.events():
         if isinstance(event, StatusEvent) and event.status == "running":
-            told.append([])
+            begun.append([])
         elif isinstance(event, (SqueezeEpochEvent, StudentEpochEvent)):
-            told[-1].append(event.epoch)
-    return [epochs[0] for epochs in told if epochs]
+            begun[-1].append(event.epoch)
+    return [epochs[0] for epochs in begun if epochs]
 
 
 def test_two_ranks_train_one_teacher(squeeze, started, tmp_path) -> None:
@@ -53,8 +53,8 @@ def test_two_ranks_train_one_teacher(squeeze, started, tmp_path) -> None:
     process = started(*DELT, *squeeze, "--ranks", "2", "--json", "--out", out)
     said, complaints = process.communicate(timeout=3 * PATIENCE_S)
     assert process.returncode == 0, complaints
-    told = json.loads(said)
-    assert (told["teacher"], told["accuracy"]) == (str(out), 100.0)
+    found = json.loads(said)
+    assert (found["teacher"], found["accuracy"]) == (str(out), 100.0)
     assert (read_card(out).accuracy, read_card(out).epochs) == (100.0, 4)
     assert [path.name for path in tmp_path.iterdir()] == [out.name]
 
@@ -80,7 +80,7 @@ def test_a_teacher_of_two_ranks_goes_on_after_a_killed_rank(squeeze, started, tm
     assert epochs_of(run) == list(range(1, last + 1))  # the first rank alone tells
     process = started(*DELT, "resume", run.path, "--ranks", "1", "-q")
     went_on = wait_for(lambda: first_epochs(run)[1:])
-    assert went_on[0] in (last, last + 1)  # the first rank may have lost the other before it kept what it had told
+    assert went_on[0] in (last, last + 1)  # the first rank may have lost the other before it saved what it had reported
     process.send_signal(signal.SIGINT)
     assert process.wait(PATIENCE_S) == 128 + signal.SIGINT
 

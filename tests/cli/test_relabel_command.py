@@ -1,4 +1,4 @@
-"""``delt relabel``: what is written, what is told, and that students are trained on it."""
+"""``delt relabel``: what is written, what is printed, and that students are trained on it."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def test_labels_are_written_as_large_as_predicted_and_students_train_on_them(ans
     words, out = ["relabel", *folder, *training, "--form", "float32"], tmp_path / "labels"
     predicted = answer(*words, "--predict")
     assert not out.exists()
-    told = answer(*words, "--out", out)
+    found = answer(*words, "--out", out)
     on_disk = sum(file.stat().st_size for file in out.glob("*.safetensors"))
-    assert on_disk == told["bytes"]["total"] == predicted["bytes"]["total"]
-    assert told["float16_bytes"]["labels"] * 2 == told["bytes"]["labels"]
+    assert on_disk == found["bytes"]["total"] == predicted["bytes"]["total"]
+    assert found["float16_bytes"]["labels"] * 2 == found["bytes"]["labels"]
     students = ["--student", "convnet-3", "--student-width", "0.0625", "--student-stem", "stock", "--quiet"]
-    stored = answer(*shlex.split(told["evaluate"])[1:], *students, "--device", "cpu")
+    stored = answer(*shlex.split(found["evaluate"])[1:], *students, "--device", "cpu")
     live = answer("evaluate", *folder, *training, *students)
     assert stored["labels"] == "stored"
     assert [stored[name] for name in ("top1_last", "per_class")] == [live[name] for name in ("top1_last", "per_class")]
@@ -39,10 +39,10 @@ def test_labels_are_written_as_large_as_predicted_and_students_train_on_them(ans
 def test_going_on_says_the_same(delt, folder, training, tmp_path):
     words = ["relabel", *folder, *training, "--form", "float32", "--label-epochs", "2", "--out", tmp_path / "labels"]
     assert "2 epochs, every epoch's labels in float32" in delt(*words).stdout
-    kept = {path.name: path.read_bytes() for path in (tmp_path / "labels").iterdir()}
+    before = {path.name: path.read_bytes() for path in (tmp_path / "labels").iterdir()}
     (tmp_path / "labels" / "epoch-0002.safetensors").unlink()
     assert delt(*words).exit_code == 0
-    assert {path.name: path.read_bytes() for path in (tmp_path / "labels").iterdir()} == kept
+    assert {path.name: path.read_bytes() for path in (tmp_path / "labels").iterdir()} == before
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_going_on_says_the_same(delt, folder, training, tmp_path):
         ("--label-epochs 301 --predict", "label_epochs: 301 given, but the training has 300 epochs"),
     ],
 )
-def test_what_cannot_be_is_told(refusal, folder, words, said):
+def test_what_cannot_be_is_said(refusal, folder, words, said):
     assert said in refusal("relabel", *folder, *words.split())
 
 
@@ -94,7 +94,7 @@ def test_several_ranks_are_given_the_same_question(delt, folder, training, launc
         ("--classes red,blue", "holds labels of images 48, but 32 is asked for"),
     ],
 )
-def test_what_cannot_be_is_told_before_ranks_are_started(
+def test_what_cannot_be_is_said_before_ranks_are_started(
     delt, refusal, folder, training, launched, tmp_path, words, said
 ):
     relabel, out = ["relabel", *folder, *training], ["--out", tmp_path / "labels"]
@@ -123,7 +123,7 @@ def test_labels_of_another_teacher_are_refused_by_relabelling_and_by_training(
     assert "number" not in launched
 
 
-def test_a_teacher_that_is_not_the_runs_any_more_is_told_before_ranks_are_started(
+def test_a_teacher_that_is_not_the_runs_any_more_is_said_before_ranks_are_started(
     delt, refusal, data, small, training, launched, squeeze_options, tmp_path
 ):
     own, run = tmp_path / "own.safetensors", tmp_path / "run"

@@ -72,9 +72,9 @@ def test_a_stop_leaves_whole_epochs_and_nothing_else(one, words, started, tmp_pa
     assert launcher.returncode == 128 + signal.SIGINT, said
     assert "whole epochs are kept, and the same command goes on" in said
     assert not psutil.wait_procs(ranks, timeout=PATIENCE_S)[1]
-    kept = files_of(two)
-    assert kept.pop("manifest.json") != one.pop("manifest.json")  # of another number of epochs
-    assert {"epoch-0001.safetensors", "epoch-0002.safetensors"} <= kept.keys()
-    assert all(re.fullmatch(r"epoch-\d+\.safetensors", name) for name in kept)
-    assert all(kept[name] == one[name] for name in kept.keys() & one.keys())
-    assert {len(data) for data in kept.values()} == {len(data) for data in one.values()}
+    left = files_of(two)
+    assert left.pop("manifest.json") != one.pop("manifest.json")  # of another number of epochs
+    assert {"epoch-0001.safetensors", "epoch-0002.safetensors"} <= left.keys()
+    assert all(re.fullmatch(r"epoch-\d+\.safetensors", name) for name in left)
+    assert all(left[name] == one[name] for name in left.keys() & one.keys())
+    assert {len(data) for data in left.values()} == {len(data) for data in one.values()}

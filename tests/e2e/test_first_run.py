@@ -113,7 +113,7 @@ def test_a_run_outlives_its_server_and_can_be_stopped(page: Page, studio) -> Non
     expect(page.get_by_text("Page not found")).to_have_count(0)
     wait_for_other_pixels(page, pixels(page))
 
-    # Pause, go on, stop: each is met within seconds and leaves something to look at.
+    # Pause, go on, stop: each happens within seconds and leaves something to look at.
     press(page, "Pause")
     expect_status(page, "paused")
     press(page, "Resume")

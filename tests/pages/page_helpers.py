@@ -29,7 +29,7 @@ def keys(app) -> set[str]:
 
 
 def components(app) -> list[dict[str, Any]]:
-    """What each browser component (a grid of images, a film) was told to draw."""
+    """What each browser component (a grid of images, a film) is to draw."""
     protos = [entry.proto for entry in app.get("bidi_component")]
     return [json.loads(proto.mixed.json if proto.HasField("mixed") else proto.json) for proto in protos]
 

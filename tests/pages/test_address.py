@@ -1,4 +1,4 @@
-"""The address follows the page, and leads it where it is a link: told apart although the browser is always behind."""
+"""The address follows the page, and leads it where it is a link; the browser is always behind."""
 
 from __future__ import annotations
 

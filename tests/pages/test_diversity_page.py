@@ -43,11 +43,11 @@ def measured(monkeypatch) -> dict[tuple[str, str], float]:
     """Pretend that these (source, space) were measured, with that similarity."""
     known: dict[tuple[str, str], float] = {}
 
-    def kept(subject: Subject, space: str = "teacher", **_rest):
+    def stored(subject: Subject, space: str = "teacher", **_rest):
         value = known.get((subject.source, space))
         return None if value is None else result(subject, value, space)
 
-    monkeypatch.setattr("pages.shared.diversity.data.stored_result", kept)
+    monkeypatch.setattr("pages.shared.diversity.data.stored_result", stored)
     monkeypatch.setattr("pages.shared.diversity.embedding.stored_embedding", lambda *_rest: None)
     return known
 
@@ -102,12 +102,14 @@ def test_what_is_missing_is_measured_by_a_task(open_page, home, measured, asked)
     assert asked[1] == ["diversity", run.id, "--reference", "none", "--space", "teacher", "--map"]
 
 
-def test_runs_of_other_sizes_are_another_choice_and_one_image_a_class_has_no_similarity(
+def test_one_image_a_class_has_no_similarity_and_runs_of_other_sizes_are_another_choice(
     open_page, home, measured
 ) -> None:
-    runs = {ipc: make(home, name, ipc=ipc) for name, ipc in (("a", 4), ("b", 10), ("c", 1))}
-    assert open_page(PAGE, ipc="10").multiselect(key="diversity/runs").value == [runs[10].id]
-    assert any("IPC 1 has no similarity" in entry.value for entry in open_page(PAGE, ipc="1").info)
+    make(home, "a", ipc=1)
+    assert any("IPC 1 has no similarity" in entry.value for entry in open_page(PAGE).info)
+    make(home, "b", ipc=4)
+    ten = make(home, "c", ipc=10)
+    assert open_page(PAGE, ipc="10").multiselect(key="diversity/runs").value == [ten.id]
 
 
 def test_the_map_shows_each_image_under_its_point(open_page, home, measured, monkeypatch) -> None:

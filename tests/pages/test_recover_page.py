@@ -194,7 +194,7 @@ def test_a_running_run_is_shown_paused_stopped_and_followed_to_its_end(open_page
     assert f"recover/resume/{half_done.id}" in [entry.key for entry in app.button]
 
 
-def test_a_wish_that_is_on_its_way_is_said_and_not_asked_twice(open_page, started, half_done) -> None:
+def test_a_stop_request_on_its_way_is_said_and_not_asked_twice(open_page, started, half_done) -> None:
     half_done.request("cancel")
     os.utime(half_done.path / "control", (0, time.time() + 3600))  # it is not overdue, however long the page takes
     app = open_page(PAGE, run=half_done.id)

@@ -13,7 +13,7 @@ PAGE = "distill/recover"
 
 @pytest.fixture
 def clock(monkeypatch) -> SimpleNamespace:
-    """The clock that echoes are told by; ``clock.now`` moves it."""
+    """The clock that echoes are recognised by; ``clock.now`` moves it."""
     made = SimpleNamespace(now=100.0)
     made.monotonic = lambda: made.now
     monkeypatch.setattr(echo, "time", made)
@@ -35,12 +35,12 @@ def still_says(monkeypatch):
     def say(app, word) -> None:
         tell = app._tree.get_widget_states
 
-        def told():
+        def with_word():
             words = tell()
             words.widgets.append(word)
             return words
 
-        monkeypatch.setattr(app._tree, "get_widget_states", told)
+        monkeypatch.setattr(app._tree, "get_widget_states", with_word)
 
     return say
 

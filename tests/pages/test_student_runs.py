@@ -66,9 +66,9 @@ def test_finished_students_open_in_the_page_of_accuracies_and_images_in_the_gall
 ) -> None:
     source = make_finished_run(home / "runs" / "source")
     make_evaluation(home / "runs" / "students", source, (40.0,))
-    went = []
-    monkeypatch.setattr(nav, "go", lambda name, **query: went.append((name, query)))
+    visited = []
+    monkeypatch.setattr(nav, "go", lambda name, **query: visited.append((name, query)))
     app = open_page("manage/runs")
     for run_id in ("students", "source"):
         app.button(key=f"runs/open/{run_id}").click().run()
-    assert went == [("explore/accuracy", {"runs": "students"}), ("explore/gallery", {"run": "source"})]
+    assert visited == [("explore/accuracy", {"runs": "students"}), ("explore/gallery", {"run": "source"})]
