@@ -75,7 +75,7 @@ def changes(before: Settings, after: Settings, prefix: str = "") -> tuple[Change
         if isinstance(new, Settings):
             found += changes(old, new, f"{prefix}{name}.")
         elif old != new:
-            found.append(Change(prefix + name, info.title or name.replace("_", " "), (old, new)))
+            found.append(Change(prefix + name, info.title or name.replace("_", " ").capitalize(), (old, new)))
     return tuple(found)
 
 
