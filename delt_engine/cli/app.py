@@ -22,19 +22,12 @@ def app(port: int | None, headless: bool | None, arguments: tuple[str, ...]) -> 
     script = PROJECT / "app.py"
     if not script.is_file():
         raise RunError(f"app: {script} is not there; start the app from a copy of the project's repository.")
-    command = [sys.executable, "-m", "streamlit", "run", str(script), *_flags(port, headless, arguments), *arguments]
-    os.chdir(PROJECT)  # where Streamlit looks for .streamlit/config.toml
-    os.execv(sys.executable, command)  # noqa: S606 (the server takes this process over, and its signals)
-
-
-def _flags(port: int | None, headless: bool | None, arguments: tuple[str, ...]) -> list[str]:
     flags = [f"--server.port={port}"] if port is not None else []
     if headless is None and not any(argument.startswith("--server.headless") for argument in arguments):
-        headless = not _has_screen()
-    return flags + ([f"--server.headless={str(headless).lower()}"] if headless is not None else [])
-
-
-def _has_screen() -> bool:
-    if sys.platform in ("win32", "darwin"):
-        return True
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+        has_screen = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+        headless = not (sys.platform in ("win32", "darwin") or has_screen)
+    if headless is not None:
+        flags.append(f"--server.headless={str(headless).lower()}")
+    os.chdir(PROJECT)  # where Streamlit looks for .streamlit/config.toml
+    command = [sys.executable, "-m", "streamlit", "run", str(script), *flags, *arguments]
+    os.execv(sys.executable, command)  # noqa: S606 (the server takes this process over, and its signals)

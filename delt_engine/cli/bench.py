@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from delt_engine.bench.cases import CASES, EVALUATE_CASES, RANK_CASES, find_cases, left_out, named
+from delt_engine.cli.options import count_option
 from delt_engine.cli.output import progress_option, reporter, say, say_json, say_table
 from delt_engine.threads import settle_waiting
 
@@ -21,23 +22,26 @@ def bench() -> None:
     """Measure speed against plain code, side by side."""
 
 
-def case_option(cases: Sequence[Any]) -> Callable[..., Any]:
-    """Return ``--case`` for some cases."""
+def _case_option(cases: Sequence[Any]) -> Callable[..., Any]:
     text = f"Measure this case only; may be given again. [{', '.join(case.name for case in cases)}]"
     return click.option("--case", "names", multiple=True, metavar="NAME", help=text)
 
 
-def bench_options(quick: str) -> Callable[..., Any]:
+def _bench_options(quick: str) -> Callable[..., Any]:
     """Return ``--quick``, which means ``quick``, ``--rounds``, ``--json`` and ``--progress-json``."""
     rounds = f"How often each is measured; medians are taken. [default: {ROUNDS}, 1 with --quick]"
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         function = progress_option(function)
         function = click.option("--json", "as_json", is_flag=True, help="Print one JSON list on stdout.")(function)
-        function = click.option("--rounds", type=click.IntRange(min=1), metavar="N", help=rounds)(function)
+        function = count_option("--rounds", text=rounds)(function)
         return click.option("--quick", is_flag=True, help=quick)(function)
 
     return decorate
+
+
+def _how(quick: bool, rounds: int | None, progress_json: bool) -> dict[str, Any]:
+    return {"quick": quick, "rounds": rounds or (1 if quick else ROUNDS), "report": reporter(progress_json)}
 
 
 DEVICE = click.option(
@@ -46,12 +50,10 @@ DEVICE = click.option(
 
 
 @bench.command()
-@bench_options("Fewer cases, a shorter schedule, one round.")
-@case_option(CASES)
+@_bench_options("Fewer cases, a shorter schedule, one round.")
+@_case_option(CASES)
 @DEVICE
-def recover(
-    names: tuple[str, ...], device: str, quick: bool, rounds: int | None, as_json: bool, progress_json: bool
-) -> None:
+def recover(names: tuple[str, ...], device: str, as_json: bool, **typed: Any) -> None:
     """Measure recovery: image-iterations a second of the loop as published, and of the engine's.
 
     Both take the same images and crops in turns; beside each ratio stands by how much their images differ. Cases of
@@ -63,13 +65,11 @@ def recover(
     from delt_engine.bench.recovery import bench_recovery
     from delt_engine.models.device import pick_device
 
-    chosen = pick_device(device)
-    cases = find_cases(names, quick=quick, device_type=chosen.type)
-    for case in left_out(chosen.type) if quick and not names else ():
+    chosen, how = pick_device(device), _how(**typed)
+    cases = find_cases(names, quick=how["quick"], device_type=chosen.type)
+    for case in left_out(chosen.type) if how["quick"] and not names else ():
         click.echo(f"Left out: {case.name}, since this processor has no instructions for bfloat16.", err=True)
-    records = _records(
-        bench_recovery(cases, quick=quick, rounds=_rounds(rounds, quick), device=chosen, report=reporter(progress_json))
-    )
+    records = [result.to_record() for result in bench_recovery(cases, device=chosen, **how)]
     if as_json:
         say_json(records)
         return
@@ -87,12 +87,10 @@ def recover(
 
 
 @bench.command()
-@case_option(RANK_CASES)
+@_case_option(RANK_CASES)
 @DEVICE
-@bench_options("Less of each, one round.")
-def rank(
-    names: tuple[str, ...], device: str, quick: bool, rounds: int | None, as_json: bool, progress_json: bool
-) -> None:
+@_bench_options("Less of each, one round.")
+def rank(names: tuple[str, ...], device: str, as_json: bool, **typed: Any) -> None:
     """Measure ranking: patches a second of published code, and of the engine.
 
     Both score the same pictures; beside each ratio stands by how much their probabilities differ, and where the
@@ -103,20 +101,16 @@ def rank(
     from delt_engine.bench.rank import bench_rank
     from delt_engine.models.device import pick_device
 
-    results = bench_rank(
-        cases, quick=quick, rounds=_rounds(rounds, quick), device=pick_device(device), report=reporter(progress_json)
-    )
+    results = bench_rank(cases, device=pick_device(device), **_how(**typed))
     shown = ("decoder_rate", "decode_percent", "copy_percent", "network_percent")
     _say("Patches a second", results, shown, as_json=as_json)
 
 
 @bench.command()
-@case_option(EVALUATE_CASES)
+@_case_option(EVALUATE_CASES)
 @DEVICE
-@bench_options("Less of each, one round.")
-def evaluate(
-    names: tuple[str, ...], device: str, quick: bool, rounds: int | None, as_json: bool, progress_json: bool
-) -> None:
+@_bench_options("Less of each, one round.")
+def evaluate(names: tuple[str, ...], device: str, as_json: bool, **typed: Any) -> None:
     """Measure the training of students: images a second of published code, and of the engine.
 
     Both see the same crops and mixes; beside each ratio stands by how much their mean losses differ.
@@ -126,15 +120,13 @@ def evaluate(
     from delt_engine.bench.evaluate import bench_evaluate
     from delt_engine.models.device import pick_device
 
-    results = bench_evaluate(
-        cases, quick=quick, rounds=_rounds(rounds, quick), device=pick_device(device), report=reporter(progress_json)
-    )
+    results = bench_evaluate(cases, device=pick_device(device), **_how(**typed))
     _say("Images a second", results, (), as_json=as_json)
 
 
 @bench.command()
-@bench_options("A smaller run, fewer visits, one round.")
-def app(quick: bool, rounds: int | None, as_json: bool, progress_json: bool) -> None:
+@_bench_options("A smaller run, fewer visits, one round.")
+def app(as_json: bool, **typed: Any) -> None:
     """Measure the app in a browser: its cold start, and its pages with a run of 50,000 images.
 
     Beside it stands the smallest script that Streamlit can show, started and visited in the same way. It needs
@@ -142,7 +134,7 @@ def app(quick: bool, rounds: int | None, as_json: bool, progress_json: bool) -> 
     """
     from delt_engine.bench.app import bench_app
 
-    records = _records(bench_app(quick=quick, rounds=_rounds(rounds, quick), report=reporter(progress_json)))
+    records = [result.to_record() for result in bench_app(**_how(**typed))]
     if as_json:
         say_json(records)
         return
@@ -153,18 +145,10 @@ def app(quick: bool, rounds: int | None, as_json: bool, progress_json: bool) -> 
 
 
 @bench.command()
-@click.option(
-    "--ranks",
-    "number",
-    type=click.IntRange(min=2, max=10),
-    default=2,
-    show_default=True,
-    metavar="N",
-    help="How many ranks are compared with one.",
-)
+@count_option("--ranks", "number", text="How many ranks are compared with one.", least=2, most=10, default=2)
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
-@bench_options("Fewer iterations, one round.")
-def ranks(number: int, device: str, quick: bool, rounds: int | None, as_json: bool, progress_json: bool) -> None:
+@_bench_options("Fewer iterations, one round.")
+def ranks(number: int, device: str, as_json: bool, **typed: Any) -> None:
     """Measure what several ranks gain: the same run by one process and by N, one thread each.
 
     Real runs of the built-in photographs in a temporary folder; beside the ratio stands whether the images are the
@@ -173,15 +157,7 @@ def ranks(number: int, device: str, quick: bool, rounds: int | None, as_json: bo
     from delt_engine.bench.ranks import bench_ranks
 
     with tempfile.TemporaryDirectory(prefix="delt-bench-") as folder:
-        result = bench_ranks(
-            number,
-            Path(folder),
-            device=device,
-            rounds=_rounds(rounds, quick),
-            quick=quick,
-            report=reporter(progress_json),
-        )
-    record = result.to_record()
+        record = bench_ranks(number, Path(folder), device=device, **_how(**typed)).to_record()
     if as_json:
         say_json([record])
         return
@@ -192,14 +168,6 @@ def ranks(number: int, device: str, quick: bool, rounds: int | None, as_json: bo
     )
 
 
-def _rounds(rounds: int | None, quick: bool) -> int:
-    return rounds or (1 if quick else ROUNDS)
-
-
-def _records(results: Iterable[Any]) -> list[dict[str, Any]]:
-    return [result.to_record() for result in results]
-
-
 def _say_where(what: str, records: Sequence[dict[str, Any]], more: str = "") -> None:
     machine = records[0]["machine"]
     name = ", ".join(filter(None, (machine["processor"], machine["instructions"], f"torch {machine['torch']}")))
@@ -207,7 +175,7 @@ def _say_where(what: str, records: Sequence[dict[str, Any]], more: str = "") -> 
 
 
 def _say(what: str, results: Iterable[Any], more: Sequence[str], *, as_json: bool) -> None:
-    records = _records(results)
+    records = [result.to_record() for result in results]
     if as_json:
         say_json(records)
         return

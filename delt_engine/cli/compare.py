@@ -9,7 +9,14 @@ from typing import Any
 
 import click
 
-from delt_engine.cli.options import output_options, setting_options, size_of, teacher_options, typed_settings
+from delt_engine.cli.options import (
+    output_options,
+    path_option,
+    setting_options,
+    size_of,
+    teacher_options,
+    typed_settings,
+)
 from delt_engine.cli.output import say, say_json, say_table
 from delt_engine.cli.recover import completed, made
 from delt_engine.config import METHOD_SETTINGS, EvaluateConfig, Experiment, RecoverConfig, is_optimised
@@ -35,15 +42,6 @@ _FORMATS = {"csv": lambda rows, _columns, _note: to_csv(rows), "latex": to_latex
 _DEEDS = {"recover": "recover", "evaluate": "train students"}
 
 
-def _file_options(function: Any) -> Any:
-    for name in reversed(_FORMATS):
-        text = f"Also write the table to FILE as {name if name == 'csv' else name.capitalize()}."
-        function = click.option(
-            f"--{name}", f"file_{name}", type=click.Path(path_type=Path), metavar="FILE", help=text
-        )(function)
-    return function
-
-
 @click.command()
 @click.option(
     "--methods",
@@ -54,14 +52,13 @@ def _file_options(function: Any) -> Any:
 )
 @setting_options(["experiment", "recover", "evaluate"], {"recover": ("ipc", "iterations", "round_iterations")})
 @teacher_options
-@click.option(
-    "--into",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="Put the runs there, named by dataset and method, and not among your runs.",
+@path_option(
+    "--into", "DIR", "Put the runs there, named by dataset and method, and not among your runs.", is_folder=True
 )
 @click.option("--fresh", is_flag=True, help="Compute everything anew, also what is there already.")
-@_file_options
+@path_option("--csv", "FILE", "Also write the table to FILE as csv.")
+@path_option("--latex", "FILE", "Also write the table to FILE as Latex.")
+@path_option("--markdown", "FILE", "Also write the table to FILE as Markdown.")
 @output_options
 def compare(methods: str, into: Path | None, fresh: bool, as_json: bool, quiet: bool, **values: Any) -> None:
     """Compare methods: recover each, train students on it, measure similarity, and print one table.
@@ -70,7 +67,7 @@ def compare(methods: str, into: Path | None, fresh: bool, as_json: bool, quiet: 
     same command again: it goes on. On the built-in datasets it is shortened to suit a laptop, unless --mi, --ri and
     --epochs say otherwise. Methods without rounds keep pictures of their start and their end.
     """
-    files = {name: path for name in _FORMATS if (path := values.pop(f"file_{name}")) is not None}
+    files = {name: path for name in _FORMATS if (path := values.pop(name)) is not None}
     for path in files.values():
         check_writable(path)
     comparison = _planned(split_names(methods), values, into, fresh=fresh, quiet=quiet)
@@ -116,8 +113,13 @@ def _planned(methods: tuple[str, ...], values: dict[str, Any], into: Path | None
     experiments = {name: _experiment(name, size, recover, config, rest) for name in methods}
     asked = Experiment(**rest)
     inputs = load_inputs(asked)
+    card = inputs.card
+    if card is None:  # of a checkpoint that does not say its fingerprint, it is told from the weights
+        from delt_engine.models.teachers import load_teacher
+
+        card = load_teacher(str(inputs.teacher_path), dataset=inputs.dataset, **asked.squeeze.checkpoint).card
     note = shortening_note(experiments, config)
-    return Comparison(experiments, config, inputs, _teacher_fingerprint(inputs, asked), note, into, **how)
+    return Comparison(experiments, config, inputs, card.fingerprint, note, into, **how)
 
 
 def shortened(recover: dict[str, Any], evaluate: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -152,29 +154,12 @@ def _experiment(
     return Experiment.for_method(method, size=size, recover=recover, **rest)
 
 
-def _teacher_fingerprint(inputs: Inputs, experiment: Experiment) -> str:
-    """Return the fingerprint of the teacher; of a checkpoint that does not say it, from its weights."""
-    if inputs.card is not None:
-        return inputs.card.fingerprint
-    from delt_engine.models.teachers import load_teacher
-
-    found = load_teacher(str(inputs.teacher_path), dataset=inputs.dataset, **experiment.squeeze.checkpoint)
-    return found.card.fingerprint
-
-
 @dataclass(frozen=True)
 class Comparison:
-    """What is compared, and how.
+    """What is compared, and how: the settings of each method in the order of the rows, of ``real`` of its evaluation.
 
-    Attributes:
-        experiments: the settings of each method, in the order of the rows; of ``real`` those of its evaluation.
-        evaluate: how students are trained.
-        inputs: data and teacher, the same for all.
-        teacher: fingerprint of the teacher.
-        note: see :func:`shortening_note`.
-        into: where the runs are put, named by dataset and method; among this user's runs when None.
-        fresh: compute everything anew.
-        quiet: show no progress.
+    ``teacher`` is the fingerprint of the teacher. ``into`` is where the runs are put, named by dataset and method;
+    among this user's runs when None. ``fresh`` computes everything anew.
     """
 
     experiments: dict[str, Experiment]
@@ -228,17 +213,14 @@ class Comparison:
             self._say(method, f"{_DEEDS[kind]}: run {run.id} goes on")
         else:
             self._say(method, _DEEDS[kind])
-            path, inputs = self._new_path(method, experiment, kind), self.inputs
+            path, inputs = new_run_path(experiment, kind), self.inputs
+            if self.into is not None:
+                path = self.into / f"{inputs.dataset.spec.name}-{method}{'-students' if kind == 'evaluate' else ''}"
             run, _ = made(experiment, kind, path, RunOptions(), lambda: self.inputs, source)
         stopped = completed(run, inputs, ranks_asked=1, quiet=self.quiet)
         if stopped is not None:
             raise stopped
         return run
-
-    def _new_path(self, method: str, experiment: Experiment, kind: Kind) -> Path:
-        if self.into is None:
-            return new_run_path(experiment, kind)
-        return self.into / f"{self.inputs.dataset.spec.name}-{method}{'-students' if kind == 'evaluate' else ''}"
 
     def _similarity(self, run: Run | None, experiment: Experiment) -> float | None:
         """Return the mean cosine to the class centroids: of a run's images, or of as many real ones."""

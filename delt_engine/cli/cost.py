@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import click
 
-from delt_engine.analysis.cost import checkpoint_bytes, predicted_bytes
-from delt_engine.cli.options import output_options, read_experiment, setting_options, teacher_options
+from delt_engine.analysis.cost import checkpoint_bytes, predicted_bytes, predicted_seconds
+from delt_engine.cli.options import count_option, output_options, read_experiment, setting_options, teacher_options
 from delt_engine.cli.output import progress_option, reporter, say, say_json, say_table
 from delt_engine.config import Experiment
 from delt_engine.config.schedule import EarlyLateSchedule
@@ -15,6 +16,7 @@ from delt_engine.errors import ConfigError
 from delt_engine.recovery.batches import plan_batches
 from delt_engine.runs.command import image_size_of
 from delt_engine.runs.record import NO_ROUNDS
+from delt_engine.threads import settle_waiting
 
 COST_SETTINGS = ("method", "ipc", "iterations", "round_iterations", "early_late", "batching", "batch_size")
 
@@ -35,14 +37,7 @@ COST_SETTINGS = ("method", "ipc", "iterations", "round_iterations", "early_late"
     help="Predict the time from X image-iterations/s of one rank, as `delt bench recover` or a finished run "
     "tells them.",
 )
-@click.option(
-    "--ranks",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    metavar="N",
-    help="GPUs that share the batches, for the time.",
-)
+@count_option("--ranks", text="GPUs that share the batches, for the time.", default=1)
 @setting_options(
     ["recover", "experiment"], {"recover": COST_SETTINGS, "experiment": ("image_size", "teacher", "device")}
 )
@@ -68,16 +63,18 @@ def cost(
         raise ConfigError(f"rate: {rate:g} given together with --measure, but one of them says it.")
     experiment = read_experiment({**values, "experiment__dataset": dataset})
     if classes is None:
-        classes = _classes_of(dataset or "photos")
+        from delt_engine.data.catalogue import CATALOGUE, load_dataset
+
+        name = dataset or "photos"
+        known = CATALOGUE[name].num_classes if name in CATALOGUE else None
+        classes = known or load_dataset(name).spec.num_classes
     elif dataset is not None:
         raise ConfigError(f"classes: {classes} given together with dataset {dataset!r}, but one of them says it.")
     if classes < 1:
         raise ConfigError(f"classes: {classes} given, but it must be at least 1.")
     result = counts(experiment.recover.schedule, classes)
     if is_measured:
-        from delt_engine.cli.measure_rate import measured
-
-        result |= measured(experiment, classes, reporter(progress_json))
+        result |= _measured(experiment, classes, reporter(progress_json))
         rate = result["image_iterations"] / result["seconds"] if result["seconds"] else None
     result |= _room_and_time(experiment, dataset, classes, rate, ranks)
     if as_json:
@@ -105,6 +102,24 @@ def cost(
         )
     for note in result["notes"]:
         say(note)
+
+
+def _measured(experiment: Experiment, num_classes: int, report: Callable[[str, int, int], None]) -> dict[str, Any]:
+    """Measure this device with these settings, and return what ``--json`` prints of it."""
+    settle_waiting()  # as runs have it; read when torch is loaded
+    from delt_engine.pipeline.measure_rate import measure
+
+    rate = measure(experiment, report)
+    images = rate.key.batch_size
+    return {
+        "seconds": round(predicted_seconds(experiment.recover, num_classes, rate), 3),
+        "image_iterations_per_second": round(rate.per_second(images), 3),
+        "batch_images": images,
+        "seconds_per_iteration": {"fixed": rate.fixed_s, "per_image": rate.per_image_s},
+        "device": rate.key.device,
+        "device_name": rate.device_name,
+        "measured": rate.name,
+    }
 
 
 def _room_and_time(
@@ -155,13 +170,10 @@ def counts(schedule: EarlyLateSchedule, classes: int) -> dict[str, Any]:
         notes.append(NO_ROUNDS)
     elif not schedule.early_late:
         notes.append("EarlyLate is off: every image joins in round 1.")
+    same = ("ipc", "iterations", "round_iterations", "num_rounds", "has_rounds")
     return {
         "classes": classes,
-        "ipc": schedule.ipc,
-        "iterations": schedule.iterations,
-        "round_iterations": schedule.round_iterations,
-        "num_rounds": schedule.num_rounds,
-        "has_rounds": schedule.has_rounds,
+        **{name: getattr(schedule, name) for name in same},
         "images": classes * schedule.ipc,
         "image_iterations": schedule.image_iterations(classes),
         "baseline_image_iterations": schedule.baseline_image_iterations(classes),
@@ -177,10 +189,3 @@ def counts(schedule: EarlyLateSchedule, classes: int) -> dict[str, Any]:
         ],
         "notes": notes,
     }
-
-
-def _classes_of(dataset: str) -> int:
-    from delt_engine.data.catalogue import CATALOGUE, load_dataset
-
-    known = CATALOGUE[dataset].num_classes if dataset in CATALOGUE else None
-    return known or load_dataset(dataset).spec.num_classes

@@ -6,34 +6,28 @@ from dataclasses import asdict
 
 import click
 
-from delt_engine.cli.options import output_options
+from delt_engine.cli.options import count_option, output_options
 from delt_engine.cli.output import progress_option, reporter, say, say_json, say_table
 
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--image-size", type=click.IntRange(min=8, max=1024), metavar="N", help="Side of the images in pixels.")
+@count_option("--image-size", text="Side of the images in pixels.", least=8, most=1024)
 @progress_option
 @output_options
 def datasets(name: str | None, image_size: int | None, progress_json: bool, as_json: bool, quiet: bool) -> None:  # noqa: ARG001
     """List the datasets, or read one (a NAME or a folder) and say what is in it."""
-    if name is not None:
-        _one_dataset(name, image_size, as_json=as_json, progress_json=progress_json)
+    from delt_engine.data.catalogue import CATALOGUE, load_dataset
+
+    if name is None:
+        entries = [asdict(entry) for entry in CATALOGUE.values()]
+        if as_json:
+            say_json({"datasets": entries})
+            return
+        columns = ("name", "title", "kind", "num_classes", "image_size", "description")
+        say_table(columns, [[entry[column] for column in columns] for entry in entries])
+        say("A folder with one folder of images a class is a dataset as well.")
         return
-    from delt_engine.data.catalogue import CATALOGUE
-
-    entries = [asdict(entry) for entry in CATALOGUE.values()]
-    if as_json:
-        say_json({"datasets": entries})
-        return
-    columns = ("name", "title", "kind", "num_classes", "image_size", "description")
-    say_table(columns, [[entry[column] for column in columns] for entry in entries])
-    say("A folder with one folder of images a class is a dataset as well.")
-
-
-def _one_dataset(name: str, image_size: int | None, *, as_json: bool, progress_json: bool) -> None:
-    from delt_engine.data.catalogue import load_dataset
-
     dataset = load_dataset(name, image_size, report=reporter(progress_json))
     found = {
         **asdict(dataset.spec),

@@ -12,7 +12,7 @@ import click
 
 from delt_engine.analysis.diversity_store import RANDOM, REAL, SPACE_TITLES, SPACES, DiversityResult, shipped_path
 from delt_engine.analysis.embedding import POINTS
-from delt_engine.cli.options import output_options
+from delt_engine.cli.options import count_option, output_options, path_option
 from delt_engine.cli.output import progress_option, reporter, say, say_json, say_table
 from delt_engine.errors import CheckpointError, ConfigError
 from delt_engine.pipeline import embed
@@ -42,11 +42,10 @@ _COLUMNS = ("images of", "space", "n", "to centroid", "of pairs", "early", "late
     metavar="NAME,...",
     help="Real images beside them, as many a class: real is the mean of five draws, random is one; or none.",
 )
-@click.option(
+@count_option(
     "--images",
-    type=click.IntRange(min=2),
-    metavar="N",
-    help="Images a class that are compared at once. [default: as many as the smallest source has]",
+    text="Images a class that are compared at once. [default: as many as the smallest source has]",
+    least=2,
 )
 @click.option(
     "--network",
@@ -55,24 +54,12 @@ _COLUMNS = ("images of", "space", "n", "to centroid", "of pairs", "early", "late
     help="Name or file of a network for the space second. [default: the one that is found]",
 )
 @click.option("--dataset", metavar="NAME", help="Dataset that folders of images belong to.")
-@click.option("--image-size", type=click.IntRange(8, 1024), metavar="N", help="Side at which its images are read.")
+@count_option("--image-size", text="Side at which its images are read.", least=8, most=1024)
 @click.option("--teacher", default="auto", show_default=True, metavar="NAME", help="Teacher for folders of images.")
 @click.option("--map", "with_map", is_flag=True, help="Also draw the map of these images among the real ones.")
-@click.option(
-    "--points",
-    type=click.IntRange(min=10),
-    default=POINTS,
-    show_default=True,
-    metavar="N",
-    help="Most points on the map.",
-)
+@count_option("--points", text="Most points on the map.", least=10, default=POINTS)
 @click.option("--device", default="auto", show_default=True, metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps.")
-@click.option(
-    "--into",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="Also put the results there, as they ship in assets/diversity.",
-)
+@path_option("--into", "DIR", "Also put the results there, as they ship in assets/diversity.", is_folder=True)
 @progress_option
 @output_options
 def diversity(
@@ -124,16 +111,9 @@ def diversity(
 
 @dataclass
 class _Answers:
-    """What is measured of every source, and the files that hold it.
+    """What is measured of every source and what cannot be, with the reason, and the files that hold it.
 
-    Attributes:
-        images: images a class that are compared at once; 0 where no source has two.
-        network: name or file of the second network; "" for the one that is found.
-        options: network, device and report, as measuring takes them.
-        results: what was measured.
-        maps: what there is to say of each map.
-        missing: source, space and reason of what cannot be measured.
-        paths: the files of all of them.
+    ``images`` a class are compared at once, 0 where no source has two; ``options`` are as measuring takes them.
     """
 
     images: int

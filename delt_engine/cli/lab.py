@@ -5,11 +5,11 @@ from __future__ import annotations
 import shlex
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from delt_engine.cli.options import output_options, read_experiment, setting_options, typed_settings
+from delt_engine.cli.options import output_options, path_option, read_experiment, setting_options, typed_settings
 from delt_engine.cli.output import say, say_json
 from delt_engine.cli.patches import ranked
 from delt_engine.cli.progress import display
@@ -18,9 +18,6 @@ from delt_engine.config.command_line import option_words
 from delt_engine.lab.material import Lab, LabPlan, LabRecord, labs_dir, write_lab
 from delt_engine.runs.events import StageEvent
 from delt_engine.runs.record import RunOptions, versions
-
-if TYPE_CHECKING:
-    from delt_engine.lab.recording import LabMaterial, LabWork
 
 LAB_DEFAULTS = {"ipc": 8, "iterations": 400, "round_iterations": 50, "batch_size": 16}
 """Eight rounds in which one image joins each, and two classes a batch as with the published IPC 50 and batch 100."""
@@ -35,21 +32,14 @@ PROGRESS_SECONDS = 0.25
 @setting_options(["lab"], {"lab": PLAN_SETTINGS}, {"lab": LabPlan})
 @click.option("--title", metavar="TEXT", help="What the app calls it. [default: the dataset's title]")
 @click.option("--opens-with", metavar="CLASS", help="Class the app shows first. [default: the first one]")
-@click.option(
+@path_option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="Where the lab is kept. [default: a folder of the dataset's name, which the app finds]",
+    "DIR",
+    "Where the lab is kept. [default: a folder of the dataset's name, which the app finds]",
+    is_folder=True,
 )
 @output_options
-def lab(
-    title: str | None,
-    opens_with: str | None,
-    out: Path | None,
-    as_json: bool,
-    quiet: bool,
-    **values: Any,
-) -> None:
+def lab(title: str | None, opens_with: str | None, out: Path | None, as_json: bool, quiet: bool, **values: Any) -> None:
     """Record the early-versus-late lab: the same patch joining in different rounds, and iterations step by step.
 
     It is slow: each patch costs one run a start round. IPC is 8, MI 400, RI 50 and a batch 16 where not given.
@@ -82,12 +72,12 @@ def _recorded(
     experiment: Experiment, plan: LabPlan, title: str, opens_with: str, out: Path | None, *, quiet: bool
 ) -> Lab:
     """Rank, select, record and write."""
-    from delt_engine.lab.recording import LabWork
+    from delt_engine.lab.recording import LabWork, record_lab
     from delt_engine.models.device import pick_device
     from delt_engine.models.teachers import load_teacher
     from delt_engine.patches.selection import select
 
-    ranking, inputs = ranked(experiment, RunOptions(), None, quiet=quiet)
+    ranking, inputs, _ = ranked(experiment, RunOptions(), None, quiet=quiet)
     dataset, recover = inputs.dataset, experiment.recover
     if opens_with:
         dataset.class_index(opens_with)
@@ -97,7 +87,16 @@ def _recorded(
         ranking, dataset.train.names, recover.schedule, experiment.select, seed=experiment.seed, classes=inputs.classes
     )
     work = LabWork(dataset, teacher, selection, inputs.classes, recover, plan, experiment.seed)
-    material = _record(work, quiet=quiet)
+    with display(quiet=quiet) as shown:
+        next_event = 0.0
+
+        def report(done: int, total: int) -> None:
+            nonlocal next_event
+            if done == total or time.monotonic() >= next_event:
+                next_event = time.monotonic() + PROGRESS_SECONDS
+                shown.show(StageEvent(stage="record the lab", done=done, total=total))
+
+        material = record_lab(work, report)
     spec, card = dataset.spec, teacher.card
     record = LabRecord(
         title=title or spec.title,
@@ -126,39 +125,13 @@ def _recorded(
     return write_lab(out or labs_dir() / spec.name, record, material.sheets)
 
 
-def _record(work: LabWork, *, quiet: bool) -> LabMaterial:
-    """Record the material and show how far it is."""
-    from delt_engine.lab.recording import record_lab
-
-    with display(quiet=quiet) as shown:
-        next_event = 0.0
-
-        def report(done: int, total: int) -> None:
-            nonlocal next_event
-            if done == total or time.monotonic() >= next_event:
-                next_event = time.monotonic() + PROGRESS_SECONDS
-                shown.show(StageEvent(stage="record the lab", done=done, total=total))
-
-        return record_lab(work, report)
-
-
 def _command(experiment: Experiment, plan: LabPlan, title: str, opens_with: str) -> str:
     """Return the command that makes the same lab again."""
-    recover = experiment.recover
-    options = option_words(
-        dataset=experiment.dataset,
-        image_size=experiment.image_size,
-        teacher=None if experiment.teacher == "auto" else experiment.teacher,
-        classes=experiment.classes,
-        ipc=recover.ipc,
-        mi=recover.iterations,
-        ri=recover.round_iterations,
-        batch_size=recover.batch_size,
-        patches=plan.patches,
-        start_rounds=plan.start_rounds,
-        every=plan.every,
-        seed=experiment.seed,
-        title=title,
-        opens_with=opens_with,
+    recover, teacher = experiment.recover, None if experiment.teacher == "auto" else experiment.teacher
+    words = option_words(
+        **experiment.model_dump(include={"dataset", "image_size"}), teacher=teacher, classes=experiment.classes
     )
-    return shlex.join(["delt", "lab", *options])
+    words += option_words(ipc=recover.ipc, mi=recover.iterations, ri=recover.round_iterations)
+    words += option_words(batch_size=recover.batch_size, **{name: getattr(plan, name) for name in PLAN_SETTINGS})
+    words += option_words(seed=experiment.seed, title=title, opens_with=opens_with)
+    return shlex.join(["delt", "lab", *words])

@@ -6,6 +6,7 @@ An option that was not typed stays out of the way, so the defaults of the chosen
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -56,13 +57,14 @@ class _OrOpen(click.ParamType):
         return self._number.convert(value, param, ctx)
 
 
-_TYPES: dict[str, Any] = {
-    "int": click.INT,
-    "float": click.FLOAT,
-    "text": click.STRING,
-    "texts": click.STRING,
-    "ints": _Numbers(),
+_TYPES: dict[str, tuple[click.ParamType, str]] = {
+    "int": (click.INT, "N"),
+    "float": (click.FLOAT, "X"),
+    "text": (click.STRING, "TEXT"),
+    "texts": (click.STRING, "NAME,..."),
+    "ints": (_Numbers(), "N,..."),
 }
+"""Of each kind of setting what click takes it for, and what stands for it in the help."""
 _JOINT = "__"
 """Between the stage and the setting in a parameter's name, as in ``rank__min_crop``."""
 
@@ -76,10 +78,7 @@ def setting_options(
 ) -> Decorator:
     """Add an option for each setting of the stages; the ones people use come first.
 
-    Args:
-        stages: names of stages; ``experiment`` for dataset, teacher, seed and the like.
-        only: restricts a stage to some of its settings.
-        records: the settings of each stage.
+    The stage ``experiment`` has dataset, teacher, seed and the like; ``only`` restricts a stage to some settings.
     """
     pairs = []
     for stage in stages:
@@ -100,18 +99,11 @@ def _option(stage: str, spec: FieldSpec) -> Decorator:
     if spec.kind == "bool":
         flag = spec.flag.removeprefix("--")
         return click.option(f"--{flag}/--no-{flag}", name, default=None, help=_help(spec))
-    kind = click.Choice(spec.choices) if spec.kind == "choice" else _TYPES[spec.kind]
-    kind = _OrOpen(kind) if is_open_number(spec) else kind
-    is_list = spec.kind == "texts"
-    return click.option(
-        spec.flag, name, type=kind, default=None, multiple=is_list, help=_help(spec), metavar=_metavar(spec)
-    )
-
-
-def _metavar(spec: FieldSpec) -> str | None:
+    kind, shown = (click.Choice(spec.choices), None) if spec.kind == "choice" else _TYPES[spec.kind]
     if is_open_number(spec):
-        return f"{'N' if spec.kind == 'int' else 'X'}|{OPEN}"
-    return {"int": "N", "float": "X", "text": "TEXT", "texts": "NAME,...", "ints": "N,..."}.get(spec.kind)
+        kind, shown = _OrOpen(kind), f"{shown}|{OPEN}"
+    is_list = spec.kind == "texts"
+    return click.option(spec.flag, name, type=kind, default=None, multiple=is_list, help=_help(spec), metavar=shown)
 
 
 def _help(spec: FieldSpec) -> str:
@@ -124,10 +116,7 @@ def _help(spec: FieldSpec) -> str:
 
 
 def read_experiment(values: Mapping[str, Any]) -> Experiment:
-    """Make the experiment of the options that were typed.
-
-    Args:
-        values: parameters of a command by name; others than those of :func:`setting_options` are left aside.
+    """Make the experiment of those parameters of a command, by name, that :func:`setting_options` added.
 
     Raises:
         ConfigError: a value that is not allowed.
@@ -223,6 +212,19 @@ def read_run_options(values: Mapping[str, Any]) -> RunOptions:
     prefix = f"option{_JOINT}"
     typed = {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}
     return RunOptions(**{name: value for name, value in typed.items() if value is not None})
+
+
+def path_option(flag: str, metavar: str, text: str, *, is_folder: bool = False) -> Decorator:
+    """Return an option that takes a path; one of a file is refused at once where a folder is needed."""
+    return click.option(flag, type=click.Path(path_type=Path, file_okay=not is_folder), metavar=metavar, help=text)
+
+
+def count_option(
+    *names: str, text: str, least: int = 1, most: int | None = None, default: int | None = None
+) -> Decorator:
+    """Return an option that takes a whole number within limits."""
+    kind, is_shown = click.IntRange(least, most), default is not None
+    return click.option(*names, type=kind, default=default, show_default=is_shown, metavar="N", help=text)
 
 
 def output_options(function: Callable[..., Any]) -> Callable[..., Any]:

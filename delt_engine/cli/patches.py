@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 import numpy as np
 
 from delt_engine.cli.options import (
     output_options,
+    path_option,
     read_experiment,
     read_run_options,
     run_options,
@@ -21,7 +19,7 @@ from delt_engine.cli.options import (
     teacher_options,
 )
 from delt_engine.cli.output import say, say_json, say_table
-from delt_engine.cli.recover import completed, made
+from delt_engine.cli.recover import completed, made, shared_folder
 from delt_engine.config import Experiment
 from delt_engine.errors import RunCancelled
 from delt_engine.jobs import ranks
@@ -42,33 +40,27 @@ QUANTILES = {"min": 0.0, "q25": 0.25, "median": 0.5, "q75": 0.75, "max": 1.0}
 @setting_options(["experiment", *STAGES["rank"]])
 @teacher_options
 @run_options("rank")
-@click.option(
+@path_option(
     "--out",
-    type=click.Path(path_type=Path),
-    metavar="PATH",
-    help="FILE.npz for the ranking alone, or a folder for the run. [default: the cache, where later runs find it]",
+    "PATH",
+    "FILE.npz for the ranking alone, or a folder for the run. [default: the cache, where later runs find it]",
 )
 @output_options
 def rank(out: Path | None, as_json: bool, quiet: bool, **values: Any) -> None:
     """Score real patches by the teacher's probability of their class."""
     experiment, options = read_experiment(values), read_run_options(values)
     folder = out if out is not None and out.suffix != ".npz" else None
-    ranking, _, timing = timed_ranking(experiment, options, folder, quiet=quiet)
+    ranking, _, timing = ranked(experiment, options, folder, quiet=quiet)
     if out is not None and out.suffix == ".npz":
         ranking.save(out)
-    rows = [_quantiles(ranking, class_index) for class_index in np.unique(ranking.label).tolist()]
+    rows = []
+    for class_index in np.unique(ranking.label).tolist():
+        probs = ranking.true_class_prob[ranking.of_class(class_index)]
+        values = {name: round(float(np.quantile(probs, share)), 4) for name, share in QUANTILES.items()}
+        rows.append({"class": ranking.class_name(class_index), "patches": len(probs), **values})
     if as_json:
-        say_json(
-            {
-                "out": str(out.absolute()) if out else None,
-                "dataset": ranking.dataset,
-                "teacher": ranking.teacher,
-                "patches": len(ranking),
-                "key": ranking.key,
-                "timing": timing,
-                "classes": rows,
-            }
-        )
+        of = {"out": str(out.absolute()) if out else None, "dataset": ranking.dataset, "teacher": ranking.teacher}
+        say_json({**of, "patches": len(ranking), "key": ranking.key, "timing": timing, "classes": rows})
         return
     title = f"{ranking.dataset}: probability of the true class by {ranking.teacher}, {len(ranking):,} patches"
     say_table(list(rows[0]), [list(row.values()) for row in rows], title)
@@ -80,7 +72,7 @@ def rank(out: Path | None, as_json: bool, quiet: bool, **values: Any) -> None:
     ["experiment", *STAGES["select"]], {"recover": ("ipc", "iterations", "round_iterations", "early_late")}
 )
 @teacher_options
-@click.option("--out", type=click.Path(path_type=Path), metavar="FILE.csv", help="Write the selection as a table.")
+@path_option("--out", "FILE.csv", "Write the selection as a table.")
 @output_options
 def select(out: Path | None, as_json: bool, quiet: bool, **values: Any) -> None:
     """Show which patches would be taken, and in which round each joins.
@@ -91,7 +83,7 @@ def select(out: Path | None, as_json: bool, quiet: bool, **values: Any) -> None:
     from delt_engine.patches.selection import write_selection
 
     experiment = read_experiment(values)
-    ranking, inputs = ranked(experiment, RunOptions(), None, quiet=quiet)
+    ranking, inputs, _ = ranked(experiment, RunOptions(), None, quiet=quiet)
     names = inputs.dataset.train.names
     chosen = select_patches(
         ranking, names, experiment.recover.schedule, experiment.select, seed=experiment.seed, classes=inputs.classes
@@ -115,16 +107,8 @@ def select(out: Path | None, as_json: bool, quiet: bool, **values: Any) -> None:
         for tile, patch in enumerate(image.patches)
     ]
     if as_json:
-        say_json(
-            {
-                "out": str(out.absolute()) if out else None,
-                "dataset": ranking.dataset,
-                "teacher": ranking.teacher,
-                "criterion": experiment.select.criterion,
-                "order": experiment.select.order,
-                "patches": rows,
-            }
-        )
+        of = {"out": str(out.absolute()) if out else None, "dataset": ranking.dataset, "teacher": ranking.teacher}
+        say_json({**of, **experiment.select.model_dump(include={"criterion", "order"}), "patches": rows})
     elif out is not None:
         say(f"{len(rows):,} patches of {len(inputs.classes)} classes: {out.absolute()}")
     else:
@@ -132,24 +116,12 @@ def select(out: Path | None, as_json: bool, quiet: bool, **values: Any) -> None:
         say_table(shown, [[row[name] for name in shown] for row in rows])
 
 
-def ranked(experiment: Experiment, options: RunOptions, out: Path | None, *, quiet: bool) -> tuple[Ranking, Inputs]:
-    """Return what :func:`timed_ranking` does, without the timing."""
-    ranking, inputs, _ = timed_ranking(experiment, options, out, quiet=quiet)
-    return ranking, inputs
-
-
-def timed_ranking(
+def ranked(
     experiment: Experiment, options: RunOptions, out: Path | None, *, quiet: bool
 ) -> tuple[Ranking, Inputs, dict[str, Any] | None]:
     """Return the ranking these settings ask for, made now where it was not made before, and what it is of.
 
-    The third is where the time went, None of a ranking made before.
-
-    Args:
-        experiment: dataset, teacher, classes and the rank settings are looked at.
-        options: how the run is worked on.
-        out: a folder for the run; none is kept when not given.
-        quiet: show no progress.
+    The third is where the time went, None of a ranking made before. Without ``out`` no run is left.
 
     Raises:
         RunCancelled: it was stopped.
@@ -157,7 +129,8 @@ def timed_ranking(
     from delt_engine.patches.ranking import Ranking
     from delt_engine.pipeline.inputs import load_inputs
 
-    with _folder(out) as path:
+    with contextlib.nullcontext() if out else shared_folder("delt-rank-", home()) as folder:
+        path = out or cast("Path", folder) / "run"
         run, inputs = made(experiment, "rank", path, options, lambda: load_inputs(experiment))
         inputs = inputs or load_inputs(experiment)
         stopped = completed(run, inputs, quiet=quiet)
@@ -169,25 +142,3 @@ def timed_ranking(
         ranking = Ranking.load(run.path / "ranking.npz")
         ranks.barrier()  # or the folder is gone before all have read it
         return ranking, inputs, last.timing if last else None
-
-
-@contextmanager
-def _folder(out: Path | None) -> Iterator[Path]:
-    if out is not None:
-        yield out
-        return
-    if ranks.this_rank().size > 1:  # ranks of other machines have to see the folder
-        home().mkdir(parents=True, exist_ok=True)
-    beside = home() if ranks.this_rank().size > 1 else None
-    folder = ranks.first(lambda: tempfile.mkdtemp(prefix="delt-rank-", dir=beside))
-    try:
-        yield Path(folder) / "run"
-    finally:
-        if ranks.this_rank().is_first:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _quantiles(ranking: Ranking, class_index: int) -> dict[str, Any]:
-    probs = ranking.true_class_prob[ranking.of_class(class_index)]
-    values = {name: round(float(np.quantile(probs, share)), 4) for name, share in QUANTILES.items()}
-    return {"class": ranking.class_name(class_index), "patches": len(probs), **values}

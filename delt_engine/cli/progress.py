@@ -29,6 +29,7 @@ from delt_engine.runs.events import (
 )
 
 LINE_SECONDS = 10.0
+_SAID_AT_ONCE = (RoundEvent, NoteEvent, StudentEvent, MemoryEvent, SqueezeEpochEvent)
 _STAGES = {"rank": "rank patches", "select": "select patches"}
 
 
@@ -60,12 +61,7 @@ class Silence:
 
 
 class Lines:
-    """Says a line at the end of every round or epoch, and when a stage has gone on for a while.
-
-    Args:
-        say: takes a line.
-        clock: seconds, for tests.
-    """
+    """Says a line at the end of every round or epoch, and when a stage has gone on for a while."""
 
     def __init__(self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._say, self._clock = say, clock
@@ -76,9 +72,10 @@ class Lines:
         """Show one event."""
         if isinstance(event, StepEvent):
             self._rate = f", {event.image_iterations / max(event.t, 1e-9):,.0f} image-iterations/s"
-        text = self._line(event)
-        is_due = _is_said_at_once(event) or self._clock() - self._last >= LINE_SECONDS
-        if text and is_due:
+        text, is_prompt = self._line(event), isinstance(event, _SAID_AT_ONCE)
+        if isinstance(event, StudentEpochEvent):
+            is_prompt = event.top1 is not None
+        if text and (is_prompt or self._clock() - self._last >= LINE_SECONDS):
             self._last = self._clock()
             self._say(text)
 
@@ -168,16 +165,9 @@ def _training(event: StudentStepEvent | StudentEpochEvent) -> str:
 
 def _student(event: Event) -> str:
     """Return which student an event is about; nothing where there is only one, or none."""
-    if getattr(event, "students", 1) == 1:
+    if not isinstance(event, (StudentEvent, StudentStepEvent, StudentEpochEvent)) or event.students == 1:
         return ""
     return f"student {event.student + 1} of {event.students}, "
-
-
-def _is_said_at_once(event: Event) -> bool:
-    """Return whether an event is worth a line at any time: an epoch of a student only where it was tested."""
-    if isinstance(event, StudentEpochEvent):
-        return event.top1 is not None
-    return isinstance(event, (RoundEvent, NoteEvent, StudentEvent, MemoryEvent, SqueezeEpochEvent))
 
 
 def _accuracies(event: SqueezeEpochEvent | StudentEpochEvent) -> str:

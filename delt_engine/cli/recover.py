@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from delt_engine.cli.options import (
+    count_option,
     output_options,
+    path_option,
     read_experiment,
     read_run_options,
     run_options,
@@ -23,6 +28,7 @@ from delt_engine.config import Experiment
 from delt_engine.data.catalogue import find_entry
 from delt_engine.errors import RunCancelled, RunError
 from delt_engine.jobs import ranks
+from delt_engine.paths import expanded
 from delt_engine.recovery.batches import plan_batches
 from delt_engine.runs.command import STAGES, command_for
 from delt_engine.runs.record import Kind, RunOptions, relevant_settings, with_absolute_paths
@@ -31,12 +37,7 @@ from delt_engine.runs.store import Run, check_free, list_runs, new_run_path
 if TYPE_CHECKING:
     from delt_engine.pipeline.inputs import Inputs
 
-OUT = click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Folder of the run: new or empty. [default: one among your runs]",
-)
+OUT = path_option("--out", "DIR", "Folder of the run: new or empty. [default: one among your runs]")
 
 PIXELS_A_RANK = 2**20
 """Fewer pixels of a batch than these (21 images of 224 px) are no work for a card of their own; ours, not measured."""
@@ -62,12 +63,12 @@ def recover(out: Path | None, as_json: bool, quiet: bool, **values: Any) -> None
 
 @click.command()
 @click.argument("run", metavar="RUN")
-@click.option(
+@count_option(
     "--ranks",
     "number",
-    type=click.IntRange(min=0, max=1024),
-    metavar="N",
-    help="Processes that go on with it; images do not depend on it. [default: as it was begun]",
+    text="Processes that go on with it; images do not depend on it. [default: as it was begun]",
+    least=0,
+    most=1024,
 )
 @click.option("--no-result", is_flag=True, hidden=True, help="Say nothing of the result: for ranks of a launcher.")
 @output_options
@@ -99,10 +100,6 @@ def made(
     """Make a queued run; of several ranks the first one does, and all get it.
 
     Args:
-        experiment: all settings.
-        kind: what the run makes.
-        out: its folder; one among this user's runs when not given.
-        options: how it is worked on.
         look_up: finds what is wrong with the question before a folder is made.
         source: what an evaluation trains on.
 
@@ -133,11 +130,7 @@ def completed(
 ) -> RunCancelled | None:
     """Work on a run until it is finished, or let several ranks on this machine do so; return why it stopped.
 
-    Args:
-        run: to be completed.
-        inputs: what was looked up already.
-        ranks_asked: how many processes are to work on it; as the run says when not given.
-        quiet: show no progress.
+    Without ``ranks_asked`` the run says how many processes are to work on it.
 
     Raises:
         Exit: ranks failed, which was said by the first of them.
@@ -180,15 +173,28 @@ def pieces_of(experiment: Experiment, kind: Kind = "recover") -> int:
     if kind in ("evaluate", "squeeze"):
         batch = experiment.squeeze.batch_size if kind == "squeeze" else experiment.evaluate.batch_size or STUDENT_BATCH
         return max(1, batch * size_of(experiment.dataset, experiment.image_size) ** 2 // PIXELS_A_RANK)
-    classes = len(experiment.classes or ())
-    entry = find_entry(experiment.dataset)
+    classes, entry = len(experiment.classes or ()), find_entry(experiment.dataset)
     if not classes and entry is not None:
-        classes = entry.num_classes
+        classes = entry.num_classes or 0
     elif not classes:
-        root = Path(experiment.dataset).expanduser()
+        root = expanded(experiment.dataset)
         folder = root / "train" if (root / "train").is_dir() else root
-        classes = len([path for path in folder.iterdir() if path.is_dir()]) if folder.is_dir() else 0
+        classes = sum(path.is_dir() for path in folder.glob("*"))
     return len(plan_batches(classes, experiment.recover)) if classes and experiment.recover.is_optimised else 1
+
+
+@contextlib.contextmanager
+def shared_folder(prefix: str, beside: Path) -> Iterator[Path]:
+    """Yield a folder for the length of a command: of several ranks the same ``beside``, which all machines see."""
+    is_shared = ranks.this_rank().size > 1
+    if is_shared:
+        beside.mkdir(parents=True, exist_ok=True)
+    folder = Path(ranks.first(lambda: tempfile.mkdtemp(prefix=prefix, dir=beside if is_shared else None)))
+    try:
+        yield folder
+    finally:
+        if ranks.this_rank().is_first:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _begun_before(experiment: Experiment, out: Path | None, kind: Kind) -> Run | None:
@@ -223,33 +229,29 @@ def results(run: Run) -> dict[str, Any]:
     record = run.record()
     found: dict[str, Any] = {"run": str(run.path), "kind": record.kind, "status": run.status}
     if record.kind == "recover":
-        found |= _recover_results(run)
+        config = record.experiment.recover
+        found |= {
+            "method": config.method,
+            "images": len(list((run.path / "images").glob("*/*.png"))),
+            "num_rounds": config.schedule.num_rounds,
+            "has_rounds": config.schedule.has_rounds,
+            "is_optimised": config.is_optimised,
+            "image_iterations": record.image_iterations,
+            "baseline_image_iterations": config.schedule.baseline_image_iterations(len(run.classes)),
+            "saved_percent": round(config.schedule.saved_percent, 2),
+            "seconds": record.seconds,
+            "image_iterations_per_second": record.image_iterations_per_second,
+            "first_snapshot_seconds": record.first_snapshot_seconds,
+            "device": record.device,
+            "memory": record.memory,
+            "notes": list(record.notes),
+        }
     else:
         found |= {"seconds": record.seconds, **record.result}
     if record.teacher is not None:
         found["teacher"] = record.teacher.name
         found["teacher_accuracy"] = record.teacher.measured_accuracy
     return found
-
-
-def _recover_results(run: Run) -> dict[str, Any]:
-    record, schedule = run.record(), run.experiment.recover.schedule
-    return {
-        "method": run.experiment.recover.method,
-        "images": len(list((run.path / "images").glob("*/*.png"))),
-        "num_rounds": schedule.num_rounds,
-        "has_rounds": schedule.has_rounds,
-        "is_optimised": run.experiment.recover.is_optimised,
-        "image_iterations": record.image_iterations,
-        "baseline_image_iterations": schedule.baseline_image_iterations(len(run.classes)),
-        "saved_percent": round(schedule.saved_percent, 2),
-        "seconds": record.seconds,
-        "image_iterations_per_second": record.image_iterations_per_second,
-        "first_snapshot_seconds": record.first_snapshot_seconds,
-        "device": record.device,
-        "memory": record.memory,
-        "notes": list(record.notes),
-    }
 
 
 def _sentence(run: Run, result: dict[str, Any]) -> str:

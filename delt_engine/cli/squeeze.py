@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import click
 
-from delt_engine.cli.options import output_options, read_experiment, read_run_options, run_options, setting_options
+from delt_engine.cli.options import (
+    output_options,
+    path_option,
+    read_experiment,
+    read_run_options,
+    run_options,
+    setting_options,
+)
 from delt_engine.cli.output import say, say_json
-from delt_engine.cli.recover import completed, made, results
+from delt_engine.cli.recover import completed, made, results, shared_folder
 from delt_engine.config import Experiment
 from delt_engine.errors import RunError
 from delt_engine.files import check_writable, write_bytes
@@ -25,11 +30,8 @@ SUFFIX = ".safetensors"
 @click.command()
 @setting_options(["experiment", *STAGES["squeeze"]], {"experiment": ("dataset", "image_size", "seed", "device")})
 @run_options("squeeze")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    metavar="PATH",
-    help="FILE.safetensors for the teacher alone, or a folder for the run. [default: a run among your runs]",
+@path_option(
+    "--out", "PATH", "FILE.safetensors for the teacher alone, or a folder for the run. [default: a run among your runs]"
 )
 @output_options
 def squeeze(out: Path | None, as_json: bool, quiet: bool, **values: Any) -> None:
@@ -71,16 +73,10 @@ def _squeezed_to_file(experiment: Experiment, out: Path, options: RunOptions, *,
     if out.is_dir():
         raise RunError(f"out: {out} is a folder, but the teacher needs a file name.")
     check_writable(out)
-    is_first = ranks.this_rank().is_first
-    beside = out.absolute().parent if ranks.this_rank().size > 1 else None  # ranks of other machines have to see it
-    folder = ranks.first(lambda: tempfile.mkdtemp(prefix=".delt-squeeze-", dir=beside))
-    try:
-        keep = options.model_copy(update={"keep_teacher": False})
-        result = squeezed(experiment, Path(folder) / "run", keep, quiet=quiet)
-        if is_first:
+    with shared_folder(".delt-squeeze-", out.absolute().parent) as folder:
+        options = options.model_copy(update={"keep_teacher": False})
+        result = squeezed(experiment, folder / "run", options, quiet=quiet)
+        if ranks.this_rank().is_first:
             write_bytes(out, Path(result["teacher"]).read_bytes())
         ranks.barrier()
-    finally:
-        if is_first:
-            shutil.rmtree(folder, ignore_errors=True)
     return {**result, "run": None, "teacher": str(out.absolute()), "name": out.name.removesuffix(SUFFIX)}

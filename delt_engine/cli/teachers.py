@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from delt_engine.cli.options import output_options, read_experiment, setting_options, teacher_options
+from delt_engine.cli.options import count_option, output_options, read_experiment, setting_options, teacher_options
 from delt_engine.cli.output import progress_option, reporter, say, say_json, say_table
 from delt_engine.config import Experiment
 from delt_engine.errors import CheckpointError
@@ -22,14 +22,7 @@ if TYPE_CHECKING:
 
 Report = Callable[[str, int, int], None]
 DATA_SETTINGS = {"experiment": ("dataset", "image_size", "device", "seed")}
-SAMPLE = click.option(
-    "--sample",
-    type=click.IntRange(min=1),
-    default=2000,
-    show_default=True,
-    metavar="N",
-    help="Test images to look at, at most.",
-)
+SAMPLE = count_option("--sample", text="Test images to look at, at most.", default=2000)
 
 
 @click.group(invoke_without_command=True)
@@ -67,50 +60,47 @@ def check(ref: str, sample: int, progress_json: bool, as_json: bool, quiet: bool
     report = reporter(progress_json)
     dataset, teacher = _loaded(ref, read_experiment(values), report)
     record, text = _measured(teacher, dataset, sample, report)
-    _say({"teacher": teacher.card.name, **asdict(record)}, text, as_json=as_json)
+    if as_json:
+        say_json({"teacher": teacher.card.name, **asdict(record)})
+    else:
+        say(text)
 
 
 @teachers.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--name", metavar="TEXT", help="Name of the teacher. [default: of the file]")
+@click.option("--name", default="", metavar="TEXT", help="Name of the teacher. [default: of the file]")
 @click.option("--force", is_flag=True, help="Add it although it does not know the dataset.")
 @setting_options(["experiment"], DATA_SETTINGS)
 @teacher_options
 @SAMPLE
 @progress_option
 @output_options
-def add(
-    file: Path,
-    name: str | None,
-    force: bool,
-    sample: int,
-    progress_json: bool,
-    as_json: bool,
-    quiet: bool,  # noqa: ARG001
-    **values: Any,
-) -> None:
+def add(file: Path, name: str, force: bool, sample: int, progress_json: bool, as_json: bool, **typed: Any) -> None:
     """Take in a checkpoint: read it safely, check it on the dataset, and keep it where `--teacher` finds it."""
+    from delt_engine.models.card import SUFFIX, read_card
     from delt_engine.models.checkpoints import save_teacher
+    from delt_engine.paths import teachers_dir
 
     report = reporter(progress_json)
-    dataset, teacher = _loaded(str(file), read_experiment(values), report)
+    dataset, teacher = _loaded(str(file), read_experiment(typed), report)
     record, text = _measured(teacher, dataset, sample, report)
     if record.verdict == "class order?" and not force:
         raise CheckpointError(f"teacher: {record.message} It was not added; --force adds it all the same.")
-    path = _free_path(name or file.name.split(".")[0], teacher.card.fingerprint)
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name or file.name.split(".")[0]).strip("-.") or "teacher"
+    path = teachers_dir() / f"{plain}{SUFFIX}"
+    if path.exists() and read_card(path).fingerprint != teacher.card.fingerprint:  # that of the same is taken again
+        raise CheckpointError(f"teacher: there is another teacher named {plain}; give this one another name (--name).")
     card = replace(teacher.card, name=path.stem, source=f"added from {file.name}")
     if card.accuracy is None and record.sample >= record.test_size:
         card = replace(card, accuracy=record.accuracy)
     save_teacher(path, teacher.network, card)
-    _say(
-        {"teacher": card.name, "path": str(path), **asdict(record)},
-        f"{text} Added as {card.name}: {path}",
-        as_json=as_json,
-    )
+    if as_json:
+        say_json({"teacher": card.name, "path": str(path), **asdict(record)})
+    else:
+        say(f"{text} Added as {card.name}: {path}")
 
 
 def _loaded(ref: str, experiment: Experiment, report: Report) -> tuple[Dataset, Teacher]:
-    """Read the dataset and load the teacher for it."""
     from delt_engine.data.catalogue import load_dataset
     from delt_engine.models.device import pick_device
     from delt_engine.models.teachers import load_teacher
@@ -129,22 +119,3 @@ def _measured(teacher: Teacher, dataset: Dataset, sample: int, report: Report) -
     record = check_teacher(teacher, dataset, sample, report=lambda done, total: report("check", done, total))
     keep_check(record)
     return record, judge(teacher.card, dataset.spec, record).sentence(record)
-
-
-def _free_path(name: str, fingerprint: str) -> Path:
-    """Return where to put a teacher; the place of the same weights is taken again, that of others is refused."""
-    from delt_engine.models.card import SUFFIX, read_card
-    from delt_engine.paths import teachers_dir
-
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "teacher"
-    path = teachers_dir() / f"{plain}{SUFFIX}"
-    if path.exists() and read_card(path).fingerprint != fingerprint:
-        raise CheckpointError(f"teacher: there is another teacher named {plain}; give this one another name (--name).")
-    return path
-
-
-def _say(result: dict[str, Any], text: str, *, as_json: bool) -> None:
-    if as_json:
-        say_json(result)
-    else:
-        say(text)

@@ -35,13 +35,7 @@ class FilmLane:
 
 
 def film_strip(lanes: Sequence[FilmLane], moments: Sequence[int], columns: int = 9, heading: str = "") -> bytes:
-    """Return lanes below each other, moments side by side, as PNG.
-
-    Args:
-        lanes: of the same shape.
-        moments: completed iterations of each frame.
-        columns: how many moments are shown, evenly spread in iterations; the first and the last always.
-        heading: a line above.
+    """Return lanes below each other, so many of the moments side by side, as PNG; see :func:`spread`.
 
     Raises:
         ShapeError: no lanes, or of different shapes.
@@ -72,14 +66,9 @@ def film_strip(lanes: Sequence[FilmLane], moments: Sequence[int], columns: int =
 def animation(
     lanes: Sequence[FilmLane], moments: Sequence[int], kind: str = "gif", heading: str = "", frame_ms: int = 120
 ) -> bytes:
-    """Return lanes side by side, moving through the moments, as a looping animation.
+    """Return lanes side by side, moving through the moments (completed iterations), as a looping animation.
 
-    Args:
-        lanes: of the same shape.
-        moments: completed iterations of each frame.
-        kind: one of :data:`FORMATS`.
-        heading: a line above.
-        frame_ms: how long a moment is shown; the last one longer.
+    ``kind`` is one of :data:`FORMATS`; the last moment is shown longer than ``frame_ms``.
 
     Raises:
         ConfigError: another kind.
@@ -115,10 +104,8 @@ def spread(moments: Sequence[int], count: int) -> list[int]:
 def _moment(
     lanes: Sequence[FilmLane], moments: Sequence[int], at: int, side: int, scale: int, heading: str
 ) -> Image.Image:
-    """Draw all lanes at one moment."""
-    line = _FONT + _GAP
+    line, bar = _FONT + _GAP, 6
     top = line * (2 if heading else 1) + _GAP
-    bar = 6
     cell = max(side, *(_width(lane.title) for lane in lanes)) + 2 * _GAP
     size = (max(len(lanes) * cell + 2 * _GAP, _width(heading) + 2 * _GAP), top + side + 2 * line + bar + 2 * _GAP)
     picture = Image.new("RGB", size, _PAPER)

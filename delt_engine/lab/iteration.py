@@ -37,8 +37,7 @@ class TakenApart:
     """All stages of one iteration, over the n joined images of a batch.
 
     Attributes:
-        iteration: index from 0.
-        round_number: from 1.
+        iteration, round_number: from 0 and from 1.
         learning_rate: of this iteration.
         crop_scale: bounds of the crop's area share.
         crop_row: top, left, height, width, flip, roll_y, roll_x in pixels.
@@ -46,10 +45,8 @@ class TakenApart:
         crops: what the teacher is given.
         probabilities: (n, K) for the crops.
         ce_each: (n,) each image's cross-entropy; the loss is their mean.
-        ce_loss: 0-dim, over the batch.
-        bn_loss: 0-dim, over the batch, without its weight.
-        ce_gradient: (n, 3, S, S) of the cross-entropy.
-        bn_gradient: of the weighted BatchNorm term; the gradient is the sum of both.
+        ce_loss, bn_loss: 0-dim, over the batch, without the weight.
+        ce_gradient, bn_gradient: (n, 3, S, S), the second of the weighted term; the gradient is the sum of both.
         update: what Adam adds to the images.
         after: images after the step, clipped to valid pixels.
     """
@@ -94,15 +91,7 @@ def take_apart(
 ) -> TakenApart:
     """Repeat the iteration that follows ``state`` and return every stage; ``state`` is not changed.
 
-    Args:
-        state: the loop's, before the iteration; some image must have joined.
-        labels: int64 (N,) of the whole batch.
-        network: the teacher.
-        plan: who joins when.
-        config: as given to the loop.
-        crop_rows: int64 (MI, 7), as given to the loop.
-        mean: of the teacher's data.
-        std: likewise.
+    Some image must have joined. Labels, plan, config, crops int64 (MI, 7) and the teacher are those of the loop.
     """
     iteration = state.iteration
     round_number = iteration // config.round_iterations + 1
@@ -155,13 +144,9 @@ def _direction(state: BatchState, gradient: Tensor, plan: BatchPlan, config: Rec
 
 
 def signed_u8(values: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Return signed values as pictures: grey is zero, and both ends are the same distance from it.
+    """Return signed values (n, 3, S, S) as pictures, uint8 (n, S, S, 3), in which grey is zero.
 
-    Args:
-        values: float (n, 3, S, S).
-
-    Returns:
-        uint8 (n, S, S, 3), and the largest absolute value of each image, float (n,), which full colour stands for.
+    Also the largest absolute value of each image, float (n,), which full colour stands for.
     """
     scale = values.abs().flatten(1).amax(dim=1)
     shown = 127.5 * (1 + values / scale.clamp_min(1e-12).view(-1, 1, 1, 1))
@@ -172,17 +157,10 @@ def signed_u8(values: Tensor) -> tuple[np.ndarray, np.ndarray]:
 def stages_of(
     iterations: Sequence[TakenApart], place: int, class_index: int, teacher: Teacher, config: RecoverConfig
 ) -> tuple[tuple[StagesRecord, ...], np.ndarray]:
-    """Return the iterations of one image as records and as a sheet.
+    """Return the iterations of one image, by its ``place`` in the batch, as records and as a sheet.
 
-    Args:
-        iterations: taken apart; those in which the image has not joined are left out.
-        place: of the image in its batch.
-        class_index: its class.
-        teacher: names of the classes and statistics.
-        config: the weight of the BatchNorm term.
-
-    Returns:
-        Records, and tiles uint8 (rows, stages, S, S, 3), columns as in :data:`delt_engine.lab.material.STAGES`.
+    Iterations in which the image has not joined are left out. The sheet is uint8 (rows, stages, S, S, 3), its columns
+    as in :data:`delt_engine.lab.material.STAGES`.
     """
     shown = [apart for apart in iterations if place < len(apart.before)]
     size = teacher.card.image_size

@@ -91,12 +91,7 @@ class OwnTime:
 
 
 def own_time(config: RecoverConfig, start_round: int, points: int = 60) -> OwnTime:
-    """Return the schedules that an image meets which joins in ``start_round``.
-
-    Args:
-        config: of the run.
-        start_round: from 1.
-        points: how many iterations are listed at most, evenly spread, the first and the last among them.
+    """Return the schedules that an image meets which joins in ``start_round``, at so many evenly spread iterations.
 
     Raises:
         ConfigError: the run has no such round.
@@ -112,14 +107,10 @@ def own_time(config: RecoverConfig, start_round: int, points: int = 60) -> OwnTi
     last = config.iterations - first - 1
     own = sorted({round(at * last / max(1, points - 1)) for at in range(points)})
     times = [clock(first + iteration, config) for iteration in own]
-    return OwnTime(
-        tuple(own),
-        tuple(learning_rate_at(*time, config.learning_rate) for time in times),
-        tuple(
-            crop_scale_at(*time, config.curriculum, config.milestone, config.min_crop, config.max_crop)[0]
-            for time in times
-        ),
-    )
+    rates = tuple(learning_rate_at(*time, config.learning_rate) for time in times)
+    low, high = config.min_crop, config.max_crop
+    crops = tuple(crop_scale_at(*time, config.curriculum, config.milestone, low, high)[0] for time in times)
+    return OwnTime(tuple(own), rates, crops)
 
 
 class _Record(BaseModel):
@@ -259,11 +250,7 @@ class Lab:
         raise DataError(f"lab: class {class_name!r} given, but {self.name} has {', '.join(self.class_names)}.")
 
     def png(self, sheet: str) -> bytes:
-        """Return a sheet as it is on disk.
-
-        Raises:
-            DataError: it is missing.
-        """
+        """Return a sheet as it is on disk; DataError where it is missing."""
         try:
             return (self.folder / Path(sheet).name).read_bytes()
         except OSError as error:
@@ -285,9 +272,8 @@ class Lab:
 
     def frames(self, subject: SubjectRecord, twin: TwinRecord) -> np.ndarray:
         """Return a twin at all P moments, uint8 (P, S, S, 3); before its start it is its patch."""
-        row = self.tiles(subject.film)[twin.row]
         at = np.maximum(0, np.arange(len(self.record.moments)) - twin.first)
-        return row[at]
+        return self.tiles(subject.film)[twin.row][at]
 
 
 def sheet_png(tiles: np.ndarray) -> bytes:
@@ -339,8 +325,6 @@ def labs_dir() -> Path:
 
 def lab_folders() -> dict[str, Path]:
     """Return the folders of all labs by name: this user's, then the shipped ones; the user's hide the shipped."""
-    found: dict[str, Path] = {}
-    for place in (labs_dir(), assets_dir() / "lab"):
-        for path in sorted(place.glob("*/lab.json")):
-            found.setdefault(path.parent.name, path.parent)
-    return found
+    mine, shipped = (sorted(place.glob("*/lab.json")) for place in (labs_dir(), assets_dir() / "lab"))
+    found = {path.parent.name: path.parent for path in mine}
+    return found | {path.parent.name: path.parent for path in shipped if path.parent.name not in found}

@@ -48,14 +48,8 @@ class LabMaterial:
 class LabWork:
     """What a lab is recorded from.
 
-    Args:
-        dataset: the real images.
-        teacher: on the device that is used.
-        selection: which patch starts which image, of all ``classes``.
-        classes: class indices.
-        config: of the recovery.
-        plan: what is recorded.
-        seed: the experiment's; crops are those of a run with the same seed.
+    The teacher is on the device that is used, the selection is of all ``classes``, and crops are those of a run with
+    the same seed.
 
     Raises:
         ConfigError: the plan does not fit the settings.
@@ -90,13 +84,12 @@ def twin_plan(plan: BatchPlan, key: Key, start_round: int) -> BatchPlan:
     >>> [(slot.index, slot.start_round) for slot in twin_plan(plan, (0, 0), 2).slots]
     [(1, 1), (0, 2), (2, 2)]
     """
-    if key not in _keys(plan):
+    keys = _keys(plan)
+    if key not in keys:
         raise ConfigError(f"key: image {key} given, but batch {plan.batch_index} does not hold it.")
-    moved = (
-        replace(slot, start_round=start_round) if own == key else slot
-        for slot, own in zip(plan.slots, _keys(plan), strict=True)
-    )
-    return BatchPlan(plan.batch_index, tuple(sorted(moved, key=lambda slot: slot.start_round)))
+    slots = list(plan.slots)
+    slots[keys.index(key)] = replace(slots[keys.index(key)], start_round=start_round)
+    return BatchPlan(plan.batch_index, tuple(sorted(slots, key=lambda slot: slot.start_round)))
 
 
 def _keys(plan: BatchPlan) -> list[Key]:
@@ -104,11 +97,7 @@ def _keys(plan: BatchPlan) -> list[Key]:
 
 
 def record_lab(work: LabWork, report: Callable[[int, int], None] = lambda _done, _total: None) -> LabMaterial:
-    """Record films, iterations and likeness.
-
-    Args:
-        work: what is recorded from what.
-        report: gets how many iterations of all runs are done, of how many.
+    """Record sheets, iterations and similarities; ``report`` gets how many iterations are done, of how many.
 
     Raises:
         ShapeError, CheckpointError: as the loop raises them.
@@ -177,9 +166,8 @@ class _Recording:
         for step in recover(images, self.labels, PreparedTeacher.of(work.teacher), self.plan, config, rows):
             completed = step.state.iteration
             if completed in apart:
-                states.append(
-                    BatchState.from_tensors({k: v.to(self.device) for k, v in step.state.to_tensors().items()})
-                )
+                copied = {name: tensor.to(self.device) for name, tensor in step.state.to_tensors().items()}
+                states.append(BatchState.from_tensors(copied))
             self._look(step.state.images, completed)
             report(completed)
         network = work.teacher.network
@@ -216,35 +204,27 @@ def _add_subject(
         frames = np.stack([images.get(moment, images[0]) for moment in moments[first:]])
         film[row, : len(frames)] = frames
         change, distance = pixel_change(frames, frames[:1])
-        twins.append(
-            TwinRecord(
-                start_round=start_round,
-                row=row,
-                first=first,
-                change=_rounded(change, 2),
-                distance=_rounded(distance),
-                probability=_rounded([probabilities.get(moment, probabilities[0]) for moment in moments[first:]]),
-            )
-        )
+        measured = {"change": _rounded(change, 2), "distance": _rounded(distance)}
+        measured["probability"] = _rounded([probabilities.get(moment, probabilities[0]) for moment in moments[first:]])
+        twins.append(TwinRecord(start_round=start_round, row=row, first=first, **measured))
     stages, sheet = stages_of(base.taken_apart, base.places[key], key[0], work.teacher, work.config)
     name = f"{key[0]:04d}-{key[1]:02d}.png"
     material.sheets |= {f"film-{name}": film, f"stages-{name}": sheet}
     origin = work.selected(key)
     patch = origin.patches[0]
-    material.subjects.append(
-        SubjectRecord(
-            class_index=key[0],
-            index=key[1],
-            source=patch.source,
-            true_class_prob=patch.true_class_prob,
-            rank=patch.rank,
-            natural_round=origin.start_round,
-            film=f"film-{name}",
-            stages_sheet=f"stages-{name}",
-            twins=tuple(twins),
-            stages=stages,
-        )
+    record = SubjectRecord(
+        class_index=key[0],
+        index=key[1],
+        source=patch.source,
+        true_class_prob=patch.true_class_prob,
+        rank=patch.rank,
+        natural_round=origin.start_round,
+        film=f"film-{name}",
+        stages_sheet=f"stages-{name}",
+        twins=tuple(twins),
+        stages=stages,
     )
+    material.subjects.append(record)
 
 
 def _add_halves(material: LabMaterial, work: LabWork, base: _Recording, class_index: int) -> None:
@@ -253,19 +233,12 @@ def _add_halves(material: LabMaterial, work: LabWork, base: _Recording, class_in
     card = work.teacher.card
     by_features = [halves_cosine(features[places].numpy()) for features, _ in base.rounds]
     by_pixels = [halves_cosine(pixel_vectors(image_u8[places], card.mean, card.std)) for _, image_u8 in base.rounds]
-    (early, late), (pixel_early, pixel_late) = zip(*by_features, strict=True), zip(*by_pixels, strict=True)
+    both = zip(*by_features, strict=True), zip(*by_pixels, strict=True)
+    early, late, pixel_early, pixel_late = (_rounded(values) for halves in both for values in halves)
     sheet = f"halves-{class_index:04d}.png"
     material.sheets[sheet] = np.stack([base.rounds[0][1][places], base.rounds[-1][1][places]])
-    material.halves.append(
-        HalvesRecord(
-            class_index=class_index,
-            sheet=sheet,
-            early=_rounded(early),
-            late=_rounded(late),
-            pixel_early=_rounded(pixel_early),
-            pixel_late=_rounded(pixel_late),
-        )
-    )
+    cosines = {"early": early, "late": late, "pixel_early": pixel_early, "pixel_late": pixel_late}
+    material.halves.append(HalvesRecord(class_index=class_index, sheet=sheet, **cosines))
 
 
 def _rounded(values: Sequence[float] | np.ndarray, digits: int = 4) -> tuple[float, ...]:

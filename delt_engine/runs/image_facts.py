@@ -111,9 +111,7 @@ def early_and_late(facts: Sequence[ImageFacts]) -> tuple[list[ImageFacts], list[
 
 
 def matching(
-    facts: Sequence[ImageFacts],
-    start_rounds: Collection[int] = (),
-    **bounds: tuple[float, float],
+    facts: Sequence[ImageFacts], start_rounds: Collection[int] = (), **bounds: tuple[float, float]
 ) -> list[ImageFacts]:
     """Return the images that start in given rounds, any when empty, and lie within all bounds.
 

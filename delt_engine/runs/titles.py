@@ -93,6 +93,5 @@ def in_order(runs: Iterable[Run]) -> list[Run]:
     """Return runs in the order of the methods, DELT first, and by name within one; unreadable ones last."""
     methods = list(METHOD_TITLES)
     return sorted(
-        runs,
-        key=lambda run: (len(methods) if run.unreadable else methods.index(run.experiment.recover.method), run.id),
+        runs, key=lambda run: (len(methods) if run.unreadable else methods.index(run.experiment.recover.method), run.id)
     )

@@ -9,7 +9,7 @@ from delt_engine.errors import CheckpointError
 from delt_engine.jobs.tasks import Task
 from delt_engine.runs.store import Run
 from pages.shared import cached, errors, live, nav
-from pages.shared.controls import button
+from pages.shared.controls import button, headline
 from pages.shared.session import session
 from pages.shared.teachers import card as teacher_card
 from pages.shared.teachers import datasets, training
@@ -27,20 +27,6 @@ def at_work(tasks: list[Task], run: Run | None) -> None:
             training.watch(run)
 
     live.follow(lambda: any(work.is_running for work in tasks) or bool(run and run.is_active), draw)
-
-
-def _data_side(data: Dataset) -> None:
-    draft = session().draft
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader(plain(data.spec.title), width="content")
-        st.space("stretch")
-        if data.root:
-            changed = "After files were added or changed."
-            button("Read again", "refresh", "data/again", datasets.read, draft.dataset, help=changed)
-    datasets.numbers(data)
-    datasets.samples(draft.dataset, draft.image_size, data)
-    datasets.per_class(data)
-    datasets.left_out(data)
 
 
 def teacher_side(data: Dataset) -> None:
@@ -72,10 +58,18 @@ def _show() -> None:
         datasets.absent(place)
         at_work([reading], None)
     else:
-        data = cached.dataset(session().draft.dataset, session().draft.image_size)
+        draft = session().draft
+        data = cached.dataset(draft.dataset, draft.image_size)
         left, right = st.columns([6, 5], gap="large")
         with left:
-            _data_side(data)
+            with headline(plain(data.spec.title)):
+                if data.root:
+                    changed = "After files were added or changed."
+                    button("Read again", "refresh", "data/again", datasets.read, draft.dataset, help=changed)
+            datasets.numbers(data)
+            datasets.samples(draft.dataset, draft.image_size, data)
+            datasets.per_class(data)
+            datasets.left_out(data)
         with right:
             teacher_side(data)
     st.subheader("All datasets")

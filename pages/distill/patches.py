@@ -9,7 +9,7 @@ from delt_engine.errors import CheckpointError
 from delt_engine.models.card import TeacherCard
 from delt_engine.patches.ranking import Ranking
 from pages.shared import cached, controls, errors, nav
-from pages.shared.controls import button
+from pages.shared.controls import button, headline
 from pages.shared.patches import band, page, rows
 from pages.shared.patches import ranking as patch_ranking
 from pages.shared.recover import form
@@ -18,11 +18,6 @@ from pages.shared.wording import plain
 
 PAGE = "patches"
 SELECT = ("criterion", "order", "mosaic")
-
-
-def _choose_class(data: Dataset) -> int:
-    names, look = list(data.spec.class_names), {"always": True, "on_change": band.forget_drag}
-    return names.index(controls.linked_choice("cls", "Class", names, "patches/class", **look))
 
 
 def controls_row() -> tuple[Dataset, int]:
@@ -39,24 +34,12 @@ def controls_row() -> tuple[Dataset, int]:
         st.stop()
     with grid:
         data = cached.dataset(now.draft.dataset, now.draft.image_size)
-        class_index = _choose_class(data)
+        names, look = list(data.spec.class_names), {"always": True, "on_change": band.forget_drag}
+        class_index = names.index(controls.linked_choice("cls", "Class", names, "patches/class", **look))
         now.change("select", **controls.settings(now.draft.select, SELECT, PAGE, compact=True))
         now.change("recover", **controls.settings(now.draft.recover, ["ipc"], PAGE, compact=True))
         patch_ranking.crops_control(PAGE)
     return data, class_index
-
-
-def chosen_side(view: rows.View) -> None:
-    """Draw what the images start from, and the way to a run that starts from it."""
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader("Chosen, in the order of joining", width="content")
-        st.space("stretch")
-        if button("Recover from these", "arrow_forward", "patches/use", type="primary"):
-            forget("recover/")
-            nav.go("distill/recover")
-    rows.chosen_grid(view)
-    st.subheader("One image from 1 x 1 to 5 x 5 patches")
-    rows.mosaics_grid(view)
 
 
 def _ranked(ranking: Ranking, data: Dataset, class_index: int, card: TeacherCard) -> None:
@@ -66,7 +49,13 @@ def _ranked(ranking: Ranking, data: Dataset, class_index: int, card: TeacherCard
         band.figure(view)
         patch_ranking.teacher_line(card)
     with right:
-        chosen_side(view)
+        with headline("Chosen, in the order of joining"):
+            if button("Recover from these", "arrow_forward", "patches/use", type="primary"):
+                forget("recover/")
+                nav.go("distill/recover")
+        rows.chosen_grid(view)
+        st.subheader("One image from 1 x 1 to 5 x 5 patches")
+        rows.mosaics_grid(view)
     st.subheader("Hardest, medium, easiest, random")
     rows.extremes_grid(view)
     page.draw(view)

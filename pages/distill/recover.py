@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-from delt_engine.config import Experiment
 from delt_engine.errors import RunError
 from delt_engine.jobs import start as jobs
 from delt_engine.runs.lineage import parent_of, save_parent
@@ -40,7 +39,7 @@ def leave() -> None:
 def repeat(run: Run) -> None:
     """Plan another run from this one's settings; both will stand side by side."""
     leave()
-    rerun.take(run)
+    session().draft, session().parent = run.experiment, run.id
 
 
 def _watch(run: Run) -> None:
@@ -88,18 +87,13 @@ def _plan() -> None:
         planner.draw(experiment)
     if is_started:
         with errors.shown():
-            _start(experiment)
+            repeated, run = rerun.parent(), jobs.start(experiment)
+            if repeated is not None:
+                save_parent(run, repeated.id)
+        session().watched, session().parent = run.id, ""
+        st.query_params["run"] = run.id
         st.rerun()
     jobs.prepare()  # the run that is being planned will begin at once
-
-
-def _start(experiment: Experiment) -> None:
-    repeated = rerun.parent()
-    run = jobs.start(experiment)
-    if repeated is not None:
-        save_parent(run, repeated.id)
-    session().watched, session().parent = run.id, ""
-    st.query_params["run"] = run.id
 
 
 st.title("Recover")

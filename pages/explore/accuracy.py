@@ -23,14 +23,6 @@ def compare(found: list[Evaluation]) -> str:
     return view.setup.dataset
 
 
-def _start(dataset: str, *, is_open: bool) -> None:
-    st.subheader("Train students")
-    st.write("Students are trained from scratch on the chosen images and tested on the real test images.")
-    config = form.draw(dataset)
-    with st.expander("Compare methods: recover and train for several at once", expanded=is_open):
-        form.draw_comparison(config)
-
-
 st.title("Accuracy")
 st.write(
     "A distilled set is worth what a student learns from it. Only evaluations of one recipe, on the same test "
@@ -50,4 +42,8 @@ with errors.shown():
         if not cached.recoveries(finished=True):
             st.caption("There is no finished run either: the real training set can be learned from, or start a run.")
             nav.link("distill/recover", "Plan a run")
-    _start(shown, is_open=not finished)
+    st.subheader("Train students")
+    st.write("Students are trained from scratch on the chosen images and tested on the real test images.")
+    config = form.draw(shown)
+    with st.expander("Compare methods: recover and train for several at once", expanded=not finished):
+        form.draw_comparison(config)

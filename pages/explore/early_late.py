@@ -13,17 +13,6 @@ from pages.shared.lab.steps import lab_steps
 from pages.shared.wording import plain
 
 
-def _choose_source(found: Sequence[Source]) -> Source:
-    titles = {source.id: source.title for source in found}
-    chosen = controls.linked_choice("src", "Material", titles, "lab/source", disabled="src" in tour.locked())
-    return next(source for source in found if source.id == chosen)
-
-
-def _choose_class(source: Source) -> str:
-    look = {"default": source.opens_with, "always": True, "width": 220, "disabled": "cls" in tour.locked()}
-    return controls.linked_choice("cls", "Class", source.classes, "lab/class", **look)
-
-
 def choose_patch(source: Source, class_name: str) -> int:
     """Draw the choice of a patch where there are several, and return its number, from 1."""
     numbers = range(1, source.patches(class_name) + 1)
@@ -49,19 +38,14 @@ def inside(shown: Scene, found: Sequence[Source]) -> None:
     st.caption(f"{plain(shown.origin)} Arrow keys move between the stages.")
 
 
-def _take_home(shown: Scene) -> None:
-    tour.downloads(shown)
-    if shown.source.lab:
-        with st.expander("How this was recorded"):
-            st.code(shown.source.lab.record.command, language="bash", wrap_lines=True)
-            st.caption("Record a lab of your own data with the same command and another --dataset; it appears here.")
-
-
 def _show(found: Sequence[Source]) -> None:
     step = tour.choose_step()
+    locked, titles = tour.locked(), {source.id: source.title for source in found}
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        source = _choose_source(found)
-        class_name = _choose_class(source)
+        chosen = controls.linked_choice("src", "Material", titles, "lab/source", disabled="src" in locked)
+        source = next(source for source in found if source.id == chosen)
+        look = {"default": source.opens_with, "always": True, "width": 220, "disabled": "cls" in locked}
+        class_name = controls.linked_choice("cls", "Class", source.classes, "lab/class", **look)
         number = choose_patch(source, class_name)
         recover = source.config
         end = tour.choose_end(recover.iterations, recover.round_iterations)
@@ -72,7 +56,7 @@ def _show(found: Sequence[Source]) -> None:
     if step == 5:
         inside(shown, found)
     else:
-        views = {1: timeline.one_patch, 2: timeline.twins, 3: timeline.late, 4: predict.predict, 6: _take_home}
+        views = {1: timeline.one_patch, 2: timeline.twins, 3: timeline.late, 4: predict.predict, 6: tour.take_home}
         views[step](shown)
     tour.walk(step)
 

@@ -8,6 +8,7 @@ import streamlit as st
 
 from delt_engine.runs.store import Run
 from pages.shared import cached, errors, live, nav
+from pages.shared.controls import headline
 from pages.shared.gallery import choices, image
 from pages.shared.gallery import view as gallery_view
 from pages.shared.gallery.film import View
@@ -69,9 +70,7 @@ def _state(active: Sequence[Run], view: View) -> list[tuple[str, int]]:
     return [(run.status, len(run.rounds_written(view.class_of(run) or 0))) for run in active]
 
 
-with st.container(horizontal=True, vertical_alignment="bottom"):
-    st.title("Gallery", width="content")
-    st.space("stretch")
+with headline("Gallery", 1, vertical_alignment="bottom"):
     image.drop_image()
 with errors.shown():
     found = cached.recoveries()

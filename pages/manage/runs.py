@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from delt_engine.runs.store import Run
-from pages.shared import cached, live, nav
+from pages.shared import address, cached, live, nav
 from pages.shared.controls import button
 from pages.shared.runs import compare, row, tidy
 from pages.shared.runs import filter as runs_filter
@@ -22,7 +22,7 @@ def _pick_bar(runs: list[Run]) -> None:
             return
         st.markdown(f"**{plural(len(ids), 'run')} ticked**", width="content")
         two = {"disabled": len(ids) != 2, "help": "Two runs side by side."}
-        button("Compare", "compare", "runs/compare", compare.open_pair, ids, **two)
+        button("Compare", "compare", "runs/compare", address.say, "compare", ",".join(ids), **two)
         button("Free disk", "mop", "runs/free", tidy.ask_to_free, ids)
         button("Delete", "delete", "runs/delete", tidy.delete, ids)
 

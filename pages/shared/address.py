@@ -31,12 +31,9 @@ def forget_replaced() -> None:
 
 
 def restore(name: str, key: str, read: Callable[[str], Any] = str) -> None:
-    """Before the widget is drawn: take over what the address says, when that is news.
+    """Before the widget is drawn: take over what the address says of the parameter ``name``, when that is news.
 
-    Args:
-        name: the parameter, for instance "run".
-        key: the widget's key.
-        read: turns the text into the widget's value; ValueError leaves the widget as it is.
+    ``read`` turns the text into the widget's value; its ValueError lets the widget start anew.
     """
     given, written = st.query_params.get(name), st.session_state.get(_written(key))
     if (given or "") == (written or ""):
@@ -58,11 +55,15 @@ def publish(name: str, key: str, value: Any) -> None:
     if before and before != text:
         _replaced()[key] = (*_replaced().get(key, ()), before)
     st.session_state[_written(key)] = text
-    if text:
-        if st.query_params.get(name) != text:
-            st.query_params[name] = text
-    elif name in st.query_params:
-        del st.query_params[name]
+    say(name, text)
+
+
+def say(name: str, text: str) -> None:
+    """Let the address say ``text``; "" takes the parameter away."""
+    if not text:
+        st.query_params.pop(name, None)
+    elif st.query_params.get(name) != text:
+        st.query_params[name] = text
 
 
 def member(options: Iterable[Any]) -> Callable[[str], Any]:
@@ -83,6 +84,4 @@ def _written(key: str) -> str:
 
 def _replaced() -> dict[str, tuple[str, ...]]:
     """Return, by widget, the values that were written over here and may still come from the browser."""
-    if _REPLACED not in st.session_state:
-        st.session_state[_REPLACED] = {}
-    return st.session_state[_REPLACED]
+    return st.session_state.setdefault(_REPLACED, {})

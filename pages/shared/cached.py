@@ -53,10 +53,7 @@ def until_changed(
 ) -> Callable[[Callable[..., Made]], Callable[..., Made]]:
     """Keep what a function returns for all sessions, until one of the files that it reads is written anew.
 
-    Args:
-        files: returns them, for the function's arguments; one that is not there counts too.
-        cache: Streamlit's; ``st.cache_data`` where the size is bounded.
-        limits: of what is kept.
+    ``files`` returns them, there or not, for the function's arguments; ``limits`` bound what Streamlit's cache holds.
     """
 
     def decorate(make: Callable[..., Made]) -> Callable[..., Made]:
@@ -116,9 +113,7 @@ def _known(folder: Path) -> list[Run]:
         return []
 
 
-@lru_cache(maxsize=4096)
-def _run(path: Path) -> Run:
-    return Run(path)
+_run = lru_cache(maxsize=4096)(Run)
 
 
 def _of_class(run: Run, class_index: int, *_rest: Any) -> list[Path]:
@@ -175,9 +170,7 @@ def lab_rows(folder: str, name: str) -> tuple[str, ...]:
 def is_at_hand(name: str) -> bool:
     """Return whether a dataset can be read here and now, without fetching it first; a folder's path always is."""
     entry = find_entry(name)
-    if entry is None or entry.kind == "built-in":
-        return True
-    return image_folder(entry) is not None or is_fetched(entry.name)
+    return entry is None or entry.kind == "built-in" or image_folder(entry) is not None or is_fetched(entry.name)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the dataset…")

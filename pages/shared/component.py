@@ -12,14 +12,7 @@ _FOLDER = Path(__file__).resolve().parent / "components"
 
 
 def component(name: str, *scripts: str, style: str = "", html: str | None = None) -> Any:
-    """Register a component.
-
-    Args:
-        name: of its script, without the ending.
-        scripts: of others that come before it.
-        style: name of its style sheet where that is another's.
-        html: what is in it at first.
-    """
+    """Register the component of a script; ``scripts`` come before it, ``style`` names another's style sheet."""
 
     def text(ending: str, *names: str) -> str:
         return "\n".join((_FOLDER / f"{one}.{ending}").read_text(encoding="utf-8") for one in ("shared", *names))
@@ -30,5 +23,9 @@ def component(name: str, *scripts: str, style: str = "", html: str | None = None
 
 
 def versioned(data: dict[str, Any]) -> dict[str, Any]:
-    """Return what a component draws with a name for its present state, so that it builds only what has changed."""
-    return data | {"version": hashlib.sha1(repr(data).encode(), usedforsecurity=False).hexdigest()}
+    """Return what a component draws with a name for its present state, so that it builds only what has changed.
+
+    Lists become tuples: Streamlit looks into every list for a table, and loads pandas to do so.
+    """
+    version = hashlib.sha1(repr(data).encode(), usedforsecurity=False).hexdigest()
+    return {name: tuple(one) if isinstance(one, list) else one for name, one in data.items()} | {"version": version}

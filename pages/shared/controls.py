@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import streamlit as st
@@ -25,12 +26,7 @@ _WIDTH = 170
 def setting(spec: FieldSpec, value: Any, page: str, *, compact: bool = False, **look: Any) -> Any:
     """Draw one setting and return the reader's value; the widget's key is "<page>/<name>".
 
-    Args:
-        spec: the setting as its record declares it.
-        value: what it is now.
-        page: first part of the key.
-        compact: draw a choice as a list that opens, for narrow places.
-        look: what the widget takes besides, such as another label or width.
+    ``compact`` draws a choice as a list that opens, for narrow places; the widget takes ``look`` besides.
     """
     key = f"{page}/{spec.name}"
     now = prime(key, value)
@@ -46,7 +42,8 @@ def setting(spec: FieldSpec, value: Any, page: str, *, compact: bool = False, **
         return int(st.number_input(value=now, min_value=low, max_value=high, step=1, **shared))
     if spec.kind == "float":
         low, high = float(spec.minimum or 0.0), None if spec.maximum is None else float(spec.maximum)
-        return float(st.number_input(value=now, min_value=low, max_value=high, step=_step(spec), format="%g", **shared))
+        step = 10.0 ** (math.floor(math.log10(abs(float(spec.default)) or 1.0)) - 1)
+        return float(st.number_input(value=now, min_value=low, max_value=high, step=step, format="%g", **shared))
     return st.text_input(value=now, **shared)
 
 
@@ -79,11 +76,6 @@ def help_text(spec: FieldSpec) -> str:
     return f"{spec.help}{default}"
 
 
-def _step(spec: FieldSpec) -> float:
-    size = abs(float(spec.default)) or 1.0
-    return 10.0 ** (math.floor(math.log10(size)) - 1)
-
-
 def open_choice(label: str, options: Sequence[str], key: str, value: str, **look: Any) -> str:
     """Draw a list in which another value can be typed as well, and return the reader's, else ``value``."""
     now = prime(key, value)
@@ -102,13 +94,7 @@ def choice(
 ) -> Any:
     """Draw a choice and return it; what is no option any more gives way to the default, else to the first one.
 
-    Args:
-        label: above it.
-        options: what can be chosen, with titles where the values are not what is read.
-        key: the widget's key.
-        default: chosen at first.
-        segmented: side by side, not as a list that opens.
-        look: what the widget takes besides.
+    ``options`` have titles where the values are not what is read; ``segmented`` puts them side by side.
     """
     titles = options if isinstance(options, Mapping) else {}
     values = list(options)
@@ -188,18 +174,22 @@ def command(words: Sequence[str]) -> None:
     st.code(shlex.join(words), language="bash", wrap_lines=True)
 
 
+@contextmanager
+def headline(title: str, level: int = 2, **look: Any) -> Iterator[None]:
+    """Draw a heading; what is drawn inside stands at the other end of its line."""
+    with st.container(horizontal=True, **({"vertical_alignment": "center"} | look)):
+        (st.title if level == 1 else st.subheader)(title, width="content")
+        st.space("stretch")
+        yield
+
+
 def table(rows: Sequence[Mapping[str, Any]], **look: Any) -> None:
     """Draw a small table of words that needs no sorting."""
     st.table(list(rows), border="horizontal", hide_index=True, **look)
 
 
 def precision_warning(precision: str, device: str) -> None:
-    """Warn of bfloat16 on a processor that has no instructions for it.
-
-    Args:
-        precision: as the settings have it.
-        device: likewise; ``auto`` is taken for what it will be.
-    """
+    """Warn of bfloat16 on a processor that has no instructions for it; both are as the settings have them."""
     warning = bfloat16_warning(precision, device_lock_name(device))
     if warning:
         st.warning(warning, icon=":material/speed:")

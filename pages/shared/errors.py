@@ -12,9 +12,10 @@ from delt_engine.errors import DeltError
 from pages.shared.wording import plain
 
 
-def show(error: DeltError | str) -> None:
-    """Show the error's sentence."""
-    st.error(plain(str(error)), icon=":material/error:")
+def show(error: DeltError | str | None) -> None:
+    """Show the error's sentence, where there is one."""
+    if error:
+        st.error(plain(str(error)), icon=":material/error:")
 
 
 def attempt(place: str, deed: Callable[..., Any], *arguments: Any) -> None:
@@ -27,9 +28,7 @@ def attempt(place: str, deed: Callable[..., Any], *arguments: Any) -> None:
 
 def show_failed(place: str) -> None:
     """Show, once, what went wrong in a callback of this place."""
-    error = st.session_state.pop(f"errors/{place}", None)
-    if error:
-        show(error)
+    show(st.session_state.pop(f"errors/{place}", None))
 
 
 @contextmanager

@@ -30,11 +30,6 @@ def follow(is_active: Callable[[], bool], draw: Callable[[], None], poll_s: floa
     """Draw, again every ``poll_s`` seconds while something is active, and the whole page once when that begins or ends.
 
     Looks of many sessions would take the run's own cores, so the more there are, the longer the time between two.
-
-    Args:
-        is_active: whether there is still something to follow.
-        draw: draws the current state.
-        poll_s: seconds between two looks while few watch.
     """
     was_active, slowness = is_active(), _slowness(watchers())
 

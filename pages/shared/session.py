@@ -45,15 +45,10 @@ class Session:
         """
         if stage:
             values = {stage: getattr(self.draft, stage).replace(**values)}
-        self.draft = with_records(self.draft, **values)
+        self.draft = self.draft.replace(**values)
 
     def choose_method(self, method: str, size: int | None = None) -> None:
-        """Take over a method's settings, keeping IPC, MI and RI.
-
-        Args:
-            method: its name.
-            size: side of the dataset's images in pixels, where it is known.
-        """
+        """Take over a method's settings, keeping IPC, MI and RI; ``size``: side of the images, pixels, where known."""
         now = self.draft.recover
         if now.is_optimised:
             self.rounds = (now.iterations, now.round_iterations)
@@ -67,14 +62,8 @@ class Session:
         for stage in before.keys() | after.keys():
             kept = getattr(self.draft, stage)
             plain = {name: type(kept).model_fields[name].default for name in before.get(stage, {})}
-            records[stage] = kept.replace(**{**plain, **after.get(stage, {})})
-        self.draft = with_records(self.draft, **records)
-
-
-def with_records(experiment: Experiment, **records: Any) -> Experiment:
-    """Return a validated copy of ``experiment`` with settings or whole records exchanged."""
-    values = {name: getattr(experiment, name) for name in type(experiment).model_fields}
-    return Experiment(**{**values, **records})
+            records[stage] = kept.replace(**plain | after.get(stage, {}))
+        self.draft = self.draft.replace(**records)
 
 
 def session() -> Session:
@@ -92,9 +81,7 @@ def prime(key: str, value: Any) -> Any:
         the page that put it, and where that run was cut short by a click, the browser would start from a default that
         nobody chose, and send it back as the reader's.
     """
-    if key not in st.session_state:
-        st.session_state[key] = value
-    return st.session_state[key]
+    return st.session_state.setdefault(key, value)
 
 
 def forget(prefix: str) -> None:

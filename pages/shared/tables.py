@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from delt_engine.runs.tables import Column, to_csv, to_latex, to_markdown
@@ -20,14 +19,9 @@ _MOST_ROWS = 15
 
 
 def draw(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], key: str, name: str, note: str) -> None:
-    """Draw the table and its downloads.
+    """Draw the table and its downloads; columns without any value are left out.
 
-    Args:
-        rows: plain values by name.
-        columns: what to show of them; those without any value are left out.
-        key: first part of the widgets' keys.
-        name: of the files, without the ending.
-        note: where the numbers are from; below the table, and in the LaTeX and Markdown files.
+    ``name`` is the files', without the ending; ``note`` says where the numbers are from, also in LaTeX and Markdown.
     """
     shown, config = {}, {}
     columns = [column for column in columns if any(row.get(column.name) is not None for row in rows)]
@@ -43,7 +37,7 @@ def draw(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], key: str,
             )
     look = {"hide_index": True, "column_config": config, "placeholder": "–"}
     height = "content" if len(rows) <= _MOST_ROWS else 560
-    st.dataframe(pd.DataFrame(shown), key=f"{key}/table", height=height, **look)
+    st.dataframe(shown, key=f"{key}/table", height=height, **look)
     st.caption(plain(note))
     for_papers = [column for column in columns if column.name not in _IDS]
     with st.container(horizontal=True, vertical_alignment="center"):

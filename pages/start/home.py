@@ -9,7 +9,7 @@ from delt_engine.jobs import start
 from delt_engine.plots import recovery
 from delt_engine.runs.store import Run
 from pages.shared import cached, errors, figure, nav
-from pages.shared.controls import button
+from pages.shared.controls import button, headline
 from pages.shared.recover import cost
 from pages.shared.runs import class_rows
 from pages.shared.session import session
@@ -17,12 +17,6 @@ from pages.shared.wording import METHOD_TITLES, count, duration, plain
 
 PRESETS = {preset.title: preset for preset in (QUICK, GLANCE)}
 ROWS_SHOWN = 5
-
-
-def shown_run() -> Run | None:
-    """Return the run on screen: the shipped example in rounds, else the newest finished run in rounds, else any."""
-    runs = cached.recoveries(examples_first=True, finished=True)
-    return next((run for run in runs if run.experiment.recover.schedule.has_rounds), runs[0] if runs else None)
 
 
 def start_button() -> None:
@@ -45,8 +39,10 @@ def start_button() -> None:
         nav.go("distill/recover", run=run.id)
 
 
-def _numbers(run: Run) -> None:
+def _example(run: Run) -> None:
     record, recover = run.record(), run.experiment.recover
+    with headline("A finished run"):
+        nav.link("explore/gallery", "Open in gallery", run=run.id)
     rounds = f"{count(recover.iterations)} / {count(recover.round_iterations)}"
     with st.grid(4, min_column_width=132):
         st.metric("Images per class (IPC)", recover.ipc)
@@ -55,19 +51,11 @@ def _numbers(run: Run) -> None:
         saved = "Image-iterations against giving every image MI iterations; from the schedule."
         st.metric("Saved by EarlyLate", f"{recover.schedule.saved_percent:.1f} %", help=saved)
         st.metric("Took", duration(record.seconds), help=f"Measured on {record.device_name or record.device}.")
-
-
-def _example(run: Run) -> None:
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader("A finished run", width="content")
-        st.space("stretch")
-        nav.link("explore/gallery", "Open in gallery", run=run.id)
-    _numbers(run)
     class_rows.draw(class_rows.film(run, run.classes[:ROWS_SHOWN]), run, "home/grid")
     st.caption(
-        f"{METHOD_TITLES[run.experiment.recover.method]} on {plain(run.record().dataset.title)}, teacher "
-        f"{plain(run.record().teacher.network)}, run {plain(run.id)}. Move the slider or press play: early images keep "
-        "changing, late ones stay close to their photographs."
+        f"{METHOD_TITLES[recover.method]} on {plain(record.dataset.title)}, teacher {plain(record.teacher.network)}, "
+        f"run {plain(run.id)}. Move the slider or press play: early images keep changing, late ones stay close to "
+        "their photographs."
     )
 
 
@@ -78,9 +66,9 @@ st.markdown(
     "iterations and get fewer, which keeps them diverse and saves work."
 )
 start_button()
-found = shown_run()
-if found:
-    _example(found)
+runs = cached.recoveries(examples_first=True, finished=True)
+if runs:  # the shipped example in rounds, else the newest in rounds, else any
+    _example(next((run for run in runs if run.experiment.recover.schedule.has_rounds), runs[0]))
 else:
     st.subheader("How EarlyLate works")
     figure.plain(recovery.schedule_lanes(QUICK.experiment().recover.schedule), "home/lanes")

@@ -303,7 +303,8 @@ def test_app_hands_over_to_streamlit(delt, monkeypatch, words, flags) -> None:
     handed = []
     monkeypatch.setattr(app.os, "execv", lambda program, command: handed.append(command))
     monkeypatch.setattr(app.os, "chdir", lambda path: handed.append(path))
-    monkeypatch.setattr(app, "_has_screen", lambda: False)
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
     assert delt("app", *words).exit_code == 0
     root = app.PROJECT
     assert handed == [root, [sys.executable, "-m", "streamlit", "run", str(root / "app.py"), *flags]]

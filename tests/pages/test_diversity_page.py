@@ -174,7 +174,7 @@ def test_the_map_shows_each_image_under_its_point(open_page, home, measured, mon
     assert "round-04.png" in drawn["sheets"][0]["url"]
     assert [(group["title"], group["open"]) for group in drawn["groups"]] == [("Real images", True), ("DELT", False)]
     app.selectbox(key="diversity/map_class").set_value("cat").run()
-    assert drawn["names"] == ["cat, image 2"]
+    assert drawn["names"] == ("cat, image 2",)
     assert not app.exception
 
 

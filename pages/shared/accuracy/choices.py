@@ -48,8 +48,13 @@ class View:
 
 def choose(evaluations: Sequence[Evaluation]) -> View:
     """Draw the choices and return what they say."""
+
+    def title(evaluation: Evaluation) -> str:
+        result = evaluation.result
+        return f"{result['dataset_title']}, {result['image_size']} px, {len(result['class_names']):,} classes"
+
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        found = _part(evaluations, "dataset", "Dataset", lambda setup: setup.data, _dataset_title)
+        found = _part(evaluations, "dataset", "Dataset", lambda setup: setup.data, title)
         found = _part(found, "recipe", "Recipe", lambda setup: setup.recipe, lambda one: setup_of(one).recipe_title)
         found = _part(found, "student", "Student", lambda setup: setup.student, lambda one: setup_of(one).student)
         ipcs = sorted({data.ipc_of(one) for one in found if one.result["method"] != "real"})
@@ -67,11 +72,6 @@ def choose(evaluations: Sequence[Evaluation]) -> View:
         found = [one for one in found if one.result["method"] == "real" or data.ipc_of(one) == int(ipc)]
     chosen = tuple(sorted(_runs(found), key=data.order))
     return View(setup_of(chosen[0]), chosen, data.labels(chosen), kind)
-
-
-def _dataset_title(evaluation: Evaluation) -> str:
-    result = evaluation.result
-    return f"{result['dataset_title']}, {result['image_size']} px, {len(result['class_names']):,} classes"
 
 
 def _part(

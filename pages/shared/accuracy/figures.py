@@ -67,15 +67,11 @@ def _bars(view: View) -> None:
     lacking = [name for name, there in (("random real images", random), ("the whole real set", real)) if not there]
     where = f"{count(result['test_images'])} test images of {plain(result['dataset_title'])}"
     missing = f" Not evaluated under this recipe yet: {' and '.join(lacking)}." if lacking else ""
-    st.caption(f"Measured here on {where}; {_students(shown)}.{missing}")
-
-
-def _students(evaluations: Sequence[Evaluation]) -> str:
-    counts = {len(one.result["seeds"]) for one in evaluations}
-    if counts == {1}:
-        return "one student each (n = 1), so no spread"
-    number = f"n = {counts.pop()} each" if len(counts) == 1 else "n is told above each bar"
-    return f"mean over students of different seeds, whiskers are their sample standard deviation, {number}"
+    counts = {len(one.result["seeds"]) for one in shown}
+    number = f"n = {max(counts)} each" if len(counts) == 1 else "n is told above each bar"
+    students = f"mean over students of different seeds, whiskers are their sample standard deviation, {number}"
+    students = "one student each (n = 1), so no spread" if counts == {1} else students
+    st.caption(f"Measured here on {where}; {students}.{missing}")
 
 
 def _epochs(view: View) -> None:
@@ -165,8 +161,8 @@ def draw_scores(view: View, evaluations: Sequence[Evaluation]) -> None:
     with st.expander("Robust scores (DD-Ranking's LRS and ARS)"):
         base = view.pick("Set", sets, "accuracy/scored", sets[-1].run.id, 320).result
         others, kind = [one.result for one in evaluations], "top1_best" if view.kind == "best" else "top1_last"
-        for found in (label_robust_score(base, others, kind), augmentation_robust_score(base, others, kind)):
-            _score(found, kind)
+        _score(label_robust_score(base, others, kind), kind)
+        _score(augmentation_robust_score(base, others, kind), kind)
         st.caption(
             "From the evaluations here, in DD-Ranking's formulas with w = 0.5: between 0 and 1, 0.269 is no "
             "better than random. Rates and epochs are this recipe's: compare with each other only."

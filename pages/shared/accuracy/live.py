@@ -75,13 +75,10 @@ def _line(run: Run) -> None:
         actions.control_buttons(run, "accuracy", compact=True)
         if not run.is_active:
             look = {"type": "tertiary", "help": "It stays in the list of runs."}
-            button("Hide", "", f"accuracy/hide/{run.id}", _hide, run.id, **look)
+            hidden = {_HIDDEN: (*st.session_state.get(_HIDDEN, ()), run.id)}
+            button("Hide", "", f"accuracy/hide/{run.id}", st.session_state.update, hidden, **look)
     if run.error and not run.is_active:
         errors.show(run.error)
-
-
-def _hide(run_id: str) -> None:
-    st.session_state[_HIDDEN] = (*st.session_state.get(_HIDDEN, ()), run_id)
 
 
 def title(run: Run) -> str:

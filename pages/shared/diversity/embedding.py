@@ -79,7 +79,8 @@ def map_points(found: Embedding, sets: Sets, layout: str, class_name: str = EVER
             sheet, tile = real_sheet, tile_of.get(index, 0)
         else:
             if (run.id, label) not in strip_of:
-                url = _strip(run, label)
+                last = _last_round(run, label)
+                url = "" if last is None else strips.address(run, run.snapshot_path(label, last)) or ""
                 strip_of[run.id, label] = len(sheets) if url else -1
                 sheets += [{"url": url, "columns": run.experiment.recover.ipc}] if url else []
             sheet, tile = strip_of[run.id, label], index
@@ -93,10 +94,4 @@ def map_points(found: Embedding, sets: Sets, layout: str, class_name: str = EVER
 
 @lru_cache(maxsize=4096)
 def _last_round(run: Run, class_index: int) -> int | None:
-    return max(run.rounds_written(class_index), default=None)
-
-
-def _strip(run: Run, class_index: int) -> str:
-    """Return where the finished images of a class are; runs on the map are finished, so that does not change."""
-    last = _last_round(run, class_index)
-    return "" if last is None else strips.address(run, run.snapshot_path(class_index, last)) or ""
+    return max(run.rounds_written(class_index), default=None)  # runs on the map are finished, so it does not change

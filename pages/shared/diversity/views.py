@@ -52,15 +52,7 @@ def draw_missing(sets: Sets) -> None:
 
 
 def draw_task(work: Task, command: Sequence[str], lacking: str, label: str, name: str) -> None:
-    """Draw a task: what it will give and the button that starts it, or how far it is; and the command.
-
-    Args:
-        work: the task.
-        command: what it runs, without the first word.
-        lacking: said while it has not run.
-        label: of the button.
-        name: part of the widgets' keys.
-    """
+    """Draw a task: what is ``lacking`` and the button that starts it, or how far it is; and the command."""
     with st.container(border=True):
         live.follow(lambda: work.is_running, lambda: _state(work, command, lacking, label, name))
 
@@ -81,8 +73,7 @@ def _state(work: Task, command: Sequence[str], lacking: str, label: str, name: s
             button(label, "straighten", f"diversity/{name}", *deed, type="primary")
     if is_running:
         st.progress(min(1.0, now.done / now.total) if now and now.total else 0.0)
-    if work.error:
-        errors.show(work.error)
+    errors.show(work.error)
     errors.show_failed(name)
     controls.command(["delt", *command])
 

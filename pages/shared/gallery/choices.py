@@ -23,15 +23,9 @@ OF_A_RUN = ("gallery/position", "gallery/image", "gallery/page")
 """What is forgotten with the run."""
 
 BOUNDS = {
-    "patch": (
-        1.0,
-        "What the teacher gave the true class before the first iteration; the mean over a mosaic's patches.",
-    ),
+    "patch": (1.0, "What the teacher gave the true class before the first iteration; the mean of a mosaic's patches."),
     "end": (1.0, "The same for the image as last measured."),
-    "distance": (
-        255.0,
-        "To the mean of the class's images: root of the mean squared difference of their values, 0 to 255.",
-    ),
+    "distance": (255.0, "To the mean of the class's images: root mean squared difference of their values, 0 to 255."),
 }
 """Highest value of each number that can be bounded, from 0 on, and what it is."""
 
@@ -72,12 +66,9 @@ def choose_class(run: Run) -> str:
         for label, step in (("previous", -1), ("next", 1)):
             look = {"help": f"The {label} class", "disabled": not 0 <= at + step < len(names)}
             icon = "chevron_left" if step < 0 else "chevron_right"
-            button("", icon, f"gallery/{label}", _go, names[(at + step) % len(names)], **look)
+            other = {CLASS: names[(at + step) % len(names)]}
+            button("", icon, f"gallery/{label}", st.session_state.update, other, **look)
     return chosen
-
-
-def _go(name: str) -> None:
-    st.session_state[CLASS] = name
 
 
 def choose_order() -> tuple[str, bool]:
@@ -127,14 +118,9 @@ def choose_filter(schedule: EarlyLateSchedule, facts: Sequence[ImageFacts]) -> F
         rounds = _rounds(schedule)
         chosen = Filter(rounds, {name: pair for name in BOUNDS if (pair := _bounds(name, facts))})
         if chosen.number:
-            button("Show all again", "", "gallery/unfilter", _clear)
+            everything = {f"gallery/{name}": (0.0, high) for name, (high, _) in BOUNDS.items()} | {"gallery/rounds": []}
+            button("Show all again", "", "gallery/unfilter", st.session_state.update, everything)
     return chosen
-
-
-def _clear() -> None:
-    st.session_state["gallery/rounds"] = []
-    for name, (high, _) in BOUNDS.items():
-        st.session_state[f"gallery/{name}"] = (0.0, high)
 
 
 def _rounds(schedule: EarlyLateSchedule) -> tuple[int, ...]:

@@ -28,9 +28,7 @@ class Cell:
         colour: mark along the lower edge, for instance the start round's colour.
         joins: frame from which the image takes part; dimmed before.
         missing: words in place of a missing image.
-        over: for each frame the sheet of a second image to swipe against the first; none when empty.
-        over_x: number of its tile in each of those sheets.
-        over_joins: frame from which it takes part.
+        over: sheets, with ``over_x`` and ``over_joins``, of a second image to swipe against; none when empty.
         pick: "run/class number/image number" of an image that can be chosen for a download.
     """
 
@@ -170,11 +168,10 @@ def gallery_grid(
         "pixelated": look.tile < look.shown * 2,
     }
     data = versioned(data) | {"frame": max(0, min(frame, len(frames) - 1)), "selected": selected}
-    _component(key=key, data=data, on_picked_change=on_pick or _unheard, on_frame_change=on_frame or _unheard)
 
+    def unheard() -> None: ...
 
-def _unheard() -> None:
-    """Take a change that the page has no use for."""
+    _component(key=key, data=data, on_picked_change=on_pick or unheard, on_frame_change=on_frame or unheard)
 
 
 def image_row(cells: Sequence[Cell], sheets: Sequence[str], key: str, look: Look, **rest: object) -> None:

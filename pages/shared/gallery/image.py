@@ -15,7 +15,7 @@ from delt_engine.runs.image_facts import difference_image
 from delt_engine.runs.predictions import likeliest_classes, predictions_of
 from delt_engine.runs.store import Run
 from pages.shared import cached, controls, errors, figure
-from pages.shared.controls import button
+from pages.shared.controls import button, headline
 from pages.shared.gallery.grid import Cell, Look, image_row
 from pages.shared.runs import actions, strips
 from pages.shared.runs.class_rows import missing_word, rounds_shown
@@ -25,15 +25,7 @@ IMAGE = "gallery/image"
 
 
 def draw(run: Run, class_index: int, index: int, position: int, place: int = 0) -> None:
-    """Draw the detail of one image as it is after ``position`` iterations of the run.
-
-    Args:
-        run: its run.
-        class_index: its class.
-        index: its number in the class.
-        position: where the slider of the page stands, in iterations.
-        place: number of the run on the page.
-    """
+    """Draw the detail of one image as it is after ``position`` iterations of the run, the page's ``place``-th."""
     schedule = run.experiment.recover.schedule
     start = schedule.start_rounds[index]
     round_number = min(position // schedule.round_iterations, schedule.num_rounds)
@@ -61,19 +53,13 @@ def draw(run: Run, class_index: int, index: int, position: int, place: int = 0) 
 
 
 def _heading(run: Run, class_index: int, index: int, place: int) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.subheader(f"{plain(run.class_names[class_index])}, image {index + 1}", width="content")
-        st.space("stretch")
+    with headline(f"{plain(run.class_names[class_index])}, image {index + 1}", gap="small"):
         for name, icon, to in (("Previous", "chevron_left", index - 1), ("Next", "chevron_right", index + 1)):
             is_there = 0 <= to < run.experiment.recover.ipc
             look = {"disabled": not is_there, "help": f"The {name.lower()} image of the class"}
-            button(name, icon, f"gallery/{name.lower()}-image", _open, (place, to), **look)
+            button(name, icon, f"gallery/{name.lower()}-image", st.session_state.update, {IMAGE: (place, to)}, **look)
         actions.use_button(run.experiment, "gallery/use")
-        button("Close", "close", "gallery/close", _open, None)
-
-
-def _open(image: tuple[int, int] | None) -> None:
-    st.session_state[IMAGE] = image
+        button("Close", "close", "gallery/close", st.session_state.update, {IMAGE: None})
 
 
 def _strip(run: Run, class_index: int, index: int, number: int) -> str | None:
@@ -209,12 +195,14 @@ def drop_image() -> None:
             st.caption("Images of a run, also downloaded ones, hold the settings they were made with.")
             return
         try:
-            _say(read_image_settings(dropped.getvalue()))
+            found = read_image_settings(dropped.getvalue())
         except DeltError as error:  # shown here, and the page goes on
             errors.show(error)
+        else:
+            _about(found)
 
 
-def _say(found: ImageSettings) -> None:
+def _about(found: ImageSettings) -> None:
     st.markdown(f"**{plain(run_title(found.experiment))}**")
     st.write(
         f"{plain(found.class_name)}, image {found.index + 1}: joins in round {found.start_round}, had "

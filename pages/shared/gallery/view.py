@@ -15,7 +15,7 @@ from pages.shared.runs import strips
 from pages.shared.runs.class_rows import tile_side
 from pages.shared.wording import run_title
 
-GRID, POSITION, POSITIONS = "gallery/grid", "gallery/position", "gallery/positions"
+GRID, POSITION = "gallery/grid", "gallery/position"
 
 
 def draw(view: View) -> tuple[int, tuple[int, int] | None]:
@@ -31,6 +31,10 @@ def draw(view: View) -> tuple[int, tuple[int, int] | None]:
         swipe=_names(view) if view.arrangement == "swipe" else (),
     )
     is_swiped = view.arrangement == "swipe" and len(made.rows) == 2
+    selected = ""
+    if image is not None:
+        place, index = image
+        selected = f"{view.class_of(view.runs[place])}/{index}" + (f"/{place}" if place else "")
     gallery_grid(
         [swiped(made, _names(view))] if is_swiped else made.rows,
         made.sheets,
@@ -38,15 +42,14 @@ def draw(view: View) -> tuple[int, tuple[int, int] | None]:
         look=look,
         frames=made.frames,
         frame=frame,
-        selected=_cell_id(view, image),
-        on_frame=_take_frame,
+        selected=selected,
+        on_frame=lambda: st.session_state.update({POSITION: made.rounds[int(st.session_state[GRID]["frame"])]}),
         on_pick=_take_image,
     )
     ipc = view.runs[0].experiment.recover.ipc
     if view.arrangement == "halves" and ipc % 2:
         st.caption(f"Image {ipc // 2 + 1} of {ipc} joins in the middle and belongs to neither half.")
     position = made.rounds[frame]
-    st.session_state[POSITIONS] = made.rounds
     number = round_at(view.runs[0], position)
     written = number if number is not None and position != END else "end" if position == END else f"{position}it"
     address.publish("round", POSITION, written)
@@ -93,17 +96,6 @@ def _image(view: View) -> tuple[int, int] | None:
 def _image_of(text: str) -> tuple[int, int]:
     index, _, place = text.partition(".")
     return int(place or 0), int(index) - 1
-
-
-def _cell_id(view: View, image: tuple[int, int] | None) -> str:
-    if image is None:
-        return ""
-    place, index = image
-    return f"{view.class_of(view.runs[place])}/{index}" + (f"/{place}" if place else "")
-
-
-def _take_frame() -> None:
-    st.session_state[POSITION] = st.session_state[POSITIONS][int(st.session_state[GRID]["frame"])]
 
 
 def _take_image() -> None:

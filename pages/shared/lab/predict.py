@@ -22,7 +22,7 @@ ABOUT = 0.02
 
 
 @dataclass(frozen=True)
-class Likeness:
+class Similarity:
     """Mean cosine of the pairs in each half after the rounds ``iterations``, and what it was measured in."""
 
     iterations: tuple[int, ...]
@@ -30,26 +30,20 @@ class Likeness:
     late: tuple[float, ...]
     space: str
 
-    @property
-    def answer(self) -> str:
-        """Which half is more alike at the end."""
-        gap = self.early[-1] - self.late[-1]
-        return "same" if abs(gap) < ABOUT else "early" if gap > 0 else "late"
 
-
-def likeness(scene: Scene, class_name: str) -> Likeness:
+def similarity(scene: Scene, class_name: str) -> Similarity:
     """Return what was measured of a class: recorded in teacher features, of a run in pixels."""
     step = scene.config.round_iterations
     if scene.source.lab:
         record = scene.source.lab.halves(class_name)
         iterations = tuple(at * step for at in range(len(record.early)))
-        return Likeness(iterations, record.early, record.late, scene.source.lab.record.features)
+        return Similarity(iterations, record.early, record.late, scene.source.lab.record.features)
     run = scene.source.run
     class_index = run.class_names.index(class_name)
     rounds = tuple(run.rounds_written(class_index))
     early, late = zip(*cached.run_halves(run, class_index, rounds), strict=True)
     space = "the normalised pixels; this run stored no features"
-    return Likeness(tuple(at * step for at in rounds), early, late, space)
+    return Similarity(tuple(at * step for at in rounds), early, late, space)
 
 
 def predict(scene: Scene) -> None:
@@ -65,18 +59,16 @@ def predict(scene: Scene) -> None:
     if guess is None:
         st.caption("The measured answer appears when you have picked one.")
     else:
-        _reveal(scene, likeness(scene, scene.class_name), guess)
+        _reveal(scene, similarity(scene, scene.class_name), guess)
 
 
-def _reveal(scene: Scene, measured: Likeness, guess: str) -> None:
-    answer = {
-        "early": "the early half is more alike",
-        "late": "the late half is more alike",
-        "same": f"they differ by less than {ABOUT:g}",
-    }[measured.answer]
+def _reveal(scene: Scene, measured: Similarity, guess: str) -> None:
+    gap = measured.early[-1] - measured.late[-1]
+    right = "same" if abs(gap) < ABOUT else "early" if gap > 0 else "late"
+    answer = f"they differ by less than {ABOUT:g}" if right == "same" else f"the {right} half is more alike"
     after = f"after {count(measured.iterations[-1])} iterations"
     end = f"{measured.early[-1]:.3f} early, {measured.late[-1]:.3f} late {after}"
-    if guess == measured.answer:
+    if guess == right:
         st.success(f"Right: {answer} ({end}).", icon=":material/check:")
     else:
         st.warning(f"Not this time: {answer} ({end}).", icon=":material/close:")
@@ -87,7 +79,7 @@ def _reveal(scene: Scene, measured: Likeness, guess: str) -> None:
             title = f"{name}, images {half.start + 1} to {half.stop}"
             st.metric(title, f"{values[-1]:.3f}", delta=since, delta_color="off")
     figure.plain(diversity.likeness_curves(measured.iterations, measured.early, measured.late), "lab/likeness")
-    others = {name: likeness(scene, name) for name in scene.source.classes} if scene.source.lab else {}
+    others = {name: similarity(scene, name) for name in scene.source.classes} if scene.source.lab else {}
     if len(others) > 1:
         ends = {name: (other.early[-1], other.late[-1]) for name, other in others.items()}
         more = sum(first > last for first, last in ends.values())

@@ -109,14 +109,7 @@ def sources() -> list[Source]:
 
 
 def scene(source: Source, class_name: str, number: int, upto: int | None = None) -> Scene:
-    """Return the scene of one patch.
-
-    Args:
-        source: where from.
-        class_name: one of the source's.
-        number: of the patch in its class, from 1.
-        upto: iteration at which the timeline ends; MI when None.
-    """
+    """Return the scene of the ``number``-th patch of a class, up to an iteration, else to MI."""
     parts = (_lab_parts if source.lab else _run_parts)(source, class_name, number, upto or source.config.iterations)
     return Scene(source, class_name, number, source.config, *parts)
 

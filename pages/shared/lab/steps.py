@@ -14,16 +14,7 @@ _component = component("lab_steps", style="lab")
 def lab_steps(
     records: tuple[StagesRecord, ...], total: int, class_name: str, sheet: str, tile: int, *, key: str
 ) -> None:
-    """Draw the iterations that were taken apart.
-
-    Args:
-        records: their numbers.
-        total: MI.
-        class_name: the true class.
-        sheet: their pictures, one row each, as a data URL.
-        tile: side of a tile in pixels.
-        key: the component's key.
-    """
+    """Draw iterations stage by stage, of a run of ``total``; ``sheet`` has their pictures, one row each."""
     iterations = [
         {"label": f"{count(record.iteration + 1)} of {count(total)}", "stages": stages(record, class_name)}
         for record in records

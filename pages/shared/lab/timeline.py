@@ -27,15 +27,9 @@ _component = component("lab_film", style="lab")
 class Lane:
     """One image over all moments.
 
-    Args:
-        title: above it.
-        alt: what it shows, in words.
-        tiles: for each moment (sheet, column, row); empty for a lane that shows a change.
-        lines: captions below, each with one text a moment.
-        colour: of its mark, bar and curves.
-        first: iteration of the run at which it joins; dimmed before.
-        change: numbers of two lanes before it whose absolute difference it shows.
-        bar: whether it has a bar below the slider.
+    ``tiles`` has for each moment (sheet, column, row), nothing for a lane that shows a change; ``lines`` are captions
+    with one text a moment; ``first`` is the iteration at which it joins, dimmed before; ``change`` names two lanes
+    before it whose absolute difference it shows; ``bar``: whether it has one below the slider.
     """
 
     title: str
@@ -114,17 +108,9 @@ def _charts(scene: Scene) -> list[dict[str, Any]]:
         if points:
             moved.append({"lane": at, "xs": [x for x, _ in points], "ys": [y for _, y in points]})
     most, own = max((max(curve["ys"]) for curve in moved), default=0) or 1, "over its own iterations"
-    reach = (0, scene.config.iterations)
+    shared = {"reach": (0, scene.config.iterations), "own": True}
     return [
-        {
-            "title": title,
-            "unit": f"{unit}{own}",
-            "alt": f"{alt} {own}",
-            "series": series,
-            "reach": reach,
-            "top": top,
-            "own": True,
-        }
+        shared | {"title": title, "unit": f"{unit}{own}", "alt": f"{alt} {own}", "series": series, "top": top}
         for title, unit, alt, series, top in (
             ("Learning rate", "", "Learning rate", rates, scene.config.learning_rate),
             ("Smallest crop", "share of the area, ", "Smallest crop", crops, 1.0),

@@ -96,15 +96,12 @@ def walk(number: int) -> None:
     """Draw the way to the steps before and after."""
     if "step" in locked():
         return
-
-    def go(to: int) -> None:
-        st.session_state[STEP] = to
-
+    go = st.session_state.update
     with st.container(horizontal=True):
         if number > 1:
-            button("Back", "arrow_back", "lab/back", go, number - 1)
+            button("Back", "arrow_back", "lab/back", go, {STEP: number - 1})
         if number < len(STEPS):
-            button(f"Next: {STEPS[number].title}", "", "lab/next", go, number + 1, type="primary")
+            button(f"Next: {STEPS[number].title}", "", "lab/next", go, {STEP: number + 1}, type="primary")
 
 
 def choose_end(iterations: int, round_iterations: int) -> int:
@@ -138,8 +135,8 @@ def lesson_links(iterations: int, round_iterations: int) -> None:
         st.caption("Whoever opens it sees this view; locked controls cannot be moved there.")
 
 
-def downloads(scene: Scene) -> None:
-    """Draw the choice and the buttons; a file is made when its button is pressed."""
+def take_home(scene: Scene) -> None:
+    """Draw what to download, made when its button is pressed, and how it was recorded."""
     what = controls.choice("Show", CHOICES, "lab/export", default="twins", segmented=True)
     lanes = scene.lanes if what == "twins" else (scene.single,)
     name, moments = f"early-late-{scene.class_name}-{scene.number}-{what}", scene.moments
@@ -164,3 +161,7 @@ def downloads(scene: Scene) -> None:
             label = f"Animation ({kind.upper() if kind == 'gif' else 'WebP'})"
             controls.download(label, "animation", f"lab/{kind}", partial(moving, kind), f"{name}.{kind}", mime)
     st.image(strip(), caption="The film strip", output_format="PNG")
+    if scene.source.lab:
+        with st.expander("How this was recorded"):
+            st.code(scene.source.lab.record.command, language="bash", wrap_lines=True)
+            st.caption("Record a lab of your own data with the same command and another --dataset; it appears here.")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 
 from delt_engine.runs.export import scores_csv, selection_zip
 from pages.shared import cached, controls
-from pages.shared.controls import button, download
+from pages.shared.controls import button, download, headline
 from pages.shared.gallery.grid import Cell, Look, image_row
 from pages.shared.patches import band
 from pages.shared.patches.rows import View, cell_of
@@ -32,10 +30,8 @@ def draw(view: View) -> None:
     """Draw the patches that are in the band, or picked, or all."""
     picked, total = band.picked_ranks(view.probabilities), len(view.rows)
     ranks = list(range(total)) if picked is None else picked.tolist()
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        what = f"{count(len(ranks))} of {count(total)}" if len(ranks) < total else f"All {count(len(ranks))}"
-        st.subheader(f"{what} patches", width="content")
-        st.space("stretch")
+    what = f"{count(len(ranks))} of {count(total)}" if len(ranks) < total else f"All {count(len(ranks))}"
+    with headline(f"{what} patches", vertical_alignment="bottom"):
         releases = "A click on a pinned or dropped patch releases it."
         controls.choice("A click", CLICKS, CLICK, default="looks", segmented=True, help=releases)
         sort = controls.choice("Sort", ["hardest first", "easiest first"], "patches/sort", segmented=True)
@@ -109,17 +105,19 @@ def draw_files(view: View) -> None:
         if total > MOST_IN_ZIP:
             label, classes = f"Chosen of {class_name}", [view.class_index]
         what = "An image folder per class, in the order of joining, and selection.csv."
-        images, file = partial(_zip, view, classes), f"{name}-chosen.zip"
+        file = f"{name}-chosen.zip"
+
+        def images() -> bytes:
+            return selection_zip(view.data, view.select(classes))
+
         download(f"{label}, zip", "folder_zip", "patches/zip", images, file, "application/zip", help=what)
     if wanted:
         _table(view)
 
 
-def _zip(view: View, classes: Sequence[int]) -> bytes:
-    return selection_zip(view.data, view.select(classes))
-
-
 def _table(view: View) -> None:
+    import pandas as pd  # here, for the page opens without it
+
     ranking, rows = view.ranking, view.rows
     images = [view.joins.get(rank) for rank in range(len(rows))]
     columns: dict[str, object] = {

@@ -52,8 +52,7 @@ def rank_first(experiment: Experiment, label: str) -> None:
     if run and run.is_active:
         live.follow(lambda: run.is_active, lambda: _progress(run))
         return
-    if run and run.error:
-        errors.show(run.error)
+    errors.show(run and run.error)
     if button(label, "sort", "patches/rank", type="primary"):
         with errors.shown():
             start.start(experiment, kind="rank")

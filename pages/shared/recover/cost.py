@@ -132,8 +132,7 @@ def _measure(experiment: Experiment, work: Task) -> None:
             width="stretch",
             help="Runs the loop for some seconds on this device and keeps its speed.",
         )
-    if work.error:
-        errors.show(work.error)
+    errors.show(work.error)
     errors.show_failed("measure")
 
 

@@ -87,7 +87,10 @@ def draw_more() -> None:
     """
     now = session()
     with st.expander("More settings"):
-        _method()
+        spec = controls.spec_of(RecoverConfig, "method")
+        titles = {name: METHOD_TITLES[name] for name in spec.choices}
+        look = {"default": now.draft.recover.method, "help": controls.help_text(spec), "on_change": _take_method}
+        controls.choice(spec.title, titles, f"{PAGE}/method", segmented=True, **look)
         st.markdown("**Start patches**")
         now.change("select", **controls.settings_grid(now.draft.select, _SHARED_WITH_PATCHES, PAGE))
         if now.draft.recover.is_optimised:
@@ -118,14 +121,6 @@ def _dataset_title(name: str) -> str:
     return f"{entry.title} ({entry.num_classes} classes)" if entry else f"{short_name(name)} ({name})"
 
 
-def _method() -> None:
-    spec = controls.spec_of(RecoverConfig, "method")
-    titles = {name: METHOD_TITLES[name] for name in spec.choices}
-    key, now = f"{PAGE}/method", session().draft.recover.method
-    look = {"help": controls.help_text(spec), "on_change": _take_method}
-    controls.choice(spec.title, titles, key, default=now, segmented=True, **look)
-
-
 def _take_method() -> None:
     """Take over the method's settings; the widgets behind "more" start again from them."""
     draft = session().draft
@@ -151,8 +146,7 @@ def _classes() -> None:
 
 def class_names(experiment: Experiment) -> tuple[str, ...]:
     """Return the names of the dataset's classes as its teacher knows them, empty without a teacher."""
-    card = cached.found_teacher(experiment)
-    return card.class_names if card else ()
+    return getattr(cached.found_teacher(experiment), "class_names", ())
 
 
 def missing(experiment: Experiment) -> str:

@@ -18,11 +18,13 @@ _GROUPS_NAMED = 10
 
 def draw(experiment: Experiment) -> None:
     """Draw numbers, lanes, curves, and the command of a planned run."""
-    schedule = experiment.recover.schedule
+    schedule, classes = experiment.recover.schedule, num_classes(experiment)
     if schedule.is_still:
-        _still(experiment)
+        with st.grid(2, min_column_width=118):
+            st.metric("Images", count(classes * schedule.ipc) if classes else f"{count(schedule.ipc)} per class")
+            st.metric("Iterations", "0", help="The selected patches are the images; only ranking them takes time.")
     else:
-        _numbers(experiment, num_classes(experiment))
+        _numbers(experiment, classes)
         cost.draw_time(experiment)
     disk = cost.disk(experiment)
     if disk:
@@ -48,13 +50,6 @@ def _figures(experiment: Experiment) -> None:
             if schedule.has_rounds
             else "The same for every image."
         )
-
-
-def _still(experiment: Experiment) -> None:
-    classes, ipc = num_classes(experiment), experiment.recover.ipc
-    with st.grid(2, min_column_width=118):
-        st.metric("Images", count(classes * ipc) if classes else f"{count(ipc)} per class")
-        st.metric("Iterations", "0", help="The selected patches are the images; only ranking them takes time.")
 
 
 def _numbers(experiment: Experiment, classes: int | None) -> None:

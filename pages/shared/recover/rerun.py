@@ -17,11 +17,6 @@ from pages.shared.wording import count, duration, plain, plural
 NAMES = ("this run", "the run it repeats")
 
 
-def take(run: Run) -> None:
-    """Prepare another run with this one's settings, to be changed."""
-    session().draft, session().parent = run.experiment, run.id
-
-
 def parent() -> Run | None:
     """Return the run that the prepared one repeats, None when it repeats none or that one is gone."""
     try:
@@ -36,22 +31,18 @@ def draw_planned() -> None:
     repeated = parent()
     if repeated is None or repeated.unreadable:
         return
-    found = changes(repeated.experiment, session().draft)
+    found, now = changes(repeated.experiment, session().draft), session()
     with st.container(border=True, key="recover/changes"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"Rerun of **{plain(repeated.id)}**", width="content")
             st.space("stretch")
             alone = "Keeps the settings; the run will stand alone."
-            button("Not a rerun", "link_off", "recover/unlink", _unlink, type="tertiary", help=alone)
+            button("Not a rerun", "link_off", "recover/unlink", setattr, now, "parent", "", type="tertiary", help=alone)
         if not found:
             st.caption("Nothing is changed yet: change a setting below. Both runs will stand side by side.")
             return
         st.caption(f"{plural(len(found), 'setting')} changed:")
         _badges(found)
-
-
-def _unlink() -> None:
-    session().parent = ""
 
 
 def draw_changes(run: Run, repeated: Run) -> None:
@@ -70,8 +61,8 @@ def _badges(found: tuple[Change, ...]) -> None:
 
 def draw_numbers(run: Run, repeated: Run) -> None:
     """Draw what both runs cost, side by side; measured as far as they are."""
-    own, other = _numbers(run), _numbers(repeated)
-    controls.table([{"Measured": name, NAMES[0]: own[name], NAMES[1]: other[name]} for name in own])
+    other = _numbers(repeated)
+    controls.table([{"Measured": name, NAMES[0]: own, NAMES[1]: other[name]} for name, own in _numbers(run).items()])
 
 
 def _numbers(run: Run) -> dict[str, str]:

@@ -187,6 +187,4 @@ def drawn(*keys: str) -> None:
 
 
 def _puts() -> dict[str, _Put]:
-    if _PUTS not in st.session_state:
-        st.session_state[_PUTS] = {}
-    return st.session_state[_PUTS]
+    return st.session_state.setdefault(_PUTS, {})

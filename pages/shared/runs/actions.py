@@ -33,13 +33,7 @@ def badge(run: Run) -> None:
 
 
 def control_buttons(run: Run, page: str, *, compact: bool = False) -> None:
-    """Draw the buttons that fit the run's status; pressing one asks.
-
-    Args:
-        run: the run.
-        page: who draws; part of the buttons' keys.
-        compact: words without frames, for a narrow place.
-    """
+    """Draw the buttons that fit the run's status; ``compact`` ones are words without frames, for a narrow place."""
 
     def ask(label: str, icon: str, deed: Callable[[Run], None], **look: Any) -> None:
         _ask(label, icon, page, deed, run, compact=compact, **look)

@@ -154,12 +154,7 @@ def waiting_film(run: Run, names: Sequence[str]) -> Film:
 
 
 def over_starts(made: Film, what: str) -> Film:
-    """Return the film with a row below each, in which every image stays as it started.
-
-    Args:
-        made: a film whose first frame is the start.
-        what: what they started from, "patch" or "noise".
-    """
+    """Return a film that begins at the start with a row below each, of what they started from ("patch", "noise")."""
     rows = []
     for row in made.rows:
         still = tuple(
@@ -178,14 +173,9 @@ def over_starts(made: Film, what: str) -> Film:
 
 
 def beside(runs: tuple[Run, Run], names: tuple[str, str], most: int) -> Film:
-    """Return one film of two runs, class by class one row each, under positions counted in iterations.
+    """Return one film of two runs, class by class one row each, at most so many, under positions in iterations.
 
     A position at which a run has no snapshot says so; at "now" the other run shows its last snapshot up to there.
-
-    Args:
-        runs: both know their classes.
-        names: what each is called.
-        most: classes shown.
     """
     shared = [name for name in _class_numbers(runs[0]) if name in _class_numbers(runs[1])][:most]
     films = [film_so_far(run, [_class_numbers(run)[name] for name in shared]) for run in runs]

@@ -10,8 +10,8 @@ from delt_engine.errors import RunError
 from delt_engine.jobs import space
 from delt_engine.runs.lineage import Measured, in_words, measured, run_changes
 from delt_engine.runs.store import Run
-from pages.shared import controls, errors
-from pages.shared.controls import button
+from pages.shared import address, controls, errors
+from pages.shared.controls import button, headline
 from pages.shared.runs import class_rows
 from pages.shared.runs.filter import title
 from pages.shared.wording import count, duration, plain, reached, size
@@ -21,24 +21,14 @@ _MOST_NAMED = 6
 """Names in one value up to which all are said."""
 
 
-def open_pair(ids: list[str]) -> None:
-    """Let the address name two runs to compare; none ends the comparison."""
-    if ids:
-        st.query_params["compare"] = ",".join(ids)
-    else:
-        st.query_params.pop("compare", None)
-
-
 def draw() -> None:
     """Draw the comparison that the address asks for, if it does."""
     ids = st.query_params.get("compare", "").split(",")
     if len(ids) != 2:
         return
     with st.container(border=True):
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.subheader("Two runs compared", width="content")
-            st.space("stretch")
-            button("Close", "close", "runs/compare_close", open_pair, [])
+        with headline("Two runs compared"):
+            button("Close", "close", "runs/compare_close", address.say, "compare", "")
         try:
             pair = [Run.open(run_id) for run_id in ids]
             settings = run_changes(*pair)

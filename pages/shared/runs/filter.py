@@ -18,7 +18,7 @@ ORDERS: dict[str, Callable[[Run], Any] | None] = {
     "Longest": lambda run: -_number(run, "seconds"),
     "Fastest": lambda run: -_number(run, "image_iterations_per_second"),
     "Largest on disk": lambda run: -space.use(run).total,
-    "Highest top-1": lambda run: -_top1(run),
+    "Highest top-1": lambda run: 0.0 if run.unreadable else -float(run.record().result.get("top1_last") or 0.0),
     "Title": lambda run: title(run).casefold(),
 }
 
@@ -69,7 +69,3 @@ def _text(run: Run) -> str:
 
 def _number(run: Run, name: str) -> float:
     return 0.0 if run.unreadable else getattr(run.record(), name) or 0.0
-
-
-def _top1(run: Run) -> float:
-    return 0.0 if run.unreadable else float(run.record().result.get("top1_last") or 0.0)

@@ -50,38 +50,28 @@ def _strip() -> None:
     if stopped:
         st.caption("Paused or broken off")
     for run in stopped:
-        _stopped(run)
+        _entry(run, is_stopped=True)
 
 
-def _entry(run: Run) -> None:
+def _entry(run: Run, *, is_stopped: bool = False) -> None:
+    experiment, kind = run.experiment, run.record().kind
+    what = METHOD_TITLES[experiment.recover.method] if kind == "recover" else KINDS[kind]
+    page = "explore/accuracy" if kind == "evaluate" else "distill/recover"
+    place = queue.place(run) if run.status == "queued" else None
     with st.container(border=True, gap="xxsmall"):
-        _title(run)
-        place = queue.place(run) if run.status == "queued" else None
+        nav.link(page, plain(f"{short_name(experiment.dataset)} · {what}"), run=run.id, width="stretch")
         with errors.contained(run.id):
-            now = progress(run)
-            st.progress(now.fraction)
-            st.caption(f"{ordinal(place)} in the queue" if place else sentence(_where(now)))
-            st.caption(plain(_device(run)))
+            if is_stopped:
+                st.caption(plain(run.error or sentence(_where(progress(run)))))
+            else:
+                now = progress(run)
+                st.progress(now.fraction)
+                st.caption(f"{ordinal(place)} in the queue" if place else sentence(_where(now)))
+                st.caption(plain(_device(run)))
         with st.container(horizontal=True, gap="small"):
             actions.control_buttons(run, "strip", compact=True)
             if place:
                 actions.move_buttons(run, "strip")
-
-
-def _stopped(run: Run) -> None:
-    with st.container(border=True, gap="xxsmall"):
-        _title(run)
-        with errors.contained(run.id):
-            st.caption(plain(run.error or sentence(_where(progress(run)))))
-        with st.container(horizontal=True, gap="small"):
-            actions.control_buttons(run, "strip", compact=True)
-
-
-def _title(run: Run) -> None:
-    experiment, kind = run.experiment, run.record().kind
-    what = METHOD_TITLES[experiment.recover.method] if kind == "recover" else KINDS[kind]
-    page = "explore/accuracy" if kind == "evaluate" else "distill/recover"
-    nav.link(page, plain(f"{short_name(experiment.dataset)} · {what}"), run=run.id, width="stretch")
 
 
 def _where(now: Progress) -> str:

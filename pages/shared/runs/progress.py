@@ -17,16 +17,10 @@ do not blur it, long enough that the time left does not jump."""
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is.
+    """How far a run is: the share of its image-iterations that is done, and words such as "2 of 4".
 
-    Args:
-        fraction: share of the image-iterations done, 0 to 1.
-        text: one line for a progress bar.
-        round_text: "2 of 4".
-        iteration_text: "100 of 200".
-        rate: image-iterations per second over the last steps, None before there are two.
-        left_s: seconds left at that rate.
-        memory_mb: most memory the run's process, or its GPU, has needed.
+    ``rate`` is image-iterations per second over the last steps, None before there are two, and ``left_s`` what is left
+    at that rate; ``memory_mb`` the most that the run's process, or its GPU, has needed.
     """
 
     fraction: float
@@ -87,15 +81,13 @@ def _training_rate(steps: list[SqueezeStepEvent]) -> float | None:
 
 def _of_students(run: Run, steps: list[StudentStepEvent]) -> Progress:
     steps = steps[-_RATE_WINDOW:]
-    step, shares = (
-        steps[-1],
-        [(one.student + one.steps_done / (one.epochs * one.steps)) / one.students for one in steps],
-    )
+    step = steps[-1]
+    shares = [(one.student + one.steps_done / (one.epochs * one.steps)) / one.students for one in steps]
     passed, moved = step.t - steps[0].t, shares[-1] - shares[0]
     left_s = passed * (1 - shares[-1]) / moved if passed > 0 and moved > 0 and run.status == "running" else None
     student = f"training student {step.student + 1} of {step.students}, " if step.students > 1 else ""
     text = f"{student}epoch {step.epoch} of {step.epochs}{_left(left_s)}"
-    return Progress(fraction=_within(run, shares[-1]), text=text, left_s=left_s)
+    return Progress(fraction=_share(run, shares[-1]), text=text, left_s=left_s)
 
 
 _KINDS = {
@@ -105,12 +97,8 @@ _KINDS = {
 }
 
 
-def _share(run: Run, done: int, total: int) -> float:
-    return _within(run, done / max(1, total))
-
-
-def _within(run: Run, fraction: float) -> float:
-    return 1.0 if run.status == "finished" else min(1.0, max(0.0, fraction))
+def _share(run: Run, done: float, total: int = 1) -> float:
+    return 1.0 if run.status == "finished" else min(1.0, max(0.0, done / max(1, total)))
 
 
 def _left(seconds: float | None) -> str:

@@ -11,7 +11,7 @@ from delt_engine.jobs import queue, space
 from delt_engine.runs.sources import REAL
 from delt_engine.runs.store import Run
 from delt_engine.runs.titles import RunTitle, is_example, read_title, write_title
-from pages.shared import controls, errors, nav
+from pages.shared import address, controls, errors, nav
 from pages.shared.controls import button
 from pages.shared.runs import actions, strips, tidy
 from pages.shared.runs.filter import title
@@ -59,7 +59,7 @@ def draw(run: Run) -> None:
                     _buttons(run)
             label, icon = ("Close", "expand_less") if is_open else ("Details", "expand_more")
             shown = "" if is_open else run.id
-            button(label, icon, f"runs/details/{run.id}", _show_details, shown, type="tertiary")
+            button(label, icon, f"runs/details/{run.id}", address.say, "run", shown, type="tertiary")
         if run.error:
             st.markdown(f":small[:red[{plain(run.error)}]]")
         if is_open:
@@ -142,13 +142,6 @@ def _buttons(run: Run) -> None:
             nav.go("explore/accuracy" if kind == "evaluate" else "distill/recover", run=run.id)
     elif (kind == "recover" and run.classes) or (kind == "evaluate" and run.status == "finished"):
         actions.open_button(run, "runs")
-
-
-def _show_details(run_id: str) -> None:
-    if run_id:
-        st.query_params["run"] = run_id
-    else:
-        st.query_params.pop("run", None)
 
 
 def _details(run: Run) -> None:

@@ -59,13 +59,8 @@ def address(
 ) -> str | None:
     """Return where the browser finds a strip of a run, None when there is no strip.
 
-    Args:
-        run: whose strip.
-        path: the strip's file in the run's folder.
-        first: number of the first image wanted.
-        count: how many are wanted; all from ``first`` when None.
-        tiles: numbers of the images wanted, in this order, in place of the two.
-        full: at full size, not as thumbnails.
+    ``count`` images from ``first`` on are wanted, or all; or those that ``tiles`` lists, in this order. They come as
+    thumbnails unless ``full``.
     """
     written = stamp(path)
     if not written:

@@ -93,11 +93,8 @@ def trash_line() -> None:
                 st.markdown(plain(run.id), width="content")
                 button("Bring back", "", f"runs/restore/{run.id}", undo, [run.id], type="tertiary")
         label = f"Delete for good, {size(total)}"
-        button(label, "delete_forever", "runs/empty_trash", errors.attempt, _PLACE, _empty)
-
-
-def _empty() -> None:
-    st.toast(f"{size(space.empty_trash())} freed.")
+        empty = (errors.attempt, _PLACE, lambda: st.toast(f"{size(space.empty_trash())} freed."))
+        button(label, "delete_forever", "runs/empty_trash", *empty)
 
 
 def _run(run_id: str) -> Run:

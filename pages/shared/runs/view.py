@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -15,7 +14,6 @@ from delt_engine.plots.recovery import group_loss_curves
 from delt_engine.runs.events import StepEvent
 from delt_engine.runs.store import Run
 from pages.shared import controls, errors, figure
-from pages.shared.gallery.grid import Film
 from pages.shared.recover import form, rerun
 from pages.shared.runs import actions, class_rows
 from pages.shared.runs.progress import Progress, progress
@@ -38,13 +36,23 @@ _drawing = Lock()
 
 def draw(run: Run, parent: Run | None = None) -> None:
     """Draw the run as it stands now, beside the one it repeats where there is one."""
-    _header(run)
+    record = run.record()
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.subheader(plain(run_title(run.experiment, record.kind)), width="content")
+        actions.badge(run)
+        st.space("stretch")
+        actions.control_buttons(run, "recover")
+        if run.classes and record.kind == "recover":
+            actions.open_button(run, "recover", primary=run.status == "finished")
     with errors.contained(run.id):
         now = progress(run)
-        st.progress(now.fraction, text=plain(_bar_text(run, now)))
+        text = stopped_text(run.status, now.text)
+        if run.status == "finished":
+            text = f"Finished in {duration(record.seconds)} on {record.device_name or record.device}"
+        st.progress(now.fraction, text=plain(text))
         if run.error and run.status in ("failed", "interrupted", "unreadable"):
             errors.show(run.error)
-        if run.record().kind == "recover":
+        if record.kind == "recover":
             _numbers(run, now)
             _images(run, parent)
 
@@ -58,23 +66,6 @@ def draw_curves(run: Run, parent: Run | None = None) -> None:
             _losses(run)
         if parent is not None and run.classes and parent.classes:
             rerun.draw_numbers(run, parent)
-
-
-def _header(run: Run) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.subheader(plain(run_title(run.experiment, run.record().kind)), width="content")
-        actions.badge(run)
-        st.space("stretch")
-        actions.control_buttons(run, "recover")
-        if run.classes and run.record().kind == "recover":
-            actions.open_button(run, "recover", primary=run.status == "finished")
-
-
-def _bar_text(run: Run, now: Progress) -> str:
-    record = run.record()
-    if run.status == "finished":
-        return f"Finished in {duration(record.seconds)} on {record.device_name or record.device}"
-    return stopped_text(run.status, now.text)
 
 
 def _numbers(run: Run, now: Progress) -> None:
@@ -110,11 +101,11 @@ def _images(run: Run, parent: Run | None) -> None:
     if is_beside and parent is not None:
         made = class_rows.beside((run, parent), rerun.NAMES, MOST_CLASSES // 2)
     elif classes:
-        made = _so_far(run, classes)
+        key = (stamp(run.path / "events.jsonl"), run.status, classes)  # laid out once for all who watch
+        made = _newest("film", run.path, key, lambda: class_rows.film_so_far(run, classes))
     else:
-        names = form.class_names(run.experiment)
-        chosen = run.experiment.classes or names
-        made = class_rows.waiting_film(run, chosen[:MOST_CLASSES])
+        names = run.experiment.classes or form.class_names(run.experiment)
+        made = class_rows.waiting_film(run, names[:MOST_CLASSES])
     if has_starts and made.sheets:
         made = class_rows.over_starts(made, start)
     class_rows.draw(made, run, f"recover/grid/{run.id}", follow=True)
@@ -131,13 +122,6 @@ def _losses(run: Run) -> None:
         "of all joined images together, since their statistics are taken together; weighted as in the sum. "
         "Both as recorded by the run, before a step, on that step's crops."
     )
-
-
-def _so_far(run: Run, classes: tuple[int, ...]) -> Film:
-    """Return the film up to now, laid out once for all who watch, as a copy that may be changed."""
-    key = (stamp(run.path / "events.jsonl"), run.status, classes)
-    made = _newest("film", run.path, key, lambda: class_rows.film_so_far(run, classes))
-    return replace(made, rows=[*made.rows], sheets=[*made.sheets], frames=[*made.frames], rounds=[*made.rounds])
 
 
 def _curves(run: Run) -> Figure:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import streamlit as st
 
 from delt_engine.data.catalogue import find_entry
@@ -29,7 +31,11 @@ _STEMS = {"small": "small (3x3, no max-pool)", "stock": "stock (as published)"}
 def choose(data: Dataset) -> str:
     """Draw the choice among the teachers of a dataset and return its name, "auto" for the newest."""
     now, titles = session().draft.teacher, {"auto": "The newest for this dataset"}
-    titles |= {name: name for name in names_for(data)}
+    for name, path in teacher_files():  # the user's newest first
+        with contextlib.suppress(CheckpointError):  # a foreign or broken file among the teachers hides no other one
+            card = cached.teacher_card(str(path))
+            if card.dataset == data.spec.name or card.class_names == data.spec.class_names:
+                titles[name] = name
     look = {"label_visibility": "collapsed", "segmented": False}
     chosen = controls.choice("Teacher", titles | {now: titles.get(now, now)}, f"{PAGE}/teacher", default=now, **look)
     session().change(teacher=chosen)
@@ -42,19 +48,6 @@ def none_yet(data: Dataset) -> str:
         f"There is no teacher for {data.spec.title} at {data.spec.image_size} px yet. Train a small one here, or add a "
         f"checkpoint below. Teachers of yours are the .safetensors files in {teachers_dir()}."
     )
-
-
-def names_for(data: Dataset) -> list[str]:
-    """Return the teachers that know the dataset's classes, the user's newest first."""
-    found = []
-    for name, path in teacher_files():
-        try:
-            card = cached.teacher_card(str(path))
-        except CheckpointError:  # a foreign or broken file among the teachers hides no other one
-            continue
-        if card.dataset == data.spec.name or card.class_names == data.spec.class_names:
-            found.append(name)
-    return found
 
 
 def checking(card: TeacherCard, data: Dataset) -> Task:
@@ -72,28 +65,22 @@ def check(card: TeacherCard, data: Dataset) -> None:
 
 def draw(card: TeacherCard, data: Dataset) -> None:
     """Draw the card: verdict first, then accuracies, then what the teacher is."""
-    measured = find_check(card.fingerprint, data.fingerprint)
+    measured, work = find_check(card.fingerprint, data.fingerprint), checking(card, data)
     health = judge(card, data.spec, measured)
+    colour, icon = LOOKS[health.level]
     with st.container(border=True):
-        _verdict(card, data, health, measured)
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.markdown(f"**{plain(card.name)}**", width="content")
+            st.badge(health.title, color=colour, icon=icon)
+            st.space("stretch")
+            label, kind = ("Check again", "secondary") if measured else ("Check it", "primary")
+            look = {"type": kind, "disabled": work.is_running}
+            controls.button(label, "monitor_heart", f"{PAGE}/check", check, card, data, **look)
+        for reason in health.reasons:
+            (st.error if health.level == "bad" else st.warning)(plain(reason))
+        errors.show(work.error)
         _accuracies(card, data, health, measured)
         st.markdown(_facts(card, data))
-
-
-def _verdict(card: TeacherCard, data: Dataset, health: Health, measured: CheckRecord | None) -> None:
-    colour, icon = LOOKS[health.level]
-    work = checking(card, data)
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f"**{plain(card.name)}**", width="content")
-        st.badge(health.title, color=colour, icon=icon)
-        st.space("stretch")
-        label, kind = ("Check again", "secondary") if measured else ("Check it", "primary")
-        look = {"type": kind, "disabled": work.is_running}
-        controls.button(label, "monitor_heart", f"{PAGE}/check", check, card, data, **look)
-    for reason in health.reasons:
-        (st.error if health.level == "bad" else st.warning)(plain(reason))
-    if work.error:
-        errors.show(work.error)
 
 
 def _accuracies(card: TeacherCard, data: Dataset, health: Health, measured: CheckRecord | None) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 
 from delt_engine.data.available import Place, add_folder, forget_folder, known_folders, place_of, places
@@ -185,20 +184,19 @@ def left_out(data: Dataset) -> None:
     with st.expander(title, icon=":material/warning:", key=f"{PAGE}/skipped"):
         lines = (f"- {plain(sentence(reason))}: {count(number)}" for reason, number in reasons.most_common(20))
         st.markdown("\n".join(lines))
-        table = pd.DataFrame([(file.path, file.reason) for file in data.skipped], columns=["File", "Why"])
+        table = [{"File": file.path, "Why": file.reason} for file in data.skipped]
         st.dataframe(table, hide_index=True, height="content" if len(table) < 8 else 300)
 
 
 def overview() -> None:
     """Draw every dataset of the catalogue and of the user, and whether it is at hand."""
-    rows = []
+    rows, columns = [], ("Dataset", "Name", "Classes", "Size, px", "Training", "Test", "State", "What to do")
     for place in places():
         entry = CATALOGUE.get(place.name)
         sizes = (None,) * 4
         if entry:
             sizes = (entry.num_classes, entry.image_size, entry.train_size or None, entry.test_size or None)
-        rows.append((entry.title if entry else place.title, place.name, *sizes, STATES[place.state], place.note))
-    columns = ["Dataset", "Name", "Classes", "Size, px", "Training", "Test", "State", "What to do"]
+        values = (entry.title if entry else place.title, place.name, *sizes, STATES[place.state], place.note)
+        rows.append(dict(zip(columns, values, strict=True)))
     numbers = {name: st.column_config.NumberColumn(format="localized") for name in columns[2:6]}
-    table = pd.DataFrame(rows, columns=columns)
-    st.dataframe(table, hide_index=True, key=f"{PAGE}/overview", column_config=numbers, height="content")
+    st.dataframe(rows, hide_index=True, key=f"{PAGE}/overview", column_config=numbers, height="content")

@@ -96,8 +96,7 @@ def watch(run: Run) -> None:
         else:
             now = progress(run)
             st.progress(now.fraction, text=sentence(now.text))
-        if run.error:
-            errors.show(run.error)
+        errors.show(run.error)
         figure.plain(training_curves(run.events(SqueezeEpochEvent), squeeze.epochs), f"{PAGE}/curves")
 
 
@@ -126,8 +125,7 @@ def draw_checkpoint() -> None:
     key, work = f"{CHECKPOINT}/add", adding()
     button("Check and add", "verified_user", key, errors.attempt, CHECKPOINT, _add, disabled=work.is_running)
     errors.show_failed(CHECKPOINT)
-    if work.error:
-        errors.show(work.error)
+    errors.show(work.error)
     result = work.result() if work.state == "done" else None
     if result:
         measured = f"{result['accuracy']:.1f} % of {result['sample']} test images"

@@ -1,3 +1,5 @@
+"""The sets that need no download: their samples, halves and statistics."""
+
 from dataclasses import replace
 
 import numpy as np

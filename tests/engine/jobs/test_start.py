@@ -90,14 +90,11 @@ def test_stopping_hard_ends_the_launcher_of_ranks_too(tmp_path, program) -> None
 
 
 @pytest.mark.parametrize(("said", "is_ended"), [("running", True), ("finished", False)])
-def test_who_waits_is_ended_at_once_but_not_who_writes_that_it_is_finished(
-    tmp_path, monkeypatch, said, is_ended
-) -> None:
-    run = Run.create(tmp_path / "a", fake_experiment())
+def test_who_waits_is_ended_but_not_who_writes_that_it_is_finished(tmp_path, monkeypatch, said, is_ended) -> None:
+    run, ended = Run.create(tmp_path / "a", fake_experiment()), []
     run.update(status="running", process=this_process())
     (run.path / "job.json").write_text(this_process().model_dump_json())
     run.event(StatusEvent(status=said))
-    ended = []
     monkeypatch.setattr(start, "end", lambda worker, **_: ended.append(worker))
     start.cancel(run)
     assert bool(ended) == is_ended

@@ -80,10 +80,9 @@ def test_the_second_waits_until_the_device_is_free_or_it_is_cancelled(run) -> No
 
 
 def test_a_request_in_the_control_file_is_heard(run) -> None:
-    stop = StopRequests(run)
-    assert stop.asked() is None
+    assert StopRequests(run).asked() is None
     run.request("pause")
-    stop._looked = 0.0
+    stop = StopRequests(run)
     assert stop.asked() == "pause"
     with pytest.raises(RunCancelled, match="pause"):
         stop.check()

@@ -1,3 +1,5 @@
+"""Networks by name: sizes, stems, widths, BatchNorm layers in order, and what cannot be built."""
+
 import subprocess
 import sys
 

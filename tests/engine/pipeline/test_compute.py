@@ -1,4 +1,4 @@
-"""How a run is computed is settled once: measured on devices that are, kept in the record, and told."""
+"""How a run is computed: measured once on devices that are, within memory, and how fast."""
 
 from types import SimpleNamespace
 
@@ -10,7 +10,7 @@ from delt_engine.cli.recover import memory_words
 from delt_engine.errors import RunCancelled, RunError
 from delt_engine.jobs.measured_rates import kept_rates
 from delt_engine.jobs.worker import DeviceLock
-from delt_engine.pipeline import compute, measure_rate, recover
+from delt_engine.pipeline import compute, recover
 from delt_engine.pipeline.compute import within_memory
 from delt_engine.pipeline.measure_rate import measure
 from delt_engine.pipeline.run import resume_run, run_experiment
@@ -166,14 +166,9 @@ def test_the_record_tells_the_peak_predicted_and_measured(world, settings):
     assert memory_words({}) == ""
 
 
-def test_both_batch_sizes_are_timed_and_the_rate_is_kept(world, settings, monkeypatch) -> None:
-    told, sizes = [], []
-    steps = measure_rate._steps
-    monkeypatch.setattr(
-        measure_rate, "_steps", lambda t, plan, e, i: sizes.append(len(plan.slots)) or steps(t, plan, e, i)
-    )
+def test_a_rate_is_measured_and_kept(world, settings) -> None:
+    told = []
     rate = measure(settings(), lambda *about: told.append(about), seconds=0.05)
-    assert sizes == [3, 12]  # three classes: one image of each in round 1, four at the end
     assert (rate.key.device, rate.key.image_size, rate.key.batch_size) == ("cpu", 8, 12)
     assert rate.fixed_s >= 0
     assert 1 < rate.per_second(12) < 1e6

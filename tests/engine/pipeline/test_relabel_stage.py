@@ -1,4 +1,4 @@
-"""Epochs of stored labels: written, gone on with, shared out between ranks, and what cannot be."""
+"""Epochs of stored labels: written, counted, and gone on with."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What each kind of run does once it has its device."""
+"""What each kind of run does once it has its device, and methods that optimise nothing."""
 
 import shutil
 

@@ -2,10 +2,9 @@
 
 import pytest
 
-from delt_engine.cli.evaluate import read_evaluation
+from delt_engine.cli.evaluate import read_evaluation, relabel
 from delt_engine.cli.options import read_experiment, read_run_options, typed_settings
 from delt_engine.cli.recover import recover
-from delt_engine.cli.relabel import relabel
 from delt_engine.cli.squeeze import squeeze
 from delt_engine.config import (
     EvaluateConfig,

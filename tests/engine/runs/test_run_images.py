@@ -1,4 +1,4 @@
-"""Strips of a batch: whole classes, classes shared between batches, and live strips that keep their share."""
+"""Strips of a batch and single images: whole classes, shared ones, live strips, and what is no picture."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Which images of a batch a rank takes, and what is added up; real ranks are in test_two_ranks.py."""
+"""Which images of a batch a rank takes, what is added up, and two real ranks that train one network."""
 
 import itertools
 import json
