@@ -103,37 +103,21 @@ def write_fake_events(run: Run, rounds: int) -> None:
     """Falling losses, three steps a round."""
     config = run.experiment.recover
     schedule, num_classes = config.schedule, len(run.classes)
-    total, done = schedule.image_iterations(num_classes), 0
-    for round_number in range(1, rounds + 1):
-        joined = num_classes * schedule.joined(round_number)
-        for part in range(3):
-            within = part * (config.round_iterations - 1) // 2
-            iteration = (round_number - 1) * config.round_iterations + within
-            run.event(
-                events_of_runs.step(
-                    t=round(iteration * 0.01, 3),
-                    iteration=iteration,
-                    iterations=config.iterations,
-                    round=round_number,
-                    rounds=schedule.num_rounds,
-                    joined=joined,
-                    ce_loss=round(2 / (1 + iteration), 5),
-                    bn_loss=round(30 / (2 + iteration), 5),
-                    total_loss=round(2 / (1 + iteration) + 0.3 / (2 + iteration), 5),
-                    image_iterations=done + joined * (within + 1),
-                    image_iterations_total=total,
-                )
-            )
-        done += joined * config.round_iterations
-        run.event(
-            events_of_runs.round_written(
-                t=round(round_number * 0.1, 3),
-                round=round_number,
-                rounds=schedule.num_rounds,
-                classes=run.classes,
-                iteration=round_number * config.round_iterations,
-            )
-        )
+    total, done, length = schedule.image_iterations(num_classes), 0, config.round_iterations
+    for number in range(1, rounds + 1):
+        joined = num_classes * schedule.joined(number)
+        place = {"round": number, "rounds": schedule.num_rounds}
+        for within in (part * (length - 1) // 2 for part in range(3)):
+            iteration = (number - 1) * length + within
+            ce_loss, bn_loss = round(2 / (1 + iteration), 5), round(30 / (2 + iteration), 5)
+            total_loss = round(2 / (1 + iteration) + 0.3 / (2 + iteration), 5)
+            losses = {"ce_loss": ce_loss, "bn_loss": bn_loss, "total_loss": total_loss, "joined": joined}
+            when = {"t": round(iteration * 0.01, 3), "iteration": iteration, "iterations": config.iterations}
+            work = {"image_iterations": done + joined * (within + 1), "image_iterations_total": total}
+            run.event(events_of_runs.step(**place, **when, **losses, **work))
+        done += joined * length
+        when = {"t": round(number * 0.1, 3), "iteration": number * length}
+        run.event(events_of_runs.round_written(**place, **when, classes=run.classes))
 
 
 def make_finished_run(path: Path, experiment: Experiment | None = None, **shape) -> Run:
@@ -273,18 +257,11 @@ def make_evaluation(
 def write_fake_epochs(run: Run, students: Sequence[StudentResult], epochs: int, until: int | None = None) -> None:
     """Steps and epochs of students; of the last one up to epoch ``until``."""
     for number, student in enumerate(students):
-        tested = dict(student.curve)
+        tested, of = dict(student.curve), {"student": number, "students": run.experiment.evaluate.seeds}
         last = epochs if until is None or number < len(students) - 1 else until
         for epoch in range(1, last + 1):
-            shared = {
-                "student": number,
-                "students": run.experiment.evaluate.seeds,
-                "epoch": epoch,
-                "epochs": epochs,
-                "loss": round(2 / epoch, 5),
-                "learning_rate": 0.001,
-                "t": float(number * epochs + epoch),
-            }
+            when = {"epoch": epoch, "epochs": epochs, "t": float(number * epochs + epoch)}
+            shared = {**of, **when, "loss": round(2 / epoch, 5), "learning_rate": 0.001}
             run.event(events_of_runs.student_step(**shared, step=2, steps=2))
             top1 = tested.get(epoch)
             run.event(events_of_runs.student_epoch(**shared, top1=top1, top5=top1, top1_ema=None))
@@ -292,14 +269,9 @@ def write_fake_epochs(run: Run, students: Sequence[StudentResult], epochs: int, 
 
 def make_training(path: Path, source: Run, *, epochs: int = 60, until: int = 20, alive: bool = True) -> Run:
     """An evaluation in the middle of its second student of two."""
-    config = EvaluateConfig(epochs=epochs, seeds=2, student="resnet18")
-    run = Run.create(
-        path,
-        source.experiment.replace(evaluate=config),
-        "evaluate",
-        ["delt", "evaluate", source.id, "--epochs", str(epochs)],
-        source=source.id,
-    )
+    experiment = source.experiment.replace(evaluate=EvaluateConfig(epochs=epochs, seeds=2, student="resnet18"))
+    command = ["delt", "evaluate", source.id, "--epochs", str(epochs)]
+    run = Run.create(path, experiment, "evaluate", command, source=source.id)
     run.update(dataset=source.record().dataset, device="cpu", device_name="CPU", threads=2)
     run.set_status("running", started=now(), process=process_of(alive))
     write_fake_epochs(run, [fake_student(seed, 40.0, epochs, 3) for seed in range(2)], epochs, until)

@@ -63,10 +63,16 @@ def delt(home, monkeypatch) -> Callable[..., Result]:
     return lambda *words: CliRunner().invoke(main, [str(word) for word in words])
 
 
+@pytest.fixture(scope="session")
+def data(colours) -> list[str]:
+    """Options of the data, in this process."""
+    return ["--dataset", str(colours), "--image-size", "8", "--device", "cpu"]
+
+
 @pytest.fixture
-def small(colours) -> list[str]:
+def small(data) -> list[str]:
     """Options of a run that takes a moment."""
-    return ["--dataset", str(colours), "--image-size", "8", "--ipc", "4", "--mi", "8", "--ri", "2", "--device", "cpu"]
+    return [*data[:4], "--ipc", "4", "--mi", "8", "--ri", "2", *data[4:]]
 
 
 @pytest.fixture

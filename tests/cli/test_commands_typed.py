@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import sys
 
 import pytest
-from PIL import Image
 
 from delt_engine import __version__, files
 from delt_engine.cli import app
@@ -61,13 +61,9 @@ def test_cost_tells_disk_and_hours(answer, delt) -> None:
     assert "one of them says it" in delt(*words, "--measure").stderr
 
 
-def test_cost_takes_the_classes_of_a_dataset(answer, colours) -> None:
-    asked = {"cifar100": 100, colours: 3}
-    assert [answer("cost", "--dataset", name)["classes"] for name in asked] == list(asked.values())
+def test_cost_takes_the_classes_of_a_dataset_and_refuses_what_cannot_be(answer, refusal, colours) -> None:
+    assert [answer("cost", "--dataset", name)["classes"] for name in ("cifar100", colours)] == [100, 3]
     assert answer("cost")["classes"] == 10
-
-
-def test_cost_refuses_what_cannot_be(refusal) -> None:
     words = refusal("cost", "--classes", 10, "--ipc", 10, "--mi", 100, "--ri", 30, "--json")
     assert "RI = 30" in words
     assert "25 and 50" in words
@@ -78,24 +74,17 @@ def test_cost_refuses_what_cannot_be(refusal) -> None:
 # datasets
 
 
-def test_datasets_are_listed_and_read(answer, delt, colours) -> None:
+def test_datasets_are_listed_and_read_and_a_file_that_is_no_image_is_named(answer, delt, colours, tmp_path) -> None:
     entries = answer("datasets")["datasets"]
     assert {"photos", "digits", "cifar10"} <= {entry["name"] for entry in entries}
     assert "photos" in delt("datasets").stdout
     found = answer("datasets", colours)
     assert found["class_names"] == ["blue", "green", "red"]
     assert (found["train_size"], found["test_size"], found["skipped"]) == (48, 24, [])
-
-
-def test_a_file_that_is_no_image_is_named(answer, delt, tmp_path) -> None:
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        for number in range(5):
-            Image.new("RGB", (8, 8), (number, 0, 0)).save(tmp_path / name / f"{number}.png")
-    (tmp_path / "a" / "text.png").write_text("no image")
-    found = answer("datasets", tmp_path)
-    assert [file["path"] for file in found["skipped"]] == ["a/text.png"]
-    assert "skipped a/text.png: " in delt("datasets", tmp_path).stdout
+    copy = shutil.copytree(colours, tmp_path / "copy")
+    (copy / "train" / "red" / "text.png").write_text("no image")
+    assert [file["path"] for file in answer("datasets", copy)["skipped"]] == ["train/red/text.png"]
+    assert "skipped train/red/text.png: " in delt("datasets", copy).stdout
 
 
 # recover
@@ -113,13 +102,16 @@ def test_recover_prints_one_object_and_leaves_a_run(answer, small, tmp_path) -> 
     assert (command[:3], command[-2:]) == (("delt", "recover", "--dataset"), ("--out", str(tmp_path / "run")))
 
 
-def test_recover_without_out_makes_a_run_among_the_users(delt, small, home) -> None:
+def test_recover_without_out_makes_a_run_of_the_methods_settings_among_the_users(delt, small, home) -> None:
     result = delt("recover", *small, "--method", "cda")
     assert result.exit_code == 0
     assert "12 images, no rounds, 96 image-iterations (0 % saved)" in result.stdout
     newest = list_runs(home / "runs")[0]
     assert str(newest.path) in result.stdout
     assert newest.experiment.recover.batching == "images"
+    delt("recover", *small, "--method", "sre2l", "--flip", "--early-late")  # only what is typed changes
+    config = list_runs(home / "runs")[0].experiment.recover
+    assert (config.early_late, config.curriculum, config.initialization) == (True, "constant", "noise")
 
 
 def test_progress_goes_to_stderr_and_quiet_ends_it_and_ipc_1_has_no_rounds(answer, delt, small, tmp_path) -> None:
@@ -129,12 +121,6 @@ def test_progress_goes_to_stderr_and_quiet_ends_it_and_ipc_1_has_no_rounds(answe
     assert "3 images, no rounds, 24 image-iterations" in result.stdout
     assert "IPC 1 has no rounds" in result.stderr
     assert "IPC 1 has no rounds" in answer("recover", *small, "--ipc", 1)["notes"][0]
-
-
-def test_only_what_was_typed_changes_the_methods_settings(delt, small, tmp_path) -> None:
-    delt("recover", *small, "--method", "sre2l", "--flip", "--early-late", "--out", tmp_path / "a")
-    config = Run.open(tmp_path / "a").experiment.recover
-    assert (config.early_late, config.curriculum, config.initialization) == (True, "constant", "noise")
 
 
 def test_a_folder_in_use_is_refused(refusal, delt, small, tmp_path) -> None:
@@ -266,15 +252,14 @@ def test_squeeze_writes_a_teacher_to_a_file(answer, refusal, delt, colours, tmp_
     assert "a file stands" in refusal("squeeze", *options, out / "mine.safetensors", code=1)
 
 
-def test_rank_shows_quantiles_and_saves(answer, delt, small, tmp_path) -> None:
-    words = [*small[:4], "--device", "cpu"]
-    found = answer("rank", *words, "--out", tmp_path / "ranking.npz")
+def test_rank_shows_quantiles_and_saves(answer, delt, data, tmp_path) -> None:
+    found = answer("rank", *data, "--out", tmp_path / "ranking.npz")
     assert found["patches"] == 48
     assert [row["class"] for row in found["classes"]] == ["blue", "green", "red"]
     assert all(row["min"] <= row["q25"] <= row["median"] <= row["q75"] <= row["max"] for row in found["classes"])
     assert len(Ranking.load(tmp_path / "ranking.npz")) == 48
-    assert "green" in delt("rank", *words, "--crops", 2, "--classes", "green").stdout
-    answer("rank", *words, "--out", tmp_path / "run")
+    assert "green" in delt("rank", *data, "--crops", 2, "--classes", "green").stdout
+    answer("rank", *data, "--out", tmp_path / "run")
     assert Run(tmp_path / "run").record().kind == "rank"
 
 
@@ -299,17 +284,13 @@ def test_select_shows_and_exports(answer, delt, small, tmp_path) -> None:
         (["--server.headless=false", "--theme.base=dark"], ["--server.headless=false", "--theme.base=dark"]),
     ],
 )
-def test_app_hands_over_to_streamlit(delt, monkeypatch, words, flags) -> None:
-    handed = []
+def test_app_hands_over_to_streamlit_if_it_is_there(delt, refusal, monkeypatch, tmp_path, words, flags) -> None:
+    handed, root = [], app.PROJECT
     monkeypatch.setattr(app.os, "execv", lambda program, command: handed.append(command))
     monkeypatch.setattr(app.os, "chdir", lambda path: handed.append(path))
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
     assert delt("app", *words).exit_code == 0
-    root = app.PROJECT
     assert handed == [root, [sys.executable, "-m", "streamlit", "run", str(root / "app.py"), *flags]]
-
-
-def test_app_that_is_not_there_is_a_sentence(refusal, monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(app, "PROJECT", tmp_path)
     assert "app.py is not there" in refusal("app", code=1)

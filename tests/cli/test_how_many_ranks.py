@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from delt_engine.cli import recover
@@ -22,11 +20,6 @@ def launched(monkeypatch) -> list:
     return calls
 
 
-@pytest.fixture
-def squeeze_words(colours) -> list[str]:
-    return ["--dataset", str(colours), "--image-size", "8", "--device", "cpu"]
-
-
 @pytest.mark.parametrize(
     ("expected", "dataset", "kind", "config"),
     [
@@ -42,14 +35,6 @@ def test_small_steps_are_left_to_one_card(expected, dataset, kind, config) -> No
     assert pieces_of(Experiment(dataset=dataset, **{kind: config}), kind) == expected
 
 
-def test_ranks_go_on_with_a_queued_run_that_is_there(delt, launched, squeeze_words, tmp_path) -> None:
-    run = Run(tmp_path / "run")
-    delt("squeeze", *squeeze_words, "--ranks", "2", "--quiet", "--out", run.path)
-    assert launched == [(2, ["resume", str(run.path), "--no-result", "--quiet"])]
-    assert (run.record().status, run.record().process, run.record().options.ranks) == ("queued", None, 2)
-    assert run.record().command[:2] == ("delt", "squeeze")
-
-
 def test_what_is_wrong_with_the_question_is_said_before_ranks_are_started(delt, launched, colours, tmp_path) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").touch()
@@ -60,51 +45,47 @@ def test_what_is_wrong_with_the_question_is_said_before_ranks_are_started(delt, 
     assert launched == []
 
 
-def test_ranks_that_stopped_or_failed_end_the_command(delt, squeeze_words, tmp_path, monkeypatch) -> None:
+def test_ranks_that_stopped_or_failed_end_the_command(delt, data, tmp_path, monkeypatch) -> None:
     def stops(_number, words) -> int:
         Run(words[1]).set_status("paused")
         return 0
 
     monkeypatch.setattr(ranks, "launch", stops)
-    stopped = delt("squeeze", *squeeze_words, "--ranks", "2", "--out", tmp_path / "teacher.safetensors")
+    stopped = delt("squeeze", *data, "--ranks", "2", "--out", tmp_path / "teacher.safetensors")
     assert (stopped.exit_code, "it was paused" in stopped.stderr) == (130, True)
     monkeypatch.setattr(ranks, "launch", lambda *_: 1)
-    failed = delt("squeeze", *squeeze_words, "--ranks", "2", "--out", tmp_path / "run")
+    failed = delt("squeeze", *data, "--ranks", "2", "--out", tmp_path / "run")
     assert (failed.exit_code, failed.stderr) == (1, "")  # the first rank has said it
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
-def test_a_run_goes_on_with_as_many_ranks_as_it_began_with_or_others(delt, launched, squeeze_words, tmp_path) -> None:
+def test_ranks_go_on_with_a_queued_run_and_resume_takes_as_many_or_others(delt, launched, data, tmp_path) -> None:
     run = Run(tmp_path / "run")
-    delt("squeeze", *squeeze_words, "--ranks", "2", "--out", run.path)
+    delt("squeeze", *data, "--ranks", "2", "--quiet", "--out", run.path)
+    assert launched == [(2, ["resume", str(run.path), "--no-result", "--quiet"])]
+    assert (run.record().status, run.record().process, run.record().options.ranks) == ("queued", None, 2)
+    assert run.record().command[:2] == ("delt", "squeeze")
     run.set_status("paused")
     delt("resume", run.path)
     delt("resume", run.path, "--ranks", "3")
     assert [number for number, _ in launched] == [2, 2, 3]
 
 
-@pytest.fixture
-def experiment(colours, tmp_path, monkeypatch) -> Path:
+def test_run_lets_all_cards_squeeze_only_where_it_pays(delt, launched, colours, tmp_path, monkeypatch) -> None:
     """A whole experiment in a file, on a machine of two cards where there is no teacher yet."""
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
-    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
-    file = tmp_path / "experiment.yaml"
-    file.write_text(f"dataset: {colours}\nimage_size: 8\nrecover: {{ipc: 4, iterations: 8, round_iterations: 2}}\n")
-    return file
 
-
-def test_run_lets_all_cards_squeeze_where_it_pays(delt, launched, experiment, monkeypatch) -> None:
-    monkeypatch.setattr("delt_engine.cli.run._has_teacher", lambda experiment: False)
-    monkeypatch.setattr(recover, "PIXELS_A_RANK", 128 * 8**2 // 2)
-    delt("run", experiment, "--quiet")
-    assert [number for number, _ in launched][:1] == [2]
-
-
-def test_run_squeezes_by_itself_where_steps_are_small(delt, launched, experiment, monkeypatch) -> None:
     def begun(run, *_args) -> None:
         raise RunError(f"{run.record().kind} here")
 
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     monkeypatch.setattr("delt_engine.cli.run._has_teacher", lambda experiment: False)
-    monkeypatch.setattr("delt_engine.pipeline.run.run_experiment", begun)
-    assert "squeeze here" in delt("run", experiment).stderr
+    file = tmp_path / "experiment.yaml"
+    file.write_text(f"dataset: {colours}\nimage_size: 8\nrecover: {{ipc: 4, iterations: 8, round_iterations: 2}}\n")
+    with monkeypatch.context() as patched:
+        patched.setattr("delt_engine.pipeline.run.run_experiment", begun)
+        assert "squeeze here" in delt("run", file).stderr
     assert launched == []
+    monkeypatch.setattr(recover, "PIXELS_A_RANK", 128 * 8**2 // 2)
+    delt("run", file, "--quiet")
+    assert [number for number, _ in launched][:1] == [2]

@@ -21,15 +21,14 @@ TOGETHER = "2 ranks train one network, each on its part of every batch; BatchNor
 
 
 @pytest.fixture
-def squeeze(colours, squeeze_options) -> list[str]:
+def squeeze(data, squeeze_options) -> list[str]:
     """The command of a teacher that learns the colours in a moment."""
-    return ["squeeze", "--dataset", str(colours), "--image-size", "8", "--device", "cpu", *squeeze_options]
+    return ["squeeze", *data, *squeeze_options]
 
 
 @pytest.fixture
-def students(colours) -> list[str]:
+def students(data) -> list[str]:
     """The command of one student that learns for longer than anybody waits, and keeps every epoch."""
-    data = ["--dataset", str(colours), "--image-size", "8", "--device", "cpu"]
     training = "--seeds 1 --rand-augment none --epochs 5000 --validate-every 1000 --checkpoint-seconds 0.000001"
     return ["evaluate", "real", *data, *training.split()]
 

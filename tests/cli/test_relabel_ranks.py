@@ -16,10 +16,10 @@ EPOCHS = "400"
 
 
 @pytest.fixture
-def words(colours) -> list[str]:
+def words(data) -> list[str]:
     """The command, but for the number of epochs and the folder."""
     training = ["--student-batch-size", "16", "--rand-augment", "m5-n2-mstd1"]
-    return ["relabel", "real", "--dataset", str(colours), "--image-size", "8", "--device", "cpu", *training, "--quiet"]
+    return ["relabel", "real", *data, *training, "--quiet"]
 
 
 @pytest.fixture

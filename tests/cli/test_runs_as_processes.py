@@ -21,6 +21,7 @@ from waiting import PATIENCE_S, said_after, wait_for
 
 from delt_engine.cli.options import read_experiment
 from delt_engine.cli.recover import recover
+from delt_engine.config import Experiment
 from delt_engine.jobs import queue, start
 from delt_engine.runs.events import NoteEvent, StatusEvent, StepEvent
 from delt_engine.runs.processes import is_running
@@ -28,12 +29,16 @@ from delt_engine.runs.record import RunOptions
 from delt_engine.runs.store import Run
 
 pytestmark = pytest.mark.usefixtures("same_environment")
-ROUNDS = ["--ipc", "4", "--mi", "2400", "--ri", "600", "--seed", "0"]
 
 
 @pytest.fixture(scope="module")
-def words(colours) -> list[str]:
-    return ["--dataset", str(colours), "--image-size", "8", "--device", "cpu", *ROUNDS]
+def words(data) -> list[str]:
+    return [*data, "--ipc", "4", "--mi", "2400", "--ri", "600", "--seed", "0"]
+
+
+@pytest.fixture
+def experiment(words) -> Experiment:
+    return read_experiment(recover.make_context("recover", list(words)).params)
 
 
 @pytest.fixture(scope="module")
@@ -99,8 +104,7 @@ def test_signals_stop_within_two_seconds(started, words, tmp_path, number, statu
     assert not list(run.path.rglob("*.tmp"))
 
 
-def test_jobs_queue_for_the_device_pause_cancel_and_go_on(words, whole, tmp_path) -> None:
-    experiment = read_experiment(recover.make_context("recover", list(words)).params)
+def test_jobs_queue_for_the_device_pause_cancel_and_go_on(experiment, whole, tmp_path) -> None:
     first = start.start(experiment, tmp_path / "first", options=RunOptions(live_seconds=0.05))
     wait_for(lambda: first.latest_event(StepEvent))
     with held(first):
@@ -135,8 +139,7 @@ def test_jobs_queue_for_the_device_pause_cancel_and_go_on(words, whole, tmp_path
     assert finished == ["running", "paused", "queued", "running", "finished"]
 
 
-def test_three_runs_take_the_device_one_by_one_in_the_order_of_the_queue(words, tmp_path) -> None:
-    experiment = read_experiment(recover.make_context("recover", list(words)).params)
+def test_three_runs_take_the_device_one_by_one_in_the_order_of_the_queue(experiment, tmp_path) -> None:
     short = experiment.replace(recover=experiment.recover.replace(iterations=40, round_iterations=10))
     settings = {"first": experiment, "second": short, "third": short}
     first, second, third = (start.start(each, tmp_path / name) for name, each in settings.items())
@@ -152,8 +155,7 @@ def test_three_runs_take_the_device_one_by_one_in_the_order_of_the_queue(words, 
     assert queue.waiting() == []
 
 
-def test_a_run_is_cancelled_within_two_seconds_while_it_loads(words, tmp_path) -> None:
-    experiment = read_experiment(recover.make_context("recover", list(words)).params)
+def test_a_run_is_cancelled_within_two_seconds_while_it_loads(experiment, tmp_path) -> None:
     run = start.start(experiment, tmp_path / "run")
     wait_for(lambda: run.status == "running")  # torch is being loaded
     asked = time.time()
@@ -174,8 +176,9 @@ def test_a_run_that_was_typed_pauses_within_two_seconds_while_it_loads(started, 
     assert (run.status, said_after(run, asked) < 2) == ("paused", True)
 
 
-def test_a_process_that_does_not_react_is_ended_and_its_run_goes_on_later(words, whole, tmp_path, monkeypatch) -> None:
-    experiment = read_experiment(recover.make_context("recover", list(words)).params)
+def test_a_process_that_does_not_react_is_ended_and_its_run_goes_on_later(
+    experiment, whole, tmp_path, monkeypatch
+) -> None:
     run = start.start(experiment, tmp_path / "run", options=RunOptions(checkpoint_seconds=0.05))
     wait_for(lambda: in_second_round(run))
     hung = run.record().process

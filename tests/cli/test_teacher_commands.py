@@ -24,19 +24,16 @@ def fitting(colours) -> list[str]:
     return ["--dataset", str(colours), "--image-size", "8", "--network", "convnet-3", "--width", "0.0625"]
 
 
-def test_teachers_are_listed(answer, delt) -> None:
+def test_teachers_are_listed_and_a_check_is_measured_and_saved(answer, delt, colours) -> None:
     found = answer("teachers")["teachers"]
     assert [card["network"] for card in found if card["dataset"] == "colours"] == ["convnet-3"]
     assert "colours-convnet-3" in delt("teachers").stdout
-
-
-def test_a_check_is_measured_told_and_kept(delt, colours) -> None:
     done = delt("teachers", "check", "--dataset", colours, "--image-size", "8", "--json", "--progress-json")
     found = json.loads(done.stdout)
     assert (found["accuracy"], found["sample"], found["test_size"], found["verdict"]) == (100.0, 24, 24, "good")
     assert find_check(found["teacher_fingerprint"], found["dataset_fingerprint"]).accuracy == 100.0
-    told = [json.loads(line) for line in done.stderr.splitlines()]
-    assert told[-1] == {"what": "check", "done": 24, "total": 24}
+    last = json.loads(done.stderr.splitlines()[-1])
+    assert last == {"what": "check", "done": 24, "total": 24}
 
 
 def test_a_checkpoint_is_checked_and_added(delt, fitting, weights, tmp_path) -> None:

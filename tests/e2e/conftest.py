@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Download, Locator, Page, expect, sync_playwright
 from waiting import PATIENCE_S, wait_for
 
 from delt_engine.bench.app import free_port
@@ -57,16 +57,8 @@ class Studio:
 
     def start(self) -> None:
         log = (self.home / "server.log").open("ab")
-        command = [
-            sys.executable,
-            "-m",
-            "streamlit",
-            "run",
-            "app.py",
-            "--server.headless=true",
-            f"--server.port={self.port}",
-            "--server.address=localhost",
-        ]
+        options = ["--server.headless=true", f"--server.port={self.port}", "--server.address=localhost"]
+        command = [sys.executable, "-m", "streamlit", "run", "app.py", *options]
         environment = {**os.environ, "DELT_HOME": str(self.home)}
         environment.pop("DELT_RUNS", None)
         self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
@@ -120,10 +112,12 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 @pytest.fixture
-def settled() -> Callable[[Page], None]:
-    """Wait until the server has nothing more to add to a page, so that nothing moves under the pointer."""
+def saved(page: Page) -> Callable[[Locator], Download]:
+    """Press what saves a file, and return the file."""
 
-    def wait(page: Page) -> None:
-        expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    def save(pressed: Locator) -> Download:
+        with page.expect_download() as started:
+            pressed.click()
+        return started.value
 
-    return wait
+    return save

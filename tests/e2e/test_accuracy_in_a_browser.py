@@ -23,27 +23,24 @@ def data(studio) -> str:
     return setup_of(Evaluation(made, made.record().result)).data
 
 
-def saved(page: Page, name: str) -> tuple[str, bytes]:
-    with page.expect_download() as started:
-        page.get_by_role("button", name=name, exact=True).first.click()
-    return started.value.suggested_filename, started.value.path().read_bytes()
-
-
-def test_figures_and_tables_come_down(page: Page, studio, data) -> None:
+def test_figures_and_tables_come_down(page: Page, studio, data, saved) -> None:
     page.goto(f"{studio.url}/accuracy?dataset={data}")
     expect(page.locator(".js-plotly-plot .bars path").first).to_be_visible()
-    name, content = saved(page, "PNG")
+
+    def of(name: str) -> tuple[str, bytes]:
+        found = saved(page.get_by_role("button", name=name, exact=True).first)
+        return found.suggested_filename, found.path().read_bytes()
+
+    name, content = of("PNG")
     assert name == "accuracy-bars.png"
     assert Image.open(io.BytesIO(content)).width > 1500  # three times its size on the screen
-    name, content = saved(page, "SVG")
-    assert name == "accuracy-bars.svg"
-    assert "62.0" in content.decode()
-    _, content = saved(page, "CSV")
-    assert content.decode().startswith("method_title,ipc,top1_last,top1_last_std")
-    _, content = saved(page, "LaTeX")
-    assert r"62.0 $\pm$ 2.0" in content.decode()
-    _, content = saved(page, "Markdown")
-    assert "| 62.0 ± 2.0 |" in content.decode()
+    for kind, words in (
+        ("SVG", "62.0"),
+        ("CSV", "method_title,ipc,top1_last,top1_last_std"),
+        ("LaTeX", r"62.0 $\pm$ 2.0"),
+        ("Markdown", "| 62.0 ± 2.0 |"),
+    ):
+        assert words in of(kind)[1].decode()
 
 
 def test_students_are_trained_and_stopped_from_the_page(page: Page, studio) -> None:

@@ -40,12 +40,12 @@ def test_a_folder_is_added_and_read_and_a_wrong_one_is_a_sentence(studio, page: 
     expect(page.get_by_role("button", name="Train a small teacher")).to_be_visible()
 
 
-def test_a_dragged_band_is_pinned(studio, page: Page, settled) -> None:
+def test_a_dragged_band_is_pinned(studio, page: Page) -> None:
     page.goto(f"{studio.url}/patches")
     plot = page.locator(".js-plotly-plot .nsewdrag").first
     plot.wait_for()
     page.wait_for_function("document.querySelectorAll('.js-plotly-plot .bars path').length > 5")
-    settled(page)
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
     plot.hover()  # waits until it stands still
     box = plot.bounding_box()
     middle = box["y"] + box["height"] / 2

@@ -14,7 +14,7 @@ BLANK = """() => {
 }"""
 
 
-def test_the_map_shows_the_image_under_the_pointer_and_the_keys(page: Page, studio) -> None:
+def test_the_map_shows_the_image_under_the_pointer_and_the_keys(page: Page, studio, saved) -> None:
     page.goto(f"{studio.url}/diversity")
     plane, tip = page.locator(".plane"), page.locator(".tip")
     expect(page.locator(".map[data-ready=true]")).to_be_visible()
@@ -29,13 +29,9 @@ def test_the_map_shows_the_image_under_the_pointer_and_the_keys(page: Page, stud
         page.wait_for_function("() => !(" + BLANK + ")()")
     plane.press("Escape")
     expect(tip).to_be_hidden()
-    with page.expect_download() as started:
-        page.get_by_role("button", name="Save the map as PNG").click()
-    assert Image.open(io.BytesIO(started.value.path().read_bytes())).height >= 400
-    with page.expect_download() as started:
-        page.get_by_role("button", name="Save the map as SVG").click()
-    whole = started.value.path().read_text().count("<circle")
+    png = saved(page.get_by_role("button", name="Save the map as PNG"))
+    assert Image.open(io.BytesIO(png.path().read_bytes())).height >= 400
+    save = page.get_by_role("button", name="Save the map as SVG")
+    whole = saved(save).path().read_text().count("<circle")
     page.get_by_role("checkbox", name="Real images").uncheck()
-    with page.expect_download() as started:
-        page.get_by_role("button", name="Save the map as SVG").click()
-    assert 0 < started.value.path().read_text().count("<circle") < whole
+    assert 0 < saved(save).path().read_text().count("<circle") < whole

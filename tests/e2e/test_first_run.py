@@ -29,9 +29,9 @@ def expect_status(page: Page, status: str) -> None:
     expect(page.locator(".stMarkdownBadge", has_text=status)).to_be_visible()
 
 
-def asked(page: Page, wish: str) -> None:
+def press(page: Page, name: str) -> None:
     """Press a button of the page itself; the strip in the sidebar has one of the same name."""
-    page.get_by_test_id("stMain").get_by_role("button", name=wish).click()
+    page.get_by_test_id("stMain").get_by_role("button", name=name).click()
 
 
 def run_id(page: Page) -> str:
@@ -40,20 +40,6 @@ def run_id(page: Page) -> str:
 
 def record(studio, run: str) -> dict:
     return json.loads((Path(studio.home) / "runs" / run / "run.json").read_text())
-
-
-def start_from_form(page: Page, studio, **numbers: int) -> str:
-    """Plan a run on Recover, start it, and return its id."""
-    page.goto(f"{studio.url}/recover")
-    expect(page.get_by_role("button", name="Start this run")).to_be_visible()
-    for label, number in numbers.items():
-        box = page.get_by_role("spinbutton", name=re.compile(label))
-        box.fill(str(number))
-        box.press("Enter")
-        expect(page.locator("code").first).to_contain_text(str(number))
-    page.get_by_role("button", name="Start this run").click()
-    expect(page).to_have_url(re.compile(r"run=\d{8}"))
-    return run_id(page)
 
 
 def test_from_the_first_button_to_the_gallery(page: Page, studio) -> None:
@@ -105,7 +91,15 @@ def test_from_the_first_button_to_the_gallery(page: Page, studio) -> None:
 
 
 def test_a_run_outlives_its_server_and_can_be_stopped(page: Page, studio) -> None:
-    run = start_from_form(page, studio, IPC=2, RI=5000, MI=50000)  # no machine is done with that in between
+    page.goto(f"{studio.url}/recover")
+    for label, number in {"IPC": 2, "RI": 5000, "MI": 50000}.items():  # no machine is done with that in between
+        box = page.get_by_role("spinbutton", name=re.compile(label))
+        box.fill(str(number))
+        box.press("Enter")
+        expect(page.locator("code").first).to_contain_text(str(number))
+    page.get_by_role("button", name="Start this run").click()
+    expect(page).to_have_url(re.compile(r"run=\d{8}"))
+    run = run_id(page)
     expect(page.locator(".delt canvas")).to_have_count(20)
     wait_for_other_pixels(page, pixels(page))
     process = record(studio, run)["process"]["pid"]
@@ -120,11 +114,11 @@ def test_a_run_outlives_its_server_and_can_be_stopped(page: Page, studio) -> Non
     wait_for_other_pixels(page, pixels(page))
 
     # Pause, go on, stop: each is met within seconds and leaves something to look at.
-    asked(page, "Pause")
+    press(page, "Pause")
     expect_status(page, "paused")
-    asked(page, "Resume")
+    press(page, "Resume")
     expect_status(page, "running")
-    asked(page, "Stop")
+    press(page, "Stop")
     expect_status(page, "cancelled")
     expect(page.get_by_text("Running and queued")).to_have_count(0)  # the page has been drawn anew by then
     assert record(studio, run)["status"] == "cancelled"

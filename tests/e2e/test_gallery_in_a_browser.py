@@ -12,8 +12,6 @@ from fake_runs import fake_experiment, make_finished_run
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from delt_engine.bench.large_run import make_large_run
-
 KEEP_LABELS = """button => {
     window.labels = [];
     const keep = new MutationObserver(() => window.labels.push(button.textContent));
@@ -28,7 +26,6 @@ def runs(studio) -> dict:
     return {
         "delt": make_finished_run(folder / "20260101-000000-delt"),
         "cda": make_finished_run(folder / "20260102-000000-cda", fake_experiment("cda")),
-        "large": make_large_run(folder / "20251231-000000-large"),
     }
 
 
@@ -80,7 +77,7 @@ def test_one_slider_moves_every_image_by_mouse_keys_and_play(page: Page, studio,
     expect_drawn(page, run, 2, 3, 3, 0)
 
 
-def test_chosen_images_are_downloaded_as_they_are_on_screen(page: Page, studio, runs, tmp_path) -> None:
+def test_chosen_images_are_downloaded_as_they_are_on_screen(page: Page, studio, runs, saved) -> None:
     run = runs["delt"]
     opened(page, studio, run, cls="cat", round="2")
     expect_drawn(page, run, 1, 2, 0, 0)
@@ -89,10 +86,7 @@ def test_chosen_images_are_downloaded_as_they_are_on_screen(page: Page, studio, 
     page.get_by_role("checkbox", name=re.compile("Choose cat, image 3")).click(modifiers=["Shift"])
     expect(page.get_by_text("3 chosen")).to_be_visible()
     page.get_by_role("checkbox", name=re.compile("Choose cat, image 2")).uncheck()
-    with page.expect_download() as found:
-        page.get_by_role("link", name="Download zip").click()
-    found.value.save_as(tmp_path / "images.zip")
-    archive = zipfile.ZipFile(tmp_path / "images.zip")
+    archive = zipfile.ZipFile(saved(page.get_by_role("link", name="Download zip")).path())
     pictures = [name for name in archive.namelist() if name.endswith(".png")]
     assert pictures == [f"{run.id}/cat/0000.png", f"{run.id}/cat/0002.png"]
     image = Image.open(io.BytesIO(archive.read(pictures[1])))
@@ -131,23 +125,3 @@ def test_the_link_of_an_open_image_opens_it_again_and_its_settings_lead_to_recov
     page.get_by_role("button", name="Use these settings").click()
     expect(page.get_by_role("heading", name="Recover")).to_be_visible()
     expect(page.get_by_role("spinbutton", name=re.compile("MI"))).to_have_value("40")
-
-
-def test_a_class_among_a_thousand_is_found_by_typing(page: Page, studio, runs) -> None:
-    run = runs["large"]
-    fetched: list[str] = []
-    page.on("request", lambda request: fetched.append(request.url) if "/strips/" in request.url else None)
-    opened(page, studio, run)
-    expect_drawn(page, run, 0, 8, 0, 0)
-    fetched.clear()
-    box = page.get_by_role("combobox", name=re.compile("Class \\(1 of 1,000\\)"))
-    box.click()
-    box.fill("0742")
-    box.press("Enter")
-    expect(page).to_have_url(re.compile("cls=class\\+0742"))
-    expect(page.get_by_role("button", name=re.compile("^class 0742, image 50"))).to_be_visible()
-    expect(page.locator(".delt canvas")).to_have_count(50)
-    expect_drawn(page, run, 742, 8, 49, 49)
-    of_class = [url for url in fetched if "class%200742" in url]
-    assert 1 <= len(of_class) <= 9  # its start and its eight rounds
-    assert not [url for url in fetched if "class%200742" not in url and "class%200000" not in url]

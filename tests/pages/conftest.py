@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,11 +42,12 @@ def half_done(home: Path) -> Run:
 
 
 @pytest.fixture
-def open_page(home: Path) -> Callable[..., AppTest]:
-    """Open a page of the app as the browser would: the router first, then the page."""
+def open_page(home: Path) -> Iterator[Callable[..., AppTest]]:
+    """Open a page of the app as the browser would: the router first, then the page; none may raise anything."""
+    apps = []
 
     def opened(name: str = "start/home", **query: str) -> AppTest:
-        app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT_S)
+        apps.append(app := AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT_S))
         app.run()
         for key, value in query.items():
             app.query_params[key] = value
@@ -54,7 +55,8 @@ def open_page(home: Path) -> Callable[..., AppTest]:
             app.switch_page(f"pages/{name}.py")
         return app.run()
 
-    return opened
+    yield opened
+    assert [entry for app in apps for entry in app.exception] == []
 
 
 @pytest.fixture

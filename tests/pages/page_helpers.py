@@ -47,21 +47,13 @@ def table_with(app, column: str):
 def photos_card(**changes: Any) -> TeacherCard:
     """The card of a teacher of photos that has no file."""
     data = load_dataset("photos")
-    usual = {
-        "name": "photos-net",
-        "network": "resnet18",
-        "width": 0.25,
-        "stem": "small",
-        "num_classes": 10,
-        "class_names": data.spec.class_names,
-        "image_size": 32,
-        "mean": data.spec.mean,
-        "std": data.spec.std,
-        "dataset": "photos",
-        "dataset_fingerprint": data.fingerprint,
-        "accuracy": 94.2,
-        "epochs": 20,
-        "source": "a test",
-        "fingerprint": "beef",
-    }
-    return TeacherCard(**(usual | changes))
+    network = {"name": "photos-net", "network": "resnet18", "width": 0.25, "stem": "small", "num_classes": 10}
+    images = {"class_names": data.spec.class_names, "image_size": 32, "mean": data.spec.mean, "std": data.spec.std}
+    origin = {"dataset": "photos", "dataset_fingerprint": data.fingerprint, "accuracy": 94.2, "epochs": 20}
+    return TeacherCard(**(network | images | origin | {"source": "a test", "fingerprint": "beef"} | changes))
+
+
+def press(app, *keys: str) -> None:
+    """Click these buttons one after the other."""
+    for key in keys:
+        app.button(key=key).click().run()

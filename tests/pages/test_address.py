@@ -24,37 +24,28 @@ def says(app, **query: str) -> None:
 
 
 def test_an_address_that_was_just_written_over_is_no_link(open_page, finished, address) -> None:
-    app = open_page(PAGE, cls="astronaut")
+    app = open_page(PAGE, cls="astronaut", size="L")
     choose(app, "cat")
-    choose_again = {"cls": "astronaut"}  # sent before the new address had arrived
-    says(app, **choose_again)
+    says(app, cls="astronaut")  # sent before the new address had arrived
     assert (class_of(app), address(app)["cls"]) == ("cat", "cat")
     app.query_params["cls"] = "astronaut"
     choose(app, "coffee")  # two moves in a hurry
     says(app, cls="cat")
     assert (class_of(app), address(app)["cls"]) == ("coffee", "coffee")
+    app.segmented_control(key=SIZE).set_value("M").run()
+    assert "size" not in address(app)
+    says(app, size="L")  # taken away, it does not come back by itself
+    assert app.segmented_control(key=SIZE).value == "M"
+    assert "size" not in address(app)
 
 
-def test_it_is_a_link_once_the_browser_had_the_newest(open_page, finished) -> None:
+def test_it_is_a_link_once_the_browser_had_the_newest_or_by_the_back_button(open_page, finished, monkeypatch) -> None:
     app = open_page(PAGE, cls="astronaut")
     choose(app, "cat")
     app.run()
     says(app, cls="astronaut")
     assert class_of(app) == "astronaut"
-
-
-def test_a_parameter_taken_away_does_not_come_back_by_itself(open_page, finished, address) -> None:
-    app = open_page(PAGE, size="L")
-    app.segmented_control(key=SIZE).set_value("M").run()
-    assert "size" not in address(app)
-    says(app, size="L")
-    assert app.segmented_control(key=SIZE).value == "M"
-    assert "size" not in address(app)
-
-
-def test_the_back_button_goes_back_at_once(open_page, finished, monkeypatch) -> None:
-    app = open_page(PAGE, cls="astronaut")
-    choose(app, "cat")
+    choose(app, "coffee")
     monkeypatch.setattr(address_module, "is_back_button", lambda: True)
     says(app, cls="astronaut")
     assert class_of(app) == "astronaut"

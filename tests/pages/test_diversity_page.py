@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from fake_runs import fake_experiment, make_finished_run
-from page_helpers import captions, table_with, traces
+from page_helpers import captions, press, table_with, traces
 from PIL import Image
 
 from delt_engine.analysis.diversity_store import DiversityResult
@@ -27,29 +27,15 @@ PAGE = "explore/diversity"
 
 def result(subject: Subject, value: float, space: str = "teacher") -> DiversityResult:
     """What a measurement might find: ``value`` for the first class, less for the others."""
-    seen, count = space_network(subject, space), len(subject.classes)
+    seen, count, data = space_network(subject, space), len(subject.classes), subject.dataset
     cosine = np.stack([np.full((1, subject.ipc), value - 0.1 * place) for place in range(count)])
     halves = np.tile([[0.9, 0.8], [0.5, 0.4]], (count, 1, 1)) if subject.rounds else np.zeros((0, 2, 2))
-    return DiversityResult(
-        source=subject.source,
-        title=subject.title,
-        method=subject.method,
-        dataset=subject.dataset.name,
-        dataset_fingerprint=subject.dataset.fingerprint,
-        class_names=subject.dataset.class_names,
-        classes=subject.classes,
-        ipc=subject.ipc,
-        space=space,
-        network=seen.name,
-        network_title=seen.title,
-        network_fingerprint=seen.fingerprint,
-        seed=0,
-        rounds=subject.rounds,
-        cosine=cosine,
-        index=np.broadcast_to(np.arange(subject.ipc), cosine.shape),
-        pairwise=cosine.mean(axis=2) - 0.2,
-        halves=halves,
-    )
+    about = {name: getattr(subject, name) for name in ("source", "title", "method", "classes", "ipc", "rounds")}
+    of_data = {"dataset": data.name, "dataset_fingerprint": data.fingerprint, "class_names": data.class_names}
+    network = {"network": seen.name, "network_title": seen.title, "network_fingerprint": seen.fingerprint}
+    index = np.broadcast_to(np.arange(subject.ipc), cosine.shape)
+    numbers = {"cosine": cosine, "index": index, "pairwise": cosine.mean(axis=2) - 0.2, "halves": halves}
+    return DiversityResult(**about, **of_data, **network, **numbers, space=space, seed=0)
 
 
 @pytest.fixture
@@ -78,7 +64,7 @@ def make(home: Path, name: str, method: str = "delt", ipc: int = 10) -> Run:
     return make_finished_run(home / "runs" / f"20260101-000000-{name}", fake_experiment(method, ipc))
 
 
-def test_curves_of_runs_and_real_images(open_page, home, measured) -> None:
+def test_curves_of_runs_and_real_images_and_their_halves(open_page, home, measured) -> None:
     delt, cda = make(home, "a"), make(home, "b", "cda")
     measured |= {(delt.id, "teacher"): 0.8, (cda.id, "teacher"): 0.9, ("real", "teacher"): 0.7}
     app = open_page(PAGE)
@@ -90,16 +76,9 @@ def test_curves_of_runs_and_real_images(open_page, home, measured) -> None:
     table = table_with(app, "Cosine to centroid")
     assert dict(zip(table["Images"], table["Cosine to centroid"].round(4), strict=True))["CDA"] == 0.8
     assert {button.label for button in app.get("download_button")} >= {"CSV", "LaTeX", "Markdown"}
-    assert not app.exception
-
-
-def test_early_and_late_say_their_iterations(open_page, home, measured) -> None:
-    run = make(home, "a")
-    measured[(run.id, "teacher")] = 0.8
-    app = open_page(PAGE, figure="groups")
-    words = {text for trace in traces(app) for text in trace.get("text") or []}
-    schedule = run.experiment.recover.schedule.image_iterations_each
-    assert words == {f"{schedule[0]} to {schedule[4]} iterations", f"{schedule[5]} to {schedule[9]} iterations"}
+    words = {text for trace in traces(open_page(PAGE, figure="groups")) for text in trace.get("text") or []}
+    schedule = delt.experiment.recover.schedule.image_iterations_each
+    assert words >= {f"{schedule[0]} to {schedule[4]} iterations", f"{schedule[5]} to {schedule[9]} iterations"}
 
 
 def test_space_and_choice_stand_in_the_address(open_page, home, measured, address) -> None:
@@ -118,24 +97,17 @@ def test_what_is_missing_is_measured_by_a_task(open_page, home, measured, asked)
     app = open_page(PAGE)
     command = f"delt diversity {run.id} --reference real,random"
     assert command in [block.value for block in app.code]
-    app.button(key="diversity/measure").click().run()
-    app.button(key="diversity/map").click().run()
+    press(app, "diversity/measure", "diversity/map")
     assert asked[0] == shlex.split(command)[1:]
     assert asked[1] == ["diversity", run.id, "--reference", "none", "--space", "teacher", "--map"]
-    assert not app.exception
 
 
-def test_one_image_a_class_has_no_similarity(open_page, home, measured) -> None:
-    make(home, "a", ipc=1)
-    app = open_page(PAGE)
-    assert any("IPC 1 has no similarity" in entry.value for entry in app.info)
-
-
-def test_runs_of_other_sizes_are_another_choice(open_page, home, measured) -> None:
-    make(home, "a", ipc=4)
-    ten = make(home, "b", ipc=10)
-    app = open_page(PAGE, ipc="10")
-    assert app.multiselect(key="diversity/runs").value == [ten.id]
+def test_runs_of_other_sizes_are_another_choice_and_one_image_a_class_has_no_similarity(
+    open_page, home, measured
+) -> None:
+    runs = {ipc: make(home, name, ipc=ipc) for name, ipc in (("a", 4), ("b", 10), ("c", 1))}
+    assert open_page(PAGE, ipc="10").multiselect(key="diversity/runs").value == [runs[10].id]
+    assert any("IPC 1 has no similarity" in entry.value for entry in open_page(PAGE, ipc="1").info)
 
 
 def test_the_map_shows_each_image_under_its_point(open_page, home, measured, monkeypatch) -> None:
@@ -175,7 +147,6 @@ def test_the_map_shows_each_image_under_its_point(open_page, home, measured, mon
     assert [(group["title"], group["open"]) for group in drawn["groups"]] == [("Real images", True), ("DELT", False)]
     app.selectbox(key="diversity/map_class").set_value("cat").run()
     assert drawn["names"] == ("cat, image 2",)
-    assert not app.exception
 
 
 def test_real_images_of_a_map_are_one_sheet(home, monkeypatch) -> None:

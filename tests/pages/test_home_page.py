@@ -17,7 +17,6 @@ def test_one_button_starts_a_small_run_of_the_chosen_size_and_shows_it(open_page
         assert started.experiments[-1] == (preset.experiment(), "recover")
         assert app.title[0].value == "Recover"
         assert address(app)["run"] == started.runs[-1].id
-        assert not app.exception
 
 
 def test_without_any_run_it_explains_the_rounds(open_page) -> None:
@@ -45,10 +44,3 @@ def test_a_run_in_rounds_is_preferred_to_one_without(open_page, home) -> None:
     make_finished_run(home / "runs" / "20260101-000000-rounds")
     make_finished_run(home / "runs" / "20260102-000000-single", fake_experiment(ipc=1))
     assert "run 20260101-000000-rounds" in texts(open_page())
-
-
-def test_running_jobs_stand_in_the_sidebar_of_every_page(open_page, half_done) -> None:
-    for name in ("start/home", "manage/runs"):
-        sidebar = open_page(name).sidebar
-        assert "Running and queued" in [entry.value for entry in sidebar.caption]
-        assert any("Round 2 of 4" in entry.value for entry in sidebar.caption)

@@ -53,6 +53,8 @@ def test_page_opens_with_an_example_and_runs_also_odd_ones(name, open_page, home
     app = open_page(name)
     assert sound(app)
     assert app.sidebar.button(key=f"strip/stop/{odd[1].id}")
+    assert "Running and queued" in [entry.value for entry in app.sidebar.caption]
+    assert any("Round 2 of 4" in entry.value for entry in app.sidebar.caption)
 
 
 def test_an_odd_run_can_be_looked_at_and_deleted(open_page, odd) -> None:

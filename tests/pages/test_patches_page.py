@@ -14,7 +14,6 @@ from delt_engine.patches.orders import median_order
 from delt_engine.patches.ranking import Ranking
 from delt_engine.runs.events import StageEvent
 from delt_engine.runs.processes import this_process
-from delt_engine.runs.store import Run
 from pages.shared import cached
 from pages.shared import session as session_module
 from pages.shared.patches import band
@@ -57,16 +56,36 @@ def expected(ranks: list[int]) -> list[str]:
     return [f"p {probability:.3f}" for probability in np.linspace(0.1, 0.9, 500)[ranks]]
 
 
-def test_the_medium_patches_are_chosen_in_the_published_order(open_page, ranking) -> None:
+def test_the_medium_patches_are_chosen_in_the_published_order_beside_others(open_page, ranking, address) -> None:
     app = open_page(PAGE)
     assert chosen(app) == expected(median_order(500)[:10])
-    lines = [cell["lines"] for cell in components(app)[0]["rows"][0]["cells"]]
-    assert lines[0] == ["round 1", "200 it"]
-    assert lines[-1] == ["round 4", "50 it"]
+    grids = components(app)
+    lines = [cell["lines"] for cell in grids[CHOSEN]["rows"][0]["cells"]]
+    assert (lines[0], lines[-1]) == (["round 1", "200 it"], ["round 4", "50 it"])
+    rows = grids[EXTREMES]["rows"]
+    assert [row["title"] for row in rows] == ["Hardest", "Medium", "Easiest", "Random"]
+    assert (rows[0]["cells"][0]["counts"], rows[2]["cells"][-1]["counts"]) == (["p 0.100"], ["p 0.900"])
+    mosaics = [cell["counts"][0] for cell in grids[MOSAICS]["rows"][0]["cells"]]
+    assert mosaics == [f"{k} x {k}" for k in range(1, 6)]
+    assert not app.dataframe
+    app.toggle(key="patches/table").set_value(True).run()
+    table = app.dataframe[0].value
+    assert (len(table), table["Joins in round"].notna().sum()) == (500, 10)
+    assert table["Patch"][0].startswith("data:image/png")
+    app = open_page(PAGE, cls="coffee")
+    assert app.selectbox(key="patches/class").value == "coffee"
+    app.selectbox(key="patches/class").set_value("temple").run()
+    assert address(app)["cls"] == "temple"
 
 
-def test_criterion_order_and_ipc_change_what_is_chosen_and_the_next_run(open_page, ranking) -> None:
+def test_criterion_order_mosaic_and_ipc_change_what_is_chosen_and_the_next_run(open_page, ranking) -> None:
     app = open_page(PAGE)
+    app.number_input(key="patches/mosaic").set_value(2).run()
+    assert len(components(app)[CHOSEN]["sheets"]) == 10
+    assert any("40 patches" in entry.value for entry in app.caption)
+    app.number_input(key="patches/mosaic").set_value(1)
+    app.number_input(key="patches/ipc").set_value(600).run()
+    assert "class 'astronaut' has 500 patches" in app.error[0].value
     app.selectbox(key="patches/criterion").set_value("top")
     app.selectbox(key="patches/order").set_value("ascending")
     app.number_input(key="patches/ipc").set_value(3).run()
@@ -75,13 +94,6 @@ def test_criterion_order_and_ipc_change_what_is_chosen_and_the_next_run(open_pag
     assert app.title[0].value == "Recover"
     assert app.selectbox(key="recover/criterion").value == "top"
     assert app.number_input(key="recover/ipc").value == 3
-
-
-def test_lowest_medium_and_highest_stand_side_by_side(open_page, ranking) -> None:
-    rows = components(open_page(PAGE))[EXTREMES]["rows"]
-    assert [row["title"] for row in rows] == ["Hardest", "Medium", "Easiest", "Random"]
-    assert rows[0]["cells"][0]["counts"] == ["p 0.100"]
-    assert rows[2]["cells"][-1]["counts"] == ["p 0.900"]
 
 
 def test_all_patches_are_paged_sorted_and_the_chosen_ones_marked(open_page, ranking) -> None:
@@ -98,46 +110,21 @@ def test_all_patches_are_paged_sorted_and_the_chosen_ones_marked(open_page, rank
     assert components(app)[ALL]["rows"][0]["cells"][0]["counts"] == ["p 0.900"]
 
 
-def test_a_mosaic_starts_each_image_from_several_patches(open_page, ranking) -> None:
-    app = open_page(PAGE)
-    app.number_input(key="patches/mosaic").set_value(2).run()
-    assert not app.exception
-    assert len(components(app)[0]["sheets"]) == 10
-    assert any("40 patches" in entry.value for entry in app.caption)
-
-
-def test_too_many_images_for_a_class_is_one_sentence(open_page, ranking) -> None:
-    app = open_page(PAGE)
-    app.number_input(key="patches/ipc").set_value(600).run()
-    assert "class 'astronaut' has 500 patches" in app.error[0].value
-
-
-def test_the_class_stands_in_the_address(open_page, ranking, address) -> None:
-    app = open_page(PAGE, cls="coffee")
-    assert app.selectbox(key="patches/class").value == "coffee"
-    app.selectbox(key="patches/class").set_value("temple").run()
-    assert address(app)["cls"] == "temple"
-
-
-def test_without_a_ranking_one_button_makes_it(open_page, card, started) -> None:
+def test_without_a_ranking_one_button_makes_it_and_says_how_far_it_is(open_page, card, started) -> None:
     app = open_page(PAGE)
     assert "has not ranked these images yet" in app.info[0].value
     app.button(key="patches/rank").click().run()
     assert [kind for _, kind in started.experiments] == ["rank"]
-    assert f"patches/stop/{started.runs[0].id}" in {entry.key for entry in app.button}
-
-
-def test_a_ranking_on_its_way_shows_how_far_it_is(open_page, card, started) -> None:
-    app = open_page(PAGE)
-    app.button(key="patches/rank").click().run()
-    run = Run.open(started.runs[0].path)
+    run = started.runs[0]
+    assert f"patches/stop/{run.id}" in {entry.key for entry in app.button}
     run.event(StageEvent(stage="rank", done=1250, total=5000))
     run.set_status("running", process=this_process())
-    assert run.is_active
     app.run()
     bar = app.main.get("progress")[0].proto
-    assert bar.value == 25
-    assert bar.text == "Ranking patches by the teacher's probability, 1,250 of 5,000"
+    assert (bar.value, bar.text) == (25, "Ranking patches by the teacher's probability, 1,250 of 5,000")
+    app = open_page(PAGE)
+    app.number_input(key="patches/crops").set_value(5).run()
+    assert "has not ranked these images yet" in app.info[0].value
 
 
 def test_without_a_teacher_it_says_how_to_get_one(open_page, monkeypatch) -> None:
@@ -165,10 +152,6 @@ def test_a_folder_that_is_not_there_is_one_sentence(open_page) -> None:
     app.session_state["delt/session"].change(dataset="/nowhere/pets")
     app.switch_page(f"pages/{PAGE}.py").run()
     assert [entry.value for entry in app.error] == ["dataset: the folder /nowhere/pets does not exist."]
-
-
-def rank_row(ranking: Ranking, rank: int) -> int:
-    return int(ranking.ascending(0)[rank])
 
 
 def test_a_band_is_pinned_and_the_next_run_starts_from_it(open_page, ranking, started) -> None:
@@ -214,7 +197,7 @@ def test_a_click_pins_as_long_as_there_is_room(open_page, ranking, monkeypatch) 
     now = session_module.Session()
     monkeypatch.setattr(band, "session", lambda: now)
     monkeypatch.setattr(band.st, "session_state", {})
-    rows = [rank_row(ranking, rank) for rank in (3, 7, 9)]
+    rows = [int(row) for row in ranking.ascending(0)[[3, 7, 9]]]
     band.pin(ranking, rows[:1], 0, 2)
     band.pin(ranking, rows[1:], 0, 2)
     assert now.draft.select.pinned == (rows[0], rows[1]), "there is room for two"
@@ -234,22 +217,3 @@ def test_picks_of_another_ranking_are_named_and_left_out(open_page, ranking) -> 
     assert chosen(app) == expected(median_order(500)[:10])
     app.button(key="patches/stale").click().run()
     assert not app.warning
-
-
-def test_the_score_table_and_the_mosaics(open_page, ranking) -> None:
-    app = open_page(PAGE)
-    assert [cell["counts"][0] for cell in components(app)[MOSAICS]["rows"][0]["cells"]] == [
-        f"{k} x {k}" for k in range(1, 6)
-    ]
-    assert not app.dataframe
-    app.toggle(key="patches/table").set_value(True).run()
-    table = app.dataframe[0].value
-    assert len(table) == 500
-    assert table["Joins in round"].notna().sum() == 10
-    assert table["Patch"][0].startswith("data:image/png")
-
-
-def test_other_crops_are_another_ranking(open_page, card) -> None:
-    app = open_page(PAGE)
-    app.number_input(key="patches/crops").set_value(5).run()
-    assert "has not ranked these images yet" in app.info[0].value

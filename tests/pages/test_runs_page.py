@@ -80,7 +80,6 @@ def test_teachers_and_rankings_are_followed_like_runs(open_page, home, started) 
     app.button(key=f"runs/pause/{run.id}").click().run()
     assert started.asked == [("pause", run.id)]
     app.button(key=f"runs/watch/{run.id}").click().run()
-    assert not app.exception
     assert app.main.get("progress")[0].proto.value == 37
     run.set_status("paused", process=None)
     open_page(PAGE).button(key=f"runs/resume/{run.id}").click().run()

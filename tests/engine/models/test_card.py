@@ -1,19 +1,12 @@
 import json
 import os
-from dataclasses import replace
 
 import pytest
+from some_card import CARD
 
 from delt_engine.errors import CheckpointError
 from delt_engine.models import card as cards
 from delt_engine.models.card import TeacherCard, find_teacher, free_teacher_path, has_card, read_card, teacher_files
-from delt_engine.paths import assets_dir
-
-CARD = replace(
-    read_card(assets_dir() / "teachers" / "photos.safetensors"),
-    **{"name": "made", "num_classes": 2, "class_names": ("cat", "été"), "dataset_fingerprint": "d1", "accuracy": 94.5},
-    **{"fingerprint": "f1", "source": "delt squeeze, seed 0"},
-)
 
 
 def write(path, card=CARD, **changes):

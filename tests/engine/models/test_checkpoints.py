@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import safetensors.torch
 import torch
-from test_card import CARD
+from some_card import CARD
 from torch import nn
 
 from delt_engine.errors import CheckpointError

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from test_card import CARD
+from some_card import CARD
 from tiny_data import tiny_dataset
 from torch import nn
 
