@@ -66,17 +66,8 @@ def _measured(context: StageContext, teacher: PreparedTeacher, fingerprint: str,
     most = min(MOST_PACKED, len(plan_batches(context.inputs.classes, config)) // context.rank.size)
     if most <= 1:
         return {}
-    subject = (
-        torch.__version__,
-        context.run.record().device_name,
-        fingerprint,
-        image_size,
-        most,
-        config.batch_size,
-        config.ipc,
-        config.batching,
-        fast,
-    )
+    machine, shape = (torch.__version__, context.run.record().device_name), (config.batch_size, config.ipc)
+    subject = (*machine, fingerprint, image_size, most, *shape, config.batching, fast)
     with contextlib.suppress(TypeError, ValueError, AttributeError):
         return {int(number): float(rate) for number, rate in _PACKS.read(subject).items()}
     device = torch.device(context.device)
@@ -112,10 +103,10 @@ def within_memory(
     state: BatchState | None,
     fast: FastPath,
 ) -> Iterator[RecoverStep]:
-    """Yield the steps of a batch; out of memory, go on from the last one in less.
+    """Yield the steps of a batch; out of memory, go on from the last one in less, and stay with that.
 
     Args:
-        context: its run notes it, and stays with less.
+        context: of the stage.
         start: begins the loop at a state, computed in a way.
         state: where to begin.
         fast: how it is computed until memory runs out.

@@ -29,16 +29,7 @@ _ENDS = (None, "pause", "cancel", "failed")
 
 @dataclass(frozen=True, eq=False)
 class StageContext:
-    """What a stage works with.
-
-    Attributes:
-        run: what is worked on; run.json is changed by the first rank alone.
-        inputs: data, classes, teacher's file.
-        device: name of this rank's device.
-        stop: tells when to stop.
-        report: takes every event.
-        rank: which process this is.
-    """
+    """What a stage works with; run.json is changed by the first rank alone, ``device`` is this rank's."""
 
     run: Run
     inputs: Inputs
@@ -49,7 +40,7 @@ class StageContext:
 
     @property
     def experiment(self) -> Experiment:
-        """All settings."""
+        """Settings of the run."""
         return self.run.experiment
 
     def event(self, event: Event) -> None:

@@ -27,14 +27,7 @@ _READ_AT_ONCE = 512
 def stored_embedding(
     subjects: Sequence[Subject], space: str = "teacher", *, points: int = POINTS, network: str = ""
 ) -> Embedding | None:
-    """Return a map that was drawn before or ships with the project, or None.
-
-    Args:
-        subjects: whose images are on it, in any order, besides the real ones.
-        space: ``teacher``, ``second`` or ``pixels``.
-        points: how many at most.
-        network: name or file of a network that is taken as the second one.
-    """
+    """Return a map of subjects in any order that was drawn before or ships with the project, or None."""
     try:
         return stored(_key(subjects, space, points, network), Embedding.load)
     except CheckpointError:
@@ -69,13 +62,7 @@ def embedded(
 ) -> Embedding:
     """Return the map of some subjects among the real images of their classes, drawn now unless it is known.
 
-    Args:
-        subjects: whose images are on it, all of one dataset; features are those of the first one's teacher.
-        space: ``teacher``, ``second`` or ``pixels``.
-        points: how many at most.
-        network: name or file of a network that is taken as the second one.
-        device: where the network runs.
-        report: gets (what, done, total).
+    Features are those of the first subject's teacher; ``points`` is how many at most.
 
     Raises:
         DataError: the subjects belong to different data, or the real images are not there.

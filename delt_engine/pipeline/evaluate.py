@@ -101,7 +101,7 @@ def evaluate_stage(context: StageContext) -> None:
 
 
 def _teacher(context: StageContext, source: Source) -> Teacher | None:
-    """Return the teacher: of a run the one its images were made with, by its fingerprint."""
+    """Return the teacher; of a run the one its images were made with, by its fingerprint."""
     if not needs_teacher(context.experiment.evaluate):
         return None
     made_with = source.run.record().teacher if source.run else None
@@ -168,17 +168,9 @@ def _described(source: Source, train: ImageTable) -> records.Source:
         return records.Source(source.ref, train.title, method, METHOD_TITLES[method], train.ipc, len(train))
     recover, record = run.experiment.recover, run.record()
     rounds = f", MI {recover.iterations:,}, RI {recover.round_iterations:,}" if recover.is_optimised else ""
-    title = f"{METHOD_TITLES[recover.method]}, IPC {recover.ipc}{rounds}"
-    return records.Source(
-        source.ref,
-        title,
-        recover.method,
-        METHOD_TITLES[recover.method],
-        recover.ipc,
-        len(train),
-        record.seconds,
-        record.image_iterations,
-    )
+    method = METHOD_TITLES[recover.method]
+    cost, title = (record.seconds, record.image_iterations), f"{method}, IPC {recover.ipc}{rounds}"
+    return records.Source(source.ref, title, recover.method, method, recover.ipc, len(train), *cost)
 
 
 def _result_path(run: Run, number: int) -> Path:

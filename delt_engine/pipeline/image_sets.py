@@ -37,11 +37,9 @@ class Subject:
     Attributes:
         key: tells these images from all others.
         source: id of the run, path of the folder, ``real`` or ``random``.
-        title: what a reader calls it.
         method: of the run, or ``folder``, ``real``, ``random``.
         ipc: images a class that there are; for real images how many are taken.
-        dataset: which data they belong to, with names and statistics.
-        dataset_ref: what loads it.
+        dataset_ref: what loads the dataset.
         classes: class numbers, ascending.
         teacher: the network in whose features they are measured.
         squeeze: says what network the teacher is where its file does not.
@@ -100,9 +98,9 @@ def of_folder(path: str | Path, dataset: Dataset, dataset_ref: str, teacher: str
     """Return the images of a folder with one folder of images a class.
 
     Args:
-        path: the folder.
+        path: of the folder.
         dataset: whose classes these are.
-        dataset_ref: what loads it.
+        dataset_ref: what loads the dataset.
         teacher: name or file of the teacher in whose features they are measured.
 
     Raises:
@@ -140,12 +138,7 @@ def of_folder(path: str | Path, dataset: Dataset, dataset_ref: str, teacher: str
 
 
 def reference(subject: Subject, kind: str, images: int | None = None) -> Subject:
-    """Return real images to hold a subject against, as many a class.
-
-    Args:
-        subject: what they are held against.
-        kind: ``real`` or ``random``.
-        images: how many a class; as many as the subject has when not given.
+    """Return real images to hold a subject against: ``real`` or ``random``, by default as many a class.
 
     Raises:
         ConfigError: another kind.

@@ -4,6 +4,10 @@ Everything that looks for stored results is torch-free; :func:`measured` compute
 
 References are real images of the same classes at the same number a class: ``real`` is the mean of several draws, and
 ``random`` a single one, which is what a set of random real images gives.
+
+Everywhere ``space`` is ``teacher``, ``second`` or ``pixels``; ``network`` is the name or file of a network that is used
+as the second one; ``images`` is the number a class that are compared at once, all when not given: sets are comparable
+at equal numbers only.
 """
 
 from __future__ import annotations
@@ -40,11 +44,6 @@ class SpaceNetwork:
 def space_network(subject: Subject, space: str = "teacher", network: str = "") -> SpaceNetwork:
     """Return the network of a space; of ``pixels`` one without a name.
 
-    Args:
-        subject: whose teacher and data count.
-        space: one of ``teacher``, ``second``, ``pixels``.
-        network: name or file of a network that is taken as the second one.
-
     Raises:
         ConfigError: no such space.
         CheckpointError: there is no such network; for ``second`` the sentence has the command that makes one.
@@ -70,14 +69,7 @@ def space_network(subject: Subject, space: str = "teacher", network: str = "") -
 def stored_result(
     subject: Subject, space: str = "teacher", *, images: int | None = None, network: str = ""
 ) -> DiversityResult | None:
-    """Return what was measured before, or None; torch-free.
-
-    Args:
-        subject: the images.
-        space: one of ``teacher``, ``second``, ``pixels``.
-        images: images a class that are compared at once; all when not given.
-        network: see :func:`space_network`.
-    """
+    """Return what was measured before, or None; torch-free."""
     try:
         return stored(_key(subject, space_network(subject, space, network), images), DiversityResult.load)
     except CheckpointError:
@@ -114,14 +106,6 @@ def measured(
     report: Report | None = None,
 ) -> DiversityResult:
     """Return how alike the images are, measured now unless it is known.
-
-    Args:
-        subject: the images.
-        space: one of ``teacher``, ``second``, ``pixels``.
-        images: images a class that are compared at once; all when not given. Sets are comparable at equal n only.
-        network: see :func:`space_network`.
-        device: where the network runs.
-        report: gets (what, done, total).
 
     Raises:
         DataError: fewer than two images a class, or more asked for than there are.
@@ -201,12 +185,6 @@ def _measure(
 
 def vectors_in(subject: Subject, space: str, used: SpaceNetwork, device: str = "auto") -> Vectors:
     """Return what turns images into the vectors of a space.
-
-    Args:
-        subject: whose teacher and data count.
-        space: one of ``teacher``, ``second``, ``pixels``.
-        used: the network of the space.
-        device: where it runs.
 
     Raises:
         CheckpointError: the network is not there any more, or does not fit the data.

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import torch
 
 from delt_engine.analysis.cost import Rate, fitted
-from delt_engine.config import Experiment, RecoverConfig
+from delt_engine.config import Experiment
 from delt_engine.errors import RunError
 from delt_engine.jobs.measured_rates import keep_rate, rate_key
 from delt_engine.jobs.worker import DeviceLock, device_lock_name
@@ -64,8 +64,10 @@ def measure(experiment: Experiment, report: Report | None = None, seconds: float
         for done, size in enumerate(sizes):
             if report:
                 report("measure", done, len(sizes))
-            images = start_noise(_first(plan, size), image_size, seed=experiment.seed).to(device)
-            steps = _steps(teacher, _first(plan, size), experiment, images)
+            # The first images of the batch, all of which join at once.
+            part = BatchPlan(0, tuple(Slot(slot.class_index, slot.index, 1) for slot in plan.slots[:size]))
+            images = start_noise(part, image_size, seed=experiment.seed).to(device)
+            steps = _steps(teacher, part, experiment, images)
             points.append((size, _seconds_per_iteration(steps, seconds / len(sizes))))
     finally:
         lock.release()
@@ -77,14 +79,10 @@ def measure(experiment: Experiment, report: Report | None = None, seconds: float
     return rate
 
 
-def _first(plan: BatchPlan, size: int) -> BatchPlan:
-    """Return the first ``size`` images of a batch, all of which join at once."""
-    return BatchPlan(0, tuple(Slot(slot.class_index, slot.index, 1) for slot in plan.slots[:size]))
-
-
 def _steps(teacher: Teacher, plan: BatchPlan, experiment: Experiment, images: torch.Tensor) -> Iterator[RecoverStep]:
-    """Return the loop over some images."""
-    config = _endless(experiment.recover)
+    """Return a loop with every image in it from the start, longer than anything that is timed."""
+    length = _WARM_UP + _MOST + 1
+    config = experiment.recover.replace(iterations=length, round_iterations=length, early_late=False)
     labels = torch.tensor([slot.class_index for slot in plan.slots], device=images.device)
     rows = crop_plan(config, images.shape[-1], generator(experiment.seed, "measure"))
     return recover(images, labels, PreparedTeacher.of(teacher), plan, config, rows)
@@ -102,9 +100,3 @@ def _seconds_per_iteration(steps: Iterator[RecoverStep], seconds: float) -> floa
             if time.monotonic() - began >= seconds or done >= _MOST:
                 break
     return (time.monotonic() - began) / done
-
-
-def _endless(config: RecoverConfig) -> RecoverConfig:
-    """Return the same loop with every image in it from the start, longer than anything that is timed."""
-    length = _WARM_UP + _MOST + 1
-    return config.replace(iterations=length, round_iterations=length, early_late=False)

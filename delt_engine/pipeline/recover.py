@@ -204,19 +204,13 @@ class _Batch:
 
     def recover(self) -> None:
         """Take the batch from its start, or from its checkpoint, to its finished images."""
-        state = self._read_state()
+        found, device = read_checkpoint(self.run, self.plan.batch_index), torch.device(self.context.device)
+        state = found and BatchState.from_tensors({name: tensor.to(device) for name, tensor in found[0].items()})
         for step in within_memory(self.context, self._loop(state), state, self.fast):
             state = step.state
             self._after(step)
         assert state is not None  # MI is at least 1
         write_images(self.run, slots_of(self.plan), self.job.pixels(state.images), self.job.texts(self.plan))
-
-    def _read_state(self) -> BatchState | None:
-        found = read_checkpoint(self.run, self.plan.batch_index)
-        if found is None:
-            return None
-        device = torch.device(self.context.device)
-        return BatchState.from_tensors({name: tensor.to(device) for name, tensor in found[0].items()})
 
     def _loop(self, state: BatchState | None) -> Any:
         """Return what begins the loop at a state, after the start of the batch was shown."""
@@ -329,12 +323,9 @@ class _Batch:
 def _take_patches(job: RecoverJob, plans: Sequence[BatchPlan], began: float) -> None:
     """Write the start images as the finished ones, with what the teacher says of them.
 
-    Source: RDED, whose images are mosaics of real crops; random real images as the baseline of every table.
+    Ranking and selecting, since ``began`` on the monotonic clock, are all that such a method costs.
 
-    Args:
-        job: its selection is made.
-        plans: all batches in the first rank, which is enough for so little work.
-        began: when the work began, on the monotonic clock; ranking and selecting are all that such a method costs.
+    Source: RDED, whose images are mosaics of real crops; random real images as the baseline of every table.
     """
     context, run = job.context, job.context.run
     total, done = sum(len(plan.slots) for plan in plans), 0

@@ -113,7 +113,12 @@ def _work(run: Run, inputs: Inputs | None, rank: Rank, stop: StopRequests, repor
         inputs = own[0] if own else _looked_up(run, run.record(), stop)
         context = StageContext(run, inputs, chosen, stop, report, rank)
         if rank.is_first:
-            _compare_versions(context, begun)
+            context.update(versions=versions())
+            before, current = begun.versions.get("torch"), versions()["torch"]
+            if begun.started and before != current:
+                context.note(
+                    f"Begun with torch {before}, going on with {current}: the last digits of the images may differ."
+                )
             warning = bfloat16_warning(precision_of(begun), chosen)
             if warning:
                 context.note(warning)
@@ -134,7 +139,11 @@ def _work(run: Run, inputs: Inputs | None, rank: Rank, stop: StopRequests, repor
 def _prepared(run: Run, begun: RunRecord, inputs: Inputs | None, stop: StopRequests) -> Inputs:
     with stop.loading():
         inputs = inputs or _looked_up(run, begun, stop)
-    _check_same(run, begun, inputs)
+    data, teacher = begun.dataset, begun.teacher
+    if data is not None and data.fingerprint != inputs.dataset.fingerprint:
+        raise RunError(f"run {run.id}: {data.name} has changed since the run began, so it cannot go on.")
+    if teacher is not None and inputs.card and teacher.fingerprint != inputs.card.fingerprint:
+        raise RunError(f"run {run.id}: teacher {teacher.name} has changed since the run began.")
     run.update(dataset=inputs.dataset_record, classes=inputs.classes)
     if begun.kind == "recover":
         begin(run, inputs)
@@ -187,16 +196,8 @@ def _looked_up(run: Run, record: RunRecord, stop: StopRequests) -> Inputs:
     return load_inputs(record.experiment, report, needs_teacher=needs_teacher, teacher=ref)
 
 
-def _check_same(run: Run, record: RunRecord, inputs: Inputs) -> None:
-    """Refuse to go on with other data or another teacher than the run began with."""
-    if record.dataset is not None and record.dataset.fingerprint != inputs.dataset.fingerprint:
-        raise RunError(f"run {run.id}: {record.dataset.name} has changed since the run began, so it cannot go on.")
-    if record.teacher is not None and inputs.card and record.teacher.fingerprint != inputs.card.fingerprint:
-        raise RunError(f"run {run.id}: teacher {record.teacher.name} has changed since the run began.")
-
-
 def _set_up_torch(run: Run, device: str, stop: StopRequests) -> str:
-    """Import torch, settle device and threads as the run began with, and return the device's name."""
+    """Import torch, choose device and threads as the run began with, and return the device's name."""
     settle_waiting()  # read when torch is loaded
     with stop.loading():
         import torch
@@ -217,15 +218,6 @@ def _set_up_torch(run: Run, device: str, stop: StopRequests) -> str:
 def precision_of(record: RunRecord) -> str:
     """Return the number format that the settings of a run's stage ask for."""
     return getattr(getattr(record.experiment, record.kind), "precision", "auto")
-
-
-def _compare_versions(context: StageContext, begun: RunRecord) -> None:
-    """Note when a run goes on with another torch than it began with, and keep the versions of now."""
-    current = versions()
-    context.update(versions=current)
-    before, now_is = begun.versions.get("torch"), current["torch"]
-    if begun.started and before != now_is:
-        context.note(f"Begun with torch {before}, going on with {now_is}: the last digits of the images may differ.")
 
 
 def _stage(kind: str) -> Callable[[StageContext], None]:

@@ -164,12 +164,9 @@ def tiles_shuffled(images: Tensor, tiles: Tensor) -> Tensor:
 
 
 def cropped(pixels: Tensor, crop: Tensor, flip: Tensor) -> Tensor:
-    """Return the crop of each image, resized to the image's size, and mirrored where ``flip`` says so.
+    """Return the crop of each image, resized to the image's size, and mirrored where ``flip`` (B,) says so.
 
-    Args:
-        pixels: float (B, C, S, S).
-        crop: int64 (B, 4), top, left, height, width.
-        flip: bool (B,).
+    ``pixels`` is float (B, C, S, S), ``crop`` int64 (B, 4): top, left, height, width.
     """
     size, device = pixels.shape[-1], pixels.device
     flip = flip.to(device)

@@ -74,30 +74,15 @@ class Team:
         return (rows.stop - rows.start) / count if self._is_divided(count) else 1 / self.size
 
     def counted(self, number: Tensor, count: int) -> Tensor:
-        """Return what this rank adds to a count over a batch of ``count`` images.
-
-        Args:
-            number: among this rank's rows.
-            count: B.
-        """
+        """Return what this rank, with ``number`` among its rows, adds to a count over a batch of ``count`` images."""
         return number if self._is_divided(count) else number / self.size
 
     def weighted(self, mean: Tensor, count: int) -> Tensor:
-        """Return what this rank adds to the mean over a batch of ``count`` images.
-
-        Args:
-            mean: over this rank's rows.
-            count: B.
-        """
+        """Return what this rank, with this mean over its rows, adds to the mean over a batch of ``count`` images."""
         return mean if self.size == 1 else mean * self.weight(count)
 
     def synchronised(self, network: nn.Module, device: torch.device) -> nn.Module:
-        """Return a network whose BatchNorm sees the whole batch where the device can; its weights are the same ones.
-
-        Args:
-            network: not trained yet, and not in an optimiser.
-            device: that it is going to be trained on.
-        """
+        """Return a network, not yet in an optimiser, whose BatchNorm sees the whole batch where the device can."""
         if self.size == 1 or device.type != "cuda":
             return network
         from timm.layers import convert_sync_batchnorm  # torch's own loses the activation in layers of timm
@@ -107,8 +92,7 @@ class Team:
     def parallel(self, network: nn.Module) -> nn.Module:
         """Return what is called in the place of a network, so that its gradients are the batch's in every rank.
 
-        Args:
-            network: on its device, with the same weights in every rank; they stay those of the optimiser.
+        The network is on its device, with the same weights in every rank; they stay those of the optimiser.
         """
         if self.size == 1:
             return network

@@ -42,11 +42,9 @@ class ImageTable:
     Attributes:
         image_u8: uint8 (N, S, S, 3).
         labels: int64 (N,), positions in ``class_names``.
-        class_names: the classes of this table, K of them.
         mean, std: per channel of pixels in [0, 1].
         mosaic: tiles along each side of an image; 1 where images are no mosaics.
         ipc: images per class, or None where classes have different numbers.
-        title: what a reader calls it.
         all_class_names: every class of the dataset it belongs to; those of the table when left out.
     """
 
@@ -168,11 +166,7 @@ def real(dataset: Dataset, class_names: Sequence[str] | None = None) -> ImageTab
 
 
 def test_table(dataset: Dataset, train: ImageTable | None = None) -> ImageTable:  # noqa: PT028, it is no test
-    """Return the test images, for the classes and in the order of the training images.
-
-    Args:
-        dataset: whose test images they are.
-        train: what the students learn from; all classes in the dataset's order when not given.
+    """Return the test images, for the classes and in the order of the training images, else of the dataset.
 
     Raises:
         DataError: the names of the classes do not match, a class has no test image, or they do not fit into memory.

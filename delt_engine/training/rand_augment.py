@@ -123,12 +123,7 @@ def read_policy(text: str) -> Policy:
 
 
 def draw_operations(policy: Policy, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Draw the operations of an epoch.
-
-    Args:
-        policy: see :func:`read_policy`.
-        count: N.
-        generator: on the CPU.
+    """Draw the operations of an epoch of ``count`` images.
 
     Returns:
         Operations int64 (N, n), 0 where none is done, and their levels float32 (N, n), negative where the operation

@@ -5,10 +5,10 @@ Source: the rules of :mod:`delt_engine.config.students`.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
 
 from delt_engine.config.students import EvaluateConfig, batch_size_rule, learning_rate_rule, rand_augment_rule
 from delt_engine.errors import ConfigError
@@ -31,7 +31,7 @@ def resolve(
 
     Args:
         config: as the user gave it.
-        card: of the teacher; None without one.
+        card: of the teacher, if there is one.
         train: what the student learns from: its classes and images decide the batch size.
         dataset_name: a name of the catalogue, for the rules that single out datasets.
         image_size: side of the images; the table's when not given.
@@ -40,7 +40,13 @@ def resolve(
         ConfigError: unknown student, a width, stem or image size it cannot have, or ``auto`` without a teacher.
     """
     size = image_size or train.image_size
-    student, width = _student(config, card)
+    student, width = config.student, config.student_width or 1.0
+    if student == "auto":
+        if card is None:
+            raise ConfigError(
+                "student: 'auto' given, but there is no teacher to take the network from; name one, such as resnet18."
+            )
+        student, width = card.network, config.student_width or card.width
     num_classes = len(train.class_names)
     rule = batch_size_rule(train.ipc or -(-len(train) // num_classes), num_classes, dataset_name, student)
     changes: dict[str, Any] = {
@@ -69,22 +75,9 @@ def recipe_changes(config: EvaluateConfig, **known: Any) -> dict[str, tuple[Any,
     return {name: (getattr(plain, name), getattr(own, name)) for name in names}
 
 
-def _student(config: EvaluateConfig, card: TeacherCard | None) -> tuple[str, float]:
-    if config.student != "auto":
-        return config.student, config.student_width or 1.0
-    if card is None:
-        raise ConfigError(
-            "student: 'auto' given, but there is no teacher to take the network from; name one, such as resnet18."
-        )
-    return card.network, config.student_width or card.width
-
-
 def _stem(student: str, width: float, stem: str, num_classes: int, image_size: int) -> str:
     """Return the stem the student has, and refuse a student that cannot be built."""
-
-    def build() -> nn.Module:
-        return build_network(student, num_classes, width=width, stem=stem, image_size=image_size)
-
+    build = partial(build_network, student, num_classes, width=width, stem=stem, image_size=image_size)
     try:
         with torch.device("meta"):  # without memory for the weights
             network = build()

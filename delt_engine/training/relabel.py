@@ -124,13 +124,7 @@ class StoredLabels:
 
     @classmethod
     def open(cls, path: str | Path, train: ImageTable, config: EvaluateConfig, *, seed: int) -> StoredLabels:
-        """Open stored labels for a training.
-
-        Args:
-            path: what ``delt relabel`` wrote.
-            train: the images.
-            config: resolved.
-            seed: of the training.
+        """Open what ``delt relabel`` wrote for a training with resolved settings.
 
         Raises:
             DataError: no store, not all epochs in it, or labels of something else.
@@ -145,10 +139,7 @@ class StoredLabels:
         return cls(store)
 
     def check_teacher(self, teacher: nn.Module) -> None:
-        """Refuse a training whose teacher is not the one that made the labels.
-
-        Args:
-            teacher: its logits are the classes of the images.
+        """Refuse a training whose teacher, with the classes of the images, is not the one that made the labels.
 
         Raises:
             DataError: it has other weights.
@@ -190,12 +181,7 @@ def store_facts(
 ) -> StoreFacts:
     """Return what the store of a training is of.
 
-    Args:
-        train: the images.
-        teacher: its logits are the classes of ``train``.
-        config: resolved; its epochs, batch size and augmentation.
-        settings: form of a label, and how many epochs are stored.
-        seed: of the training.
+    ``config`` is resolved, and the teacher's logits are the classes of ``train``.
 
     Raises:
         ConfigError: settings that are not resolved, or more label epochs than epochs.

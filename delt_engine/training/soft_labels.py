@@ -109,12 +109,7 @@ class StoreFacts:
 
 @dataclass(frozen=True)
 class StoreSize:
-    """What a store takes, in bytes; the manifest, some hundred bytes, aside.
-
-    Attributes:
-        labels: of all label epochs.
-        headers: of their files.
-    """
+    """What the label epochs of a store take, in bytes; the manifest, some hundred bytes, aside."""
 
     labels: int
     headers: int
