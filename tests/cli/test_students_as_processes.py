@@ -13,7 +13,7 @@ from waiting import said_after, wait_for
 from delt_engine.config import EvaluateConfig, Experiment
 from delt_engine.jobs import start
 from delt_engine.jobs.evaluations import evaluations, start_evaluation
-from delt_engine.runs.events import StudentEpochEvent, StudentEvent, StudentStepEvent
+from delt_engine.runs.events import StepEvent, StudentEpochEvent, StudentEvent, StudentStepEvent
 from delt_engine.runs.store import Run
 
 pytestmark = pytest.mark.usefixtures("same_environment")
@@ -90,7 +90,7 @@ def test_a_source_that_was_stopped_fails_its_students_with_a_sentence(images, tm
     optimised = images.replace(recover={"ipc": 4, "iterations": 24000, "round_iterations": 600}, select={})
     source = start.start(optimised, tmp_path / "source")
     run = start_evaluation(source, LONG)
-    wait_for(lambda: source.latest_event(StudentStepEvent))
+    wait_for(lambda: source.latest_event(StepEvent))
     start.cancel(source)
     wait_for(lambda: run.status == "failed")
     assert run.error == "source: run source is cancelled, but students learn from a finished one."
