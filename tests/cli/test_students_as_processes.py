@@ -13,7 +13,7 @@ from waiting import said_after, wait_for
 from delt_engine.config import EvaluateConfig, Experiment
 from delt_engine.jobs import start
 from delt_engine.jobs.evaluations import evaluations, start_evaluation
-from delt_engine.runs.events import StepEvent, StudentEpochEvent, StudentEvent, StudentStepEvent
+from delt_engine.runs.events import StepEvent, StudentEpochEvent, StudentEvent
 from delt_engine.runs.store import Run
 
 pytestmark = pytest.mark.usefixtures("same_environment")
