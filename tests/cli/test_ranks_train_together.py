@@ -96,7 +96,8 @@ def test_a_student_of_two_ranks_goes_on_after_a_killed_rank_and_after_a_pause_wi
     ranks = list(ranks_of(launcher).values())
     run.request("pause")
     wait_for(lambda: run.status == "paused")
-    assert launcher.wait(PATIENCE_S) == 0
+    out, err = launcher.communicate(timeout=PATIENCE_S)
+    assert launcher.returncode == 0, err
     assert not psutil.wait_procs(ranks, timeout=PATIENCE_S)[1]
     assert not [event for event in run.events() if event.rank]  # the first alone tells
     last = epochs_of(run)[-1]

@@ -1,5 +1,7 @@
 """The benchmark of the app: a run to look at, a real server that is visited, and what is made of the times."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from delt_engine.bench.app import PAGES, Session, Visit, opened_browser, results, session
@@ -19,13 +21,19 @@ def test_the_large_run_is_a_finished_run(tmp_path):
     assert run.latest_event(StepEvent).image_iterations == run.experiment.recover.schedule.image_iterations(3)
 
 
+def visited(script, folder):
+    with opened_browser() as browser:
+        found = session(browser, script, folder, ["", ""])
+        with pytest.raises(RunError, match="app: the server did not start"):
+            session(browser, folder / "none.py", folder, ())
+    return found
+
+
 def test_a_server_is_started_visited_and_ended(tmp_path):
     script = tmp_path / "plain.py"
     script.write_text('import time\nimport streamlit as st\n\nst.write(time.time_ns())\nst.exception(OSError("x"))\n')
-    with opened_browser() as browser:
-        found = session(browser, script, tmp_path, ["", ""])
-        with pytest.raises(RunError, match="app: the server did not start"):
-            session(browser, tmp_path / "none.py", tmp_path, ())
+    with ThreadPoolExecutor(1) as thread:  # the browser tests have a loop in the main thread, which playwright refuses
+        found = thread.submit(visited, script, tmp_path).result()
     assert [visit.page for visit in found.visits] == ["", "", ""]
     assert all(visit.has_error for visit in found.visits)
     assert found.cold_s > found.visits[0].seconds > 0

@@ -174,7 +174,7 @@ def test_running_statistics_are_the_mean_of_both(folder) -> None:
 
 
 def test_a_teacher_with_batchnorm_learns(folder) -> None:
-    losses, _, accuracies = of_rank(folder, "squeezed", 0)["told"].T
+    losses, _, accuracies = of_rank(folder, "squeezed", 0)["numbers"].T
     assert losses[-1] < losses[0]
     assert accuracies[-1] > 60
 
