@@ -13,8 +13,10 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from unittest import mock
 
+import pytest
 import torch
 import torch.distributed as dist
 from safetensors.torch import save_file
@@ -22,6 +24,8 @@ from torch import Tensor, nn
 
 from delt_engine.config import SqueezeConfig
 from delt_engine.config.students import EvaluateConfig
+from delt_engine.errors import RunCancelled
+from delt_engine.pipeline.train import TrainingRun
 from delt_engine.training import image_table, students, trainer
 from delt_engine.training import squeeze as squeezing
 from delt_engine.training.distributed import Team
@@ -153,6 +157,18 @@ CASES: dict[str, Callable[[Team], dict[str, Tensor]]] = {
 }
 
 
+def stopped(team: Team) -> RunCancelled:
+    """Return the error of a training that was asked to stop; its traceback has all that was there."""
+
+    def stop(_step: object) -> None:
+        raise RunCancelled("pause")
+
+    steps = squeezing.squeeze(tiny_dataset(), SQUEEZE, seed=3, device="cpu", team=team)
+    with pytest.raises(RunCancelled) as caught:
+        TrainingRun.finish(SimpleNamespace(after_step=stop), steps)
+    return caught.value
+
+
 def main(number: int, folder: Path) -> None:
     """Do all trainings as one of two ranks."""
     torch.set_num_threads(1)
@@ -161,10 +177,12 @@ def main(number: int, folder: Path) -> None:
     for name, case in CASES.items():
         found = {key: value.contiguous() for key, value in case(Team(number, 2)).items()}
         save_file(found, folder / f"{name}-{number}.safetensors")
+    error = stopped(Team(number, 2))
     dist.destroy_process_group()
     until = time.monotonic() + 10  # a thread that has just ended may still be listed
     while (names := threads_of_the_group()) and time.monotonic() < until:
         pass
+    assert str(error) == "pause"
     (folder / f"threads-{number}.json").write_text(json.dumps(names))
 
 

@@ -8,6 +8,7 @@ seed and epoch, so a squeeze that was stopped anywhere ends in the weights of on
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Iterator
@@ -118,11 +119,14 @@ class TrainingRun:
             RunCancelled: asked to stop; see :meth:`after_step` and :meth:`after_epoch`.
             RanksLost: another rank is gone.
         """
-        for record in records:
-            if isinstance(record, (SqueezeResult, StudentResult)):
-                return record
-            is_step = isinstance(record, (SqueezeProgress, StudentStep))
-            self.after_step(record) if is_step else self.after_epoch(record)
+        # Closed at once, also where it is stopped: what is left of a training keeps the group of its ranks, and the
+        # threads of that now and then end the process with an abort.
+        with contextlib.closing(records):  # type: ignore[type-var]  # a generator, typed as what it yields
+            for record in records:
+                if isinstance(record, (SqueezeResult, StudentResult)):
+                    return record
+                is_step = isinstance(record, (SqueezeProgress, StudentStep))
+                self.after_step(record) if is_step else self.after_epoch(record)
         raise AssertionError("the last record of a training is its result")
 
     def after_step(self, step: SqueezeProgress | StudentStep) -> None:
