@@ -19,7 +19,8 @@ def test_a_run_says_how_it_was_computed(answer, colours, tmp_path) -> None:
     assert [plain.record().speed[name] for name in names] == ["float32", False, 1, False, 0]
     assert [fast.record().speed[name] for name in names] == ["bfloat16", True, 3, False, 3]
     assert plain.record().notes == ()
-    assert fast.record().notes == ("Computed in bfloat16, BatchNorm folded, 3 batches a step.",)
+    # before it stands a warning where the processor has no instructions for bfloat16
+    assert fast.record().notes[-1] == "Computed in bfloat16, BatchNorm folded, 3 batches a step."
     assert "--pack 3" in " ".join(fast.record().command)
     assert [{event.batches for event in run.events(StepEvent)} for run in (plain, fast)] == [{3}, {1}]
     assert plain.rounds_written(2) == fast.rounds_written(2) == [0, 1, 2]
