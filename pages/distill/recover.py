@@ -63,7 +63,7 @@ def _watch(run: Run) -> None:
         return run.is_active or (parent is not None and parent.is_active)
 
     live.follow(is_active, lambda: view.draw(run, parent))
-    live.follow(is_active, lambda: view.draw_curves(run, parent), view.CURVES_S)
+    live.follow(is_active, lambda: view.draw_curves(run), view.CURVES_S)
     view.settings(run)
 
 
