@@ -8,15 +8,13 @@ import streamlit as st
 
 from delt_engine.runs.store import Run
 from pages.shared import cached, errors, live, nav
-from pages.shared.compare import numbers, panel
+from pages.shared.compare import panel
 from pages.shared.controls import headline
 from pages.shared.gallery import choices, image
 from pages.shared.gallery import view as gallery_view
 from pages.shared.gallery.film import View
 from pages.shared.runs.actions import badge
 from pages.shared.runs.strips import stamp
-
-MOST_MEASURED = 50  # classes over which the similarity in pixels is averaged when runs are compared
 
 
 def choose(runs: Sequence[Run]) -> tuple[View, tuple[str, str]]:
@@ -35,10 +33,11 @@ def choose(runs: Sequence[Run]) -> tuple[View, tuple[str, str]]:
     sort, descending, arrangement, starts, look = "start", False, "all", False, ("end", "above")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if others:
-            look = panel.choose_look([main, *others], "gallery")
+            with st.popover("View", icon=":material/tune:", key="gallery/look"):
+                look = panel.choose_look([main, *others], "gallery")
         elif len(names) == 1 and only is None:
             arrangement = choices.choose_arrangement()
-        size = choices.choose_size(main.experiment.recover.ipc)
+        size = choices.choose_size("M" if others or main.experiment.recover.ipc > choices.FEW else "L")
         sort, descending = choices.choose_order()
         if not others:
             starts = choices.choose_starts(main)
@@ -56,8 +55,6 @@ def _show(runs: Sequence[Run]) -> None:
     position = None
     if view.others:
         gallery_view.draw_compared(view, *look)
-        with errors.contained("The comparison"):
-            numbers.draw([view.run, *view.others], view.class_names[:MOST_MEASURED])
     else:
         for run in unfinished:
             badge(run)

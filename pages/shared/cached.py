@@ -95,6 +95,11 @@ def recoveries(*, examples_first: bool = False, finished: bool = False) -> list[
     return [run for run in found if run.status == "finished"] if finished else found
 
 
+def evaluations() -> list[Run]:
+    """Return all runs that train students, the user's newest first, then the examples."""
+    return [run for run in (*runs(), *examples()) if not run.unreadable and run.record().kind == "evaluate"]
+
+
 def newest(kind: str, fits: Callable[[Run], bool]) -> Run | None:
     """Return the user's newest run of a kind that fits, or None."""
     of_kind = (run for run in runs() if not run.unreadable and run.record().kind == kind)

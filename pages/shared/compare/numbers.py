@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import streamlit as st
 
@@ -15,9 +16,10 @@ from delt_engine.pipeline.measure import stored_result
 from delt_engine.runs.events import StepEvent
 from delt_engine.runs.lineage import Measured, in_words, measured, run_changes
 from delt_engine.runs.store import Run
+from delt_engine.runs.titles import read_title
 from pages.shared import cached, controls
 from pages.shared.compare.film import class_numbers
-from pages.shared.wording import count, duration, plain, reached, size
+from pages.shared.wording import count, duration, plain, run_title, size
 
 _MOST_NAMED = 6
 """Names in one value up to which all are said."""
@@ -25,21 +27,41 @@ _MOST_NAMED = 6
 NONE = "–"
 
 
+def draw_summary(runs: Sequence[Run], class_names: Sequence[str], names: Sequence[str] = ()) -> None:
+    """Draw which letter is which run, how alike its images are, what they cost and what students learnt from them."""
+    rows = []
+    for place, (letter, run) in enumerate(zip("ABCD", runs, strict=False)):
+        own = run_title(run.experiment, run.record().kind)
+        name = f"{names[place]}: {own}" if place < len(names) else read_title(run).title or own
+        forms = {
+            "Cosine, pixels": _decimal(pixel_cosine(run, class_names)),
+            "Cosine, teacher": _decimal(network_cosine(run, class_names)),
+            "Student top-1": students(run),
+            "Image-iterations": _work(run),
+            "Saved": _saved(run),
+            "Time": _time(run),
+        }
+        rows.append({"": letter, "Run": name, "Status": run.status} | forms)
+    known = [name for name in rows[0] if any(row[name] != NONE for row in rows)]
+    controls.table([{name: plain(row[name]) for name in known} for row in rows])
+
+
 def draw(runs: Sequence[Run], class_names: Sequence[str] = ()) -> None:
-    """Draw both tables; similarity is that of the classes given."""
-    left, right = st.columns([5, 6], gap="large")
-    with left:
-        draw_differences(runs)
-    with right:
-        st.markdown("**What came of it**")
-        rows = measured_rows(runs, class_names)
-        controls.table([{"Measured": name, **dict(zip("ABCD", values, strict=False))} for name, values in rows.items()])
-        if class_names:
-            which = plain(class_names[0]) if len(class_names) == 1 else f"{len(class_names)} classes shown"
-            st.caption(
-                f"Cosine similarity: mean over all pairs of a class's images; in pixels of the newest images, in the "
-                f"teacher's features where Diversity has measured them; of {which}. Lower is more diverse."
-            )
+    """Draw the settings in which runs differ and what was measured in them; ``class_names`` are those shown."""
+    with st.grid(min_column_width=380, gap="large"):
+        with st.container():
+            draw_differences(runs)
+        with st.container():
+            st.markdown("**Measured in each run**")
+            rows = measured_rows(runs).items()
+            controls.table([{"Measured": name, **dict(zip("ABCD", values, strict=False))} for name, values in rows])
+    if class_names:
+        which = plain(class_names[0]) if len(class_names) == 1 else f"the {len(class_names)} classes shown"
+        st.caption(
+            f"Cosine: mean over all pairs of a class's images, of {which}; in pixels of the newest images, in the "
+            "teacher's features where Diversity has measured them. Lower is more diverse. Saved: image-iterations "
+            "against giving every image MI, from the schedule."
+        )
 
 
 def draw_differences(runs: Sequence[Run]) -> None:
@@ -49,26 +71,26 @@ def draw_differences(runs: Sequence[Run]) -> None:
     rows = []
     for name, entry in {name: entry for table in reversed(found) for name, entry in table.items()}.items():
         values = [entry.values[0], *(table[name].values[1] if name in table else entry.values[0] for table in found)]
-        words = (f"{len(v)} chosen" if isinstance(v, tuple) and len(v) > _MOST_NAMED else in_words(v) for v in values)
-        stage = f"{name.split('.')[0].capitalize()}: " if "." in name else ""
-        rows.append({"Setting": stage + entry.title, **dict(zip("ABCD", map(plain, words), strict=False))})
+        words = (plain(_words(name, value)) for value in values)
+        stage = name.split(".")[0]
+        title = entry.title if stage in (name, "recover") else f"{stage.capitalize()}: {entry.title}"
+        rows.append({"Setting": title, **dict(zip("ABCD", words, strict=False))})
     if rows:
         controls.table(rows)
     else:
         st.caption("None: the same settings, the same seed.")
 
 
-def measured_rows(runs: Sequence[Run], class_names: Sequence[str] = ()) -> dict[str, tuple[str, ...]]:
-    """Return what was measured, a value a run; what no run has is left out."""
+def _words(name: str, value: Any) -> str:
+    if name == "classes" and value is None:
+        return "all"
+    return f"{len(value)} chosen" if isinstance(value, tuple) and len(value) > _MOST_NAMED else in_words(value)
+
+
+def measured_rows(runs: Sequence[Run]) -> dict[str, tuple[str, ...]]:
+    """Return what else was measured, a value a run; what no run has is left out."""
     numbers = {run: measured(run) for run in runs}
     forms: dict[str, Callable[[Run], str]] = {
-        "Status": lambda run: run.status,
-        "Cosine similarity, pixels": lambda run: _decimal(pixel_cosine(run, class_names)),
-        "Cosine similarity, teacher's features": lambda run: _decimal(network_cosine(run, class_names)),
-        "Students": students,
-        "Time": _time,
-        "Image-iterations": _work,
-        "Saved by EarlyLate": _saved,
         "Image-iterations/s": lambda run: _count(numbers[run].image_iterations_per_second),
         "First picture": lambda run: _seconds(numbers[run].first_picture_seconds),
         "Memory at most": lambda run: _bytes(numbers[run]),
@@ -106,10 +128,21 @@ def students(run: Run) -> str:
     """Return what the newest students of a run reached, of an evaluation its own; a dash where there are none."""
     record = run.record()
     if record.kind == "evaluate":
-        return reached(record.result) or NONE
-    everyone = [one for one in (*cached.runs(), *cached.examples()) if one.path != run.path]
-    found = next((one for one in evaluations(everyone) if one.source in (run.id, str(run.path))), None)
-    return reached(found.result) or NONE if found else NONE
+        return _reached(record.result)
+    found = next((one for one in evaluations(cached.evaluations()) if one.source in (run.id, str(run.path))), None)
+    return _reached(found.result) if found else NONE
+
+
+def _reached(result: dict[str, Any]) -> str:
+    """Return the accuracy with its spread over the seeds.
+
+    >>> _reached({"top1_last": 41.26, "top1_last_std": 0.84, "seeds": [0, 1, 2]})
+    '41.3 % ± 0.8'
+    """
+    if result.get("top1_last") is None:
+        return NONE
+    spread = f" ± {result['top1_last_std']:.1f}" if len(result.get("seeds", ())) > 1 else ""
+    return f"{result['top1_last']:.1f} %{spread}"
 
 
 def _work(run: Run) -> str:

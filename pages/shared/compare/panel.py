@@ -6,6 +6,7 @@ The one comparer of the app: of a rerun with the run it repeats, in the gallery,
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import streamlit as st
 
@@ -14,12 +15,11 @@ from pages.shared import address, controls, errors
 from pages.shared.compare import alignment, numbers
 from pages.shared.compare.film import class_numbers, common_classes, film, same_starts, swiped, tile
 from pages.shared.gallery.grid import Look, Row, gallery_grid
-from pages.shared.runs import actions
-from pages.shared.wording import count, long_title, plain, run_title
+from pages.shared.wording import count, long_title, run_title
 
 MOST_RUNS = 4
 ALL = ""
-CLASSES_SHOWN = 5
+CLASSES_SHOWN = 10
 VIEWS = {"above": "Above one another", "swipe": "Swipe"}
 SIZES = {"M": 96, "L": 160, "XL": 256}
 
@@ -59,20 +59,26 @@ def usable(runs: Sequence[Run]) -> list[Run]:
     return [run for run in runs if not run.unreadable]
 
 
-def images(runs: Sequence[Run], page: str, names: Sequence[str] = ()) -> list[str]:
-    """Draw the images of the runs with the choices of class, size and alignment; return the classes shown."""
+def images(runs: Sequence[Run], page: str, names: Sequence[str] = (), line: Any = None) -> list[str]:
+    """Draw the images of the runs with the choices of class and view, in a ``line`` of others where there is one.
+
+    Returns:
+        The classes shown.
+    """
     with_images = [run for run in runs if run.record().kind == "recover"]
     common = common_classes(with_images)
     if len(with_images) < 2 or not common:
-        legend(runs, names)
+        numbers.draw_summary(runs, [], names)
         one = "have no class in common" if len(with_images) > 1 else "are not all runs that make images"
         st.caption(f"These {one}, so there is nothing to see side by side.")
         return []
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with line or st.container(horizontal=True, vertical_alignment="bottom"):
         class_names = _choose_classes(common, page)
-        shown = SIZES[controls.linked_choice("size", "Image size", list(SIZES), f"{page}/size", segmented=True)]
-        mode, view = choose_look(with_images, page)
-    legend(runs, names)
+        with st.popover("View", icon=":material/tune:", key=f"{page}/look"):
+            mode, view = choose_look(with_images, page)
+            shown = SIZES[controls.linked_choice("size", "Image size", list(SIZES), f"{page}/size", segmented=True)]
+    with errors.contained("The comparison"):
+        numbers.draw_summary(runs, class_names, names)
     grid(with_images, class_names, page, mode=mode, view=view, shown=shown)
     return class_names
 
@@ -96,17 +102,6 @@ def choose_look(runs: Sequence[Run], page: str) -> tuple[str, str]:
     if len(runs) != 2:
         return mode, "above"
     return mode, controls.linked_choice("show", "Show", VIEWS, f"{page}/compare", segmented=True)
-
-
-def legend(runs: Sequence[Run], names: Sequence[str] = ()) -> None:
-    """Draw which letter is which run, and how each stands."""
-    with st.container(horizontal=True, gap="medium"):
-        for place, (letter, run) in enumerate(zip("ABCD", runs, strict=False)):
-            name = f"{names[place]}, " if place < len(names) else ""
-            with st.container(horizontal=True, vertical_alignment="center", gap="small", width="content"):
-                said = f"{name}{run_title(run.experiment, run.record().kind)}"
-                st.markdown(f"**{letter}** {plain(said)}", width="content", help=plain(run.id))
-                actions.badge(run)
 
 
 def grid(

@@ -81,7 +81,7 @@ def choose_class(run: Run) -> tuple[str, ...]:
             button("", icon, f"gallery/{label}", st.session_state.update, other, **look)
         if chosen != ALL:
             look = {"help": "All classes at once, a row each"}
-            button("All", "view_list", "gallery/all", st.session_state.update, {CLASS: ALL}, **look)
+            button("", "view_list", "gallery/all", st.session_state.update, {CLASS: ALL}, **look)
     return tuple(names) if chosen == ALL else (chosen,)
 
 
@@ -123,9 +123,8 @@ def choose_arrangement() -> str:
     return controls.linked_choice("view", "Show", ARRANGEMENTS, "gallery/view", segmented=True)
 
 
-def choose_size(ipc: int) -> int:
-    """Draw the choice of the size on screen and return it in pixels; few images are large at first."""
-    usual = "L" if ipc <= FEW else "M"
+def choose_size(usual: str) -> int:
+    """Draw the choice of the size on screen and return it in pixels."""
     look = {"default": usual, "segmented": True}
     return SIZES[controls.linked_choice("size", "Image size", list(SIZES), "gallery/size", **look)]
 

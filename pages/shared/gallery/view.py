@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import streamlit as st
 
 from delt_engine.runs.store import Run
-from pages.shared import address
-from pages.shared.compare import panel
+from pages.shared import address, errors
+from pages.shared.compare import numbers, panel
 from pages.shared.compare.film import tile
 from pages.shared.gallery import choices
 from pages.shared.gallery.choices import CLASS
@@ -19,6 +19,9 @@ from pages.shared.runs import strips
 from pages.shared.wording import count, plain
 
 GRID, POSITION = "gallery/grid", "gallery/position"
+MOST_MEASURED = 50
+"""Classes over which the similarity in pixels is averaged when runs are compared."""
+
 LAYOUTS = {"halves": "sides", "rounds": "flow"}
 
 
@@ -63,7 +66,8 @@ def draw_compared(view: View, mode: str, show: str) -> None:
     picked = "" if image is None else f"{'ABCD'[image[0]]}/{image[1]}/{image[2]}"
     look = {"mode": mode, "view": show, "shown": view.shown, "indices": indices, "selected": picked}
     key = "gallery/compared"
-    panel.legend(runs)
+    with errors.contained("The comparison"):
+        numbers.draw_summary(runs, names[:MOST_MEASURED])
     panel.grid(runs, names, "gallery", **look, on_pick=lambda: _take_image(view, str(st.session_state[key]["picked"])))
 
 

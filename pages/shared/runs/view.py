@@ -34,7 +34,7 @@ MOST_STATES = 16
 MOST_OFFERED = 60
 """Newest runs that one can be compared with on its own page."""
 
-_COMPARED = "recover/compared"
+_COMPARED = "recover/beside-now"
 """Runs and classes that the run is compared with now, for the numbers, which are drawn less often."""
 
 _states: dict[tuple[str, Path], tuple[tuple[Any, ...], Any]] = {}
@@ -100,14 +100,17 @@ def _numbers(run: Run, now: Progress) -> None:
 def _images(run: Run, parent: Run | None) -> None:
     classes, recover = run.classes[:MOST_CLASSES], run.experiment.recover
     start = "patch" if recover.initialization == "patches" else "noise"
-    others = _others(run, parent)
+    line = st.container(horizontal=True, vertical_alignment="bottom")
+    with line:
+        others = _others(run, parent)
     if others:
         names = rerun.NAMES if others == [parent] else rerun.NAMES[:1]
-        st.session_state[_COMPARED] = others, panel.images([run, *others], "recover", names)
+        st.session_state[_COMPARED] = others, panel.images([run, *others], "recover", names, line)
         return
     has_starts = False
     if not recover.schedule.is_still:
-        has_starts = st.toggle(f"Show the {start} under each image", key="recover/starts")
+        with line:
+            has_starts = st.toggle(f"Show the {start} under each image", key="recover/starts")
     if classes:
         key = (stamp(run.path / "events.jsonl"), run.status, classes)  # laid out once for all who watch
         made = _newest("film", run.path, key, lambda: class_rows.film_so_far(run, classes))
@@ -125,12 +128,10 @@ def _others(run: Run, parent: Run | None) -> list[Run]:
     """Draw the choice of what the run is compared with, at first the one it repeats, and return it."""
     st.session_state.pop(_COMPARED, None)
     repeated = parent if parent is not None and parent.classes else None
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        if not st.toggle("Compare", value=repeated is not None, key=f"recover/compare/{run.id}"):
-            return []
-        offered = dict.fromkeys([*([repeated] if repeated else []), *cached.recoveries()[:MOST_OFFERED]])
-        usual = [repeated.id] if repeated else []
-        return panel.choose_others(run, list(offered), "recover/beside", usual)
+    if not st.toggle("Compare", value=repeated is not None, key=f"recover/compare/{run.id}"):
+        return []
+    offered = dict.fromkeys([*([repeated] if repeated else []), *cached.recoveries()[:MOST_OFFERED]])
+    return panel.choose_others(run, list(offered), "recover/beside", [repeated.id] if repeated else [])
 
 
 def _losses(run: Run) -> None:
