@@ -9,6 +9,7 @@ from delt_engine.jobs import start as jobs
 from delt_engine.runs.lineage import parent_of, save_parent
 from delt_engine.runs.store import Run
 from pages.shared import errors, live, nav
+from pages.shared.compare import mi_ri
 from pages.shared.controls import button
 from pages.shared.recover import form, planner, rerun
 from pages.shared.runs import view
@@ -50,6 +51,7 @@ def _watch(run: Run) -> None:
         if not run.unreadable:
             stays = "Opens the form with this run's settings; it stays as it is."
             button("Rerun with changes", "tune", "recover/reuse", repeat, run, help=stays)
+            mi_ri.open_button(run, "recover")
     if run.unreadable:
         errors.show(run.unreadable)
         return

@@ -8,7 +8,7 @@ import streamlit as st
 
 from delt_engine.runs.store import Run
 from pages.shared import cached, errors, live, nav
-from pages.shared.compare import panel
+from pages.shared.compare import mi_ri, panel
 from pages.shared.controls import headline
 from pages.shared.gallery import choices, image
 from pages.shared.gallery import view as gallery_view
@@ -42,6 +42,7 @@ def choose(runs: Sequence[Run]) -> tuple[View, tuple[str, str]]:
         if not others:
             starts = choices.choose_starts(main)
         conditions = choices.choose_filter(main.experiment.recover.schedule, facts)
+        mi_ri.open_button(main, "gallery")
     if conditions.number and len(names) == 1:
         st.caption(f"{len(conditions.of(facts))} of {len(facts)} images of this class fit the filter.")
     shown = View(main, names, tuple(others), sort, descending, arrangement, size, conditions, starts, only)

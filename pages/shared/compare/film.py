@@ -108,11 +108,11 @@ def film(
     chosen = [index for index in (range(ipc) if indices is None else indices) if index < ipc]
     for name in class_names:
         columns = [
-            _cells(made, one, letter, name, own.get(name), places, mode, shown, chosen)
+            cells(made, one, own.get(name), [one.track.at(place, mode) for place in places], shown, chosen, letter)
             for one, letter, own in zip(found, "ABCD", numbers, strict=False)
         ]
-        cells = tuple(cell for together in zip(*columns, strict=True) for cell in together)
-        made.rows.append(Row(name, cells, _note(runs, numbers, name), deep=len(runs)))
+        stacked = tuple(cell for together in zip(*columns, strict=True) for cell in together)
+        made.rows.append(Row(name, stacked, _note(runs, numbers, name), deep=len(runs)))
     return made, places
 
 
@@ -121,24 +121,26 @@ def _frame(tracks: Sequence[Track], place: Place, mode: str) -> Frame:
     return Frame(alignment.label(place, mode), alignment.tick(place, mode), " · ".join(notes))
 
 
-def _cells(
+def cells(
     made: Film,
     one: Shots,
-    letter: str,
-    name: str,
     class_index: int | None,
-    places: Sequence[Place],
-    mode: str,
+    at: Sequence[int | None],
     shown: int,
     indices: Sequence[int],
+    letter: str = "",
 ) -> list[Cell]:
+    """Return images of a class of one run; ``at`` are its shots by frame, the class None while it has no images.
+
+    With a ``letter`` for the run each image says what it has had.
+    """
     schedule, run = one.run.experiment.recover.schedule, one.run
-    at = [one.track.at(place, mode) for place in places]
+    name = run.class_names[class_index] if class_index is not None else "not made yet"
     sheet = {
         frame: made.add(one.address(class_index, frame, shown)) if class_index is not None else None
         for frame in dict.fromkeys(at)
     }
-    cells = []
+    found = []
     for index in indices:
         starts = schedule.start_rounds[index]
         began = -1 if schedule.is_still else (starts - 1) * schedule.round_iterations
@@ -146,20 +148,20 @@ def _cells(
         total = schedule.image_iterations_each[index]
         had = [min(max(0, number - began), total) for number in reached]
         said = [f"{letter} {count(number)} of {count(total)}" if total else f"{letter} patch" for number in had]
-        cells.append(
+        found.append(
             Cell(
-                id=f"{letter}/{class_index}/{index}",
-                alt=f"{letter}: {name}, image {index + 1}: {fate(schedule, index)}",
+                id=f"{letter or run.id}/{class_index}/{index}",
+                alt=f"{letter or run.id}: {name}, image {index + 1}: {fate(schedule, index)}",
                 sheets=tuple(sheet[frame] for frame in at),
                 x=index,
-                counts=tuple(said),
+                counts=tuple(said) if letter else None,
                 colour=start_colour(schedule, starts),
                 joins=next((frame for frame, number in enumerate(reached) if number > began), len(at)),
                 missing="starting" if run.is_active else "no snapshot",
                 tile=tile(run, shown),
             )
         )
-    return cells
+    return found
 
 
 def _note(runs: Sequence[Run], numbers: Sequence[dict[str, int]], name: str) -> str:
