@@ -37,7 +37,7 @@ def choose(runs: Sequence[Run]) -> tuple[View, tuple[str, str]]:
                 look = panel.choose_look([main, *others], "gallery")
         elif len(names) == 1 and only is None:
             arrangement = choices.choose_arrangement()
-        size = choices.choose_size("M" if others or main.experiment.recover.ipc > choices.FEW else "L")
+        size = choices.choose_size("M" if main.experiment.recover.ipc > choices.FEW else "L")
         sort, descending = choices.choose_order()
         if not others:
             starts = choices.choose_starts(main)

@@ -30,7 +30,7 @@ def open_button(run: Run, page: str) -> None:
     """Draw the button that opens the grid of a run, where it optimises anything."""
     if run.classes and run.experiment.recover.is_optimised:
         what = "One class of this run with other MI and RI, cell by cell; nothing starts yet."
-        if button("Grid of MI x RI", "grid_on", f"{page}/grid/{run.id}", help=what):
+        if button("Grid of MI x RI", "grid_on", f"{page}/mi_ri/{run.id}", help=what):
             nav.go("explore/mi_ri_grid", run=run.id)
 
 
@@ -142,7 +142,8 @@ def _note(cell: GridCell, number: int | None) -> str:
     if cell.experiment is None:
         return ""
     said = [f"saves {cell.experiment.recover.schedule.saved_percent:.0f} %"]
-    value = cached.class_cosine(cell.run, number) if cell.run and number is not None else None
+    has_begun = cell.run and number is not None and cell.run.rounds_written(number)[-1:] > [0]
+    value = cached.class_cosine(cell.run, number) if cell.run and number is not None and has_begun else None
     said += [f"cosine {value:.3f}"] if value is not None else []
     if cell.run and cell.run.status != "finished":
         place = queue.place(cell.run) if cell.run.status == "queued" else None
