@@ -70,6 +70,8 @@ def draw_compared(view: View, mode: str, show: str) -> None:
     with errors.contained("The comparison"):
         numbers.draw_summary(runs, names[:MOST_MEASURED])
     panel.grid(runs, names, "gallery", **look, on_pick=lambda: _take_image(view, str(st.session_state[key]["picked"])))
+    with errors.contained("The comparison"):
+        numbers.draw(runs, names[:MOST_MEASURED])
 
 
 def _captions(view: View) -> None:
