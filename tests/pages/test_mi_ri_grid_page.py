@@ -21,19 +21,19 @@ def test_the_grid_is_one_click_from_a_run_and_runs_only_what_is_missing(open_pag
     app.text_input(key="grid/rounds").set_value("1,2,4").run()
     assert address(app) == {"run": finished.id, "cls": "cat", "mi": "30, 40 x 0", "rounds": "1,2,4"}
     assert "x, 0: left out, not a number" in captions(app)
-    assert "Left out: 4 rounds do not divide MI 30." in captions(app)
-    assert "490 image-iterations, about 3 s on this machine. 1 of 5 cells have a run" in captions(app)
+    assert "590 image-iterations, about 4 s on this machine. 0 of 5 cells have a run" in captions(app)
     grid = components(app)[0]
     titles = ["MI 30 / RI 30", "MI 30 / RI 15", "MI 30", "MI 40 / RI 40", "MI 40 / RI 20", "MI 40 / RI 10"]
     assert (grid["layout"], grid["columns"], [row["title"] for row in grid["rows"]]) == ("matrix", 3, titles)
     assert [row["empty"] for row in grid["rows"]][:3] == ["Not run yet"] * 2 + ["4 rounds do not divide MI 30"]
-    assert grid["rows"][5]["note"].endswith("with all 3 classes")
+    assert grid["rows"][5]["note"].endswith("not run yet; this is one with all 3 classes")
     assert len(grid["rows"][5]["cells"]) == 4
     app.button(key="grid/start").click().run()
     assert [read_title(run).title for run in started.runs] == [
         "Grid: DELT cat MI 30 / RI 15",
-        "Grid: DELT cat MI 40 / RI 20",
+        "Grid: DELT cat MI 40 / RI 10",
         "Grid: DELT cat MI 30 / RI 30",
+        "Grid: DELT cat MI 40 / RI 20",
         "Grid: DELT cat MI 40 / RI 40",
     ]
     assert "grid/start" not in keys(app)

@@ -36,8 +36,9 @@ def test_cells_have_the_settings_of_the_base_but_for_mi_and_ri(base) -> None:
     assert not made[30, 4].is_missing
 
 
-def test_a_run_that_is_there_counts_whether_it_has_the_class_alone_or_more(base, tmp_path) -> None:
-    assert (found(base)[40, 4].run, found(base)[40, 4].is_alone) == (base, False)
+def test_a_run_that_is_there_counts_and_one_with_more_classes_stands_in(base, tmp_path) -> None:
+    first = found(base)[40, 4]
+    assert (first.run, first.stand_in, first.is_missing) == (None, base, True)
     alone = make_finished_run(tmp_path / "20260102-000000-alone", fake_experiment(classes=("cat",)))
     work = make_half_done_run(tmp_path / "20260103-000000-work", fake_experiment(mi=20, ri=10, classes=("cat",)))
     failed = make_half_done_run(tmp_path / "20260104-000000-failed", fake_experiment(mi=20, ri=5, classes=("cat",)))
@@ -45,7 +46,7 @@ def test_a_run_that_is_there_counts_whether_it_has_the_class_alone_or_more(base,
     make_finished_run(tmp_path / "20260105-000000-seed", fake_experiment(mi=20, ri=20).replace(seed=3))
     make_finished_run(tmp_path / "20260106-000000-dog", fake_experiment(mi=20, ri=20, classes=("coffee",)))
     made = found(base)
-    assert (made[40, 4].run, made[40, 4].is_alone) == (alone, True)
+    assert (made[40, 4].shown, made[40, 4].stand_in) == (alone, None)
     assert {key: cell.run for key, cell in made.items() if cell.run} == {(40, 4): alone, (20, 2): work}
     whole = found(base, is_alone=False)
     assert {key: cell.run for key, cell in whole.items() if cell.run} == {(40, 4): base}
@@ -55,8 +56,8 @@ def test_a_run_that_is_there_counts_whether_it_has_the_class_alone_or_more(base,
 def test_the_price_is_that_of_what_is_missing(base) -> None:
     missing = [cell for cell in found(base).values() if cell.is_missing]
     each = {(20, 1): 80, (20, 2): 60, (20, 4): 50, (30, 1): 120, (30, 2): 90, (40, 1): 160, (40, 2): 120}
-    assert {(cell.iterations, cell.rounds): price([cell], 3) for cell in missing} == each
-    assert price(missing, 3) == sum(each.values())
+    assert {(cell.iterations, cell.rounds): price([cell], 3) for cell in missing} == each | {(40, 4): 100}
+    assert price(missing, 3) == sum(each.values()) + 100
     whole = [cell for cell in found(base, is_alone=False).values() if cell.is_missing]
     assert price(whole, 3) == 3 * sum(each.values())
 
@@ -68,7 +69,7 @@ def test_what_is_missing_is_queued_once_with_a_title_that_says_so(base, monkeypa
     monkeypatch.setattr(start, "start", queued)
     made = list(found(base).values())
     started = start_missing(base, made, "cat")
-    assert len(started) == 7
+    assert len(started) == 8
     costs = [run.experiment.recover.schedule.image_iterations() for run in started]
     assert costs == sorted(costs)
     assert read_title(started[0]).title == "Grid: DELT cat MI 20 / RI 5"
