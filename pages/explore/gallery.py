@@ -64,7 +64,8 @@ def _show(runs: Sequence[Run]) -> None:
     with told:
         choices.draw_told()
     if opened is None:
-        st.caption("Click an image to see its patch, all its rounds, the teacher's view of it and its settings.")
+        said = "Below an image: how many iterations it has had of those it gets, and p, the teacher's probability. "
+        st.caption(f"{said}Click it to see its patch, all its rounds, the teacher's view of it and its settings.")
     else:
         image.open_beside((view.run, *view.others), position)
     watch([run for run in unfinished if run.is_active], view)

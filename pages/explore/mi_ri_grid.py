@@ -72,17 +72,14 @@ def draw_grid(base: Run, class_name: str, axes: tuple[list[int], list[int], bool
     found = cells_of(base, class_name, axes)
     draw_missing(base, class_name, found)
     mi_ri.draw(base, class_name, found, len(axes[1]))
-    several = (
-        ""
-        if len(base.classes) < 2 or not axes[2]
-        else (
-            "Alone, a class is matched to the statistics of all classes by itself, so it looks different than in the run; "
-            "cells are all made alike. "
+    if axes[2] and len(base.classes) > 1:
+        st.caption(
+            "Alone, a class is matched to the statistics of all classes by itself, so it looks different than in the "
+            "run; all cells are made alike."
         )
-    )
     st.caption(
-        f"{several}Saved: image-iterations against giving every image MI, from the schedule. Cosine: mean over all "
-        f"pairs of the images of {plain(class_name)} in pixels, as last written; lower is more diverse. Click a cell to compare it."
+        "Saved: image-iterations against giving every image MI, from the schedule. Cosine: mean over all pairs of the "
+        "class's images in pixels, as last written; lower is more diverse. Click a cell to compare it."
     )
     cell = mi_ri.chosen_cell(found)
     if cell is not None:

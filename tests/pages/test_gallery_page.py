@@ -27,7 +27,7 @@ def test_it_opens_on_the_newest_run_at_its_last_round(open_page, home, finished,
     newest = make_finished_run(home / "runs" / "20260201-000000-newest", fake_experiment(ipc=2))
     app = open_page(PAGE)
     assert address(app) == {"run": newest.id, "cls": "astronaut", "round": "4"}
-    assert "last look: not measured in this run" in captions(app)
+    assert "image: not measured in this run" in captions(app)
     grid = components(app)[0]
     assert [frame["tick"] for frame in grid["frames"]] == ["0", "10", "20", "30", "40"]
     assert (grid["frame"], grid["slider"]) == (4, True)
@@ -35,8 +35,8 @@ def test_it_opens_on_the_newest_run_at_its_last_round(open_page, home, finished,
 
 def test_cards_say_iterations_round_and_probability(open_page, finished) -> None:
     cells = components(open_page(PAGE, run=finished.id))[0]["rows"][0]["cells"]
-    assert [cell["counts"][4] for cell in cells] == ["40 of 40 it", "30 of 30 it", "20 of 20 it", "10 of 10 it"]
-    assert cells[2]["counts"] == ["0 of 20 it", "0 of 20 it", "0 of 20 it", "10 of 20 it", "20 of 20 it"]
+    assert [cell["counts"][4] for cell in cells] == ["40 of 40", "30 of 30", "20 of 20", "10 of 10"]
+    assert cells[2]["counts"] == ["0 of 20", "0 of 20", "0 of 20", "10 of 20", "20 of 20"]
     probability = finished.selection()[2].patches[0].true_class_prob
     assert cells[2]["lines"] == [f"round 3 · p {probability:.2f}"]
     assert cells[2]["joins"] == 3
@@ -140,7 +140,7 @@ def test_images_are_sorted_and_the_order_stands_in_the_address(open_page, finish
     assert (address(app)["sort"], address(app)["desc"]) == ("patch", "1")
     again = open_page(PAGE, run=finished.id, sort="end", desc="1")
     assert shown(components(again)[0]) == [[0, 1, 2, 3]]
-    assert components(again)[0]["rows"][0]["cells"][1]["lines"][1] == "last p 0.80"
+    assert components(again)[0]["rows"][0]["cells"][1]["lines"][1] == "image p 0.80"
 
 
 def test_the_distance_is_said_below_images_sorted_by_it(open_page, finished) -> None:
