@@ -10,7 +10,7 @@ import click
 from delt_engine.analysis.cost import checkpoint_bytes, predicted_bytes, predicted_seconds
 from delt_engine.cli.options import count_option, output_options, read_experiment, setting_options, teacher_options
 from delt_engine.cli.output import progress_option, reporter, say, say_json, say_table
-from delt_engine.config import Experiment
+from delt_engine.config import DEFAULT_DATASET, Experiment
 from delt_engine.config.schedule import EarlyLateSchedule
 from delt_engine.errors import ConfigError
 from delt_engine.recovery.batches import plan_batches
@@ -23,7 +23,7 @@ COST_SETTINGS = ("method", "ipc", "iterations", "round_iterations", "early_late"
 
 @click.command()
 @click.option("--classes", type=int, metavar="N", help="Number of classes. [default: as the dataset has]")
-@click.option("--dataset", metavar="TEXT", help="Take the number of classes from a dataset. [default: photos]")
+@click.option("--dataset", metavar="TEXT", help="Take the number of classes from a dataset. [default: cifar10-mini]")
 @click.option(
     "--measure",
     "is_measured",
@@ -63,7 +63,7 @@ def cost(
     if classes is None:
         from delt_engine.data.catalogue import CATALOGUE, load_dataset
 
-        name = dataset or "photos"
+        name = dataset or DEFAULT_DATASET
         known = CATALOGUE[name].num_classes if name in CATALOGUE else None
         classes = known or load_dataset(name).spec.num_classes
     elif dataset is not None:

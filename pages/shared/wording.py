@@ -152,11 +152,11 @@ def id_end(run_id: str) -> str:
 def run_title(experiment: Experiment, kind: str = "recover") -> str:
     """Return what tells one run from another in a line.
 
-    >>> run_title(Experiment())
+    >>> run_title(Experiment(dataset="photos"))
     'photos · DELT · IPC 10 · MI 4,000 / RI 500'
-    >>> run_title(Experiment(), "squeeze")
+    >>> run_title(Experiment(dataset="photos"), "squeeze")
     'photos · teacher resnet18'
-    >>> run_title(Experiment(), "evaluate")
+    >>> run_title(Experiment(dataset="photos"), "evaluate")
     'photos · students, DELT recipe'
     """
     name = short_name(experiment.dataset)
@@ -183,7 +183,7 @@ def long_title(run: Run) -> str:
 def own_title(record: RunRecord) -> str:
     """Return what any run is made of in a line, of an evaluation also what its students learn from.
 
-    >>> experiment = Experiment(evaluate={"epochs": 60})
+    >>> experiment = Experiment(dataset="photos", evaluate={"epochs": 60})
     >>> own_title(RunRecord(id="a", created="", kind="evaluate", source="real", experiment=experiment))
     'photos · students of all real images · DELT recipe'
     """

@@ -7,6 +7,7 @@ from collections import Counter
 import numpy as np
 import streamlit as st
 
+from delt_engine.config import DEFAULT_DATASET
 from delt_engine.data.available import Place, add_folder, forget_folder, known_folders, place_of, places
 from delt_engine.data.catalogue import CATALOGUE
 from delt_engine.data.dataset import Dataset
@@ -74,7 +75,7 @@ def _add() -> None:
 
 def _forget(path: str) -> None:
     forget_folder(path)
-    st.session_state[f"{PAGE}/dataset"] = "photos"
+    st.session_state[f"{PAGE}/dataset"] = DEFAULT_DATASET
 
 
 def reading(name: str) -> Task:
