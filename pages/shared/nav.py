@@ -53,6 +53,7 @@ def navigation() -> Any:
         sections.setdefault(entry.section, []).append(page)
     chosen = st.navigation(sections, expanded=True)
     address.arrive(chosen.url_path)
+    st.html(_HERE / "app.css")
     return chosen
 
 
