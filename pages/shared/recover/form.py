@@ -13,7 +13,7 @@ from delt_engine.data.catalogue import CATALOGUE, dataset_names
 from delt_engine.errors import CheckpointError
 from delt_engine.runs.command import image_size_of
 from pages.shared import cached, controls
-from pages.shared.recover.rounds import rounds_control
+from pages.shared.recover import rounds
 from pages.shared.session import forget, prime, session
 from pages.shared.wording import METHOD_TITLES, count, short_name
 
@@ -31,19 +31,23 @@ def draw_main() -> None:
         ConfigError: a value that is not allowed.
     """
     now = session()
+    controls.forget_refused(PAGE)
     _presets()
-    left, right = st.columns(2, vertical_alignment="bottom")
+    left, right = st.columns([3, 2])
     with left:
         dataset_control(PAGE)
-    recover = now.draft.recover
     with right:
-        values = controls.settings(recover, ["ipc"], PAGE)
+        now.change("recover", **controls.settings(now.draft.recover, ["ipc"], PAGE))
     with st.container():  # one element whatever is in it, so that what is open below stays open
-        if recover.is_optimised:
-            now.change("recover", **values, **rounds_control(recover, PAGE))
-        else:
-            now.change("recover", **values)
+        recover = now.draft.recover
+        if not recover.is_optimised:
             st.caption(f"{METHOD_TITLES[recover.method]} optimises nothing, so there is no MI and no RI.")
+        elif not rounds.draw(recover.schedule, PAGE, _take_rounds):
+            controls.refuse(f"{PAGE}/rounds", "MI and RI: 1 to 1,000,000")
+
+
+def _take_rounds(iterations: int, round_iterations: int) -> None:
+    session().change("recover", iterations=iterations, round_iterations=round_iterations)
 
 
 def _presets() -> None:
