@@ -21,12 +21,10 @@ def button(run: Run, key: str, **look: Any) -> None:
         return
     images = plural(run.experiment.recover.ipc * len(run.classes), "image")
     if space.use(run).total > MOST_BYTES:
-        what = (
-            f"{size(space.use(run).total)} are too much for one file; the folder {run.path / 'images'} is one as it is."
-        )
+        folder = run.path / "images"
+        what = f"{size(space.use(run).total)} are too much for one file; {folder} is an ImageFolder as it is."
         look = {**look, "disabled": True}
     else:
         what = f"{images} in a folder per class, images.csv and experiment.yaml; made when you press."
-    name = f"{run.id}.zip"
-    download("Download ImageFolder", "folder_zip", key, partial(run_zip, run), name, "application/zip", help=what, **look)
-
+    make, name, look = partial(run_zip, run), f"{run.id}.zip", {"help": what, **look}
+    download("Download ImageFolder", "folder_zip", key, make, name, "application/zip", **look)
