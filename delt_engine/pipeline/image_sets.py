@@ -17,7 +17,6 @@ import numpy as np
 from delt_engine.analysis.diversity_store import RANDOM, REAL, REFERENCE_TITLES
 from delt_engine.config import SqueezeConfig
 from delt_engine.config.methods import METHOD_TITLES
-from delt_engine.data.catalogue import reference
 from delt_engine.data.dataset import Dataset
 from delt_engine.errors import CheckpointError, ConfigError, DataError, RunError
 from delt_engine.models.card import TeacherCard, find_teacher, has_card, read_card
@@ -112,7 +111,7 @@ def of_folder(path: str | Path, dataset: Dataset, dataset_ref: str, teacher: str
 
     spec, root = dataset.spec, Path(path).expanduser().absolute()
     listing = list_files(root)
-    card = card_of(find_teacher(teacher, reference(dataset), spec.image_size, spec.class_names))
+    card = card_of(find_teacher(teacher, spec.name, spec.image_size, spec.class_names))
     rows = np.flatnonzero(~np.asarray(listing.is_test))
     counts = np.bincount(np.asarray(listing.labels)[rows], minlength=len(listing.class_names))
     digest = hashlib.sha256()

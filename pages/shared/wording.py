@@ -195,7 +195,7 @@ def handle(run: Run) -> str:
         "recover": f"{METHOD_TITLES[recover.method]} · {rounds_text(recover)}",
         "rank": "Ranking",
         "squeeze": f"Teacher {record.experiment.squeeze.network}",
-        "evaluate": f"Students of {METHOD_TITLES[recover.method]}, {RECIPE_TITLES[record.experiment.evaluate.recipe]} recipe",
+        "evaluate": f"Students of {METHOD_TITLES[recover.method]}",
     }[record.kind]
     return f"{name or what} · {'example' if is_example(run) else clock(record.created)}"
 

@@ -121,7 +121,7 @@ def _frame(run: Run, number: int) -> Frame:
 
 def start_colour(schedule: EarlyLateSchedule, start_round: int) -> str:
     """Return the colour of images that join in a round, "" where all join at once."""
-    return round_colour(start_round, schedule.num_rounds) if schedule.has_rounds else ""
+    return round_colour(start_round, schedule.last_start) if schedule.has_rounds else ""
 
 
 def missing_word(run: Run) -> str:
