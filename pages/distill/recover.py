@@ -79,7 +79,7 @@ def _plan() -> None:
     with right:
         is_started = launch.draw(experiment, is_refused=bool(refused))
         if refused:
-            st.warning(f"Not taken: {'; '.join(refused)}. The plan is drawn when these are mended.")
+            st.warning(f"Not taken: {'; '.join(refused)}. The plan is drawn when that is mended.")
         else:
             planner.draw(experiment)
     if is_started:

@@ -53,7 +53,7 @@ def _number(spec: FieldSpec, now: float, before: float, look: dict[str, Any]) ->
         number = st.number_input(value=now, **look)
         if spec.allows(number):
             return number
-        st.markdown(f":small[:red[{spec.title}: {spec.limits}]]")
+        st.markdown(f":small[:red[Allowed: {spec.limits}]]")
     refuse(look["key"], f"{spec.title}: {spec.limits}")
     return before
 

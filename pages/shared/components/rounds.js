@@ -27,6 +27,8 @@ class Line {
     body.append(this.range, this.box);
     this.root.append(head, body, this.refused);
     this.range.addEventListener("pointerdown", () => { this.isHeld = true; });
+    this.range.addEventListener("focus", () => view.hold(name));
+    this.range.addEventListener("blur", () => view.hold(null));
     this.range.addEventListener("input", () => this.take(this.options[Number(this.range.value)]));
     this.range.addEventListener("change", () => { this.isHeld = false; this.view.send(this.name); });
     this.box.addEventListener("input", () => { this.isTyped = true; });
@@ -37,6 +39,7 @@ class Line {
   typed() {
     if (!this.isTyped) return;
     this.isTyped = false;
+    this.view.hold(null);
     if (this.box.value === "") { this.box.value = this.value; return; }
     this.value = Number(this.box.value);
     this.view.send(this.name);
@@ -92,6 +95,13 @@ class View {
     for (const [name, line] of Object.entries(this.lines)) line.show(lines[name]);
   }
 
+  // While a slider is moved on and on, the other number follows from where it stood at first, and not from where it
+  // came to on the way.
+  hold(name) {
+    const others = Object.entries(this.lines).filter(([of]) => of !== name);
+    this.held = name && Object.fromEntries(others.map(([of, line]) => [of, line.value]));
+  }
+
   sendSoon(name) {
     this.timer ??= setTimeout(() => this.send(name), SEND_MS);
   }
@@ -101,7 +111,7 @@ class View {
     this.timer = null;
     this.last = `${Date.now()}-${(words += 1)}`;
     const pair = Object.fromEntries(Object.entries(this.lines).map(([of, line]) => [of, line.value]));
-    this.component.setStateValue("moved", { word: this.last, name, ...pair });
+    this.component.setStateValue("moved", { word: this.last, name, ...pair, ...this.held });
   }
 
   end() { clearTimeout(this.timer); }

@@ -80,11 +80,9 @@ def _room(experiment: Experiment, planned: Plan) -> None:
     if planned.checkpoint_bytes:
         origin += f" While it runs, {size(planned.checkpoint_bytes)} more for what resume needs."
     st.metric("Disk", size(planned.bytes) if planned.bytes else "–", help=origin)
-    labels = (
-        "Images x epochs x classes x bytes of a number. Only where labels are stored; else students ask the teacher."
-    )
-    title = f"Labels, {count(planned.label_epochs)} epochs"
-    st.metric(title, size(planned.label_bytes) if planned.label_bytes else "–", help=labels)
+    epochs = f"Of {count(planned.label_epochs)} epochs: images x epochs x classes x bytes of a number."
+    labels = f"{epochs} Only where labels are stored; else the teacher gives them while students train."
+    st.metric("Soft labels", size(planned.label_bytes) if planned.label_bytes else "–", help=labels)
 
 
 def sentence(experiment: Experiment) -> str:

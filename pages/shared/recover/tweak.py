@@ -35,7 +35,8 @@ def draw(run: Run) -> None:
                 look = {"type": "primary", "disabled": same or not is_taken}
                 what = "Move MI or RI first." if same else "Starts it with these MI and RI; this run stays as it is."
                 again = (errors.attempt, "recover/again", repeat, run)
-                button("Rerun", "replay", "recover/again", *again, help=what, **look)
+                if button("Rerun", "replay", "recover/again", *again, help=what, **look) and not _is_shown(run):
+                    st.rerun()
                 actions.rerun_button(run.experiment, "recover/reuse", run, "Other changes…")
             errors.show_failed("recover/again")
         with right:
@@ -51,6 +52,10 @@ def _experiment(run: Run) -> Experiment:
 
 def _take(run: Run, pair: tuple[int, ...]) -> None:
     st.session_state[_PAIR.format(run.id)] = pair
+
+
+def _is_shown(run: Run) -> bool:
+    return st.query_params.get("run") == run.id
 
 
 def repeat(run: Run) -> None:
