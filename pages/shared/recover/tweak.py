@@ -24,6 +24,8 @@ _PAIR = "recover/tweak/{}"
 @st.fragment
 def draw(run: Run) -> None:
     """Draw the two sliders, both plans, and the button that starts the new one; itself drawn again by a move only."""
+    if st.query_params.get("run") != run.id:
+        st.rerun()  # the page is the new run's
     recover = _experiment(run).recover
     with st.container(border=True, key="recover/tweak"):
         left, right = st.columns([5, 7], gap="large")
@@ -35,8 +37,7 @@ def draw(run: Run) -> None:
                 look = {"type": "primary", "disabled": same or not is_taken}
                 what = "Move MI or RI first." if same else "Starts it with these MI and RI; this run stays as it is."
                 again = (errors.attempt, "recover/again", repeat, run)
-                if button("Rerun", "replay", "recover/again", *again, help=what, **look) and not _is_shown(run):
-                    st.rerun()
+                button("Rerun", "replay", "recover/again", *again, help=what, **look)
                 actions.rerun_button(run.experiment, "recover/reuse", run, "Other changes…")
             errors.show_failed("recover/again")
         with right:
@@ -52,10 +53,6 @@ def _experiment(run: Run) -> Experiment:
 
 def _take(run: Run, pair: tuple[int, ...]) -> None:
     st.session_state[_PAIR.format(run.id)] = pair
-
-
-def _is_shown(run: Run) -> bool:
-    return st.query_params.get("run") == run.id
 
 
 def repeat(run: Run) -> None:
