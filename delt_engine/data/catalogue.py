@@ -198,6 +198,12 @@ def find_entry(name: str) -> CatalogueEntry | None:
     return next((entry for own, entry in CATALOGUE.items() if _plain(own) == _plain(name)), None)
 
 
+def dataset_ref(dataset: Dataset) -> str:
+    """Return what ``--dataset`` takes for it from anywhere: its name in the catalogue, else the folder's full path."""
+    name = dataset.spec.name
+    return name if find_entry(name) or dataset.root is None else str(Path(dataset.root).absolute())
+
+
 def load_dataset(
     name: str, image_size: int | None = None, root: str | Path | None = None, report: Report | None = None
 ) -> Dataset:

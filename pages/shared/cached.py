@@ -22,7 +22,7 @@ from delt_engine.analysis.similarity import halves_cosine, pixel_change, pixel_v
 from delt_engine.config import Experiment, RankConfig
 from delt_engine.data.available import place_of
 from delt_engine.data.catalogue import find_entry, image_folder, load_dataset
-from delt_engine.data.dataset import Dataset
+from delt_engine.data.dataset import Dataset, DatasetSpec
 from delt_engine.data.downloads import is_fetched
 from delt_engine.errors import CheckpointError, DataError
 from delt_engine.lab.material import Lab, open_lab
@@ -36,7 +36,6 @@ from delt_engine.runs.store import Run
 from delt_engine.runs.strips import png_bytes
 from delt_engine.runs.titles import in_order
 from pages.shared.runs.strips import THUMBNAIL, stamp, thumbnails
-from pages.shared.wording import short_name
 
 COLUMNS = 32
 """Tiles side by side in a sheet of real images."""
@@ -193,8 +192,15 @@ def teacher(
     Raises:
         CheckpointError: there is none, with what to do.
     """
-    name = short_name(dataset_name)  # a folder goes by its name, as on the card
-    return teacher_card(str(find_teacher(ref, name, image_size, class_names)))
+    return teacher_card(str(find_teacher(ref, dataset_name, image_size, class_names)))
+
+
+def folder_spec(name: str, image_size: int | None = None) -> DatasetSpec | None:
+    """Return what a folder that was read holds; None of a dataset of the catalogue, and before it was read."""
+    if find_entry(name) is None and place_of(name).state == "ready":
+        with contextlib.suppress(DataError):  # its files have changed; the run will say so
+            return dataset(name, image_size).spec
+    return None
 
 
 def planned_teacher(experiment: Experiment) -> TeacherCard:
@@ -203,12 +209,9 @@ def planned_teacher(experiment: Experiment) -> TeacherCard:
     Raises:
         CheckpointError: there is none, with what to do.
     """
-    name, size = experiment.dataset, experiment.image_size
-    names = None
-    if find_entry(name) is None and place_of(name).state == "ready":
-        with contextlib.suppress(DataError):  # its files have changed; the run will say so
-            names = dataset(name, size).spec.class_names
-    return teacher(experiment.teacher, name, size, names)
+    spec = folder_spec(experiment.dataset, experiment.image_size)
+    names = spec.class_names if spec else None
+    return teacher(experiment.teacher, experiment.dataset, experiment.image_size, names)
 
 
 def found_teacher(experiment: Experiment) -> TeacherCard | None:

@@ -58,7 +58,7 @@ def _heading(run: Run, class_index: int, index: int, place: int) -> None:
             is_there = 0 <= to < run.experiment.recover.ipc
             look = {"disabled": not is_there, "help": f"The {name.lower()} image of the class"}
             button(name, icon, f"gallery/{name.lower()}-image", st.session_state.update, {IMAGE: (place, to)}, **look)
-        actions.use_button(run.experiment, "gallery/use")
+        actions.rerun_button(run.experiment, "gallery/use", run)
         button("Close", "close", "gallery/close", st.session_state.update, {IMAGE: None})
 
 
@@ -210,5 +210,5 @@ def _about(found: ImageSettings) -> None:
     )
     if found.sources:
         st.caption("Started from " + plain(", ".join(found.sources)))
-    actions.use_button(found.experiment, "gallery/use-dropped")
+    actions.rerun_button(found.experiment, "gallery/use-dropped")
     st.code(found.experiment.to_yaml(), language="yaml", height=240)
