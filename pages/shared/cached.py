@@ -18,7 +18,7 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from delt_engine.analysis.similarity import halves_cosine, pixel_change, pixel_vectors
+from delt_engine.analysis.similarity import halves_cosine, pair_cosine, pixel_change, pixel_vectors
 from delt_engine.config import Experiment, RankConfig
 from delt_engine.data.available import place_of
 from delt_engine.data.catalogue import find_entry, image_folder, load_dataset
@@ -94,6 +94,11 @@ def recoveries(*, examples_first: bool = False, finished: bool = False) -> list[
     return [run for run in found if run.status == "finished"] if finished else found
 
 
+def evaluations() -> list[Run]:
+    """Return all runs that train students, the user's newest first, then the examples."""
+    return [run for run in (*runs(), *examples()) if not run.unreadable and run.record().kind == "evaluate"]
+
+
 def newest(kind: str, fits: Callable[[Run], bool]) -> Run | None:
     """Return the user's newest run of a kind that fits, or None."""
     of_kind = (run for run in runs() if not run.unreadable and run.record().kind == kind)
@@ -146,6 +151,15 @@ def run_halves(run: Run, class_index: int, rounds: tuple[int, ...]) -> tuple[tup
     assert record is not None  # a run with snapshots knows its data
     images = (run.snapshot_images(class_index, number) for number in rounds)
     return tuple(halves_cosine(pixel_vectors(image_u8, record.mean, record.std)) for image_u8 in images)
+
+
+@until_changed(_of_class, max_entries=512)
+def class_cosine(run: Run, class_index: int) -> float | None:
+    """Return the likeness in pixels of a class's images as last written, over all pairs; None of fewer than two."""
+    record, written = run.record().dataset, run.rounds_written(class_index)
+    if record is None or not written or run.experiment.recover.ipc < 2:
+        return None
+    return pair_cosine(pixel_vectors(run.snapshot_images(class_index, written[-1]), record.mean, record.std))
 
 
 @until_changed(lambda folder: [Path(folder) / "lab.json"], max_entries=8)
