@@ -116,16 +116,15 @@ def origin_text(claim: Claim) -> str:
         values = ", ".join(f"{one.title} {found[one.method]:.3f}" for one in claim.sets)
         others += f" In {space}: {values}."
     return (
-        f"Mean cosine similarity of each image to the centre of its class, in {claim.space}; 1 is identical. Inside the "
-        f"DELT run the same of all pairs.{others} Runs {runs}: {claim.settings}."
+        f"Mean cosine similarity of each image to the centre of its class, in {claim.space}; 1 is identical. Inside "
+        f"the DELT run the same of all pairs.{others} Runs {runs}: {claim.settings}."
     )
 
 
 WHY = (
-    "A late image gets few iterations. It stays near its patch, and patches of one class can look much the same; it has "
-    "also gained little of what the teacher knows the class by. An early image has gone far from its patch. Each half "
-    "alone can be alike, but the two differ from each other, and methods that give every image all iterations have only "
-    "one kind."
+    "A late image gets few iterations: it stays near its patch, patches of one class can look much alike, and it has "
+    "gained little of what the teacher knows the class by. An early image has gone far from its patch. Each half alone "
+    "can be alike, but the two differ from each other. With all iterations for every image there is one kind only."
 )
 
 

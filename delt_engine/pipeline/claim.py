@@ -40,41 +40,43 @@ class _Measured:
 
 
 def claim_runs(runs: Iterable[Run], dataset_fingerprint: str, about: Run | None = None) -> list[Run]:
-    """Return a finished DELT run on a dataset and after it CDA's and SRe2L's under the same settings.
+    """Return a finished DELT run in rounds on a dataset, and after it CDA's and SRe2L's under the same settings.
 
     The first of ``runs`` that has company, or the one that ``about`` is or belongs to; empty when there is none.
     """
-    fit = [run for run in runs if _is_finished(run) and run.record().dataset.fingerprint == dataset_fingerprint]
-    delts = [run for run in fit if run.experiment.recover.method == "delt" and run.experiment.recover.ipc >= 2]
+    known = [about, *runs] if about else list(runs)
+    fit = [run for run in known if _is_finished(run, dataset_fingerprint)]
+    delts = [
+        run for run in fit if run.experiment.recover.method == "delt" and run.experiment.recover.schedule.has_rounds
+    ]
+    if about:
+        delts = [run for run in delts if run == about] or [run for run in delts if about in fit and _same(run, about)]
     for delt in delts:
-        company = [
-            next((run for run in fit if run.experiment.recover.method == method and _same(run, delt)), None)
-            for method in RIVALS
-        ]
-        found = [delt, *(run for run in company if run is not None)]
-        if about in (None, delt) or (about is not None and _same(about, delt)):
-            if len(found) > 1:
-                return found
+        alike = [run for run in fit if _same(run, delt)]
+        company = (next((run for run in alike if run.experiment.recover.method == name), None) for name in RIVALS)
+        found = [delt, *(run for run in company if run)]
+        if len(found) > 1:
+            return found
     return []
 
 
-def _is_finished(run: Run) -> bool:
+def _is_finished(run: Run, dataset_fingerprint: str) -> bool:
     if run.unreadable or run.status != "finished":
         return False
     record = run.record()
-    return record.kind == "recover" and record.dataset is not None and record.teacher is not None
+    is_whole = record.kind == "recover" and record.teacher is not None and record.dataset is not None
+    return is_whole and record.dataset.fingerprint == dataset_fingerprint  # type: ignore[union-attr]
 
 
 def _same(one: Run, other: Run) -> bool:
     """Whether two runs have the same images, teacher, classes, seed, IPC and MI."""
 
-    def of(run: Run) -> tuple[object, ...]:
+    def settings(run: Run) -> tuple[object, ...]:
         record, recover = run.record(), run.experiment.recover
-        assert record.dataset is not None and record.teacher is not None
-        made = (record.dataset.fingerprint, record.dataset.image_size, record.teacher.fingerprint)
-        return (*made, tuple(record.classes), record.seed, recover.ipc, recover.iterations)
+        teacher = record.teacher.fingerprint if record.teacher else ""
+        return teacher, run.image_size, tuple(record.classes), record.seed, recover.ipc, recover.iterations
 
-    return of(one) == of(other)
+    return settings(one) == settings(other)
 
 
 def claim(runs: Sequence[Run]) -> Claim | None:
@@ -122,8 +124,7 @@ def _pairs(delt: _Measured, ipc: int) -> Pairs | None:
     everything, inside = ipc * (ipc - 1) / 2, half * (half - 1) / 2
     early, late = ({name: both[at] for name, both in delt.halves.items()} for at in (0, 1))
     mixed = {
-        name: (everything * delt.pairwise[name] - inside * (early[name] + late[name])) / half**2
-        for name in delt.halves
+        name: (everything * delt.pairwise[name] - inside * (early[name] + late[name])) / half**2 for name in delt.halves
     }
     return Pairs(early, late, mixed)
 

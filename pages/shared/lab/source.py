@@ -74,7 +74,7 @@ class SourceScene(Scene):
 def sources() -> list[Source]:
     """Return what can be shown: labs, then the user's runs and the examples that have pictures of two rounds."""
     labs = (cached.lab(folder) for folder in lab_folders().values())
-    found = [Source(f"lab-{made.name}", f"Recorded lab: {made.record.title}", lab=made) for made in labs]
+    found = [Source(f"lab-{made.name}", f"Recorded: {made.record.title}", lab=made) for made in labs]
     runs = (run for run in cached.recoveries() if len(run.rounds_written(run.classes[0])) > 1)
     return found + [Source(run.id, long_title(run), run=run) for run in runs]
 
