@@ -53,8 +53,8 @@ class Preset:
         return Experiment(dataset=self.dataset or DEFAULT_DATASET, recover=self.recover(method))
 
 
-GLANCE = Preset("A glance", "ours, seconds on two CPU cores", 40, 10, (4,))
-QUICK = Preset("Quick look", "ours, under a minute on two CPU cores", 200, 50, (10,))
+GLANCE = Preset("Tiny", "ours, seconds on two CPU cores", 40, 10, (4,))
+QUICK = Preset("Small", "ours, under a minute on two CPU cores", 200, 50, (10,))
 FINER = Preset("Finer rounds", "ours, eight rounds in which two images join each", 400, 50, (16,))
 PUBLISHED = Preset("As published", "DELT Table 8b", 4000, 500, (10,))
 PRESETS = (GLANCE, QUICK, FINER, PUBLISHED)

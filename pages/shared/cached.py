@@ -25,11 +25,13 @@ from delt_engine.data.catalogue import find_entry, image_folder, load_dataset
 from delt_engine.data.dataset import Dataset, DatasetSpec
 from delt_engine.data.downloads import is_fetched
 from delt_engine.errors import CheckpointError, DataError
-from delt_engine.lab.material import Lab, open_lab
+from delt_engine.lab.claim import Claim
+from delt_engine.lab.material import Lab, lab_folders, open_lab
 from delt_engine.models.card import TeacherCard, find_teacher, read_card
 from delt_engine.patches.ranking import Ranking, cached_ranking, whole_box
 from delt_engine.patches.selection import SelectedImage, patch_pixels
-from delt_engine.paths import assets_dir, runs_dir
+from delt_engine.paths import assets_dir, cache_dir, runs_dir
+from delt_engine.pipeline.claim import claim as claim_of_runs
 from delt_engine.runs.image_facts import ImageFacts, selected_of
 from delt_engine.runs.image_facts import image_facts as image_facts_of
 from delt_engine.runs.store import Run
@@ -162,10 +164,22 @@ def class_cosine(run: Run, class_index: int) -> float | None:
     return pair_cosine(pixel_vectors(run.snapshot_images(class_index, written[-1]), record.mean, record.std))
 
 
+@until_changed(lambda runs: [*(run.path / "run.json" for run in runs), cache_dir() / "diversity"], max_entries=16)
+def claim(runs: tuple[Run, ...]) -> Claim | None:
+    """Return how alike the classes of a DELT run are beside those of other methods' runs."""
+    return claim_of_runs(runs)
+
+
 @until_changed(lambda folder: [Path(folder) / "lab.json"], max_entries=8)
 def lab(folder: Path | str) -> Lab:
     """Return a lab."""
     return open_lab(folder)
+
+
+def lab_of(dataset: str) -> Lab | None:
+    """Return the lab of a dataset by its name, or None."""
+    folder = lab_folders().get(dataset)
+    return lab(folder) if folder else None
 
 
 @until_changed(lambda folder, name: [Path(folder) / name], cache=st.cache_data, max_entries=64, max_size="64MB")
