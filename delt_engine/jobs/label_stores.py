@@ -106,7 +106,7 @@ def needed(experiment: Experiment, source: Source) -> Needed | None:
     """Return what a training asks of its labels; None while its images are not counted yet, as of a folder."""
     config, run = experiment.evaluate, source.run
     if run is not None:
-        record, ipc, classes, size = run.record(), run.experiment.recover.ipc, len(run.classes), run.image_size or 0
+        record, ipc, classes, size = run.record(), run.experiment.recover.ipc, len(run.classes), run.image_size
         dataset, images = record.dataset.name if record.dataset else "", ipc * classes
         if config.student == "auto" and record.teacher is not None:
             config = config.replace(student=record.teacher.network)
