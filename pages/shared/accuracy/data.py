@@ -91,14 +91,11 @@ def first_shown(evaluations: Sequence[Evaluation], subject: Run | None = None) -
     An example gives way to an evaluation of the user's whose images were made with the same MI and RI.
     """
     own = [one for one in evaluations if not is_example(one.run)]
-    newest, variants = newest_of_each(own), {(_cell(one), _variant(one)) for one in own}
-    return [
-        one
-        for one in evaluations
-        if any(one is shown for shown in newest)
-        or distance(one, subject) == (0 if subject else -1)
-        or (is_example(one.run) and (_cell(one), _variant(one)) not in variants)
-    ]
+    variants = {(_cell(one), _variant(one)) for one in own}
+    shown = newest_of_each(own) + newest_of_each([one for one in evaluations if subject and one.source == subject.id])
+    shown += [one for one in evaluations if is_example(one.run) and (_cell(one), _variant(one)) not in variants]
+    ids = {one.run.id for one in shown}
+    return [one for one in evaluations if one.run.id in ids]
 
 
 def distance(evaluation: Evaluation, subject: Run | None) -> int:
