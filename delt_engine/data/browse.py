@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from delt_engine.data.layout import check_layout
-from delt_engine.data.unpack import uploads_dir
+from delt_engine.data.unpack import unpacked_dir
 from delt_engine.errors import DataError
 from delt_engine.files import reason
 
@@ -39,7 +39,7 @@ class Look:
 def roots() -> tuple[Path, ...]:
     """Return the folders that may be looked into, those of ``DELT_DATA`` first."""
     named = [Path(one).expanduser() for one in os.environ.get("DELT_DATA", "").split(os.pathsep) if one]
-    found = (one.resolve() for one in (*named, Path.home(), uploads_dir()))
+    found = (one.resolve() for one in (*named, Path.home(), unpacked_dir()))
     return tuple(dict.fromkeys(one for one in found if one.is_dir()))
 
 

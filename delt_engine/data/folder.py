@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,7 +158,7 @@ def load_folder(
         DataError: the folder cannot be a dataset; the text says why.
     """
     root = Path(root).expanduser().absolute()
-    known = known or FolderTraits(root.name or "folder", root.name or "Folder")
+    known = known or FolderTraits(root.name or "folder", root.name or "Folder", class_titles=titles_in(root))
     listing = list_files(root)
     if known.num_classes not in (None, len(listing.class_names)):
         raise DataError(
@@ -206,6 +207,21 @@ def load_folder(
     odd = {str(trait.name).lower(): int(((scan.traits & trait) != 0)[used].sum()) for trait in Trait}
     counts = {"used": int(used.sum()), "skipped": len(skipped), "ignored": listing.ignored, **odd}
     return Dataset(spec, train, test, fingerprint, tuple(skipped), counts, str(root))
+
+
+def titles_in(root: Path) -> tuple[tuple[str, str], ...]:
+    """Return readable names of class folders from a ``words.txt`` beside them, none where it is missing or unclear.
+
+    Source: the layout of tiny-imagenet-200.zip: a line is the folder, a tab, and names separated by commas.
+    """
+    try:
+        with (root / "words.txt").open(encoding="utf-8") as file:
+            lines = [line.rstrip("\n").split("\t") for line in file if "\t" in line]
+    except (OSError, UnicodeDecodeError):
+        return ()
+    titles = {line[0]: line[1].split(",")[0].strip() for line in lines}
+    counts = Counter(titles.values())
+    return tuple((folder, title) for folder, title in titles.items() if title and counts[title] == 1)
 
 
 def sizes_read(root: str | Path) -> dict[str, int]:

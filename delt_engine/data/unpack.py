@@ -29,13 +29,13 @@ MAX_BYTES = 8 * 10**9
 _SPARE = 10**9
 """Bytes of the disk that are left free."""
 
-_BESIDES = ("val_annotations.txt",)
-"""Files that are no images but say of which class images are; see :mod:`delt_engine.data.layout`."""
+_BESIDES = ("val_annotations.txt", "words.txt")
+"""Files that are no images but say of which class images are, or what classes are called."""
 
 _STEP = 200
 
 
-def uploads_dir() -> Path:
+def unpacked_dir() -> Path:
     """Return the folder that holds one folder of images an upload."""
     return home() / "datasets"
 
@@ -46,7 +46,7 @@ def unpack_zip(path: str | Path, report: Report | None = None) -> Path:
     Raises:
         DataError: no zip, damaged, encrypted, unsafe or too large, or not a dataset; nothing is left of it.
     """
-    path, folder = Path(path), uploads_dir()
+    path, folder = Path(path), unpacked_dir()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory(prefix=".unpack-", dir=folder) as made:
@@ -84,7 +84,7 @@ def remove_upload(path: str | Path) -> None:
 def is_upload(path: str | Path) -> bool:
     """Return whether a folder is one that :func:`unpack_zip` made."""
     folder = Path(path)
-    return folder.parent == uploads_dir() and folder.is_dir() and not folder.is_symlink()
+    return folder.parent == unpacked_dir() and folder.is_dir() and not folder.is_symlink()
 
 
 def _wanted(archive: zipfile.ZipFile, name: str) -> list[zipfile.ZipInfo]:
@@ -103,7 +103,7 @@ def _wanted(archive: zipfile.ZipFile, name: str) -> list[zipfile.ZipInfo]:
             wanted.append(entry)
     if not wanted:
         raise DataError(f"dataset: {name} holds no images.")
-    total, free = sum(entry.file_size for entry in wanted), shutil.disk_usage(uploads_dir()).free
+    total, free = sum(entry.file_size for entry in wanted), shutil.disk_usage(unpacked_dir()).free
     if len(wanted) > MAX_FILES or total > MAX_BYTES:
         raise DataError(
             f"dataset: {name} holds {len(wanted):,} images of {total / 1e9:.1f} GB, but at most {MAX_FILES:,} of "
@@ -130,8 +130,8 @@ def _kept(made: Path, path: Path) -> Path:
         inside = root.relative_to(made).as_posix().strip(".")
         raise DataError(str(error).replace(str(root), f"{path.name}{'/' if inside else ''}{inside}")) from None
     name = re.sub(r"[^\w .()-]+", "_", path.stem).strip(" .") or "images"
-    place, number = uploads_dir() / name, 1
+    place, number = unpacked_dir() / name, 1
     while place.exists():
         number += 1
-        place = uploads_dir() / f"{name}-{number}"
+        place = unpacked_dir() / f"{name}-{number}"
     return root.rename(place)

@@ -151,7 +151,7 @@ def test_a_folder_that_is_not_there_is_one_sentence(open_page) -> None:
     app = open_page("distill/recover")
     app.session_state["delt/session"].change(dataset="/nowhere/pets")
     app.switch_page(f"pages/{PAGE}.py").run()
-    assert [entry.value for entry in app.error] == ["dataset: the folder /nowhere/pets does not exist."]
+    assert [entry.value for entry in app.error] == ["The folder /nowhere/pets does not exist."]
 
 
 def test_a_band_is_pinned_and_the_next_run_starts_from_it(open_page, ranking, started) -> None:

@@ -110,7 +110,7 @@ def dataset_control(page: str) -> str:
     look = {"format_func": _dataset_title, "help": typed}
     chosen = controls.open_choice("Dataset", names, f"{page}/dataset", session().draft.dataset, **look).strip()
     if chosen != session().draft.dataset:
-        session().change(dataset=chosen, classes=None, teacher="auto")
+        session().change(dataset=chosen, classes=None, teacher="auto", image_size=None)
         session().change("select", pinned=(), dropped=(), picked_from="")
         st.session_state.pop(f"{page}/classes", None)
     return chosen

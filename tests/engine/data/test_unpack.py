@@ -13,7 +13,7 @@ from PIL import Image
 
 from delt_engine.data import browse, unpack
 from delt_engine.data.layout import list_files
-from delt_engine.data.unpack import is_upload, remove_upload, unpack_zip, uploads_dir
+from delt_engine.data.unpack import is_upload, remove_upload, unpack_zip, unpacked_dir
 from delt_engine.errors import DataError
 
 
@@ -43,11 +43,11 @@ def test_the_dataset_in_a_zip_becomes_a_folder_of_the_zips_name(tmp_path, around
     extra = ("__MACOSX/cat/._1.png", "notes.txt", f"{around}cat/.hidden.png")
     path, seen = packed(tmp_path / "my pets.zip", *(around + name for name in CLASSES), *extra), []
     folder = unpack_zip(path, lambda *step: seen.append(step))
-    assert folder == uploads_dir() / "my pets"
+    assert folder == unpacked_dir() / "my pets"
     assert list_files(folder).names == list(CLASSES)
     assert (seen[-1], is_upload(folder)) == (("unpack", 2, 2), True)
     assert unpack_zip(path).name == "my pets-2"
-    assert [entry.name for entry in uploads_dir().iterdir() if entry.name.startswith(".")] == []
+    assert [entry.name for entry in unpacked_dir().iterdir() if entry.name.startswith(".")] == []
     remove_upload(folder)
     assert not folder.exists()
     with pytest.raises(DataError, match="was not uploaded here"):
@@ -83,7 +83,7 @@ def test_a_bad_zip_is_one_sentence_and_leaves_nothing(tmp_path, names, text) -> 
     with pytest.raises(DataError, match=text) as caught:
         unpack_zip(path)
     assert "\n" not in str(caught.value)
-    assert list(uploads_dir().iterdir()) == []
+    assert list(unpacked_dir().iterdir()) == []
 
 
 def test_what_is_no_zip_or_damaged_or_too_large_is_refused(tmp_path, monkeypatch) -> None:
@@ -98,7 +98,7 @@ def test_what_is_no_zip_or_damaged_or_too_large_is_refused(tmp_path, monkeypatch
     monkeypatch.setattr(unpack, "MAX_FILES", 1)
     with pytest.raises(DataError, match="holds 2 images of .* but at most 1"):
         unpack_zip(path)
-    assert list(uploads_dir().iterdir()) == []
+    assert list(unpacked_dir().iterdir()) == []
 
 
 def test_only_folders_below_the_roots_are_looked_into(tmp_path, monkeypatch) -> None:
