@@ -21,7 +21,7 @@ PAGE = "recover"
 _SMALL, _PAPER = f"{PAGE}/preset", f"{PAGE}/paper"
 _BY_TITLE = {preset.title: preset for preset in (*PRESETS, *PAPER_PRESETS)}
 _MAIN = ("method", "ipc", "iterations", "round_iterations")
-_SHARED_WITH_PATCHES = ("criterion", "order", "mosaic")
+_SHARED_WITH_PATCHES = ("criterion", "order", "mosaic", "min_probability", "max_probability")
 
 
 def draw_main() -> None:
