@@ -28,6 +28,7 @@ from delt_engine.errors import CheckpointError, DataError
 from delt_engine.lab.claim import Claim
 from delt_engine.lab.material import Lab, lab_folders, open_lab
 from delt_engine.models.card import TeacherCard, find_teacher, read_card
+from delt_engine.patches.duplicates import near_duplicates
 from delt_engine.patches.ranking import Ranking, cached_ranking, whole_box
 from delt_engine.patches.selection import SelectedImage, patch_pixels
 from delt_engine.paths import assets_dir, cache_dir, runs_dir
@@ -293,6 +294,14 @@ def _patches(dataset_name: str, image_size: int | None, image_indices: tuple[int
 def mosaic(dataset_name: str, image_size: int | None, selected: SelectedImage) -> str:
     """Return the start image that a selection makes, as a data URL."""
     return data_url(patch_pixels(dataset(dataset_name, image_size), selected))
+
+
+@st.cache_data(max_entries=16, max_size="64MB", show_spinner=False)
+def alike_patches(
+    dataset_name: str, image_size: int | None, image_indices: tuple[int, ...], boxes: Boxes
+) -> np.ndarray:
+    """Return which patches of the training images are near-duplicates, bool (n, n)."""
+    return near_duplicates(_patches(dataset_name, image_size, image_indices, boxes))
 
 
 def real_sheet(run: Run, indices: tuple[int, ...]) -> str:

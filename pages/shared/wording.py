@@ -31,6 +31,7 @@ STATUS_LOOKS = {
 
 _COMMAND = re.compile(r"(`delt [^`\n]*`)")
 _OWN_ID = re.compile(r"\d{8}-\d{6}-.*-[0-9a-f]{4}")
+_SETTING = re.compile(r"^(dataset|classes|teacher|label_store|file): ")
 _MARKDOWN = re.compile(r"[\\`*_\[\]<>#$~|!]|:(?=[a-zA-Z_/+-])|(?<!\d):(?=\d)|&(?=#?\w+;)")
 """Letters that Markdown takes for its own; colons only where an icon, a colour or an address could begin."""
 
@@ -68,6 +69,16 @@ def plain(text: str) -> str:
     """
     parts = _COMMAND.split(text)
     return "".join(part if at % 2 else _MARKDOWN.sub(r"\\\g<0>", part) for at, part in enumerate(parts))
+
+
+def said(text: str) -> str:
+    r"""Return a sentence of the engine as a page says it: without the name of a setting in front, safe for Markdown.
+
+    >>> said("dataset: the folder my_pets does not exist."), said("run a-1: it is paused.")
+    ('The folder my\\_pets does not exist.', 'run a-1: it is paused.')
+    """
+    words = _SETTING.sub("", text)
+    return plain(sentence(words) if words != text and words.split(" ")[0].isalpha() else words)
 
 
 def duration(seconds: float) -> str:
