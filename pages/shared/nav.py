@@ -15,6 +15,9 @@ _HERE = Path(__file__).resolve().parent
 LOGO = (_HERE / "logo.svg").read_text(encoding="utf-8")
 ICON = (_HERE / "icon.svg").read_text(encoding="utf-8")
 
+NARROW = "@media (max-width: 1200px) { .stMainBlockContainer { padding-left: 2rem; padding-right: 2rem; } }"
+"""Style that leaves a narrow window to the page: Streamlit keeps 5rem free on both sides."""
+
 
 @dataclass(frozen=True)
 class PageEntry:
@@ -54,6 +57,7 @@ def navigation() -> Any:
         sections.setdefault(entry.section, []).append(page)
     chosen = st.navigation(sections, expanded=True)
     address.arrive(chosen.url_path)
+    st.html(_HERE / "app.css")
     return chosen
 
 

@@ -133,7 +133,7 @@ def test_the_map_shows_each_image_under_its_point(open_page, home, measured, mon
     )
     drawn = {}
     monkeypatch.setattr("pages.shared.diversity.embedding.stored_embedding", lambda *_rest: made)
-    monkeypatch.setattr("pages.shared.diversity.embedding._map", lambda key, data: drawn.update(data))
+    monkeypatch.setattr("pages.shared.diversity.embedding._map", lambda key, data, **_rest: drawn.update(data))
     monkeypatch.setattr("pages.shared.cached.is_at_hand", lambda _name: False)
     app = open_page(PAGE)
     assert "5 of 1,512 images are shown" in captions(app)
@@ -144,6 +144,8 @@ def test_the_map_shows_each_image_under_its_point(open_page, home, measured, mon
         ("astronaut, image 3", 0, 2),
         ("cat, image 2", 1, 1),
     ]
+    assert (drawn["c"], drawn["i"]) == ((0, 2, 0, 0, 1), (3, 77, 0, 2, 1))
+    assert [group["run"] for group in drawn["groups"]] == ["", run.id]  # real images are in no gallery
     assert [sheet["columns"] for sheet in drawn["sheets"]] == [4, 4]
     assert "round-04.png" in drawn["sheets"][0]["url"]
     assert [(group["title"], group["open"]) for group in drawn["groups"]] == [("Real images", True), ("DELT", False)]

@@ -95,7 +95,7 @@ def test_a_row_of_a_paper_sets_dataset_method_and_numbers_and_names_its_table(op
     assert pair(app) == (4000, 500, "8")
     assert app.button(key="recover/start").disabled
     assert "Tiny-ImageNet (200 classes) is not on this machine yet" in app.info[0].value
-    app.pills(key="recover/preset").set_value("A glance").run()
+    app.pills(key="recover/preset").set_value("Tiny").run()
     assert app.selectbox(key="recover/paper").value is None
     assert app.number_input(key="recover/r_bn").value == 0.01
     assert pair(app) == (40, 10, "4")

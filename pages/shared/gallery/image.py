@@ -74,7 +74,7 @@ def _buttons(run: Run, class_index: int, index: int, place: int) -> None:
             if button(name, icon, key, st.session_state.update, {IMAGE: image}, **look):
                 st.rerun()
         st.space("stretch")
-        actions.use_button(run.experiment, "gallery/use")
+        actions.rerun_button(run.experiment, "gallery/use", run)
 
 
 def _strip(run: Run, class_index: int, index: int, number: int) -> str | None:
@@ -225,5 +225,5 @@ def _about(found: ImageSettings) -> None:
     )
     if found.sources:
         st.caption("Started from " + plain(", ".join(found.sources)))
-    actions.use_button(found.experiment, "gallery/use-dropped")
+    actions.rerun_button(found.experiment, "gallery/use-dropped")
     st.code(found.experiment.to_yaml(), language="yaml", height=240)

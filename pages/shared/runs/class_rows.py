@@ -14,6 +14,7 @@ from delt_engine.runs.events import StepEvent
 from delt_engine.runs.store import Run
 from pages.shared.gallery.grid import STILL, Cell, Film, Frame, Head, Look, Row, gallery_grid
 from pages.shared.runs import strips
+from pages.shared.runs.progress import stopped_at
 from pages.shared.wording import count, fate, frame_label, round_note
 
 MOST_FRAMES = 25
@@ -115,12 +116,12 @@ def _frame(run: Run, number: int) -> Frame:
         where = f"iteration {count(step.iteration + 1)} of {count(step.iterations)}" if step else ""
         return Frame(f"Now: {where}" if where else "Now", "now", "as it was a moment ago")
     tick = count(number * schedule.round_iterations)
-    return Frame(frame_label(schedule, number), tick, round_note(schedule, number))
+    return Frame(frame_label(schedule, number, stopped_at(run)), tick, round_note(schedule, number))
 
 
 def start_colour(schedule: EarlyLateSchedule, start_round: int) -> str:
     """Return the colour of images that join in a round, "" where all join at once."""
-    return round_colour(start_round, schedule.num_rounds) if schedule.has_rounds else ""
+    return round_colour(start_round, schedule.last_start) if schedule.has_rounds else ""
 
 
 def missing_word(run: Run) -> str:
