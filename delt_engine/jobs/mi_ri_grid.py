@@ -1,7 +1,8 @@
 """Runs for a grid of MI by RI: what each cell runs, which run has it already, and starting those that are missing.
 
 All cells have the settings of one run, the base, but for MI and RI, and recover one of its classes or all. A column
-has a number of rounds K, so its RI is MI / K.
+has a number of rounds K, so its RI is MI / K. Classes of one batch share its BatchNorm statistics, so a class that is
+recovered alone comes out another one than among others: the two are never taken for each other.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ _HERE = ("finished", "queued", "running", "paused")
 class GridCell:
     """One MI with one number of rounds: its settings, or why there can be none, and the run that has it, if one does.
 
-    ``experiment`` is None where ``refusal`` says why; ``is_alone`` of a run that recovers nothing but the class.
+    ``experiment`` is None where ``refusal`` says why. ``stand_in`` recovers all classes of the base, where the cell is
+    to recover one of them and no run does.
     """
 
     iterations: int
@@ -38,7 +40,12 @@ class GridCell:
     experiment: Experiment | None = None
     refusal: str = ""
     run: Run | None = None
-    is_alone: bool = True
+    stand_in: Run | None = None
+
+    @property
+    def shown(self) -> Run | None:
+        """The run whose images can be seen."""
+        return self.run or self.stand_in
 
     @property
     def title(self) -> str:
@@ -81,7 +88,7 @@ def cells(
     Args:
         base: knows its data and its teacher.
         class_name: the class that is looked at.
-        runs: where a cell's run may be, the newest first; one that recovers more classes counts as well.
+        runs: where a cell's run may be, the newest first.
         is_alone: cells recover this class only, else all that the base does.
 
     Raises:
@@ -90,12 +97,12 @@ def cells(
     record = base.record()
     assert record.dataset is not None  # the base has classes
     assert record.teacher is not None
+    prints = {"dataset": record.dataset.fingerprint, "teacher": record.teacher.fingerprint}
     recover = record.experiment.recover
     known = [run for run in runs if _may_fit(run, record.experiment)]
     classes = (class_name,) if is_alone else record.experiment.classes
 
     def find(experiment: Experiment) -> Run | None:
-        prints = {"dataset": record.dataset.fingerprint, "teacher": record.teacher.fingerprint}
         pair = (experiment.recover.iterations, experiment.recover.round_iterations)
         close = [r for r in known if (r.experiment.recover.iterations, r.experiment.recover.round_iterations) == pair]
         return next((run for run in close if start.is_same(run, experiment, "recover", **prints)), None)
@@ -111,10 +118,9 @@ def cells(
             except ConfigError as error:
                 made.append(GridCell(number, count, refusal=str(error)))
                 continue
-            run, whole = find(wanted), wanted.replace(classes=record.experiment.classes)
-            other = find(whole) if run is None and is_alone else None
-            alone = (run or other) is None or len((run or other).classes or (class_name,)) == 1
-            made.append(GridCell(number, count, wanted, run=run or other, is_alone=alone))
+            run = find(wanted)
+            other = find(wanted.replace(classes=record.experiment.classes)) if run is None and is_alone else None
+            made.append(GridCell(number, count, wanted, run=run, stand_in=other))
     return made
 
 

@@ -37,7 +37,7 @@ def choose(runs: Sequence[Run]) -> tuple[View, tuple[str, str]]:
                 look = panel.choose_look([main, *others], "gallery")
         elif len(names) == 1 and only is None:
             arrangement = choices.choose_arrangement()
-        size = choices.choose_size("M" if others or main.experiment.recover.ipc > choices.FEW else "L")
+        size = choices.choose_size("M" if main.experiment.recover.ipc > choices.FEW else "L")
         sort, descending = choices.choose_order()
         if not others:
             starts = choices.choose_starts(main)
@@ -64,7 +64,8 @@ def _show(runs: Sequence[Run]) -> None:
     with told:
         choices.draw_told()
     if opened is None:
-        st.caption("Click an image to see its patch, all its rounds, the teacher's view of it and its settings.")
+        said = "Below an image: how many iterations it has had of those it gets, and p, the teacher's probability. "
+        st.caption(f"{said}Click it to see its patch, all its rounds, the teacher's view of it and its settings.")
     else:
         image.open_beside((view.run, *view.others), position)
     watch([run for run in unfinished if run.is_active], view)

@@ -20,10 +20,7 @@ from pages.shared.wording import count, duration, plain, plural
 def draw_missing(base: Run, class_name: str, found: Sequence[GridCell]) -> None:
     """Draw what is missing, what it will cost, and the button that queues it."""
     missing = [cell for cell in found if cell.is_missing]
-    refused = sorted({cell.refusal for cell in found if cell.refusal})
     possible = len(found) - sum(bool(cell.refusal) for cell in found)
-    if refused:
-        st.caption(f"Left out: {plain('; '.join(refused))}.")
     with st.container(horizontal=True, vertical_alignment="center"):
         if not missing:
             st.markdown(f"All {possible} cells have a run." if possible else "No pair of these can be run.")
@@ -49,9 +46,11 @@ def expected(cell: GridCell, work: int, num_classes: int) -> tuple[str, str]:
     return f", about {duration(one.seconds * work / own)} {one.where}" if known else ", time not known yet", one.origin
 
 
-def draw_chosen(base: Run, class_name: str, cell: GridCell) -> None:
-    """Draw the cell that was clicked beside the run that the grid changes."""
-    run = cell.run
+def draw_chosen(base: Run, class_name: str, cell: GridCell, found: Sequence[GridCell]) -> None:
+    """Draw the cell that was clicked beside that with the MI and RI of the base, which stands in until there is one."""
+    run, recover = cell.shown, base.experiment.recover
+    own = (one.run for one in found if one.run and one.experiment and one.experiment.recover == recover)
+    other = next(own, base)
     assert run is not None  # only those can be clicked
     with st.container(border=True):
         with headline(f"Compare: {cell.title}"):
@@ -59,11 +58,11 @@ def draw_chosen(base: Run, class_name: str, cell: GridCell) -> None:
                 nav.go("distill/recover", run=run.id)
             if run.classes:
                 actions.open_button(run, "grid")
-        if run == base:
-            st.caption("This cell is the run that the grid changes. Click another one to compare it with this.")
+        if run == other:
+            st.caption("This cell has the MI and RI of the run. Click another one to compare it with this.")
             return
-        runs = [run, base]
-        numbers.draw_summary(runs, [class_name], ("this cell", "the run"))
+        runs = [run, other]
+        numbers.draw_summary(runs, [class_name], ("this cell", "MI and RI of the run"))
         panel.grid(runs, [class_name], "grid")
         numbers.draw(runs, [class_name])
 
@@ -73,13 +72,18 @@ def draw_grid(base: Run, class_name: str, axes: tuple[list[int], list[int], bool
     found = cells_of(base, class_name, axes)
     draw_missing(base, class_name, found)
     mi_ri.draw(base, class_name, found, len(axes[1]))
+    if axes[2] and len(base.classes) > 1:
+        st.caption(
+            "Alone, a class is matched to the statistics of all classes by itself, so it looks different than in the "
+            "run; all cells are made alike."
+        )
     st.caption(
-        f"Saved: image-iterations against giving every image MI, from the schedule. Cosine: mean over all pairs of the "
-        f"images of {plain(class_name)} in pixels, as last written; lower is more diverse. Click a cell to compare it."
+        "Saved: image-iterations against giving every image MI, from the schedule. Cosine: mean over all pairs of the "
+        "class's images in pixels, as last written; lower is more diverse. Click a cell to compare it."
     )
     cell = mi_ri.chosen_cell(found)
     if cell is not None:
-        draw_chosen(base, class_name, cell)
+        draw_chosen(base, class_name, cell, found)
 
 
 def cells_of(base: Run, class_name: str, axes: tuple[list[int], list[int], bool]) -> list[GridCell]:

@@ -30,7 +30,7 @@ def open_button(run: Run, page: str) -> None:
     """Draw the button that opens the grid of a run, where it optimises anything."""
     if run.classes and run.experiment.recover.is_optimised:
         what = "One class of this run with other MI and RI, cell by cell; nothing starts yet."
-        if button("Grid of MI x RI", "grid_on", f"{page}/grid/{run.id}", help=what):
+        if button("Grid of MI x RI", "grid_on", f"{page}/mi_ri/{run.id}", help=what):
             nav.go("explore/mi_ri_grid", run=run.id)
 
 
@@ -119,9 +119,9 @@ def draw(base: Run, class_name: str, found: Sequence[GridCell], across: int) -> 
 
 def film(found: Sequence[GridCell], class_name: str, shown: int, indices: Sequence[int]) -> Film:
     """Return the film of all cells, one row each; a run that is at work shows its newest images at the end."""
-    numbers = [class_numbers(cell.run).get(class_name) if cell.run else None for cell in found]
+    numbers = [class_numbers(cell.shown).get(class_name) if cell.shown else None for cell in found]
     all_shots = [
-        shots(cell.run, [number]) if cell.run and number is not None else None
+        shots(cell.shown, [number]) if cell.shown and number is not None else None
         for cell, number in zip(found, numbers, strict=True)
     ]
     tracks = [one.track for one in all_shots if one]
@@ -133,29 +133,31 @@ def film(found: Sequence[GridCell], class_name: str, shown: int, indices: Sequen
     for at, (cell, number, one) in enumerate(zip(found, numbers, all_shots, strict=True)):
         images = cells(made, one, number, [one.track.at(p, "share") for p in places], shown, indices) if one else []
         empty = cell.refusal or ("Starting" if cell.run else "Not run yet")
-        row = Row(cell.title, tuple(images), _note(cell, number), empty=empty, link=f"cell/{at}" if cell.run else "")
+        row = Row(cell.title, tuple(images), _note(cell, number), empty=empty, link=f"cell/{at}" if cell.shown else "")
         made.rows.append(row if cell.experiment else Row(f"MI {cell.iterations:,}", (), empty=cell.refusal))
     return made
 
 
 def _note(cell: GridCell, number: int | None) -> str:
-    if cell.experiment is None:
-        return ""
+    run = cell.shown
+    if cell.experiment is None or run is None:
+        return f"saves {cell.experiment.recover.schedule.saved_percent:.0f} %" if cell.experiment else ""
     said = [f"saves {cell.experiment.recover.schedule.saved_percent:.0f} %"]
-    value = cached.class_cosine(cell.run, number) if cell.run and number is not None else None
+    has_begun = number is not None and run.rounds_written(number)[-1:] > [0]
+    value = cached.class_cosine(run, number) if number is not None and has_begun else None
     said += [f"cosine {value:.3f}"] if value is not None else []
-    if cell.run and cell.run.status != "finished":
-        place = queue.place(cell.run) if cell.run.status == "queued" else None
-        said.append(f"{ordinal(place)} in the queue" if place else f"{cell.run.status}, {progress(cell.run).text}")
-    if cell.run and not cell.is_alone:
-        said.append(f"with all {len(cell.run.classes)} classes")
+    if run.status != "finished":
+        place = queue.place(run) if run.status == "queued" else None
+        said.append(f"{ordinal(place)} in the queue" if place else f"{run.status}, {progress(run).text}")
+    if cell.run is None:
+        said.append(f"not run yet; this is one with all {len(run.classes)} classes")
     return " · ".join(said)
 
 
 def picked(found: Sequence[GridCell], what: str) -> str:
     """Return "MI-rounds" of the cell that a click on a title ("cell/2") or an image ("run/class/image") means."""
     first, *rest = what.split("/")
-    cell = found[int(rest[0])] if first == "cell" else next(one for one in found if one.run and one.run.id == first)
+    cell = found[int(rest[0])] if first == "cell" else next(one for one in found if one.shown and one.shown.id == first)
     return f"{cell.iterations}-{cell.rounds}"
 
 
@@ -163,6 +165,6 @@ def chosen_cell(found: Sequence[GridCell]) -> GridCell | None:
     """Return the cell that was clicked or that the address names, None when none is or it has no run."""
     address.restore("cell", PICKED)
     name = st.session_state.get(PICKED) or ""
-    cell = next((one for one in found if one.run and f"{one.iterations}-{one.rounds}" == name), None)
+    cell = next((one for one in found if one.shown and f"{one.iterations}-{one.rounds}" == name), None)
     address.publish("cell", PICKED, name if cell else "")
     return cell

@@ -7,7 +7,7 @@ const STEP_MS = 550, MOST_TICKS = 9;
 // What must be equal for the cells on screen to be kept and only filled anew, so that nothing flickers.
 function outline({ rows, layout, clickable, tile, columns, head }) {
   const shape = (cell) => [cell.id, cell.lines.length, !cell.counts, !cell.pick, !cell.over.length];
-  const cells = rows.map((row) => [row.title, row.note, row.tile, row.deep, row.link, !row.notes.length, inOrder(row).map(shape)]);
+  const cells = rows.map((row) => [row.title, !row.note && !row.notes.length, row.tile, row.deep, row.link, row.empty, inOrder(row).map(shape)]);
   return JSON.stringify([cells, layout, clickable, tile, columns, head]);
 }
 
@@ -71,7 +71,6 @@ class View extends Player {
   refill() {
     this.scale();
     const cells = this.data.rows.flatMap(inOrder);
-    this.notes.forEach(({ place }, at) => { this.notes[at].texts = this.data.rows[place].notes; });
     this.tiles.forEach((tile, place) => {
       tile.cell = cells[place];
       tile.canvas.setAttribute("aria-label", tile.cell.alt);
@@ -177,8 +176,7 @@ class View extends Player {
     name.title = row.title;
     if (row.link) name.appendChild(button("link", row.title, () => this.component.setTriggerValue("picked", row.link)));
     if (!row.note && !row.notes.length) return made;
-    const note = words.appendChild(element("p", "", row.note));
-    if (row.notes.length) this.notes.push({ place, note, texts: row.notes });
+    this.notes.push({ place, note: words.appendChild(element("p")) });
     return made;
   }
 
@@ -219,7 +217,7 @@ class View extends Player {
   }
 
   draw() {
-    const { sheets, frames } = this.data;
+    const { sheets, frames, rows } = this.data;
     const { at } = this;
     this.tiles.forEach(({ cell, tile, frame, canvas, over, counts }) => {
       const bitmap = this.bitmaps.get(sheets[cell.sheets[at]]);
@@ -232,7 +230,7 @@ class View extends Player {
       if (other) over.getContext("2d").drawImage(other, cell.over_x * other.height, 0, other.height, other.height, 0, 0, tile, tile);
       if (counts) counts.textContent = cell.counts[at] ?? "";
     });
-    this.notes.forEach(({ note, texts }) => { note.textContent = texts[at] ?? ""; });
+    this.notes.forEach(({ place, note }) => { note.textContent = rows[place].notes[at] ?? rows[place].note; });
     this.root.dataset.frame = at;
     this.tools.draw();
     const now = frames[at];

@@ -175,7 +175,7 @@ def _rounds(schedule: EarlyLateSchedule) -> tuple[int, ...]:
     starts = sorted(totals)
     address.restore("rounds", key, lambda text: [int(part) for part in text.split(",")])
     st.session_state[key] = [number for number in st.session_state.get(key) or [] if number in starts]
-    look = {"selection_mode": "multi", "wrap": True, "format_func": lambda n: f"{n}: {count(totals[n])} it"}
+    look = {"selection_mode": "multi", "wrap": True, "format_func": lambda n: f"{n}: {count(totals[n])} iterations"}
     chosen = tuple(sorted(st.pills("Start round and iterations", starts, key=key, **look)))
     address.publish("rounds", key, ",".join(map(str, chosen)))
     return chosen

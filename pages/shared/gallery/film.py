@@ -232,7 +232,7 @@ def _cell(made: Film, view: View, part: Part, entry: ImageFacts, x: int, sheets:
         sheets=sheets,
         x=x,
         lines=() if view.is_rows else _lines(view, entry),
-        counts=tuple(f"{count(number)} of {count(entry.iterations)} it" for number in had) if entry.iterations else (),
+        counts=tuple(f"{count(number)} of {count(entry.iterations)}" for number in had) if entry.iterations else (),
         colour=start_colour(schedule, entry.start_round),
         joins=next((at for at, number in enumerate(reached) if number > began), len(reached)),
         missing=missing_word(run),
@@ -245,7 +245,7 @@ def _lines(view: View, entry: ImageFacts) -> tuple[str, ...]:
     words += [f"p {entry.patch:.2f}"] if entry.patch is not None else []
     lines = [" · ".join(words)]
     if view.sort == "end":
-        lines.append(f"last p {entry.end:.2f}" if entry.end is not None else "not measured")
+        lines.append(f"image p {entry.end:.2f}" if entry.end is not None else "not measured")
     if view.sort == "distance":
         lines.append(f"distance {entry.distance:.0f}" if entry.distance is not None else "not measured")
     return tuple(lines)

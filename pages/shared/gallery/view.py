@@ -66,9 +66,12 @@ def draw_compared(view: View, mode: str, show: str) -> None:
     picked = "" if image is None else f"{'ABCD'[image[0]]}/{image[1]}/{image[2]}"
     look = {"mode": mode, "view": show, "shown": view.shown, "indices": indices, "selected": picked}
     key = "gallery/compared"
+    address.say("round", "")
     with errors.contained("The comparison"):
         numbers.draw_summary(runs, names[:MOST_MEASURED])
     panel.grid(runs, names, "gallery", **look, on_pick=lambda: _take_image(view, str(st.session_state[key]["picked"])))
+    with errors.contained("The comparison"):
+        numbers.draw(runs, names[:MOST_MEASURED])
 
 
 def _captions(view: View) -> None:
@@ -92,8 +95,8 @@ def _frame(view: View, made: Film) -> int:
     length = max(1, view.run.experiment.recover.round_iterations)
 
     def read(text: str) -> int:
-        if int(text) not in made.rounds:
-            choices.tell(f"There is no round {text} to show, so this is another one.")
+        if text not in map(str, made.rounds):
+            choices.tell(f"There is no round {plain(text)} to show, so this is another one.")
             raise ValueError(text)
         return int(text) * length
 
