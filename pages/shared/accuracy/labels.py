@@ -111,7 +111,7 @@ def _words(store: KnownStore, source: Source) -> str:
 
 def _store(experiment: Experiment, source: Source, made: Path, wanted: Needed | None, *, is_there: bool) -> None:
     """Draw the button that stores labels, or how far that is."""
-    work, place = label_stores.store_task(made), f"store/{source.ref}"
+    work, place = label_stores.store_task(made), f"save/{source.ref}"
 
     def state() -> None:
         is_running = work.is_running

@@ -121,10 +121,12 @@ def _titles(methods: Sequence[str]) -> str:
 
 
 def _line(text: str, label: str = "", deed: tuple[Any, ...] = (), price: str = "") -> None:
-    with st.container(border=True, horizontal=True, vertical_alignment="center"):
-        st.markdown(text, width="stretch")
-        if price:
-            st.caption(price, width="content")
+    with st.container(border=True):
         if label:
-            button(label, "school", PLACE, *deed, type="primary")
+            said, action = st.columns([3, 1], vertical_alignment="center")
+            said.markdown(text + (f"  \n:gray[{price}]" if price else ""))
+            with action:
+                button(label, "school", PLACE, *deed, type="primary", width="stretch")
+        else:
+            st.markdown(text)
     errors.show_failed(PLACE)
