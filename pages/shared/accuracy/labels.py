@@ -45,7 +45,9 @@ def _form(epochs: int) -> RelabelConfig:
         key, look = f"{PAGE}/form", {"segmented": True, "help": controls.help_text(spec)}
         form = controls.choice("Number format", FORMS, key, default="float16", **look)
         spec = replace(controls.spec_of(RelabelConfig, "label_epochs"), maximum=epochs)
-        stored = controls.setting(spec, 0, PAGE, width=150, help=f"{spec.help} At most {count(epochs)} here.")
+        stored = controls.setting(
+            spec, 0, PAGE, width=170, label="Label epochs (0: all)", help=f"{spec.help} At most {count(epochs)} here."
+        )
     return RelabelConfig(form=form, label_epochs=min(stored, epochs))
 
 
