@@ -142,7 +142,7 @@ def early_and_late(sets: Sequence[Shown], space: str) -> go.Figure:
 
     A half has its own centroid, and fewer images, so halves are to be read beside halves and classes beside classes.
     """
-    figure = blank_figure(f"Cosine similarity to the centroid, {space}", "", height=64 * len(sets) + 130)
+    figure = blank_figure(f"Cosine similarity to the centroid, {space}", "", height=50 * len(sets) + 130)
     halved = [(one, both) for one in sets if (both := one.result.early_late)]
     add_spans(figure, [(*both, one.label) for one, both in halved])
     for at, (half, colour) in enumerate((("Early", EARLY_COLOUR), ("Late", LATE_COLOUR))):
@@ -162,12 +162,19 @@ def early_and_late(sets: Sequence[Shown], space: str) -> go.Figure:
             ],
             hoverinfo="text",
         )
+    look = {"symbol": "line-ns-open", "size": 16, "color": NEUTRAL, "line": {"width": 4}}
+    figure.add_scatter(name="Whole class", x=[None], y=[sets[0].label], mode="markers", marker=look)  # the legend's
     figure.add_scatter(
-        name="Whole class",
+        showlegend=False,
         x=[one.result.mean for one in sets],
         y=[one.label for one in sets],
         mode="markers",
-        marker={"size": 20, "symbol": "line-ns-open", "color": NEUTRAL, "line": {"width": 3}},
+        marker={
+            "size": 20,
+            "symbol": "line-ns-open",
+            "color": [method_colour(one.result.method) for one in sets],
+            "line": {"width": 4},
+        },
         hovertext=[f"{one.label}, whole class: {one.result.mean:.3f}" for one in sets],
         hoverinfo="text",
     )

@@ -83,7 +83,7 @@ def test_halves_are_paired_and_say_their_iterations() -> None:
         Shown("CDA", result("cda")),
     ]
     figure = early_and_late(shown, "pixels")
-    pair, early, late, whole = figure.data
+    pair, early, late, _, whole = figure.data
     assert list(whole.y) == ["DELT", "CDA"]  # one without rounds has its class as a whole
     low, high = figure.layout.xaxis.range
     assert high - low >= LEAST_COSINE
