@@ -104,21 +104,28 @@ def inside_text(pairs: Pairs) -> str:
         text = f"two early images are more alike ({early:.3f}) than two late ones ({late:.3f})"
         text += f", in {n - more} of {n} classes"
     if mixed < min(early, late):
-        return f"Here {text}. The least alike are an early and a late one ({mixed:.3f}): the mix spreads the class."
+        return (
+            f"Here {text}. Least alike on average are an early and a late one ({mixed:.3f}): the mix spreads the class."
+        )
     return f"Here {text}. An early and a late one have {mixed:.3f}."
 
 
 def origin_text(claim: Claim) -> str:
-    """Return how the numbers were measured, of which runs, and what other spaces say."""
+    """Return how the numbers were measured, and of which runs."""
     runs = ", ".join(one.run for one in claim.sets)
-    others = ""
-    for space, found in claim.elsewhere.items():
-        values = ", ".join(f"{one.title} {found[one.method]:.3f}" for one in claim.sets)
-        others += f" In {space}: {values}."
     return (
         f"Mean cosine similarity of each image to the centre of its class, in {claim.space}; 1 is identical. Inside "
-        f"the DELT run the same of all pairs.{others} Runs {runs}: {claim.settings}."
+        f"the DELT run the same of all pairs. Runs {runs}: {claim.settings}."
     )
+
+
+def elsewhere_text(claim: Claim) -> str:
+    """Return the means in other spaces, "" where there are none."""
+    parts = []
+    for space, found in claim.elsewhere.items():
+        values = ", ".join(f"{one.title} {found[one.method]:.3f}" for one in claim.sets)
+        parts.append(f"In {space}: {values}.")
+    return " ".join(parts)
 
 
 WHY = (

@@ -153,7 +153,7 @@ def _claim_entry(found: Claim) -> dict[str, Any]:
         "overall": claims.overall_text(found),
         "inside": claims.inside_text(pairs) if pairs else "",
         "why": claims.WHY,
-        "origin": claims.origin_text(found),
+        "origin": f"{claims.origin_text(found)} {claims.elsewhere_text(found)}".strip(),
     }
 
 

@@ -1,7 +1,7 @@
 """Figures of how alike the images of a class are: by class, by image, and the early against the late half.
 
 A similarity is the cosine of an image's features and those of its class's centroid, so 1 is identical and lower is
-more diverse; in the early-and-late lab the mean cosine of pairs.
+more diverse.
 
 Source: DELT Fig. 2, left (classes sorted by similarity); the other forms are ours.
 """
@@ -9,18 +9,16 @@ Source: DELT Fig. 2, left (classes sorted by similarity); the other forms are ou
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
 
 from delt_engine.analysis.diversity_store import DiversityResult
-from delt_engine.errors import ShapeError
 from delt_engine.plots.style import (
     NEUTRAL,
     ROUND_SCALE,
-    add_line,
     add_spans,
     blank_figure,
     honest_range,
@@ -144,7 +142,7 @@ def early_and_late(sets: Sequence[Shown], space: str) -> go.Figure:
 
     A half has its own centroid, and fewer images, so halves are to be read beside halves and classes beside classes.
     """
-    figure = blank_figure(f"Cosine similarity to the centroid, {space}", "", height=64 * len(sets) + 130)
+    figure = blank_figure(f"Cosine similarity to the centroid, {space}", "", height=50 * len(sets) + 130)
     halved = [(one, both) for one in sets if (both := one.result.early_late)]
     add_spans(figure, [(*both, one.label) for one, both in halved])
     for at, (half, colour) in enumerate((("Early", EARLY_COLOUR), ("Late", LATE_COLOUR))):
@@ -164,51 +162,22 @@ def early_and_late(sets: Sequence[Shown], space: str) -> go.Figure:
             ],
             hoverinfo="text",
         )
+    look = {"symbol": "line-ns-open", "size": 16, "color": NEUTRAL, "line": {"width": 4}}
+    figure.add_scatter(name="Whole class", x=[None], y=[sets[0].label], mode="markers", marker=look)  # the legend's
     figure.add_scatter(
-        name="Whole class",
+        showlegend=False,
         x=[one.result.mean for one in sets],
         y=[one.label for one in sets],
         mode="markers",
-        marker={"size": 20, "symbol": "line-ns-open", "color": NEUTRAL, "line": {"width": 3}},
+        marker={
+            "size": 20,
+            "symbol": "line-ns-open",
+            "color": [method_colour(one.result.method) for one in sets],
+            "line": {"width": 4},
+        },
         hovertext=[f"{one.label}, whole class: {one.result.mean:.3f}" for one in sets],
         hoverinfo="text",
     )
     figure.update_xaxes(range=_span([*(one.result.mean for one in sets), *(v for _, both in halved for v in both)]))
     names = [one.label for one in sets]
     return figure.update_yaxes(categoryorder="array", categoryarray=names[::-1], showgrid=False)
-
-
-def likeness_curves(iterations: Sequence[int], early: Sequence[float], late: Sequence[float]) -> go.Figure:
-    """Draw how alike both halves of a class are along the run.
-
-    ``early`` and ``late`` are mean cosines of pairs after so many ``iterations``; 0 are the real patches.
-
-    Raises:
-        ShapeError: not as many values as iterations.
-    """
-    if not len(iterations) == len(early) == len(late):
-        raise ShapeError(f"likeness: {len(early)} and {len(late)} values given for {len(iterations)} iterations.")
-    figure = blank_figure("Completed iterations", "Mean cosine in the half", height=280)
-    rows = (("Early half", early, EARLY_COLOUR, "solid"), ("Late half", late, LATE_COLOUR, "dash"))
-    for name, values, colour, dash in rows:
-        hover = f"{name} %{{y:.3f}} after %{{x}} iterations"
-        add_line(figure, name, iterations, values, colour, hover=hover, dash=dash, marker={"size": 6})
-    return figure.update_layout(showlegend=True)
-
-
-def likeness_pairs(classes: Mapping[str, tuple[float, float]]) -> go.Figure:
-    """Draw the mean cosines of early and late half of every class as two dots on a line, the largest gap on top."""
-    names = sorted(classes, key=lambda name: classes[name][0] - classes[name][1])
-    figure = blank_figure("Mean cosine in the half", "", height=max(160, 26 * len(names) + 90))
-    add_spans(figure, [(*classes[name], name) for name in names])
-    dots = (("Early half", EARLY_COLOUR, "circle"), ("Late half", LATE_COLOUR, "diamond"))
-    for at, (title, colour, symbol) in enumerate(dots):
-        figure.add_scatter(
-            name=title,
-            x=[classes[name][at] for name in names],
-            y=names,
-            mode="markers",
-            marker={"color": colour, "symbol": symbol, "size": 11},
-            hovertemplate=f"%{{y}}, {title.lower()}: %{{x:.3f}}<extra></extra>",
-        )
-    return figure.update_layout(showlegend=True)

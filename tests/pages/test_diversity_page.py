@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from fake_runs import fake_experiment, make_finished_run
-from page_helpers import captions, press, table_with, traces
+from page_helpers import captions, press, table_with, texts, traces
 from PIL import Image
 
 from delt_engine.analysis.diversity_store import DiversityResult
@@ -90,6 +90,30 @@ def test_space_and_choice_stand_in_the_address(open_page, home, measured, addres
     app.segmented_control(key="diversity/space").set_value("teacher").run()
     assert address(app).get("space") is None
     assert address(app)["runs"] == second.id
+
+
+def test_the_newest_run_stands_beside_the_examples(open_page, home, measured) -> None:
+    examples = [
+        make_finished_run(home / "assets" / "examples" / f"photos-{name}", fake_experiment(name, 10))
+        for name in ("delt", "cda")
+    ]
+    older, newest = make(home, "a"), make(home, "b", "sre2l", 4)
+    chosen = open_page(PAGE).multiselect(key="diversity/runs")
+    assert chosen.value == [newest.id]  # alone at its number of images
+    app = open_page(PAGE, run=older.id)
+    assert app.multiselect(key="diversity/runs").value == [*(run.id for run in examples), older.id]
+    app = open_page(PAGE, run="nothing")
+    assert "There is no run nothing here" in app.warning[0].value
+
+
+def test_the_claim_is_told_in_the_numbers_that_are_shown(open_page, home, measured) -> None:
+    delt, cda = make(home, "a"), make(home, "b", "cda")
+    measured |= {(delt.id, "teacher"): 0.8, (cda.id, "teacher"): 0.9}
+    app = open_page(PAGE, figure="groups")
+    assert "at the same MI, here 40: DELT 0.700, CDA 0.800" in texts(app)
+    assert "early 0.900, late 0.500" in texts(app)
+    boxes = [trace for trace in traces(open_page(PAGE, figure="boxes")) if trace["type"] == "box"]
+    assert [(box["name"], len(box["x"])) for box in boxes] == [("DELT", 30), ("CDA", 30)]
 
 
 def test_what_is_missing_is_measured_by_a_task(open_page, home, measured, asked) -> None:

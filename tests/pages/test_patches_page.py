@@ -205,7 +205,7 @@ def test_near_duplicates_are_marked_and_one_of_each_is_kept(open_page, ranking, 
 
     monkeypatch.setattr(cached, "alike_patches", alike)
     app = open_page(PAGE)
-    assert "2 of this class are near-duplicates, 1 of them chosen beside another." in captions(app)
+    assert "2 of this class are near-duplicates, 1 chosen beside another." in captions(app)
     assert components(app)[CHOSEN]["rows"][0]["cells"][1]["lines"][-1] == "near-duplicate"
     app.button(key="patches/keep_one").click().run()
     assert chosen(app) == expected([rank for rank in median_order(500) if rank != second][:10])

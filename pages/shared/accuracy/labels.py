@@ -45,7 +45,9 @@ def _form(epochs: int) -> RelabelConfig:
         key, look = f"{PAGE}/form", {"segmented": True, "help": controls.help_text(spec)}
         form = controls.choice("Number format", FORMS, key, default="float16", **look)
         spec = replace(controls.spec_of(RelabelConfig, "label_epochs"), maximum=epochs)
-        stored = controls.setting(spec, 0, PAGE, width=150, help=f"{spec.help} At most {count(epochs)} here.")
+        stored = controls.setting(
+            spec, 0, PAGE, width=170, label="Label epochs (0: all)", help=f"{spec.help} At most {count(epochs)} here."
+        )
     return RelabelConfig(form=form, label_epochs=min(stored, epochs))
 
 
@@ -111,7 +113,7 @@ def _words(store: KnownStore, source: Source) -> str:
 
 def _store(experiment: Experiment, source: Source, made: Path, wanted: Needed | None, *, is_there: bool) -> None:
     """Draw the button that stores labels, or how far that is."""
-    work, place = label_stores.store_task(made), f"store/{source.ref}"
+    work, place = label_stores.store_task(made), f"save/{source.ref}"
 
     def state() -> None:
         is_running = work.is_running

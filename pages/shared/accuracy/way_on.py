@@ -23,6 +23,7 @@ from pages.shared.wording import count, duration, plain, plural
 
 BASELINES = ("random", "rded", "sre2l", "cda", "delt")
 PLACE = "accuracy/way_on"
+_SAME = "The same recipe, epochs, student network and number of students as what is shown."
 
 
 def draw(view: View, run: Run | None, evaluations: Sequence[Evaluation], *, is_named: bool) -> None:
@@ -55,7 +56,7 @@ def _students(view: View, run: Run, whose: str) -> None:
         price = data.expected(run.id, run.experiment.replace(evaluate=config))
         deed = (errors.attempt, PLACE, start_evaluation, run, config)
         words = f"{whose}, has no students under this recipe yet."
-        _line(words, "Train its students the same way", deed, f"About {duration(price[0])}." if price else "")
+        _line(words, "Train the same way", deed, f"About {duration(price[0])}." if price else "")
 
 
 def _baselines(own: Evaluation, run: Run, alike: Sequence[Evaluation]) -> None:
@@ -72,7 +73,7 @@ def _baselines(own: Evaluation, run: Run, alike: Sequence[Evaluation]) -> None:
         base = _base(run.experiment)
         deed = (errors.attempt, PLACE, _queue, missing, base, config)
         words = f"**{plain(own.result['method_title'])}** at IPC {ipc:,} has not all its baselines beside it yet: "
-        _line(f"{words}{_titles(missing)}.{said}", "Train the baselines the same way", deed, _price(own, run, missing))
+        _line(f"{words}{_titles(missing)}.{said}", "Train the baselines", deed, _price(own, run, missing))
     elif coming:
         _line(said.strip())
 
@@ -121,10 +122,12 @@ def _titles(methods: Sequence[str]) -> str:
 
 
 def _line(text: str, label: str = "", deed: tuple[Any, ...] = (), price: str = "") -> None:
-    with st.container(border=True, horizontal=True, vertical_alignment="center"):
-        st.markdown(text, width="stretch")
-        if price:
-            st.caption(price, width="content")
+    with st.container(border=True):
         if label:
-            button(label, "school", PLACE, *deed, type="primary")
+            said, action = st.columns([2, 1], vertical_alignment="center")
+            said.markdown(text + (f"  \n:gray[{price}]" if price else ""))
+            with action:
+                button(label, "school", PLACE, *deed, type="primary", width="stretch", help=_SAME)
+        else:
+            st.markdown(text)
     errors.show_failed(PLACE)

@@ -91,19 +91,13 @@ class Plane {
       const group = this.data.groups[this.data.g[number]], [x, y] = this.place(number);
       pen.beginPath();
       pen.arc(x, y, group.open ? RADIUS - 1 : RADIUS, 0, 2 * Math.PI);
-      pen.globalAlpha = group.open ? 0.7 : 0.9;
+      pen.globalAlpha = this.picked.size && !this.picked.has(number) ? 0.15 : group.open ? 0.7 : 0.9;
       if (group.open) { pen.strokeStyle = group.colour; pen.lineWidth = 1.2; pen.stroke(); }
       else { pen.fillStyle = group.colour; pen.fill(); }
     }
     pen.globalAlpha = 1;
     pen.strokeStyle = getComputedStyle(this.root).color;
     pen.lineWidth = 1.5;
-    for (const number of this.picked) {
-      const [x, y] = this.place(number);
-      pen.beginPath();
-      pen.arc(x, y, RADIUS + 2, 0, 2 * Math.PI);
-      pen.stroke();
-    }
     if (this.line?.length > 1) {
       pen.setLineDash([4, 3]);
       pen.beginPath();
@@ -159,9 +153,9 @@ class Plane {
       const some = own.slice(0, MOST_OPENED).map((each) => `${this.data.c[each]}:${this.data.i[each]}`);
       const label = `Open ${some.length} of ${group.title} in the gallery`;
       const open = () => this.component.setTriggerValue("opened", { run: group.run, imgs: some.join(",") });
-      this.bar.append(button("open", label, open));
+      this.bar.append(button("save open", label, open));
     });
-    this.bar.append(button("clear", "Choose none", () => this.choose([])));
+    this.bar.append(button("save", "Choose none", () => this.choose([])));
   }
 
   nearest(x, y) {

@@ -72,11 +72,12 @@ def _state(work: Task, command: Sequence[str], lacking: str, label: str, name: s
         else:
             deed = (errors.attempt, name, tasks.start, work, list(command))
             button(label, "straighten", f"diversity/{name}", *deed, type="primary")
+        with st.popover("Command", icon=":material/terminal:", key=f"diversity/command_{name}"):
+            controls.command(["delt", *command])
     if is_running:
         st.progress(min(1.0, now.done / now.total) if now and now.total else 0.0)
     errors.show(work.error)
     errors.show_failed(name)
-    controls.command(["delt", *command])
 
 
 def draw(sets: Sets) -> None:

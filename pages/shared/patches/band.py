@@ -107,9 +107,10 @@ def _rule(view: View) -> None:
     text = f"**{count(inside)} in the band**, {which}" if inside else "**None in the band**"
     if inside < room:
         text += f", then the {count(room - inside)} nearest to it"
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f"{text}. The same in every class.", width="stretch")
-        if view.config.has_band:
+    left, right = st.columns([4, 1.4], vertical_alignment="center")
+    left.markdown(f"{text}. The same in every class.")
+    if view.config.has_band:
+        with right:
             button("Whole range", "", "patches/show_all", widen, type="tertiary")
 
 
@@ -160,8 +161,8 @@ def _repeats(view: View) -> None:
     chosen = len(view.repeated)
     where = "of this class" if len(ranks) == len(view.rows) else "of the chosen ones"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        text = f"{count(len(view.twins))} {where} are near-duplicates, {count(chosen)} of them chosen beside another."
-        st.caption(text, width="stretch")
+        beside = f"{count(chosen)} chosen beside another" if chosen else "none is chosen beside another"
+        st.caption(f"{count(len(view.twins))} {where} are near-duplicates, {beside}.", width="stretch")
         if chosen:
             what = "Drops the others from the choice; the next in line take their places."
             button("Keep one of each", "filter_1", "patches/keep_one", keep_one, view, help=what)

@@ -4,18 +4,13 @@ import numpy as np
 import pytest
 
 from delt_engine.analysis.diversity_store import DiversityResult
-from delt_engine.errors import ShapeError
 from delt_engine.plots.diversity import (
-    EARLY_COLOUR,
-    LATE_COLOUR,
     LEAST_COSINE,
     Shown,
     class_boxes,
     class_curves,
     distribution,
     early_and_late,
-    likeness_curves,
-    likeness_pairs,
 )
 from delt_engine.plots.style import METHOD_COLOURS
 
@@ -88,7 +83,7 @@ def test_halves_are_paired_and_say_their_iterations() -> None:
         Shown("CDA", result("cda")),
     ]
     figure = early_and_late(shown, "pixels")
-    pair, early, late, whole = figure.data
+    pair, early, late, _, whole = figure.data
     assert list(whole.y) == ["DELT", "CDA"]  # one without rounds has its class as a whole
     low, high = figure.layout.xaxis.range
     assert high - low >= LEAST_COSINE
@@ -97,20 +92,3 @@ def test_halves_are_paired_and_say_their_iterations() -> None:
     assert (early.text[0], late.text[0]) == ("1,000 iterations", "125 iterations")
     assert late.hovertext[0] == "DELT, late half, 125 iterations: 0.600"
     assert early.marker.color != late.marker.color
-
-
-def test_both_halves_are_drawn_over_the_iterations() -> None:
-    figure = likeness_curves((0, 50), (0.9, 0.8), (0.7, 0.6))
-    assert [(list(trace.x), list(trace.y)) for trace in figure.data] == [([0, 50], [0.9, 0.8]), ([0, 50], [0.7, 0.6])]
-    assert [trace.line.color for trace in figure.data] == [EARLY_COLOUR, LATE_COLOUR]
-    assert len({trace.line.dash for trace in figure.data}) == 2
-    with pytest.raises(ShapeError, match="3 iterations"):
-        likeness_curves((0, 50, 100), (0.9, 0.8), (0.7, 0.6))
-
-
-def test_classes_stand_by_the_gap_between_their_halves() -> None:
-    figure = likeness_pairs({"cat": (0.7, 0.9), "temple": (0.9, 0.8), "coffee": (0.8, 0.8)})
-    spans, early, late = figure.data
-    assert list(early.y) == ["cat", "coffee", "temple"]  # the last one is drawn on top
-    assert (list(early.x), list(late.x)) == ([0.7, 0.8, 0.9], [0.9, 0.8, 0.8])
-    assert (spans.mode, spans.x) == ("lines", (0.7, 0.9, None, 0.8, 0.8, None, 0.9, 0.8, None))
