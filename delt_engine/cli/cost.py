@@ -27,7 +27,7 @@ COST_SETTINGS = ("method", "ipc", "iterations", "round_iterations", "early_late"
 
 @click.command()
 @click.option("--classes", type=int, metavar="N", help="Number of classes. [default: as the dataset has]")
-@click.option("--dataset", metavar="TEXT", help="Take the number of classes from a dataset. [default: photos]")
+@click.option("--dataset", metavar="TEXT", help="Take the number of classes from a dataset. [default: cifar10-mini]")
 @click.option(
     "--measure",
     "is_measured",

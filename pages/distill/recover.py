@@ -9,6 +9,7 @@ from delt_engine.jobs import start as jobs
 from delt_engine.runs.lineage import parent_of
 from delt_engine.runs.store import Run
 from pages.shared import controls, errors, live
+from pages.shared.compare import mi_ri
 from pages.shared.controls import button, headline
 from pages.shared.recover import form, launch, next_steps, planner, rerun, tweak
 from pages.shared.runs import view
@@ -40,6 +41,8 @@ def _watch(run: Run) -> None:
     st.query_params["run"] = run.id
     with headline("Recover", 1):
         button("Plan another run", "arrow_back", "recover/back", leave)
+        if not run.unreadable:
+            mi_ri.open_button(run, "recover")
     if run.unreadable:
         errors.show(run.unreadable)
         return
@@ -59,7 +62,7 @@ def _watch(run: Run) -> None:
     if parent is not None:
         rerun.draw_changes(run, parent)
     live.follow(is_active, lambda: view.draw_images(run, parent))
-    live.follow(is_active, lambda: view.draw_curves(run, parent), view.CURVES_S)
+    live.follow(is_active, lambda: view.draw_curves(run), view.CURVES_S)
     view.settings(run)
     if not run.is_active:
         jobs.prepare()  # a rerun will begin at once; beside one at work it would take its cores

@@ -18,18 +18,21 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from delt_engine.analysis.similarity import halves_cosine, pixel_change, pixel_vectors
+from delt_engine.analysis.similarity import halves_cosine, pair_cosine, pixel_change, pixel_vectors
 from delt_engine.config import Experiment, RankConfig
 from delt_engine.data.available import place_of
 from delt_engine.data.catalogue import find_entry, image_folder, load_dataset
 from delt_engine.data.dataset import Dataset, DatasetSpec
 from delt_engine.data.downloads import is_fetched
 from delt_engine.errors import CheckpointError, DataError
-from delt_engine.lab.material import Lab, open_lab
+from delt_engine.lab.claim import Claim
+from delt_engine.lab.material import Lab, lab_folders, open_lab
 from delt_engine.models.card import TeacherCard, find_teacher, read_card
+from delt_engine.patches.duplicates import near_duplicates
 from delt_engine.patches.ranking import Ranking, cached_ranking, whole_box
 from delt_engine.patches.selection import SelectedImage, patch_pixels
-from delt_engine.paths import assets_dir, runs_dir
+from delt_engine.paths import assets_dir, cache_dir, runs_dir
+from delt_engine.pipeline.claim import claim as claim_of_runs
 from delt_engine.runs.image_facts import ImageFacts, selected_of
 from delt_engine.runs.image_facts import image_facts as image_facts_of
 from delt_engine.runs.store import Run
@@ -94,6 +97,11 @@ def recoveries(*, examples_first: bool = False, finished: bool = False) -> list[
     return [run for run in found if run.status == "finished"] if finished else found
 
 
+def evaluations() -> list[Run]:
+    """Return all runs that train students, the user's newest first, then the examples."""
+    return [run for run in (*runs(), *examples()) if not run.unreadable and run.record().kind == "evaluate"]
+
+
 def newest(kind: str, fits: Callable[[Run], bool]) -> Run | None:
     """Return the user's newest run of a kind that fits, or None."""
     of_kind = (run for run in runs() if not run.unreadable and run.record().kind == kind)
@@ -148,10 +156,31 @@ def run_halves(run: Run, class_index: int, rounds: tuple[int, ...]) -> tuple[tup
     return tuple(halves_cosine(pixel_vectors(image_u8, record.mean, record.std)) for image_u8 in images)
 
 
+@until_changed(_of_class, max_entries=512)
+def class_cosine(run: Run, class_index: int) -> float | None:
+    """Return the likeness in pixels of a class's images as last written, over all pairs; None of fewer than two."""
+    record, written = run.record().dataset, run.rounds_written(class_index)
+    if record is None or not written or run.experiment.recover.ipc < 2:
+        return None
+    return pair_cosine(pixel_vectors(run.snapshot_images(class_index, written[-1]), record.mean, record.std))
+
+
+@until_changed(lambda runs: [*(run.path / "run.json" for run in runs), cache_dir() / "diversity"], max_entries=16)
+def claim(runs: tuple[Run, ...]) -> Claim | None:
+    """Return how alike the classes of a DELT run are beside those of other methods' runs."""
+    return claim_of_runs(runs)
+
+
 @until_changed(lambda folder: [Path(folder) / "lab.json"], max_entries=8)
 def lab(folder: Path | str) -> Lab:
     """Return a lab."""
     return open_lab(folder)
+
+
+def lab_of(dataset: str) -> Lab | None:
+    """Return the lab of a dataset by its name, or None."""
+    folder = lab_folders().get(dataset)
+    return lab(folder) if folder else None
 
 
 @until_changed(lambda folder, name: [Path(folder) / name], cache=st.cache_data, max_entries=64, max_size="64MB")
@@ -265,6 +294,14 @@ def _patches(dataset_name: str, image_size: int | None, image_indices: tuple[int
 def mosaic(dataset_name: str, image_size: int | None, selected: SelectedImage) -> str:
     """Return the start image that a selection makes, as a data URL."""
     return data_url(patch_pixels(dataset(dataset_name, image_size), selected))
+
+
+@st.cache_data(max_entries=16, max_size="64MB", show_spinner=False)
+def alike_patches(
+    dataset_name: str, image_size: int | None, image_indices: tuple[int, ...], boxes: Boxes
+) -> np.ndarray:
+    """Return which patches of the training images are near-duplicates, bool (n, n)."""
+    return near_duplicates(_patches(dataset_name, image_size, image_indices, boxes))
 
 
 def real_sheet(run: Run, indices: tuple[int, ...]) -> str:

@@ -44,16 +44,20 @@ def setting(spec: FieldSpec, value: Any, page: str, *, compact: bool = False, **
     return st.text_input(value=now, **shared)
 
 
-def _number(spec: FieldSpec, now: float, before: float, look: dict[str, Any]) -> float:
-    """Draw a number and return it; one out of its limits is answered with them, and the one before stands."""
-    look |= {"step": 1}
+def _number(spec: FieldSpec, now: float | None, before: float | None, look: dict[str, Any]) -> float | None:
+    """Draw a number and return it; one out of its limits is answered with them, and the one before stands.
+
+    Only a setting that may be left open can be empty, and then it is None.
+    """
+    look = {"step": 1} | look
     if spec.kind == "float":
-        look |= {"step": 10.0 ** (math.floor(math.log10(abs(float(spec.default)) or 1.0)) - 1), "format": "%g"}
+        size = abs(float(spec.default or spec.minimum or 0.0)) or 1.0
+        look |= {"step": 10.0 ** (math.floor(math.log10(size)) - 1), "format": "%g"}
     with st.container(gap=None):
         number = st.number_input(value=now, **look)
-        if spec.allows(number):
+        if number is None or spec.allows(number):
             return number
-        st.markdown(f":small[:red[Allowed: {spec.limits}]]")
+        st.markdown(f":small[:red[{spec.title}: {spec.limits}]]")
     refuse(look["key"], f"{spec.title}: {spec.limits}")
     return before
 

@@ -43,6 +43,7 @@ PAGES = (
     PageEntry("distill/patches", "Distill", "Patches", ":material/grid_view:"),
     PageEntry("distill/recover", "Distill", "Recover", ":material/auto_awesome_motion:"),
     PageEntry("explore/gallery", "Explore", "Gallery", ":material/photo_library:"),
+    PageEntry("explore/mi_ri_grid", "Explore", "MI x RI grid", ":material/grid_on:"),
     PageEntry("explore/early_late", "Explore", "Early vs late", ":material/compare:"),
     PageEntry("explore/diversity", "Explore", "Diversity", ":material/scatter_plot:"),
     PageEntry("explore/accuracy", "Explore", "Accuracy", ":material/leaderboard:"),
@@ -59,6 +60,7 @@ def navigation() -> Any:
         sections.setdefault(entry.section, []).append(page)
     chosen = st.navigation(sections, expanded=True)
     address.arrive(chosen.url_path)
+    st.html(_HERE / "app.css")
     return chosen
 
 

@@ -31,6 +31,7 @@ STATUS_LOOKS = {
 
 _COMMAND = re.compile(r"(`delt [^`\n]*`)")
 _OWN_ID = re.compile(r"\d{8}-\d{6}-.*-[0-9a-f]{4}")
+_SETTING = re.compile(r"^(dataset|classes|teacher|label_store|file): ")
 _MARKDOWN = re.compile(r"[\\`*_\[\]<>#$~|!]|:(?=[a-zA-Z_/+-])|(?<!\d):(?=\d)|&(?=#?\w+;)")
 """Letters that Markdown takes for its own; colons only where an icon, a colour or an address could begin."""
 
@@ -68,6 +69,16 @@ def plain(text: str) -> str:
     """
     parts = _COMMAND.split(text)
     return "".join(part if at % 2 else _MARKDOWN.sub(r"\\\g<0>", part) for at, part in enumerate(parts))
+
+
+def said(text: str) -> str:
+    r"""Return a sentence of the engine as a page says it: without the name of a setting in front, safe for Markdown.
+
+    >>> said("dataset: the folder my_pets does not exist."), said("run a-1: it is paused.")
+    ('The folder my\\_pets does not exist.', 'run a-1: it is paused.')
+    """
+    words = _SETTING.sub("", text)
+    return plain(sentence(words) if words != text and words.split(" ")[0].isalpha() else words)
 
 
 def duration(seconds: float) -> str:
@@ -161,11 +172,11 @@ def id_end(run_id: str) -> str:
 def run_title(experiment: Experiment, kind: str = "recover") -> str:
     """Return what tells one run from another in a line.
 
-    >>> run_title(Experiment())
+    >>> run_title(Experiment(dataset="photos"))
     'photos · DELT · IPC 10 · MI 4,000 / RI 500'
-    >>> run_title(Experiment(), "squeeze")
+    >>> run_title(Experiment(dataset="photos"), "squeeze")
     'photos · teacher resnet18'
-    >>> run_title(Experiment(), "evaluate")
+    >>> run_title(Experiment(dataset="photos"), "evaluate")
     'photos · students, DELT recipe'
     """
     name = short_name(experiment.dataset)
@@ -212,7 +223,7 @@ def long_title(run: Run) -> str:
 def own_title(record: RunRecord) -> str:
     """Return what any run is made of in a line, of an evaluation also what its students learn from.
 
-    >>> experiment = Experiment(evaluate={"epochs": 60})
+    >>> experiment = Experiment(dataset="photos", evaluate={"epochs": 60})
     >>> own_title(RunRecord(id="a", created="", kind="evaluate", source="real", experiment=experiment))
     'photos · students of all real images · DELT recipe'
     """

@@ -18,7 +18,7 @@ PAGE = "recover"
 _SMALL, _PAPER = f"{PAGE}/preset", f"{PAGE}/paper"
 _BY_TITLE = {preset.title: preset for preset in (*PRESETS, *PAPER_PRESETS)}
 _MAIN = ("method", "ipc", "iterations", "round_iterations")
-_SHARED_WITH_PATCHES = ("criterion", "order", "mosaic")
+_SHARED_WITH_PATCHES = ("criterion", "order", "mosaic", "min_probability", "max_probability")
 
 
 def draw_main() -> None:
@@ -111,7 +111,7 @@ def dataset_control(page: str) -> str:
     look = {"format_func": dataset_title, "help": typed}
     chosen = controls.open_choice("Dataset", names, f"{page}/dataset", session().draft.dataset, **look).strip()
     if chosen != session().draft.dataset:
-        session().change(dataset=chosen, classes=None, teacher="auto")
+        session().change(dataset=chosen, classes=None, teacher="auto", image_size=None)
         session().change("select", pinned=(), dropped=(), picked_from="")
         st.session_state.pop(f"{page}/classes", None)
     return chosen

@@ -14,7 +14,8 @@ from delt_engine.plots.recovery import group_loss_curves
 from delt_engine.runs.events import StepEvent
 from delt_engine.runs.store import Run
 from delt_engine.runs.titles import read_title
-from pages.shared import controls, errors, figure
+from pages.shared import cached, controls, errors, figure
+from pages.shared.compare import numbers, panel
 from pages.shared.recover import form, rerun
 from pages.shared.runs import actions, class_rows
 from pages.shared.runs.progress import Progress, progress
@@ -30,6 +31,12 @@ MOST_POINTS = 400
 
 MOST_STATES = 16
 """States of runs that are held for those who watch."""
+
+MOST_OFFERED = 60
+"""Newest runs that one can be compared with on its own page."""
+
+_COMPARED = "recover/beside-now"
+"""Runs and classes that the run is compared with now, for the numbers, which are drawn less often."""
 
 _states: dict[tuple[str, Path], tuple[tuple[Any, ...], Any]] = {}
 _drawing = Lock()
@@ -79,29 +86,33 @@ def draw_images(run: Run, parent: Run | None = None) -> None:
             _images(run, parent)
 
 
-def draw_curves(run: Run, parent: Run | None = None) -> None:
-    """Draw the losses so far, and the numbers of both runs where one repeats another."""
+def draw_curves(run: Run) -> None:
+    """Draw the losses so far, and the numbers of all runs where it is compared with others."""
     if run.unreadable or run.record().kind != "recover":
         return
     with errors.contained(run.id):
         if run.experiment.recover.is_optimised:
             _losses(run)
-        if parent is not None and run.classes and parent.classes:
-            rerun.draw_numbers(run, parent)
+        others, class_names = st.session_state.get(_COMPARED, ((), ()))
+        if others:
+            numbers.draw([run, *others], class_names)
 
 
 def _images(run: Run, parent: Run | None) -> None:
     classes, recover = run.classes[:MOST_CLASSES], run.experiment.recover
     start = "patch" if recover.initialization == "patches" else "noise"
-    is_beside = has_starts = False
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if parent is not None and parent.classes and classes:
-            is_beside = st.toggle("Beside the run it repeats", value=True, key=f"recover/beside/{run.id}")
-        if not is_beside and not recover.schedule.is_still:
+    line = st.container(horizontal=True, vertical_alignment="bottom")
+    with line:
+        others = _others(run, parent)
+    if others:
+        names = rerun.NAMES if others == [parent] else rerun.NAMES[:1]
+        st.session_state[_COMPARED] = others, panel.images([run, *others], "recover", names, line)
+        return
+    has_starts = False
+    if not recover.schedule.is_still:
+        with line:
             has_starts = st.toggle(f"Show the {start} under each image", key="recover/starts")
-    if is_beside and parent is not None:
-        made = class_rows.beside((run, parent), rerun.NAMES, MOST_CLASSES // 2)
-    elif classes:
+    if classes:
         key = (stamp(run.path / "events.jsonl"), run.status, classes)  # laid out once for all who watch
         made = _newest("film", run.path, key, lambda: class_rows.film_so_far(run, classes))
     else:
@@ -112,6 +123,16 @@ def _images(run: Run, parent: Run | None) -> None:
     class_rows.draw(made, run, f"recover/grid/{run.id}", follow=True)
     if len(run.classes) > MOST_CLASSES:
         st.caption(f"{MOST_CLASSES} of {count(len(run.classes))} classes; the gallery has all.")
+
+
+def _others(run: Run, parent: Run | None) -> list[Run]:
+    """Draw the choice of what the run is compared with, at first the one it repeats, and return it."""
+    st.session_state.pop(_COMPARED, None)
+    repeated = parent if parent is not None and parent.classes else None
+    if not st.toggle("Compare", value=repeated is not None, key=f"recover/compare/{run.id}"):
+        return []
+    offered = dict.fromkeys([*([repeated] if repeated else []), *cached.recoveries()[:MOST_OFFERED]])
+    return panel.choose_others(run, list(offered), "recover/beside", [repeated.id] if repeated else [])
 
 
 def _losses(run: Run) -> None:
