@@ -34,7 +34,7 @@ from delt_engine.runs.titles import read_title
 from pages.shared import cached
 from pages.shared.recover import cost
 from pages.shared.runs import class_rows
-from pages.shared.wording import long_title
+from pages.shared.wording import handle, long_title
 
 PAGE = "distill/recover"
 
@@ -231,7 +231,7 @@ def test_a_rerun_marks_what_differs_and_stands_beside_its_parent_or_alone(open_p
     assert any("Round iterations (RI): 10 → 20" in entry.value for entry in app.markdown)
     app.button(key="recover/start").click().run()
     assert parent_of(started.runs[0]) == finished
-    assert f"Repeats {finished.id} with 1 change" in captions(app)
+    assert f"Repeats {handle(finished)} with 1 change" in captions(app)
     assert app.multiselect(key="recover/beside").value == [finished.id]
     assert any("Round iterations (RI): 10 → 20" in entry.value for entry in app.markdown)
     assert {path: path.read_bytes() for path in finished.path.rglob("*") if path.is_file()} == before
