@@ -31,7 +31,10 @@ SAMPLE = count_option("--sample", text="Test images to look at, at most.", defau
 @progress_option
 @output_options
 def datasets(name: str | None, image_size: int | None, progress_json: bool, as_json: bool, quiet: bool) -> None:  # noqa: ARG001
-    """List the datasets, or read one (a NAME or a folder) and say what is in it."""
+    """List the datasets, or read one (a NAME, a folder or a zip of one) and say what is in it.
+
+    A zip is unpacked to a folder of its own first, which `delt datasets` then knows.
+    """
     from delt_engine.data.catalogue import CATALOGUE, load_dataset
 
     if name is None:
@@ -43,7 +46,8 @@ def datasets(name: str | None, image_size: int | None, progress_json: bool, as_j
         say_table(columns, [[entry[column] for column in columns] for entry in entries])
         say("A folder with one folder of images a class is a dataset as well.")
         return
-    dataset = load_dataset(name, image_size, report=reporter(progress_json))
+    report = reporter(progress_json)
+    dataset = unpacked(name, image_size, report) if is_zip(name) else load_dataset(name, image_size, report=report)
     found = {
         **asdict(dataset.spec),
         "fingerprint": dataset.fingerprint,
@@ -59,6 +63,28 @@ def datasets(name: str | None, image_size: int | None, progress_json: bool, as_j
     say_table(("about", "value"), [(key, value if value is not None else "-") for key, value in shown.items()])
     for file in dataset.skipped:
         say(f"skipped {file.path}: {file.reason}")
+
+
+def is_zip(name: str) -> bool:
+    """Return whether a dataset is given as a zip of its folder."""
+    return name.lower().endswith(".zip") and Path(name).expanduser().is_file()
+
+
+def unpacked(name: str, image_size: int | None, report: Report) -> Dataset:
+    """Unpack a zip, read it and keep it among the user's folders; one that cannot be read leaves nothing."""
+    from delt_engine.data.available import add_folder
+    from delt_engine.data.catalogue import load_dataset
+    from delt_engine.data.unpack import remove_upload, unpack_zip
+    from delt_engine.errors import DataError
+
+    folder = unpack_zip(Path(name).expanduser(), report)
+    try:
+        dataset = load_dataset(str(folder), image_size, report=report)
+        add_folder(folder)
+    except DataError as error:
+        remove_upload(folder)
+        raise DataError(str(error).replace(str(folder), Path(name).name)) from None
+    return dataset
 
 
 @click.group(invoke_without_command=True)
@@ -126,7 +152,9 @@ def add(file: Path, name: str, force: bool, sample: int, progress_json: bool, as
     path = teachers_dir() / f"{plain}{SUFFIX}"
     if path.exists() and read_card(path).fingerprint != teacher.card.fingerprint:  # that of the same is taken again
         raise CheckpointError(f"teacher: there is another teacher named {plain}; give this one another name (--name).")
-    card = replace(teacher.card, name=path.stem, source=f"added from {file.name}")
+    came = f"added from {file.name}"
+    source = came if teacher.card.source.startswith("checkpoint") else f"{teacher.card.source}; {came}"
+    card = replace(teacher.card, name=path.stem, dataset=dataset.spec.name, source=source)
     if card.accuracy is None and record.sample >= record.test_size:
         card = replace(card, accuracy=record.accuracy)
     save_teacher(path, teacher.network, card)

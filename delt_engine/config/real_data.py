@@ -82,6 +82,11 @@ class SelectConfig(Settings):
     """Patches along each side of an image: 1 is one patch an image, 2 is a 2x2 mosaic."""
     one_per_image: bool = setting(False, title="One crop per image", source="RDED keeps one of five crops")
     """Of several crops of one training image only the most probable can be taken."""
+    min_probability: float = setting(0.0, title="Band from", ge=0, le=1)
+    """Lower end of the band of the teacher's probability that patches are taken from, by the criterion; where a class
+    has too few in the band, those nearest to it follow."""
+    max_probability: float = setting(1.0, title="Band to", ge=0, le=1)
+    """Upper end of the band."""
     pinned: tuple[int, ...] = setting((), title="Pinned patches")
     """Rows of the ranking whose patches are taken whatever the criterion says."""
     dropped: tuple[int, ...] = setting((), title="Dropped patches")
@@ -89,6 +94,18 @@ class SelectConfig(Settings):
     picked_from: str = setting("")
     """Key of the ranking that the rows of pinned and dropped count in, as `delt rank --json` prints it; when given,
     another ranking is refused."""
+
+    @model_validator(mode="after")
+    def _band_in_order(self) -> SelectConfig:
+        low, high = self.min_probability, self.max_probability
+        if low > high:
+            raise ConfigError(f"min_probability: {low} given, but it must not be above max_probability = {high}.")
+        return self
+
+    @property
+    def has_band(self) -> bool:
+        """Whether patches are taken from a part of the probabilities only."""
+        return (self.min_probability, self.max_probability) != (0.0, 1.0)
 
     @model_validator(mode="after")
     def _rows_told_apart(self) -> SelectConfig:

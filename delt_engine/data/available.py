@@ -17,12 +17,13 @@ from filelock import FileLock
 
 from delt_engine.data.catalogue import CATALOGUE, find_entry, image_folder, where_it_goes
 from delt_engine.data.downloads import DOWNLOADS, is_fetched, what_to_put_where
+from delt_engine.data.layout import check_layout
 from delt_engine.data.scan import is_scanned
 from delt_engine.errors import DataError
 from delt_engine.files import read_json, write_bytes
 from delt_engine.paths import home
 
-State = Literal["ready", "unread", "download", "missing"]
+State = Literal["ready", "unread", "download", "missing", "unusable"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class Place:
         name: of the catalogue, or the folder's path; what a run takes as its dataset.
         title: for people.
         state: ``ready`` reads at once; ``unread`` is there, but its files were never checked, which may take long;
-            ``download`` can be fetched from here; ``missing`` needs its files put somewhere first.
+            ``download`` can be fetched from here; ``missing`` needs its files put somewhere first; ``unusable`` is a
+            folder that cannot be a dataset as it is.
         note: what to do or to put where, "" when ready.
     """
 
@@ -78,12 +80,12 @@ def add_folder(path: str | Path) -> str:
     """Keep a folder in the list and return its full path; adding it twice does no harm.
 
     Raises:
-        DataError: it is no folder, or the list cannot be written.
+        DataError: it is no folder, it cannot be a dataset as it is, or the list cannot be written.
     """
+    if not str(path).strip():
+        raise DataError("dataset: no folder given.")
     folder = Path(str(path).strip()).expanduser().absolute()
-    if not str(path).strip() or not folder.is_dir():
-        what = "is a file; unpack it and give the folder" if folder.is_file() else "does not exist"
-        raise DataError(f"dataset: the folder {folder if str(path).strip() else 'with no name'} {what}.")
+    check_layout(folder)
     _change(lambda listed: listed if str(folder) in listed else (*listed, str(folder)))
     return str(folder)
 
@@ -111,4 +113,8 @@ def _list_path() -> Path:
 def _place_of_folder(name: str, title: str, folder: Path) -> Place:
     if is_scanned(folder):
         return Place(name, title, "ready")
+    try:
+        check_layout(folder)
+    except DataError as error:
+        return Place(name, title, "unusable", str(error))
     return Place(name, title, "unread", f"Its files in {folder} have not been read yet.")

@@ -9,7 +9,9 @@ Shapes: M listed files, N images of a split, n of them asked for, S side of the 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,13 +24,17 @@ from delt_engine.data.dataset import Channels, Dataset, DatasetSpec, ImageSet, R
 from delt_engine.data.decode import Trait, UnreadableImage, decode_square, formats, read_rgb, resize_box
 from delt_engine.data.layout import Listing, list_files
 from delt_engine.data.scan import Scan, in_threads, scan_files, scan_pixels
-from delt_engine.errors import DataError
+from delt_engine.errors import DataError, RunError
+from delt_engine.files import KeyedStore
 
 MAX_STORED_BYTES = 2**30
 """Decoded pixels up to this size are stored; larger sets are decoded when asked for."""
 
 TEST_SHARE = 0.2
 _SPLIT_SEED = 0
+
+_READ = KeyedStore("folders")
+"""What was found in each folder when it was read last."""
 
 STANDARD_SIZES = (32, 64, 128, 224)
 """Sides in pixels to choose from for a folder nobody has described."""
@@ -152,7 +158,7 @@ def load_folder(
         DataError: the folder cannot be a dataset; the text says why.
     """
     root = Path(root).expanduser().absolute()
-    known = known or FolderTraits(root.name or "folder", root.name or "Folder")
+    known = known or FolderTraits(root.name or "folder", root.name or "Folder", class_titles=titles_in(root))
     listing = list_files(root)
     if known.num_classes not in (None, len(listing.class_names)):
         raise DataError(
@@ -194,12 +200,41 @@ def load_folder(
         test_size=len(test),
         description=known.description or f"Images in {root}.",
     )
+    _keep_sizes(root, spec)
     skipped = [SkippedFile(listing.names[row], scan.reasons[row]) for row in sorted(scan.reasons)]
     skipped += [SkippedFile(path, reason) for path, reason in listing.refused]
     used = scan.is_usable
     odd = {str(trait.name).lower(): int(((scan.traits & trait) != 0)[used].sum()) for trait in Trait}
     counts = {"used": int(used.sum()), "skipped": len(skipped), "ignored": listing.ignored, **odd}
     return Dataset(spec, train, test, fingerprint, tuple(skipped), counts, str(root))
+
+
+def titles_in(root: Path) -> tuple[tuple[str, str], ...]:
+    """Return readable names of class folders from a ``words.txt`` beside them, none where it is missing or unclear.
+
+    Source: the layout of tiny-imagenet-200.zip: a line is the folder, a tab, and names separated by commas.
+    """
+    try:
+        with (root / "words.txt").open(encoding="utf-8") as file:
+            lines = [line.rstrip("\n").split("\t") for line in file if "\t" in line]
+    except (OSError, UnicodeDecodeError):
+        return ()
+    titles = {line[0]: line[1].split(",")[0].strip() for line in lines}
+    counts = Counter(titles.values())
+    return tuple((folder, title) for folder, title in titles.items() if title and counts[title] == 1)
+
+
+def sizes_read(root: str | Path) -> dict[str, int]:
+    """Return what a folder held when it was read last: num_classes, image_size, train_size, test_size; else nothing."""
+    found = _READ.read((str(Path(root).expanduser().absolute()),))
+    return found if isinstance(found, dict) else {}
+
+
+def _keep_sizes(root: Path, spec: DatasetSpec) -> None:
+    sizes = {name: getattr(spec, name) for name in ("num_classes", "image_size", "train_size", "test_size")}
+    if sizes != sizes_read(root):
+        with contextlib.suppress(RunError):  # a disk that refuses costs a line in a table
+            _READ.write((str(root),), sizes)
 
 
 def usual_size(root: Path, listing: Listing) -> int:

@@ -64,6 +64,35 @@ class _Found:
     ignored: int = 0
 
 
+def check_layout(root: str | Path) -> int:
+    """Return how many class folders a folder of images has, without listing all files, so that it takes no time.
+
+    Raises:
+        DataError: it cannot be a dataset; the text says why, and :func:`list_files` would refuse it too.
+    """
+    root = Path(root)
+    train, _ = _halves(root)
+    parent = train or root
+    folders = _folders(parent)
+    for path in folders:
+        if not _has_image(path):
+            raise _without_images(path, parent)
+    if not folders:
+        raise _without_classes(parent)
+    if len(folders) == 1:
+        raise _one_class(root, folders[0].name)
+    return len(folders)
+
+
+def innermost(root: str | Path) -> Path:
+    """Return the dataset in a folder that holds nothing but it, as archives have it; the folder itself otherwise."""
+    root = Path(root)
+    folders = _folders(root)
+    if len(folders) != 1 or folders[0].name.lower() in (*TRAIN_NAMES, *TEST_NAMES) or not _folders(folders[0]):
+        return root
+    return innermost(folders[0])
+
+
 def list_files(root: str | Path) -> Listing:
     """List the image files of a folder.
 
@@ -71,30 +100,15 @@ def list_files(root: str | Path) -> Listing:
         DataError: not a folder, no class folders, fewer than two classes, or a class that only test has.
     """
     root = Path(root)
-    if root.is_file():
-        raise DataError(f"dataset: {root} is a file, but a folder of images is needed; unpack it first.")
-    if not root.is_dir():
-        raise DataError(f"dataset: the folder {root} does not exist.")
-    folders = {path.name.lower(): path for path in _folders(root)}
-    train = next((folders[name] for name in TRAIN_NAMES if name in folders), None)
-    tests = [folders[name] for name in TEST_NAMES if name in folders]
-    if train is None and tests and len(folders) == len(tests):
-        raise DataError(f"dataset: {root} has {tests[0].name!r} but no 'train' folder.")
-    for path in () if train else folders.values():  # else the classes would be datasets
-        if any(inner.name.lower() in TRAIN_NAMES and _folders(inner) for inner in _folders(path)):
-            raise DataError(f"dataset: {root} holds another dataset, not class folders; did you mean {path}?")
+    train, tests = _halves(root)
     found, parent = _Found(), train or root
     _walk_classes(found, parent, f"{train.name}/" if train else "", is_test=False)
     if not found.rows:
-        if any(path.suffix.lower() in EXTENSIONS for path in parent.iterdir()):
-            raise DataError(
-                f"dataset: {parent} has images but no class folders; put each class's images in a folder of its own."
-            )
-        raise DataError(f"dataset: {parent} is empty; it should hold one folder of images a class.")
+        raise _without_classes(parent)
     has_split = train is not None and _walk_tests(found, tests)
     class_names = tuple(sorted({row[1] for row in found.rows}))
     if len(class_names) < 2:
-        raise DataError(f"dataset: {root} has one class folder, {class_names[0]!r}, but at least two are needed.")
+        raise _one_class(root, class_names[0])
     is_test, of_class, names, sizes, mtimes = zip(*sorted(found.rows), strict=True)
     return Listing(
         class_names,
@@ -107,6 +121,60 @@ def list_files(root: str | Path) -> Listing:
         refused=tuple(found.refused),
         ignored=found.ignored,
     )
+
+
+def _halves(root: Path) -> tuple[Path | None, list[Path]]:
+    """Return the train folder of a dataset, None where its classes are not split, and the folders of tests.
+
+    Raises:
+        DataError: not a folder, tests without a train folder, or a folder around another dataset.
+    """
+    if root.is_file():
+        raise DataError(f"dataset: {root} is a file, but a folder of images is needed; unpack it first.")
+    if not root.is_dir():
+        raise DataError(f"dataset: the folder {root} does not exist.")
+    folders = {path.name.lower(): path for path in _folders(root)}
+    train = next((folders[name] for name in TRAIN_NAMES if name in folders), None)
+    tests = [folders[name] for name in TEST_NAMES if name in folders]
+    if train is None and tests and len(folders) == len(tests):
+        raise DataError(f"dataset: {root} has {tests[0].name!r} but no 'train' folder.")
+    for path in () if train else folders.values():  # else the classes would be datasets
+        if any(inner.name.lower() in TRAIN_NAMES and _folders(inner) for inner in _folders(path)):
+            raise DataError(f"dataset: {root} holds another dataset, not class folders; did you mean {path}?")
+    return train, tests
+
+
+def _has_image(folder: Path, depth: int = 4) -> bool:
+    """Return whether an image file lies in a folder or so deep below it; the first one is enough."""
+    inner = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if _is_hidden(entry.name):
+                    continue
+                if entry.name[entry.name.rfind(".") :].lower() in EXTENSIONS:
+                    return True
+                if entry.is_dir():
+                    inner.append(Path(entry.path))
+    except OSError:
+        return False
+    return depth > 0 and any(_has_image(path, depth - 1) for path in inner)
+
+
+def _without_classes(parent: Path) -> DataError:
+    if any(path.suffix.lower() in EXTENSIONS for path in parent.iterdir()):
+        return DataError(
+            f"dataset: {parent} has images but no class folders; put each class's images in a folder of its own."
+        )
+    return DataError(f"dataset: {parent} is empty; it should hold one folder of images a class.")
+
+
+def _without_images(folder: Path, parent: Path) -> DataError:
+    return DataError(f"classes: {folder.name!r} has no image file in {parent}; remove the folder or fill it.")
+
+
+def _one_class(root: Path, name: str) -> DataError:
+    return DataError(f"dataset: {root} has one class folder, {name!r}, but at least two are needed.")
 
 
 def _folders(parent: Path) -> list[Path]:
@@ -128,7 +196,7 @@ def _walk_classes(found: _Found, parent: Path, prefix: str, is_test: bool) -> No
         for name, size, mtime in _walk(found, path, f"{prefix}{path.name}", set()):
             found.rows.append((is_test, path.name, name, size, mtime))
         if len(found.rows) == before and not is_test:
-            raise DataError(f"classes: {path.name!r} has no image file in {parent}; remove the folder or fill it.")
+            raise _without_images(path, parent)
     with os.scandir(parent) as entries:
         found.ignored += sum(1 for entry in entries if not _is_hidden(entry.name) and entry.is_file())
 

@@ -137,6 +137,11 @@ def start(work: Task, words: Sequence[str]) -> Task:
     return work
 
 
+def uploads_dir() -> Path:
+    """Return the folder of uploaded files."""
+    return home() / "uploads"
+
+
 def store_upload(name: str, content: bytes) -> Path:
     """Keep an uploaded file in the user's home and return where; only the last part of the name counts.
 
@@ -146,6 +151,6 @@ def store_upload(name: str, content: bytes) -> Path:
     plain = Path(name.replace("\\", "/")).name
     if not plain or plain.startswith("."):
         raise DeltError(f"file: {name!r} given, but it needs a name.")
-    path = home() / "uploads" / plain
+    path = uploads_dir() / plain
     files.write_bytes(path, content)
     return path

@@ -9,6 +9,8 @@ Two settings, in this order:
   ``medium`` starts at the median and widens (``orders.median_order``), ``top`` starts at the easiest patch, ``min`` at
   the hardest, ``random`` draws. The line does not depend on the number of images: those of IPC 10 are the first ten
   of IPC 50.
+  A **band** of probabilities (ours) lets the criterion work within it: ``medium`` starts at the band's median. Those
+  outside it follow, the nearest first, so that a class with few patches in the band is not refused.
 - the **order** says who of the taken joins first, and so gets the most iterations. ``delt`` keeps the line as it is:
   median outwards for ``medium``, easiest first for ``top``, hardest first for ``min``, as drawn for ``random``.
   ``ascending`` puts the hardest first, ``descending`` the easiest, ``random`` shuffles.
@@ -120,7 +122,8 @@ def select(
         drops = {rank for rank, row in enumerate(rows.tolist()) if row in dropped}
         others = repeated(ranking.image_index[rows]) - set(pins) if config.one_per_image else set()
         rng = keyed_rng(seed, "select", class_index)
-        line = [rank for rank in criterion_order(len(rows), config.criterion, rng) if rank not in drops | others]
+        whole = taking_order(ranking.true_class_prob[rows], config, rng)
+        line = [rank for rank in whole if rank not in drops | others]
         name = ranking.class_name(class_index)
         each = f"IPC {ipc}" + (f" with {config.mosaic} x {config.mosaic} patches an image" if config.mosaic > 1 else "")
         if len(line) < needed:
@@ -140,6 +143,22 @@ def select(
             tiles = tuple(patches[index::ipc])  # tile t holds place t * ipc + index
             result.append(SelectedImage(int(class_index), index, tiles, *times))
     return tuple(result)
+
+
+def taking_order(probabilities: np.ndarray, config: SelectConfig, rng: np.random.Generator) -> list[int]:
+    """Return the ranks of a class, (n,) ascending probabilities, in the order in which they are taken.
+
+    >>> config = SelectConfig(min_probability=0.3, max_probability=0.5)
+    >>> taking_order(np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.9]), config, np.random.default_rng(0))
+    [4, 3, 2, 1, 0, 5]
+    """
+    low, high = np.float32(config.min_probability), np.float32(config.max_probability)
+    first = int(np.searchsorted(probabilities, low, "left"))
+    last = max(first, int(np.searchsorted(probabilities, high, "right")))
+    inside = [first + rank for rank in criterion_order(last - first, config.criterion, rng)] if last > first else []
+    outside = [*range(first), *range(last, len(probabilities))]
+    away = {rank: float(max(low - probabilities[rank], probabilities[rank] - high)) for rank in outside}
+    return [*inside, *sorted(outside, key=lambda rank: (away[rank], rank))]
 
 
 def _picked(ranking: Ranking, config: SelectConfig) -> tuple[set[int], set[int]]:

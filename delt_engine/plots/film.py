@@ -94,7 +94,7 @@ def film_data(
         "tile": scene.tile,
         "moments": list(scene.moments),
         "borders": list(range(0, last + 1, length)),  # where rounds begin or end
-        "rounds": {"iterations": iterations, "length": length, "count": iterations // length},
+        "rounds": [iterations, length, iterations // length],
         "charts": list(charts),
         "shown": shown,
     }

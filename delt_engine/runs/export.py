@@ -155,7 +155,8 @@ class Chosen:
             raise RunError(f"images: {list(self.indices)} given, but class {self.class_index} has 0 to {ipc - 1}.")
         if self.class_index not in run.classes:
             raise RunError(f"class: {self.class_index} given, but run {run.id} has no images of it.")
-        if self.at not in run.rounds_written(self.class_index):
+        is_there = self.at in run.rounds_written(self.class_index) or self._is_made
+        if not is_there:
             name = f"{run.class_names[self.class_index]} of run {run.id}"
             raise RunError(f"round: {self.at} given, but {name} has no snapshot of it.")
 
@@ -164,7 +165,14 @@ class Chosen:
         """The round of the images; the last one written when none was given."""
         if self.round_number is not None:
             return self.round_number
-        return max(self.run.rounds_written(self.class_index), default=0)
+        last = self.run.experiment.recover.schedule.num_rounds
+        return last if self._is_made else max(self.run.rounds_written(self.class_index), default=0)
+
+    @property
+    def _is_made(self) -> bool:
+        """Whether the finished images are wanted and there, with snapshots or without."""
+        wanted = self.round_number in (None, self.run.experiment.recover.schedule.num_rounds)
+        return wanted and self.run.image_path(self.class_index, self.run.experiment.recover.ipc - 1).is_file()
 
     def entries(self) -> Iterator[tuple[str, bytes, tuple]]:
         """Return path, PNG and row of the table, image by image; the strip is read once."""
@@ -196,6 +204,15 @@ def zip_chunks(chosen: Sequence[Chosen]) -> Iterator[bytes]:
     for part in chosen:
         part.check()
     return _chunks(chosen)
+
+
+def run_zip(run: Run) -> bytes:
+    """Return all images of a run as one zip, each as it was last written.
+
+    Raises:
+        RunError: it has no images yet.
+    """
+    return b"".join(zip_chunks([Chosen(run, class_index) for class_index in run.classes]))
 
 
 def _chunks(chosen: Sequence[Chosen]) -> Iterator[bytes]:

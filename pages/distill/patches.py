@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
+from delt_engine.config import RecoverConfig, SelectConfig
+from delt_engine.data.available import known_folders
+from delt_engine.data.catalogue import CATALOGUE, find_entry
 from delt_engine.data.dataset import Dataset
 from delt_engine.errors import CheckpointError
 from delt_engine.models.card import TeacherCard
 from delt_engine.patches.ranking import Ranking
-from pages.shared import cached, controls, errors, nav
+from pages.shared import address, cached, controls, errors, nav
 from pages.shared.controls import button, headline
 from pages.shared.patches import band, page, rows
 from pages.shared.patches import ranking as patch_ranking
@@ -17,15 +20,25 @@ from pages.shared.session import forget, session
 from pages.shared.wording import plain
 
 PAGE = "patches"
-SELECT = ("criterion", "order", "mosaic")
+CRITERIA = {"medium": "medium", "top": "top (easiest)", "min": "min (hardest)", "random": "random"}
+ORDERS = {
+    "delt": "as the criterion",
+    "ascending": "hardest first",
+    "descending": "easiest first",
+    "random": "random",
+}
 
 
 def controls_row() -> tuple[Dataset, int]:
     """Draw what to look at and how to choose, and keep it in the draft; the page ends where the data is missing."""
-    now = session()
-    grid = st.grid(7, min_column_width=130, vertical_alignment="bottom")
+    now, key = session(), f"{PAGE}/dataset"
+    known = (*CATALOGUE, *known_folders())
+    address.tell_stranger("data", key, known, "dataset")
+    address.restore("data", key, address.member(known))
+    grid = st.grid(7, min_column_width=124, vertical_alignment="bottom")
     with grid:
         name = form.dataset_control(PAGE)
+    address.publish("data", key, name)
     if not cached.is_at_hand(name):
         st.info(
             f"{plain(name)} is not on this machine yet. Ranking it fetches it first, and says what to do if it cannot."
@@ -34,12 +47,29 @@ def controls_row() -> tuple[Dataset, int]:
         st.stop()
     with grid:
         data = cached.dataset(now.draft.dataset, now.draft.image_size)
-        names, look = list(data.spec.class_names), {"always": True, "on_change": band.forget_drag}
-        class_index = names.index(controls.linked_choice("cls", "Class", names, "patches/class", **look))
-        now.change("select", **controls.settings(now.draft.select, SELECT, PAGE, compact=True))
-        now.change("recover", **controls.settings(now.draft.recover, ["ipc"], PAGE, compact=True))
+        class_index = _class_control(data)
+        select = {name: _select_control(name, titles) for name, titles in (("criterion", CRITERIA), ("order", ORDERS))}
+        mosaic = controls.spec_of(SelectConfig, "mosaic")
+        select["mosaic"] = controls.setting(mosaic, now.draft.select.mosaic, PAGE)
+        now.change("select", **select)
+        ipc = controls.spec_of(RecoverConfig, "ipc")
+        now.change("recover", ipc=controls.setting(ipc, now.draft.recover.ipc, PAGE, label="IPC"))
         patch_ranking.crops_control(PAGE)
+    band.take_band()
     return data, class_index
+
+
+def _class_control(data: Dataset) -> int:
+    """Draw the choice of a class, a striking one first; one that the link asks for and is not there is said."""
+    names, striking = list(data.spec.class_names), getattr(find_entry(data.spec.name), "striking", "")
+    address.tell_stranger("cls", "patches/class", names, "class")
+    look = {"always": True, "on_change": band.forget_selected, "default": striking if striking in names else names[0]}
+    return names.index(controls.linked_choice("cls", "Class", names, "patches/class", **look))
+
+
+def _select_control(name: str, titles: dict[str, str]) -> str:
+    spec, now = controls.spec_of(SelectConfig, name), getattr(session().draft.select, name)
+    return controls.setting(spec, now, PAGE, compact=True, format_func=lambda value: titles.get(value, value))
 
 
 def _ranked(ranking: Ranking, data: Dataset, class_index: int, card: TeacherCard) -> None:
@@ -56,7 +86,7 @@ def _ranked(ranking: Ranking, data: Dataset, class_index: int, card: TeacherCard
         rows.chosen_grid(view)
         st.subheader("One image from 1 x 1 to 5 x 5 patches")
         rows.mosaics_grid(view)
-    st.subheader("Hardest, medium, easiest, random")
+    st.subheader("Hardest, medium, easiest and random")
     rows.extremes_grid(view)
     page.draw(view)
     page.draw_files(view)

@@ -14,6 +14,7 @@ from typing import Any
 import streamlit as st
 
 from pages.shared.streamlit_internals import is_back_button
+from pages.shared.wording import plain
 
 _PAGE, _REPLACED = "address/page", "address/replaced"
 
@@ -47,6 +48,17 @@ def restore(name: str, key: str, read: Callable[[str], Any] = str) -> None:
         st.session_state[key] = read(given)
     except ValueError:
         st.session_state.pop(key, None)
+
+
+def tell_stranger(name: str, key: str, options: Iterable[Any], what: str) -> None:
+    """Before :func:`restore`: say so where the address asks for something that is not there, when that is news."""
+    given = st.query_params.get(name)
+    if given and given != st.session_state.get(_written(key)) and given not in _replaced().get(key, ()):
+        try:
+            member(options)(given)
+        except ValueError:
+            text = f"The link asks for the {what} {given!r}, which is not here; another one is shown."
+            st.warning(plain(text), icon=":material/link_off:")
 
 
 def publish(name: str, key: str, value: Any) -> None:

@@ -9,13 +9,13 @@ from typing import Any
 import streamlit as st
 
 from delt_engine.errors import DeltError
-from pages.shared.wording import plain
+from pages.shared.wording import plain, said
 
 
 def show(error: DeltError | str | None) -> None:
     """Show the error's sentence, where there is one."""
     if error:
-        st.error(plain(str(error)), icon=":material/error:")
+        st.error(said(str(error)), icon=":material/error:")
 
 
 def attempt(place: str, deed: Callable[..., Any], *arguments: Any) -> None:

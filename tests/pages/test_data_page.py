@@ -147,9 +147,11 @@ def test_a_folder_is_added_read_and_shown_with_what_was_left_out(open_page, aske
             Image.fromarray(np.full((8, 8, 3), 40 * number, np.uint8)).save(folder / name / f"{number}.png")
     (folder / "a" / "torn.png").write_bytes(b"no image")
     app = open_page(PAGE)
+    app.button(key="data/own").click().run()
+    app.segmented_control(key="data/way").set_value("path").run()
     app.text_input(key="data/folder").set_value(str(tmp_path / "gone"))
     app.button(key="data/add").click().run()
-    assert app.error[0].value == plain(f"dataset: the folder {tmp_path / 'gone'} does not exist.")
+    assert app.error[0].value == plain(f"The folder {tmp_path / 'gone'} does not exist.")
     assert not asked
     app.text_input(key="data/folder").set_value(str(folder))
     app.button(key="data/add").click().run()
@@ -175,7 +177,7 @@ def test_a_set_that_is_not_here_says_what_to_put_where(open_page, asked) -> None
 def test_a_checkpoint_is_handed_to_a_process_and_a_refusal_is_shown(open_page, card, asked, own_home) -> None:
     app = open_page(PAGE)
     app.button(key="data/checkpoint/add").click().run()
-    assert "file: none given" in app.error[0].value
+    assert "None given" in app.error[0].value
     app.text_input(key="data/checkpoint/path").set_value("/models/net.pth")
     app.button(key="data/checkpoint/add").click().run()
     assert asked[0][1][:3] == ["teachers", "add", "/models/net.pth"]
@@ -185,4 +187,4 @@ def test_a_checkpoint_is_handed_to_a_process_and_a_refusal_is_shown(open_page, c
     (work.path / "process.json").write_text(gone.model_dump_json())
     (work.path / "log.txt").write_text('{"what": "teacher", "done": 0, "total": 1}\nError: teacher: it was refused.\n')
     app.run()
-    assert app.error[0].value == "teacher: it was refused."
+    assert app.error[0].value == "It was refused."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from page_helpers import components, photos_card
+from page_helpers import captions, components, keys, photos_card, texts
 
 from delt_engine.config import RankConfig
 from delt_engine.data.catalogue import load_dataset
@@ -45,6 +45,7 @@ def ranking(card, monkeypatch) -> Ranking:
     whose = ("photos", data.fingerprint, card.name, card.fingerprint)
     made = Ranking(*scores, *whose, 32, RankConfig(), names)
     monkeypatch.setattr(cached, "cached_ranking", lambda *_: made)
+    monkeypatch.setattr(cached, "alike_patches", lambda _name, _size, rows, _boxes: np.zeros((len(rows),) * 2, bool))
     return made
 
 
@@ -61,9 +62,9 @@ def test_the_medium_patches_are_chosen_in_the_published_order_beside_others(open
     assert chosen(app) == expected(median_order(500)[:10])
     grids = components(app)
     lines = [cell["lines"] for cell in grids[CHOSEN]["rows"][0]["cells"]]
-    assert (lines[0], lines[-1]) == (["round 1", "200 it"], ["round 4", "50 it"])
+    assert (lines[0], lines[-1]) == (["round 1", "200 iter."], ["round 4", "50 iter."])
     rows = grids[EXTREMES]["rows"]
-    assert [row["title"] for row in rows] == ["Hardest", "Medium", "Easiest", "Random"]
+    assert [row["title"] for row in rows] == ["Hardest (min)", "Medium", "Easiest (top)", "Random"]
     assert (rows[0]["cells"][0]["counts"], rows[2]["cells"][-1]["counts"]) == (["p 0.100"], ["p 0.900"])
     mosaics = [cell["counts"][0] for cell in grids[MOSAICS]["rows"][0]["cells"]]
     assert mosaics == [f"{k} x {k}" for k in range(1, 6)]
@@ -151,32 +152,79 @@ def test_a_folder_that_is_not_there_is_one_sentence(open_page) -> None:
     app = open_page("distill/recover")
     app.session_state["delt/session"].change(dataset="/nowhere/pets")
     app.switch_page(f"pages/{PAGE}.py").run()
-    assert [entry.value for entry in app.error] == ["dataset: the folder /nowhere/pets does not exist."]
+    assert [entry.value for entry in app.error] == ["The folder /nowhere/pets does not exist."]
 
 
-def test_a_band_is_pinned_and_the_next_run_starts_from_it(open_page, ranking, started) -> None:
+def test_the_band_chooses_at_once_and_the_next_run_takes_it(open_page, ranking, started) -> None:
     app = open_page(PAGE)
     app.slider(key="patches/window").set_value((0.2, 0.25)).run()
     shown = components(app)[ALL]["rows"][0]["cells"]
     assert all(0.2 <= float(cell["counts"][0].removeprefix("p ")) <= 0.25 for cell in shown)
-    app.button(key="patches/pin").click().run()
-    assert all(0.2 <= float(text.removeprefix("p ")) <= 0.25 for text in chosen(app))
-    assert "10 pinned and 0 dropped in this class" in {entry.value for entry in app.caption}
+    inside = [rank for rank, p in enumerate(np.linspace(0.1, 0.9, 500)) if 0.2 <= p <= 0.25]
+    assert chosen(app) == expected([inside[at] for at in median_order(len(inside))[:10]])
+    assert f"**{len(inside)} in the band**, the 10 around its median are chosen. The same in every class." in texts(app)
+    app.selectbox(key="patches/class").set_value("coffee").run()
+    assert app.slider(key="patches/window").value == (0.2, 0.25)
+    app.slider(key="patches/window").set_value((0.2, 0.2)).run()
+    assert "**None in the band**, then the 10 nearest to it" in texts(app)
+    app.slider(key="patches/window").set_value((0.2, 0.25)).run()
     app.switch_page("pages/distill/recover.py").run()
     app.button(key="recover/start").click().run()
     select = started.experiments[0][0].select
-    assert len(select.pinned) == 10
-    assert select.picked_from == ranking.key
+    assert (select.min_probability, select.max_probability, select.pinned) == (0.2, 0.25, ())
+    app.switch_page(f"pages/{PAGE}.py").run()
+    app.button(key="patches/show_all").click().run()
+    assert app.slider(key="patches/window").value == (0.0, 1.0)
 
 
-def test_dropped_patches_are_replaced_and_can_be_released(open_page, ranking) -> None:
+def test_selected_patches_are_pinned_dropped_and_it_is_said_where_they_join(open_page, ranking) -> None:
     app = open_page(PAGE)
     before = chosen(app)
-    app.slider(key="patches/window").set_value((0.49, 0.51)).run()
+    app.session_state[band.LASSO] = (3, 7)
+    app.run()
+    assert "**2 selected**" in texts(app)
+    app.button(key="patches/pin").click().run()
+    assert "2 pinned: join in round 4 (50 iterations)." in captions(app)
+    assert components(app)[CHOSEN]["rows"][0]["cells"][-1]["lines"] == ["round 4", "50 iter.", "pinned"]
+    app.button(key="patches/release_all").click().run()
+    app.session_state[band.LASSO] = tuple(median_order(500)[:10])
+    app.run()
     app.button(key="patches/drop").click().run()
     assert not set(before) & set(chosen(app))
     app.button(key="patches/release_all").click().run()
     assert chosen(app) == before
+
+
+def test_near_duplicates_are_marked_and_one_of_each_is_kept(open_page, ranking, monkeypatch) -> None:
+    first, second = median_order(500)[:2]
+
+    def alike(_name, _size, indices, _boxes) -> np.ndarray:
+        found = np.zeros((len(indices), len(indices)), bool)
+        found[first, second] = found[second, first] = True
+        return found
+
+    monkeypatch.setattr(cached, "alike_patches", alike)
+    app = open_page(PAGE)
+    assert "2 of this class are near-duplicates, 1 chosen beside another." in captions(app)
+    assert components(app)[CHOSEN]["rows"][0]["cells"][1]["lines"][-1] == "near-duplicate"
+    app.button(key="patches/keep_one").click().run()
+    assert chosen(app) == expected([rank for rank in median_order(500) if rank != second][:10])
+    assert "patches/keep_one" not in keys(app)
+
+
+def test_a_link_opens_a_dataset_and_what_it_does_not_find_is_said(open_page, ranking, address) -> None:
+    app = open_page(PAGE, data="nowhere", cls="unicorn")
+    assert [entry.value for entry in app.warning] == [
+        "The link asks for the dataset 'nowhere', which is not here; another one is shown.",
+        "The link asks for the class 'unicorn', which is not here; another one is shown.",
+    ]
+    assert not app.run().warning
+    app = open_page(PAGE, data="photos", cls="temple")
+    assert (address(app), app.selectbox(key="patches/class").value, len(app.warning)) == (
+        {"data": "photos", "cls": "temple"},
+        "temple",
+        0,
+    )
 
 
 def test_a_drag_is_a_band_and_a_lasso_is_single_patches(open_page, ranking, monkeypatch) -> None:
@@ -185,12 +233,13 @@ def test_a_drag_is_a_band_and_a_lasso_is_single_patches(open_page, ranking, monk
     state[band.FIGURE] = {"selection": {"box": [{"x": [0.618, -0.2]}], "points": [{"customdata": 3}]}}
     band.take_drag()
     assert state[band.WINDOW] == (0.0, 0.62)
-    assert band.picked_ranks(np.array([0.1, 0.6, 0.7])).tolist() == [0, 1]
+    assert band.selected_ranks(3) == []
     state[band.FIGURE] = {"selection": {"box": [], "points": [{"customdata": [2]}, {"customdata": 1}, {"x": 0.5}]}}
     band.take_drag()
-    assert band.picked_ranks(np.array([0.1, 0.6, 0.7])).tolist() == [1, 2]
-    band.forget_drag()
-    assert band.picked_ranks(np.array([0.1, 0.6, 0.7])) is None
+    assert (band.selected_ranks(3), band.selected_ranks(2)) == ([1, 2], [1])
+    assert state[band.WINDOW] == (0.0, 0.62)
+    band.forget_selected()
+    assert band.selected_ranks(3) == []
 
 
 def test_a_click_pins_as_long_as_there_is_room(open_page, ranking, monkeypatch) -> None:

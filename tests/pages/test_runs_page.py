@@ -7,15 +7,15 @@ import time
 
 import pytest
 from events_of_runs import squeeze_step
-from fake_runs import fake_experiment, make_finished_run, make_half_done_run
-from page_helpers import keys, texts
+from fake_runs import fake_experiment, make_evaluation, make_finished_run, make_half_done_run
+from page_helpers import components, keys, texts
 
 from delt_engine.errors import RunError
 from delt_engine.jobs import queue, space, start
 from delt_engine.runs.processes import this_process
 from delt_engine.runs.record import now
 from delt_engine.runs.store import Run
-from delt_engine.runs.titles import RunTitle, read_title
+from delt_engine.runs.titles import RunTitle, read_title, write_title
 
 PAGE = "manage/runs"
 
@@ -23,21 +23,44 @@ PAGE = "manage/runs"
 def test_each_run_says_what_it_is_and_what_can_be_asked_of_it(open_page, home, finished, half_done, started) -> None:
     gone = make_half_done_run(home / "runs" / "20260103-000000-gone", alive=False)
     app = open_page(PAGE)
-    text, asked = texts(app), keys(app)
-    assert text.count("photos · DELT · IPC 4 · MI 40 / RI 10") >= 2
-    for words in ("running", "finished", "2 s on CPU · 150 image-iterations/s", "seed 0"):
-        assert words in text
-    assert {f"runs/{deed}/{half_done.id}" for deed in ("pause", "stop", "watch")} <= asked
-    assert {f"runs/resume/{gone.id}", f"runs/open/{gone.id}"} <= asked
-    assert {key for key in asked if finished.id in key} == {f"runs/open/{finished.id}", f"runs/details/{finished.id}"}
+    row = row_of(app, finished)
+    assert [text for text, _ in row["cells"][1:8]] == ["DELT", "Photos", "4", "40 / 10", row["cells"][5][0], "", "2 s"]
+    assert 0 < row["cells"][5][1] < 1  # the cosine of random pixels
+    assert (row["cells"][9][0], len(row["pictures"])) == ("finished", 3)
+    assert "Select a run to see what can be done with it" in texts(app)
+    app = open_page(PAGE, run=finished.id)
+    assert "2 s on CPU · 150 image-iterations/s" in texts(app)
+    deeds = {key.split("/")[1] for key in keys(app) if finished.id in key}
+    assert {"open", "duplicate", "free", "delete", "save"} <= deeds
+    assert not {"pause", "stop", "resume", "watch"} & deeds
+    assert app.get("download_button")[0].label == "Download ImageFolder"
     for deed, run in (("pause", half_done), ("stop", half_done), ("resume", gone)):
-        app.button(key=f"runs/{deed}/{run.id}").click().run()
+        open_page(PAGE, run=run.id).button(key=f"runs/{deed}/{run.id}").click().run()
     assert started.asked == [("pause", half_done.id), ("cancel", half_done.id), ("resume", gone.id)]
+
+
+def test_students_stand_under_their_run_and_grids_and_examples_fold(open_page, home, finished) -> None:
+    make_finished_run(home / "assets" / "examples" / "photos-delt")
+    students = make_evaluation(home / "runs" / "20260102-000000-students", finished)
+    cell = make_finished_run(home / "runs" / "20260103-000000-cell")
+    write_title(cell, RunTitle("Grid: DELT cat MI 40 / RI 10"))
+    app = open_page(PAGE)
+    groups = components(app)[0]["groups"]
+    assert [(group["title"], group["open"], len(group["rows"])) for group in groups] == [
+        ("", True, 1),
+        ("Grids of MI x RI, 1 run", False, 1),
+        ("Examples, 1 run", False, 1),
+    ]
+    row = row_of(app, finished)
+    assert [child["id"] for child in row["children"]] == [students.id]
+    assert (row["below"], row["cells"][6], row["children"][0]["pictures"]) == ("1 student run", ["42.0 %", 42.0], [])
+    app.multiselect(key="runs/methods").set_value(["Students"]).run()
+    assert ids_shown(app) == [students.id]
 
 
 def test_watch_and_open_lead_to_the_run(open_page, half_done, finished, address) -> None:
     for deed, run, title in (("watch", half_done, "Recover"), ("open", finished, "Gallery")):
-        app = open_page(PAGE)
+        app = open_page(PAGE, run=run.id)
         app.button(key=f"runs/{deed}/{run.id}").click().run()
         assert (app.title[0].value, address(app)["run"]) == (title, run.id)
 
@@ -46,43 +69,47 @@ def test_names_in_titles_and_errors_are_shown_as_they_are(open_page, home) -> No
     name = "a_b*c$d![x](http:e)"
     run = make_half_done_run(home / "runs" / "20260103-000000-failed", fake_experiment().replace(dataset=f"/x/{name}"))
     run.set_status("failed", process=None, error=f"dataset: the folder /x/{name} does not exist.")
-    text = texts(open_page(PAGE))
-    assert r"a\_b\*c\$d\!\[x\](http\:e) · DELT" in text
-    assert r"the folder /x/a\_b\*c\$d\!\[x\](http\:e) does not exist." in text
-    assert name not in text
+    app = open_page(PAGE, run=run.id)
+    assert row_of(app, run)["cells"][0][0].startswith(f"{name} · DELT")  # the browser takes it as text
+    assert r"a\_b\*c\$d\!\[x\](http\:e) · DELT" in texts(app)
+    assert app.error[0].value == r"The folder /x/a\_b\*c\$d\!\[x\](http\:e) does not exist."
+    assert name not in texts(app)
 
 
-def test_many_runs_come_in_pages(open_page, home) -> None:
-    for number in range(12):
-        Run.create(home / "runs" / f"20260101-0000{number:02d}-queued", fake_experiment())
-    app = open_page(PAGE)
-    assert len(ids_shown(app)) == 10
-    app.get("pagination")[0].set_value(2).run()
-    assert len(ids_shown(app)) == 2
+def test_five_hundred_runs_are_listed(open_page, home) -> None:
+    text = Run.create(home / "runs" / "first", fake_experiment()).path / "run.json"
+    for number in range(499):
+        folder = home / "runs" / f"20260101-000000-{number:03d}"
+        folder.mkdir()
+        (folder / "run.json").write_text(text.read_text().replace('"id": "first"', f'"id": "{folder.name}"'))
+    assert len(ids_shown(open_page(PAGE))) == 500
 
 
 def test_examples_stand_apart(open_page, home) -> None:
     make_finished_run(home / "assets" / "examples" / "photos-delt")
     app = open_page(PAGE)
     assert "No runs yet" in texts(app)
-    assert "Examples" in [entry.value for entry in app.subheader]
-    assert keys(app) == {"runs/open/photos-delt", "runs/details/photos-delt"}
+    assert components(app)[0]["groups"][1]["open"]
+    app = open_page(PAGE, run="photos-delt")
+    assert {"runs/open/photos-delt", "runs/duplicate/photos-delt"} <= keys(app)
+    assert not {"runs/delete/photos-delt", "runs/free/photos-delt", "runs/save/photos-delt"} & keys(app)
 
 
 def test_teachers_and_rankings_are_followed_like_runs(open_page, home, started) -> None:
     run = Run.create(home / "runs" / "20260501-000000-teacher", fake_experiment(), "squeeze")
     run.set_status("running", started=now(), process=this_process())
     run.event(squeeze_step(t=9.0, epochs=4, train_accuracy=62.5))
-    app = open_page(PAGE)
+    app = open_page(PAGE, run=run.id)
     assert "photos · teacher resnet18" in texts(app)
     assert "Epoch 2 of 4, training accuracy 62 %, 15 s left" in [entry.value for entry in app.sidebar.caption]
     assert f"runs/open/{run.id}" not in keys(app)
     app.button(key=f"runs/pause/{run.id}").click().run()
     assert started.asked == [("pause", run.id)]
     app.button(key=f"runs/watch/{run.id}").click().run()
+    assert app.title[0].value == "Data and teachers"
     assert app.main.get("progress")[0].proto.value == 37
     run.set_status("paused", process=None)
-    open_page(PAGE).button(key=f"runs/resume/{run.id}").click().run()
+    open_page(PAGE, run=run.id).button(key=f"runs/resume/{run.id}").click().run()
     assert started.asked == [("pause", run.id), ("resume", run.id)]
 
 
@@ -92,14 +119,29 @@ def test_what_cannot_be_done_is_one_sentence_in_its_place(open_page, home, start
 
     monkeypatch.setattr(start, "resume", refuse)
     gone = make_half_done_run(home / "runs" / "20260103-000000-gone", alive=False)
-    app = open_page(PAGE)
+    app = open_page(PAGE, run=gone.id)
     app.button(key=f"runs/resume/{gone.id}").click().run()
-    assert [entry.value for entry in app.error] == [f"run {gone.id}: its process cannot be started."]
-    assert not app.run().error
+    refusal = f"run {gone.id}: its process cannot be started."
+    assert refusal in [entry.value for entry in app.error]
+    assert refusal not in [entry.value for entry in app.run().error]
 
 
 def ids_shown(app) -> list[str]:
-    return [key.rsplit("/", 1)[1] for key in (entry.key for entry in app.button) if key.startswith("runs/details/")]
+    return [row["id"] for row in all_rows(app)]
+
+
+def all_rows(app) -> list[dict]:
+    """The rows of the table; those of students stand under their run."""
+    return [row for made in components(app) for group in made.get("groups", ()) for row in group["rows"]]
+
+
+def row_of(app, run: Run) -> dict:
+    return next(row for row in all_rows(app) if row["id"] == run.id)
+
+
+def select(app, *runs: Run):
+    app.query_params["run"] = ",".join(run.id for run in runs)
+    return app.run()
 
 
 @pytest.fixture
@@ -114,18 +156,17 @@ def three(home, finished) -> list[Run]:
     return [finished, stopped, Run(broken)]
 
 
-def test_runs_are_found_by_words_status_and_method_and_sorted(open_page, three) -> None:
+def test_runs_are_found_by_words_status_and_method(open_page, three) -> None:
     finished, stopped, broken = three
     app = open_page(PAGE)
     assert set(ids_shown(app)) == {run.id for run in three}
-    assert "Unreadable run" in texts(app)
-    assert broken.id in texts(app)
+    assert row_of(app, broken)["cells"][0][0] == "Unreadable run"
     app.text_input(key="runs/find").set_value("cda").run()
     assert ids_shown(app) == [stopped.id]
     app.text_input(key="runs/find").set_value("").run()
     app.multiselect(key="runs/statuses").set_value(["finished", "cancelled"]).run()
-    app.selectbox(key="runs/order").set_value("Largest on disk").run()
-    assert ids_shown(app) == [finished.id, stopped.id]
+    assert set(ids_shown(app)) == {finished.id, stopped.id}
+    assert row_of(app, finished)["cells"][8][1] > 500_000
     app.multiselect(key="runs/methods").set_value(["CDA"]).run()
     assert ids_shown(app) == [stopped.id]
     app.multiselect(key="runs/statuses").set_value(["finished"]).run()
@@ -153,9 +194,7 @@ def test_deleting_can_be_undone_until_the_trash_is_emptied(open_page, three) -> 
     def delete_broken() -> None:
         open_page(PAGE, run=broken.id).button(key=f"runs/delete/{broken.id}").click().run()
 
-    app = open_page(PAGE)
-    for run in (finished, broken):
-        app.checkbox(key=f"runs/pick/{run.id}").check().run()
+    app = select(open_page(PAGE), finished, broken)
     app.button(key="runs/delete").click().run()
     assert ids_shown(app) == [stopped.id]
     app.button(key="runs/undo").click().run()
@@ -171,11 +210,11 @@ def test_deleting_can_be_undone_until_the_trash_is_emptied(open_page, three) -> 
 
 
 def test_a_run_at_work_is_not_deleted_and_it_is_said(open_page, half_done) -> None:
-    app = open_page(PAGE)
-    app.checkbox(key=f"runs/pick/{half_done.id}").check().run()
+    other = make_half_done_run(half_done.path.parent / "20260103-000000-other")
+    app = select(open_page(PAGE), half_done, other)
     app.button(key="runs/delete").click().run()
     assert "so stop it before it is deleted" in app.error[0].value
-    assert ids_shown(app) == [half_done.id]
+    assert set(ids_shown(app)) == {half_done.id, other.id}
 
 
 def test_freeing_the_disk_says_what_goes_and_asks_first(open_page, finished) -> None:
@@ -191,9 +230,7 @@ def test_freeing_the_disk_says_what_goes_and_asks_first(open_page, finished) -> 
 
 def test_two_runs_are_compared_by_what_differs(open_page, home, finished, address) -> None:
     other = make_finished_run(home / "runs" / "20260103-000000-other", fake_experiment(mi=80, ri=20).replace(seed=7))
-    app = open_page(PAGE)
-    for run in (finished, other):
-        app.checkbox(key=f"runs/pick/{run.id}").check().run()
+    app = select(open_page(PAGE), finished, other)
     app.button(key="runs/compare").click().run()
     assert set(address(app)["compare"].split(",")) == {finished.id, other.id}
     settings, numbers = (table.value for table in app.dataframe)
@@ -243,7 +280,7 @@ def test_a_process_that_does_not_react_can_be_ended(open_page, half_done, starte
     monkeypatch.setattr(start, "stop_hard", lambda run: started.asked.append(("stop_hard", run.id)))
     half_done.request("cancel")
     os.utime(half_done.path / "control", (0, time.time() + 3600))  # the page has all the time it needs
-    assert f"runs/stop_hard/{half_done.id}" not in keys(open_page(PAGE))
+    assert f"runs/stop_hard/{half_done.id}" not in keys(open_page(PAGE, run=half_done.id))
     os.utime(half_done.path / "control", (0, time.time() - 3))
-    open_page(PAGE).button(key=f"runs/stop_hard/{half_done.id}").click().run()
+    open_page(PAGE, run=half_done.id).button(key=f"runs/stop_hard/{half_done.id}").click().run()
     assert started.asked == [("stop_hard", half_done.id)]

@@ -1,7 +1,7 @@
-"""Picking in the figure of probabilities: drag a band, click or lasso single patches, and pin or drop them.
+"""The figure of probabilities: a band that the patches are chosen from at once, and single patches to pin or drop.
 
-Pins and drops are rows of one ranking, kept in the draft so that a run started from it uses them. They hold for that
-ranking only; for another one they are named and left out.
+The band is a setting of the draft and holds for every class. Pins and drops are rows of one ranking, kept in the draft
+so that a run started from it uses them; for another ranking they are named and left out.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import numpy as np
 import streamlit as st
 
 from delt_engine.config import SelectConfig
-from delt_engine.patches.orders import median_order
 from delt_engine.patches.ranking import Ranking
+from delt_engine.patches.selection import SelectedImage
 from delt_engine.plots.data import patch_figure
 from pages.shared.controls import button
 from pages.shared.patches.rows import View
@@ -22,8 +22,23 @@ from pages.shared.wording import count
 
 FIGURE, WINDOW, LASSO = "patches/figure", "patches/window", "patches/lasso"
 WHOLE = (0.0, 1.0)
+RULES = {
+    "medium": "the {} around its median are chosen",
+    "top": "the {} most probable of it are chosen",
+    "min": "the {} least probable of it are chosen",
+    "random": "{} drawn from it are chosen",
+}
+"""How each criterion chooses in the band."""
+
 FULL = "patches/full"
 """Set when there was no room for all that was to be pinned."""
+
+
+def take_band() -> None:
+    """Before anything is chosen: let the draft have the band that the reader made."""
+    now = session().draft.select
+    low, high = prime(WINDOW, (now.min_probability, now.max_probability))
+    session().change("select", min_probability=low, max_probability=high)
 
 
 def figure(view: View) -> None:
@@ -35,20 +50,23 @@ def figure(view: View) -> None:
         view.probabilities,
         {rank: image.start_round for rank, image in view.joins.items()},
         view.experiment.recover.schedule.num_rounds,
-        window=st.session_state.get(WINDOW, WHOLE),
+        window=st.session_state[WINDOW],
         pinned=pins,
         dropped=drops,
         iterations={rank: image.iterations for rank, image in view.joins.items()},
     )
     look = {"selection_mode": ("box", "lasso", "points"), "config": {"displaylogo": False}}
     st.plotly_chart(drawn, key=FIGURE, on_select=take_drag, **look)
-    now = prime(WINDOW, WHOLE)  # the ends of the band for the keyboard
-    st.slider("Band of probabilities", 0.0, 1.0, now, step=0.01, key=WINDOW, help="Or drag across the figure.")
-    _bar(view, picked_ranks(view.probabilities))
+    ends = "Drag across the figure, or move the ends. Patches are chosen from the band in every class."
+    st.slider("Band of probabilities", 0.0, 1.0, st.session_state[WINDOW], step=0.01, key=WINDOW, help=ends)
+    _rule(view)
+    _selected(view)
+    _by_hand(view)
+    _repeats(view)
 
 
 def take_drag() -> None:
-    """Read what was dragged or clicked in the figure: a box is a band, a lasso or a click single patches."""
+    """Read what was dragged or clicked in the figure: a box is a band, a lasso or a click selects single patches."""
     event = (st.session_state.get(FIGURE) or {}).get("selection") or {}
     boxes = event.get("box") or []
     if boxes:
@@ -61,43 +79,98 @@ def take_drag() -> None:
     st.session_state[LASSO] = tuple(sorted({int(rank) for rank in ranks}))
 
 
-def forget_drag() -> None:
-    """Look at the whole class again."""
-    st.session_state[WINDOW], st.session_state[LASSO] = WHOLE, ()
+def forget_selected() -> None:
+    """Select no single patches any more."""
+    st.session_state[LASSO] = ()
 
 
-def picked_ranks(probabilities: np.ndarray) -> np.ndarray | None:
-    """Return the ranks that are picked, ascending: those of a lasso or click, else those in the band; None for all."""
-    lasso = [rank for rank in st.session_state.get(LASSO, ()) if rank < len(probabilities)]
-    if lasso:
-        return np.array(lasso)
-    low, high = st.session_state.get(WINDOW, WHOLE)
-    return None if (low, high) == WHOLE else np.flatnonzero((probabilities >= low) & (probabilities <= high))
+def widen() -> None:
+    """Choose from all probabilities again."""
+    st.session_state[WINDOW] = WHOLE
 
 
-def _bar(view: View, ranks: np.ndarray | None) -> None:
-    ranking, room = view.ranking, view.room
+def selected_ranks(total: int) -> list[int]:
+    """Return the ranks that a lasso or a click selected, of a class of so many patches."""
+    return [rank for rank in st.session_state.get(LASSO, ()) if rank < total]
+
+
+def ranks_in_band(view: View) -> list[int]:
+    """Return the ranks of the class that are in the band, ascending."""
+    low, high = np.float32(view.config.min_probability), np.float32(view.config.max_probability)
+    return np.flatnonzero((view.probabilities >= low) & (view.probabilities <= high)).tolist()
+
+
+def _rule(view: View) -> None:
+    """Say how many are in the band and which of them are chosen."""
+    inside, room = len(ranks_in_band(view)), view.room
+    which = RULES[view.config.criterion].format(count(min(room, inside)))
+    text = f"**{count(inside)} in the band**, {which}" if inside else "**None in the band**"
+    if inside < room:
+        text += f", then the {count(room - inside)} nearest to it"
+    left, right = st.columns([4, 1.4], vertical_alignment="center")
+    left.markdown(f"{text}. The same in every class.")
+    if view.config.has_band:
+        with right:
+            button("Whole range", "", "patches/show_all", widen, type="tertiary")
+
+
+def _selected(view: View) -> None:
+    """Draw what can be done with single patches."""
+    chosen = [int(view.rows[rank]) for rank in selected_ranks(len(view.rows))]
+    if not chosen:
+        return
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        if ranks is not None:
-            chosen = [int(view.rows[rank]) for rank in ranks]
-            st.markdown(f"**{count(len(chosen))} picked**", width="content")
-            some = f"Pin {count(len(chosen))}" if len(chosen) <= room else f"Pin the middle {count(room)}"
-            middle = [chosen[at] for at in median_order(len(chosen))][:room]
-            nothing = {"disabled": not chosen}
-            button(some, "push_pin", "patches/pin", pin, ranking, middle, view.class_index, room, **nothing)
-            button("Drop", "block", "patches/drop", drop, ranking, chosen, **nothing)
-            button("Show all", "", "patches/show_all", forget_drag, type="tertiary")
-        now = own(ranking)
-        if now.pinned or now.dropped:
-            pins, drops = (sum(ranking.label[row] == view.class_index for row in r) for r in (now.pinned, now.dropped))
-            more = len(now.pinned) + len(now.dropped) - pins - drops
-            others = f", {count(more)} in others" if more else ""
-            st.caption(f"{pins} pinned and {drops} dropped in this class{others}", width="content")
-            button("Release all", "undo", "patches/release_all", clear, type="tertiary")
+        st.markdown(f"**{count(len(chosen))} selected**", width="content")
+        button("Pin", "push_pin", "patches/pin", pin, view.ranking, chosen, view.class_index, view.room)
+        button("Drop", "block", "patches/drop", drop, view.ranking, chosen)
+        button("Select none", "", "patches/select_none", forget_selected, type="tertiary")
+
+
+def _by_hand(view: View) -> None:
+    """Say what is pinned and dropped, and where the pinned ones join."""
+    now = own(view.ranking)
     if st.session_state.pop(FULL, False):
-        st.caption(
-            f"There is room for {count(room)} patches of this class; raise the images per class or release some."
-        )
+        room = f"There is room for {count(view.room)} patches of this class"
+        st.caption(f"{room}; raise the images per class or release some.")
+    if not (now.pinned or now.dropped):
+        return
+    label = view.ranking.label
+    pins, drops = (sum(label[row] == view.class_index for row in rows) for rows in (now.pinned, now.dropped))
+    others = len(now.pinned) + len(now.dropped) - pins - drops
+    parts = [f"{count(drops)} dropped"] * bool(drops) + [f"{count(others)} in other classes"] * bool(others)
+    if pins:
+        joined = [image for rank, image in view.joins.items() if view.mark(int(view.rows[rank])) == "pinned"]
+        parts.insert(0, f"{count(pins)} pinned: {_joining(joined)}")
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption("; ".join(parts) + ".", width="stretch")
+        button("Release all", "undo", "patches/release_all", clear, type="tertiary")
+
+
+def _joining(images: list[SelectedImage]) -> str:
+    """Say in which rounds images join and how many iterations they get."""
+    each = sorted({(image.start_round, image.iterations) for image in images})
+    said = [f"round {start} ({count(iterations)} iterations)" for start, iterations in each]
+    return "joins in " + ", ".join(said) if len(images) == 1 else "join in " + ", ".join(said)
+
+
+def _repeats(view: View) -> None:
+    """Say how many patches are near-duplicates, and offer to keep one of each among the chosen ones."""
+    if not view.twins:
+        return
+    ranks, _ = view.compared
+    chosen = len(view.repeated)
+    where = "of this class" if len(ranks) == len(view.rows) else "of the chosen ones"
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        beside = f"{count(chosen)} chosen beside another" if chosen else "none is chosen beside another"
+        st.caption(f"{count(len(view.twins))} {where} are near-duplicates, {beside}.", width="stretch")
+        if chosen:
+            what = "Drops the others from the choice; the next in line take their places."
+            button("Keep one of each", "filter_1", "patches/keep_one", keep_one, view, help=what)
+
+
+def keep_one(view: View) -> None:
+    """Drop what repeats another chosen patch."""
+    drop(view.ranking, view.left_out_repeats())
 
 
 def settings(ranking: Ranking) -> SelectConfig:

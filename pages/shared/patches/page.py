@@ -18,20 +18,22 @@ from pages.shared.wording import count, plain, short_name
 
 PER_PAGE = 100
 CLICK, SHOWN = "patches/click", "patches/shown"
-CLICKS = {"looks": "look at it", "pins": "pin", "drops": "drop"}
+CLICKS = {"looks": "shows it", "pins": "pins it", "drops": "drops it"}
 MOST_IN_ZIP = 5000
 """Images up to which a zip holds all classes; above, the one on screen."""
+
+TWINS_NAMED = 3
 
 MOST_PICTURES = 600
 """Rows up to which the table has a picture each."""
 
 
 def draw(view: View) -> None:
-    """Draw the patches that are in the band, or picked, or all."""
-    picked, total = band.picked_ranks(view.probabilities), len(view.rows)
-    ranks = list(range(total)) if picked is None else picked.tolist()
-    what = f"{count(len(ranks))} of {count(total)}" if len(ranks) < total else f"All {count(len(ranks))}"
-    with headline(f"{what} patches", vertical_alignment="bottom"):
+    """Draw the patches that are selected in the figure, else those in the band."""
+    selected, inside, total = band.selected_ranks(len(view.rows)), band.ranks_in_band(view), len(view.rows)
+    ranks = selected or inside
+    what = f"All {count(total)} patches" if len(ranks) == total else f"{count(len(ranks))} patches in the band"
+    with headline(f"{count(len(ranks))} selected" if selected else what, vertical_alignment="bottom"):
         releases = "A click on a pinned or dropped patch releases it."
         controls.choice("A click", CLICKS, CLICK, default="looks", segmented=True, help=releases)
         sort = controls.choice("Sort", ["hardest first", "easiest first"], "patches/sort", segmented=True)
@@ -49,7 +51,10 @@ def draw(view: View) -> None:
     selected = "" if shown is None else f"all/{shown}"
     pictures = [view.pictures(ranks)]
     image_row(cells, pictures, "patches/all", look, on_pick=lambda: _clicked(view), selected=selected)
-    st.caption(f"{count(len(view.joins))} patches of this class are chosen; they carry the colour of their round.")
+    st.caption(
+        f"{count(len(view.joins))} patches of this class are chosen; they carry the colour of their round. "
+        "Alike: a near-duplicate of another one."
+    )
 
 
 def _clicked(view: View) -> None:
@@ -77,6 +82,11 @@ def _about(view: View, rank: int) -> None:
         if image:
             rounds = f"{image.start_round} of {view.experiment.recover.schedule.num_rounds}"
             fate = f"Joins as image {image.index + 1} in round {rounds} and gets {count(image.iterations)} iterations."
+        twins = view.twins.get(rank, ())
+        if twins:
+            others = ", ".join(f"rank {twin + 1}" for twin in twins[:TWINS_NAMED])
+            more = f" and {len(twins) - TWINS_NAMED} more" if len(twins) > TWINS_NAMED else ""
+            fate += f"  \nNear-duplicate of {others}{more}."
         probability = float(view.ranking.true_class_prob[row])
         st.markdown(
             f"**{plain(name)}**  \nprobability {probability:.4f}, rank {rank + 1} of "

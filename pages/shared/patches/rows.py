@@ -12,9 +12,10 @@ import streamlit as st
 from delt_engine.config import Experiment, SelectConfig
 from delt_engine.data.dataset import Dataset
 from delt_engine.errors import DataError
+from delt_engine.patches.duplicates import repeats
 from delt_engine.patches.orders import criterion_order, median_order
 from delt_engine.patches.ranking import Ranking, keyed_rng, whole_box
-from delt_engine.patches.selection import SelectedImage, select
+from delt_engine.patches.selection import SelectedImage, select, taking_order
 from delt_engine.plots.style import round_colour
 from delt_engine.runs.image_facts import mean_prob
 from pages.shared import cached
@@ -24,6 +25,9 @@ from pages.shared.runs.strips import tile_side
 from pages.shared.wording import count, plain
 
 EACH, UNRANKED = 8, 60
+MOST_COMPARED = 3000
+"""Patches of a class up to which all are compared with each other."""
+
 MOSAICS = 5
 """Most patches along a side of a mosaic."""
 
@@ -64,6 +68,39 @@ class View:
         """The image that each chosen rank starts, or is part of."""
         return {patch.rank: image for image in self.chosen for patch in image.patches}
 
+    @cached_property
+    def compared(self) -> tuple[list[int], np.ndarray]:
+        """Ranks that were compared with each other, and which of them are near-duplicates, bool (n, n).
+
+        All patches of the class where that is quick, else the chosen ones.
+        """
+        is_quick = self.data.train.is_ready and not self.experiment.rank.crops and len(self.rows) <= MOST_COMPARED
+        ranks = list(range(len(self.rows))) if is_quick else sorted(self.joins)
+        return ranks, self.pictures(ranks, cached.alike_patches)
+
+    @cached_property
+    def twins(self) -> dict[int, list[int]]:
+        """The near-duplicates of each rank that has any."""
+        ranks, alike = self.compared
+        found = ((rank, np.flatnonzero(row)) for rank, row in zip(ranks, alike, strict=True) if row.any())
+        return {rank: [ranks[at] for at in places.tolist()] for rank, places in found}
+
+    @property
+    def repeated(self) -> list[int]:
+        """Chosen ranks with a near-duplicate that joins before them."""
+        order = list(self.joins)
+        return [rank for at, rank in enumerate(order) if set(self.twins.get(rank, ())) & set(order[:at])]
+
+    def left_out_repeats(self) -> list[int]:
+        """Rows to drop so that no two chosen patches are near-duplicates."""
+        ranks, alike = self.compared
+        place = {rank: at for at, rank in enumerate(ranks)}
+        rng = keyed_rng(self.experiment.seed, "select", self.class_index)
+        whole = taking_order(self.probabilities, self.config, rng)
+        order = [place[rank] for rank in whole if rank in place and not self.mark(int(self.rows[rank]))]
+        pinned = [place[rank] for rank in ranks if self.mark(int(self.rows[rank])) == "pinned"]
+        return [int(self.rows[ranks[at]]) for at in repeats(order, alike, self.room, pinned)]
+
     @property
     def room(self) -> int:
         """How many patches the images of a class take."""
@@ -90,16 +127,18 @@ def chosen_grid(view: View) -> None:
     schedule, cells = view.experiment.recover.schedule, []
     for image in view.chosen:
         alt = f"{image.patches[0].source}, p {mean_prob(image):.2f}, joins in round {image.start_round}"
-        lines = (f"round {image.start_round}", f"{count(image.iterations)} it")
+        notes = {view.mark(int(view.rows[patch.rank])) for patch in image.patches} - {""}
+        notes |= {"near-duplicate" for patch in image.patches if patch.rank in view.repeated}
+        lines = (f"round {image.start_round}", f"{count(image.iterations)} iter.", *sorted(notes))
         look = {"counts": (f"p {mean_prob(image):.3f}",), "colour": start_colour(schedule, image.start_round)}
         cells.append(Cell(f"chosen/{image.index}", alt, (image.index,), lines=lines, **look))
-    look = Look(tile=view.data.spec.image_size, shown=76, layout="grid")
+    look = Look(tile=view.data.spec.image_size, shown=84, layout="grid")
     image_row(cells, [view.mosaic(image) for image in view.chosen], "patches/chosen", look)
     early, late = view.chosen[0], view.chosen[-1]
     if schedule.has_rounds:
         st.caption(
             f"p is the teacher's probability. The first joins in round 1 and gets {count(early.iterations)} "
-            f"iterations, the last in round {late.start_round} and gets {count(late.iterations)}."
+            f"iterations (iter.), the last in round {late.start_round} and gets {count(late.iterations)}."
         )
 
 
@@ -128,9 +167,9 @@ def extremes_grid(view: View) -> None:
     n, each = len(view.rows), min(EACH, len(view.rows))
     drawn = criterion_order(n, "random", keyed_rng(view.experiment.seed, "select", view.class_index))[:each]
     kinds = {
-        "Hardest": list(range(each)),
+        "Hardest (min)": list(range(each)),
         "Medium": sorted(median_order(n)[:each]),
-        "Easiest": list(range(n - each, n)),
+        "Easiest (top)": list(range(n - each, n)),
         "Random": sorted(drawn),
     }
     made = []
@@ -162,8 +201,11 @@ def cell_of(view: View, rank: int, x: int, group: str, *, with_fate: bool = Fals
     probability, index = float(view.ranking.true_class_prob[row]), int(view.ranking.image_index[row])
     image, num_rounds, mark = view.joins.get(rank), view.experiment.recover.schedule.num_rounds, view.mark(row)
     alt = [f"{view.data.train.names[index]}, probability {probability:.3f}, rank {rank + 1} of {len(view.rows)}"]
-    alt += [f"joins in round {image.start_round}, {count(image.iterations)} it"] if image else []
+    alt += [f"joins in round {image.start_round}, {count(image.iterations)} iterations"] if image else []
     fate = mark or (f"round {image.start_round}" if image else "")
+    if rank in view.twins and with_fate:
+        alt.append("near-duplicate of another patch")
+        fate = f"{fate}, alike" if fate else "alike"
     return Cell(
         id=f"{group}/{rank}",
         alt=", ".join([*alt, mark] if mark else alt),

@@ -1,19 +1,20 @@
-"""One run in the list: its images, its settings and numbers in two lines, what can be asked of it, and its details."""
+"""The selected runs: settings and numbers of one in a line, what can be asked of it, its name and its origin."""
 
 from __future__ import annotations
 
-import html
+from collections.abc import Sequence
 
 import streamlit as st
 
-from delt_engine.errors import RunError
+from delt_engine.data.available import known_folders
+from delt_engine.data.catalogue import CATALOGUE
 from delt_engine.jobs import queue, space
 from delt_engine.runs.sources import REAL
 from delt_engine.runs.store import Run
 from delt_engine.runs.titles import RunTitle, is_example, read_title, write_title
 from pages.shared import address, controls, errors, nav
 from pages.shared.controls import button
-from pages.shared.runs import actions, strips, tidy
+from pages.shared.runs import actions, download, tidy
 from pages.shared.runs.filter import title
 from pages.shared.runs.progress import progress
 from pages.shared.wording import (
@@ -30,75 +31,45 @@ from pages.shared.wording import (
     size,
 )
 
-THUMBNAILS = 5
-ICONS = {
-    "recover": ":material/image:",
-    "rank": ":material/sort:",
-    "squeeze": ":material/school:",
-    "evaluate": ":material/groups:",
-}
+
+def draw(runs: Sequence[Run]) -> None:
+    """Draw what can be done with the selected runs; an odd one can still be opened and deleted."""
+    if not runs:
+        st.caption("Select a run to see what can be done with it; two to compare them, any to delete them.")
+    elif len(runs) > 1:
+        _several(runs)
+    else:
+        _one(runs[0])
 
 
-def draw(run: Run) -> None:
-    """Draw one run, with its details when the address asks for them; an odd one can still be opened and deleted."""
-    is_open = st.query_params.get("run") == run.id
+def _several(runs: Sequence[Run]) -> None:
+    own = [run.id for run in runs if not is_example(run)]
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**{plural(len(runs), 'run')} selected**", width="content")
+        two = {"disabled": len(runs) != 2, "help": "Two runs side by side.", "type": "primary"}
+        button("Compare", "compare", "runs/compare", address.say, "compare", ",".join(run.id for run in runs), **two)
+        if own:
+            button("Free disk", "mop", "runs/free", tidy.ask_to_free, own)
+            button("Delete", "delete", "runs/delete", tidy.delete, own)
+        button("Select none", "", "runs/select_none", address.say, "run", "", type="tertiary")
+
+
+def _one(run: Run) -> None:
     with st.container(border=True):
-        pick, images, words, buttons = st.columns([0.3, 2.7, 5.5, 3.85], vertical_alignment="center")
-        with pick:
-            if not is_example(run):
-                st.checkbox(f"Choose {run.id}", key=f"runs/pick/{run.id}", label_visibility="collapsed")
-        with images:
-            if not run.unreadable:
-                with errors.contained("Its pictures"):
-                    _picture(run)
-        with words, errors.contained(run.id):
+        with errors.contained(run.id):
             _words(run)
-        with buttons, st.container(horizontal=True, horizontal_alignment="right"):
+        if run.error:
+            errors.show(run.error)
+        with st.container(horizontal=True, vertical_alignment="center"):
             if not run.unreadable:
                 with errors.contained(run.id):
                     _buttons(run)
-            label, icon = ("Close", "expand_less") if is_open else ("Details", "expand_more")
-            shown = "" if is_open else run.id
-            button(label, icon, f"runs/details/{run.id}", address.say, "run", shown, type="tertiary")
-        if run.error:
-            st.markdown(f":small[:red[{plain(run.error)}]]")
-        if is_open:
-            _details(run)
-
-
-def _picture(run: Run) -> None:
-    """Draw the first image of the first classes as it is now; of students those they learn from."""
-    shown = _with_images(run)
-    classes = shown.classes[:THUMBNAILS] if shown else ()
-    images = "".join(filter(None, (_thumbnail(shown, class_index) for class_index in classes)))
-    if images:
-        st.html(f'<div style="display:flex;gap:2px;overflow:hidden;border-radius:.3rem">{images}</div>')
-    else:
-        st.markdown(f":gray[{ICONS[run.record().kind]}]")
-
-
-def _with_images(run: Run) -> Run | None:
-    """Return the run whose images stand for this one: itself, or the one that its students learn from."""
-    record = run.record()
-    if record.kind == "recover":
-        return run
-    try:
-        source = Run.open(record.source) if record.kind == "evaluate" and record.source != REAL else None
-    except RunError:
-        return None
-    return source if source and not source.unreadable else None
-
-
-def _thumbnail(run: Run, class_index: int) -> str | None:
-    written = run.rounds_written(class_index)
-    address = strips.address(run, run.snapshot_path(class_index, written[-1]), 0, 1) if written else None
-    if address is None:
-        return None
-    alt = html.escape(f"{run.class_names[class_index]}: first image after round {written[-1]}")
-    return (
-        f'<img src="{html.escape(address)}" alt="{alt}" title="{alt}" loading="lazy" '
-        'style="height:2.75rem;width:2.75rem;image-rendering:pixelated">'
-    )
+                    actions.again_buttons(run, "runs")
+                    download.button(run, f"runs/download/{run.id}")
+            if not is_example(run) and not run.is_active:
+                button("Free disk", "mop", f"runs/free/{run.id}", tidy.ask_to_free, [run.id])
+                button("Delete", "delete", f"runs/delete/{run.id}", tidy.delete, [run.id])
+        _details(run)
 
 
 def _words(run: Run) -> None:
@@ -134,19 +105,31 @@ def _facts(run: Run) -> str:
 
 
 def _buttons(run: Run) -> None:
-    actions.control_buttons(run, "runs")
+    """Draw the way to what the run made, and what can be asked of its process."""
     kind = run.record().kind
     if run.is_active:
-        actions.move_buttons(run, "runs")
-        if button("Watch", "visibility", f"runs/watch/{run.id}"):
-            nav.go("explore/accuracy" if kind == "evaluate" else "distill/recover", run=run.id)
+        if button("Watch", "visibility", f"runs/watch/{run.id}", type="primary"):
+            _watch(run, kind)
+    elif kind in ("squeeze", "rank"):
+        label, icon = ("Open teacher", "school") if kind == "squeeze" else ("Open patches", "grid_view")
+        if button(label, icon, f"runs/open/{run.id}", type="primary"):
+            page = "distill/data_and_teachers" if kind == "squeeze" else "distill/patches"
+            nav.go(page, data=run.experiment.dataset)
     elif (kind == "recover" and run.classes) or (kind == "evaluate" and run.status == "finished"):
-        actions.open_button(run, "runs")
+        actions.open_button(run, "runs", primary=True)
+    actions.control_buttons(run, "runs")
+    if run.is_active:
+        actions.move_buttons(run, "runs")
+
+
+def _watch(run: Run, kind: str) -> None:
+    if kind == "squeeze" and run.experiment.dataset in (*CATALOGUE, *known_folders()):
+        nav.go("distill/data_and_teachers", data=run.experiment.dataset)
+    nav.go("explore/accuracy" if kind == "evaluate" else "distill/recover", run=run.id)
 
 
 def _details(run: Run) -> None:
-    """Draw what the reader calls the run, where it is, how it was made, and what can be done with it."""
-    st.divider()
+    """Draw what the reader calls the run, where it is, and how it was made."""
     left, right = st.columns([5, 7], gap="large")
     with left:
         if is_example(run):
@@ -160,12 +143,6 @@ def _details(run: Run) -> None:
             st.caption("Command")
             controls.command(run.record().command)
             st.caption(plain(_origin(run)))
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if not run.unreadable:
-            actions.again_buttons(run, "runs")
-        if not is_example(run) and not run.is_active:
-            button("Free disk", "mop", f"runs/free/{run.id}", tidy.ask_to_free, [run.id])
-            button("Delete", "delete", f"runs/delete/{run.id}", tidy.delete, [run.id])
 
 
 def _labels(run: Run) -> None:

@@ -6,7 +6,7 @@ import streamlit as st
 
 from delt_engine.jobs import space
 from delt_engine.runs.store import Run
-from pages.shared import errors
+from pages.shared import address, errors
 from pages.shared.controls import button
 from pages.shared.wording import plain, plural, size
 
@@ -20,10 +20,9 @@ def delete(ids: list[str]) -> None:
     gone = []
     for run_id in ids:
         errors.attempt(_PLACE, lambda run_id=run_id: gone.append(space.delete(_run(run_id))))
-        st.session_state.pop(f"runs/pick/{run_id}", None)
     st.session_state[_DELETED] = gone
-    if st.query_params.get("run") in gone:
-        st.query_params.pop("run")
+    left = [run_id for run_id in st.query_params.get("run", "").split(",") if run_id not in gone]
+    address.say("run", ",".join(left))
 
 
 def undo(ids: list[str]) -> None:

@@ -13,7 +13,6 @@ from delt_engine.jobs import tasks
 from delt_engine.jobs.tasks import Task
 from delt_engine.models.card import TeacherCard, teacher_files
 from delt_engine.models.health import MOST_OFF, CheckRecord, Health, are_alike, find_check, judge
-from delt_engine.paths import teachers_dir
 from pages.shared import cached, controls, errors
 from pages.shared.session import session
 from pages.shared.wording import ago, count, plain, triple
@@ -44,10 +43,7 @@ def choose(data: Dataset) -> str:
 
 def none_yet(data: Dataset) -> str:
     """Say that a dataset has no teacher, and what to do or to put where."""
-    return (
-        f"There is no teacher for {data.spec.title} at {data.spec.image_size} px yet. Train a small one here, or add a "
-        f"checkpoint below. Teachers of yours are the .safetensors files in {teachers_dir()}."
-    )
+    return f"There is no teacher for {data.spec.title} at {data.spec.image_size} px yet. Train a small one, or add one."
 
 
 def checking(card: TeacherCard, data: Dataset) -> Task:
@@ -73,9 +69,8 @@ def draw(card: TeacherCard, data: Dataset) -> None:
             st.markdown(f"**{plain(card.name)}**", width="content")
             st.badge(health.title, color=colour, icon=icon)
             st.space("stretch")
-            label, kind = ("Check again", "secondary") if measured else ("Check it", "primary")
-            look = {"type": kind, "disabled": work.is_running}
-            controls.button(label, "monitor_heart", f"{PAGE}/check", check, card, data, **look)
+            label, is_off = "Check again" if measured else "Check it", work.is_running
+            controls.button(label, "monitor_heart", f"{PAGE}/check", check, card, data, disabled=is_off)
         for reason in health.reasons:
             (st.error if health.level == "bad" else st.warning)(plain(reason))
         errors.show(work.error)

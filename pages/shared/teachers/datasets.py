@@ -3,28 +3,40 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 import streamlit as st
 
-from delt_engine.data.available import Place, add_folder, forget_folder, known_folders, place_of, places
-from delt_engine.data.catalogue import CATALOGUE
+from delt_engine.data.advice import advice
+from delt_engine.data.available import Place, forget_folder, known_folders, place_of, places
+from delt_engine.data.catalogue import CATALOGUE, find_entry
 from delt_engine.data.dataset import Dataset
+from delt_engine.data.folder import STANDARD_SIZES, sizes_read
+from delt_engine.data.unpack import is_upload, remove_upload
+from delt_engine.errors import DataError
 from delt_engine.jobs import tasks
 from delt_engine.jobs.tasks import Task
+from delt_engine.jobs.worker import device_lock_name
 from delt_engine.patches.ranking import whole_box
 from delt_engine.plots.data import class_counts
-from pages.shared import cached, errors, figure
+from pages.shared import address, cached, errors, figure
 from pages.shared.controls import button
 from pages.shared.gallery.grid import Cell, Look, Row, gallery_grid
 from pages.shared.recover import form
 from pages.shared.runs.strips import tile_side
 from pages.shared.session import session
-from pages.shared.wording import count, plain, plural, sentence, triple
+from pages.shared.wording import count, plain, plural, said, sentence, triple
 
 PAGE = "data"
 SAMPLES, CLASSES_SHOWN = 8, 10
-STATES = {"ready": "here", "unread": "here, not read yet", "download": "to download", "missing": "not here"}
+STATES = {
+    "ready": "here",
+    "unread": "here, not read yet",
+    "download": "to download",
+    "missing": "not here",
+    "unusable": "cannot be used",
+}
 _ODD = {
     "exif_rotated": "turned as their EXIF says",
     "grey": "grey",
@@ -35,6 +47,7 @@ _ODD = {
     "animated": "animated, first frame used",
 }
 _WORDS = {
+    "unpack": "Unpacking the zip",
     "scan": "Reading the files",
     "download": "Downloading",
     "photos": "Making the images",
@@ -43,38 +56,45 @@ _WORDS = {
 }
 
 
-def control() -> Place:
-    """Draw the choice of a dataset and a field for a new folder; return where the chosen one stands."""
-    left, right, side = st.columns([5, 5, 2], vertical_alignment="bottom")
+def control(draw_opener: Callable[[], None]) -> Place:
+    """Draw the choice of a dataset, which the address keeps, and beside it the way to another one.
+
+    Returns:
+        Where the chosen one stands.
+    """
+    key, known = f"{PAGE}/dataset", (*CATALOGUE, *known_folders())
+    address.tell_stranger("data", key, known, "dataset")
+    address.restore("data", key, address.member(known))
+    left, middle, right = st.columns([6, 3, 2], vertical_alignment="bottom")
     with left:
         name = form.dataset_control(PAGE)
+    address.publish("data", key, name)
+    with middle:
+        draw_opener()
     with right:
-        st.text_input(
-            "Add a folder",
-            key=f"{PAGE}/folder",
-            placeholder="/path/with/one/folder/of/images/per/class",
-            help="Its folders are the classes. Train and test (or val) folders are used as they are; without "
-            "them a fifth of each class is set aside for tests. The folder is never changed.",
-        )
-    with side:
-        button("Add", "create_new_folder", f"{PAGE}/add", errors.attempt, PAGE, _add, width="stretch")
-    errors.show_failed(PAGE)
-    if name in known_folders():
-        key = f"{PAGE}/forget"
-        button("Take this folder off the list", "playlist_remove", key, _forget, name, type="tertiary")
+        if name in known_folders():
+            _removal(name)
     return place_of(name)
 
 
-def _add() -> None:
-    path = add_folder(st.session_state.get(f"{PAGE}/folder") or "")
-    read(path)
-    st.session_state[f"{PAGE}/dataset"] = path
-    st.session_state[f"{PAGE}/folder"] = ""
+def _removal(path: str) -> None:
+    with st.popover("Remove", icon=":material/playlist_remove:", width="stretch", key=f"{PAGE}/remove"):
+        st.caption(f"Folder {plain(path)}")
+        button("Take it off the list", "playlist_remove", f"{PAGE}/forget", errors.attempt, PAGE, _forget, path)
+        if is_upload(path):
+            deed = (errors.attempt, PAGE, _delete, path)
+            button("Delete the uploaded images", "delete_forever", f"{PAGE}/delete", *deed)
+            st.caption("They are gone for good then; runs made of them stay.")
 
 
 def _forget(path: str) -> None:
     forget_folder(path)
-    st.session_state[f"{PAGE}/dataset"] = "photos"
+    st.session_state[f"{PAGE}/dataset"] = next(iter(CATALOGUE))
+
+
+def _delete(path: str) -> None:
+    remove_upload(path)
+    _forget(path)
 
 
 def reading(name: str) -> Task:
@@ -94,15 +114,23 @@ def absent(place: Place) -> None:
     work, downloads = reading(place.name), place.state == "download"
     if work.is_running:
         return
+    if place.state in ("missing", "unusable"):
+        st.warning(said(place.note), icon=":material/folder_off:")
+        return
     if work.error:
         errors.show(work.error)
-    elif place.state == "missing":
-        st.warning(plain(place.note), icon=":material/folder_off:")
+        label = "Try again"
     else:
-        st.info(plain(place.note), icon=":material/download:" if downloads else ":material/folder_open:")
-    if place.state != "missing":
+        st.info(said(place.note), icon=":material/download:" if downloads else ":material/folder_open:")
         label = "Download it" if downloads else "Read it"
-        button(label, "download", f"{PAGE}/read", read, place.name, type="primary")
+    button(label, "download", f"{PAGE}/read", read, place.name, type="secondary" if work.error else "primary")
+
+
+def unreadable(name: str, error: DataError) -> None:
+    """Say why a dataset that is here cannot be used, and offer to look again."""
+    errors.show(error)
+    st.caption("When its files were mended, read it again.")
+    button("Read again", "refresh", f"{PAGE}/again", read, name)
 
 
 def progress_bar(work: Task) -> None:
@@ -123,12 +151,39 @@ def numbers(data: Dataset) -> None:
         st.metric("Classes", count(spec.num_classes))
         st.metric("Training images", count(len(data.train)))
         st.metric("Test images", count(len(data.test)))
-        st.metric("Image size", f"{spec.image_size} px", help="Side of the square that networks see.")
+        _size_control(spec.image_size)
     origin = "of the catalogue" if spec.name in CATALOGUE else "measured on its training images"
     st.caption(
         f"Mean {triple(spec.mean)}, std {triple(spec.std)} (red, green, blue; pixels from 0 to 1; {origin}). "
         f"{plain(spec.description)}"
     )
+
+
+def advise(data: Dataset) -> None:
+    """Say what to know before anything is made of these images, with a button where another size would help."""
+    draft = session().draft
+    has_gpu = not device_lock_name(draft.device).startswith("cpu")
+    for number, one in enumerate(advice(data, draft.recover.ipc, has_gpu=has_gpu)):
+        show = {"error": st.error, "warning": st.warning, "info": st.info}[one.level]
+        show(plain(one.text), icon=":material/lightbulb:")
+        if one.image_size:
+            label, key = f"Use {one.image_size} px", f"{PAGE}/size/{number}"
+            button(label, "photo_size_select_large", key, _resize, one.image_size)
+
+
+def _size_control(now: int) -> None:
+    key, sizes = f"{PAGE}/image_size", sorted({*STANDARD_SIZES, now})
+    st.session_state[key] = now
+    look = {"format_func": lambda side: f"{side} px", "help": "Side of the square that networks see."}
+    st.selectbox("Image size", sizes, key=key, on_change=lambda: _resize(st.session_state[key]), **look)
+
+
+def _resize(image_size: int) -> None:
+    draft = session().draft
+    session().change(image_size=image_size, teacher="auto")
+    session().change("select", pinned=(), dropped=(), picked_from="")
+    if find_entry(draft.dataset) is None:  # decoding a folder's files anew takes its time
+        read(draft.dataset)
 
 
 def samples(name: str, image_size: int | None, data: Dataset) -> None:
@@ -193,10 +248,11 @@ def overview() -> None:
     rows, columns = [], ("Dataset", "Name", "Classes", "Size, px", "Training", "Test", "State", "What to do")
     for place in places():
         entry = CATALOGUE.get(place.name)
-        sizes = (None,) * 4
-        if entry:
-            sizes = (entry.num_classes, entry.image_size, entry.train_size or None, entry.test_size or None)
-        values = (entry.title if entry else place.title, place.name, *sizes, STATES[place.state], place.note)
+        known = vars(entry) if entry else sizes_read(place.name)
+        sizes = [known.get(name) or None for name in ("num_classes", "image_size", "train_size", "test_size")]
+        title = entry.title if entry else place.title
+        note = sentence(place.note.removeprefix("dataset: ").removeprefix("classes: "))
+        values = (title, place.name, *sizes, STATES[place.state], note)
         rows.append(dict(zip(columns, values, strict=True)))
     numbers = {name: st.column_config.NumberColumn(format="localized") for name in columns[2:6]}
     st.dataframe(rows, hide_index=True, key=f"{PAGE}/overview", column_config=numbers, height="content")

@@ -14,6 +14,7 @@ from delt_engine.errors import DeltError
 from delt_engine.jobs import start as jobs
 from delt_engine.jobs import tasks
 from delt_engine.jobs.tasks import Task
+from delt_engine.jobs.teacher_time import small_teacher, training_seconds
 from delt_engine.models.networks import NETWORKS
 from delt_engine.paths import teachers_dir
 from delt_engine.plots.training import training_curves
@@ -24,7 +25,7 @@ from pages.shared import cached, controls, errors, figure
 from pages.shared.controls import button
 from pages.shared.runs import actions
 from pages.shared.runs.progress import progress
-from pages.shared.session import SMALL_TEACHER, session
+from pages.shared.session import session
 from pages.shared.wording import ago, duration, plain, sentence
 
 PAGE, CHECKPOINT = "data", "data/checkpoint"
@@ -46,11 +47,30 @@ def start_button(label: str, icon: str, key: str, settings: SqueezeConfig, **loo
         st.rerun()
 
 
-def small_button() -> None:
-    """Draw the button that trains a small teacher without further questions."""
-    what = f"{SMALL_TEACHER.network} of width {SMALL_TEACHER.width:g}, {SMALL_TEACHER.epochs} epochs."
-    look = {"type": "primary", "help": what}
-    start_button("Train a small teacher", "model_training", "train_small", SMALL_TEACHER, **look)
+def small_button(data: Dataset) -> None:
+    """Draw the button that trains a small teacher without further questions, with the time that takes here."""
+    look = {"type": "primary", "help": small_words(data)}
+    start_button("Train a small teacher", "model_training", "train_small", small_teacher(len(data.train)), **look)
+
+
+def small_words(data: Dataset) -> str:
+    """Say what the small teacher of a dataset is, and how long training takes."""
+    small = small_teacher(len(data.train))
+    what = f"The small one: {small.network}, width {small.width:g}, {small.epochs} epochs."
+    return f"{what} {expected(small, data)}"
+
+
+def expected(settings: SqueezeConfig, data: Dataset) -> str:
+    """Say how long training takes, and where that is from."""
+    seconds, is_measured = training_seconds(settings, len(data.train), data.spec.image_size, cached.runs())
+    origin = "from the last teacher trained here" if is_measured else "an estimate for two cores; none was trained here"
+    return f"About {duration(seconds)}, {origin}."
+
+
+def is_at_work() -> bool:
+    """Whether a teacher of the chosen dataset is being trained."""
+    run = newest(session().draft.dataset)
+    return run is not None and run.is_active
 
 
 def form(data: Dataset) -> None:
@@ -68,6 +88,7 @@ def form(data: Dataset) -> None:
         controls.precision_warning(values["precision"], now.draft.device)
     with errors.shown():
         now.training = now.training.replace(**values)
+    st.caption(expected(now.training, data))
     start_button("Train this teacher", "play_arrow", "train", now.training)
     controls.command(command_for(experiment_of(now.training), kind="squeeze"))
 
@@ -97,7 +118,9 @@ def watch(run: Run) -> None:
             now = progress(run)
             st.progress(now.fraction, text=sentence(now.text))
         errors.show(run.error)
-        figure.plain(training_curves(run.events(SqueezeEpochEvent), squeeze.epochs), f"{PAGE}/curves")
+        epochs = run.events(SqueezeEpochEvent)
+        if epochs:
+            figure.plain(training_curves(epochs, squeeze.epochs), f"{PAGE}/curves")
 
 
 def adding() -> Task:

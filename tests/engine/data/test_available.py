@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 from PIL import Image
+from small_pictures import flat
 
 from delt_engine.data.available import add_folder, forget_folder, known_folders, place_of, places
 from delt_engine.data.catalogue import load_dataset
+from delt_engine.data.folder import sizes_read
 from delt_engine.errors import DataError
 
 
@@ -33,7 +35,11 @@ def test_built_in_sets_are_ready_and_others_say_what_to_put_where(home) -> None:
     assert str(home / "cache" / "datasets" / "cifar10") in found["cifar10"].note
     assert found["tiny-imagenet"].state == "missing"
     assert found["tiny-imagenet"].note.startswith("Put its train and val folders")
-    (home / "cache" / "datasets" / "tiny-imagenet-200" / "train").mkdir(parents=True)
+    train = home / "cache" / "datasets" / "tiny-imagenet-200" / "train"
+    train.mkdir(parents=True)
+    assert place_of("tiny-imagenet").state == "unusable"
+    for name in ("n01", "n02"):
+        flat(train / name / "1.png", (0, 0, 0))
     assert place_of("tiny-imagenet").state == "unread"
 
 
@@ -57,11 +63,32 @@ def test_folders_are_added_once_kept_and_forgotten(pictures, home) -> None:
     assert pictures.is_dir()
 
 
-@pytest.mark.parametrize("name", ["", "nowhere", "pictures/a/0.png"])
-def test_what_is_no_folder_is_refused(name, pictures) -> None:
-    with pytest.raises(DataError, match=r"dataset: the folder .*(does not exist|is a file)"):
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("", "no folder given"),
+        ("nowhere", "does not exist"),
+        ("pictures/a/0.png", "is a file"),
+        ("pictures/a", "has images but no class folders"),
+    ],
+)
+def test_what_is_no_dataset_is_refused_and_not_listed(name, why, pictures) -> None:
+    with pytest.raises(DataError, match=f"dataset: .*{why}"):
         add_folder(pictures.parent / name if name else "")
     assert known_folders() == ()
+
+
+def test_a_listed_folder_that_was_emptied_says_what_is_wrong(pictures) -> None:
+    add_folder(pictures)
+    for file in (pictures / "b").iterdir():
+        file.unlink()
+    assert (place_of(str(pictures)).state, "'b' has no image" in place_of(str(pictures)).note) == ("unusable", True)
+
+
+def test_a_folder_that_was_read_is_remembered_by_its_sizes(pictures) -> None:
+    assert sizes_read(pictures) == {}
+    load_dataset(str(pictures))
+    assert sizes_read(pictures) == {"num_classes": 2, "image_size": 32, "train_size": 4, "test_size": 2}
 
 
 @pytest.mark.parametrize("content", ["{", "{}", '[1, "x"]'])

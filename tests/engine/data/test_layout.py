@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from small_pictures import flat
 
-from delt_engine.data.layout import list_files
+from delt_engine.data.layout import check_layout, innermost, list_files
 from delt_engine.errors import DataError
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
@@ -126,3 +126,13 @@ def test_folders_that_are_no_dataset(tmp_path: Path, files: list[str] | None, te
     with pytest.raises(DataError, match=text) as caught:
         list_files(root)
     assert "\n" not in str(caught.value)
+    if "zebra" not in text:  # classes of tests are looked at when all is listed
+        with pytest.raises(DataError, match=text):
+            check_layout(root)
+
+
+def test_a_look_at_the_layout_counts_the_classes_and_finds_what_is_inside(pets: Path) -> None:
+    assert check_layout(pets) == 2
+    assert check_layout(two_classes(pets.parent / "x" / "wrapped" / "inner")) == 2
+    assert innermost(pets.parent / "x") == pets.parent / "x" / "wrapped" / "inner"
+    assert innermost(pets) == pets

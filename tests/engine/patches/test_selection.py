@@ -336,3 +336,22 @@ def test_of_several_crops_of_one_image_only_the_most_probable_can_be_taken():
     assert ranks(pinned) == [5, 4, 3]
     with pytest.raises(DataError, match="class 'cat' has 3 patches, but IPC 4 needs 4"):
         chosen(ranking, ipc=4, one_per_image=True)
+
+
+def test_a_band_is_taken_from_by_the_criterion_and_then_the_nearest_to_it():
+    ranking = make_ranking(40)
+    rows = ranking.ascending(0)
+    probs = ranking.true_class_prob[rows]
+    low, high = float(probs[10]), float(probs[20])
+    band = {"min_probability": low, "max_probability": high}
+    assert ranks(chosen(ranking, 3, **band)) == [16, 17, 15]  # 10 to 20 are in it
+    assert ranks(chosen(ranking, 2, criterion="top", **band)) == [20, 19]
+    assert ranks(chosen(ranking, 2, criterion="min", **band)) == [10, 11]
+    assert set(ranks(chosen(ranking, 11, criterion="random", **band))) == set(range(10, 21))
+    more = ranks(chosen(ranking, 13, criterion="min", **band))[11:]
+    distance = {rank: max(low - probs[rank], probs[rank] - high) for rank in (9, 8, 21, 22)}
+    assert more == sorted(distance, key=distance.get)[:2]
+    assert ranks(chosen(ranking, 1, min_probability=0.999, max_probability=1.0)) == [39]  # nobody is in it
+    assert ranks(chosen(ranking, 3, dropped=[rows[16]], **band)) == [17, 15, 18]
+    with pytest.raises(ConfigError, match=r"min_probability: 0\.5 given, but it must not be above max_probability"):
+        SelectConfig(min_probability=0.5, max_probability=0.4)

@@ -5,7 +5,9 @@ import pytest
 
 from delt_engine.analysis.diversity_store import DiversityResult
 from delt_engine.plots.diversity import (
+    LEAST_COSINE,
     Shown,
+    class_boxes,
     class_curves,
     distribution,
     early_and_late,
@@ -50,6 +52,21 @@ def test_classes_are_sorted_most_alike_first_each_set_by_itself() -> None:
     assert delt.line.color == METHOD_COLOURS["delt"]
 
 
+def test_sets_of_one_method_differ_in_dash_and_close_values_look_close() -> None:
+    figure = class_curves([Shown("DELT", result(per_class=(0.969, 0.972))), Shown("again", result())], "pixels")
+    assert [trace.line.dash for trace in figure.data] == ["solid", "dashdot"]
+    figure = class_curves([Shown("DELT", result(per_class=(0.969, 0.972)))], "pixels")
+    low, high = figure.layout.yaxis.range
+    assert high - low >= LEAST_COSINE
+
+
+def test_each_class_has_a_box_of_every_set() -> None:
+    delt, real = class_boxes([Shown("DELT", result()), Shown("Real", result("real"))], "pixels", ("a", "c")).data
+    assert list(delt.x) == ["a", "a", "c", "c"]
+    assert list(delt.y) == pytest.approx([0.6, 0.6, 0.7, 0.7])
+    assert (delt.boxmean, real.line.color) == (True, METHOD_COLOURS["real"])
+
+
 def test_every_image_is_a_tick_until_there_are_too_many() -> None:
     box, ticks = distribution([Shown("DELT", result())], "pixels").data
     assert list(ticks.x) == pytest.approx([0.6, 0.6, 0.7, 0.7, 0.9, 0.9])
@@ -65,7 +82,11 @@ def test_halves_are_paired_and_say_their_iterations() -> None:
         Shown("DELT", result(halves=[[0.8, 0.7], [0.6, 0.5]]), "1,000 iterations", "125 iterations"),
         Shown("CDA", result("cda")),
     ]
-    pair, early, late = early_and_late(shown, "pixels").data
+    figure = early_and_late(shown, "pixels")
+    pair, early, late, _, whole = figure.data
+    assert list(whole.y) == ["DELT", "CDA"]  # one without rounds has its class as a whole
+    low, high = figure.layout.xaxis.range
+    assert high - low >= LEAST_COSINE
     assert list(pair.x[:2]) == pytest.approx([0.8, 0.6])
     assert (early.x[0], late.x[0]) == pytest.approx((0.8, 0.6))
     assert (early.text[0], late.text[0]) == ("1,000 iterations", "125 iterations")

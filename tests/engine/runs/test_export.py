@@ -14,7 +14,7 @@ from delt_engine.bench.large_run import make_large_run
 from delt_engine.config import Experiment, SelectConfig
 from delt_engine.errors import RunError
 from delt_engine.pipeline.run import run_experiment
-from delt_engine.runs.export import Chosen, image_text, read_image_settings, zip_chunks
+from delt_engine.runs.export import Chosen, image_text, read_image_settings, run_zip, zip_chunks
 from delt_engine.runs.store import Run
 from delt_engine.runs.strips import png_bytes
 
@@ -141,3 +141,16 @@ def test_a_teacher_that_is_not_here_is_looked_for_anew_and_settings_that_are_not
 def test_anything_else_is_refused_with_a_sentence(data, words) -> None:
     with pytest.raises(RunError, match=words):
         read_image_settings(data)
+
+
+def test_a_whole_run_is_one_zip_also_where_classes_have_no_snapshots(tmp_path) -> None:
+    run = make_finished_run(tmp_path / "run")
+    for strip in (run.path / "snapshots" / run.class_folder(2)).iterdir():
+        strip.unlink()
+    archive = zipfile.ZipFile(io.BytesIO(run_zip(run)))
+    names = archive.namelist()
+    assert [name for name in names if "coffee" in name] == [f"run/coffee/{index:04d}.png" for index in range(4)]
+    assert archive.read("run/coffee/0001.png") == run.image_path(2, 1).read_bytes()
+    assert (len(names), {"run/images.csv", "run/experiment.yaml"} <= set(names)) == (14, True)
+    with pytest.raises(RunError, match="no snapshot of it"):
+        zip_chunks([Chosen(run, 2, round_number=1)])
