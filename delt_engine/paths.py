@@ -35,6 +35,11 @@ def teachers_dir() -> Path:
     return home() / "teachers"
 
 
+def labels_dir() -> Path:
+    """Return the folder of the soft labels that were stored from the app."""
+    return home() / "labels"
+
+
 def locks_dir() -> Path:
     """Return the folder of the locks, one a device."""
     return home() / "locks"

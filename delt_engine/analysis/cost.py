@@ -1,4 +1,4 @@
-"""What a recovery will cost before it runs: seconds on a device, and bytes on the disk.
+"""What a recovery will cost before it runs: seconds and memory on a device, bytes on the disk, and its soft labels'.
 
 An iteration over n images takes ``fixed_s + per_image_s * n``: the first part is what a step costs whatever is in it,
 the second grows with the images. Both are measured (:mod:`delt_engine.pipeline.measure_rate`), or
@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 
-from delt_engine.config import RecoverConfig
+from delt_engine.config import Experiment, RecoverConfig
 
 PNG_SHARE = 0.73
 """Bytes of a strip's PNG for one byte of pixels. Ours, measured on the shipped example."""
@@ -28,6 +28,9 @@ PREDICTION_BYTES = 64
 
 EVENTS_BYTES = 600 * 400
 """Events of a run, which are thinned out in time. Ours, measured on the shipped example."""
+
+PROCESS_MB = 690.0
+"""Memory of a recovery's process on a CPU before its first step: torch, mostly. Ours, measured on Linux."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Rate:
         source: "measured" for a calibration, "run" for a finished run's mean.
         name: when it was measured, or the run's id.
         is_here: whether that was on this machine.
+        memory_mb: most memory that was needed: of a GPU its own, else of the process; None where it was not kept.
     """
 
     key: RateKey
@@ -60,6 +64,7 @@ class Rate:
     source: Literal["measured", "run"] = "measured"
     name: str = ""
     is_here: bool = True
+    memory_mb: float | None = None
 
     def per_second(self, images: int) -> float:
         """Return image-iterations a second with ``images`` in the batch.
@@ -155,3 +160,71 @@ def checkpoint_bytes(config: RecoverConfig, num_classes: int, image_size: int) -
     if not config.is_optimised:
         return 0
     return 3 * 4 * 3 * image_size**2 * largest_batch(config, num_classes)
+
+
+def predicted_memory(rates: Iterable[Rate], key: RateKey) -> tuple[float, Rate] | None:
+    """Return the peak memory in MB and the measurement it is continued from; None where none is near enough.
+
+    What a step keeps grows with the images in the largest batch and with their pixels.
+    """
+    rate, _ = best_rate((rate for rate in rates if rate.memory_mb is not None), key)
+    if rate is None or rate.memory_mb is None:
+        return None
+    before = 0.0 if key.device.startswith("cuda") else min(PROCESS_MB, rate.memory_mb)
+    growth = key.batch_size * key.image_size**2 / (rate.key.batch_size * rate.key.image_size**2)
+    return before + (rate.memory_mb - before) * growth, rate
+
+
+def label_epochs(experiment: Experiment) -> int:
+    """Return how many epochs of soft labels are stored."""
+    return experiment.relabel.label_epochs or experiment.evaluate.epochs
+
+
+def label_bytes(experiment: Experiment, num_classes: int) -> int:
+    """Return the bytes of the soft labels of all images, where they are stored: one number a class, image and epoch.
+
+    >>> label_bytes(Experiment(), 10)  # 100 images, 300 epochs, 10 classes, 2 bytes
+    600000
+    """
+    number = 2 if experiment.relabel.form == "float16" else 4
+    return num_classes * experiment.recover.ipc * label_epochs(experiment) * num_classes * number
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a recovery takes, as far as it is known: of all its classes, or of one where ``classes`` is None.
+
+    Bytes are None while the number of classes, or the image size in pixels, is unknown.
+    """
+
+    classes: int | None
+    image_size: int | None
+    images: int
+    image_iterations: int
+    baseline_image_iterations: int
+    saved_percent: float
+    bytes: int | None
+    bytes_without_rounds: int | None
+    checkpoint_bytes: int | None
+    label_epochs: int
+    label_bytes: int | None
+
+
+def plan(experiment: Experiment, num_classes: int | None, image_size: int | None) -> Plan:
+    """Return what a recovery of ``num_classes`` classes, or of one while that is unknown, takes."""
+    config, classes = experiment.recover, num_classes or 1
+    schedule, is_known = config.schedule, num_classes is not None and image_size is not None
+    size = image_size or 0
+    return Plan(
+        classes=num_classes,
+        image_size=image_size,
+        images=classes * config.ipc,
+        image_iterations=schedule.image_iterations(classes),
+        baseline_image_iterations=schedule.baseline_image_iterations(classes),
+        saved_percent=schedule.saved_percent,
+        bytes=predicted_bytes(config, classes, size) if is_known else None,
+        bytes_without_rounds=predicted_bytes(config, classes, size, 0) if is_known else None,
+        checkpoint_bytes=checkpoint_bytes(config, classes, size) if is_known else None,
+        label_epochs=label_epochs(experiment),
+        label_bytes=label_bytes(experiment, classes) if num_classes else None,
+    )

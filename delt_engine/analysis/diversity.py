@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from delt_engine.analysis.similarity import SMALLEST_NORM, halves, pair_cosine
+from delt_engine.analysis.similarity import centroid_cosine, halves, pair_cosine
 from delt_engine.data.pixels import normalise, to_pixels
 from delt_engine.errors import CheckpointError, ShapeError
 
@@ -63,25 +63,6 @@ def network_vectors(network: nn.Module, mean: Sequence[float], std: Sequence[flo
     """Return what turns images into features of a network in eval mode, whose training data had this mean and std."""
     device: torch.device = next(network.parameters()).device
     return lambda image_u8: network_outputs(network, normalise(to_pixels(image_u8, device), mean, std)).features.numpy()
-
-
-def centroid_cosine(vectors: np.ndarray) -> np.ndarray:
-    """Return the cosine of each vector of (n, d) to the mean of all of them, float64 (n,).
-
-    It is 0 for a vector of zeros, and for all of them when the mean is zero.
-
-    Raises:
-        ShapeError: fewer than two vectors.
-
-    >>> centroid_cosine(np.array([[1.0, 0.0], [0.0, 1.0]])).round(4).tolist()
-    [0.7071, 0.7071]
-    """
-    vectors = np.asarray(vectors, np.float64)
-    if vectors.ndim != 2 or len(vectors) < 2:
-        raise ShapeError(f"vectors: shape {vectors.shape} given, but (n, d) with n of at least 2 is needed.")
-    centroid = vectors.mean(axis=0)
-    lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(centroid)
-    return vectors @ centroid / np.maximum(lengths, SMALLEST_NORM**2)
 
 
 def draw_images(available: int, images: int, draws: int, *keys: int) -> np.ndarray:

@@ -38,6 +38,25 @@ def pair_cosine(vectors: np.ndarray) -> float:
     return float(cosines[np.triu_indices(len(unit), k=1)].mean())
 
 
+def centroid_cosine(vectors: np.ndarray) -> np.ndarray:
+    """Return the cosine of each vector of (n, d) to the mean of all of them, float64 (n,).
+
+    It is 0 for a vector of zeros, and for all of them when the mean is zero.
+
+    Raises:
+        ShapeError: fewer than two vectors.
+
+    >>> centroid_cosine(np.array([[1.0, 0.0], [0.0, 1.0]])).round(4).tolist()
+    [0.7071, 0.7071]
+    """
+    vectors = np.asarray(vectors, np.float64)
+    if vectors.ndim != 2 or len(vectors) < 2:
+        raise ShapeError(f"vectors: shape {vectors.shape} given, but (n, d) with n of at least 2 is needed.")
+    centroid = vectors.mean(axis=0)
+    lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(centroid)
+    return vectors @ centroid / np.maximum(lengths, SMALLEST_NORM**2)
+
+
 def halves(ipc: int) -> tuple[range, range]:
     """Return the images of the early and of the late half of a class, in the order of joining.
 

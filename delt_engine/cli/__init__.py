@@ -126,5 +126,5 @@ def explained(error: BaseException) -> tuple[str, int]:
 def main() -> None:
     """Dataset distillation by image optimisation: squeeze, rank, select, recover.
 
-    With nothing but `delt recover`, synthetic images of the built-in photographs are made by EarlyLate training.
+    With nothing but `delt recover`, synthetic images of the built-in sample of CIFAR-10 are made by EarlyLate training.
     """

@@ -19,7 +19,7 @@ from delt_engine.cli.options import (
 )
 from delt_engine.cli.output import say, say_json, say_table
 from delt_engine.cli.recover import completed, made
-from delt_engine.config import METHOD_SETTINGS, EvaluateConfig, Experiment, RecoverConfig, is_optimised
+from delt_engine.config import DEFAULT_DATASET, METHOD_SETTINGS, EvaluateConfig, Experiment, RecoverConfig, is_optimised
 from delt_engine.config.command_line import split_names
 from delt_engine.data.catalogue import find_entry
 from delt_engine.errors import ConfigError, DeltError, RunCancelled
@@ -103,7 +103,7 @@ def _planned(methods: tuple[str, ...], values: dict[str, Any], into: Path | None
     typed = typed_settings(values)
     overall, recover = typed.get("experiment", {}), typed.get("recover", {})
     evaluate = {"recipe": "delt", **typed.get("evaluate", {})}
-    dataset = overall.get("dataset", "photos")
+    dataset = overall.get("dataset", DEFAULT_DATASET)
     entry = find_entry(dataset)
     if entry is not None and entry.kind == "built-in":
         recover, evaluate = shortened(recover, evaluate)

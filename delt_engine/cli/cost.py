@@ -7,15 +7,19 @@ from typing import Any
 
 import click
 
-from delt_engine.analysis.cost import checkpoint_bytes, predicted_bytes, predicted_seconds
+from delt_engine.analysis.cost import Plan, plan, predicted_memory, predicted_seconds
 from delt_engine.cli.options import count_option, output_options, read_experiment, setting_options, teacher_options
 from delt_engine.cli.output import progress_option, reporter, say, say_json, say_table
 from delt_engine.config import Experiment
 from delt_engine.config.schedule import EarlyLateSchedule
-from delt_engine.errors import ConfigError
+from delt_engine.errors import CheckpointError, ConfigError
+from delt_engine.jobs.measured_rates import known_rates, rate_key
+from delt_engine.models.card import find_teacher, read_card
 from delt_engine.recovery.batches import plan_batches
 from delt_engine.runs.command import image_size_of
 from delt_engine.runs.record import NO_ROUNDS
+from delt_engine.runs.store import list_runs
+from delt_engine.runs.titles import example_runs
 from delt_engine.threads import settle_waiting
 
 COST_SETTINGS = ("method", "ipc", "iterations", "round_iterations", "early_late", "batching", "batch_size")
@@ -23,7 +27,7 @@ COST_SETTINGS = ("method", "ipc", "iterations", "round_iterations", "early_late"
 
 @click.command()
 @click.option("--classes", type=int, metavar="N", help="Number of classes. [default: as the dataset has]")
-@click.option("--dataset", metavar="TEXT", help="Take the number of classes from a dataset. [default: photos]")
+@click.option("--dataset", metavar="TEXT", help="Take the number of classes from a dataset. [default: cifar10-mini]")
 @click.option(
     "--measure",
     "is_measured",
@@ -60,12 +64,13 @@ def cost(
     if rate is not None and is_measured:
         raise ConfigError(f"rate: {rate:g} given together with --measure, but one of them says it.")
     experiment = read_experiment({**values, "experiment__dataset": dataset})
+    size = image_size_of(dataset or "", experiment.image_size)
     if classes is None:
-        from delt_engine.data.catalogue import CATALOGUE, load_dataset
+        from delt_engine.data.catalogue import find_entry, load_dataset
 
-        name = dataset or "photos"
-        known = CATALOGUE[name].num_classes if name in CATALOGUE else None
-        classes = known or load_dataset(name).spec.num_classes
+        entry = find_entry(experiment.dataset)
+        spec = entry if entry and entry.num_classes else load_dataset(experiment.dataset, experiment.image_size).spec
+        classes, size = spec.num_classes, experiment.image_size or spec.image_size
     elif dataset is not None:
         raise ConfigError(f"classes: {classes} given together with dataset {dataset!r}, but one of them says it.")
     if classes < 1:
@@ -74,7 +79,9 @@ def cost(
     if is_measured:
         result |= _measured(experiment, classes, reporter(values["progress_json"]))
         rate = result["image_iterations"] / result["seconds"] if result["seconds"] else None
-    result |= _room_and_time(experiment, dataset, classes, rate, ranks)
+    planned = plan(experiment, classes, size)
+    result |= _room(planned) | {"memory_mb": _memory_mb(experiment, planned)}
+    result |= {"ranks": ranks, "hours": _hours_on(experiment, classes, rate, ranks)}
     if as_json:
         say_json(result)
         return
@@ -98,6 +105,9 @@ def cost(
             f"Disk at {result['image_size']} px: {_bytes(result['bytes'])}, or {least} without pictures of the rounds "
             f"(--snapshot-classes 0); while it runs {more} more a rank."
         )
+    say(f"Soft labels, where they are stored for {result['label_epochs']:,} epochs: {_bytes(result['label_bytes'])}.")
+    if result["memory_mb"] is not None:
+        say(f"Memory at most: about {_bytes(result['memory_mb'] * 2**20)}, as a run with this teacher needed here.")
     for note in result["notes"]:
         say(note)
 
@@ -120,23 +130,35 @@ def _measured(experiment: Experiment, num_classes: int, report: Callable[[str, i
     }
 
 
-def _room_and_time(
-    experiment: Experiment, dataset: str | None, classes: int, rate: float | None, ranks: int
-) -> dict[str, Any]:
-    """Return the disk that a recovery takes and, where a rate of image-iterations a second is known, the hours.
+def _room(planned: Plan) -> dict[str, Any]:
+    """Return the bytes that a recovery takes, as ``--json`` prints them."""
+    names = ("image_size", "bytes", "bytes_without_rounds", "checkpoint_bytes", "label_bytes", "label_epochs")
+    return {name: getattr(planned, name) for name in names}
+
+
+def _hours_on(experiment: Experiment, classes: int, rate: float | None, ranks: int) -> float | None:
+    """Return the hours where a rate of image-iterations a second is known.
 
     A batch is in one rank's hands, so the last batches may leave some ranks idle.
     """
-    config, size = experiment.recover, image_size_of(dataset or "", experiment.image_size)
-    found: dict[str, Any] = {"image_size": size, "bytes": None, "ranks": ranks, "hours": None}
-    if size is not None:
-        found["bytes"] = predicted_bytes(config, classes, size)
-        found["bytes_without_rounds"] = predicted_bytes(config, classes, size, 0)
-        found["checkpoint_bytes"] = checkpoint_bytes(config, classes, size)
-    if rate is not None and config.is_optimised:
-        batches = len(plan_batches(classes, config))
-        found["hours"] = config.schedule.image_iterations(classes) / batches * -(-batches // ranks) / rate / 3600
-    return found
+    config = experiment.recover
+    if rate is None or not config.is_optimised:
+        return None
+    batches = len(plan_batches(classes, config))
+    return config.schedule.image_iterations(classes) / batches * -(-batches // ranks) / rate / 3600
+
+
+def _memory_mb(experiment: Experiment, planned: Plan) -> float | None:
+    """Return the peak memory in MB, continued from a run with the same teacher; None without one."""
+    try:
+        card = read_card(find_teacher(experiment.teacher, experiment.dataset, planned.image_size))
+    except CheckpointError:
+        return None
+    if planned.classes is None or planned.image_size is None:
+        return None
+    key = rate_key(experiment, planned.classes, card.fingerprint, planned.image_size)
+    found = predicted_memory(known_rates([*list_runs(), *example_runs()]), key)
+    return round(found[0], 1) if found else None
 
 
 def _hours(hours: float) -> str:

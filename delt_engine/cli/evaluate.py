@@ -20,7 +20,7 @@ from delt_engine.cli.options import (
     teacher_options,
     typed_settings,
 )
-from delt_engine.cli.output import say, say_json, say_table
+from delt_engine.cli.output import progress_option, reporter, say, say_json, say_table
 from delt_engine.cli.progress import display
 from delt_engine.cli.recover import OUT, completed, finish, flags, made
 from delt_engine.config import EvaluateConfig, Experiment, RelabelConfig
@@ -28,6 +28,7 @@ from delt_engine.errors import ConfigError
 from delt_engine.jobs import ranks
 from delt_engine.jobs.evaluations import evaluation_experiment
 from delt_engine.runs.command import RELABEL_SETTINGS, STAGES, command_for, relabel_command
+from delt_engine.runs.events import StageEvent
 from delt_engine.runs.sources import Source, find_source
 
 if TYPE_CHECKING:
@@ -86,7 +87,10 @@ def read_evaluation(source: Source, values: dict[str, Any]) -> Experiment:
 @path_option("--out", "DIR", "Folder of the labels.")
 @click.option("--predict", is_flag=True, help="Say what they would take, and write nothing.")
 @output_options
-def relabel(source: str, out: Path | None, predict: bool, as_json: bool, quiet: bool, **values: Any) -> None:
+@progress_option
+def relabel(
+    source: str, out: Path | None, predict: bool, as_json: bool, quiet: bool, progress_json: bool, **values: Any
+) -> None:
     """Write the teacher's labels of every image, epoch by epoch, as students will be shown them.
 
     SOURCE is a run (its folder or id), a folder with one folder of images a class, or `real` for the whole training
@@ -103,16 +107,22 @@ def relabel(source: str, out: Path | None, predict: bool, as_json: bool, quiet: 
         asked = read_run_options(values).ranks
         number = ranks.wanted(asked, experiment, lambda: experiment.relabel.label_epochs or experiment.evaluate.epochs)
         if number > 1:
-            _launch(number, experiment, found, folder, flags(as_json=as_json, quiet=quiet))
+            more = flags(as_json=as_json, quiet=quiet) + ["--progress-json"] * progress_json
+            _launch(number, experiment, found, folder, more)
             return
     from delt_engine.pipeline.relabel import relabel_job, write_labels
 
     job = relabel_job(experiment, found)
     facts = _facts(job)
     if folder is not None:
-        began = time.monotonic()
-        with display(quiet=quiet or not rank.is_first) as shown:
-            write_labels(job, folder, shown.show)
+        began, report = time.monotonic(), reporter(progress_json and rank.is_first)
+        with display(quiet=quiet or progress_json or not rank.is_first) as shown:
+
+            def said(event: StageEvent) -> None:
+                shown.show(event)
+                report("labels", event.done, event.total or 0)
+
+            write_labels(job, folder, said)
         facts |= {"labels": str(folder.absolute()), "seconds": round(time.monotonic() - began, 3)}
         config = experiment.evaluate.replace(labels="stored", label_store=facts["labels"])
         command = command_for(experiment.replace(evaluate=config), kind="evaluate", source=found.ref)

@@ -1,4 +1,4 @@
-"""``delt lab``: record the early-versus-late lab that the app shows, from a dataset and its teacher."""
+"""``delt lab``: record the early-versus-late lab that the app shows, or write it as one file that opens by itself."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ from delt_engine.cli.patches import ranked
 from delt_engine.cli.progress import display
 from delt_engine.config import Experiment
 from delt_engine.config.command_line import option_words
-from delt_engine.lab.material import Lab, LabPlan, LabRecord, labs_dir, write_lab
+from delt_engine.lab.material import Lab, LabPlan, LabRecord, find_lab, labs_dir, open_lab, write_lab
+from delt_engine.pipeline.lab_page import check_place, lab_page, write_lab_page
 from delt_engine.runs.events import StageEvent
 from delt_engine.runs.record import RunOptions, versions
+from delt_engine.runs.store import list_runs
+from delt_engine.runs.titles import example_runs
 
 LAB_DEFAULTS = {"ipc": 8, "iterations": 400, "round_iterations": 50, "batch_size": 16}
 """Eight rounds in which one image joins each, and two classes a batch as with the published IPC 50 and batch 100."""
@@ -38,12 +41,32 @@ PROGRESS_SECONDS = 0.25
     "Where the lab is kept. [default: a folder of the dataset's name, which the app finds]",
     is_folder=True,
 )
+@path_option(
+    "--html",
+    "FILE",
+    "Write the first four lessons as one page that opens from disk without a network. A lab that is there already "
+    "(of --dataset, or in --out, else the one that the app opens with) is taken as it is.",
+)
 @output_options
-def lab(title: str | None, opens_with: str | None, out: Path | None, as_json: bool, quiet: bool, **values: Any) -> None:
+def lab(
+    title: str | None,
+    opens_with: str | None,
+    out: Path | None,
+    html: Path | None,
+    as_json: bool,
+    quiet: bool,
+    **values: Any,
+) -> None:
     """Record the early-versus-late lab: the same patch joining in different rounds, and iterations step by step.
 
     It is slow: each patch costs one run a start round. IPC is 8, MI 400, RI 50 and a batch 16 where not given.
     """
+    if html is not None:
+        check_place(html)  # before any work
+        ready = _ready(values, title, opens_with, out)
+        if ready:
+            _write_page(ready, html, as_json=as_json)
+            return
     for name, default in LAB_DEFAULTS.items():
         if values.get(f"recover__{name}") is None:
             values[f"recover__{name}"] = default
@@ -52,6 +75,9 @@ def lab(title: str | None, opens_with: str | None, out: Path | None, as_json: bo
     plan.check(experiment.recover)
     began = time.monotonic()
     made = _recorded(experiment, plan, title or "", opens_with or "", out, quiet=quiet)
+    if html is not None:
+        _write_page(made, html, as_json=as_json)
+        return
     size, seconds = sum(path.stat().st_size for path in made.folder.iterdir()), round(time.monotonic() - began, 1)
     patches, moments = len(made.record.subjects), len(made.record.moments)
     if as_json:
@@ -59,6 +85,29 @@ def lab(title: str | None, opens_with: str | None, out: Path | None, as_json: bo
         say_json({**of, "subjects": patches, "moments": moments, "bytes": size, "seconds": seconds})
     else:
         say(f"{patches} patches at {moments} moments, {size / 1e6:.1f} MB: {made.folder}")
+
+
+def _ready(values: dict[str, Any], title: str | None, opens_with: str | None, out: Path | None) -> Lab | None:
+    """Return the lab that was asked for and is there; None where one is to be recorded."""
+    typed = [f"{stage}.{name}" for stage, own in typed_settings(values).items() for name in own]
+    is_plain = set(typed) <= {"experiment.dataset"} and not title and not opens_with
+    if out is not None and is_plain and (out / "lab.json").is_file():
+        return open_lab(out)
+    if out is not None or not is_plain:
+        return None
+    return find_lab(values.get("experiment__dataset"))
+
+
+def _write_page(made: Lab, html: Path, *, as_json: bool) -> None:
+    page = lab_page(made, [*example_runs(), *list_runs()])
+    path = write_lab_page(html, page)
+    size = path.stat().st_size
+    if as_json:
+        of = {"path": str(path), "bytes": size, "lessons": list(page.lessons), "lab": str(made.folder)}
+        say_json({**of, "classes": list(page.classes), "left_out": list(page.left_out)})
+        return
+    left = f"; no room for {', '.join(page.left_out)}" if page.left_out else ""
+    say(f"{len(page.lessons)} lessons, {len(page.classes)} classes{left}, {size / 1e6:.1f} MB: {path}")
 
 
 def _recorded(

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from delt_engine.config import EvaluateConfig, Experiment, FieldSpec, Settings, field_specs
+from delt_engine.config import DEFAULT_DATASET, EvaluateConfig, Experiment, FieldSpec, Settings, field_specs
 from delt_engine.config.command_line import (
     OPEN,
     STAGE_RECORDS,
@@ -128,7 +128,7 @@ def read_experiment(values: Mapping[str, Any]) -> Experiment:
         typed["evaluate"] = EvaluateConfig.for_recipe(**{"recipe": "delt", **typed["evaluate"]})
     size = overall.get("image_size")
     if method in METHOD_STAGES:
-        size = size_of(str(overall.get("dataset", "photos")), size)
+        size = size_of(str(overall.get("dataset", DEFAULT_DATASET)), size)
     return Experiment.for_method(method, size=size, recover=recover, **overall, **typed)
 
 

@@ -152,7 +152,9 @@ def add(file: Path, name: str, force: bool, sample: int, progress_json: bool, as
     path = teachers_dir() / f"{plain}{SUFFIX}"
     if path.exists() and read_card(path).fingerprint != teacher.card.fingerprint:  # that of the same is taken again
         raise CheckpointError(f"teacher: there is another teacher named {plain}; give this one another name (--name).")
-    card = replace(teacher.card, name=path.stem, source=f"added from {file.name}")
+    came = f"added from {file.name}"
+    source = came if teacher.card.source.startswith("checkpoint") else f"{teacher.card.source}; {came}"
+    card = replace(teacher.card, name=path.stem, dataset=dataset.spec.name, source=source)
     if card.accuracy is None and record.sample >= record.test_size:
         card = replace(card, accuracy=record.accuracy)
     save_teacher(path, teacher.network, card)

@@ -5,7 +5,7 @@ controls and the docs are drawn from :func:`field_specs`. A wrong value raises C
 names the field, what came and what is allowed.
 """
 
-from delt_engine.config.experiment import Experiment
+from delt_engine.config.experiment import DEFAULT_DATASET, Experiment
 from delt_engine.config.methods import METHOD_SETTINGS, METHOD_STAGES, is_optimised, stage_settings
 from delt_engine.config.real_data import RankConfig, SelectConfig, SqueezeConfig
 from delt_engine.config.recover import RecoverConfig
@@ -13,6 +13,7 @@ from delt_engine.config.settings import FieldSpec, Settings, field_specs
 from delt_engine.config.students import EvaluateConfig, RelabelConfig
 
 __all__ = [
+    "DEFAULT_DATASET",
     "METHOD_SETTINGS",
     "METHOD_STAGES",
     "EvaluateConfig",

@@ -17,11 +17,13 @@ from delt_engine.config.settings import Settings, setting
 from delt_engine.config.students import EvaluateConfig, RelabelConfig
 from delt_engine.errors import ConfigError
 
+DEFAULT_DATASET = "cifar10-mini"
+
 
 class Experiment(Settings):
     """Everything one run needs: the data, the teacher, and the settings of each stage."""
 
-    dataset: str = setting("photos", more=False)
+    dataset: str = setting(DEFAULT_DATASET, more=False)
     """Name of a dataset in the catalogue, or a folder with one folder of images a class."""
     image_size: int | None = setting(None, ge=8, le=1024)
     """Side of the square images in pixels; as the dataset has it when not given."""
@@ -91,7 +93,7 @@ class Experiment(Settings):
             return cls(**values)
         recover = dict(recover)
         method = recover.pop("method", "delt")
-        size = size_of(str(values.get("dataset", "photos"))) if size_of and method in METHOD_STAGES else None
+        size = size_of(str(values.get("dataset", DEFAULT_DATASET))) if size_of and method in METHOD_STAGES else None
         return cls.for_method(method, **{**values, "recover": recover, "size": values.get("image_size") or size})
 
     @classmethod

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from delt_engine.config import Experiment, RecoverConfig, is_optimised
+from delt_engine.config import DEFAULT_DATASET, Experiment, RecoverConfig, is_optimised
 from delt_engine.config.methods import METHOD_TITLES
 
 _DELT_IPCS = (10, 50, 100)
@@ -49,12 +49,12 @@ class Preset:
         return RecoverConfig.for_method(method, ipc=ipc if allowed else self.ipc, **values)
 
     def experiment(self, method: str = "delt") -> Experiment:
-        """Return the settings as an experiment, on the photographs where the preset names no dataset."""
-        return Experiment(dataset=self.dataset or "photos", recover=self.recover(method))
+        """Return the settings as an experiment, on the default dataset where the preset names no dataset."""
+        return Experiment(dataset=self.dataset or DEFAULT_DATASET, recover=self.recover(method))
 
 
-GLANCE = Preset("A glance", "ours, seconds on two CPU cores", 40, 10, (4,))
-QUICK = Preset("Quick look", "ours, under a minute on two CPU cores", 200, 50, (10,))
+GLANCE = Preset("Tiny", "ours, seconds on two CPU cores", 40, 10, (4,))
+QUICK = Preset("Small", "ours, under a minute on two CPU cores", 200, 50, (10,))
 FINER = Preset("Finer rounds", "ours, eight rounds in which two images join each", 400, 50, (16,))
 PUBLISHED = Preset("As published", "DELT Table 8b", 4000, 500, (10,))
 PRESETS = (GLANCE, QUICK, FINER, PUBLISHED)

@@ -117,6 +117,15 @@ class EarlyLateSchedule:
         """Round (1-based) in which each image of a class joins, length ``ipc``, never falling."""
         return tuple(k + 1 for k, count in enumerate(self.newcomers) for _ in range(count))
 
+    @property
+    def last_start(self) -> int:
+        """Round in which the last images join; with more rounds than images that is long before the last round.
+
+        >>> EarlyLateSchedule(10, 4000, 500).last_start, EarlyLateSchedule(10, 4000, 50).last_start
+        (8, 10)
+        """
+        return self.start_rounds[-1]
+
     @cached_property
     def image_iterations_each(self) -> tuple[int, ...]:
         """Iterations each image of a class gets, length ``ipc``."""

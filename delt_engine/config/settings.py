@@ -87,6 +87,26 @@ class FieldSpec:
     source: str
     more: bool
     may_be_open: bool = False
+    excluded: tuple[float, ...] = ()  # limits that are none of the allowed values
+
+    def allows(self, number: float) -> bool:
+        """Return whether a number is within the limits."""
+        is_low = self.minimum is not None and number < self.minimum
+        is_high = self.maximum is not None and number > self.maximum
+        return not is_low and not is_high and number not in self.excluded
+
+    @property
+    def limits(self) -> str:
+        """What is allowed, in words.
+
+        >>> from delt_engine.config import RecoverConfig
+        >>> [spec.limits for spec in field_specs(RecoverConfig) if spec.name in ("ipc", "learning_rate", "beta1")]
+        ['1 to 10,000', 'above 0, up to 10', '0 to below 1']
+        """
+        low, high = self.minimum, self.maximum
+        start = "" if low is None else f"above {low:,g}, up" if low in self.excluded else f"{low:,g}"
+        end = "" if high is None else f"to below {high:,g}" if high in self.excluded else f"to {high:,.12g}"
+        return " ".join(filter(None, [start, end])) if end else f"{start} or more"
 
 
 def field_specs(record: type[Settings]) -> tuple[FieldSpec, ...]:
@@ -121,6 +141,9 @@ def field_specs(record: type[Settings]) -> tuple[FieldSpec, ...]:
                 source=str(extra.get("source", "")),
                 more=bool(extra.get("more")),
                 may_be_open=may_be_open,
+                excluded=tuple(
+                    getattr(limit, end) for limit in info.metadata for end in ("gt", "lt") if hasattr(limit, end)
+                ),
             )
         )
     return tuple(specs)

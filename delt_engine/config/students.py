@@ -261,3 +261,30 @@ def rand_augment_rule(dataset: str, image_size: int) -> str:
     """
     by_size = "m5-n4-mstd1" if image_size <= 32 else "m4-n3-mstd1" if image_size <= 64 else "m6-n2-mstd1"
     return _RAND_AUGMENT.get(dataset, by_size)
+
+
+def filled_in(
+    config: EvaluateConfig, *, ipc: int, images: int, num_classes: int, image_size: int, dataset: str = ""
+) -> EvaluateConfig:
+    """Return settings with what is left open filled in by the rules: batch size, learning rate, RandAugment, crops.
+
+    Args:
+        config: its student is named where a rule singles it out.
+        ipc: images per class.
+        images: all of them; a batch is never larger.
+        num_classes: of the images.
+        image_size: side in pixels.
+        dataset: a name of the catalogue, for the rules that single out datasets.
+
+    >>> found = filled_in(EvaluateConfig(student="resnet18"), ipc=10, images=100, num_classes=10, image_size=32)
+    >>> found.batch_size, found.learning_rate, found.rand_augment
+    (50, 0.001, 'm5-n4-mstd1')
+    """
+    rule = batch_size_rule(ipc, num_classes, dataset, config.student)
+    changes: dict[str, Any] = {
+        "batch_size": min(config.batch_size or rule, images),
+        "learning_rate": config.learning_rate or learning_rate_rule(config.student),
+    }
+    if config.rand_augment == "auto":
+        changes["rand_augment"] = rand_augment_rule(dataset, image_size)
+    return config.replace(**changes).at_size(image_size)

@@ -1,10 +1,10 @@
 """Which datasets there are: tables of sizes, statistics and sources, and the way from a name to a Dataset.
 
 Source: mean and std of ``photos`` and ``digits`` are computed from their train images (a test repeats it), those of
-CIFAR-10 and the other small sets are of their published train images, ImageNet's are torchvision's and serve its
-subsets. Teacher accuracies are those of RDED's teachers (README of RDED), ResNet-18 with the small stem up to 64 px;
-ImageNet-1K's is torchvision's ResNet-18. Class names are those of each dataset's label file, in the order of the
-labels; for ImageNette and ImageWoof the WordNet names of their class folders.
+CIFAR-10, its sample and the other small sets are of their published train images, ImageNet's are torchvision's and
+serve its subsets. Teacher accuracies are those of RDED's teachers (README of RDED), ResNet-18 with the small stem up
+to 64 px; ImageNet-1K's is torchvision's ResNet-18. Class names are those of each dataset's label file, in the order of
+the labels; for ImageNette and ImageWoof the WordNet names of their class folders.
 Differs: published distillation code writes 0.2023, 0.1994, 0.2010 as CIFAR-10's std, a mean over per-image values;
 here it is the std over all pixels.
 """
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from delt_engine.data.built_in import PHOTOGRAPHS, digits, photos
 from delt_engine.data.cache import datasets_dir
+from delt_engine.data.cifar10_mini import cifar10_mini
 from delt_engine.data.dataset import Dataset, DatasetSpec, Report
 from delt_engine.data.downloads import fetch_imagenette, load_download
 from delt_engine.data.folder import FolderTraits, load_folder
@@ -35,6 +36,7 @@ class CatalogueEntry(FolderTraits):
         teacher_accuracy: published top-1 test accuracy of a ResNet-18 teacher in percent, if there is one.
         recipe: a way to train a teacher that does well.
         folders: names of the folder it is unpacked to.
+        striking: the class that pages open with where none is asked for; the first where it is empty.
         train_size, test_size: images in each split, where known beforehand.
     """
 
@@ -42,6 +44,7 @@ class CatalogueEntry(FolderTraits):
     teacher_accuracy: float | None = None
     recipe: str = ""
     folders: tuple[str, ...] = ()
+    striking: str = ""
     train_size: int = 0
     test_size: int = 0
 
@@ -53,6 +56,7 @@ class CatalogueEntry(FolderTraits):
 
 # name: title, kind, classes, side in pixels, train and test images, accuracy of the published teacher
 _ROWS = {
+    "cifar10-mini": ("CIFAR-10 mini", "built-in", 10, 32, 2000, 1000, None),
     "photos": ("Photos", "built-in", 10, 32, 5000, 1000, None),
     "digits": ("Digits", "built-in", 10, 32, 1438, 359, None),
     "cifar10": ("CIFAR-10", "torchvision", 10, 32, 50000, 10000, 93.86),
@@ -70,10 +74,12 @@ _ROWS = {
 
 # name: mean and std of each channel, of pixels in [0, 1]
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_CIFAR10 = ((0.4914, 0.4822, 0.4465), (0.247, 0.2435, 0.2616))
 _STATISTICS = {
+    "cifar10-mini": _CIFAR10,
     "photos": ((0.4592, 0.3571, 0.3132), (0.3245, 0.2604, 0.2615)),
     "digits": ((0.3099, 0.3099, 0.3099), (0.3493, 0.3493, 0.3493)),
-    "cifar10": ((0.4914, 0.4822, 0.4465), (0.247, 0.2435, 0.2616)),
+    "cifar10": _CIFAR10,
     "cifar100": ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
     "tiny-imagenet": ((0.4802, 0.4481, 0.3975), (0.277, 0.2691, 0.2821)),
     "svhn": ((0.4377, 0.4438, 0.4728), (0.198, 0.201, 0.197)),
@@ -84,6 +90,10 @@ _STATISTICS = {
 
 # name: what it is, and a recipe for a teacher
 _TEXTS = {
+    "cifar10-mini": (
+        "A sample of CIFAR-10: 200 train and 100 test images of ten animals and vehicles. No download.",
+        "the shipped one, trained on all 50,000 images of CIFAR-10",
+    ),
     "photos": (
         "Crops of ten real photographs, one class each; train and test are from disjoint parts. No download.",
         "resnet18, width 0.25, small stem, 12 to 18 epochs",
@@ -115,6 +125,8 @@ _FOLDERS = {
     "imagenet-1k": ("imagenet", "imagenet-1k", "ILSVRC2012"),
 }
 
+_STRIKING = {"cifar10-mini": "horse", "photos": "temple"}
+
 _NUMERALS = tuple("0123456789")
 _CIFAR100 = """
 apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can
@@ -126,10 +138,12 @@ shark shrew skunk skyscraper snail snake spider squirrel streetcar sunflower swe
 telephone television tiger tractor train trout tulip turtle wardrobe whale willow_tree wolf woman worm
 """
 _FASHION = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
+_CIFAR10_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 _CLASS_NAMES = {
+    "cifar10-mini": _CIFAR10_NAMES,
     "photos": tuple(PHOTOGRAPHS),
     "digits": _NUMERALS,
-    "cifar10": ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+    "cifar10": _CIFAR10_NAMES,
     "cifar100": tuple(_CIFAR100.split()),
     "svhn": _NUMERALS,
     "stl10": ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck"),
@@ -161,6 +175,7 @@ CATALOGUE: dict[str, CatalogueEntry] = {
         teacher_accuracy=accuracy,
         recipe=_TEXTS[name][1],
         folders=_FOLDERS.get(name, ()),
+        striking=_STRIKING.get(name, ""),
         train_size=train_size,
         test_size=test_size,
     )
@@ -181,6 +196,12 @@ def find_entry(name: str) -> CatalogueEntry | None:
     ('CIFAR-10', None)
     """
     return next((entry for own, entry in CATALOGUE.items() if _plain(own) == _plain(name)), None)
+
+
+def dataset_ref(dataset: Dataset) -> str:
+    """Return what ``--dataset`` takes for it from anywhere: its name in the catalogue, else the folder's full path."""
+    name = dataset.spec.name
+    return name if find_entry(name) or dataset.root is None else str(Path(dataset.root).absolute())
 
 
 def load_dataset(
@@ -207,6 +228,8 @@ def load_dataset(
     size = image_size or entry.image_size
     columns = {field.name: getattr(entry, field.name) for field in fields(DatasetSpec)}
     spec = DatasetSpec(**{**columns, "image_size": size})
+    if entry.name == "cifar10-mini":
+        return cifar10_mini(spec)
     if entry.name == "photos":
         return photos(spec, report)
     if entry.name == "digits":

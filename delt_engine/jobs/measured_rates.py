@@ -16,6 +16,7 @@ from delt_engine.config import Experiment
 from delt_engine.files import KeyedStore
 from delt_engine.jobs.worker import device_lock_name
 from delt_engine.paths import runs_dir
+from delt_engine.runs.events import StepEvent
 from delt_engine.runs.store import Run
 
 _RATES = KeyedStore("rates")
@@ -60,7 +61,11 @@ def rate_of(run: Run) -> Rate | None:
     device = (record.device or "cpu").partition(":")[0]
     key = RateKey(device, record.teacher.fingerprint, record.dataset.image_size, batch)
     is_here = run.path.parent == runs_dir()
-    return Rate(key, 0.0, 1.0 / rate, record.device_name or device, "run", run.id, is_here=is_here)
+    memory = record.memory.get("measured_mb")
+    if memory is None:  # of a version that did not keep it
+        step = run.latest_event(StepEvent)
+        memory = step.memory_mb if step else None
+    return Rate(key, 0.0, 1.0 / rate, record.device_name or device, "run", run.id, is_here=is_here, memory_mb=memory)
 
 
 def known_rates(runs: Iterable[Run]) -> list[Rate]:

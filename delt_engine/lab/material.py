@@ -25,7 +25,7 @@ import numpy as np
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from delt_engine.config import RecoverConfig, SelectConfig, Settings
+from delt_engine.config import Experiment, RecoverConfig, SelectConfig, Settings
 from delt_engine.config.settings import setting
 from delt_engine.errors import ConfigError, DataError
 from delt_engine.files import write_bytes
@@ -324,7 +324,25 @@ def labs_dir() -> Path:
 
 
 def lab_folders() -> dict[str, Path]:
-    """Return the folders of all labs by name: this user's, then the shipped ones; the user's hide the shipped."""
+    """Return the folders of all labs by name; a lab of this user hides the shipped one of its name.
+
+    That of the default dataset comes first, then this user's, then the other shipped ones.
+    """
     mine, shipped = (sorted(place.glob("*/lab.json")) for place in (labs_dir(), assets_dir() / "lab"))
     found = {path.parent.name: path.parent for path in mine}
-    return found | {path.parent.name: path.parent for path in shipped if path.parent.name not in found}
+    found |= {path.parent.name: path.parent for path in shipped if path.parent.name not in found}
+    default = Experiment().dataset
+    return dict(sorted(found.items(), key=lambda entry: entry[0] != default))  # all else keeps its order
+
+
+def find_lab(dataset: str | None = None) -> Lab | None:
+    """Return the lab of a dataset, by its name or the path of its folder, or the one that the app opens with; or None.
+
+    Raises:
+        DataError: it is damaged.
+    """
+    folders = lab_folders()
+    if dataset is None:
+        return open_lab(next(iter(folders.values()))) if folders else None
+    name = Path(dataset).name
+    return open_lab(folders[name]) if name in folders else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import itertools
 import json
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -141,7 +142,7 @@ def find_teacher(
     Args:
         ref: a file, a name of :func:`teacher_files`, or ``auto`` for the newest teacher of the user for the dataset,
             else the shipped one.
-        dataset_name: the dataset ``auto`` looks for, at a side of ``image_size`` px if given.
+        dataset_name: the dataset ``auto`` looks for, at a side of ``image_size`` px if given; of a folder its path.
         class_names: classes that ``auto`` prefers, for two folders may have one name.
 
     Raises:
@@ -168,14 +169,15 @@ def _automatic(
 ) -> Path:
     if dataset_name is None:
         raise CheckpointError("teacher: 'auto' given, but it needs a dataset to look for.")
-    cards = [(path, card) for path, card in readable_cards(paths) if card.dataset == dataset_name]
+    name = Path(dataset_name).name  # a folder goes by it, as on the card
+    cards = [(path, card) for path, card in readable_cards(paths) if card.dataset == name]
     found = [(path, card) for path, card in cards if image_size in (None, card.image_size)]
     fitting = [path for path, card in found if class_names is None or card.class_names == tuple(class_names)]
     if found:  # one with other classes is named as such when it is loaded
         return fitting[0] if fitting else found[0][0]
     size = f" at {image_size} px" if image_size else ""
-    flag = f" --image-size {image_size}" if image_size else ""
+    flag = ["--image-size", str(image_size)] if image_size else []
+    command = shlex.join(["delt", "squeeze", "--dataset", dataset_name, *flag])
     raise CheckpointError(
-        f"teacher: there is none for {dataset_name}{size}; train one with "
-        f"`delt squeeze --dataset {dataset_name}{flag}`, or give a checkpoint with --teacher."
+        f"teacher: there is none for {name}{size}; train one with `{command}`, or give a checkpoint with --teacher."
     )

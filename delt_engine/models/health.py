@@ -10,6 +10,7 @@ found only after the last stage.
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime, timezone
@@ -178,7 +179,7 @@ def judge(card: TeacherCard, spec: DatasetSpec, check: CheckRecord | None) -> He
     return Health("warning" if notes else "good", "Healthy", notes, reference, origin)
 
 
-def misfit(card: TeacherCard, spec: DatasetSpec) -> str:
+def misfit(card: TeacherCard, spec: DatasetSpec, asked: str = "") -> str:
     """Return in a sentence why a teacher cannot be used on a dataset at all; empty where it can.
 
     Classes have to be the same in the same order, and so has the image size: BatchNorm statistics hold for the size
@@ -195,9 +196,10 @@ def misfit(card: TeacherCard, spec: DatasetSpec) -> str:
                 f"{given!r} in the dataset."
             )
     if card.image_size != spec.image_size:
+        words = ["delt", "squeeze", "--dataset", asked or spec.name, "--image-size", str(spec.image_size)]
         return (
             f"{card.name} was trained at {card.image_size} px, but {spec.name} is read at {spec.image_size} px; train "
-            f"one with `delt squeeze --dataset {spec.name} --image-size {spec.image_size}`."
+            f"one with `{shlex.join(words)}`."
         )
     return ""
 

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from delt_engine.data.catalogue import dataset_ref
 from delt_engine.data.pixels import normalise, to_pixels
 from delt_engine.errors import CheckpointError, DataError
 from delt_engine.models.card import TeacherCard, find_teacher, has_card, read_card
@@ -63,12 +64,12 @@ def load_teacher(
         CheckpointError: no such teacher, an unreadable file, weights that do not fit, or other classes.
     """
     spec = dataset.spec if dataset is not None else None
-    wanted = (spec.name, spec.image_size, spec.class_names) if spec is not None else ()
-    path = find_teacher(ref, *wanted)
+    name = dataset_ref(dataset) if dataset is not None else ""
+    path = find_teacher(ref, *((name, spec.image_size, spec.class_names) if spec is not None else ()))
     state = load_state(path)
     if has_card(path):
         card = read_card(path)
-        reason = misfit(card, spec) if spec is not None else ""
+        reason = misfit(card, spec, name) if spec is not None else ""
         if reason:
             raise CheckpointError(f"teacher: {reason}")
         if card.fingerprint != weights_fingerprint(state):

@@ -15,7 +15,7 @@ import numpy as np
 
 from delt_engine import files
 from delt_engine.config import Experiment
-from delt_engine.data.catalogue import load_dataset
+from delt_engine.data.catalogue import dataset_ref, load_dataset
 from delt_engine.data.dataset import Dataset
 from delt_engine.errors import CheckpointError, DataError, RunError
 from delt_engine.models.card import TeacherCard, find_teacher, has_card, read_card, teacher_files
@@ -102,7 +102,7 @@ def load_inputs(
     classes = tuple(sorted({dataset.class_index(name) for name in names}))
     if not needs_teacher:
         return Inputs(dataset, classes)
-    path = find_teacher(teacher or experiment.teacher, spec.name, spec.image_size, spec.class_names)
+    path = find_teacher(teacher or experiment.teacher, dataset_ref(dataset), spec.image_size, spec.class_names)
     card = read_card(path) if has_card(path) else None
     if card is not None and card.num_classes != spec.num_classes:
         raise CheckpointError(

@@ -69,17 +69,6 @@ def run_experiment(run: Run, inputs: Inputs | None = None, report: Report | None
                 queue.leave(run)
 
 
-def resume_run(run: Run, report: Report | None = None) -> None:
-    """Go on with a run that stopped; see :func:`run_experiment`.
-
-    Raises:
-        RunError: it is finished, or a process is at work on it.
-    """
-    if run.record().status == "finished":
-        raise RunError(f"run {run.id}: it is finished, so there is nothing to resume.")
-    run_experiment(run, report=report)
-
-
 def _take(run: Run, rank: Rank, held: contextlib.ExitStack) -> None:
     """Claim the run for this process, in a folder without leftovers of ranks from before."""
     record = run.record()

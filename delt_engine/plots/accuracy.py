@@ -15,19 +15,33 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from delt_engine.plots.style import METHOD_COLOURS, NEUTRAL, add_line, add_spans, blank_figure, method_colour, name_rows
+from delt_engine.plots.label_sides import label_sides
+from delt_engine.plots.style import (
+    METHOD_COLOURS,
+    NEUTRAL,
+    add_line,
+    add_spans,
+    blank_figure,
+    honest_range,
+    method_colour,
+    name_rows,
+)
 
 _GROUP = 0.84
 """Share of a group's width that bars fill."""
-_WORDY = 14
-"""Bars up to which each says its spread and its students in words."""
-_TEXT = 0.14
-"""Height of two lines of text as a share of the highest value."""
-_HEADROOM = 1.2
-"""Share of the highest mark that the axis ends at: words of three lines stand above it, below the legend."""
+_NAMED, _WORDY = 7, 14
+"""Bars up to which each is named below the axis, and up to which each says its value there in words."""
+_LINE_PX = 16
+"""Height of a line of words below the axis."""
 MOST_CLASSES = 40
 """Classes named in a figure; of more, those at both ends."""
 _WHISKERS = {"color": NEUTRAL, "thickness": 1.5, "width": 4}
+_HALO, _CORE = ("#ffffff", 5.0, 7), ("#161616", 1.8, 5)
+"""Colour, thickness and width of a whisker: dark within light, so that it is read on any bar and in both themes."""
+LEAST_POINTS = 20.0
+"""Points of accuracy that an axis of dots spans at least."""
+LEAST_COSINE = 0.05
+"""Cosine similarity that an axis or a scale of colours spans at least."""
 
 
 @dataclass(frozen=True)
@@ -104,75 +118,96 @@ def accuracy_bars(
     real: float | None = None,
     chance: float | None = None,
 ) -> go.Figure:
-    """Draw a bar an evaluation, in groups by IPC, with spread, and the references as lines.
+    """Draw a bar an evaluation, in groups by IPC, with spread, and the references as lines; the axis begins at 0.
 
     References are the accuracies on as many random real images, by IPC a line over the group, on the whole real set,
-    and of guessing. ``what`` says for the axis which accuracy that is.
+    and of guessing. ``what`` says for the axis which accuracy that is. Values stand below the axis, each under its bar,
+    where no whisker and no line runs through them.
     """
-    figure, random = blank_figure("Images per class", f"{what} (%)", height=400), dict(random or {})
+    random = dict(random or {})
     ipcs = sorted({score.ipc for score in scores} | set(random))
     groups = {ipc: list(dict.fromkeys(score.label for score in scores if score.ipc == ipc)) for ipc in ipcs}
     width = _GROUP / max((len(group) for group in groups.values()), default=1)
+    is_named, is_wordy = len(scores) <= _NAMED, len(scores) <= _WORDY
     says_students = len({score.students for score in scores}) > 1
-    room = _TEXT * max([score.value for score in scores] + [real or 0.0, 1.0])
+    words = {score: _words(score, is_named, is_wordy, says_students) for score in scores}
+    lines = max((text.count("<br>") + 1 for text in words.values()), default=0)
+    figure = blank_figure("", f"{what} (%)", height=340 + _LINE_PX * lines)
     highest = [value for value in (*random.values(), real, chance) if value is not None]
     fullest_first = sorted(scores, key=lambda score: -len(groups[score.ipc]))  # its order is that of the legend
     for label in dict.fromkeys(score.label for score in fullest_first):
         own = [score for score in scores if score.label == label]
         x = [ipcs.index(s.ipc) + (groups[s.ipc].index(label) - (len(groups[s.ipc]) - 1) / 2) * width for s in own]
-        tops = [score.value + score.whisker for score in own]  # where the words above a bar begin
-        crossing = [random.get(score.ipc, -np.inf) for score in own]  # the line that would run through them
-        tops = [line if top - room / 8 < line < top + room else top for top, line in zip(tops, crossing, strict=True)]
-        highest += tops
+        highest += [score.value + score.whisker for score in own]
         figure.add_bar(
             name=label,
             legendgroup=label,
+            showlegend=not is_named,
             x=x,
             y=[score.value for score in own],
             width=width * 0.9,
             marker={"color": method_colour(own[0].method), "line": {"width": 0}},
-            error_y={"array": [s.whisker for s in own], "visible": any(s.whisker for s in own), **_WHISKERS},
             hovertext=[f"{score.title}: {score.words}" for score in own],
             hoverinfo="text",
         )
-        figure.add_scatter(
-            legendgroup=label,
-            showlegend=False,
-            x=x,
-            y=tops,
-            text=[_words(score, len(scores) <= _WORDY, says_students) for score in own],
-            mode="text",
-            textposition="top center",
-            hoverinfo="skip",
-            cliponaxis=False,
-        )
+        _add_whiskers(figure, label, x, own)
+        for place, score in zip(x, own, strict=True):
+            _below(figure, place, words[score])
     at = {ipc: (place - 0.47, place + 0.47) for place, ipc in enumerate(ipcs)}
     whole = (-0.5, len(ipcs) - 0.5)
-    lines: list[tuple[str, float | None, str, str, tuple[float, float]]] = [
+    references: list[tuple[str, float | None, str, str, tuple[float, float]]] = [
         *(("Random real images", random[ipc], "dash", METHOD_COLOURS["random"], at[ipc]) for ipc in sorted(random)),
         ("Whole real set", real, "dot", METHOD_COLOURS["real"], whole),
         ("Chance", chance, "dashdot", NEUTRAL, whole),
     ]
-    for name, value, dash, colour, span in lines:
+    for name, value, dash, colour, span in references:
         if value is not None:
             look: dict[str, Any] = {"legendgroup": name, "showlegend": all(trace.name != name for trace in figure.data)}
             hover = f"{name}: {value:.1f} %"
             add_line(figure, name, span, [value, value], colour, hover=hover, dash=dash, width=2.5, **look)
-    figure.update_xaxes(
-        tickvals=list(range(len(ipcs))),
-        ticktext=[f"IPC {ipc:,}" for ipc in ipcs],
-        range=[-0.5, max(1, len(ipcs)) - 0.5],
-        showgrid=False,
+    for place, ipc in enumerate(ipcs):
+        _below(figure, place, f"<b>{ipc:,} image{'' if ipc == 1 else 's'} per class</b>", lines)
+    figure.update_xaxes(showticklabels=False, range=[-0.5, max(1, len(ipcs)) - 0.5], showgrid=False)
+    figure.update_yaxes(range=[0, 1.06 * max([*highest, 1.0])])
+    return figure.update_layout(
+        barmode="overlay", bargap=0, legend_traceorder="normal", margin_b=_LINE_PX * (lines + 1) + 20
     )
-    figure.update_yaxes(range=[0, _HEADROOM * max([*highest, 1.0])])
-    return figure.update_layout(barmode="overlay", bargap=0, legend_traceorder="normal")
 
 
-def _words(score: Score, is_wordy: bool, says_students: bool) -> str:
+def _words(score: Score, is_named: bool, is_wordy: bool, says_students: bool) -> str:
     if not is_wordy:
         return f"{score.value:.1f}"
-    spread = f"<br>± {score.spread:.1f}" if score.students > 1 else ""
-    return f"<b>{score.value:.1f}</b>{spread}" + (f"<br>n = {score.students}" if says_students else "")
+    spread = f"± {score.spread:.1f}" if score.students > 1 else ""
+    parts = [score.label if is_named else "", f"<b>{score.value:.1f}</b>", spread]
+    return "<br>".join([*filter(None, parts), *([f"n = {score.students}"] if says_students else [])])
+
+
+def _below(figure: go.Figure, x: float, text: str, lines: int = 0) -> None:
+    """Write below the axis, so many lines further down."""
+    look: dict[str, Any] = {"xref": "x", "yref": "paper", "y": 0, "yanchor": "top", "showarrow": False}
+    figure.add_annotation(x=x, text=text, yshift=-4 - _LINE_PX * lines - 6 * bool(lines), **look)
+
+
+def _add_whiskers(figure: go.Figure, label: str, x: Sequence[float], scores: Sequence[Score]) -> None:
+    """Add the spreads of bars, where there are any."""
+    if not any(score.whisker for score in scores):
+        return
+    for colour, thickness, width in (_HALO, _CORE):
+        figure.add_scatter(
+            legendgroup=label,
+            showlegend=False,
+            x=list(x),
+            y=[score.value for score in scores],
+            error_y={
+                "array": [score.whisker for score in scores],
+                "color": colour,
+                "thickness": thickness,
+                "width": width,
+            },
+            mode="markers",
+            marker={"size": 0.1, "color": colour},
+            hoverinfo="skip",
+        )
 
 
 def accuracy_curves(curves: Sequence[Curve]) -> go.Figure:
@@ -239,13 +274,23 @@ def class_differences(
 def cost_scatter(points: Sequence[CostPoint], cost: str) -> go.Figure:
     """Draw accuracy against what the images cost to make, coloured by how alike the images of a class are.
 
-    Sets without a cosine are grey; ``cost`` is the title of the axis, for instance "Image-iterations".
+    Sets without a cosine are grey; ``cost`` is the title of the axis, for instance "Image-iterations". The accuracies
+    span at least :data:`LEAST_POINTS`, the colours at least :data:`LEAST_COSINE`.
     """
-    figure = blank_figure(cost, "Accuracy (%)", height=400)
-    bar = {"title": {"text": "Cosine similarity", "side": "right"}, "thickness": 12, "len": 0.9}
+    figure = blank_figure(cost, "Accuracy (%)", height=420)
     known = [point for point in points if point.cosine is not None]
+    low, high = honest_range([point.cosine or 0.0 for point in known], LEAST_COSINE, ceiling=1.0)
+    bar = {"title": {"text": "Cosine similarity", "side": "right"}, "thickness": 12, "len": 0.9}
     scale: dict[str, Any] = {"colorscale": "Viridis", "reversescale": True, "showscale": True, "colorbar": bar}
-    scale["color"] = [point.cosine for point in known]
+    scale |= {"color": [point.cosine for point in known], "cmin": low, "cmax": high}
+    reach = [
+        value + sign * point.score.whisker for point in points for value in [point.score.value] for sign in (-1, 1)
+    ]
+    bottom, top = honest_range(reach, LEAST_POINTS, 0.0, 100.0)
+    most = max((point.cost for point in points), default=1.0) or 1.0
+    left, right = -0.1 * most, 1.15 * most
+    spots = [((p.cost - left) / (right - left), (p.score.value - bottom) / (top - bottom)) for p in points]
+    sides = dict(zip(points, label_sides(spots, [point.score.title for point in points]), strict=True))
     for group, colours in ((known, scale), ([point for point in points if point.cosine is None], {"color": NEUTRAL})):
         if not group:
             continue
@@ -255,10 +300,10 @@ def cost_scatter(points: Sequence[CostPoint], cost: str) -> go.Figure:
             y=[point.score.value for point in group],
             mode="markers+text",
             text=[point.score.title for point in group],
-            textposition="top center",
+            textposition=[sides[point] for point in group],
             cliponaxis=False,
             showlegend=False,
-            error_y={"array": [point.score.spread for point in group], **_WHISKERS},
+            error_y={"array": [point.score.whisker for point in group], **_WHISKERS},
             marker={"size": 15, "line": {"width": 2.5, "color": [method_colour(p.score.method) for p in group]}}
             | colours,
             hovertext=[
@@ -267,9 +312,8 @@ def cost_scatter(points: Sequence[CostPoint], cost: str) -> go.Figure:
             ],
             hoverinfo="text",
         )
-    most = max((point.cost for point in points), default=1.0) or 1.0
-    figure.update_xaxes(range=[-0.08 * most, 1.12 * most])
-    return figure.update_layout(margin_t=40)
+    figure.update_xaxes(range=[left, right])
+    return figure.update_yaxes(range=[bottom, top])
 
 
 def against_published(rows: Sequence[tuple[Score, Sequence[PublishedMark]]]) -> go.Figure:

@@ -30,21 +30,39 @@ LOSS_HEIGHT = 380
 
 _SINGLE_LANES = 60
 """Up to this IPC every image is a bar of its own; above, images of one round share a bar as high as they are many."""
+_OWN_LANE, _GHOST_LANE = (0.5, -0.2), (0.28, 0.25)
+"""Thickness of a lane and of the one of another plan beneath it, and how far each is from the image's place."""
+
 _POINTS = 400
 _OTHERS = ("dash", "dot", "dashdot", "longdash", "longdashdot")
 _LEGEND = 6
 """Groups named in the legend, about; of more, evenly chosen ones, so that the legend stays one line."""
 
 
-def schedule_lanes(schedule: EarlyLateSchedule) -> go.Figure:
+def schedule_lanes(
+    schedule: EarlyLateSchedule, *, ghost: EarlyLateSchedule | None = None, height: int | None = None
+) -> go.Figure:
     """Draw a lane per image of a class over the iterations: a bar from where it joins to MI, in its round's colour.
 
-    Above 60 images those of one round share a bar that is as high as they are many.
+    Above 60 images those of one round share a bar that is as high as they are many. The lanes of ``ghost``, another
+    plan of the same images, stand in grey beneath. ``height`` is in pixels.
 
     Source: DELT Fig. 4, Eq. 7.
     """
-    figure = blank_figure("Iteration", "Image of the class", height=max(180, min(26 * schedule.ipc + 90, 460)))
+    tall = max(180, min(26 * schedule.ipc + 90, 460)) if height is None else height
+    figure = blank_figure("Iteration", "Image of the class", height=tall)
+    for plan in filter(None, (ghost, schedule)):
+        _add_lanes(figure, plan, is_ghost=plan is ghost, has_ghost=ghost is not None)
+    mark_rounds(figure, schedule.iterations, schedule.num_rounds)
+    figure.update_layout(barmode="overlay", showlegend=False)
+    figure.update_xaxes(range=[0, max(plan.iterations for plan in (schedule, ghost or schedule))])
+    ticks = {"dtick": 1} if schedule.ipc <= (20 if height is None else 5) else {"nticks": 10 if height is None else 5}
+    return figure.update_yaxes(range=[schedule.ipc + 0.5, 0.5], showgrid=False, tickformat="d", **ticks)
+
+
+def _add_lanes(figure: go.Figure, schedule: EarlyLateSchedule, *, is_ghost: bool, has_ghost: bool) -> None:
     first, single = 1, schedule.ipc <= _SINGLE_LANES
+    thickness, shift = (_GHOST_LANE if is_ghost else _OWN_LANE) if single and has_ghost else (0.8 if single else 1, 0)
     for number, count in enumerate(schedule.newcomers, start=1):
         if not count:
             continue
@@ -52,26 +70,24 @@ def schedule_lanes(schedule: EarlyLateSchedule) -> go.Figure:
         length = schedule.iterations - begin
         images = list(range(first, first + count)) if single else [first + (count - 1) / 2]
         when = f"in round {number} of {schedule.num_rounds}, at iteration {begin}"
-        words = [f"Image {image:g} joins {when}, and gets {length} iterations" for image in images]
+        before = "Before: image" if is_ghost else "Image"
+        words = [f"{before} {image:g} joins {when}, and gets {length} iterations" for image in images]
         if count > 1 and not single:
-            words = [f"Images {first} to {first + count - 1} join {when}, and get {length} iterations"]
+            words = [f"{before}s {first} to {first + count - 1} join {when}, and get {length} iterations"]
+        colour = round_colour(number, schedule.last_start)
         figure.add_bar(
             name=f"Round {number}",
             orientation="h",
-            y=images,
+            y=[image + shift for image in images],
             x=[length] * len(images),
             base=[begin] * len(images),
-            width=0.8 if single else count,
-            marker={"color": round_colour(number, schedule.num_rounds), "line": {"width": 0}},
+            width=thickness if single else count,
+            opacity=0.45 if is_ghost else 1,
+            marker={"color": NEUTRAL if is_ghost else colour, "line": {"width": 0}},
             hovertext=words,
             hoverinfo="text",
         )
         first += count
-    mark_rounds(figure, schedule.iterations, schedule.num_rounds)
-    figure.update_layout(barmode="overlay", showlegend=False)
-    figure.update_xaxes(range=[0, schedule.iterations])
-    ticks = {"dtick": 1} if schedule.ipc <= 20 else {"nticks": 10}
-    return figure.update_yaxes(range=[schedule.ipc + 0.5, 0.5], showgrid=False, tickformat="d", **ticks)
 
 
 def learning_curves(config: RecoverConfig) -> go.Figure:
@@ -102,7 +118,12 @@ def learning_curves(config: RecoverConfig) -> go.Figure:
 
 
 def group_loss_curves(
-    events: Iterable[Event], *, iterations: int, num_rounds: int, batch: int | None = None
+    events: Iterable[Event],
+    *,
+    iterations: int,
+    num_rounds: int,
+    last_start: int | None = None,
+    batch: int | None = None,
 ) -> go.Figure:
     """Draw the cross-entropy of each start group, and below it the BatchNorm term of the joined batch as a whole.
 
@@ -113,7 +134,8 @@ def group_loss_curves(
     Args:
         events: of a run; steps without groups, of old runs, have one line for all images.
         iterations: MI, the end of the axis.
-        num_rounds: K, the end of the colours.
+        num_rounds: K.
+        last_start: the round in which the last images join, the end of the colours; K when None.
         batch: the batch to draw; the latest with a step when None.
     """
     steps = [event for event in events if isinstance(event, StepEvent)]
@@ -128,7 +150,7 @@ def group_loss_curves(
     gap = max(1, -(-len(groups) // _LEGEND))
     for place, (number, points) in enumerate(sorted(groups.items())):
         name = f"Round {number}" if number else "All images"
-        colour = round_colour(number, num_rounds) if number else NEUTRAL
+        colour = round_colour(number, last_start or num_rounds) if number else NEUTRAL
         is_named = place % gap == 0 or place == len(groups) - 1
         hover = f"{name}: cross-entropy %{{y:.4g}}"
         x, y = zip(*points, strict=True)

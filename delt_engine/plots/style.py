@@ -7,7 +7,7 @@ methods' stay apart for colour-blind readers; where lines cross, dashes tell the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
@@ -15,16 +15,17 @@ from plotly.subplots import make_subplots
 
 METHOD_COLOURS: dict[str, str] = {
     "delt": "#e57517",  # orange
-    "cda": "#1f4fff",  # blue
-    "cda-init": "#a89078",  # tan
-    "sre2l": "#1a98fa",  # sky blue
-    "rded": "#d668b7",  # pink
-    "gvbsm": "#9440b2",  # purple
-    "random": "#6a6a6a",  # grey
-    "real": "#087830",  # green
+    "cda": "#5444ff",  # indigo
+    "cda-init": "#a0916e",  # tan
+    "sre2l": "#2da59f",  # teal
+    "rded": "#c131ad",  # magenta
+    "gvbsm": "#bf69ff",  # violet
+    "random": "#63635f",  # grey
+    "real": "#02732c",  # green
 }
-"""One colour a method, the same everywhere. Ours: the hues of Okabe and Ito's palette, moved in lightness until every
-pair is at least 21 apart (CIE76) in normal sight and in full protan, deutan and tritan simulation."""
+"""One colour a method, the same everywhere. Ours: hues apart, moved in lightness until every pair is at least 21 apart
+(CIE76) in normal sight and in full protan, deutan and tritan simulation; SRe2L and CDA, seen side by side most, are at
+least 40 apart."""
 
 ROUND_SCALE: tuple[str, ...] = ("#7a4bd6", "#c2488f", "#e5752f")
 """Colours from the first round to the last: violet, pink, orange, growing lighter."""
@@ -112,6 +113,29 @@ def add_spans(figure: go.Figure, spans: Sequence[tuple[Any, Any, Any]], **line: 
     y = [value for _, _, height in spans for value in (height, height, None)]
     look = {"color": NEUTRAL, "width": 2} | line
     figure.add_scatter(x=x, y=y, mode="lines", showlegend=False, hoverinfo="skip", line=look)
+
+
+def honest_range(
+    values: Iterable[float], least: float, floor: float | None = None, ceiling: float | None = None
+) -> tuple[float, float]:
+    """Return an axis around values that spans at least ``least``, so that a small difference looks small.
+
+    It has a tenth of its span as margin on both sides and stays within ``floor`` and ``ceiling``.
+
+    >>> honest_range([0.969, 0.972], 0.05, ceiling=1.0)
+    (0.9405, 1.0)
+    >>> honest_range([40.0, 80.0], 20.0)
+    (36.0, 84.0)
+    """
+    found = list(values) or [0.0]
+    low, high = min(found), max(found)
+    middle, span = (low + high) / 2, max(high - low, least)
+    low, high = middle - 0.6 * span, middle + 0.6 * span
+    if ceiling is not None and high > ceiling:
+        low, high = min(low, ceiling - span), ceiling
+    if floor is not None and low < floor:
+        low, high = floor, max(high, floor + span)
+    return round(low, 6), round(high, 6)
 
 
 def name_rows(figure: go.Figure, names: Sequence[str]) -> None:

@@ -52,7 +52,7 @@ def training_curves(epochs: Sequence[SqueezeEpochEvent], total: int) -> go.Figur
     figure.update_yaxes(title_text="Loss", rangemode="tozero", row=1, col=1)
     figure.update_yaxes(title_text="Accuracy, %", range=[0, 101], row=1, col=2)
     if not epochs:
-        add_note(figure, "No epoch is finished yet", x=0.2)
+        add_note(figure, "No epoch is<br>finished yet", x=0.2)
     return figure.update_layout(legend={"x": 0.6, "xanchor": "left"})
 
 

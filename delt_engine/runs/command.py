@@ -70,7 +70,7 @@ def command_for(
 
     Without ``out`` the command makes a folder of its own; ``source`` is what an evaluation trains on.
 
-    >>> command_for(Experiment(recover=RecoverConfig.for_method("cda", ipc=4)))
+    >>> command_for(Experiment(dataset="photos", recover=RecoverConfig.for_method("cda", ipc=4)))
     ['delt', 'recover', '--dataset', 'photos', '--method', 'cda', '--ipc', '4']
     """
     command, own = ["delt", kind, "--dataset", experiment.dataset], Experiment(dataset=experiment.dataset)

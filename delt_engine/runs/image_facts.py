@@ -21,7 +21,7 @@ SORTS = {
     "start": "Start round",
     "iterations": "Iterations",
     "patch": "Teacher's probability, patch",
-    "end": "Teacher's probability, last look",
+    "end": "Teacher's probability, image",
     "distance": "Distance to the class mean",
 }
 """What images can be sorted by, in words. The distance is in pixels, see :func:`mean_distances`."""

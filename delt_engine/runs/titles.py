@@ -14,6 +14,7 @@ from pathlib import Path
 
 from delt_engine import files
 from delt_engine.config.methods import METHOD_TITLES
+from delt_engine.data.catalogue import dataset_names
 from delt_engine.errors import RunError
 from delt_engine.paths import assets_dir
 from delt_engine.runs.store import Run, list_runs
@@ -90,8 +91,14 @@ def example_runs() -> list[Run]:
 
 
 def in_order(runs: Iterable[Run]) -> list[Run]:
-    """Return runs in the order of the methods, DELT first, and by name within one; unreadable ones last."""
-    methods = list(METHOD_TITLES)
-    return sorted(
-        runs, key=lambda run: (len(methods) if run.unreadable else methods.index(run.experiment.recover.method), run.id)
-    )
+    """Return runs by dataset in the catalogue's order, by method, DELT first, and by name; unreadable ones last."""
+    datasets, methods = dataset_names(), list(METHOD_TITLES)
+
+    def key(run: Run) -> tuple[int, int, str]:
+        if run.unreadable:
+            return len(datasets) + 1, 0, run.id
+        name = run.experiment.dataset
+        place = datasets.index(name) if name in datasets else len(datasets)
+        return place, methods.index(run.experiment.recover.method), run.id
+
+    return sorted(runs, key=key)

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from delt_engine.config.students import EvaluateConfig, batch_size_rule, learning_rate_rule, rand_augment_rule
+from delt_engine.config.students import EvaluateConfig, filled_in
 from delt_engine.errors import ConfigError
 from delt_engine.models.card import TeacherCard
 from delt_engine.models.networks import build_network, stem_of
@@ -48,17 +48,15 @@ def resolve(
             )
         student, width = card.network, config.student_width or card.width
     num_classes = len(train.class_names)
-    rule = batch_size_rule(train.ipc or -(-len(train) // num_classes), num_classes, dataset_name, student)
-    changes: dict[str, Any] = {
-        "student": student,
-        "student_width": width,
-        "student_stem": _stem(student, width, config.student_stem, num_classes, size),
-        "batch_size": min(config.batch_size or rule, len(train)),
-        "learning_rate": config.learning_rate or learning_rate_rule(student),
-    }
-    if config.rand_augment == "auto":
-        changes["rand_augment"] = rand_augment_rule(dataset_name, size)
-    return config.replace(**changes).at_size(size)
+    stem = _stem(student, width, config.student_stem, num_classes, size)
+    return filled_in(
+        config.replace(student=student, student_width=width, student_stem=stem),
+        ipc=train.ipc or -(-len(train) // num_classes),
+        images=len(train),
+        num_classes=num_classes,
+        image_size=size,
+        dataset=dataset_name,
+    )
 
 
 def recipe_changes(config: EvaluateConfig, **known: Any) -> dict[str, tuple[Any, Any]]:

@@ -17,9 +17,8 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -28,96 +27,30 @@ from safetensors.numpy import save
 from torch import Tensor
 
 from delt_engine import files
-from delt_engine.config.students import EvaluateConfig
 from delt_engine.errors import DataError
-from delt_engine.training.draws import EpochDraws, draw_epoch
+from delt_engine.training.draws import EpochDraws
+from delt_engine.training.label_facts import (
+    AUGMENTATION,
+    DRAWS,
+    FORMAT,
+    LOGITS,
+    MANIFEST,
+    StoreFacts,
+    check_fits,
+    check_same,
+    epoch_file,
+    missing_epochs,
+    read_facts,
+)
 
-FORMAT = 2
-"""Version of the folder. In version 1 each file holds what happens to the images in place of the checksum."""
+__all__ = ["AUGMENTATION", "FORMAT", "MANIFEST", "LabelStore", "StoreFacts", "check_fits"]
 
-AUGMENTATION = ("batch_size", "rand_augment", "shuffle_patches", "min_crop", "flip", "mix", "mix_alpha")
-"""Settings of the training that stored labels are bound to."""
-
-MANIFEST = "manifest.json"
 STOP_REQUEST = ".stop"
 """File in the folder that asks all ranks which write into it to stop."""
 _UNFINISHED = (".manifest.json", ".epoch-", STOP_REQUEST)
 """How names of files begin that are being written, or that a stop left behind."""
-_DRAWS, _LOGITS, _OLD_LOGITS = "draws", "logits", "label.logits"
+_OLD_LOGITS = "label.logits"
 _HALF_MAX = 65504.0  # the largest float16
-
-
-@dataclass(frozen=True)
-class StoreFacts:
-    """What stored labels are of.
-
-    Attributes:
-        images: N.
-        num_classes: K.
-        image_size: side in pixels.
-        mosaic: tiles along each side of an image.
-        epochs: of the training.
-        label_epochs: how many the store shall have; they are replayed in turn.
-        seed: what the epochs are drawn from.
-        form: ``float32`` or ``float16``.
-        augmentation: the settings of :data:`AUGMENTATION`.
-        image_fingerprint: of the images, their labels and their order.
-        teacher_fingerprint: of the teacher's weights.
-        title: what a reader calls the images.
-        format: version.
-    """
-
-    images: int
-    num_classes: int
-    image_size: int
-    mosaic: int
-    epochs: int
-    label_epochs: int
-    seed: int
-    form: str
-    augmentation: Mapping[str, Any]
-    image_fingerprint: str
-    teacher_fingerprint: str
-    title: str = ""
-    format: int = FORMAT
-
-    @property
-    def config(self) -> EvaluateConfig:
-        """The settings that the epochs are drawn with; others stand at their defaults."""
-        return EvaluateConfig(**self.augmentation)
-
-    @property
-    def batch_size(self) -> int:
-        """B, images a batch."""
-        return int(self.augmentation["batch_size"])
-
-    def draw(self, epoch: int) -> EpochDraws:
-        """Draw a label epoch, from 1."""
-        return draw_epoch(self.config, self.images, self.image_size, mosaic=self.mosaic, seed=self.seed, epoch=epoch)
-
-    @property
-    def size(self) -> StoreSize:
-        """What the whole store takes."""
-        shape, dtype = [self.images, self.num_classes], np.dtype(self.form)
-        labels = self.images * self.num_classes * dtype.itemsize
-        # a safetensors file begins with the length of its header, then JSON padded to a multiple of eight
-        entry = {"dtype": f"F{8 * dtype.itemsize}", "shape": shape, "data_offsets": [0, labels]}
-        header = {"__metadata__": {_DRAWS: "0" * 16}, _LOGITS: entry}
-        length = len(json.dumps(header, separators=(",", ":")))
-        return StoreSize(self.label_epochs * labels, self.label_epochs * (8 + -(-length // 8) * 8))
-
-
-@dataclass(frozen=True)
-class StoreSize:
-    """What the label epochs of a store take, in bytes; the manifest, some hundred bytes, aside."""
-
-    labels: int
-    headers: int
-
-    @property
-    def total(self) -> int:
-        """All of it."""
-        return self.labels + self.headers
 
 
 class LabelStore:
@@ -158,26 +91,7 @@ class LabelStore:
             DataError: it is none, or of a form that is not read any more.
         """
         path = Path(path).expanduser()
-        try:
-            values = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-            version = values["format"]
-            if version == 1:
-                values["label_epochs"] = values["epochs"]
-            is_reduced = version == 1 and (values["form"] == "uint8" or values["top_k"] or values["directions"])
-            facts = StoreFacts(**{field.name: values[field.name] for field in fields(StoreFacts)})
-        except (OSError, ValueError, KeyError, TypeError):
-            raise DataError(f"label_store: {path} holds no labels that `delt relabel` wrote.") from None
-        if version not in (1, FORMAT):
-            raise DataError(
-                f"label_store: {path} has format {version}, but this version reads formats 1 and {FORMAT}; relabel "
-                "again."
-            )
-        if is_reduced:
-            raise DataError(
-                f"label_store: {path} has labels in 8 bits, or of some classes or directions only, which this version "
-                "does not read any more; relabel again, with --label-epochs for a small store."
-            )
-        return cls(path, facts)
+        return cls(path, read_facts(path))
 
     def check(self, facts: StoreFacts) -> None:
         """Refuse to go on with labels that are not the very same: of other images, another teacher, form and so on.
@@ -185,16 +99,16 @@ class LabelStore:
         Raises:
             DataError: they differ.
         """
-        _check_same(asdict(self.facts), asdict(facts), f"out: {self.path} holds labels of")
+        check_same(asdict(self.facts), asdict(facts), f"out: {self.path} holds labels of")
 
     def epoch_path(self, epoch: int) -> Path:
         """Return the file of a label epoch, from 1."""
-        return self.path / f"epoch-{epoch:04d}.safetensors"
+        return epoch_file(self.path, epoch)
 
     @property
     def missing(self) -> list[int]:
         """Which label epochs are not written, ascending; files are whole or absent."""
-        return [n for n in range(1, self.facts.label_epochs + 1) if not self.epoch_path(n).is_file()]
+        return missing_epochs(self.path, self.facts)
 
     def remove_unfinished(self) -> None:
         """Remove what is left of writers that were killed or stopped; for when nobody writes into the store.
@@ -220,7 +134,7 @@ class LabelStore:
         """
         if self.facts.form == "float16":
             logits = logits.clamp(-_HALF_MAX, _HALF_MAX).half()
-        data = save({_LOGITS: np.ascontiguousarray(logits.numpy())}, metadata={_DRAWS: draws.checksum})
+        data = save({LOGITS: np.ascontiguousarray(logits.numpy())}, metadata={DRAWS: draws.checksum})
         files.write_bytes(self.epoch_path(epoch), data, what="out", kind=DataError)
 
     def read_epoch(self, epoch: int) -> tuple[EpochDraws, Tensor]:
@@ -233,8 +147,8 @@ class LabelStore:
         try:
             with safe_open(path, framework="np") as stored:
                 arrays = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-                checksum = (stored.metadata() or {}).get(_DRAWS)
-            logits = arrays.pop(_LOGITS if checksum else _OLD_LOGITS)
+                checksum = (stored.metadata() or {}).get(DRAWS)
+            logits = arrays.pop(LOGITS if checksum else _OLD_LOGITS)
             if (logits.dtype, logits.shape) != (np.dtype(facts.form), (facts.images, facts.num_classes)):
                 raise ValueError
         except FileNotFoundError:
@@ -272,35 +186,6 @@ def is_complete(path: str | Path) -> bool:
         return not LabelStore.open(path).missing
     except DataError:
         return False
-
-
-def check_fits(stored: StoreFacts, given: StoreFacts, path: Path) -> None:
-    """Refuse to train on stored labels of something else.
-
-    Args:
-        stored: what the labels are of.
-        given: what the training has; its form, label epochs and teacher do not matter.
-        path: of the store.
-
-    Raises:
-        DataError: other images, another seed or augmentation, or more epochs.
-    """
-    if stored.image_fingerprint != given.image_fingerprint:
-        what = f"{stored.title!r}" if stored.title else "other images"
-        raise DataError(f"label_store: {path} has labels of {what}, not of these images; run `delt relabel` for them.")
-    free = {name: getattr(stored, name) for name in ("form", "label_epochs", "teacher_fingerprint")}
-    asked = {**asdict(given), **free, "epochs": max(stored.epochs, given.epochs)}
-    _check_same(asdict(stored), asked, f"label_store: {path} has labels of")
-
-
-def _check_same(stored: Mapping[str, Any], given: Mapping[str, Any], what: str) -> None:
-    """Refuse facts that differ, in one sentence that names the first that does."""
-    for name, value in stored.items():
-        other = given[name]
-        if isinstance(value, Mapping):
-            _check_same(value, other, what)
-        elif value != other and name not in ("title", "format"):
-            raise DataError(f"{what} {name.replace('_', ' ')} {value!r}, but {other!r} is asked for.")
 
 
 def _is_recorded(draws: EpochDraws, arrays: Mapping[str, np.ndarray]) -> bool:

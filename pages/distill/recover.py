@@ -6,14 +6,14 @@ import streamlit as st
 
 from delt_engine.errors import RunError
 from delt_engine.jobs import start as jobs
-from delt_engine.runs.lineage import parent_of, save_parent
+from delt_engine.runs.lineage import parent_of
 from delt_engine.runs.store import Run
-from pages.shared import errors, live, nav
-from pages.shared.controls import button
-from pages.shared.recover import form, planner, rerun
+from pages.shared import controls, errors, live
+from pages.shared.compare import mi_ri
+from pages.shared.controls import button, headline
+from pages.shared.recover import form, launch, next_steps, planner, rerun, tweak
 from pages.shared.runs import view
 from pages.shared.session import session
-from pages.shared.wording import plain
 
 
 def watched_run() -> Run | None:
@@ -36,38 +36,40 @@ def leave() -> None:
     st.query_params.clear()
 
 
-def repeat(run: Run) -> None:
-    """Plan another run from this one's settings; both will stand side by side."""
-    leave()
-    session().draft, session().parent = run.experiment, run.id
-
-
 def _watch(run: Run) -> None:
     session().watched = run.id
     st.query_params["run"] = run.id
-    with st.container(horizontal=True):
+    with headline("Recover", 1):
         button("Plan another run", "arrow_back", "recover/back", leave)
         if not run.unreadable:
-            stays = "Opens the form with this run's settings; it stays as it is."
-            button("Rerun with changes", "tune", "recover/reuse", repeat, run, help=stays)
+            mi_ri.open_button(run, "recover")
     if run.unreadable:
         errors.show(run.unreadable)
         return
     parent = parent_of(run)
     if parent is not None and parent.unreadable:
         parent = None
-    if parent is not None:
-        rerun.draw_changes(run, parent)
 
     def is_active() -> bool:
         return run.is_active or (parent is not None and parent.is_active)
 
-    live.follow(is_active, lambda: view.draw(run, parent))
-    live.follow(is_active, lambda: view.draw_curves(run, parent), view.CURVES_S)
+    live.follow(is_active, lambda: view.draw_head(run))
+    is_recovery = run.record().kind == "recover"
+    if is_recovery and run.status == "finished":
+        next_steps.draw(run)
+    if is_recovery and run.experiment.recover.is_optimised:
+        tweak.draw(run)
+    if parent is not None:
+        rerun.draw_changes(run, parent)
+    live.follow(is_active, lambda: view.draw_images(run, parent))
+    live.follow(is_active, lambda: view.draw_curves(run), view.CURVES_S)
     view.settings(run)
+    if not run.is_active:
+        jobs.prepare()  # a rerun will begin at once; beside one at work it would take its cores
 
 
 def _plan() -> None:
+    st.title("Recover")
     st.write("Images start from real patches, join round by round and are optimised against the frozen teacher.")
     top = st.container()
     left, right = st.columns([5, 7], gap="large")
@@ -76,27 +78,21 @@ def _plan() -> None:
         form.draw_more()
     with top:  # says what the form has changed, so it is drawn after it
         rerun.draw_planned()
-    experiment = session().draft
+    experiment, refused = session().draft, controls.refused(form.PAGE)
     with right:
-        lacking = form.missing(experiment)
-        look = {"type": "primary", "disabled": bool(lacking)}
-        is_started = button("Start this run", "play_arrow", "recover/start", **look)
-        if lacking:
-            st.info(plain(lacking), icon=":material/info:")
-            nav.link("distill/data_and_teachers", "Go to Data and teachers")
-        planner.draw(experiment)
+        is_started = launch.draw(experiment, is_refused=bool(refused))
+        if refused:
+            st.warning(f"Not taken: {'; '.join(refused)}. The plan is drawn when that is mended.")
+        else:
+            planner.draw(experiment)
     if is_started:
         with errors.shown():
-            repeated, run = rerun.parent(), jobs.start(experiment)
-            if repeated is not None:
-                save_parent(run, repeated.id)
-        session().watched, session().parent = run.id, ""
+            run = launch.start(experiment)
         st.query_params["run"] = run.id
         st.rerun()
     jobs.prepare()  # the run that is being planned will begin at once
 
 
-st.title("Recover")
 opened = watched_run()
 if opened is None:
     _plan()

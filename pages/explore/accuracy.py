@@ -5,20 +5,23 @@ from __future__ import annotations
 import streamlit as st
 
 from delt_engine.jobs.evaluations import Evaluation, evaluations
+from delt_engine.runs.store import Run
 from pages.shared import cached, errors, nav
-from pages.shared.accuracy import choices, data, figures, form, live
+from pages.shared.accuracy import choices, comparison, data, figures, form, live, way_on
 from pages.shared.papers import published
+from pages.shared.runs import subject
 
 
-def compare(found: list[Evaluation]) -> str:
+def compare(found: list[Evaluation], run: Run | None, *, is_named: bool) -> str:
     """Draw the comparison of finished evaluations and return its dataset."""
-    view = choices.choose(found)
+    view = choices.choose(found, run)
+    way_on.draw(view, run, found, is_named=is_named)
     badges = dict.fromkeys(filter(None, map(data.shortened, view.evaluations)))
     for words in badges:
         st.badge(words, icon=":material/content_cut:", color="orange")
     figures.draw(view)
-    published.draw(view)
     figures.draw_table(view)
+    published.draw(view)
     figures.draw_scores(view, found)
     return view.setup.dataset
 
@@ -29,10 +32,12 @@ st.write(
     "images, stand side by side."
 )
 with errors.shown():
-    live.draw(st.query_params.get("run", ""))
+    named = subject.named_run()
+    about = subject.recovery_of(named) or subject.newest_finished()
+    live.draw(named.id if named else "")
     finished = evaluations([*cached.runs(), *cached.examples()])
     if finished:
-        shown = compare(finished)
+        shown = compare(finished, about, is_named=named is not None)
     else:
         shown = ""
         st.info(
@@ -44,6 +49,6 @@ with errors.shown():
             nav.link("distill/recover", "Plan a run")
     st.subheader("Train students")
     st.write("Students are trained from scratch on the chosen images and tested on the real test images.")
-    config = form.draw(shown)
+    config = form.draw(shown, about if named else None)
     with st.expander("Compare methods: recover and train for several at once", expanded=not finished):
-        form.draw_comparison(config)
+        comparison.draw(config)

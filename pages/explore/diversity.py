@@ -11,11 +11,15 @@ from delt_engine.runs.store import Run
 from pages.shared import cached, errors, nav
 from pages.shared.diversity import data, embedding, views
 from pages.shared.diversity.data import SPACES
+from pages.shared.runs import subject
 from pages.shared.wording import plain
 
 
 def _show(runs: Sequence[Run]) -> None:
-    chosen, space = data.choose(runs)
+    named = subject.recovery_of(subject.named_run())
+    if named is not None and named not in runs:
+        st.info(plain(f"{subject.words(named)}, is {named.status}; its images are compared when it is finished."))
+    chosen, space = data.choose(runs, next((run for run in (named, subject.newest_finished()) if run in runs), None))
     network = data.network_of(chosen[0], space)
     st.caption(f"Compared in {SPACES[space]}" + (f" Here: {plain(network)}." if network else ""))
     if chosen[0].experiment.recover.ipc < 2:

@@ -1,4 +1,4 @@
-"""Early vs late: what early and late optimisation do to an image, as a tour of six steps for a lesson."""
+"""Early vs late: what early and late optimisation do to an image, as a tour for a lesson, from the pipeline on."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import streamlit as st
 
 from pages.shared import address, cached, controls, errors, nav
-from pages.shared.lab import predict, timeline, tour
-from pages.shared.lab.source import Scene, Source, scene, sources
+from pages.shared.lab import overview, predict, timeline, tour
+from pages.shared.lab.source import Source, SourceScene, scene, sources
 from pages.shared.lab.steps import lab_steps
 from pages.shared.wording import plain
 
@@ -23,7 +23,7 @@ def choose_patch(source: Source, class_name: str) -> int:
     return controls.linked_choice("patch", "Patch" if source.lab else "Image", numbers, "lab/patch", **look)
 
 
-def inside(shown: Scene, found: Sequence[Source]) -> None:
+def inside(shown: SourceScene, found: Sequence[Source]) -> None:
     """Draw one iteration stage by stage; runs keep none, so the first lab stands in for them."""
     if not shown.source.lab:
         lab = next((source for source in found if source.lab), None)
@@ -42,22 +42,25 @@ def _show(found: Sequence[Source]) -> None:
     step = tour.choose_step()
     locked, titles = tour.locked(), {source.id: source.title for source in found}
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        chosen = controls.linked_choice("src", "Material", titles, "lab/source", disabled="src" in locked)
+        chosen = controls.linked_choice("src", "Images from", titles, "lab/source", disabled="src" in locked)
         source = next(source for source in found if source.id == chosen)
         look = {"default": source.opens_with, "always": True, "width": 220, "disabled": "cls" in locked}
         class_name = controls.linked_choice("cls", "Class", source.classes, "lab/class", **look)
         number = choose_patch(source, class_name)
         recover = source.config
         end = tour.choose_end(recover.iterations, recover.round_iterations)
-        tour.lesson_links(recover.iterations, recover.round_iterations)
+        tour.for_a_class(source)
     address.publish("upto", tour.UPTO, end if end != recover.iterations else "")
-    shown = scene(source, class_name, number, end)
-    tour.introduce(step, is_run=source.run is not None)
-    if step == 5:
-        inside(shown, found)
+    if step == 0:
+        overview.draw(source, class_name)
     else:
-        views = {1: timeline.one_patch, 2: timeline.twins, 3: timeline.late, 4: predict.predict, 6: tour.take_home}
-        views[step](shown)
+        tour.introduce(step, is_run=source.run is not None)
+        shown = scene(source, class_name, number, end)
+        if step == 5:
+            inside(shown, found)
+        else:
+            views = {1: timeline.one_patch, 2: timeline.twins, 3: timeline.late, 4: predict.predict, 6: tour.take_home}
+            views[step](shown)
     tour.walk(step)
 
 

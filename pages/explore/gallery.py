@@ -1,4 +1,4 @@
-"""Gallery: any class of any run under one round slider, runs beside each other, and one image in detail."""
+"""Gallery: one class or all of any run under one round slider, compared with other runs, and one image in detail."""
 
 from __future__ import annotations
 
@@ -8,47 +8,66 @@ import streamlit as st
 
 from delt_engine.runs.store import Run
 from pages.shared import cached, errors, live, nav
+from pages.shared.compare import mi_ri, panel
 from pages.shared.controls import headline
 from pages.shared.gallery import choices, image
 from pages.shared.gallery import view as gallery_view
 from pages.shared.gallery.film import View
-from pages.shared.runs import compare
 from pages.shared.runs.actions import badge
+from pages.shared.runs.strips import stamp
 
 
-def choose(runs: Sequence[Run]) -> View:
-    """Draw the choices above the images and return what to show."""
+def choose(runs: Sequence[Run]) -> tuple[View, tuple[str, str]]:
+    """Draw the choices above the images; return what to show, and how runs are compared."""
     left, middle, right = st.columns([7, 6, 9])
     with left:
         main = choices.choose_run(runs)
     with middle:
-        shown = (main, *choices.choose_beside(runs, main))
+        others = panel.choose_others(main, runs, choices.BESIDE)
     with right:
-        class_name = choices.choose_class(main)
+        names = choices.choose_class(main)
+    only = choices.linked_images(main) if not others else None
+    if only is not None:
+        names = tuple(main.class_names[number] for number in only)
+    facts = cached.image_facts(main, main.class_names.index(names[0]))
+    sort, descending, arrangement, starts, look = "start", False, "all", False, ("end", "above")
     with st.container(horizontal=True, vertical_alignment="bottom"):
+        if others:
+            with st.popover("View", icon=":material/tune:", key="gallery/look"):
+                look = panel.choose_look([main, *others], "gallery")
+        elif len(names) == 1 and only is None:
+            arrangement = choices.choose_arrangement()
+        size = choices.choose_size("M" if main.experiment.recover.ipc > choices.FEW else "L")
         sort, descending = choices.choose_order()
-        arrangement = choices.choose_arrangement(len(shown))
-        size = choices.choose_size()
-        facts = cached.image_facts(main, main.class_names.index(class_name))
+        if not others:
+            starts = choices.choose_starts(main)
         conditions = choices.choose_filter(main.experiment.recover.schedule, facts)
-    if conditions.number:
+        mi_ri.open_button(main, "gallery")
+    if conditions.number and len(names) == 1:
         st.caption(f"{len(conditions.of(facts))} of {len(facts)} images of this class fit the filter.")
-    return View(shown, class_name, sort, descending, arrangement, size, conditions)
+    shown = View(main, names, tuple(others), sort, descending, arrangement, size, conditions, starts, only)
+    return shown, look
 
 
 def _show(runs: Sequence[Run]) -> None:
-    view = choose(runs)
-    unfinished = [run for run in view.runs if run.status != "finished"]
-    for run in unfinished:
-        badge(run)
-    position, opened = gallery_view.draw(view)
-    if len(view.runs) > 1:
-        compare.draw_differences(view.runs)
-    if opened is None:
-        st.caption("Click an image to see its patch, all its rounds, the teacher's view of it and its settings.")
+    told = st.container()
+    view, look = choose(runs)
+    unfinished = [run for run in (view.run, *view.others) if run.status != "finished"]
+    position = None
+    if view.others:
+        gallery_view.draw_compared(view, *look)
     else:
-        run = view.runs[opened[0]]
-        image.draw(run, view.class_of(run), opened[1], position, opened[0])
+        for run in unfinished:
+            badge(run)
+        position = gallery_view.draw(view)
+    opened = gallery_view.opened(view)
+    with told:
+        choices.draw_told()
+    if opened is None:
+        said = "Below an image: how many iterations it has had of those it gets, and p, the teacher's probability. "
+        st.caption(f"{said}Click it to see its patch, all its rounds, the teacher's view of it and its settings.")
+    else:
+        image.open_beside((view.run, *view.others), position)
     watch([run for run in unfinished if run.is_active], view)
 
 
@@ -66,8 +85,15 @@ def watch(active: Sequence[Run], view: View) -> None:
     look()
 
 
-def _state(active: Sequence[Run], view: View) -> list[tuple[str, int]]:
-    return [(run.status, len(run.rounds_written(view.class_of(run) or 0))) for run in active]
+def _state(active: Sequence[Run], view: View) -> list[tuple[str, int, int]]:
+    """Return what is drawn anew when it changes; of runs that are compared also what they made a moment ago."""
+    name, found = view.class_names[0], []
+    for run in active:
+        number = run.class_names.index(name) if name in run.class_names else None
+        rounds = len(run.rounds_written(number)) if number is not None else 0
+        now = stamp(run.live_path(number)) if number is not None and view.others else 0
+        found.append((run.status, rounds, now))
+    return found
 
 
 with headline("Gallery", 1, vertical_alignment="bottom"):

@@ -18,26 +18,27 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from delt_engine.analysis.similarity import halves_cosine, pixel_change, pixel_vectors
+from delt_engine.analysis.similarity import halves_cosine, pair_cosine, pixel_change, pixel_vectors
 from delt_engine.config import Experiment, RankConfig
 from delt_engine.data.available import place_of
 from delt_engine.data.catalogue import find_entry, image_folder, load_dataset
-from delt_engine.data.dataset import Dataset
+from delt_engine.data.dataset import Dataset, DatasetSpec
 from delt_engine.data.downloads import is_fetched
 from delt_engine.errors import CheckpointError, DataError
-from delt_engine.lab.material import Lab, open_lab
+from delt_engine.lab.claim import Claim
+from delt_engine.lab.material import Lab, lab_folders, open_lab
 from delt_engine.models.card import TeacherCard, find_teacher, read_card
 from delt_engine.patches.duplicates import near_duplicates
 from delt_engine.patches.ranking import Ranking, cached_ranking, whole_box
 from delt_engine.patches.selection import SelectedImage, patch_pixels
-from delt_engine.paths import assets_dir, runs_dir
+from delt_engine.paths import assets_dir, cache_dir, runs_dir
+from delt_engine.pipeline.claim import claim as claim_of_runs
 from delt_engine.runs.image_facts import ImageFacts, selected_of
 from delt_engine.runs.image_facts import image_facts as image_facts_of
 from delt_engine.runs.store import Run
 from delt_engine.runs.strips import png_bytes
 from delt_engine.runs.titles import in_order
 from pages.shared.runs.strips import THUMBNAIL, stamp, thumbnails
-from pages.shared.wording import short_name
 
 COLUMNS = 32
 """Tiles side by side in a sheet of real images."""
@@ -96,6 +97,11 @@ def recoveries(*, examples_first: bool = False, finished: bool = False) -> list[
     return [run for run in found if run.status == "finished"] if finished else found
 
 
+def evaluations() -> list[Run]:
+    """Return all runs that train students, the user's newest first, then the examples."""
+    return [run for run in (*runs(), *examples()) if not run.unreadable and run.record().kind == "evaluate"]
+
+
 def newest(kind: str, fits: Callable[[Run], bool]) -> Run | None:
     """Return the user's newest run of a kind that fits, or None."""
     of_kind = (run for run in runs() if not run.unreadable and run.record().kind == kind)
@@ -150,10 +156,31 @@ def run_halves(run: Run, class_index: int, rounds: tuple[int, ...]) -> tuple[tup
     return tuple(halves_cosine(pixel_vectors(image_u8, record.mean, record.std)) for image_u8 in images)
 
 
+@until_changed(_of_class, max_entries=512)
+def class_cosine(run: Run, class_index: int) -> float | None:
+    """Return the likeness in pixels of a class's images as last written, over all pairs; None of fewer than two."""
+    record, written = run.record().dataset, run.rounds_written(class_index)
+    if record is None or not written or run.experiment.recover.ipc < 2:
+        return None
+    return pair_cosine(pixel_vectors(run.snapshot_images(class_index, written[-1]), record.mean, record.std))
+
+
+@until_changed(lambda runs: [*(run.path / "run.json" for run in runs), cache_dir() / "diversity"], max_entries=16)
+def claim(runs: tuple[Run, ...]) -> Claim | None:
+    """Return how alike the classes of a DELT run are beside those of other methods' runs."""
+    return claim_of_runs(runs)
+
+
 @until_changed(lambda folder: [Path(folder) / "lab.json"], max_entries=8)
 def lab(folder: Path | str) -> Lab:
     """Return a lab."""
     return open_lab(folder)
+
+
+def lab_of(dataset: str) -> Lab | None:
+    """Return the lab of a dataset by its name, or None."""
+    folder = lab_folders().get(dataset)
+    return lab(folder) if folder else None
 
 
 @until_changed(lambda folder, name: [Path(folder) / name], cache=st.cache_data, max_entries=64, max_size="64MB")
@@ -194,8 +221,15 @@ def teacher(
     Raises:
         CheckpointError: there is none, with what to do.
     """
-    name = short_name(dataset_name)  # a folder goes by its name, as on the card
-    return teacher_card(str(find_teacher(ref, name, image_size, class_names)))
+    return teacher_card(str(find_teacher(ref, dataset_name, image_size, class_names)))
+
+
+def folder_spec(name: str, image_size: int | None = None) -> DatasetSpec | None:
+    """Return what a folder that was read holds; None of a dataset of the catalogue, and before it was read."""
+    if find_entry(name) is None and place_of(name).state == "ready":
+        with contextlib.suppress(DataError):  # its files have changed; the run will say so
+            return dataset(name, image_size).spec
+    return None
 
 
 def planned_teacher(experiment: Experiment) -> TeacherCard:
@@ -204,12 +238,9 @@ def planned_teacher(experiment: Experiment) -> TeacherCard:
     Raises:
         CheckpointError: there is none, with what to do.
     """
-    name, size = experiment.dataset, experiment.image_size
-    names = None
-    if find_entry(name) is None and place_of(name).state == "ready":
-        with contextlib.suppress(DataError):  # its files have changed; the run will say so
-            names = dataset(name, size).spec.class_names
-    return teacher(experiment.teacher, name, size, names)
+    spec = folder_spec(experiment.dataset, experiment.image_size)
+    names = spec.class_names if spec else None
+    return teacher(experiment.teacher, experiment.dataset, experiment.image_size, names)
 
 
 def found_teacher(experiment: Experiment) -> TeacherCard | None:

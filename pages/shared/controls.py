@@ -22,6 +22,8 @@ _SHORT = 22
 _WIDTH = 170
 """Least width of a setting among others, CSS pixels."""
 
+_REFUSED = "controls/refused"
+
 
 def setting(spec: FieldSpec, value: Any, page: str, *, compact: bool = False, **look: Any) -> Any:
     """Draw one setting and return the reader's value; the widget's key is "<page>/<name>".
@@ -37,14 +39,43 @@ def setting(spec: FieldSpec, value: Any, page: str, *, compact: bool = False, **
         if not compact and sum(map(len, spec.choices)) <= _SHORT:
             return st.segmented_control(options=spec.choices, default=now, required=True, wrap=True, **shared)
         return st.selectbox(options=spec.choices, index=spec.choices.index(now), **shared)
-    if spec.kind == "int":
-        low, high = int(spec.minimum or 0), None if spec.maximum is None else int(spec.maximum)
-        return int(st.number_input(value=now, min_value=low, max_value=high, step=1, **shared))
-    if spec.kind == "float":
-        low, high = float(spec.minimum or 0.0), None if spec.maximum is None else float(spec.maximum)
-        step = 10.0 ** (math.floor(math.log10(abs(float(spec.default)) or 1.0)) - 1)
-        return float(st.number_input(value=now, min_value=low, max_value=high, step=step, format="%g", **shared))
+    if spec.kind in ("int", "float"):
+        return _number(spec, now, value, shared)
     return st.text_input(value=now, **shared)
+
+
+def _number(spec: FieldSpec, now: float | None, before: float | None, look: dict[str, Any]) -> float | None:
+    """Draw a number and return it; one out of its limits is answered with them, and the one before stands.
+
+    Only a setting that may be left open can be empty, and then it is None.
+    """
+    look = {"step": 1} | look
+    if spec.kind == "float":
+        size = abs(float(spec.default or spec.minimum or 0.0)) or 1.0
+        look |= {"step": 10.0 ** (math.floor(math.log10(size)) - 1), "format": "%g"}
+    with st.container(gap=None):
+        number = st.number_input(value=now, **look)
+        if number is None or spec.allows(number):
+            return number
+        st.markdown(f":small[:red[{spec.title}: {spec.limits}]]")
+    refuse(look["key"], f"{spec.title}: {spec.limits}")
+    return before
+
+
+def refuse(key: str, words: str) -> None:
+    """Say that what stands in the widget ``key`` was not taken, and what is allowed."""
+    st.session_state.setdefault(_REFUSED, {})[key] = words
+
+
+def refused(page: str) -> list[str]:
+    """Return what is allowed of each number on the page that was not taken."""
+    return [words for key, words in st.session_state.get(_REFUSED, {}).items() if key.startswith(f"{page}/")]
+
+
+def forget_refused(page: str) -> None:
+    """Before the settings of a page are drawn: none is refused so far."""
+    found = st.session_state.get(_REFUSED, {})
+    st.session_state[_REFUSED] = {key: words for key, words in found.items() if not key.startswith(f"{page}/")}
 
 
 def settings(record: Settings, names: Iterable[str], page: str, *, compact: bool = False) -> dict[str, Any]:

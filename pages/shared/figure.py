@@ -22,7 +22,11 @@ _CONFIG = {
 
 
 def draw(figure: go.Figure, key: str) -> None:
-    """Draw a figure and the buttons that save it; the key is the chart's, and the name of the saved files."""
+    """Draw a figure and the buttons that save it; the key is the chart's, and the name of the saved files.
+
+    Plotly's own tools stand one below the other in a margin on the right, where they cover neither title nor legend.
+    """
+    figure.update_layout(modebar_orientation="v", margin_r=max(44, figure.layout.margin.r or 0))
     st.plotly_chart(figure, key=key, config=_CONFIG)
     name = re.sub(r"[^a-zA-Z0-9_-]", "-", key)
     _save(key=f"{key}/save", data={"figure": name, "filename": name})

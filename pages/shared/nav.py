@@ -15,6 +15,9 @@ _HERE = Path(__file__).resolve().parent
 LOGO = (_HERE / "logo.svg").read_text(encoding="utf-8")
 ICON = (_HERE / "icon.svg").read_text(encoding="utf-8")
 
+NARROW = "@media (max-width: 1200px) { .stMainBlockContainer { padding-left: 2rem; padding-right: 2rem; } }"
+"""Style that leaves a narrow window to the page: Streamlit keeps 5rem free on both sides."""
+
 
 @dataclass(frozen=True)
 class PageEntry:
@@ -37,6 +40,7 @@ PAGES = (
     PageEntry("distill/patches", "Distill", "Patches", ":material/grid_view:"),
     PageEntry("distill/recover", "Distill", "Recover", ":material/auto_awesome_motion:"),
     PageEntry("explore/gallery", "Explore", "Gallery", ":material/photo_library:"),
+    PageEntry("explore/mi_ri_grid", "Explore", "MI x RI grid", ":material/grid_on:"),
     PageEntry("explore/early_late", "Explore", "Early vs late", ":material/compare:"),
     PageEntry("explore/diversity", "Explore", "Diversity", ":material/scatter_plot:"),
     PageEntry("explore/accuracy", "Explore", "Accuracy", ":material/leaderboard:"),
@@ -53,6 +57,7 @@ def navigation() -> Any:
         sections.setdefault(entry.section, []).append(page)
     chosen = st.navigation(sections, expanded=True)
     address.arrive(chosen.url_path)
+    st.html(_HERE / "app.css")
     return chosen
 
 

@@ -15,6 +15,7 @@ from delt_engine.config.students import RECIPE_TITLES
 from delt_engine.runs.record import RunRecord
 from delt_engine.runs.sources import REAL
 from delt_engine.runs.store import Run
+from delt_engine.runs.titles import is_example, read_title
 
 STATUS_LOOKS = {
     "queued": (":material/schedule:", "gray"),
@@ -129,6 +130,14 @@ def ago(moment: str | None, now: datetime | None = None) -> str:
     return f"{plural(days, 'day')} ago" if days < 30 else then.strftime("%d %b %Y")
 
 
+def clock(moment: str, now: datetime | None = None) -> str:
+    """Return an ISO 8601 moment as a clock of this machine shows it, with the day where that is not today."""
+    then = datetime.fromisoformat(moment.replace("Z", "+00:00")).astimezone()
+    today = (now or datetime.now(timezone.utc)).astimezone()
+    days = "" if then.date() == today.date() else "%d %b " if then.year == today.year else "%d %b %Y "
+    return then.strftime(f"{days}%H:%M")
+
+
 def triple(values: Iterable[float]) -> str:
     """Return a number a channel."""
     return ", ".join(f"{value:.3f}" for value in values)
@@ -163,11 +172,11 @@ def id_end(run_id: str) -> str:
 def run_title(experiment: Experiment, kind: str = "recover") -> str:
     """Return what tells one run from another in a line.
 
-    >>> run_title(Experiment())
+    >>> run_title(Experiment(dataset="photos"))
     'photos · DELT · IPC 10 · MI 4,000 / RI 500'
-    >>> run_title(Experiment(), "squeeze")
+    >>> run_title(Experiment(dataset="photos"), "squeeze")
     'photos · teacher resnet18'
-    >>> run_title(Experiment(), "evaluate")
+    >>> run_title(Experiment(dataset="photos"), "evaluate")
     'photos · students, DELT recipe'
     """
     name = short_name(experiment.dataset)
@@ -186,15 +195,35 @@ def rounds_text(recover: RecoverConfig, between: str = " / ") -> str:
     return f"MI {count(recover.iterations)}{between}RI {count(recover.round_iterations)}"
 
 
+def handle(run: Run) -> str:
+    """Return what a run is called where there is little room: its name, else method, MI and RI; then when it was made.
+
+    What tells it from others of its kind comes first, since the end may be cut off.
+    """
+    record = run.record()
+    recover, name = record.experiment.recover, read_title(run).title
+    what = {
+        "recover": f"{METHOD_TITLES[recover.method]} · {rounds_text(recover)}",
+        "rank": "Ranking",
+        "squeeze": f"Teacher {record.experiment.squeeze.network}",
+        "evaluate": f"Students of {METHOD_TITLES[recover.method]}",
+    }[record.kind]
+    return f"{name or what} · {'example' if is_example(run) else clock(record.created)}"
+
+
 def long_title(run: Run) -> str:
     """Return what tells a recovery from all others, for a list to choose from."""
-    return f"{run_title(run.experiment)}  ({run.id})"
+    experiment = run.experiment
+    what = f"IPC {experiment.recover.ipc} · {short_name(experiment.dataset)}"
+    if read_title(run).title:
+        what = f"{METHOD_TITLES[experiment.recover.method]} · {rounds_text(experiment.recover)} · {what}"
+    return f"{handle(run)} · {what}"
 
 
 def own_title(record: RunRecord) -> str:
     """Return what any run is made of in a line, of an evaluation also what its students learn from.
 
-    >>> experiment = Experiment(evaluate={"epochs": 60})
+    >>> experiment = Experiment(dataset="photos", evaluate={"epochs": 60})
     >>> own_title(RunRecord(id="a", created="", kind="evaluate", source="real", experiment=experiment))
     'photos · students of all real images · DELT recipe'
     """
@@ -228,17 +257,21 @@ def stopped_text(status: str, text: str) -> str:
     return sentence(text) if status == "running" else f"{words.get(status, status.capitalize())}: {text}"
 
 
-def frame_label(schedule: EarlyLateSchedule, round_number: int) -> str:
+def frame_label(schedule: EarlyLateSchedule, round_number: int, reached: int | None = None) -> str:
     """Return where in the run a snapshot stands; round 0 is the start.
 
-    >>> frame_label(EarlyLateSchedule(10, 200, 50), 2)
-    'After 100 of 200 iterations'
+    ``reached`` is the iteration at which a run was stopped, maybe within that round.
+
+    >>> frame_label(EarlyLateSchedule(10, 200, 50), 2), frame_label(EarlyLateSchedule(10, 200, 50), 2, 72)
+    ('After 100 of 200 iterations', 'After 72 of 200 iterations')
     """
     if schedule.is_still:
         return "Not optimised"
     if round_number == 0:
         return "Before the first iteration"
-    return f"After {count(round_number * schedule.round_iterations)} of {count(schedule.iterations)} iterations"
+    done = round_number * schedule.round_iterations
+    done = done if reached is None else min(done, reached)
+    return f"After {count(done)} of {count(schedule.iterations)} iterations"
 
 
 def round_note(schedule: EarlyLateSchedule, round_number: int) -> str:

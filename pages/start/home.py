@@ -1,37 +1,40 @@
-"""Home: what this is, a finished run on screen, and one button that starts one."""
+"""Home: what this is, what it gives, and one button that starts a run."""
 
 from __future__ import annotations
 
 import streamlit as st
 
+from delt_engine.config import Experiment
 from delt_engine.config.presets import GLANCE, QUICK
+from delt_engine.data.catalogue import find_entry
 from delt_engine.jobs import start
-from delt_engine.plots import recovery
-from delt_engine.runs.store import Run
-from pages.shared import cached, errors, figure, nav
+from pages.shared import errors, nav
 from pages.shared.controls import button, headline
+from pages.shared.home import hero, numbers
+from pages.shared.lab import pipeline
+from pages.shared.lab.example import Example, example
 from pages.shared.recover import cost
 from pages.shared.runs import class_rows
 from pages.shared.session import session
-from pages.shared.wording import METHOD_TITLES, count, duration, plain
+from pages.shared.wording import METHOD_TITLES, duration, plain
 
 PRESETS = {preset.title: preset for preset in (QUICK, GLANCE)}
 ROWS_SHOWN = 5
+STAGE = "home/stage"
 
 
 def start_button() -> None:
-    """Draw the choice of size and the button that starts a run and shows it."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        title = st.segmented_control(
-            "Size of the run", list(PRESETS), default=QUICK.title, key="home/preset", required=True
-        )
+    """Draw the button that starts a run and shows it, and the choice of its size."""
+    with st.container(horizontal=True, vertical_alignment="center"):
         is_started = button("Start a run", "play_arrow", "home/start", type="primary")
+        look = {"default": QUICK.title, "required": True, "label_visibility": "collapsed"}
+        title = st.segmented_control("Size of the run", list(PRESETS), key="home/preset", **look)
     preset = PRESETS[title]
     experiment = preset.experiment()
-    expected = cost.expected(experiment)
+    expected, entry = cost.expected(experiment), find_entry(experiment.dataset)
     time = f" About {duration(expected.seconds)} {expected.where}." if expected.seconds else ""
     plan = f"{preset.ipc} images per class, MI {preset.iterations}, RI {preset.round_iterations}"
-    st.caption(f"DELT on ten photographs: {plan}.{time}", help=expected.origin)
+    st.caption(f"DELT on {plain(entry.title if entry else experiment.dataset)}: {plan}.{time}", help=expected.origin)
     if is_started:
         with errors.shown():
             run = start.start(experiment)
@@ -39,38 +42,47 @@ def start_button() -> None:
         nav.go("distill/recover", run=run.id)
 
 
-def _example(run: Run) -> None:
-    record, recover = run.record(), run.experiment.recover
+def _numbers_and_stages(shown: Example) -> None:
+    st.subheader("What it gives")
+    numbers.draw(shown)
+    with headline("How it works"):
+        nav.link("explore/early_late", "The whole lesson")
+    pipeline.draw(shown, "home/pipeline", lambda picked: st.session_state.update({STAGE: picked}))
+    if picked := st.session_state.pop(STAGE, ""):
+        nav.go("explore/early_late", step=0, stage=picked)
+
+
+def _images(shown: Example) -> None:
+    run, recover = shown.run, shown.run.experiment.recover
+    first = [number for number in run.classes if number == shown.class_index]
+    others = [number for number in run.classes if number != shown.class_index]
     with headline("A finished run"):
         nav.link("explore/gallery", "Open in gallery", run=run.id)
-    rounds = f"{count(recover.iterations)} / {count(recover.round_iterations)}"
-    with st.grid(4, min_column_width=132):
-        st.metric("Images per class (IPC)", recover.ipc)
-        between = "Iterations of the first images, and iterations between two rounds."
-        st.metric("MI / RI", rounds if recover.is_optimised else "not optimised", help=between)
-        saved = "Image-iterations against giving every image MI iterations; from the schedule."
-        st.metric("Saved by EarlyLate", f"{recover.schedule.saved_percent:.1f} %", help=saved)
-        st.metric("Took", duration(record.seconds), help=f"Measured on {record.device_name or record.device}.")
-    class_rows.draw(class_rows.film(run, run.classes[:ROWS_SHOWN]), run, "home/grid")
+    class_rows.draw(class_rows.film(run, (first + others)[:ROWS_SHOWN]), run, "home/grid")
+    record = run.record()
     st.caption(
-        f"{METHOD_TITLES[recover.method]} on {plain(record.dataset.title)}, teacher {plain(record.teacher.network)}, "
-        f"run {plain(run.id)}. Move the slider or press play: early images keep changing, late ones stay close to "
-        "their photographs."
+        f"{METHOD_TITLES[recover.method]} on {plain(record.dataset.title)}, teacher {plain(record.teacher.name)} "
+        f"({plain(record.teacher.network)}), run {plain(run.id)}, made in {duration(record.seconds)} on "
+        f"{plain(record.device_name or record.device)}. All numbers above are read from it and from its students."
     )
 
 
-st.title("DELT Studio")
-st.markdown(
-    "Distil a dataset of images into a few synthetic ones per class: start from real patches, then optimise their "
-    "pixels against a trained network. **Early** images get all iterations (MI), **later** ones join every RI "
-    "iterations and get fewer, which keeps them diverse and saves work."
-)
-start_button()
-runs = cached.recoveries(examples_first=True, finished=True)
-if runs:  # the shipped example in rounds, else the newest in rounds, else any
-    _example(next((run for run in runs if run.experiment.recover.schedule.has_rounds), runs[0]))
-else:
-    st.subheader("How EarlyLate works")
-    figure.plain(recovery.schedule_lanes(QUICK.experiment().recover.schedule), "home/lanes")
-    st.caption("Each lane is an image of a class. There is no finished run yet: start one and it will stand here.")
+shown = example()
+left, right = st.columns([5, 6], gap="large")
+with left:
+    st.title("DELT Studio")
+    st.markdown(
+        "**Turn a large set of labelled images into a few synthetic ones per class that still train a good network, "
+        "and watch every step.**"
+    )
+    st.markdown(
+        "The first images of a class are optimised longest, the last ones briefly. A class then holds both kinds, and "
+        "the run needs fewer iterations."
+    )
+    start_button()
+with right:
+    hero.moving(shown.run.experiment.dataset if shown else Experiment().dataset)
+if shown:
+    _numbers_and_stages(shown)
+    _images(shown)
 start.prepare()

@@ -30,6 +30,29 @@ def test_a_lab_is_recorded_and_found_by_the_app(answer, delt, colours) -> None:
     assert first.subjects == second.subjects
 
 
+def test_the_lab_as_one_file_takes_what_is_there(answer, refusal, delt, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("delt_engine.cli.lab._recorded", lambda *_, **__: pytest.fail("nothing is recorded anew"))
+    path = tmp_path / "lesson.html"
+    found = answer("lab", "--dataset", "photos", "--html", path)
+    assert (found["path"], found["bytes"]) == (str(path), path.stat().st_size)
+    assert len(found["lessons"]) == 4
+    assert found["bytes"] <= 8_000_000
+    assert found["left_out"] == []
+    said = delt("lab", "--html", path, "--out", found["lab"]).stdout
+    assert said.startswith("4 lessons, 10 classes, ")
+    assert said.rstrip().endswith(str(path))
+    assert "is a folder" in refusal("lab", "--html", tmp_path)
+
+
+def test_a_lab_that_is_not_there_is_recorded_for_its_file(answer, colours, tmp_path) -> None:
+    path = tmp_path / "lesson.html"
+    words = ("--dataset", colours, "--image-size", 8, *SMALL, "--out", tmp_path / "lab", "--html", path)
+    found = answer("lab", *words)
+    assert found["lab"] == str(tmp_path / "lab")
+    assert found["classes"] == ["blue", "green", "red"]
+    assert "No run of CDA" in path.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

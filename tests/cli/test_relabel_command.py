@@ -41,7 +41,9 @@ def test_going_on_says_the_same(delt, folder, training, tmp_path):
     assert "2 epochs, every epoch's labels in float32" in delt(*words).stdout
     before = {path.name: path.read_bytes() for path in (tmp_path / "labels").iterdir()}
     (tmp_path / "labels" / "epoch-0002.safetensors").unlink()
-    assert delt(*words).exit_code == 0
+    gone_on = delt(*words, "--progress-json")
+    assert gone_on.exit_code == 0
+    assert '{"what": "labels", "done": ' in gone_on.stderr
     assert {path.name: path.read_bytes() for path in (tmp_path / "labels").iterdir()} == before
 
 

@@ -46,6 +46,20 @@ def test_a_checkpoint_is_checked_and_added(delt, fitting, weights, tmp_path) -> 
     assert delt("teachers", "add", tmp_path / "my net.pth", *fitting).exit_code == 0, "the same weights again"
 
 
+def test_a_teacher_of_ours_is_added_for_another_dataset_of_its_classes(
+    delt, home, monkeypatch, colours, tmp_path
+) -> None:
+    monkeypatch.setenv("DELT_HOME", str(home))
+    path = teacher_files()[0][1]
+    before = read_card(path)
+    (tmp_path / "sample").symlink_to(colours, target_is_directory=True)
+    words = ("--dataset", tmp_path / "sample", "--image-size", "8", "--name", "for-the-sample")
+    done = delt("teachers", "add", path, *words, "--json")
+    card = read_card(json.loads(done.stdout)["path"])
+    assert (card.dataset, card.accuracy, card.fingerprint) == ("sample", before.accuracy, before.fingerprint)
+    assert card.source == f"{before.source}; added from {path.name}"
+
+
 def test_a_checkpoint_in_another_class_order_is_not_added(delt, fitting, weights, tmp_path) -> None:
     turned = {name: value.roll(1, 0) if name.startswith("classifier") else value for name, value in weights.items()}
     torch.save(turned, tmp_path / "turned.pt")

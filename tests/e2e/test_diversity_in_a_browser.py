@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 from PIL import Image
 from playwright.sync_api import Page, expect
@@ -35,3 +36,20 @@ def test_the_map_shows_the_image_under_the_pointer_and_the_keys(page: Page, stud
     whole = saved(save).path().read_text().count("<circle")
     page.get_by_role("checkbox", name="Real images").uncheck()
     assert 0 < saved(save).path().read_text().count("<circle") < whole
+    plane.focus()
+    plane.press("ArrowLeft")
+    plane.press("Enter")
+    chosen = page.get_by_text("1 image chosen")
+    expect(chosen).to_be_visible()
+    plane.press("Escape")
+    expect(chosen).to_have_count(0)
+    box = plane.bounding_box()
+    assert box is not None
+    corners = [(2, 2), (box["width"] - 2, 2), (box["width"] - 2, box["height"] - 2), (2, box["height"] - 2)]
+    page.mouse.move(box["x"] + 2, box["y"] + 2)
+    page.mouse.down()
+    for x, y in corners:
+        page.mouse.move(box["x"] + x, box["y"] + y)
+    page.mouse.up()
+    page.get_by_role("button", name=re.compile("in the gallery")).first.click()
+    expect(page).to_have_url(re.compile(r"/gallery\?.*imgs="))

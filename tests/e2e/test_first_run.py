@@ -45,7 +45,7 @@ def record(studio, run: str) -> dict:
 def test_from_the_first_button_to_the_gallery(page: Page, studio) -> None:
     page.goto(studio.url)
     expect(page.get_by_role("heading", name="DELT Studio")).to_be_visible()
-    page.get_by_role("radio", name="A glance").click()
+    page.get_by_role("radio", name="Tiny").click()
     expect(page.get_by_text("4 images per class, MI 40, RI 10")).to_be_visible()
     page.get_by_role("button", name="Start a run").click()
     expect(page).to_have_url(re.compile(r"/recover\?run=\d{8}"))

@@ -28,7 +28,7 @@ TURNS = 3
 
 
 def open_lab(page: Page, studio, query: str) -> None:
-    page.goto(f"{studio.url}/early_late?{query}")
+    page.goto(f"{studio.url}/early_late?src=lab-photos&{query}")
     expect(page.locator(".lab[data-ready=true]")).to_be_visible()
 
 
@@ -86,14 +86,27 @@ def test_one_iteration_is_stepped_through_by_keys(page: Page, studio) -> None:
 def test_a_locked_link_is_locked(page: Page, studio) -> None:
     open_lab(page, studio, "step=3&lock=1&cls=flower&upto=200")
     expect(page.get_by_text("Locked by the link").first).to_be_visible()
-    expect(page.get_by_role("radio", name="1 One patch")).to_be_disabled()
+    expect(page.get_by_role("radio", name="1 Patch")).to_be_disabled()
     expect(page.get_by_role("combobox", name=re.compile("Class"))).to_be_disabled()
     assert page.evaluate(MOVE, 400)["now"] == "200"
     expect(page.locator(".film .chart")).to_have_count(3)
 
 
+def test_the_link_for_a_lesson_keeps_where_the_timeline_ends(page: Page, studio) -> None:
+    open_lab(page, studio, "step=3&cls=cat&upto=300")
+    link, end = page.get_by_role("button", name="Lesson link"), page.get_by_role("slider", name="The timeline ends")
+    link.click()
+    expect(end).to_have_attribute("aria-valuetext", "300")
+    page.keyboard.press("Escape")
+    page.get_by_role("radio", name="2 Twins").click()
+    expect(page.get_by_role("heading", name="Early and late twins")).to_be_visible()
+    link.click()
+    expect(end).to_have_attribute("aria-valuetext", "300")
+    expect(page.get_by_text("upto=300")).to_be_visible()
+
+
 def test_the_animation_comes_down_when_asked_for(page: Page, studio, saved) -> None:
-    page.goto(f"{studio.url}/early_late?step=6&cls=rocket")
+    page.goto(f"{studio.url}/early_late?src=lab-photos&step=6&cls=rocket")
     found = saved(page.get_by_role("button", name="Animation (GIF)"))
     picture = Image.open(io.BytesIO(found.path().read_bytes()))
     assert found.suggested_filename == "early-late-rocket-1-twins.gif"

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from fake_runs import dataset_record, fake_experiment, make_evaluation, make_finished_run, make_training
-from page_helpers import captions, metrics, press, table_with, traces
+from page_helpers import captions, metrics, press, table_with, texts, traces
 
+from delt_engine.config import EvaluateConfig
+from delt_engine.config.students import filled_in
 from delt_engine.data.catalogue import CATALOGUE, load_dataset
+from delt_engine.jobs import tasks
 from delt_engine.jobs.evaluations import Evaluation, evaluations
 from delt_engine.models.card import find_teacher, read_card
 from delt_engine.runs.processes import this_process
 from delt_engine.runs.record import TeacherRecord
+from delt_engine.training.label_facts import AUGMENTATION, MANIFEST, StoreFacts, epoch_file
 from pages.shared.accuracy import data
 
 PAGE = "explore/accuracy"
@@ -36,19 +42,24 @@ def test_methods_of_one_recipe_stand_side_by_side_and_random_images_are_a_line(o
     make(home, "c", "delt", 4, epochs=300)
     make_evaluation(home / "runs" / "20260103-000000-real", "real", (90.0,))
     app = open_page(PAGE)
+    assert set(bars(app)) == {"DELT"}  # the newest run's students come first
+    assert bars(app)["DELT"]["y"] == [42.0]
+    app = open_page(PAGE, recipe="delt-60ep")
     assert set(bars(app)) == {"DELT", "SRe²L"}
     names = {trace.get("name") for trace in traces(app)}
     assert {"Whole real set", "Chance"} <= names
     assert "Random real images" not in names
     assert "Not evaluated under this recipe yet: random real images." in captions(app)
     assert [entry for entry in app.markdown if "shortened: 60 of 300 epochs" in entry.value]
-    app.segmented_control(key="accuracy/recipe").set_value("delt").run()
-    assert set(bars(app)) == {"DELT"}
+    row = table_with(app, "n").set_index("Method").loc["DELT"]
+    assert (row["n"], row["± Top-1, last epoch (%)"]) == (3, 2.0)
     make(home, "d", "random", top1=(30.0, 31.0, 32.0))
     app = open_page(PAGE)
     assert set(bars(app)) == {"DELT", "SRe²L"}
     line = next(trace for trace in traces(app) if trace.get("name") == "Random real images")
     assert line["y"] == [31.0, 31.0]
+    gaps = table_with(app, "Above random real (points)").set_index("Method")["Above random real (points)"]
+    assert (gaps["DELT"], gaps["SRe²L"]) == (31.0, 14.0)
 
 
 def test_last_best_and_averaged_accuracy(open_page, home, address) -> None:
@@ -140,23 +151,32 @@ def test_a_recipe_brings_its_settings_and_training_starts_with_what_the_form_say
     assert app.number_input(key="accuracy/train/ema_decay").value == 0.99
     assert app.number_input(key="accuracy/train/epochs").value in (200, 1000)
     app.segmented_control(key="accuracy/train/recipe").set_value("hard").run()
-    assert app.selectbox(key="accuracy/train/labels").value == "hard"
+    assert "accuracy/train/labels" not in {entry.key for entry in app.segmented_control}  # the class is the label
     app.multiselect(key="accuracy/train/sources").set_value([]).run()
     assert app.button(key="accuracy/train/start").disabled
     app.multiselect(key="accuracy/train/sources").set_value([finished.id, "real"])
     app.segmented_control(key="accuracy/train/recipe").set_value("rded").run()
+    app.number_input(key="accuracy/train/epochs").set_value(0).run()
+    assert app.button(key="accuracy/train/start").disabled
+    assert "Epochs: 1 to 100,000" in texts(app)
     app.number_input(key="accuracy/train/epochs").set_value(30)
+    app.number_input(key="accuracy/train/batch_size").set_value(25)
+    app.number_input(key="accuracy/train/learning_rate").set_value(0.002)
+    app.number_input(key="accuracy/train/student_width").set_value(0.5)
+    app.number_input(key="accuracy/train/image_size").set_value(64)  # of the whole real set; a run brings its own
     app.number_input(key="accuracy/train/seeds").set_value(2)
     app.selectbox(key="accuracy/train/student").set_value("convnet-3").run()
     first, second = (block.value for block in app.code if block.value.startswith("delt evaluate"))
-    assert first.startswith(f"delt evaluate {finished.id} --recipe rded --student convnet-3 --epochs 30 --seeds 2")
+    assert first.startswith(f"delt evaluate {finished.id} --recipe rded --student convnet-3 --student-width 0.5")
+    assert "--student-batch-size 25" in first
     assert second.startswith("delt evaluate real --dataset photos")
+    assert ("--image-size 64" in first, "--image-size 64" in second) == (False, True)
     app.button(key="accuracy/train/start").click().run()
     assert started.sources == [finished.id, "real"]
     for experiment, kind in started.experiments:
         assert (kind, experiment.evaluate.shuffle_patches) == ("evaluate", True)
-        chosen = [getattr(experiment.evaluate, name) for name in ("recipe", "epochs", "seeds", "student")]
-        assert chosen == ["rded", 30, 2, "convnet-3"]
+        names = ("recipe", "epochs", "seeds", "student", "batch_size", "learning_rate")
+        assert [getattr(experiment.evaluate, name) for name in names] == ["rded", 30, 2, "convnet-3", 25, 0.002]
 
 
 def test_expected_time_is_from_an_evaluation_of_the_same_student(open_page, home) -> None:
@@ -236,6 +256,91 @@ def test_a_broken_off_training_can_go_on_or_be_hidden(open_page, started, finish
     assert any("on fire" in entry.value for entry in app.error)
     app.button(key=f"accuracy/hide/{failed.id}").click().run()
     assert not any("on fire" in entry.value for entry in app.error)
+
+
+def test_the_run_of_the_address_is_chosen_and_its_students_are_one_press_away(open_page, started, home) -> None:
+    make(home, "a", "cda", top1=(50.0, 51.0))
+    run = make_finished_run(home / "runs" / "20260107-000000-new", fake_experiment("delt", 10))
+    app = open_page(PAGE, run=run.id)
+    assert app.multiselect(key="accuracy/train/sources").value == [run.id]
+    assert set(bars(app)) == {"CDA"}  # what its students will stand beside
+    assert "The run you came from, **DELT, IPC 10, MI 40 / RI 10" in texts(app)
+    app.button(key="accuracy/way_on").click().run()
+    experiment, kind = started.experiments[0]
+    assert (kind, started.sources) == ("evaluate", [run.id])
+    assert (experiment.evaluate.epochs, experiment.evaluate.seeds) == (60, 2)
+    assert "are in training" in texts(app)
+    app = open_page(PAGE, run="nothing")
+    assert [entry.value for entry in app.warning] == ["There is no run nothing here, so the page shows what there is."]
+    assert "Students of your newest run" in texts(app)
+
+
+def test_a_lone_student_gets_its_baselines_in_one_press(open_page, started, home) -> None:
+    run, evaluation = make(home, "a", "delt", top1=(60.0, 61.0))
+    make(home, "b", "cda", 4)  # of another number of images
+    app = open_page(PAGE, run=run.id)
+    assert "baselines beside it yet: Random real, RDED, SRe²L, CDA." in texts(app)
+    assert "Makes 4 sets of images (" in texts(app)
+    assert "trains 8 students" in texts(app)
+    app.button(key="accuracy/way_on").click().run()
+    assert [kind for _, kind in started.experiments] == ["recover", "evaluate"] * 4
+    recovered = [experiment for experiment, kind in started.experiments if kind == "recover"]
+    assert [(one.recover.method, one.recover.ipc, one.recover.iterations) for one in recovered] == [
+        ("random", 10, 0),
+        ("rded", 10, 0),
+        ("sre2l", 10, 40),
+        ("cda", 10, 40),
+    ]
+    trained = [experiment.evaluate for experiment, kind in started.experiments if kind == "evaluate"]
+    assert all(one == evaluation.experiment.evaluate for one in trained)
+    assert "In training: CDA, Random real, RDED, SRe²L." in texts(app)
+
+
+def test_labels_are_stored_first_and_the_store_is_taken(open_page, started, finished, home, monkeypatch) -> None:
+    asked: list[list[str]] = []
+    monkeypatch.setattr(tasks, "start", lambda work, words: asked.append(list(words)) or work)
+    monkeypatch.setenv("DELT_HOME", str(home))
+    app = open_page(PAGE)
+    app.number_input(key="accuracy/train/epochs").set_value(20)
+    app.segmented_control(key="accuracy/train/labels").set_value("stored").run()
+    assert not app.error
+    assert app.button(key="accuracy/train/start").disabled
+    store = app.button(key=f"accuracy/labels/save/{finished.id}")
+    assert store.label == "Store labels now (3.8 kB)"  # 20 epochs of 12 images in 3 classes, and a header each
+    store.click().run()
+    (words,) = asked
+    assert words[:4] == ["relabel", finished.id, "--epochs", "20"]
+    write_store(Path(words[words.index("--out") + 1]), epochs=20)
+    app.run()
+    assert not app.button(key="accuracy/train/start").disabled
+    app.button(key="accuracy/train/start").click().run()
+    evaluate = started.experiments[0][0].evaluate
+    assert (evaluate.labels, evaluate.label_store) == ("stored", words[words.index("--out") + 1])
+    app.number_input(key="accuracy/train/epochs").set_value(21).run()  # more than the store is for
+    assert app.button(key="accuracy/train/start").disabled
+    assert "it is for 20 epochs, not 21" in captions(app)
+
+
+def write_store(path: Path, epochs: int) -> None:
+    """A whole store of the finished run's 12 images as far as the page looks at it."""
+    config = filled_in(EvaluateConfig(), ipc=4, images=12, num_classes=3, image_size=32, dataset="photos")
+    facts = StoreFacts(
+        images=12,
+        num_classes=3,
+        image_size=32,
+        mosaic=1,
+        epochs=epochs,
+        label_epochs=epochs,
+        seed=0,
+        form="float16",
+        augmentation={name: getattr(config, name) for name in AUGMENTATION},
+        image_fingerprint="1",
+        teacher_fingerprint="beef",
+    )
+    path.mkdir(parents=True)
+    (path / MANIFEST).write_text(json.dumps(asdict(facts)))
+    for epoch in range(1, epochs + 1):
+        epoch_file(path, epoch).touch()
 
 
 def test_only_equal_setups_share_a_name(home) -> None:

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from fake_runs import fake_experiment, make_finished_run
-from page_helpers import captions, press, table_with, traces
+from page_helpers import captions, press, table_with, texts, traces
 from PIL import Image
 
 from delt_engine.analysis.diversity_store import DiversityResult
@@ -92,6 +92,30 @@ def test_space_and_choice_stand_in_the_address(open_page, home, measured, addres
     assert address(app)["runs"] == second.id
 
 
+def test_the_newest_run_stands_beside_the_examples(open_page, home, measured) -> None:
+    examples = [
+        make_finished_run(home / "assets" / "examples" / f"photos-{name}", fake_experiment(name, 10))
+        for name in ("delt", "cda")
+    ]
+    older, newest = make(home, "a"), make(home, "b", "sre2l", 4)
+    chosen = open_page(PAGE).multiselect(key="diversity/runs")
+    assert chosen.value == [newest.id]  # alone at its number of images
+    app = open_page(PAGE, run=older.id)
+    assert app.multiselect(key="diversity/runs").value == [*(run.id for run in examples), older.id]
+    app = open_page(PAGE, run="nothing")
+    assert "There is no run nothing here" in app.warning[0].value
+
+
+def test_the_claim_is_told_in_the_numbers_that_are_shown(open_page, home, measured) -> None:
+    delt, cda = make(home, "a"), make(home, "b", "cda")
+    measured |= {(delt.id, "teacher"): 0.8, (cda.id, "teacher"): 0.9}
+    app = open_page(PAGE, figure="groups")
+    assert "at the same MI, here 40: DELT 0.700, CDA 0.800" in texts(app)
+    assert "early 0.900, late 0.500" in texts(app)
+    boxes = [trace for trace in traces(open_page(PAGE, figure="boxes")) if trace["type"] == "box"]
+    assert [(box["name"], len(box["x"])) for box in boxes] == [("DELT", 30), ("CDA", 30)]
+
+
 def test_what_is_missing_is_measured_by_a_task(open_page, home, measured, asked) -> None:
     run = make(home, "a")
     app = open_page(PAGE)
@@ -133,7 +157,7 @@ def test_the_map_shows_each_image_under_its_point(open_page, home, measured, mon
     )
     drawn = {}
     monkeypatch.setattr("pages.shared.diversity.embedding.stored_embedding", lambda *_rest: made)
-    monkeypatch.setattr("pages.shared.diversity.embedding._map", lambda key, data: drawn.update(data))
+    monkeypatch.setattr("pages.shared.diversity.embedding._map", lambda key, data, **_rest: drawn.update(data))
     monkeypatch.setattr("pages.shared.cached.is_at_hand", lambda _name: False)
     app = open_page(PAGE)
     assert "5 of 1,512 images are shown" in captions(app)
@@ -144,6 +168,8 @@ def test_the_map_shows_each_image_under_its_point(open_page, home, measured, mon
         ("astronaut, image 3", 0, 2),
         ("cat, image 2", 1, 1),
     ]
+    assert (drawn["c"], drawn["i"]) == ((0, 2, 0, 0, 1), (3, 77, 0, 2, 1))
+    assert [group["run"] for group in drawn["groups"]] == ["", run.id]  # real images are in no gallery
     assert [sheet["columns"] for sheet in drawn["sheets"]] == [4, 4]
     assert "round-04.png" in drawn["sheets"][0]["url"]
     assert [(group["title"], group["open"]) for group in drawn["groups"]] == [("Real images", True), ("DELT", False)]

@@ -1,13 +1,14 @@
-"""Early vs late: six steps on a recorded lab or a run; links open a step, and what they lock cannot be moved."""
+"""Early vs late: the pipeline and six lessons on a recorded lab or a run; what links lock cannot be moved."""
 
 from __future__ import annotations
 
 import pytest
-from fake_runs import fake_experiment, make_finished_run, make_half_done_run
-from page_helpers import captions, components, keys
+from fake_runs import fake_experiment, make_evaluation, make_finished_run, make_half_done_run, write_fake_predictions
+from page_helpers import captions, components, keys, metrics, texts
 
 from delt_engine.lab.material import open_lab
 from delt_engine.paths import assets_dir
+from pages.shared import cached
 
 PAGE = "explore/early_late"
 
@@ -23,10 +24,28 @@ def predict(app, guess: str) -> None:
     group.set_value(guess).run()
 
 
-def test_it_opens_on_the_recorded_lab_with_one_patch(open_page, lab, address) -> None:
-    app = open_page(PAGE)
+LAB = "lab-photos"
+
+
+@pytest.fixture
+def company(home):
+    """Runs of DELT, CDA and SRe2L under the same settings, in this order."""
+    methods = ("delt", "cda", "sre2l")
+    return [
+        make_finished_run(home / "runs" / f"2026010{n}-000000-{m}", fake_experiment(m)) for n, m in enumerate(methods)
+    ]
+
+
+def pick(app, stage: str) -> None:
+    """Open a stage of the pipeline as a click on its card does."""
+    app.session_state["lab/stage"] = stage
+    app.run()
+
+
+def test_one_patch_is_shown_with_what_changes(open_page, lab, address) -> None:
+    app = open_page(PAGE, step="1", src=LAB)
     (film,) = components(app)
-    assert app.selectbox(key="lab/source").value == "lab-photos"
+    assert app.selectbox(key="lab/source").value == LAB
     assert app.selectbox(key="lab/class").value == lab.record.opens_with
     assert film["moments"] == list(lab.record.moments)
     assert film["at"] == 400
@@ -36,11 +55,46 @@ def test_it_opens_on_the_recorded_lab_with_one_patch(open_page, lab, address) ->
     assert change["change"] == [0, 1]
     assert len(film["sheets"]) == 1
     assert film["sheets"][0].startswith("data:image/png")
-    assert address(app) == {"step": "1", "cls": "rocket"}
+    assert address(app)["step"] == "1"
+
+
+def test_it_opens_on_the_pipeline_whose_stages_have_their_own_numbers(open_page, home, company, address) -> None:
+    delt, cda, _ = company
+    write_fake_predictions(delt)
+    for run, top1 in ((delt, 42.0), (cda, 40.0)):
+        make_evaluation(home / "runs" / f"{run.id}-students", run, (top1, top1 + 1))
+    app = open_page(PAGE, src=delt.id, cls="cat")
+    (pipeline,) = [found for found in components(app) if "cards" in found]
+    assert [card["id"] for card in pipeline["cards"]] == ["squeeze", "rank", "select", "recover", "relabel", "evaluate"]
+    numbers = [card["number"] for card in pipeline["cards"]]
+    assert numbers == ["94.0 %", "–", "4 a class", "40 / 10", "90.0 %", "42.5 %"]
+    assert [len(card["tiles"]) for card in pipeline["cards"]] == [3, 0, 4, 4, 0, 0]
+    assert [bar[0] for bar in pipeline["cards"][5]["bars"]] == pytest.approx([1, 40.5 / 42.5])
+    assert (pipeline["chosen"], metrics(app)["Accuracy on test images"]) == ("squeeze", "94.0 %")
+    assert len(app.get("page_link")) == 1
+    pick(app, "select")
+    lines = [cell["lines"] for cell in components(app)[-1]["rows"][0]["cells"]]
+    assert lines[0] == ["round 1", "40 iterations"]
+    assert lines[-1] == ["round 4", "10 iterations"]
+    assert address(app)["stage"] == "select"
+    pick(app, "recover")
+    assert "37.5 % of the image-iterations saved" in captions(app)
+    pick(app, "relabel")
+    assert components(app)[-1]["rows"][0]["cells"][0]["lines"][0] == "cat 90.0 %"
+    pick(app, "evaluate")
+    assert len(app.get("plotly_chart")) == 1
+    assert f"From run {delt.id}" in captions(app)
+
+
+def test_a_stage_shows_where_the_chosen_patches_lie(open_page, monkeypatch) -> None:
+    monkeypatch.setattr(cached, "assets_dir", assets_dir)
+    app = open_page(PAGE, src="photos-delt", stage="rank", cls="rocket")
+    assert "500 patches of rocket" in captions(app)
+    assert len(app.get("plotly_chart")) == 1
 
 
 def test_twins_wait_for_their_round_and_say_their_own_iterations(open_page, lab) -> None:
-    (film,) = components(open_page(PAGE, step="2", cls="cat"))
+    (film,) = components(open_page(PAGE, src=LAB, step="2", cls="cat"))
     subject = lab.subjects("cat")[0]
     assert [lane["first"] for lane in film["lanes"]] == [0, 100, 200, 350]
     last = film["lanes"][3]
@@ -48,14 +102,14 @@ def test_twins_wait_for_their_round_and_say_their_own_iterations(open_page, lab)
     assert last["lines"][0][at - 1] == "waits, joins at 350"
     assert last["lines"][0][at] == "0 of 50 iterations"
     assert last["lines"][0][-1] == "50 of 50 iterations"
-    assert last["lines"][1][-1] == f"{subject.twins[3].change[-1]:.1f} levels from its patch"
+    assert last["lines"][1][-1] == f"mean change {subject.twins[3].change[-1]:.1f} of 255"
     assert last["lines"][2][-1] == f"teacher: {100 * subject.twins[3].probability[-1]:.1f} % cat"
     assert {tuple(tile) for tile in last["tiles"][: at + 1]} == {(0, 0, 3)}
     assert len({lane["colour"] for lane in film["lanes"]}) == 4
 
 
 def test_what_a_late_image_gets_stands_in_curves_and_numbers(open_page) -> None:
-    app = open_page(PAGE, step="3", cls="cat")
+    app = open_page(PAGE, src=LAB, step="3", cls="cat")
     rate, crop, change = components(app)[0]["charts"]
     assert rate["series"][3]["ys"][0] == pytest.approx(0.0095, abs=1e-4)
     assert rate["series"][3]["xs"][-1] == 49
@@ -64,23 +118,47 @@ def test_what_a_late_image_gets_stands_in_curves_and_numbers(open_page) -> None:
     assert list(app.table[0].value["Own iterations"]) == ["400", "300", "200", "50"]
 
 
-def test_the_answer_is_shown_only_after_a_prediction(open_page, lab) -> None:
-    app = open_page(PAGE, step="4", cls="cat")
+def test_delt_is_held_against_cda_and_the_answer_comes_after_a_prediction(open_page, company) -> None:
+    delt, cda, _ = company
+    app = open_page(PAGE, src=delt.id, step="4", cls="cat")
+    (grid,) = components(app)
+    assert [row["title"] for row in grid["rows"]] == ["DELT", "CDA", "SRe²L"]
+    assert [frame["tick"] for frame in grid["frames"]] == ["0", "10", "20", "30", "40"]
+    assert len(grid["sheets"]) == 15
+    found = cached.claim(tuple(company))
+    numbers = [f"{one.alike['cat']:.3f}" for one in (found.delt, found.rival)]
+    assert not any(number in texts(app) for number in numbers)
+    right = found.more_alike("cat")
+    predict(app, "cda" if right == "delt" else "delt")
+    assert app.warning[0].value.startswith("Not this time")
+    predict(app, right)
+    said = app.success[0].value
+    assert said.startswith("Right")
+    assert all(number in said for number in numbers)
+    assert f"{found.agrees(found.rival)} of 3 classes" in texts(app)
+    assert "inside one DELT run" in texts(app)
+    assert f"Runs {delt.id}, {cda.id}" in captions(app)
+    assert len(app.get("plotly_chart")) == 2
+
+
+def test_without_company_the_halves_are_shown_for_what_they_are(open_page, lab, home, finished) -> None:
+    app = open_page(PAGE, src=LAB, step="4", cls="cat")
     record = lab.halves("cat")
-    assert not app.metric
-    assert f"{record.early[-1]:.3f}" not in captions(app)
-    predict(app, "early")
+    assert "no such finished runs" in app.info[0].value
     assert [metric.value for metric in app.metric] == [f"{record.early[-1]:.3f}", f"{record.late[-1]:.3f}"]
-    assert app.warning[0].value.startswith("Not this time: the late half is more alike")
-    predict(app, "late")
-    assert app.success[0].value.startswith("Right")
-    assert "teacher photos" in captions(app)
-    more = sum(h.early[-1] > h.late[-1] for h in lab.record.halves)
-    assert any(f"in {more} of 10 classes" in text.value for text in app.markdown)
+    assert "does not say how alike the whole class is" in captions(app)
+    app = open_page(PAGE, src=finished.id, step="4", cls="cat")
+    assert "normalised pixels" in captions(app)
+    assert len(app.metric) == 2
+    small = make_finished_run(home / "runs" / "20260301-000000-small", fake_experiment(ipc=2))
+    assert "need at least 4" in captions(open_page(PAGE, src=small.id, step="4"))
+    half = make_half_done_run(home / "runs" / "20260103-000000-half", alive=False)
+    (film,) = components(open_page(PAGE, src=half.id, step="3"))
+    assert film["moments"] == [0, 10, 20]  # as far as it is
 
 
 def test_an_iteration_has_six_stages_with_its_numbers(open_page, lab) -> None:
-    (steps,) = components(open_page(PAGE, step="5", cls="cat"))
+    (steps,) = components(open_page(PAGE, src=LAB, step="5", cls="cat"))
     assert [iteration["label"] for iteration in steps["iterations"]] == ["21 of 400", "201 of 400", "361 of 400"]
     stages = steps["iterations"][1]["stages"]
     titles = [stage["title"] for stage in stages]
@@ -93,19 +171,21 @@ def test_an_iteration_has_six_stages_with_its_numbers(open_page, lab) -> None:
 
 
 def test_the_tour_is_walked_forward_and_back_to_what_can_be_saved(open_page, address) -> None:
-    app = open_page(PAGE)
+    app = open_page(PAGE, src=LAB, step="1")
     app.button(key="lab/next").click().run()
     assert (app.subheader[0].value, address(app)["step"]) == ("Early and late twins", "2")
     app.button(key="lab/back").click().run()
-    assert app.subheader[0].value == "One patch"
-    app = open_page(PAGE, step="6", cls="cat")
+    app.button(key="lab/back").click().run()
+    assert address(app)["step"] == "0"
+    app = open_page(PAGE, src=LAB, step="6", cls="cat")
     labels = [button.proto.label for button in app.get("download_button")]
-    assert labels == ["Film strip (PNG)", "Animation (GIF)", "Animation (WebP)"]
+    file = "4 lessons as one file (HTML)"
+    assert labels == [file, file, "Film strip (PNG)", "Animation (GIF)", "Animation (WebP)"]  # one is by the link
     assert "delt lab --dataset photos" in app.code[-1].value
 
 
 def test_what_a_link_locks_cannot_be_moved(open_page) -> None:
-    app = open_page(PAGE, step="3", lock="1", cls="flower", upto="200")
+    app = open_page(PAGE, src=LAB, step="3", lock="1", cls="flower", upto="200")
     assert app.subheader[0].value == "What a late image gets"
     assert app.selectbox(key="lab/class").value == "flower"
     assert all(app.selectbox(key=f"lab/{name}").disabled for name in ("class", "source"))
@@ -114,7 +194,7 @@ def test_what_a_link_locks_cannot_be_moved(open_page) -> None:
     assert not app.multiselect
     (film,) = components(app)
     assert (film["moments"][-1], film["at"]) == (200, 200)
-    app = open_page(PAGE, step="2", lock="cls,unheard", cls="flower")
+    app = open_page(PAGE, src=LAB, step="2", lock="cls,unheard", cls="flower")
     assert app.selectbox(key="lab/class").disabled
     assert not app.selectbox(key="lab/source").disabled
     assert app.button(key="lab/next")
@@ -126,16 +206,22 @@ WRONG = {"step": "9 x", "cls": "unicorn", "patch": "7", "src": "nothing", "upto"
 @pytest.mark.parametrize("wrong", [{name: value} for name, values in WRONG.items() for value in values.split()])
 @pytest.mark.parametrize("lock", [{}, {"lock": "1"}])
 def test_limits_hold_in_the_address_too(open_page, wrong, lock) -> None:
-    app = open_page(PAGE, **wrong, **lock)
+    app = open_page(PAGE, **{"step": "1"} | wrong, **lock)
+    if "step" in wrong:  # of which the first step is left
+        assert app.subheader[0].value.startswith("From a dataset")
+        return
     (film,) = components(app)
     assert film["moments"][-1] == 400
     assert 0 <= film["at"] <= 400
 
 
 def test_a_lesson_link_names_what_it_locks(open_page) -> None:
-    app = open_page(PAGE, step="2", cls="cat")
+    app = open_page(PAGE, src=LAB, step="2", cls="cat")
     assert "lock=1" in app.code[0].value
-    app.select_slider(key="lab/upto").set_value(150).run()
+    slider = app.select_slider(key="lab/upto")
+    assert slider.proto.default == [7]  # what a browser that lost the slider's state starts from: the end
+    slider.set_value(150).run()
+    assert app.select_slider(key="lab/upto").proto.default == [2]
     app.multiselect(key="lab/lock").set_value(["cls", "upto"]).run()
     for words in ("upto=150", "lock=cls%2Cupto", "step=2"):
         assert words in app.code[0].value
@@ -148,28 +234,16 @@ def test_any_run_can_be_shown_by_its_rounds(open_page, finished, address) -> Non
     assert film["moments"] == [0, 10, 20, 30, 40]
     assert [lane["title"] for lane in film["lanes"]] == [f"Image {n}, round {n}" for n in (1, 2, 3, 4)]
     assert film["lanes"][2]["tiles"] == [[0, 2, 0], [1, 2, 0], [2, 2, 0], [3, 2, 0], [4, 2, 0]]
-    assert film["lanes"][3]["lines"][1][3] == "0.0 levels from its patch"
-    assert float(film["lanes"][0]["lines"][1][4].split()[0]) > 50
+    assert film["lanes"][3]["lines"][1][3] == "mean change 0.0 of 255"
+    assert float(film["lanes"][0]["lines"][1][4].split()[2]) > 50
     assert len(film["sheets"]) == 5
     assert address(app)["src"] == finished.id
 
 
 def test_every_step_works_on_a_run(open_page, finished) -> None:
-    for step in range(1, 7):
+    for step in range(7):
         app = open_page(PAGE, src=finished.id, step=str(step), cls="cat", patch="3")
         assert app.selectbox(key="lab/patch").value == 3
-
-
-def test_a_run_compares_its_halves_in_pixels_if_it_has_enough_images(open_page, home, finished) -> None:
-    app = open_page(PAGE, src=finished.id, step="4", cls="cat")
-    predict(app, "same")
-    assert "normalised pixels" in captions(app)
-    assert len(app.metric) == 2
-    small = make_finished_run(home / "runs" / "20260301-000000-small", fake_experiment(ipc=2))
-    assert "needs at least 4" in open_page(PAGE, src=small.id, step="4").info[0].value
-    half = make_half_done_run(home / "runs" / "20260103-000000-half", alive=False)
-    (film,) = components(open_page(PAGE, src=half.id, step="3"))
-    assert film["moments"] == [0, 10, 20]  # as far as it is
 
 
 def test_without_any_material_it_says_what_to_do(open_page, monkeypatch, tmp_path) -> None:

@@ -76,19 +76,20 @@ def test_every_page_file_is_in_the_menu() -> None:
     assert not list((ROOT / "pages").glob("*.py"))
 
 
-def test_the_app_process_never_loads_torch() -> None:
+def test_the_app_process_never_loads_torch_and_its_first_page_no_pandas() -> None:
     modules = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in (ROOT / "pages/shared").glob("*.py")]
     script = (
         "import importlib, sys\n"
         f"for name in {modules!r}: importlib.import_module(name)\n"
         "from streamlit.testing.v1 import AppTest\n"
         f"app = AppTest.from_file({str(ROOT / 'app.py')!r}, default_timeout=240).run()\n"
+        "print('first page:', sorted({'pandas', 'sklearn', 'scipy'} & set(sys.modules)))\n"
         f"for name in {NAMES!r}: app.switch_page(f'pages/{{name}}.py').run()\n"
         "assert not app.exception\n"
         "print('loaded:', sorted({'torch', 'torchvision', 'timm'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, timeout=600)
-    assert done.stdout.splitlines()[-1:] == ["loaded: []"], done.stderr[-2000:]
+    assert done.stdout.splitlines()[-2:] == ["first page: []", "loaded: []"], done.stderr[-2000:]
 
 
 def test_pages_stay_thin() -> None:

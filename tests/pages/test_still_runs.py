@@ -71,7 +71,7 @@ def test_the_form_hides_mi_and_ri_and_brings_them_back(open_page, started) -> No
     app = open_page("distill/recover")
     app.segmented_control(key="recover/method").set_value("random").run()
     assert app.selectbox(key="recover/criterion").value == "random"
-    app.pills(key="recover/preset").set_value("A glance").run()  # sets only its IPC
+    app.pills(key="recover/preset").set_value("Tiny").run()  # sets only its IPC
     assert (
         app.session_state["delt/session"].draft.recover == Experiment.for_method("random", recover={"ipc": 4}).recover
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from delt_engine.jobs.evaluations import Evaluation
+from delt_engine.runs.store import Run
 from pages.shared import address, controls
 from pages.shared.accuracy import data
 from pages.shared.accuracy.data import KINDS, Setup, setup_of
@@ -46,17 +47,21 @@ class View:
         return next(one for one in evaluations if one.run.id == chosen)
 
 
-def choose(evaluations: Sequence[Evaluation]) -> View:
-    """Draw the choices and return what they say."""
+def choose(evaluations: Sequence[Evaluation], subject: Run | None = None) -> View:
+    """Draw the choices and return what they say; at first they show ``subject``, the run that the page is about."""
 
     def title(evaluation: Evaluation) -> str:
         result = evaluation.result
         return f"{result['dataset_title']}, {result['image_size']} px, {len(result['class_names']):,} classes"
 
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        found = _part(evaluations, "dataset", "Dataset", lambda setup: setup.data, title)
-        found = _part(found, "recipe", "Recipe", lambda setup: setup.recipe, lambda one: setup_of(one).recipe_title)
-        found = _part(found, "student", "Student", lambda setup: setup.student, lambda one: setup_of(one).student)
+        found = _part(evaluations, "dataset", "Dataset", lambda setup: setup.data, title, subject)
+        found = _part(
+            found, "recipe", "Recipe", lambda setup: setup.recipe, lambda one: setup_of(one).recipe_title, subject
+        )
+        found = _part(
+            found, "student", "Student", lambda setup: setup.student, lambda one: setup_of(one).student, subject
+        )
         ipcs = sorted({data.ipc_of(one) for one in found if one.result["method"] != "real"})
         titles = {ALL: "All"} | {str(ipc): str(ipc) for ipc in ipcs}
         ipc = ALL
@@ -70,7 +75,7 @@ def choose(evaluations: Sequence[Evaluation]) -> View:
         kind = controls.linked_choice("accuracy", "Accuracy", kinds, "accuracy/accuracy", segmented=True, help=what)
     if ipc != ALL:
         found = [one for one in found if one.result["method"] == "real" or data.ipc_of(one) == int(ipc)]
-    chosen = tuple(sorted(_runs(found), key=data.order))
+    chosen = tuple(sorted(_runs(found, subject), key=data.order))
     return View(setup_of(chosen[0]), chosen, data.labels(chosen), kind)
 
 
@@ -80,12 +85,20 @@ def _part(
     label: str,
     part: Callable[[Setup], str],
     title: Callable[[Evaluation], str],
+    subject: Run | None,
 ) -> list[Evaluation]:
-    """Draw the choice of one part of the set-up and return the evaluations that have it; the fullest comes first."""
+    """Draw the choice of one part of the set-up and return the evaluations that have it.
+
+    What is nearest to ``subject`` comes first, then the fullest.
+    """
     groups: dict[str, list[Evaluation]] = {}
     for one in evaluations:
         groups.setdefault(part(setup_of(one)), []).append(one)
-    groups = dict(sorted(groups.items(), key=lambda group: -len(group[1])))
+
+    def order(group: tuple[str, list[Evaluation]]) -> tuple[int, int]:
+        return min(data.distance(one, subject) for one in group[1]), -len(group[1])
+
+    groups = dict(sorted(groups.items(), key=order))
     titles = distinct({word: title(found[0]) for word, found in groups.items()}, lambda word: word[:6])
     # a link may say a dataset by its name
     words = {found[0].result["dataset"]: word for word, found in reversed(groups.items())} if name == "dataset" else {}
@@ -95,10 +108,10 @@ def _part(
     return groups[controls.linked_choice(name, label, titles, f"accuracy/{name}", **look)]
 
 
-def _runs(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
+def _runs(evaluations: Sequence[Evaluation], subject: Run | None) -> list[Evaluation]:
     """Draw the choice of evaluations: the newest of each method and IPC, unless the reader says otherwise."""
     ids, key = [one.run.id for one in evaluations], "accuracy/runs"
-    usual = [one.run.id for one in data.newest_of_each(evaluations)]
+    usual = [one.run.id for one in data.first_shown(evaluations, subject)]
     controls.restore_choices("runs", key, ids)
     chosen = [run for run in st.session_state.get(key) or [] if run in ids]
     # Another recipe has other evaluations; a choice made among these ones stays.
@@ -108,6 +121,9 @@ def _runs(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
     titles = data.labels(evaluations)
     offered = {one.run.id: plain(f"{titles[one.run.id]}, IPC {data.ipc_of(one):,}") for one in evaluations}
     with st.expander(f"Evaluations: {len(st.session_state[key])} of {len(ids)} shown"):
-        look = {"label_visibility": "collapsed", "help": "At first the newest of each method and IPC."}
+        look = {
+            "label_visibility": "collapsed",
+            "help": "At first the newest of each method and IPC, and the examples.",
+        }
         chosen = controls.linked_choices("runs", "Evaluations", offered, key, usual=usual, **look)
     return [one for one in evaluations if one.run.id in chosen]

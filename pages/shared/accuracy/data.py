@@ -18,6 +18,7 @@ from delt_engine.jobs.evaluations import Evaluation, evaluations
 from delt_engine.plots.accuracy import Score
 from delt_engine.runs.sources import REAL
 from delt_engine.runs.store import Run
+from delt_engine.runs.titles import is_example
 from pages.shared import cached
 from pages.shared.diversity import data as diversity_data
 from pages.shared.wording import count, distinct, id_end, rounds_text
@@ -82,6 +83,29 @@ def newest_of_each(evaluations: Iterable[Evaluation]) -> list[Evaluation]:
     by_age = sorted(evaluations, key=lambda one: one.run.record().finished or "")
     newest = {id(one) for one in {_cell(one): one for one in by_age}.values()}
     return [one for one in evaluations if id(one) in newest]
+
+
+def first_shown(evaluations: Sequence[Evaluation], subject: Run | None = None) -> list[Evaluation]:
+    """Return what is shown at first: the newest of each method and IPC, those of ``subject``, and the examples.
+
+    An example gives way to an evaluation of the user's whose images were made with the same MI and RI.
+    """
+    own = [one for one in evaluations if not is_example(one.run)]
+    variants = {(_cell(one), _variant(one)) for one in own}
+    shown = newest_of_each(own) + newest_of_each([one for one in evaluations if subject and one.source == subject.id])
+    shown += [one for one in evaluations if is_example(one.run) and (_cell(one), _variant(one)) not in variants]
+    ids = {one.run.id for one in shown}
+    return [one for one in evaluations if one.run.id in ids]
+
+
+def distance(evaluation: Evaluation, subject: Run | None) -> int:
+    """Return how far an evaluation is from the run that the page is about: 0 of its images, 1 on its data, else 2."""
+    if subject is None or evaluation.source == subject.id:
+        return 0
+    about = subject.record().dataset
+    result = evaluation.result
+    is_near = about and (about.fingerprint, about.image_size) == (result["dataset_fingerprint"], result["image_size"])
+    return 1 if is_near else 2
 
 
 def _cell(evaluation: Evaluation) -> tuple[str, int]:

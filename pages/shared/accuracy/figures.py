@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -20,12 +20,13 @@ from pages.shared.accuracy.choices import View
 from pages.shared.accuracy.data import KINDS
 from pages.shared.wording import count, plain
 
-TABS = {"bars": "Methods", "epochs": "Over epochs", "classes": "By class", "cost": "Cost and likeness"}
+TABS = {"bars": "Methods", "epochs": "Over epochs", "classes": "By class", "cost": "Cost and similarity"}
 COSTS = {"image_iterations": "Image-iterations", "synthesis_seconds": "Seconds of synthesis"}
-_FRONT = ("method_title", "ipc", "top1_last", "top1_best")
+_FRONT = ("method_title", "ipc", "top1_last", "students", "gap_to_random", "top1_best")
 _MORE = (
+    Column("gap_to_random", "Above random real (points)", 1),
     Column("top1_ema", "Top-1, EMA (%)", 1, "top1_ema_std"),
-    Column("students", "Students", 0),
+    Column("students", "n", 0),
     Column("image_iterations", "Image-iterations", 0),
     Column("run", "Images"),
     Column("evaluation", "Evaluation"),
@@ -68,7 +69,7 @@ def _bars(view: View) -> None:
     where = f"{count(result['test_images'])} test images of {plain(result['dataset_title'])}"
     missing = f" Not evaluated under this recipe yet: {' and '.join(lacking)}." if lacking else ""
     counts = {len(one.result["seeds"]) for one in shown}
-    number = f"n = {max(counts)} each" if len(counts) == 1 else "n is told above each bar"
+    number = f"n = {max(counts)} each" if len(counts) == 1 else "n is told below each bar"
     students = f"mean over students of different seeds, whiskers are their sample standard deviation, {number}"
     students = "one student each (n = 1), so no spread" if counts == {1} else students
     st.caption(f"Measured here on {where}; {students}.{missing}")
@@ -123,10 +124,12 @@ def _cost(view: View) -> None:
     if not points:
         st.info("None of these evaluations says what its images cost.")
         return
-    figure.draw(accuracy.cost_scatter(points, COSTS[chosen]), "accuracy/scatter")
+    drawn = accuracy.cost_scatter(points, COSTS[chosen])
+    figure.draw(drawn, "accuracy/scatter")
     unknown = sum(point.cosine is None for point in points)
     st.caption(
-        "Cost of making the images, without teacher and students; seconds as each run measured them on its device. "
+        "Cost of making the images, without teacher and students; seconds as each run measured them on its device. The "
+        f"accuracy axis runs from {drawn.layout.yaxis.range[0]:.0f} to {drawn.layout.yaxis.range[1]:.0f} %. "
         "Colour: mean cosine similarity to the class centroid in the teacher's features, lower is more diverse"
         + (f"; grey where it is not measured yet ({unknown}), which the Diversity page does." if unknown else ".")
     )
@@ -135,22 +138,27 @@ def _cost(view: View) -> None:
 def draw_table(view: View) -> None:
     """Draw all numbers of the compared evaluations."""
     st.subheader("Table")
-    columns = sorted((*METHOD_COLUMNS, *_MORE), key=lambda column: column.name not in _FRONT)
+    front = {name: place for place, name in enumerate(_FRONT)}
+    columns = sorted((*METHOD_COLUMNS, *_MORE), key=lambda column: front.get(column.name, len(front)))
+    random = {data.ipc_of(one): one.result["top1_last"] for one in view.of_method("random")}
     result, setup = view.evaluations[0].result, view.setup
     note = (
         f"Measured on {result['test_images']:,} test images of {result['dataset_title']}; "
-        f"recipe {setup.recipe_title}, student {setup.student}; ± is the spread over seeds."
+        f"recipe {setup.recipe_title}, student {setup.student}; ± is the sample standard deviation over the n students."
     )
     name = f"accuracy-{setup.dataset}-{setup.recipe}".replace("/", "-")
-    tables.draw([_row(view, one) for one in view.evaluations], columns, "accuracy", name, note)
+    tables.draw([_row(view, one, random) for one in view.evaluations], columns, "accuracy", name, note)
 
 
-def _row(view: View, evaluation: Evaluation) -> dict[str, Any]:
+def _row(view: View, evaluation: Evaluation, random: Mapping[int, float]) -> dict[str, Any]:
     found = method_row(evaluation, data.source_run(evaluation), data.cosine(evaluation))
     students = len(found["seeds"])
     if students == 1:  # one student has no spread
         found |= {name: None for name in found if name.endswith("_std")}
-    return found | {"method_title": view.label(evaluation), "students": students, "run": evaluation.result["source"]}
+    real = random.get(data.ipc_of(evaluation))
+    gap = None if real is None or found["method"] in ("random", "real") else found["top1_last"] - real
+    found |= {"method_title": view.label(evaluation), "students": students, "gap_to_random": gap}
+    return found | {"run": evaluation.result["source"]}
 
 
 def draw_scores(view: View, evaluations: Sequence[Evaluation]) -> None:

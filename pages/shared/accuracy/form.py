@@ -1,62 +1,85 @@
-"""Train students: on which images, by which recipe, how long; and every method at once, from the recovery on."""
+"""Train students: on which images, by which recipe and with which labels, and how long that takes."""
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import streamlit as st
 
 from delt_engine.config import EvaluateConfig, Experiment
-from delt_engine.config.methods import METHOD_SETTINGS, METHOD_TITLES
 from delt_engine.config.students import RECIPE_TITLES
-from delt_engine.errors import DeltError
 from delt_engine.jobs import start as jobs
-from delt_engine.jobs.evaluations import evaluation_experiment, start_evaluation
-from delt_engine.jobs.start import is_same
+from delt_engine.jobs.evaluations import evaluation_experiment
+from delt_engine.jobs.label_stores import needed
 from delt_engine.jobs.worker import device_lock_name
 from delt_engine.models.networks import NETWORKS
-from delt_engine.runs.command import command_for, compare_command, image_size_of
+from delt_engine.runs.command import command_for
 from delt_engine.runs.sources import REAL, find_source
 from delt_engine.runs.store import Run
 from pages.shared import cached, controls, errors
-from pages.shared.accuracy import data
+from pages.shared.accuracy import data, labels
+from pages.shared.accuracy.labels import Plan
 from pages.shared.controls import button
-from pages.shared.session import prime, session
-from pages.shared.wording import duration, long_title, plain, plural, rounds_text, short_name
+from pages.shared.session import session
+from pages.shared.wording import duration, long_title, plain, plural, short_name
 
 PAGE = "accuracy/train"
-METHODS = (*METHOD_SETTINGS, REAL)
-USUAL = ("sre2l", "cda", "rded", "delt", "random")
+LABELS = {"on-the-fly": "Asked in every step", "stored": "Stored"}
 _OWN = ("recipe", "student", "epochs", "seeds")
 _SHORT = 5
 """Without a GPU a recipe is offered with a fifth of its epochs."""
+_FOR_REAL = ("image_size", "teacher")
+"""Settings that a run brings itself, so only the whole real set can be given others."""
 
 
-def draw(dataset: str = "") -> EvaluateConfig:
-    """Draw the form and return how students are trained; runs of ``dataset`` are offered first."""
+def draw(dataset: str = "", named: Run | None = None) -> EvaluateConfig:
+    """Draw the form and return how students are trained.
+
+    Runs of ``dataset`` are offered first, and ``named``, the run of the address, is chosen when it is news.
+    """
     runs = sorted(cached.recoveries(finished=True), key=lambda run: bool(dataset) and run.experiment.dataset != dataset)
     titles = {run.id: long_title(run) for run in runs}
-    titles[REAL] = f"The whole real training set of {session().draft.dataset}"
-    usual = [] if dataset else list(titles)[:1]  # nothing is evaluated yet: one press trains the first students
-    key, many = f"{PAGE}/sources", "One or several runs, or the whole real set"
-    st.session_state[key] = [one for one in st.session_state.get(key, usual) or [] if one in titles]
-    chosen = st.multiselect("Images to learn from", list(titles), key=key, format_func=titles.get, placeholder=many)
-    config = _settings()
-    plans = [(one, _planned(one, config)) for one in chosen]
+    titles[REAL] = f"The whole real training set of {short_name(dataset or session().draft.dataset)}"
+    chosen = _sources(titles, named, anything=not dataset)
+    config, changes, is_stored = _settings(chosen, dataset)
+    plans = [(source, planned(source, config, dataset, **changes)) for source in chosen]
+    command_of = plans or [(one, planned(one, config, dataset)) for one in list(titles)[:1]]
+    is_ready = True
+    if is_stored:
+        plans, is_ready = labels.draw(plans, titles)
+        command_of = plans or command_of
+    wrong = controls.refused(PAGE)
     _expect(plans, config)
-    if button("Train students", "school", f"{PAGE}/start", type="primary", disabled=not plans):
+    if not is_ready:
+        st.caption("Training begins when the labels are stored, or a store that fits is chosen.")
+    off = not plans or not is_ready or bool(wrong)
+    if button("Train students", "school", f"{PAGE}/start", type="primary", disabled=off):
         with errors.shown():
             for source, experiment in plans:
                 jobs.start(experiment, kind="evaluate", source=source)
         st.rerun()
-    first = next(iter(titles))
-    for source, experiment in plans or [(first, _planned(first, config))]:
+    for source, experiment in command_of:
         controls.command(command_for(experiment, kind="evaluate", source=source))
     return config
 
 
-def _settings() -> EvaluateConfig:
+def _sources(titles: dict[str, str], named: Run | None, *, anything: bool) -> list[str]:
+    """Draw the choice of images; where nothing is evaluated yet one press trains the first students."""
+    key, asked = f"{PAGE}/sources", f"{PAGE}/named"
+    if named is not None and named.id in titles and st.session_state.get(asked) != named.id:
+        st.session_state[key] = [named.id]
+    st.session_state[asked] = named.id if named else ""
+    usual = list(titles)[:1] if anything else []
+    st.session_state[key] = [one for one in st.session_state.get(key, usual) or [] if one in titles]
+    many = "One or several runs, or the whole real set"
+    return st.multiselect("Images to learn from", list(titles), key=key, format_func=titles.get, placeholder=many)
+
+
+def _settings(chosen: Sequence[str], dataset: str) -> tuple[EvaluateConfig, dict[str, Any], bool]:
+    """Draw the settings; return the training, settings of the experiment beside it, and whether labels are stored."""
+    controls.forget_refused(PAGE)
     specs = {name: controls.spec_of(EvaluateConfig, name) for name in _OWN}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         key, look = f"{PAGE}/recipe", {"wrap": True, "on_change": _other_recipe, "help": specs["recipe"].help}
@@ -70,36 +93,80 @@ def _settings() -> EvaluateConfig:
         seeds = controls.setting(specs["seeds"], 1, PAGE, **look)
         names, look = ["auto", *NETWORKS], {"width": 200, "help": specs["student"].help}
         student = controls.open_choice("Student network", names, f"{PAGE}/student", "auto", **look)
+        is_hard, is_stored = plain_config.labels == "hard", False
+        if not is_hard:
+            what = "The teacher is asked for every image that is shown, or its answers are stored once and replayed."
+            key, look = f"{PAGE}/labels", {"segmented": True, "help": what}
+            is_stored = controls.choice("Soft labels", LABELS, key, default="on-the-fly", **look) == "stored"
     values = {"epochs": epochs, "seeds": seeds, "student": student}
     with st.expander("More settings", key=f"{PAGE}/more"):
-        # what a rule fills in later stays out: a control has no way to show "not given"
-        by_rule = [name for name in EvaluateConfig.model_fields if getattr(plain_config, name) is None]
-        names = controls.names_behind_more(EvaluateConfig, (*_OWN, *by_rule, "label_store"))
-        values |= controls.settings_grid(plain_config, names, PAGE)
-        controls.precision_warning(values["precision"], session().draft.device)
-        st.caption("Batch size and learning rate follow the recipe's rules for IPC and student.")
+        more, changes = _more(EvaluateConfig.for_recipe(recipe, **values), chosen, dataset)
+        controls.precision_warning(more["precision"], session().draft.device)
     with errors.shown():
-        return EvaluateConfig.for_recipe(recipe, **values)
+        return EvaluateConfig.for_recipe(recipe, **values, **more), changes, is_stored
+
+
+def _more(config: EvaluateConfig, chosen: Sequence[str], dataset: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Draw what is less usual; return settings of the training and of the experiment, of these only what is given."""
+    left_out = {*_OWN, "labels", "label_store"} | ({"loss"} if config.labels == "hard" else set())
+    names = controls.names_behind_more(EvaluateConfig, left_out)
+    specs = {name: controls.spec_of(EvaluateConfig, name) for name in names}
+    if "loss" in specs:  # with classes as labels it is the recipe "Hard labels"
+        specs["loss"] = replace(specs["loss"], choices=tuple(one for one in specs["loss"].choices if one != "ce"))
+    by_rule = _rules(config, chosen, dataset)
+    names.sort(key=lambda name: not specs[name].may_be_open)
+    with st.grid(min_column_width=170, vertical_alignment="bottom"):
+        values = {}
+        for name in names:
+            look = {"placeholder": by_rule.get(name, "by rule")} if specs[name].may_be_open else {}
+            values[name] = controls.setting(specs[name], getattr(config, name), PAGE, compact=True, **look)
+        seed = replace(controls.spec_of(Experiment, "seed"), may_be_open=True, default=None)
+        changes = {"seed": controls.setting(seed, None, PAGE, placeholder="of the run", help="Of the first student.")}
+        if REAL in chosen:
+            for name, title in zip(_FOR_REAL, ("Image size, real set", "Teacher, real set"), strict=True):
+                spec, start = controls.spec_of(Experiment, name), getattr(_of_real(dataset), name)
+                look = {"placeholder": "of the dataset"} if spec.may_be_open else {}
+                changes[name] = controls.setting(spec, start, PAGE, label=title, **look)
+    st.caption(
+        "What is empty follows the recipe's rules for images per class and student. A run brings its own image size "
+        "and teacher."
+    )
+    return values, {name: value for name, value in changes.items() if value is not None}
+
+
+def _rules(config: EvaluateConfig, chosen: Sequence[str], dataset: str) -> dict[str, str]:
+    """Return what the rules fill in for the chosen images, where they say the same for all of them."""
+    found = [needed(planned(source, config, dataset), find_source(source)) for source in chosen]
+    filled = [
+        {name: f"{getattr(one.config, name):g}" for name in ("batch_size", "learning_rate")} for one in found if one
+    ]
+    same = filled[0].items() if filled and all(one == filled[0] for one in filled) else ()
+    return {"student_width": "the teacher's"} | {name: f"{value} by rule" for name, value in same}
 
 
 def _other_recipe() -> None:
-    """Let the controls start again from the new recipe; students and seeds stay."""
-    stay = {f"{PAGE}/{name}" for name in ("recipe", "sources", "seeds", "student", "start", "more")}
+    """Let the controls start again from the new recipe; students, labels and seeds stay."""
+    stay = {f"{PAGE}/{name}" for name in ("recipe", "sources", "named", "seeds", "student", "labels", "start", "more")}
     for key in [key for key in st.session_state if str(key).startswith(f"{PAGE}/") and key not in stay]:
         del st.session_state[key]
 
 
-def _of_draft(*names: str) -> dict[str, object]:
-    return {name: getattr(session().draft, name) for name in names}
+def _of_real(dataset: str) -> Experiment:
+    """Return the data and the teacher of the whole real set: those of the plan, where it is of the same dataset."""
+    draft = session().draft
+    return draft if dataset in ("", draft.dataset) else Experiment(dataset=dataset)
 
 
-def _planned(source: str, config: EvaluateConfig) -> Experiment:
-    """Return the experiment of an evaluation, with the data and the device of the session where the run names none."""
-    changes = _of_draft("dataset", "image_size", "teacher", "squeeze") if source == REAL else {}
-    return evaluation_experiment(find_source(source), config, device=session().draft.device, **changes)
+def planned(source: str, config: EvaluateConfig, dataset: str = "", **changes: Any) -> Experiment:
+    """Return the experiment of an evaluation; a run brings its own data and teacher."""
+    own = {name: value for name, value in changes.items() if source == REAL or name not in _FOR_REAL}
+    if source == REAL:
+        real = _of_real(dataset)
+        own = {name: getattr(real, name) for name in ("dataset", "image_size", "teacher", "squeeze")} | own
+    return evaluation_experiment(find_source(source), config, device=session().draft.device, **own)
 
 
-def _expect(plans: Sequence[tuple[str, Experiment]], config: EvaluateConfig) -> None:
+def _expect(plans: Sequence[Plan], config: EvaluateConfig) -> None:
     """Say how long it will take where a rate is known, and that the recipe is shortened."""
     if config.is_shortened:
         full = EvaluateConfig.for_recipe(config.recipe).epochs
@@ -110,54 +177,3 @@ def _expect(plans: Sequence[tuple[str, Experiment]], config: EvaluateConfig) -> 
         st.caption(f"About {duration(seconds)} for {plural(len(plans), 'set')} of images. {plain(times[0][1])}")
     elif times:
         st.caption("How long this takes is not known yet: the first finished evaluation of this student tells.")
-
-
-def draw_comparison(config: EvaluateConfig) -> None:
-    """Draw the choice of methods and the button that queues the recovery and the students of each of them."""
-    draft = session().draft
-    recover = draft.recover
-    rounds = "each method's own MI and RI"
-    if recover.iterations:
-        rounds = f"{rounds_text(recover, ' and ')} as planned on Recover"
-    st.markdown(
-        f"Recovers and trains for each method on **{plain(short_name(draft.dataset))}** at **IPC {recover.ipc}**, with "
-        f"{rounds}, and the recipe above. What was made before with the very same settings is taken as it is."
-    )
-    key = "accuracy/methods"
-    now = prime(key, list(USUAL))
-    chosen = st.pills("Methods", METHODS, default=now, selection_mode="multi", key=key, format_func=METHOD_TITLES.get)
-    if button("Compare methods", "compare_arrows", "accuracy/compare", disabled=not chosen):
-        with errors.shown():
-            queued = sum(_queue(method, config) for method in chosen)
-        st.toast(f"{plural(queued, 'run')} queued.")
-        st.rerun()
-    controls.command(compare_command(draft.replace(evaluate=config), chosen or USUAL))
-
-
-def _queue(method: str, config: EvaluateConfig) -> int:
-    """Queue what a method needs and has not yet, and return how many runs that is; a recovery before its students."""
-    draft = session().draft
-    shared = _of_draft("dataset", "image_size", "teacher", "classes", "seed", "squeeze", "device")
-    if method == REAL:
-        start_evaluation(REAL, config, **shared)
-        return 1
-    recover = {"ipc": draft.recover.ipc}
-    if METHOD_SETTINGS[method].get("iterations") != 0 and draft.recover.iterations:
-        recover |= {"iterations": draft.recover.iterations, "round_iterations": draft.recover.round_iterations}
-    size = image_size_of(draft.dataset, draft.image_size)
-    experiment = Experiment.for_method(method, size=size, recover=recover, **shared)
-    made = _made(experiment)
-    start_evaluation(made or jobs.start(experiment), config, device=draft.device)
-    return 1 if made else 2
-
-
-def _made(experiment: Experiment) -> Run | None:
-    """Return the newest run with the very same settings, data and teacher that is finished, or on its way."""
-    if not cached.is_at_hand(experiment.dataset):
-        return None
-    fingerprint, teacher = cached.dataset(experiment.dataset, experiment.image_size).fingerprint, None
-    with contextlib.suppress(DeltError):  # a checkpoint that does not say what it is goes by its file
-        teacher = cached.planned_teacher(experiment).fingerprint
-    runs = (run for run in [*cached.runs(), *cached.examples()] if run.status in ("finished", "running", "queued"))
-    same = (run for run in runs if is_same(run, experiment, "recover", dataset=fingerprint, teacher=teacher))
-    return next(same, None)

@@ -51,10 +51,10 @@ def draw(watched: str = "") -> None:
 
 
 def _draw(runs: list[Run], watched: str) -> None:
-    begun = [run for run in runs if run.status != "failed"]
+    begun = [run for run in runs if run.status not in ("failed", "queued")]
     main = next((run for run in begun if run.id == watched), begun[0] if begun else None)
     if main is not None:
-        _one(main)
+        _one(main, is_open=main.id == watched)
     others = [run for run in runs if run != main]
     for run in others[:MOST_WAITING]:
         _line(run)
@@ -93,10 +93,10 @@ def title(run: Run) -> str:
         return f"Students of {short_name(source)}"
 
 
-def _one(run: Run) -> None:
+def _one(run: Run, *, is_open: bool) -> None:
     record = run.record()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.subheader(plain(title(run)), width="content")
+        st.markdown(f"**{plain(title(run))}**", width="content")
         actions.badge(run)
         st.space("stretch")
         actions.control_buttons(run, "accuracy")
@@ -105,9 +105,11 @@ def _one(run: Run) -> None:
         st.progress(now.fraction, text=plain(stopped_text(run.status, now.text)))
         if run.error and not run.is_active:
             errors.show(run.error)
-        _numbers(run, duration(now.left_s) if now.left_s is not None else "–")
-        figure.plain(_curves(run.path, stamp(run.path / "events.jsonl")), "accuracy/live")
-    controls.command(record.command)
+        # closed, so that what is finished stays in the first view
+        with st.expander("Curves and numbers", expanded=is_open, key="accuracy/live_more"):
+            _numbers(run, duration(now.left_s) if now.left_s is not None else "–")
+            figure.plain(_curves(run.path, stamp(run.path / "events.jsonl")), "accuracy/live")
+            controls.command(record.command)
 
 
 def _numbers(run: Run, left: str) -> None:

@@ -1,23 +1,29 @@
 // A map of images as points, drawn on a canvas: the point under the pointer, or the one the arrow keys are on, shows its
-// image. Images are tiles of sheets; a sheet is fetched when one of its images is asked for.
+// image. A line drawn around points chooses them, Enter the one at hand; those of a run open in the gallery. Images are
+// tiles of sheets; a sheet is fetched when one of its images is asked for.
 
 const RADIUS = 4;
 const REACH = 14;
 const PAD = 16;
+const MOST_OPENED = 300; // more would make an address too long
 
 class Plane {
   constructor(host) {
     this.root = element("div", "map");
     this.root.innerHTML =
       `<div class="legend"></div><canvas class="plane" tabindex="0" role="img"></canvas>
-       <div class="tip" role="status" hidden><canvas width="96" height="96"></canvas><b></b><span></span></div>`;
+       <div class="chosen" role="status"></div><div class="tip" role="status" hidden><canvas width="96" height="96"></canvas><b></b><span></span></div>`;
     host.appendChild(this.root);
     this.legend = this.root.querySelector(".legend");
     this.canvas = this.root.querySelector(".plane");
     this.tip = this.root.querySelector(".tip");
     this.sheets = new Map();
     this.hidden = new Set();
-    this.canvas.addEventListener("pointermove", (event) => this.point(this.nearest(event.offsetX, event.offsetY)));
+    this.picked = new Set();
+    this.bar = this.root.querySelector(".chosen");
+    this.canvas.addEventListener("pointerdown", (event) => this.begin(event));
+    this.canvas.addEventListener("pointermove", (event) => this.move(event));
+    for (const name of ["pointerup", "pointercancel"]) this.canvas.addEventListener(name, () => this.close());
     this.canvas.addEventListener("pointerleave", () => this.point(-1));
     this.canvas.addEventListener("blur", () => this.point(-1));
     this.canvas.addEventListener("keydown", (event) => this.keys(event));
@@ -25,12 +31,15 @@ class Plane {
     this.watcher.observe(this.canvas);
   }
 
-  update({ data }) {
+  update(component) {
+    const { data } = component;
+    this.component = component;
     if (this.version === data.version) return;
     this.version = data.version;
     this.data = data;
     this.at = -1;
     this.tip.hidden = true;
+    this.choose([]);
     this.canvas.setAttribute("aria-label", data.alt);
     this.drawLegend();
     this.draw();
@@ -46,7 +55,7 @@ class Plane {
       box.addEventListener("change", () => {
         if (box.checked) this.hidden.delete(group.title); else this.hidden.add(group.title);
         this.point(-1);
-        this.draw();
+        this.choose([...this.picked].filter((each) => this.visible(each)));
       });
       const mark = element("i", group.open ? "open" : "");
       mark.style.setProperty("--mark", group.colour);
@@ -82,19 +91,71 @@ class Plane {
       const group = this.data.groups[this.data.g[number]], [x, y] = this.place(number);
       pen.beginPath();
       pen.arc(x, y, group.open ? RADIUS - 1 : RADIUS, 0, 2 * Math.PI);
-      pen.globalAlpha = group.open ? 0.7 : 0.9;
+      pen.globalAlpha = this.picked.size && !this.picked.has(number) ? 0.15 : group.open ? 0.7 : 0.9;
       if (group.open) { pen.strokeStyle = group.colour; pen.lineWidth = 1.2; pen.stroke(); }
       else { pen.fillStyle = group.colour; pen.fill(); }
     }
     pen.globalAlpha = 1;
+    pen.strokeStyle = getComputedStyle(this.root).color;
+    pen.lineWidth = 1.5;
+    if (this.line?.length > 1) {
+      pen.setLineDash([4, 3]);
+      pen.beginPath();
+      this.line.forEach(([x, y]) => pen.lineTo(x, y));
+      pen.closePath();
+      pen.stroke();
+      pen.setLineDash([]);
+    }
     if (this.at >= 0) {
       const [x, y] = this.place(this.at);
-      pen.strokeStyle = getComputedStyle(this.root).color;
       pen.lineWidth = 2;
       pen.beginPath();
       pen.arc(x, y, RADIUS + 4, 0, 2 * Math.PI);
       pen.stroke();
     }
+  }
+
+  begin(event) {
+    if (event.button !== 0 || event.pointerType === "touch") return; // a finger scrolls the page
+    this.line = [[event.offsetX, event.offsetY]];
+    this.canvas.setPointerCapture(event.pointerId);
+  }
+
+  move(event) {
+    if (!this.line) { this.point(this.nearest(event.offsetX, event.offsetY)); return; }
+    this.point(-1);
+    this.line.push([event.offsetX, event.offsetY]);
+    this.draw();
+  }
+
+  // What the line encloses is chosen; a click, which encloses nothing, chooses nothing any more.
+  close() {
+    if (!this.line) return;
+    const line = this.line;
+    this.line = null;
+    this.choose([...this.data.x.keys()].filter((each) => this.visible(each) && inside(this.place(each), line)));
+  }
+
+  choose(numbers) {
+    this.picked = new Set(numbers);
+    this.draw();
+    this.bar.replaceChildren();
+    const total = this.picked.size, words = total === 1 ? "1 image chosen" : `${total.toLocaleString("en")} images chosen`;
+    if (!total) {
+      this.bar.append(element("span", "", "Draw a line around points, or press Enter on one, to choose images."));
+      return;
+    }
+    this.bar.append(element("b", "", words));
+    this.data.groups.forEach((group, place) => {
+      const own = numbers.filter((each) => this.data.g[each] === place);
+      if (!own.length) return;
+      if (!group.run) { this.bar.append(element("span", "", `${own.length.toLocaleString("en")} of ${group.title}`)); return; }
+      const some = own.slice(0, MOST_OPENED).map((each) => `${this.data.c[each]}:${this.data.i[each]}`);
+      const label = `Open ${some.length} of ${group.title} in the gallery`;
+      const open = () => this.component.setTriggerValue("opened", { run: group.run, imgs: some.join(",") });
+      this.bar.append(button("save open", label, open));
+    });
+    this.bar.append(button("save", "Choose none", () => this.choose([])));
   }
 
   nearest(x, y) {
@@ -109,7 +170,11 @@ class Plane {
 
   keys(event) {
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    if (event.key === "Escape") this.point(-1);
+    if (event.key === "Escape") { this.point(-1); this.choose([]); }
+    if (event.key === "Enter" && this.at >= 0) {
+      const others = [...this.picked].filter((each) => each !== this.at);
+      this.choose(this.picked.has(this.at) ? others : [...others, this.at]);
+    }
     if (!step) return;
     event.preventDefault();
     const total = this.data.x.length;
@@ -172,6 +237,16 @@ class Plane {
     });
     return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}">${marks.join("")}</svg>`;
   }
+}
+
+// Whether a point lies within a closed line: it does when a ray from it crosses the line an odd number of times.
+function inside([x, y], line) {
+  let found = false;
+  line.forEach(([ax, ay], at) => {
+    const [bx, by] = line[(at || line.length) - 1];
+    if ((ay > y) !== (by > y) && x < ((bx - ax) * (y - ay)) / (by - ay) + ax) found = !found;
+  });
+  return found;
 }
 
 export default (component) => mounted(component, Plane);

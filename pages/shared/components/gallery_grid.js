@@ -2,14 +2,16 @@
 // All sheets come at once, so scrubbing and playing need no answer from the server; the chosen frame is
 // reported when the slider comes to rest.
 
-const STEP_MS = 550;
+const STEP_MS = 550, MOST_TICKS = 9;
 
 // What must be equal for the cells on screen to be kept and only filled anew, so that nothing flickers.
 function outline({ rows, layout, clickable, tile, columns, head }) {
   const shape = (cell) => [cell.id, cell.lines.length, !cell.counts, !cell.pick, !cell.over.length];
-  const cells = rows.map((row) => [row.title, row.note, row.tile, row.cells.map(shape)]);
+  const cells = rows.map((row) => [row.title, !row.note && !row.notes.length, row.tile, row.deep, row.link, row.empty, inOrder(row).map(shape)]);
   return JSON.stringify([cells, layout, clickable, tile, columns, head]);
 }
+
+function inOrder(row) { return row.lead ? [row.lead, ...row.cells] : row.cells; }
 
 class View extends Player {
   constructor(host) {
@@ -26,6 +28,7 @@ class View extends Player {
     this.bar = this.root.querySelector(".bar");
     this.wire("rounds");
     this.body = this.root.querySelector(".body");
+    this.notes = [];
     this.tools = new Tools(this);
     this.body.before(this.tools.root);
     this.swipe = this.root.querySelector(".swipe");
@@ -36,6 +39,7 @@ class View extends Player {
     this.onKey = (event) => { if (event.target === document.body) this.keys(event); };
     document.addEventListener("keydown", this.onKey);
     this.body.addEventListener("keydown", (event) => this.keys(event));
+    this.range.addEventListener("keydown", (event) => { if (event.key === " ") this.keys(event); });
   }
 
   get last() { return Math.max(0, this.data.frames.length - 1); }
@@ -66,7 +70,7 @@ class View extends Player {
 
   refill() {
     this.scale();
-    const cells = this.data.rows.flatMap((row) => row.cells);
+    const cells = this.data.rows.flatMap(inOrder);
     this.tiles.forEach((tile, place) => {
       tile.cell = cells[place];
       tile.canvas.setAttribute("aria-label", tile.cell.alt);
@@ -95,16 +99,20 @@ class View extends Player {
     this.bar.hidden = !slider || frames.length < 2;
     this.range.max = frames.length - 1;
     const ticks = this.bar.querySelector(".ticks");
-    ticks.replaceChildren(...frames.map((frame) => element("span", "", frame.tick)));
+    const few = Math.ceil(frames.length / MOST_TICKS), last = frames.length - 1;
+    const isSaid = (at) => at === last || (at % few === 0 && last - at >= few);
+    ticks.replaceChildren(...frames.map((frame, at) => element("span", "", isSaid(at) ? frame.tick : "")));
   }
 
   build() {
     const { rows } = this.data;
     this.tiles = [];
+    this.notes = [];
     this.scale();
     this.body.style.setProperty("--sides", rows.length);
+    this.body.style.setProperty("--across", this.data.columns);
     const focused = this.root.getRootNode().activeElement?.dataset?.id;
-    this.body.replaceChildren(...this.head(), ...rows.map((row) => this.row(row)));
+    this.body.replaceChildren(...this.head(), ...rows.map((row, place) => this.row(row, place)));
     this.select();
     this.tools.draw();
     if (focused) this.tiles.find(({ cell }) => cell.id === focused)?.made.focus({ preventScroll: true });
@@ -112,14 +120,19 @@ class View extends Player {
 
   select() {
     this.tiles.forEach(({ cell, made }) => {
-      const chosen = cell.id === this.data.selected;
+      const chosen = cell.id !== "" && cell.id === this.data.selected;
       made.classList.toggle("selected", chosen);
-      if (this.data.clickable) made.setAttribute("aria-pressed", chosen);
+      if (made.type === "button") made.setAttribute("aria-pressed", chosen);
     });
   }
 
   head() {
     const { head, rows, layout, columns } = this.data;
+    if (layout === "matrix") return head.map(({ title, note }) => {
+      const group = element("div", "group");
+      group.append(element("b", "", title), element("span", "", note));
+      return group;
+    });
     const wide = rows.length ? rows[0].cells.length : 0;
     if (!head.length || layout !== "rows" || wide > columns) return [];
     const made = element("div", rows[0].title ? "row head" : "row head untitled");
@@ -135,26 +148,42 @@ class View extends Player {
     return [made];
   }
 
-  row(row) {
+  row(row, place) {
     const made = element("div", row.title ? "row" : "row untitled");
-    if (row.title) {
-      const head = element("div");
-      head.appendChild(element("h4", "", row.title));
-      if (row.note) head.appendChild(element("p", "", row.note));
-      made.appendChild(head);
-    }
+    const tile = row.tile || this.data.tile;
+    if (row.title) made.appendChild(this.title(row, place, tile));
     const cells = element("div", "cells");
     cells.style.setProperty("--columns", Math.min(row.cells.length, this.data.columns));
-    cells.append(...row.cells.map((cell) => this.cell(cell, row.tile || this.data.tile)));
+    const tiles = row.cells.map((cell) => this.cell(cell, cell.tile || tile));
+    if (row.deep > 1) cells.append(...tiles.flatMap((_, at) => (at % row.deep ? [] : [this.stack(tiles.slice(at, at + row.deep))])));
+    else cells.append(...tiles);
     if (!row.cells.length) cells.append(element("p", "", row.empty));
     made.appendChild(cells);
     return made;
   }
 
+  stack(tiles) {
+    const made = element("div", "stack");
+    made.append(...tiles);
+    return made;
+  }
+
+  title(row, place, tile) {
+    const made = element("div", row.lead ? "title led" : "title");
+    if (row.lead) made.appendChild(this.cell(row.lead, row.lead.tile || tile));
+    const words = made.appendChild(element("div"));
+    const name = words.appendChild(element("h4", "", row.link ? undefined : row.title));
+    name.title = row.title;
+    if (row.link) name.appendChild(button("link", row.title, () => this.component.setTriggerValue("picked", row.link)));
+    if (!row.note && !row.notes.length) return made;
+    this.notes.push({ place, note: words.appendChild(element("p")) });
+    return made;
+  }
+
   cell(cell, tile) {
-    const { clickable } = this.data;
-    const made = element(clickable ? "button" : "div", "cell");
-    if (clickable) {
+    const isButton = this.data.clickable && cell.id;
+    const made = element(isButton ? "button" : "div", "cell");
+    if (isButton) {
       made.type = "button";
       made.title = "Open this image";
       made.addEventListener("click", () => this.component.setTriggerValue("picked", cell.id));
@@ -188,7 +217,7 @@ class View extends Player {
   }
 
   draw() {
-    const { sheets, frames } = this.data;
+    const { sheets, frames, rows } = this.data;
     const { at } = this;
     this.tiles.forEach(({ cell, tile, frame, canvas, over, counts }) => {
       const bitmap = this.bitmaps.get(sheets[cell.sheets[at]]);
@@ -201,6 +230,7 @@ class View extends Player {
       if (other) over.getContext("2d").drawImage(other, cell.over_x * other.height, 0, other.height, other.height, 0, 0, tile, tile);
       if (counts) counts.textContent = cell.counts[at] ?? "";
     });
+    this.notes.forEach(({ place, note }) => { note.textContent = rows[place].notes[at] ?? rows[place].note; });
     this.root.dataset.frame = at;
     this.tools.draw();
     const now = frames[at];
@@ -234,11 +264,16 @@ class View extends Player {
   keys(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "s" && this.data.swipe.length) this.swap();
-    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (!step || this.bar.hidden) return;
+    if (this.bar.hidden) return;
+    if (event.key === " " && !event.target.closest?.("button, input:not(.at)")) {
+      event.preventDefault();
+      this.playButton.click();
+    }
+    const to = { ArrowLeft: this.at - 1, ArrowRight: this.at + 1, Home: 0, End: this.last }[event.key];
+    if (to === undefined) return;
     event.preventDefault();
     this.stop();
-    this.show(this.at + step);
+    this.show(to);
     this.report();
   }
 }

@@ -1,7 +1,7 @@
 // Images over the iterations on one timeline. All frames come at once as sheets of tiles, so every move of the slider
 // is drawn here; where the slider comes to rest is reported.
 
-const REST_MS = 250, MOST_COLUMNS = 5;
+const REST_MS = 250, AGAIN_MS = 1800, MOST_COLUMNS = 5;
 const SVG = "http://www.w3.org/2000/svg";
 const WIDE = 320, HIGH = 150, LEFT = 34, RIGHT = 8, TOP = 10, BOTTOM = 20;
 
@@ -91,6 +91,7 @@ class Film extends Player {
     this.root.style.setProperty("--shown", `${shown}px`);
     this.root.style.setProperty("--columns", lanes.length <= MOST_COLUMNS ? lanes.length : Math.ceil(lanes.length / 2));
     this.root.classList.toggle("pixelated", tile < 2 * shown);
+    this.root.classList.toggle("plays", Boolean(this.data.autoplay));
     this.lanes = lanes.map((lane) => this.lane(lane, tile));
     this.lanesBox.replaceChildren(...this.lanes.map(({ box }) => box));
     this.range.max = total;
@@ -128,10 +129,11 @@ class Film extends Player {
     await this.fetch(sheets);
     this.root.dataset.ready = sheets.every((url) => this.bitmaps.get(url));
     this.draw();
+    if (this.data.autoplay && !matchMedia("(prefers-reduced-motion: reduce)").matches) this.play();
   }
 
   draw() {
-    const { lanes, moments, tile, sheets, rounds } = this.data;
+    const { lanes, moments, tile, sheets } = this.data, [iterations, length, count] = this.data.rounds;
     const now = moments[this.at], total = moments[moments.length - 1];
     lanes.forEach((lane, place) => {
       const { box, canvas, lines } = this.lanes[place];
@@ -147,9 +149,9 @@ class Film extends Player {
       canvas.setAttribute("aria-label", `${lane.alt}: ${lane.lines.map((line) => line[this.at]).join(", ")}`);
     });
     this.range.value = now;
-    const label = now ? `After ${number(now)} of ${number(rounds.iterations)} iterations` : "Before the first iteration";
-    const round = Math.min(rounds.count, Math.floor(Math.max(0, now - 1) / rounds.length) + 1);
-    this.label(label, now ? `round ${round} of ${rounds.count}` : "the real patch");
+    const label = now ? `After ${number(now)} of ${number(iterations)} iterations` : "Before the first iteration";
+    const round = Math.min(count, Math.floor(Math.max(0, now - 1) / length) + 1);
+    this.label(label, now ? `round ${round} of ${count}` : "the real patch");
     this.cursor.style.left = `${(100 * now) / total}%`;
     const done = lanes.map((lane) => Math.max(0, now - lane.first));
     this.charts.forEach((chart) => chart.show(now, done));
@@ -182,11 +184,18 @@ class Film extends Player {
   report() {
     clearTimeout(this.resting);
     const at = this.data.moments[this.at];
-    if (at === this.sent[this.sent.length - 1]) return;
+    if (this.data.autoplay || at === this.sent[this.sent.length - 1]) return;
     this.sent.push(at);
     this.component.setStateValue("at", at);
   }
 
+  // A film that plays by itself begins again after a while, unless the reader stopped it before its end.
+  rest() {
+    super.rest();
+    if (this.data.autoplay && this.at >= this.last) this.again = setTimeout(() => this.play(), AGAIN_MS);
+  }
+
+  stop() { clearTimeout(this.again); super.stop(); }
   end() { this.stop(); clearTimeout(this.resting); }
 
   keys(event) {

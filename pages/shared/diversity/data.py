@@ -49,21 +49,33 @@ class Sets:
         return f"{SPACE_TITLES[self.space].lower()}" + (f" ({network})" if network else "")
 
 
-def choose(runs: Sequence[Run]) -> tuple[list[Run], str]:
-    """Draw the choices of dataset, IPC, runs and space, each kept in the address; return the runs and the space."""
+def choose(runs: Sequence[Run], subject: Run | None = None) -> tuple[list[Run], str]:
+    """Draw the choices of dataset, IPC, runs and space, each kept in the address; return the runs and the space.
+
+    At first ``subject``, the run that the page is about, stands beside the examples of its data.
+    """
     with st.container(horizontal=True, vertical_alignment="bottom"):
         names = {run.id: _dataset(run) for run in runs}
         titles = {_dataset(run): f"{run.record().dataset.title}, {run.record().dataset.image_size} px" for run in runs}
-        wanted = _one("dataset", "Dataset", distinct(titles, lambda name: name[-6:]), width=210)
+        wanted = _one(
+            "dataset",
+            "Dataset",
+            distinct(titles, lambda name: name[-6:]),
+            default=names.get(subject.id) if subject else None,
+            width=210,
+        )
         found = [run for run in runs if names[run.id] == wanted]
         runs_of = Counter(run.experiment.recover.ipc for run in found)
         ipcs = sorted(runs_of, key=lambda ipc: (ipc < 2, -runs_of[ipc], ipc))
         look = {"segmented": True} if len(ipcs) <= 5 else {"width": 210}
+        if subject in found:
+            look["default"] = str(subject.experiment.recover.ipc)
         ipc = int(_one("ipc", "Images per class", {str(ipc): str(ipc) for ipc in ipcs}, **look))
         found = [run for run in found if run.experiment.recover.ipc == ipc]
         space = _one("space", "Compared in", SPACE_NAMES, segmented=True)
     newest = {run.experiment.recover.method: run.id for run in reversed(found)}
-    usual = [run.id for run in found if run.id in newest.values()]  # the examples at first, else the newest of each
+    first = {*newest.values(), subject.id if subject else ""}  # the examples, else the newest of each method
+    usual = [run.id for run in found if run.id in first]
     what = "; ".join(plain(long_title(run)) for run in found[:8])
     offered = {name: plain(title) for name, title in labels(found).items()}
     look = {"usual": usual, "placeholder": "Runs", "help": what}

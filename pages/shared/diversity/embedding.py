@@ -13,7 +13,7 @@ from delt_engine.pipeline.embed import stored_embedding
 from delt_engine.pipeline.image_sets import of_run
 from delt_engine.plots.style import method_colour
 from delt_engine.runs.store import Run
-from pages.shared import cached, controls, errors
+from pages.shared import cached, controls, errors, nav
 from pages.shared.component import component, versioned
 from pages.shared.diversity import views
 from pages.shared.diversity.data import Sets, labels
@@ -22,6 +22,7 @@ from pages.shared.wording import plain
 
 LAYOUTS = {"tsne": "t-SNE", "pca": "PCA"}
 EVERY = "All classes"
+_KEY, _OPENED = "diversity/map", "diversity/opened"
 _map = component("diversity_map")
 
 
@@ -41,7 +42,10 @@ def draw(sets: Sets) -> None:
     with errors.shown():
         points = map_points(found, sets, layout, name)
     alt = f"{LAYOUTS[layout]} map of {found.count_words} in {sets.axis}"
-    _map(key="diversity/map", data=versioned(points | {"alt": alt, "filename": "diversity-map"}))
+    _map(key=_KEY, data=versioned(points | {"alt": alt, "filename": "diversity-map"}), on_opened_change=_take_opened)
+    opened = st.session_state.pop(_OPENED, None)
+    if opened:
+        nav.go("explore/gallery", run=opened["run"], imgs=opened["imgs"])
     shares = " and ".join(f"{100 * share:.0f} %" for share in found.explained)
     axes = f"The axes hold {shares} of the variance."
     if layout == "tsne":
@@ -52,17 +56,26 @@ def draw(sets: Sets) -> None:
     )
 
 
+def _take_opened() -> None:
+    st.session_state[_OPENED] = st.session_state[_KEY]["opened"]
+
+
 def map_points(found: Embedding, sets: Sets, layout: str, class_name: str = EVERY) -> dict[str, Any]:
     """Return what the map draws, the first point below the others.
 
     Returns:
         By point x and y from 0 to 1, ``g`` its group, ``s`` the sheet of its image (-1 for none), ``t`` the tile there,
-        and ``names``; ``groups`` in the order of the legend, real ones as open circles; ``sheets`` with their address
-        and how many tiles stand side by side there.
+        ``c`` and ``i`` its class and its index there, and ``names``; ``groups`` in the order of the legend, real ones
+        as open circles without a ``run``; ``sheets`` with their address and how many tiles stand side by side there.
     """
     runs, names = {run.id: run for run in sets.runs}, labels(sets.runs)
     groups = [
-        {"title": names.get(source, title), "colour": method_colour(method), "open": method == "real"}
+        {
+            "title": names.get(source, title),
+            "colour": method_colour(method),
+            "open": method == "real",
+            "run": source if source in runs else "",
+        }
         for source, title, method in zip(found.sources, found.titles, found.methods, strict=True)
     ]
     real = [int(at) for at in range(len(found)) if found.methods[found.set_number[at]] == "real"]
@@ -84,9 +97,10 @@ def map_points(found: Embedding, sets: Sets, layout: str, class_name: str = EVER
                 strip_of[run.id, label] = len(sheets) if url else -1
                 sheets += [{"url": url, "columns": run.experiment.recover.ipc}] if url else []
             sheet, tile = strip_of[run.id, label], index
-        points.append((round(x, 4), round(y, 4), number, sheet, tile, f"{found.class_names[label]}, image {index + 1}"))
-    columns = zip(*points, strict=True) if points else [()] * 6
-    return dict(zip(("x", "y", "g", "s", "t", "names"), map(list, columns), strict=True)) | {
+        name = f"{found.class_names[label]}, image {index + 1}"
+        points.append((round(x, 4), round(y, 4), number, sheet, tile, label, index, name))
+    columns = zip(*points, strict=True) if points else [()] * 8
+    return dict(zip(("x", "y", "g", "s", "t", "c", "i", "names"), map(list, columns), strict=True)) | {
         "groups": groups,
         "sheets": sheets,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import streamlit as st
 
@@ -18,7 +19,7 @@ from pages.shared.session import session
 from pages.shared.wording import count, plain
 
 _STEPS = {"compare images": "comparing images", "look at images": "looking at images", "draw the map": "laying it out"}
-TABS = {"classes": "By class", "images": "By image", "groups": "Early and late"}
+TABS = {"classes": "Sorted classes", "boxes": "Class by class", "images": "All images", "groups": "Early and late"}
 COLUMNS = (
     Column("label", "Images"),
     Column("ipc", "IPC", 0),
@@ -71,11 +72,12 @@ def _state(work: Task, command: Sequence[str], lacking: str, label: str, name: s
         else:
             deed = (errors.attempt, name, tasks.start, work, list(command))
             button(label, "straighten", f"diversity/{name}", *deed, type="primary")
+        with st.popover("Command", icon=":material/terminal:", key=f"diversity/command_{name}"):
+            controls.command(["delt", *command])
     if is_running:
         st.progress(min(1.0, now.done / now.total) if now and now.total else 0.0)
     errors.show(work.error)
     errors.show_failed(name)
-    controls.command(["delt", *command])
 
 
 def draw(sets: Sets) -> None:
@@ -87,26 +89,92 @@ def draw(sets: Sets) -> None:
             "These runs have other teachers or other classes, so their numbers do not stand side by side; the "
             "second network and the pixels are the same for all runs with the same classes."
         )
-    if shown == "classes":
-        figure.draw(diversity.class_curves(sets.shown, sets.axis), "diversity/classes")
-        st.caption(
-            "Mean cosine of each image to the centroid of its class, a mark a class, most alike first, as in "
-            "DELT's Fig. 2. Lower is more diverse. Real images are dashed, at the same number a class."
+    {"classes": _curves, "boxes": _boxes, "images": _images, "groups": _halves}[shown](sets)
+    _table(sets)
+
+
+def _curves(sets: Sets) -> None:
+    drawn = diversity.class_curves(sets.shown, sets.axis)
+    figure.draw(drawn, "diversity/classes")
+    st.caption(
+        "Mean cosine of each image to the centroid of its class, a mark a class, most alike first, as in DELT's "
+        "Fig. 2. Lower is more diverse. Real images are dashed, at the same number a class. "
+        f"{_axis(drawn.layout.yaxis)}"
+    )
+
+
+def _boxes(sets: Sets) -> None:
+    names, most = (
+        list(dict.fromkeys(name for one in sets.shown for name in one.result.class_names)),
+        diversity.MOST_BOXES,
+    )
+    classes = names
+    if len(names) > most:
+        look = {"usual": names[:most], "most": most, "max_selections": most, "placeholder": "Classes"}
+        classes = controls.linked_choices(
+            "classes", f"Classes, {most} at most", {name: name for name in names}, "diversity/classes_shown", **look
         )
-    elif shown == "images":
-        figure.draw(diversity.distribution(sets.shown, sets.axis), "diversity/images")
-        st.caption("Each tick is an image; the box holds the middle half, its line is the median, dashed the mean.")
-    elif any(one.result.early_late for one in sets.shown):
-        figure.draw(diversity.early_and_late(sets.shown, sets.axis), "diversity/groups")
-        st.caption(
-            "Images in the order of joining, halved: the early half gets more iterations than the late one, as the "
-            "words say. Each half against its own centroid."
-        )
-    else:
+    drawn = diversity.class_boxes(sets.shown, sets.axis, classes)
+    figure.draw(drawn, "diversity/boxes")
+    st.caption(
+        "A box holds the middle half of a class's images, its line is the median, dashed the mean; all sets have the "
+        f"same number of images a class. {_axis(drawn.layout.yaxis)}"
+    )
+
+
+def _images(sets: Sets) -> None:
+    drawn = diversity.distribution(sets.shown, sets.axis)
+    figure.draw(drawn, "diversity/images")
+    words = "Each tick is an image; the box holds the middle half, its line is the median, dashed the mean."
+    st.caption(f"{words} {_axis(drawn.layout.xaxis)}")
+
+
+def _halves(sets: Sets) -> None:
+    if not any(one.result.early_late for one in sets.shown):
         st.info(
             "None of these runs has rounds with two images or more in each half, so there is no early and no late "
             "half to compare."
         )
+        return
+    drawn = diversity.early_and_late(sets.shown, sets.axis)
+    figure.draw(drawn, "diversity/groups")
+    st.markdown(plain(claim(sets)))
+    st.caption(
+        "Images in the order of joining, halved; each half against its own centroid. A half has fewer images than the "
+        f"class, so read halves beside halves and classes beside classes. {_axis(drawn.layout.xaxis)}"
+    )
+
+
+def claim(sets: Sets) -> str:
+    """Return what EarlyLate changes, in the numbers of these sets: the class as a whole, and its halves."""
+    iterations = {run.id: run.experiment.recover.iterations for run in sets.runs}
+    ours = next(one for one in sets.shown if one.result.early_late)
+    mi = iterations.get(ours.result.source)
+    others = [
+        one
+        for one in sets.shown
+        if one.result.method in ("cda", "sre2l")
+        and iterations.get(one.result.source) == mi
+        and comparable([one.result, ours.result])
+    ]
+    text = "EarlyLate's claim is about the class as a whole"
+    if others:
+        numbers = ", ".join(f"{one.label} {one.result.mean:.3f}" for one in (ours, *others))
+        text += f" at the same MI, here {count(mi or 0)}: {numbers}"
+    early, late = ours.result.early_late or (0.0, 0.0)
+    more = "late" if late > early else "early"
+    return (
+        f"{text}. Inside a run the late half is often the more alike; in {ours.label} it is the {more} half: early "
+        f"{early:.3f}, late {late:.3f}. Few iterations leave late images near the patches they start from, and the mix "
+        "of early and late spreads the class."
+    )
+
+
+def _axis(axis: Any) -> str:
+    return f"The axis runs from {axis.range[0]:.2f} to {axis.range[1]:.2f}."
+
+
+def _table(sets: Sets) -> None:
     st.subheader("Table")
     result = sets.shown[0].result
     iterations = (

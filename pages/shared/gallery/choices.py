@@ -1,4 +1,4 @@
-"""What the gallery shows: runs, class, order, arrangement, size and conditions, each kept in the address."""
+"""What the gallery shows: runs, classes, order, arrangement, size and conditions, each kept in the address."""
 
 from __future__ import annotations
 
@@ -12,15 +12,21 @@ from delt_engine.runs.image_facts import SORTS, ImageFacts, matching
 from delt_engine.runs.store import Run
 from pages.shared import address, controls
 from pages.shared.controls import button
-from pages.shared.wording import count, long_title, plain
+from pages.shared.wording import count, long_title, plain, plural
 
-SIZES = {"S": 64, "M": 96, "L": 160}
+SIZES = {"S": 64, "M": 96, "L": 160, "XL": 256}
 ARRANGEMENTS = {"all": "All", "halves": "Early | late", "rounds": "By start round"}
-COMPARISONS = {"sides": "Side by side", "swipe": "Swipe"}
-MOST_BESIDE = 2
+ALL = "*"
+"""Stands for all classes, also in the address."""
+
+FEW = 24
+"""Images of a class up to which they are shown large at first."""
+
 RUN, BESIDE, CLASS, SHOWN = "gallery/run", "gallery/beside", "gallery/class", "gallery/shown"
-OF_A_RUN = ("gallery/position", "gallery/image", "gallery/page")
+OF_A_RUN = ("gallery/position", "gallery/image", "gallery/page", "gallery/at")
 """What is forgotten with the run."""
+
+_TOLD = "gallery/told"
 
 BOUNDS = {
     "patch": (1.0, "What the teacher gave the true class before the first iteration; the mean of a mosaic's patches."),
@@ -30,12 +36,23 @@ BOUNDS = {
 """Highest value of each number that can be bounded, from 0 on, and what it is."""
 
 
+def tell(text: str) -> None:
+    """Say at the top of the page, as wide as it is, that the address names what is not there."""
+    st.session_state.setdefault(_TOLD, []).append(text)
+
+
+def draw_told() -> None:
+    """Draw what was told, once."""
+    for text in st.session_state.pop(_TOLD, []):
+        st.warning(text, icon=":material/link_off:")
+
+
 def choose_run(runs: Sequence[Run]) -> Run:
     """Draw the choice of the run that the address names."""
     titles = {run.id: long_title(run) for run in runs}
     named = st.query_params.get("run", runs[0].id)
     if named not in titles:
-        st.warning(f"There is no run {plain(named)} with images here, so this is another one.")
+        tell(f"There is no run {plain(named)} with images here, so this is another one.")
     chosen = controls.linked_choice("run", "Run", titles, RUN, always=True)
     if st.session_state.get(SHOWN, chosen) != chosen:  # another run has other rounds and other images
         for key in OF_A_RUN:
@@ -44,31 +61,50 @@ def choose_run(runs: Sequence[Run]) -> Run:
     return next(run for run in runs if run.id == chosen)
 
 
-def choose_beside(runs: Sequence[Run], main: Run) -> list[Run]:
-    """Draw the choice of runs to show beside the main one; those that share a class with it."""
-    names = {main.class_names[number] for number in main.classes}
-    fitting = [run for run in runs if run != main and names & {run.class_names[number] for number in run.classes}]
-    titles = {run.id: long_title(run) for run in fitting}
-    empty = "Another run" if titles else "No other run has these classes"
-    look = {"max_selections": MOST_BESIDE, "placeholder": empty, "disabled": not titles}
-    chosen = controls.linked_choices("vs", "Beside it", titles, BESIDE, most=MOST_BESIDE, **look)
-    return [run for name in chosen for run in fitting if run.id == name]
-
-
-def choose_class(run: Run) -> str:
-    """Draw the choice of a class that a run has, typed or stepped through, and return its name."""
+def choose_class(run: Run) -> tuple[str, ...]:
+    """Draw the choice of a class that a run has, typed or stepped through, or of all; return their names."""
     names = [run.class_names[number] for number in run.classes]
-    address.restore("cls", CLASS, address.member(names))
-    at = names.index(st.session_state[CLASS]) if st.session_state.get(CLASS) in names else 0
+    options = {**{name: name for name in names}, ALL: f"All {len(names):,} classes"}
+    named = st.query_params.get("cls")
+    if named and named not in options:
+        tell(f"There is no class {plain(named)} in this run, so this is another one.")
+    address.restore("cls", CLASS, address.member(options))
+    at = names.index(st.session_state[CLASS]) if st.session_state.get(CLASS) in names else -1
+    at = -1 if st.session_state.get(CLASS) == ALL else max(at, 0)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="xxsmall"):
-        title = f"Class ({at + 1:,} of {len(names):,})"
-        chosen = controls.linked_choice("cls", title, names, CLASS, always=True)
+        title = f"Class ({at + 1:,} of {len(names):,})" if at >= 0 else "Class"
+        chosen = controls.linked_choice("cls", title, options, CLASS, always=True)
         for label, step in (("previous", -1), ("next", 1)):
             look = {"help": f"The {label} class", "disabled": not 0 <= at + step < len(names)}
             icon = "chevron_left" if step < 0 else "chevron_right"
             other = {CLASS: names[(at + step) % len(names)]}
             button("", icon, f"gallery/{label}", st.session_state.update, other, **look)
-    return chosen
+        if chosen != ALL:
+            look = {"help": "All classes at once, a row each"}
+            button("", "view_list", "gallery/all", st.session_state.update, {CLASS: ALL}, **look)
+    return tuple(names) if chosen == ALL else (chosen,)
+
+
+def linked_images(run: Run) -> dict[int, frozenset[int]] | None:
+    """Return the images that the address lists as "class number:index", both from 0, by class; None for no list.
+
+    Draws how many these are, with the button that shows all again.
+    """
+    found: dict[int, set[int]] = {}
+    for part in st.query_params.get("imgs", "").split(","):
+        number, _, index = part.partition(":")
+        is_number = number.isdigit() and index.isdigit() and int(number) in run.classes
+        if is_number and int(index) < run.experiment.recover.ipc:
+            found.setdefault(int(number), set()).add(int(index))
+    if not found:
+        if st.query_params.get("imgs"):
+            tell("The link lists images that this run does not have, so these are all.")
+            address.say("imgs", "")
+        return None
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**{plural(sum(map(len, found.values())), 'image')}** that the link lists.", width="content")
+        button("Show all images", "close", "gallery/unlist", address.say, "imgs", "")
+    return {number: frozenset(indices) for number, indices in sorted(found.items())}
 
 
 def choose_order() -> tuple[str, bool]:
@@ -82,17 +118,28 @@ def choose_order() -> tuple[str, bool]:
     return sort, bool(down)
 
 
-def choose_arrangement(num_runs: int) -> str:
-    """Draw how images are laid out: of one run in groups, of several beside each other."""
-    if num_runs == 1:
-        return controls.linked_choice("view", "Show", ARRANGEMENTS, "gallery/view", segmented=True)
-    options = COMPARISONS if num_runs == 2 else {"sides": COMPARISONS["sides"]}
-    return controls.linked_choice("compare", "Show", options, "gallery/compare", segmented=True)
+def choose_arrangement() -> str:
+    """Draw how the images of a class are laid out."""
+    return controls.linked_choice("view", "Show", ARRANGEMENTS, "gallery/view", segmented=True)
 
 
-def choose_size() -> int:
+def choose_size(usual: str) -> int:
     """Draw the choice of the size on screen and return it in pixels."""
-    return SIZES[controls.linked_choice("size", "Image size", list(SIZES), "gallery/size", default="M", segmented=True)]
+    look = {"default": usual, "segmented": True}
+    return SIZES[controls.linked_choice("size", "Image size", list(SIZES), "gallery/size", **look)]
+
+
+def choose_starts(run: Run) -> bool:
+    """Draw the choice to see below each image what it started from."""
+    if run.experiment.recover.schedule.is_still:
+        return False
+    what = "Patches" if run.experiment.recover.initialization == "patches" else "Noise"
+    key = "gallery/starts"
+    address.restore("starts", key, lambda text: text == "1")
+    with st.container(width="content", height=40, vertical_alignment="center", border=False):
+        chosen = st.checkbox(what, key=key, help="Below each image what it started from.")
+    address.publish("starts", key, "1" if chosen else "")
+    return bool(chosen)
 
 
 @dataclass(frozen=True)
@@ -128,7 +175,7 @@ def _rounds(schedule: EarlyLateSchedule) -> tuple[int, ...]:
     starts = sorted(totals)
     address.restore("rounds", key, lambda text: [int(part) for part in text.split(",")])
     st.session_state[key] = [number for number in st.session_state.get(key) or [] if number in starts]
-    look = {"selection_mode": "multi", "wrap": True, "format_func": lambda n: f"{n}: {count(totals[n])} it"}
+    look = {"selection_mode": "multi", "wrap": True, "format_func": lambda n: f"{n}: {count(totals[n])} iterations"}
     chosen = tuple(sorted(st.pills("Start round and iterations", starts, key=key, **look)))
     address.publish("rounds", key, ",".join(map(str, chosen)))
     return chosen

@@ -30,6 +30,7 @@ class Cell:
         missing: words in place of a missing image.
         over: sheets, with ``over_x`` and ``over_joins``, of a second image to swipe against; none when empty.
         pick: "run/class number/image number" of an image that can be chosen for a download.
+        tile: side of the tile in its sheets where it differs from the row's.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Cell:
     over_x: int = 0
     over_joins: int = 0
     pick: str = ""
+    tile: int = 0
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,9 @@ class Row:
     """Images side by side under a title, for instance those of a class.
 
     ``tile`` is the side of a tile in its sheets where it differs from the look's; ``run`` the run's id and ``rounds``
-    its round at each frame, for downloads; ``empty`` is said where there is no image.
+    its round at each frame, for downloads; ``empty`` is said where there is no image. ``notes`` are said instead of
+    ``note``, one a frame. ``deep`` cells each stand above one another, as the same image of two runs; ``lead`` is
+    drawn beside the title; ``link`` is what a click on the title reports.
     """
 
     title: str
@@ -62,6 +66,10 @@ class Row:
     run: str = ""
     rounds: tuple[int | None, ...] = ()
     empty: str = "none"
+    notes: tuple[str, ...] = ()
+    deep: int = 1
+    lead: Cell | None = None
+    link: str = ""
 
 
 @dataclass(frozen=True)
@@ -112,8 +120,8 @@ class Look:
     Args:
         tile: side of a tile in the sheets, pixels.
         shown: side on screen, CSS pixels; rows shrink below it to fit.
-        layout: "rows" keeps a row's images on one line (up to ``columns``), "grid" wraps, "sides" puts the rows
-            beside each other.
+        layout: "rows" keeps a row's images on one line (up to ``columns``), "grid" wraps, "flow" puts short rows on
+            one line, "sides" puts all rows beside each other, "matrix" ``columns`` of them.
         columns: most images on one line of a row.
         slider: whether to draw slider and play button.
         follow: stay on the last frame when new ones come, unless the reader moved away.
@@ -159,7 +167,7 @@ def gallery_grid(
         on_frame: runs when the slider comes to rest.
     """
     data = asdict(look) | {
-        "rows": [vars(row) | {"cells": [vars(cell) for cell in row.cells]} for row in rows],
+        "rows": [_plain(row) for row in rows],
         "sheets": list(sheets),
         "frames": [asdict(entry) for entry in frames],
         "head": [asdict(entry) for entry in head],
@@ -172,6 +180,11 @@ def gallery_grid(
     def unheard() -> None: ...
 
     _component(key=key, data=data, on_picked_change=on_pick or unheard, on_frame_change=on_frame or unheard)
+
+
+def _plain(row: Row) -> dict[str, object]:
+    lead = vars(row.lead) if row.lead else None
+    return vars(row) | {"cells": [vars(cell) for cell in row.cells], "lead": lead}
 
 
 def image_row(cells: Sequence[Cell], sheets: Sequence[str], key: str, look: Look, **rest: object) -> None:

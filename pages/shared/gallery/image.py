@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import streamlit as st
@@ -15,7 +16,7 @@ from delt_engine.runs.image_facts import difference_image
 from delt_engine.runs.predictions import likeliest_classes, predictions_of
 from delt_engine.runs.store import Run
 from pages.shared import cached, controls, errors, figure
-from pages.shared.controls import button, headline
+from pages.shared.controls import button
 from pages.shared.gallery.grid import Cell, Look, image_row
 from pages.shared.runs import actions, strips
 from pages.shared.runs.class_rows import missing_word, rounds_shown
@@ -24,42 +25,56 @@ from pages.shared.wording import METHOD_TITLES, count, fate, iterations_at, plai
 IMAGE = "gallery/image"
 
 
+def open_beside(runs: Sequence[Run], position: int | None) -> None:
+    """Draw the image that is open, beside the page: as it is after ``position`` iterations, at its run's end if None.
+
+    Escape closes it.
+    """
+    place, class_index, index = st.session_state[IMAGE]
+    run = runs[place]
+    schedule = run.experiment.recover.schedule
+    reached = schedule.iterations if position is None else position
+    look = {"width": "medium", "position": "right", "on_dismiss": close}
+    title = f"{plain(run.class_names[class_index])}, image {index + 1}"
+    st.dialog(title, **look)(draw)(run, class_index, index, reached, place)
+
+
+def close() -> None:
+    """Close the image that is open."""
+    st.session_state[IMAGE] = None
+
+
 def draw(run: Run, class_index: int, index: int, position: int, place: int = 0) -> None:
     """Draw the detail of one image as it is after ``position`` iterations of the run, the page's ``place``-th."""
     schedule = run.experiment.recover.schedule
     start = schedule.start_rounds[index]
-    round_number = min(position // schedule.round_iterations, schedule.num_rounds)
-    st.divider()
-    _heading(run, class_index, index, place)
+    round_number = min(position // max(1, schedule.round_iterations), schedule.num_rounds)
     total = count(schedule.image_iterations_each[index])
     when = f"joins in round {start} of {schedule.num_rounds} and gets {total} iterations"
     when = f"is {fate(schedule, index)}" if schedule.is_still else when
     early = "An early image" if start == 1 else "A late image"
+    _buttons(run, class_index, index, place)
     st.caption(f"{early}: it {when}." if schedule.has_rounds else f"It {when}.")
-    change, said = st.columns([6, 5], gap="large")
-    with change:
-        if schedule.is_still:
-            st.caption("Nothing was optimised: the image is its patch.")
-        else:
-            _change(run, class_index, index, round_number)
-    with said:
-        _predictions(run, class_index, index)
+    if schedule.is_still:
+        st.caption("Nothing was optimised: the image is its patch.")
+    else:
+        _change(run, class_index, index, round_number)
     _rounds(run, class_index, index, round_number)
-    facts, settings = st.columns(2, gap="large")
-    with facts:
-        _origin(run, class_index, index)
-    with settings:
-        _settings(run)
+    _predictions(run, class_index, index)
+    _origin(run, class_index, index)
+    _settings(run)
 
 
-def _heading(run: Run, class_index: int, index: int, place: int) -> None:
-    with headline(f"{plain(run.class_names[class_index])}, image {index + 1}", gap="small"):
+def _buttons(run: Run, class_index: int, index: int, place: int) -> None:
+    with st.container(horizontal=True, gap="small"):
         for name, icon, to in (("Previous", "chevron_left", index - 1), ("Next", "chevron_right", index + 1)):
             is_there = 0 <= to < run.experiment.recover.ipc
             look = {"disabled": not is_there, "help": f"The {name.lower()} image of the class"}
-            button(name, icon, f"gallery/{name.lower()}-image", st.session_state.update, {IMAGE: (place, to)}, **look)
-        actions.use_button(run.experiment, "gallery/use")
-        button("Close", "close", "gallery/close", st.session_state.update, {IMAGE: None})
+            key, image = f"gallery/{name.lower()}-image", (place, class_index, to)
+            if button(name, icon, key, st.session_state.update, {IMAGE: image}, **look):
+                st.rerun()
+        st.space("stretch")
+        actions.rerun_button(run.experiment, "gallery/use", run)
 
 
 def _strip(run: Run, class_index: int, index: int, number: int) -> str | None:
@@ -210,5 +225,5 @@ def _about(found: ImageSettings) -> None:
     )
     if found.sources:
         st.caption("Started from " + plain(", ".join(found.sources)))
-    actions.use_button(found.experiment, "gallery/use-dropped")
+    actions.rerun_button(found.experiment, "gallery/use-dropped")
     st.code(found.experiment.to_yaml(), language="yaml", height=240)

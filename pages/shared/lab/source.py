@@ -8,6 +8,7 @@ import numpy as np
 
 from delt_engine.config import RecoverConfig
 from delt_engine.lab.material import Lab, SubjectRecord, lab_folders
+from delt_engine.lab.scenes import Scene, SceneLane, lab_scene
 from delt_engine.runs.store import Run
 from pages.shared import cached
 from pages.shared.runs import class_rows, strips
@@ -49,46 +50,16 @@ class Source:
         return self.lab.record.recover if self.lab else self.run.experiment.recover
 
 
-@dataclass(frozen=True)
-class SceneLane:
-    """One image on the timeline.
-
-    ``tiles`` has for each moment (sheet, column, row); ``change`` in levels and ``probability`` an entry a moment too.
-    """
-
-    title: str
-    start_round: int
-    first: int
-    tiles: tuple[tuple[int, int, int], ...]
-    change: tuple[float, ...]
-    probability: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True, eq=False)
-class Scene:
-    """Everything the page shows of one patch: itself, its twins (of a run: an image of each round), and the time."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SourceScene(Scene):
+    """A scene of a lab or a run."""
 
     source: Source
-    class_name: str
-    number: int
-    config: RecoverConfig
-    moments: tuple[int, ...]
-    single: SceneLane
-    lanes: tuple[SceneLane, ...]
-    sheets: tuple[str, ...]
-    tile: int
-    origin: str
 
     @property
     def subject(self) -> SubjectRecord | None:
         """The recorded patch, None for a run."""
         return self.source.lab.subjects(self.class_name)[self.number - 1] if self.source.lab else None
-
-    @property
-    def class_index(self) -> int:
-        """Number of the class in the dataset."""
-        names = self.source.lab.record.class_names if self.source.lab else self.source.run.class_names
-        return names.index(self.class_name)
 
     def frames(self, lane: SceneLane) -> np.ndarray:
         """Return an image at all moments, uint8 (P, S, S, 3)."""
@@ -103,39 +74,22 @@ class Scene:
 def sources() -> list[Source]:
     """Return what can be shown: labs, then the user's runs and the examples that have pictures of two rounds."""
     labs = (cached.lab(folder) for folder in lab_folders().values())
-    found = [Source(f"lab-{made.name}", f"Recorded lab: {made.record.title}", lab=made) for made in labs]
+    found = [Source(f"lab-{made.name}", f"Recorded: {made.record.title}", lab=made) for made in labs]
     runs = (run for run in cached.recoveries() if len(run.rounds_written(run.classes[0])) > 1)
     return found + [Source(run.id, long_title(run), run=run) for run in runs]
 
 
-def scene(source: Source, class_name: str, number: int, upto: int | None = None) -> Scene:
+def scene(source: Source, class_name: str, number: int, upto: int | None = None) -> SourceScene:
     """Return the scene of the ``number``-th patch of a class, up to an iteration, else to MI."""
-    parts = (_lab_parts if source.lab else _run_parts)(source, class_name, number, upto or source.config.iterations)
-    return Scene(source, class_name, number, source.config, *parts)
+    if source.lab:
+        sheet = cached.lab_sheet(str(source.lab.folder), source.lab.subjects(class_name)[number - 1].film)
+        made = lab_scene(source.lab, class_name, number, sheet, upto)
+    else:
+        made = _run_scene(source, class_name, number, upto or source.config.iterations)
+    return SourceScene(**vars(made), source=source)
 
 
-def _lab_parts(source: Source, class_name: str, number: int, upto: int) -> tuple[object, ...]:
-    """Return moments, the patch's lane, all lanes, sheets, side of a tile, and where it is from."""
-    made, record, step = source.lab, source.lab.record, source.config.round_iterations
-    subject = made.subjects(class_name)[number - 1]
-    moments = tuple(moment for moment in record.moments if moment <= upto)
-    lanes = []
-    for twin in subject.twins:
-        columns = [max(0, at - twin.first) for at in range(len(moments))]
-        tiles = tuple((0, column, twin.row) for column in columns)
-        change, probability = (tuple(values[at] for at in columns) for values in (twin.change, twin.probability))
-        start = twin.start_round
-        lanes.append(SceneLane(f"Round {start}", start, (start - 1) * step, tiles, change, probability))
-    accuracy = f", {record.teacher_accuracy:.1f} % on test images" if record.teacher_accuracy is not None else ""
-    origin = (
-        f"Recorded: {record.title}, teacher {record.teacher} ({record.teacher_network}{accuracy}), "
-        f"{class_name} patch {subject.source}, seed {record.seed}."
-    )
-    sheets = (cached.lab_sheet(str(made.folder), subject.film),)
-    return moments, lanes[0], tuple(lanes), sheets, record.image_size, origin
-
-
-def _run_parts(source: Source, class_name: str, number: int, upto: int) -> tuple[object, ...]:
+def _run_scene(source: Source, class_name: str, number: int, upto: int) -> Scene:
     run, step, schedule = source.run, source.config.round_iterations, source.config.schedule
     class_index = run.class_names.index(class_name)
     written = set(run.rounds_written(class_index))
@@ -151,6 +105,15 @@ def _run_parts(source: Source, class_name: str, number: int, upto: int) -> tuple
 
     lanes = tuple(lane(index) for index in firsts[:: -(-len(firsts) // MOST_LANES)])
     sheets = tuple(strips.address(run, run.snapshot_path(class_index, r)) or "" for r in rounds)
-    origin = f"Run {run.id}: {run_title(run.experiment)}, class {class_name}."
-    moments = tuple(r * step for r in rounds)
-    return moments, lane(number - 1), lanes, sheets, class_rows.tile_side(run), origin
+    return Scene(
+        class_name=class_name,
+        class_index=class_index,
+        number=number,
+        config=source.config,
+        moments=tuple(r * step for r in rounds),
+        single=lane(number - 1),
+        lanes=lanes,
+        sheets=sheets,
+        tile=class_rows.tile_side(run),
+        origin=f"Run {run.id}: {run_title(run.experiment)}, class {class_name}.",
+    )

@@ -1,73 +1,24 @@
-"""The tour of six steps through early and late, links that open a step with what they lock, and what to take home."""
+"""The tour of six lessons through early and late, links that open one with what they lock, and what to take home."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from urllib.parse import urlencode
 
 import streamlit as st
 
 from delt_engine.lab.filmstrip import FORMATS, FilmLane, animation, film_strip
-from pages.shared import address, controls
+from delt_engine.lab.lessons import IN_THE_FILE, LESSONS
+from delt_engine.pipeline.lab_page import lab_page
+from pages.shared import address, cached, controls
 from pages.shared.controls import button
-from pages.shared.lab.source import Scene
+from pages.shared.lab.source import Source, SourceScene
 from pages.shared.wording import count, rounds_text
 
 STEP, UPTO = "lab/step", "lab/upto"
 CHOICES = {"twins": "All start rounds", "single": "One patch"}
-LOCKABLE = {"step": "Step", "src": "Material", "cls": "Class", "patch": "Patch", "upto": "End of the timeline"}
+LOCKABLE = {"step": "Step", "src": "Images from", "cls": "Class", "patch": "Patch", "upto": "End of the timeline"}
 """What a link can lock, by the name of its parameter."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step of the tour: what is shown and what to ask a class."""
-
-    title: str
-    text: str
-    ask: str
-    of_run: str = ""
-    """What is said in place of ``text`` where a run is shown, which has no twins."""
-
-
-STEPS = (
-    Step(
-        "One patch",
-        "A real patch, and the same patch after each iteration of optimisation. The trained teacher never changes; "
-        "only these pixels do.",
-        "When is it no longer a photograph for you? And what does the teacher think of it then?",
-    ),
-    Step(
-        "Early and late twins",
-        "The same patch joins the same run in different rounds. Companions, crops, learning rate and seed are "
-        "the same; only its start differs.",
-        "Which one still shows its photograph at the end, and why?",
-        "The first image to join in each round of a run. Learning rate and crops are the same; patches and starts "
-        "differ. The recorded lab has the same patch in every round.",
-    ),
-    Step(
-        "What a late image gets",
-        "Learning rate and smallest crop fall over the whole run. A late image meets them where they stand by then: "
-        "small steps, small crops.",
-        "If the last image got the first iterations of the run instead of the last ones, would it look the same?",
-    ),
-    Step(
-        "Predict, then reveal",
-        "Look at a class at the end of the run: the half that joined first, and the half that joined last.",
-        "Which half is more alike, image to image?",
-    ),
-    Step(
-        "Inside one iteration",
-        "Every iteration does the same six things. Step through one at the beginning, in the middle and near the end.",
-        "Which stage makes late iterations gentle?",
-    ),
-    Step(
-        "Take it home",
-        "A film strip for a slide, an animation for a web page, and links for a lesson.",
-        "What would you show to explain early and late in ten seconds?",
-    ),
-)
 
 
 def locked() -> frozenset[str]:
@@ -78,18 +29,18 @@ def locked() -> frozenset[str]:
 
 
 def choose_step() -> int:
-    """Draw the steps and return the number of the chosen one, from 1."""
-    titles = {number: f"{number} {step.title}" for number, step in enumerate(STEPS, start=1)}
+    """Draw the steps and return the number of the chosen one, 0 for the pipeline."""
+    titles = {0: "Pipeline"} | {number: f"{number} {lesson.short}" for number, lesson in enumerate(LESSONS, start=1)}
     look = {"disabled": "step" in locked(), "label_visibility": "collapsed", "width": "stretch"}
     return controls.linked_choice("step", "Step", titles, STEP, segmented=True, always=True, **look)
 
 
 def introduce(number: int, *, is_run: bool) -> None:
     """Say what the step shows of a recorded lab or of a run, and what to ask."""
-    step = STEPS[number - 1]
-    st.subheader(step.title)
-    st.markdown(step.of_run if is_run and step.of_run else step.text)
-    st.markdown(f":material/help: **Ask:** {step.ask}")
+    lesson = LESSONS[number - 1]
+    st.subheader(lesson.title)
+    st.markdown(lesson.of_run if is_run and lesson.of_run else lesson.text)
+    st.markdown(f":material/help: **Ask:** {lesson.ask}")
 
 
 def walk(number: int) -> None:
@@ -98,10 +49,10 @@ def walk(number: int) -> None:
         return
     go = st.session_state.update
     with st.container(horizontal=True):
-        if number > 1:
+        if number:
             button("Back", "arrow_back", "lab/back", go, {STEP: number - 1})
-        if number < len(STEPS):
-            button(f"Next: {STEPS[number].title}", "", "lab/next", go, {STEP: number + 1}, type="primary")
+        if number < len(LESSONS):
+            button(f"Next: {LESSONS[number].title}", "", "lab/next", go, {STEP: number + 1}, type="primary")
 
 
 def choose_end(iterations: int, round_iterations: int) -> int:
@@ -113,8 +64,9 @@ def choose_end(iterations: int, round_iterations: int) -> int:
     return st.session_state[UPTO]
 
 
-def lesson_links(iterations: int, round_iterations: int) -> None:
-    """Draw what makes a link for a lesson: where the timeline ends, and what is locked."""
+def for_a_class(source: Source) -> None:
+    """Draw what a teacher gives to a class: a link, with where the timeline ends and what is locked, and the file."""
+    iterations, round_iterations = source.config.iterations, source.config.round_iterations
     fixed = locked()
     if fixed:
         what = ", ".join(title.lower() for name, title in LOCKABLE.items() if name in fixed)
@@ -123,7 +75,7 @@ def lesson_links(iterations: int, round_iterations: int) -> None:
     with st.popover("Lesson link", icon=":material/link:"):
         ends = list(range(round_iterations, iterations + 1, round_iterations))
         if len(ends) > 1:
-            st.select_slider("The timeline ends at iteration", ends, key=UPTO)
+            st.select_slider("The timeline ends at iteration", ends, st.session_state[UPTO], key=UPTO)
         names = st.multiselect("Lock", list(LOCKABLE), default=list(LOCKABLE), key="lab/lock", format_func=LOCKABLE.get)
         query = {name: value for name, value in st.query_params.to_dict().items() if name not in ("lock", "upto")}
         if len(ends) > 1 and st.session_state[UPTO] != iterations:
@@ -133,9 +85,22 @@ def lesson_links(iterations: int, round_iterations: int) -> None:
         base = (st.context.url or "early_late").split("?")[0]
         st.code(f"{base}?{urlencode(query)}", language=None, wrap_lines=True)
         st.caption("Whoever opens it sees this view; locked controls cannot be moved there.")
+        if source.lab:
+            one_file(source, "lab/file")
+            st.caption("A page with the images inside, for a class without an installation: opens without a network.")
 
 
-def take_home(scene: Scene) -> None:
+def one_file(source: Source, key: str) -> None:
+    """Draw the button that saves a lab's first lessons as one page; it is made when pressed."""
+
+    def page() -> bytes:
+        return lab_page(source.lab, cached.recoveries(examples_first=True, finished=True)).text.encode()
+
+    name, label = f"early-late-{source.lab.name}.html", f"{len(IN_THE_FILE)} lessons as one file (HTML)"
+    controls.download(label, "html", key, page, name, "text/html")
+
+
+def take_home(scene: SourceScene) -> None:
     """Draw what to download, made when its button is pressed, and how it was recorded."""
     what = controls.choice("Show", CHOICES, "lab/export", default="twins", segmented=True)
     lanes = scene.lanes if what == "twins" else (scene.single,)
@@ -156,6 +121,8 @@ def take_home(scene: Scene) -> None:
         return animation(film(), moments, kind, heading=heading, frame_ms=80 if len(moments) > 20 else 400)
 
     with st.container(horizontal=True):
+        if scene.source.lab:
+            one_file(scene.source, "lab/html")
         controls.download("Film strip (PNG)", "view_column", "lab/png", strip, f"{name}.png", "image/png")
         for kind, mime in FORMATS.items():
             label = f"Animation ({kind.upper() if kind == 'gif' else 'WebP'})"

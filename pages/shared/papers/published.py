@@ -32,7 +32,7 @@ def draw(view: View) -> None:
     title, icon = plain(result["dataset_title"]), ":material/menu_book:"
     printed = [one for one in all_published() if one.dataset == result["dataset"]]
     if not printed:
-        st.info(f"The papers print no accuracies for {title}, so there is nothing to hold these against.", icon=icon)
+        st.info(f"The papers print no accuracies for {title}, so none stand beside these.", icon=icon)
         _elsewhere(view)
         return
     own = [one for one in printed if one.metric == "top1" and one.is_main]

@@ -1,4 +1,4 @@
-"""What a planned run will take: time, with where the number is from and the button that measures it; and disk."""
+"""What a planned run will take: counts, disk, memory, time; where each is from, and the button that measures time."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import streamlit as st
 
 from delt_engine.analysis.cost import (
+    Plan,
     Rate,
     best_rate,
-    checkpoint_bytes,
     largest_batch,
-    predicted_bytes,
+    plan,
+    predicted_memory,
     predicted_seconds,
 )
 from delt_engine.config import Experiment
@@ -25,9 +26,8 @@ from delt_engine.runs.store import Run
 from pages.shared import cached, errors, live
 from pages.shared.controls import button
 from pages.shared.wording import count, plain
-from pages.shared.wording import size as file_size
 
-_UNKNOWN = "Not known on this machine yet: a run, or a measurement, tells it."
+_UNKNOWN = "Not known yet: measure it here, or see it after the first run."
 _RUNS_READ = 200
 
 
@@ -41,11 +41,49 @@ class Expected:
 
 
 def num_classes(experiment: Experiment) -> int | None:
-    """Return how many classes the run recovers, None for a folder that is not read yet."""
+    """Return how many classes the run recovers: those chosen, else the dataset's; None for a folder not read yet."""
     if experiment.classes is not None:
         return len(experiment.classes)
-    entry, card = find_entry(experiment.dataset), cached.found_teacher(experiment)
-    return entry.num_classes if entry else card.num_classes if card else None
+    known = find_entry(experiment.dataset) or cached.folder_spec(experiment.dataset, experiment.image_size)
+    card = None if known else cached.found_teacher(experiment)
+    return known.num_classes if known else card.num_classes if card else None
+
+
+def image_size(experiment: Experiment) -> int | None:
+    """Return the side of the images in pixels; None for a folder not read yet."""
+    known = find_entry(experiment.dataset) or cached.folder_spec(experiment.dataset, experiment.image_size)
+    card = None if known else cached.found_teacher(experiment)
+    return experiment.image_size or (known.image_size if known else card.image_size if card else None)
+
+
+def planned(experiment: Experiment) -> Plan:
+    """Return what the run takes, as `delt cost` counts it; of one class while their number is unknown."""
+    return plan(experiment, num_classes(experiment), image_size(experiment))
+
+
+def _runs() -> list[Run]:
+    return [*cached.runs()[:_RUNS_READ], *cached.examples()]
+
+
+def _rates() -> list[Rate]:
+    return known_rates(_runs())
+
+
+def memory(experiment: Experiment) -> tuple[float, str] | None:
+    """Return the most bytes of memory that the run will need, and the run that this is continued from."""
+    card, classes, size = cached.found_teacher(experiment), num_classes(experiment), image_size(experiment)
+    if card is None or classes is None or size is None or not experiment.recover.is_optimised:
+        return None
+    key = rate_key(experiment, classes, card.fingerprint, size)
+    found = predicted_memory(_rates(), key)
+    if found is None:
+        return None
+    needed, rate = found
+    same = rate.key.batch_size == key.batch_size
+    how = "Measured" if same and rate.key == key else "Estimated from what was measured"
+    batch = "" if same else f", with {rate.key.batch_size} images in a batch instead of {key.batch_size}"
+    whose = "the GPU's memory" if key.device.startswith("cuda") else "the memory of the run's process"
+    return needed * 2**20, f"{how} in run {rate.name}{batch}: {whose} at most."
 
 
 def expected(experiment: Experiment) -> Expected:
@@ -53,14 +91,13 @@ def expected(experiment: Experiment) -> Expected:
     classes, card = num_classes(experiment), cached.found_teacher(experiment)
     if classes is None:
         return Expected(None, _UNKNOWN)
-    runs = [*cached.runs()[:_RUNS_READ], *cached.examples()]
     if card is not None:
         key = rate_key(experiment, classes, card.fingerprint, experiment.image_size or card.image_size)
-        rate, is_exact = best_rate(known_rates(runs), key)
+        rate, is_exact = best_rate(_rates(), key)
         if rate is not None:
             seconds = predicted_seconds(experiment.recover, classes, rate)
             return Expected(seconds, _origin(rate, is_exact, key.batch_size), _where(rate.is_here))
-    run = next((run for run in runs if _is_like(run, experiment)), None)
+    run = next((run for run in _runs() if _is_like(run, experiment)), None)
     if run is None:
         return Expected(None, _UNKNOWN)
     rate_s = run.record().image_iterations_per_second or 1.0
@@ -78,27 +115,13 @@ def _origin(rate: Rate, is_exact: bool, images: int) -> str:
 
 
 def _where(is_here: bool) -> str:
-    return "on this machine" if is_here else "on the machine of the example"
+    return "on this machine" if is_here else "on the computer that made the example"
 
 
 def _is_like(run: Run, experiment: Experiment) -> bool:
     if run.status != "finished" or not run.record().image_iterations_per_second:
         return False
     return (run.experiment.dataset, run.experiment.image_size) == (experiment.dataset, experiment.image_size)
-
-
-def disk(experiment: Experiment) -> tuple[float, str] | None:
-    """Return the bytes a run will take and how they were counted; None while the number of classes is unknown."""
-    classes, entry, card = num_classes(experiment), find_entry(experiment.dataset), cached.found_teacher(experiment)
-    size = experiment.image_size or (entry.image_size if entry else card.image_size if card else None)
-    if classes is None or size is None:
-        return None
-    going = checkpoint_bytes(experiment.recover, classes, size)
-    origin = (
-        "Estimated: images, a strip a class and round, events, at the PNG sizes of the shipped example. "
-        f"While it runs, {file_size(going)} more for what resume needs."
-    )
-    return predicted_bytes(experiment.recover, classes, size), origin
 
 
 def draw_time(experiment: Experiment) -> None:

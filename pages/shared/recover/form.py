@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import streamlit as st
 
 from delt_engine.config import Experiment, RecoverConfig
 from delt_engine.config.presets import PAPER_PRESETS, PRESETS
 from delt_engine.data.available import known_folders
 from delt_engine.data.catalogue import CATALOGUE, dataset_names
-from delt_engine.errors import CheckpointError
 from delt_engine.runs.command import image_size_of
 from pages.shared import cached, controls
-from pages.shared.recover.rounds import rounds_control
+from pages.shared.recover import rounds
 from pages.shared.session import forget, prime, session
 from pages.shared.wording import METHOD_TITLES, count, short_name
 
@@ -31,19 +28,23 @@ def draw_main() -> None:
         ConfigError: a value that is not allowed.
     """
     now = session()
+    controls.forget_refused(PAGE)
     _presets()
-    left, right = st.columns(2, vertical_alignment="bottom")
+    left, right = st.columns([3, 2])
     with left:
         dataset_control(PAGE)
-    recover = now.draft.recover
     with right:
-        values = controls.settings(recover, ["ipc"], PAGE)
+        now.change("recover", **controls.settings(now.draft.recover, ["ipc"], PAGE))
     with st.container():  # one element whatever is in it, so that what is open below stays open
-        if recover.is_optimised:
-            now.change("recover", **values, **rounds_control(recover, PAGE))
-        else:
-            now.change("recover", **values)
+        recover = now.draft.recover
+        if not recover.is_optimised:
             st.caption(f"{METHOD_TITLES[recover.method]} optimises nothing, so there is no MI and no RI.")
+        elif not rounds.draw(recover.schedule, PAGE, _take_rounds):
+            controls.refuse(f"{PAGE}/rounds", "MI and RI: 1 to 1,000,000")
+
+
+def _take_rounds(iterations: int, round_iterations: int) -> None:
+    session().change("recover", iterations=iterations, round_iterations=round_iterations)
 
 
 def _presets() -> None:
@@ -107,7 +108,7 @@ def dataset_control(page: str) -> str:
     """Draw the choice of a dataset; a folder's path can be typed in."""
     names = [*dataset_names(), *known_folders()]
     typed = "A dataset of the catalogue, or type the path of a folder with one folder of images per class."
-    look = {"format_func": _dataset_title, "help": typed}
+    look = {"format_func": dataset_title, "help": typed}
     chosen = controls.open_choice("Dataset", names, f"{page}/dataset", session().draft.dataset, **look).strip()
     if chosen != session().draft.dataset:
         session().change(dataset=chosen, classes=None, teacher="auto", image_size=None)
@@ -116,7 +117,8 @@ def dataset_control(page: str) -> str:
     return chosen
 
 
-def _dataset_title(name: str) -> str:
+def dataset_title(name: str) -> str:
+    """Return what a dataset is called, of a folder also where it is."""
     entry = CATALOGUE.get(name)
     return f"{entry.title} ({entry.num_classes} classes)" if entry else f"{short_name(name)} ({name})"
 
@@ -147,15 +149,3 @@ def _classes() -> None:
 def class_names(experiment: Experiment) -> tuple[str, ...]:
     """Return the names of the dataset's classes as its teacher knows them, empty without a teacher."""
     return getattr(cached.found_teacher(experiment), "class_names", ())
-
-
-def missing(experiment: Experiment) -> str:
-    """Return what has to be there before this run can start, as a sentence; "" when nothing is missing."""
-    if not cached.is_at_hand(experiment.dataset):
-        return f"{_dataset_title(experiment.dataset)} is not on this machine yet; Data and teachers fetches it."
-    try:
-        cached.planned_teacher(experiment)
-    except CheckpointError as error:
-        is_file = Path(experiment.teacher).expanduser().is_file()  # it may come without a card
-        return "" if is_file else str(error)
-    return ""

@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import streamlit as st
 
+from delt_engine.analysis.cost import Plan
 from delt_engine.config import Experiment
 from delt_engine.config.schedule import EarlyLateSchedule
 from delt_engine.plots import recovery
 from delt_engine.runs.command import command_for
 from pages.shared import controls, figure
 from pages.shared.recover import cost
-from pages.shared.recover.cost import expected, num_classes
-from pages.shared.wording import count, duration, plain, size
+from pages.shared.wording import count, duration, plain, short_name, size
 
 _GROUPS_NAMED = 10
 
 
 def draw(experiment: Experiment) -> None:
     """Draw numbers, lanes, curves, and the command of a planned run."""
-    schedule, classes = experiment.recover.schedule, num_classes(experiment)
-    if schedule.is_still:
-        with st.grid(2, min_column_width=118):
-            st.metric("Images", count(classes * schedule.ipc) if classes else f"{count(schedule.ipc)} per class")
-            st.metric("Iterations", "0", help="The selected patches are the images; only ranking them takes time.")
-    else:
-        _numbers(experiment, classes)
+    schedule, planned = experiment.recover.schedule, cost.planned(experiment)
+    _numbers(experiment, planned)
+    if planned.classes is None:
+        unread = "counts are of one class until its folder was read, which Data and teachers does."
+        st.caption(f"How many classes {plain(short_name(experiment.dataset))} has is not known: {unread}")
+    if not schedule.is_still:
         cost.draw_time(experiment)
-    disk = cost.disk(experiment)
-    if disk:
-        st.caption(f"Disk: about {size(disk[0])} when it is finished.", help=disk[1])
     st.caption(sentence(experiment))
     if not schedule.is_still:
         _figures(experiment)
@@ -52,17 +48,41 @@ def _figures(experiment: Experiment) -> None:
         )
 
 
-def _numbers(experiment: Experiment, classes: int | None) -> None:
-    schedule = experiment.recover.schedule
-    total, full = schedule.image_iterations(classes or 1), schedule.baseline_image_iterations(classes or 1)
-    time = expected(experiment)
-    whose = f"the images of all {count(classes)} classes" if classes and classes > 1 else "the images of one class"
+def _numbers(experiment: Experiment, planned: Plan) -> None:
+    schedule, each = experiment.recover.schedule, "" if planned.classes else " per class"
     with st.grid(4, min_column_width=118):
-        st.metric("Rounds", schedule.num_rounds, help="MI divided by RI.")
-        st.metric("Image-iterations", count(total), help=f"Iterations summed over {whose}; from the schedule.")
-        saved = f"{count(full - total)} image-iterations: {count(total)} against {count(full)} if every image got MI "
-        st.metric("Saved", f"{schedule.saved_percent:.1f} %", help=f"{saved}iterations; from the schedule.")
-        st.metric("Time expected", duration(time.seconds) if time.seconds else "–", help=plain(time.origin))
+        if schedule.is_still:
+            st.metric(f"Images{each}", count(planned.images))
+            st.metric("Iterations", "0", help="The selected patches are the images; only ranking them takes time.")
+        else:
+            _iterations(schedule, planned, each)
+            time = cost.expected(experiment)
+            st.metric("Time expected", duration(time.seconds) if time.seconds else "–", help=plain(time.origin))
+        _room(experiment, planned)
+
+
+def _iterations(schedule: EarlyLateSchedule, planned: Plan, each: str) -> None:
+    total, full = planned.image_iterations, planned.baseline_image_iterations
+    whose = f"the images of all {count(planned.classes)} classes" if planned.classes else "the images of one class"
+    st.metric("Rounds", schedule.num_rounds, help="MI divided by RI.")
+    what = f"Iterations summed over {whose}; from the schedule."
+    st.metric(f"Image-iterations{each}", count(total), help=what)
+    saved = f"{count(full - total)} image-iterations: {count(total)} against {count(full)} if every image got MI "
+    st.metric("Saved", f"{schedule.saved_percent:.1f} %", help=f"{saved}iterations; from the schedule.")
+
+
+def _room(experiment: Experiment, planned: Plan) -> None:
+    """Draw memory, disk and the size of stored labels; what is not known yet is a dash."""
+    needed = cost.memory(experiment)
+    unknown = "Known after the first run with this teacher, on this machine or an example."
+    st.metric("Memory", size(needed[0]) if needed else "–", help=plain(needed[1]) if needed else unknown)
+    origin = "Estimated: images, a strip a class and round, events, at the PNG sizes of the shipped example."
+    if planned.checkpoint_bytes:
+        origin += f" While it runs, {size(planned.checkpoint_bytes)} more for what resume needs."
+    st.metric("Disk", size(planned.bytes) if planned.bytes else "–", help=origin)
+    epochs = f"Of {count(planned.label_epochs)} epochs: images x epochs x classes x bytes of a number."
+    labels = f"{epochs} Only where labels are stored; else the teacher gives them while students train."
+    st.metric("Soft labels", size(planned.label_bytes) if planned.label_bytes else "–", help=labels)
 
 
 def sentence(experiment: Experiment) -> str:

@@ -16,6 +16,9 @@ from pages.shared.controls import button
 from pages.shared.session import forget, session
 from pages.shared.wording import STATUS_LOOKS
 
+RERUN = "Rerun with changes"
+"""What it is called, wherever another run is planned from the settings of one that is there."""
+
 STOP_HARD = (
     "It has not reacted for two seconds: a long step, or it hangs. This ends the process; what was made since the "
     "last checkpoint is lost, and the run can be resumed from there."
@@ -83,22 +86,17 @@ def again_buttons(run: Run, page: str) -> None:
             session().watched = new.id
             nav.go("distill/recover", run=new.id)
     if run.record().kind == "recover":
-        plan_button(
-            "Duplicate with changes", run.experiment, f"{page}/duplicate/{run.id}", "Opens Recover with these settings."
-        )
+        rerun_button(run.experiment, f"{page}/rerun/{run.id}", run)
 
 
-def plan_button(label: str, experiment: Experiment, key: str, what: str) -> None:
-    """Draw the button that plans a run with some settings."""
-    if button(label, "tune", key, help=what):
-        session().draft, session().watched = experiment, ""
+def rerun_button(experiment: Experiment, key: str, run: Run | None = None, label: str = RERUN) -> None:
+    """Draw the button that plans a run with some settings; it stands beside ``run``, which has them, where given."""
+    if button(label, "tune", key, help="Opens Recover with these settings; nothing starts yet."):
+        now = session()
+        now.draft, now.watched, now.parent = experiment, "", run.id if run else ""
         forget("recover/")
+        st.query_params.clear()
         nav.go("distill/recover")
-
-
-def use_button(experiment: Experiment, key: str) -> None:
-    """Draw the button that plans a run with the settings of an image."""
-    plan_button("Use these settings", experiment, key, "Opens Recover with them; nothing starts.")
 
 
 def open_button(run: Run, page: str, *, primary: bool = False) -> None:

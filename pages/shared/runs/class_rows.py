@@ -1,6 +1,6 @@
 """A run's images as rows of the grid: one row a class, one cell an image, one frame a snapshot.
 
-Also before anything is made, over the patches they started from, and beside another run's.
+Also before anything is made, and over the patches they started from.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from delt_engine.runs.events import StepEvent
 from delt_engine.runs.store import Run
 from pages.shared.gallery.grid import STILL, Cell, Film, Frame, Head, Look, Row, gallery_grid
 from pages.shared.runs import strips
+from pages.shared.runs.progress import stopped_at
 from pages.shared.wording import count, fate, frame_label, round_note
 
 MOST_FRAMES = 25
@@ -115,12 +116,12 @@ def _frame(run: Run, number: int) -> Frame:
         where = f"iteration {count(step.iteration + 1)} of {count(step.iterations)}" if step else ""
         return Frame(f"Now: {where}" if where else "Now", "now", "as it was a moment ago")
     tick = count(number * schedule.round_iterations)
-    return Frame(frame_label(schedule, number), tick, round_note(schedule, number))
+    return Frame(frame_label(schedule, number, stopped_at(run)), tick, round_note(schedule, number))
 
 
 def start_colour(schedule: EarlyLateSchedule, start_round: int) -> str:
     """Return the colour of images that join in a round, "" where all join at once."""
-    return round_colour(start_round, schedule.num_rounds) if schedule.has_rounds else ""
+    return round_colour(start_round, schedule.last_start) if schedule.has_rounds else ""
 
 
 def missing_word(run: Run) -> str:
@@ -170,69 +171,3 @@ def over_starts(made: Film, what: str) -> Film:
         )
         rows += [row, Row("", still, f"{what} it started from", tile=row.tile)]
     return replace(made, rows=rows)
-
-
-def beside(runs: tuple[Run, Run], names: tuple[str, str], most: int) -> Film:
-    """Return one film of two runs, class by class one row each, at most so many, under positions in iterations.
-
-    A position at which a run has no snapshot says so; at "now" the other run shows its last snapshot up to there.
-    """
-    shared = [name for name in _class_numbers(runs[0]) if name in _class_numbers(runs[1])][:most]
-    films = [film_so_far(run, [_class_numbers(run)[name] for name in shared]) for run in runs]
-    places = [_places(run, film) for run, film in zip(runs, films, strict=True)]
-    positions = sorted({*places[0], *places[1]})
-    made = Film(rounds=positions, sheets=[*films[0].sheets, *films[1].sheets])
-    made.frames = [_shared_frame(position, runs, names, films) for position in positions]
-    same = runs[0].experiment.recover.schedule.newcomers == runs[1].experiment.recover.schedule.newcomers
-    made.head = films[0].head if same else ()
-    for at in range(len(shared)):
-        for which, (film, place) in enumerate(zip(films, places, strict=True)):
-            frames = [_frame_at(place, position, films, places) for position in positions]
-            offset = len(films[0].sheets) if which else 0
-            cells = tuple(_moved(cell, frames, offset, names[which]) for cell in film.rows[at].cells)
-            made.rows.append(Row(shared[at], cells, names[which], tile=tile_side(runs[which])))
-    return made
-
-
-def _class_numbers(run: Run) -> dict[str, int]:
-    return {run.class_names[number]: number for number in run.classes}
-
-
-def _places(run: Run, film: Film) -> dict[int, int]:
-    """Return the frame of each iteration count; the images of a moment ago stand at the latest step."""
-    step, length = run.latest_event(StepEvent), run.experiment.recover.round_iterations
-    found = {}
-    for frame, number in enumerate(film.rounds):
-        now = step.iteration + 1 if step else 0
-        found.setdefault(number * length if number >= 0 else now, frame)
-    return found
-
-
-def _frame_at(place: dict[int, int], position: int, films: list[Film], places: list[dict[int, int]]) -> int | None:
-    """Return a run's frame at a position, or None where it has no snapshot."""
-    if position in place:
-        return place[position]
-    nows = [max(each) for film, each in zip(films, places, strict=True) if film.rounds and film.rounds[-1] < 0]
-    before = [at for at in place if at <= position]
-    return place[max(before)] if position in nows and before else None
-
-
-def _shared_frame(position: int, runs: tuple[Run, Run], names: tuple[str, str], films: list[Film]) -> Frame:
-    notes = []
-    for run, name, film in zip(runs, names, films, strict=True):
-        schedule = run.experiment.recover.schedule
-        number, rest = divmod(position, schedule.round_iterations)
-        if position > schedule.iterations:
-            notes.append(f"{name}: over")
-        elif rest or number not in film.rounds:
-            notes.append(f"{name}: no snapshot")
-        else:
-            notes.append(f"{name}: round {number} of {schedule.num_rounds}")
-    label = f"After {count(position)} iterations" if position else "Before the first iteration"
-    return Frame(label, count(position), " · ".join(notes))
-
-
-def _moved(cell: Cell, frames: Sequence[int | None], offset: int, name: str) -> Cell:
-    sheets = tuple(None if at is None or cell.sheets[at] is None else cell.sheets[at] + offset for at in frames)
-    joins = next((to for to, at in enumerate(frames) if at is not None and at >= cell.joins), len(frames))
-    return replace(cell, id=f"{name}/{cell.id}", alt=f"{name}, {cell.alt}", sheets=sheets, joins=joins)

@@ -11,12 +11,11 @@ from delt_engine.runs.store import Run
 from pages.shared import cached, errors, live, nav
 from pages.shared.runs import actions
 from pages.shared.runs.progress import Progress, progress
-from pages.shared.wording import METHOD_TITLES, duration, ordinal, plain, sentence, short_name, size
+from pages.shared.wording import duration, handle, ordinal, plain, sentence, size
 
 POLL_S = 2.0
 MOST_SHOWN = 5
 MOST_STOPPED = 2
-KINDS = {"rank": "ranking", "squeeze": "teacher", "evaluate": "students"}
 
 
 def active_runs() -> list[Run]:
@@ -54,12 +53,10 @@ def _strip() -> None:
 
 
 def _entry(run: Run, *, is_stopped: bool = False) -> None:
-    experiment, kind = run.experiment, run.record().kind
-    what = METHOD_TITLES[experiment.recover.method] if kind == "recover" else KINDS[kind]
-    page = "explore/accuracy" if kind == "evaluate" else "distill/recover"
+    page = "explore/accuracy" if run.record().kind == "evaluate" else "distill/recover"
     place = queue.place(run) if run.status == "queued" else None
     with st.container(border=True, gap="xxsmall"):
-        nav.link(page, plain(f"{short_name(experiment.dataset)} · {what}"), run=run.id, width="stretch")
+        nav.link(page, plain(handle(run)), run=run.id, width="stretch")
         with errors.contained(run.id):
             if is_stopped:
                 st.caption(plain(run.error or sentence(_where(progress(run)))))

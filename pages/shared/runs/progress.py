@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from delt_engine.runs.events import SqueezeStepEvent, StageEvent, StepEvent, StudentStepEvent
+from delt_engine.runs.events import RoundEvent, SqueezeStepEvent, StageEvent, StepEvent, StudentStepEvent
 from delt_engine.runs.store import Run
 from pages.shared.wording import count, duration
 
@@ -39,17 +39,32 @@ def progress(run: Run) -> Progress:
     return of(run, steps) if steps else _before_the_first_step(run)
 
 
+def stopped_at(run: Run) -> int | None:
+    """Return the iteration at which a run was stopped within a round, None of any other run.
+
+    Of a run in several batches only one stands there, so it has no such place either.
+    """
+    if run.is_active or run.status == "finished":
+        return None
+    last = run.latest_event(RoundEvent)
+    return last.iteration if last is not None and last.partial and last.batches == 1 else None
+
+
 def _of_recovery(run: Run, steps: list[StepEvent]) -> Progress:
     step, rate = steps[-1], _rate(steps)
-    total = step.image_iterations_total
+    total, done = step.image_iterations_total, step.image_iterations
+    iteration = min(step.iterations, step.iteration + 1)
+    later = (stopped_at(run) or 0) - iteration  # steps are told of now and then only
+    if later > 0:
+        iteration, done = iteration + later, done + step.joined * later
     left_s = max(0, total - step.image_iterations) / rate if rate and run.status == "running" else None
     batch = f"batch {step.batch + 1} of {step.batches}, " if step.batches > 1 else ""
-    iteration = min(step.iterations, step.iteration + 1)
+    where = f"{count(iteration)} of {count(step.iterations)}"
     return Progress(
-        fraction=_share(run, step.image_iterations, total),
-        text=f"{batch}round {step.round} of {step.rounds}{_left(left_s)}",
+        fraction=_share(run, done, total),
+        text=f"{batch}round {step.round} of {step.rounds}, iteration {where}{_left(left_s)}",
         round_text=f"{step.round} of {step.rounds}",
-        iteration_text=f"{count(iteration)} of {count(step.iterations)}",
+        iteration_text=where,
         rate=rate,
         left_s=left_s,
         memory_mb=step.memory_mb,

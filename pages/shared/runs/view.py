@@ -1,4 +1,4 @@
-"""One run as it goes: numbers, class rows that fill round by round, loss curves, settings, last words."""
+"""One run as it goes: how far, class rows that fill round by round, loss curves, settings, last words."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from plotly.graph_objects import Figure
 from delt_engine.plots.recovery import group_loss_curves
 from delt_engine.runs.events import StepEvent
 from delt_engine.runs.store import Run
-from pages.shared import controls, errors, figure
+from delt_engine.runs.titles import read_title
+from pages.shared import cached, controls, errors, figure
+from pages.shared.compare import numbers, panel
 from pages.shared.recover import form, rerun
 from pages.shared.runs import actions, class_rows
 from pages.shared.runs.progress import Progress, progress
@@ -30,77 +32,87 @@ MOST_POINTS = 400
 MOST_STATES = 16
 """States of runs that are held for those who watch."""
 
+MOST_OFFERED = 60
+"""Newest runs that one can be compared with on its own page."""
+
+_COMPARED = "recover/beside-now"
+"""Runs and classes that the run is compared with now, for the numbers, which are drawn less often."""
+
 _states: dict[tuple[str, Path], tuple[tuple[Any, ...], Any]] = {}
 _drawing = Lock()
 
 
-def draw(run: Run, parent: Run | None = None) -> None:
-    """Draw the run as it stands now, beside the one it repeats where there is one."""
+def draw_head(run: Run) -> None:
+    """Draw what the run is called, how far it is, what can be asked of it, and what it costs."""
     record = run.record()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.subheader(plain(run_title(run.experiment, record.kind)), width="content")
+        st.subheader(plain(read_title(run).title or run_title(run.experiment, record.kind)), width="content")
         actions.badge(run)
         st.space("stretch")
         actions.control_buttons(run, "recover")
-        if run.classes and record.kind == "recover":
-            actions.open_button(run, "recover", primary=run.status == "finished")
     with errors.contained(run.id):
         now = progress(run)
-        text = stopped_text(run.status, now.text)
-        if run.status == "finished":
-            text = f"Finished in {duration(record.seconds)} on {record.device_name or record.device}"
-        st.progress(now.fraction, text=plain(text))
+        if run.status != "finished":
+            st.progress(now.fraction, text=plain(stopped_text(run.status, now.text)))
         if run.error and run.status in ("failed", "interrupted", "unreadable"):
             errors.show(run.error)
-        if record.kind == "recover":
-            _numbers(run, now)
+        st.caption(plain(_facts(run, now)))
+
+
+def _facts(run: Run, now: Progress) -> str:
+    """Return what was measured so far, and what EarlyLate saves, in a line."""
+    record, schedule = run.record(), run.experiment.recover.schedule
+    where = record.device_name or record.device
+    parts = [run_title(run.experiment, record.kind)] if read_title(run).title else []
+    if run.status == "finished":
+        parts.append(f"Finished in {duration(record.seconds)} on {where}")
+    elif where:
+        parts.append(f"On {where}")
+    if record.kind == "recover" and schedule.is_still:
+        parts.append("not optimised: the images are the selected patches")
+    elif record.kind == "recover":
+        total = schedule.image_iterations(max(1, len(run.classes)))
+        rate = record.image_iterations_per_second if run.status == "finished" else now.rate
+        parts.append(f"{count(total)} image-iterations" + (f", {count(rate)} a second" if rate else ""))
+        parts.append(f"EarlyLate saves {schedule.saved_percent:.1f} %" if schedule.has_rounds else "")
+        parts.append(f"{now.memory_mb:,.0f} MB of memory at most" if now.memory_mb else "")
+    return " · ".join(filter(None, parts))
+
+
+def draw_images(run: Run, parent: Run | None = None) -> None:
+    """Draw the images as they are now, beside those of the run that it repeats where there is one."""
+    if run.record().kind == "recover":
+        with errors.contained(run.id):
             _images(run, parent)
 
 
-def draw_curves(run: Run, parent: Run | None = None) -> None:
-    """Draw the losses so far, and the numbers of both runs where one repeats another."""
+def draw_curves(run: Run) -> None:
+    """Draw the losses so far, and the numbers of all runs where it is compared with others."""
     if run.unreadable or run.record().kind != "recover":
         return
     with errors.contained(run.id):
         if run.experiment.recover.is_optimised:
             _losses(run)
-        if parent is not None and run.classes and parent.classes:
-            rerun.draw_numbers(run, parent)
-
-
-def _numbers(run: Run, now: Progress) -> None:
-    record, schedule = run.record(), run.experiment.recover.schedule
-    if schedule.is_still:
-        st.caption("Not optimised: the images are the selected patches.")
-        return
-    is_finished = run.status == "finished"
-    rate = record.image_iterations_per_second if is_finished else now.rate
-    with st.grid(5, min_column_width=112):
-        st.metric("Round", now.round_text, help="A round is RI iterations.")
-        st.metric("Iteration", now.iteration_text)
-        st.metric("Image-iterations/s", count(rate) if rate else "–", help="Measured in this run.")
-        if is_finished:
-            from_schedule = "Image-iterations that EarlyLate saved, from the schedule."
-            st.metric("Saved", f"{schedule.saved_percent:.1f} %", help=from_schedule)
-        else:
-            left = duration(now.left_s) if now.left_s is not None else "–"
-            st.metric("Time left", left, help="From the rate of the last half minute.")
-        most = "Most that the run's process needed so far, measured by it; on a GPU the GPU's memory."
-        st.metric("Memory", f"{now.memory_mb:,.0f} MB" if now.memory_mb else "–", help=most)
+        others, class_names = st.session_state.get(_COMPARED, ((), ()))
+        if others:
+            numbers.draw([run, *others], class_names)
 
 
 def _images(run: Run, parent: Run | None) -> None:
     classes, recover = run.classes[:MOST_CLASSES], run.experiment.recover
     start = "patch" if recover.initialization == "patches" else "noise"
-    is_beside = has_starts = False
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if parent is not None and parent.classes and classes:
-            is_beside = st.toggle("Beside the run it repeats", value=True, key=f"recover/beside/{run.id}")
-        if not is_beside and not recover.schedule.is_still:
+    line = st.container(horizontal=True, vertical_alignment="bottom")
+    with line:
+        others = _others(run, parent)
+    if others:
+        names = rerun.NAMES if others == [parent] else rerun.NAMES[:1]
+        st.session_state[_COMPARED] = others, panel.images([run, *others], "recover", names, line)
+        return
+    has_starts = False
+    if not recover.schedule.is_still:
+        with line:
             has_starts = st.toggle(f"Show the {start} under each image", key="recover/starts")
-    if is_beside and parent is not None:
-        made = class_rows.beside((run, parent), rerun.NAMES, MOST_CLASSES // 2)
-    elif classes:
+    if classes:
         key = (stamp(run.path / "events.jsonl"), run.status, classes)  # laid out once for all who watch
         made = _newest("film", run.path, key, lambda: class_rows.film_so_far(run, classes))
     else:
@@ -111,6 +123,16 @@ def _images(run: Run, parent: Run | None) -> None:
     class_rows.draw(made, run, f"recover/grid/{run.id}", follow=True)
     if len(run.classes) > MOST_CLASSES:
         st.caption(f"{MOST_CLASSES} of {count(len(run.classes))} classes; the gallery has all.")
+
+
+def _others(run: Run, parent: Run | None) -> list[Run]:
+    """Draw the choice of what the run is compared with, at first the one it repeats, and return it."""
+    st.session_state.pop(_COMPARED, None)
+    repeated = parent if parent is not None and parent.classes else None
+    if not st.toggle("Compare", value=repeated is not None, key=f"recover/compare/{run.id}"):
+        return []
+    offered = dict.fromkeys([*([repeated] if repeated else []), *cached.recoveries()[:MOST_OFFERED]])
+    return panel.choose_others(run, list(offered), "recover/beside", [repeated.id] if repeated else [])
 
 
 def _losses(run: Run) -> None:
@@ -130,6 +152,7 @@ def _curves(run: Run) -> Figure:
         run.events(StepEvent, batch=newest.batch if newest else 0, most=MOST_POINTS),
         iterations=config.iterations,
         num_rounds=config.schedule.num_rounds,
+        last_start=config.schedule.last_start,
     )
 
 

@@ -186,7 +186,7 @@ def test_images_per_class_are_kept_where_the_table_has_them() -> None:
     assert ALL["DELT, CIFAR-10"].recover(ipc=50).ipc == 50
     assert ALL["DELT, CIFAR-10"].recover(ipc=7).ipc == 10
     assert ALL["CDA, CIFAR-100"].recover(ipc=7).ipc == 7
-    assert ALL["Quick look"].recover(ipc=50).ipc == 10
+    assert ALL["Small"].recover(ipc=50).ipc == 10
 
 
 def test_rows_of_the_tables() -> None:

@@ -26,7 +26,7 @@ def test_names_are_found_however_they_are_spelt(given: str, name: str) -> None:
 
 
 def test_unknown_name_and_missing_folder() -> None:
-    with pytest.raises(DataError, match=r"dataset: 'fish' given, but it must be a folder or one of photos, digits"):
+    with pytest.raises(DataError, match=r"dataset: 'fish' given, but it must be a folder or one of cifar10-mini, "):
         load_dataset("fish")
     with pytest.raises(DataError, match=r"dataset: the folder .*no/such does not exist"):
         load_dataset("no/such")

@@ -1,5 +1,6 @@
 import io
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -79,3 +80,18 @@ def test_the_users_labs_come_first(tmp_path, monkeypatch) -> None:
         "photos": tmp_path / "home" / "labs" / "photos",
         "digits": tmp_path / "assets" / "lab" / "digits",
     }
+
+
+def test_the_default_datasets_lab_comes_first_and_one_of_ones_own_hides_the_shipped(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("DELT_HOME", str(tmp_path))
+    monkeypatch.setattr(labs, "assets_dir", lambda: tmp_path / "assets")
+    assert labs.find_lab() is None
+    for folder in ("labs/animals", "labs/photos", "assets/lab/photos", "assets/lab/zoo"):
+        small_lab(tmp_path / folder)
+    monkeypatch.setattr(labs, "Experiment", lambda: SimpleNamespace(dataset="other"))
+    assert list(labs.lab_folders()) == ["animals", "photos", "zoo"]
+    assert labs.lab_folders()["photos"] == tmp_path / "labs" / "photos"
+    monkeypatch.setattr(labs, "Experiment", lambda: SimpleNamespace(dataset="zoo"))
+    assert next(iter(labs.lab_folders())) == labs.find_lab().name == "zoo"
+    assert labs.find_lab("/somewhere/animals").name == "animals"
+    assert labs.find_lab("unheard") is None

@@ -13,7 +13,7 @@ from delt_engine.jobs.worker import DeviceLock
 from delt_engine.pipeline import compute, recover
 from delt_engine.pipeline.compute import within_memory
 from delt_engine.pipeline.measure_rate import measure
-from delt_engine.pipeline.run import resume_run, run_experiment
+from delt_engine.pipeline.run import run_experiment
 from delt_engine.recovery.loop import BatchState
 from delt_engine.recovery.speed import FastPath
 from delt_engine.runs.events import MemoryEvent
@@ -132,7 +132,7 @@ def test_a_resumed_run_stays_with_it(world, settings, monkeypatch):
     with pytest.raises(RunCancelled, match="goes on"):
         run_experiment(run, report=stop)
     paths.clear()
-    resume_run(run)
+    run_experiment(run)
     assert all(path.low_memory for path in paths)
 
 

@@ -11,7 +11,7 @@ from delt_engine.errors import RunError
 from delt_engine.jobs import worker
 from delt_engine.jobs.evaluations import Evaluation, evaluation_experiment, evaluations
 from delt_engine.pipeline import evaluate
-from delt_engine.pipeline.run import resume_run, run_experiment
+from delt_engine.pipeline.run import run_experiment
 from delt_engine.runs.events import StudentEpochEvent, StudentEvent, TimedEvent
 from delt_engine.runs.sources import find_source
 from delt_engine.runs.store import Run
@@ -86,7 +86,7 @@ def test_stopped_anywhere_it_ends_in_the_same_numbers(world, source, monkeypatch
     assert run.status == "paused"
     assert [event.student for event in run.events(StudentEvent)] == [0] * stop[0]
     before = len(run.events(StudentEpochEvent))
-    resume_run(run)
+    run_experiment(run)
     went_on = run.events(StudentEpochEvent)[before]
     assert (went_on.student, went_on.epoch) == (stop[0], stop[1] + 1)
     assert without_times(run.record().result) == without_times(whole.record().result)

@@ -17,7 +17,7 @@ from delt_engine.models.teachers import load_teacher
 from delt_engine.paths import teachers_dir
 from delt_engine.pipeline import inputs
 from delt_engine.pipeline.inputs import load_inputs
-from delt_engine.pipeline.run import resume_run, run_experiment
+from delt_engine.pipeline.run import run_experiment
 from delt_engine.runs.events import NoteEvent, RoundEvent, StatusEvent
 from delt_engine.runs.store import Run
 
@@ -53,13 +53,13 @@ def test_a_run_does_not_go_on_with_other_data_or_another_teacher(world, settings
         object.__setattr__(other, "fingerprint", "another")
         patched.setattr(inputs, "load_dataset", lambda *a, **k: other)
         with pytest.raises(RunError, match="colours has changed since the run began"):
-            resume_run(run)
+            run_experiment(run)
     teacher = load_teacher("colours", dataset=tiny_dataset())
     with torch.no_grad():
         next(teacher.network.parameters()).add_(0.5)
     save_teacher(teachers_dir() / "colours.safetensors", teacher.network, teacher.card)
     with pytest.raises(RunError, match="teacher colours has changed since the run began"):
-        resume_run(run)
+        run_experiment(run)
     assert run.status == "failed"
 
 
@@ -69,7 +69,7 @@ def test_a_stop_request_from_before_is_not_taken_for_a_new_one(world, settings, 
         stop_at(patched, 1)
         run_until_stopped(run)
     run.request("cancel")
-    resume_run(run)
+    run_experiment(run)
     assert run.status == "finished"
 
 
@@ -108,7 +108,7 @@ def test_who_listens_may_cancel(world, settings) -> None:
     with pytest.raises(RunCancelled, match="it was cancelled"):
         run_experiment(run, report=stop)
     assert run.status == "cancelled"
-    resume_run(run)
+    run_experiment(run)
     assert run.status == "finished"
 
 
@@ -128,7 +128,7 @@ def test_no_space_left_fails_with_a_sentence_and_nothing_half_written(world, set
     assert run.status == "failed"
     assert "no space left" in run.error
     assert not list(run.path.rglob("*.tmp"))
-    resume_run(run)
+    run_experiment(run)
     assert run.status == "finished"
 
 
@@ -148,7 +148,7 @@ def test_another_torch_than_before_is_noted(world, settings, monkeypatch) -> Non
         stop_at(patched, 1)
         run_until_stopped(run)
     run.update(versions={**run.record().versions, "torch": "1.0"})
-    resume_run(run)
+    run_experiment(run)
     assert "Begun with torch 1.0" in run.record().notes[0]
     assert run.record().versions["torch"] != "1.0"
 

@@ -12,7 +12,7 @@ from delt_engine import files
 from delt_engine.errors import RunCancelled, RunError
 from delt_engine.jobs import worker
 from delt_engine.pipeline import compute, rank, recover
-from delt_engine.pipeline.run import resume_run, run_experiment
+from delt_engine.pipeline.run import run_experiment
 from delt_engine.runs import checkpoint, strips
 from delt_engine.runs.events import RoundEvent, StatusEvent, StepEvent
 from delt_engine.runs.record import RunOptions
@@ -80,7 +80,7 @@ def test_a_stopped_run_is_valid_and_goes_on_to_the_same_images(
     assert not (run.path / "live").exists()
     before = len(run.events(StepEvent))
     reported = []
-    resume_run(run, reported.append)
+    run_experiment(run, report=reported.append)
     assert reported[-1] == StatusEvent(status="finished")
     assert run.events(StepEvent)[before].iteration == iteration + 1  # it went on, and did not begin again
     assert images_of(run) == images_of(whole)
@@ -136,7 +136,7 @@ def test_a_run_that_died_anywhere_goes_on_to_the_same_images(world, settings, mo
         files.write_bytes(run.image_path(0, 0), b"torn")
     run.update(process=worker.this_process().model_copy(update={"created": 1.0}))
     assert run.status == "interrupted"
-    resume_run(run)
+    run_experiment(run)
     assert images_of(run) == whole
 
 
@@ -184,7 +184,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_state(
     assert not list(run.path.glob("images/*/*.png"))
     kept = checkpoint.read_checkpoint(run, 0)
     assert (kept and kept[1].iteration) == (4 if after else None)  # of the round before
-    resume_run(run)
+    run_experiment(run)
     assert images_of(run) == images_of(finished(world / "whole", settings()))
 
 
@@ -212,7 +212,7 @@ def test_what_a_lost_disk_write_has_damaged_is_made_anew(world, settings, monkey
         run_until_stopped(run)
     for damaged in (run.path / "selection.csv", run.snapshot_path(0, 0), run.snapshot_path(1, 2)):
         damaged.write_bytes(b"")
-    resume_run(run)
+    run_experiment(run)
     assert run.status == "finished"
     found = images_of(run)
     assert whole.keys() - found.keys() == {"snapshots/1-green/round-02.png"}  # a round that is over; not shown

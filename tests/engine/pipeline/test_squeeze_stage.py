@@ -6,7 +6,7 @@ from tiny_world import SQUEEZE, run_until_stopped
 from delt_engine.config import Experiment, SqueezeConfig
 from delt_engine.jobs import worker
 from delt_engine.pipeline import train as training
-from delt_engine.pipeline.run import resume_run, run_experiment
+from delt_engine.pipeline.run import run_experiment
 from delt_engine.pipeline.train import read_state, state_path, write_state
 from delt_engine.plots.training import training_curves
 from delt_engine.runs.events import SqueezeEpochEvent, SqueezeStepEvent, TimedEvent
@@ -101,7 +101,7 @@ def test_paused_after_any_epoch_it_ends_in_the_same_teacher(world, experiment, m
     assert read_state(state_path(run, "teacher")).facts["epoch"] == epoch
     assert run.record().seconds >= run.latest_event(SqueezeEpochEvent).t > 0
     run.update(seconds=1000.0)
-    resume_run(run)
+    run_experiment(run)
     assert epochs_of(run) == [1, 2, 3, 4, 5]
     assert all(event.t >= 1000 for event in run.events(SqueezeEpochEvent)[epoch:])
     assert teacher_of(run) == whole(world / "whole", experiment())
@@ -118,7 +118,7 @@ def test_killed_between_epochs_it_goes_on_from_the_last_checkpoint(world, experi
     run = queued(world / "a", settings)
     killed(run, monkeypatch, 3)
     assert run.record().status == "running"  # nobody could say that it stopped
-    resume_run(run)
+    run_experiment(run)
     assert epochs_of(run) == [1, 2, 3, 4, 5]
     assert teacher_of(run) == whole(world / "whole", settings)
     assert not (run.path / "checkpoint").exists()
@@ -135,7 +135,7 @@ def test_epochs_told_twice_are_drawn_once_and_time_does_not_go_back(world, exper
         patched.setattr(training, "write_state", write_until_second)
         killed(run, patched, 4)
     told = run.latest_event(SqueezeStepEvent).t
-    resume_run(run)
+    run_experiment(run)
     assert epochs_of(run) == [1, 2, 3, 4, 3, 4, 5]
     times = [event.t for event in run.events(TimedEvent)]
     assert times == sorted(times)
@@ -150,6 +150,6 @@ def test_without_a_readable_checkpoint_it_begins_again(world, experiment, monkey
     run = queued(world / "a", experiment())
     killed(run, monkeypatch, 2)
     damage(state_path(run, "teacher"))
-    resume_run(run)
+    run_experiment(run)
     assert epochs_of(run) == [1, 2, 1, 2, 3, 4, 5]
     assert teacher_of(run) == whole(world / "whole", experiment())

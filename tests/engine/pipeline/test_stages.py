@@ -15,7 +15,7 @@ from delt_engine.models.teachers import load_teacher
 from delt_engine.patches.selection import patch_pixels
 from delt_engine.paths import cache_dir, teachers_dir
 from delt_engine.pipeline import rank, recover
-from delt_engine.pipeline.run import resume_run, run_experiment
+from delt_engine.pipeline.run import run_experiment
 from delt_engine.runs import strips
 from delt_engine.runs.events import NoteEvent, SqueezeEpochEvent, StageEvent
 from delt_engine.runs.export import read_image_settings
@@ -136,7 +136,7 @@ def test_a_run_that_was_stopped_between_ends_in_the_same_images(world, settings,
         stop_after_the_first_images(patched)
         run_until_stopped(run)
     assert (run.status, run.events(StageEvent)[-1].done) == ("paused", 4)
-    resume_run(run)
+    run_experiment(run)
     assert run.status == "finished"
     assert images_of(run) == whole
 

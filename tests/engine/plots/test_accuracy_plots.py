@@ -1,6 +1,10 @@
 """Figures of accuracy: bars stand in their group, spreads and references are the right ones, orders are sorted."""
 
+import pytest
+
 from delt_engine.plots.accuracy import (
+    LEAST_COSINE,
+    LEAST_POINTS,
     CostPoint,
     Curve,
     PublishedMark,
@@ -26,7 +30,12 @@ def bars(figure):
 
 
 def words_of(figure):
-    return [trace for trace in figure.data if trace.type == "scatter" and trace.mode == "text"]
+    """What stands below the axis, by place."""
+    return sorted((note.x, note.text) for note in figure.layout.annotations)
+
+
+def whiskers(figure):
+    return [list(trace.error_y.array) for trace in figure.data if trace.error_y.array is not None]
 
 
 def lines(figure, name):
@@ -34,21 +43,29 @@ def lines(figure, name):
 
 
 def test_each_method_is_a_bar_in_the_group_of_its_ipc() -> None:
-    found = bars(accuracy_bars(SCORES))
+    figure = accuracy_bars(SCORES)
+    found = bars(figure)
     assert [round(x) for x in found["DELT"].x] == [1, 0]  # IPC 1 is the first group
     assert list(found["DELT"].y) == [61.0, 31.0]
     assert found["DELT"].x[1] == 0  # alone in its group, so in the middle
     assert found["SRe²L"].x[0] < 1 < found["DELT"].x[0]
     assert found["DELT"].marker.color == METHOD_COLOURS["delt"]
-    assert list(found["DELT"].error_y.array) == [0.9, 0.4]
+    assert figure.layout.yaxis.range[0] == 0
+    assert [0.9, 0.4] in whiskers(figure)
 
 
 def test_one_student_has_no_spread_and_says_so() -> None:
     figure = accuracy_bars([Score("DELT", "delt", 10, 61.0, 5.0, 1), SCORES[0]])
-    assert list(bars(figure)["DELT"].error_y.array) == [0.0]
+    assert whiskers(figure) == [[1.5], [1.5]]  # dark within light, of the other one
     assert bars(figure)["DELT"].hovertext[0] == "DELT, IPC 10: 61.0 % (1 student)"
-    texts = [text for trace in words_of(figure) for text in trace.text]
-    assert sorted(texts) == ["<b>45.0</b><br>± 1.5<br>n = 3", "<b>61.0</b><br>n = 1"]
+    texts = [text for _, text in words_of(figure)]
+    assert texts == [
+        "DELT<br><b>61.0</b><br>n = 1",
+        "<b>10 images per class</b>",
+        "SRe²L<br><b>45.0</b><br>± 1.5<br>n = 3",
+    ]
+    many = [Score(f"run {number}", "delt", 10, 50.0) for number in range(20)]
+    assert "50.0" in dict(words_of(accuracy_bars(many))).values()  # of many bars the values alone
 
 
 def test_references_are_lines_over_what_they_are_for() -> None:
@@ -88,6 +105,7 @@ def test_scatter_colours_by_cosine_and_leaves_unmeasured_ones_grey() -> None:
     assert list(known.x) == [40_000, 27_000]
     assert list(known.marker.color) == [0.85, 0.71]
     assert list(known.marker.line.color) == [METHOD_COLOURS["sre2l"], METHOD_COLOURS["delt"]]
+    assert (known.marker.cmin, known.marker.cmax) == pytest.approx((0.696, 0.864))
     assert unknown.marker.color == NEUTRAL
     assert "not measured" in unknown.hovertext[0]
 
@@ -107,3 +125,13 @@ def test_published_numbers_are_open_marks_and_name_their_table() -> None:
     assert list(figure.layout.yaxis.ticktext) == ["DELT, IPC 10", "RDED, IPC 10"]
     legend = [trace for trace in figure.data if trace.showlegend is not False]
     assert [trace.name for trace in legend] == ["Measured here", "Published"]
+
+
+def test_a_small_difference_looks_small_and_labels_keep_apart() -> None:
+    close = [Score("RDED", "rded", 10, 73.4, 2.2, 3), Score("Random real", "random", 10, 73.0, 1.0, 3)]
+    figure = cost_scatter([CostPoint(close[0], 0, 0.969), CostPoint(close[1], 0, 0.972)], "Image-iterations")
+    low, high = figure.layout.yaxis.range
+    assert high - low >= LEAST_POINTS
+    (trace,) = figure.data
+    assert trace.marker.cmax - trace.marker.cmin >= LEAST_COSINE
+    assert trace.textposition[0] != trace.textposition[1]

@@ -4,16 +4,13 @@ import numpy as np
 import pytest
 
 from delt_engine.analysis.diversity_store import DiversityResult
-from delt_engine.errors import ShapeError
 from delt_engine.plots.diversity import (
-    EARLY_COLOUR,
-    LATE_COLOUR,
+    LEAST_COSINE,
     Shown,
+    class_boxes,
     class_curves,
     distribution,
     early_and_late,
-    likeness_curves,
-    likeness_pairs,
 )
 from delt_engine.plots.style import METHOD_COLOURS
 
@@ -55,6 +52,21 @@ def test_classes_are_sorted_most_alike_first_each_set_by_itself() -> None:
     assert delt.line.color == METHOD_COLOURS["delt"]
 
 
+def test_sets_of_one_method_differ_in_dash_and_close_values_look_close() -> None:
+    figure = class_curves([Shown("DELT", result(per_class=(0.969, 0.972))), Shown("again", result())], "pixels")
+    assert [trace.line.dash for trace in figure.data] == ["solid", "dashdot"]
+    figure = class_curves([Shown("DELT", result(per_class=(0.969, 0.972)))], "pixels")
+    low, high = figure.layout.yaxis.range
+    assert high - low >= LEAST_COSINE
+
+
+def test_each_class_has_a_box_of_every_set() -> None:
+    delt, real = class_boxes([Shown("DELT", result()), Shown("Real", result("real"))], "pixels", ("a", "c")).data
+    assert list(delt.x) == ["a", "a", "c", "c"]
+    assert list(delt.y) == pytest.approx([0.6, 0.6, 0.7, 0.7])
+    assert (delt.boxmean, real.line.color) == (True, METHOD_COLOURS["real"])
+
+
 def test_every_image_is_a_tick_until_there_are_too_many() -> None:
     box, ticks = distribution([Shown("DELT", result())], "pixels").data
     assert list(ticks.x) == pytest.approx([0.6, 0.6, 0.7, 0.7, 0.9, 0.9])
@@ -70,26 +82,13 @@ def test_halves_are_paired_and_say_their_iterations() -> None:
         Shown("DELT", result(halves=[[0.8, 0.7], [0.6, 0.5]]), "1,000 iterations", "125 iterations"),
         Shown("CDA", result("cda")),
     ]
-    pair, early, late = early_and_late(shown, "pixels").data
+    figure = early_and_late(shown, "pixels")
+    pair, early, late, _, whole = figure.data
+    assert list(whole.y) == ["DELT", "CDA"]  # one without rounds has its class as a whole
+    low, high = figure.layout.xaxis.range
+    assert high - low >= LEAST_COSINE
     assert list(pair.x[:2]) == pytest.approx([0.8, 0.6])
     assert (early.x[0], late.x[0]) == pytest.approx((0.8, 0.6))
     assert (early.text[0], late.text[0]) == ("1,000 iterations", "125 iterations")
     assert late.hovertext[0] == "DELT, late half, 125 iterations: 0.600"
     assert early.marker.color != late.marker.color
-
-
-def test_both_halves_are_drawn_over_the_iterations() -> None:
-    figure = likeness_curves((0, 50), (0.9, 0.8), (0.7, 0.6))
-    assert [(list(trace.x), list(trace.y)) for trace in figure.data] == [([0, 50], [0.9, 0.8]), ([0, 50], [0.7, 0.6])]
-    assert [trace.line.color for trace in figure.data] == [EARLY_COLOUR, LATE_COLOUR]
-    assert len({trace.line.dash for trace in figure.data}) == 2
-    with pytest.raises(ShapeError, match="3 iterations"):
-        likeness_curves((0, 50, 100), (0.9, 0.8), (0.7, 0.6))
-
-
-def test_classes_stand_by_the_gap_between_their_halves() -> None:
-    figure = likeness_pairs({"cat": (0.7, 0.9), "temple": (0.9, 0.8), "coffee": (0.8, 0.8)})
-    spans, early, late = figure.data
-    assert list(early.y) == ["cat", "coffee", "temple"]  # the last one is drawn on top
-    assert (list(early.x), list(late.x)) == ([0.7, 0.8, 0.9], [0.9, 0.8, 0.8])
-    assert (spans.mode, spans.x) == ("lines", (0.7, 0.9, None, 0.8, 0.8, None, 0.9, 0.8, None))

@@ -8,7 +8,7 @@ from tiny_world import finished, run_until_stopped, stop_at
 from delt_engine.data.pixels import normalise, to_pixels
 from delt_engine.models.teachers import load_teacher
 from delt_engine.pipeline import recover
-from delt_engine.pipeline.run import resume_run
+from delt_engine.pipeline.run import run_experiment
 from delt_engine.runs.predictions import (
     Prediction,
     is_due,
@@ -74,7 +74,7 @@ def test_a_stopped_run_ends_with_the_same_numbers(world, settings, often, monkey
         stop_at(stopping, 4)  # in the middle of round 3
         run_until_stopped(run)
     assert rounds_predicted(run, 0) == [0, 1, 2]
-    resume_run(run)
+    run_experiment(run)
     assert said(run) == said(whole)
 
 

@@ -1,0 +1,91 @@
+"""Several methods at once, from the recovery on: what each still needs is queued, what is there is taken."""
+
+from __future__ import annotations
+
+import contextlib
+
+import streamlit as st
+
+from delt_engine.config import EvaluateConfig, Experiment, is_optimised
+from delt_engine.config.methods import METHOD_SETTINGS, METHOD_TITLES
+from delt_engine.errors import DeltError
+from delt_engine.jobs import start as jobs
+from delt_engine.jobs.evaluations import start_evaluation
+from delt_engine.jobs.start import is_same
+from delt_engine.runs.command import compare_command, image_size_of
+from delt_engine.runs.sources import REAL
+from delt_engine.runs.store import Run
+from pages.shared import cached, controls, errors
+from pages.shared.controls import button
+from pages.shared.session import prime, session
+from pages.shared.wording import plain, plural, rounds_text, short_name
+
+METHODS = (*METHOD_SETTINGS, REAL)
+USUAL = ("sre2l", "cda", "rded", "delt", "random")
+_SHARED = ("dataset", "image_size", "teacher", "classes", "seed", "squeeze", "device")
+
+
+def draw(config: EvaluateConfig) -> None:
+    """Draw the choice of methods and the button that queues the recovery and the students of each of them."""
+    draft = session().draft
+    recover = draft.recover
+    rounds = "each method's own MI and RI"
+    if recover.iterations:
+        rounds = f"{rounds_text(recover, ' and ')} as planned on Recover"
+    st.markdown(
+        f"Recovers and trains for each method on **{plain(short_name(draft.dataset))}** at **IPC {recover.ipc}**, with "
+        f"{rounds}, and the recipe above. What was made before with the very same settings is taken as it is."
+    )
+    key = "accuracy/methods"
+    now = prime(key, list(USUAL))
+    chosen = st.pills("Methods", METHODS, default=now, selection_mode="multi", key=key, format_func=METHOD_TITLES.get)
+    off = not chosen or bool(controls.refused("accuracy/train"))
+    if button("Compare methods", "compare_arrows", "accuracy/compare", disabled=off):
+        with errors.shown():
+            queued = sum(queue(method, draft, config) for method in chosen)
+        st.toast(f"{plural(queued, 'run')} queued.")
+        st.rerun()
+    controls.command(compare_command(draft.replace(evaluate=config), chosen or USUAL))
+
+
+def queue(method: str, base: Experiment, config: EvaluateConfig) -> int:
+    """Queue what a method needs and has not yet, and return how many runs that is; a recovery before its students.
+
+    ``base`` says data, teacher, images per class, MI and RI.
+    """
+    if method == REAL:
+        start_evaluation(REAL, config, **_shared(base))
+        return 1
+    experiment = of_method(method, base)
+    found = made(experiment)
+    start_evaluation(found or jobs.start(experiment), config, device=base.device)
+    return 1 if found else 2
+
+
+def of_method(method: str, base: Experiment) -> Experiment:
+    """Return the recovery of a method under the settings of ``base``."""
+    recover = {"ipc": base.recover.ipc}
+    if is_optimised(method) and base.recover.iterations:
+        recover |= {"iterations": base.recover.iterations, "round_iterations": base.recover.round_iterations}
+    size = image_size_of(base.dataset, base.image_size)
+    return Experiment.for_method(method, size=size, recover=recover, **_shared(base))
+
+
+def _shared(base: Experiment) -> dict[str, object]:
+    return {name: getattr(base, name) for name in _SHARED}
+
+
+def made(experiment: Experiment) -> Run | None:
+    """Return the newest run with the very same settings, data and teacher that is finished, or on its way."""
+    if not cached.is_at_hand(experiment.dataset):
+        return None
+    fingerprint, teacher = cached.dataset(experiment.dataset, experiment.image_size).fingerprint, None
+    with contextlib.suppress(DeltError):  # a checkpoint that does not say what it is goes by its file
+        teacher = cached.planned_teacher(experiment).fingerprint
+    return same(experiment, fingerprint, teacher)
+
+
+def same(experiment: Experiment, dataset: str, teacher: str | None) -> Run | None:
+    """Return the run of :func:`made` for the fingerprints of data and teacher."""
+    runs = (run for run in [*cached.runs(), *cached.examples()] if run.status in ("finished", "running", "queued"))
+    return next((run for run in runs if is_same(run, experiment, "recover", dataset=dataset, teacher=teacher)), None)

@@ -1,0 +1,97 @@
+"""What to do with a finished run: train students on it, see how alike its images are, set it beside the baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import streamlit as st
+
+from delt_engine.config import Experiment
+from delt_engine.config.methods import METHOD_TITLES
+from delt_engine.jobs import queue
+from delt_engine.jobs import start as jobs
+from delt_engine.runs.store import Run
+from pages.shared import cached, errors, nav
+from pages.shared.controls import button
+from pages.shared.runs import actions, download
+from pages.shared.wording import handle, ordinal, plain
+
+COMPARED = ("delt", "cda", "sre2l")
+"""The methods that optimise images by the same loop."""
+
+
+def draw(run: Run) -> None:
+    """Draw the ways on from a finished run."""
+    with st.container(horizontal=True, vertical_alignment="center", key="recover/next"):
+        st.markdown("**Next**", width="content")
+        if button("Train students", "school", "recover/students", help="On Accuracy, with these images chosen."):
+            nav.go("explore/accuracy", run=run.id)
+        if run.experiment.recover.ipc > 1:
+            alike = "On Diversity: the cosine similarity within each class."
+            if button("How alike?", "scatter_plot", "recover/alike", help=alike):
+                nav.go("explore/diversity", run=run.id)
+        others = dict(_others(run))
+        missing = [method for method, found in others.items() if found is None]
+        if missing:
+            names = " and ".join(METHOD_TITLES[method] for method in missing)
+            what = f"Queues {names} with the dataset, classes, IPC, MI, RI, teacher and seed of this run."
+            compare = (errors.attempt, "recover/baselines", _start, run, missing)
+            button(f"Compare with {names}", "balance", "recover/baselines", *compare, help=what)
+        actions.open_button(run, "recover")
+        download.button(run, f"recover/download/{run.id}")
+    errors.show_failed("recover/baselines")
+    _said(run, [found for found in others.values() if found is not None])
+
+
+def _said(run: Run, found: list[Run]) -> None:
+    """Say where the runs of the other methods are, and lead to all of them beside this one."""
+    if not found:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption("Under the same settings:", width="content")
+        for other in found:
+            place = queue.place(other) if other.status == "queued" else None
+            state = f"{ordinal(place)} in the queue" if place else other.status
+            nav.link("distill/recover", plain(f"{handle(other)}: {state}"), run=other.id)
+        shown = [other.id for other in found if other.classes]
+        if shown:
+            nav.link("explore/gallery", "Beside this run", run=run.id, vs=",".join(shown[:2]))
+
+
+def _others(run: Run) -> Iterator[tuple[str, Run | None]]:
+    """Yield the other methods that can be compared, each with its run under the same settings, if there is one."""
+    own = run.experiment.recover
+    if not own.is_optimised:
+        return
+    known = [*cached.runs(), *cached.examples()]
+    for method in COMPARED:
+        if method != own.method:
+            yield method, _find(run, of_method(run.experiment, method), known)
+
+
+def of_method(experiment: Experiment, method: str) -> Experiment:
+    """Return the settings of another method with the data, IPC, MI, RI, teacher and seed of an experiment."""
+    recover, names = experiment.recover, ("dataset", "image_size", "teacher", "classes", "seed", "device", "squeeze")
+    sizes = {"ipc": recover.ipc, "iterations": recover.iterations, "round_iterations": recover.round_iterations}
+    kept = {name: getattr(experiment, name) for name in names}
+    return Experiment.for_method(method, recover=sizes, **kept)
+
+
+def _find(run: Run, wanted: Experiment, known: list[Run]) -> Run | None:
+    """Return the newest run with these settings on the same data and teacher that is finished or on its way."""
+    record, recover = run.record(), wanted.recover
+    if record.dataset is None or record.teacher is None:
+        return None
+    data, teacher = record.dataset.fingerprint, record.teacher.fingerprint
+    for other in known:
+        if other.unreadable or not (other.is_active or other.status == "finished"):
+            continue
+        settings = other.experiment.recover
+        if settings == recover and jobs.is_same(other, wanted, "recover", dataset=data, teacher=teacher):
+            return other
+    return None
+
+
+def _start(run: Run, methods: list[str]) -> None:
+    for method in methods:
+        jobs.start(of_method(run.experiment, method))
