@@ -18,7 +18,8 @@ from delt_engine.runs import strips
 from delt_engine.runs.export import image_text
 from delt_engine.runs.image_facts import difference_image, mean_distances
 from delt_engine.runs.store import Run
-from delt_engine.runs.strips import png_bytesfrom pages.shared.wording import long_title
+from delt_engine.runs.strips import png_bytes
+from pages.shared.wording import long_title
 
 PAGE = "explore/gallery"
 
