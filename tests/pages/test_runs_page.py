@@ -233,11 +233,11 @@ def test_two_runs_are_compared_by_what_differs(open_page, home, finished, addres
     app = select(open_page(PAGE), finished, other)
     app.button(key="runs/compare").click().run()
     assert set(address(app)["compare"].split(",")) == {finished.id, other.id}
-    settings, numbers = (table.value for table in app.dataframe)
+    _, settings, numbers = (table.value for table in app.table)
     assert len(settings) == 3  # seed, MI, RI
     assert "150" in {*numbers.iloc[:, 1], *numbers.iloc[:, 2]}
     app.button(key="runs/compare_close").click().run()
-    assert not app.dataframe
+    assert not app.table
 
 
 def test_a_run_is_done_again_as_it_was_or_changed(open_page, three, started) -> None:
