@@ -133,7 +133,7 @@ class Film extends Player {
   }
 
   draw() {
-    const { lanes, moments, tile, sheets, rounds } = this.data;
+    const { lanes, moments, tile, sheets } = this.data, [iterations, length, count] = this.data.rounds;
     const now = moments[this.at], total = moments[moments.length - 1];
     lanes.forEach((lane, place) => {
       const { box, canvas, lines } = this.lanes[place];
@@ -149,9 +149,9 @@ class Film extends Player {
       canvas.setAttribute("aria-label", `${lane.alt}: ${lane.lines.map((line) => line[this.at]).join(", ")}`);
     });
     this.range.value = now;
-    const label = now ? `After ${number(now)} of ${number(rounds.iterations)} iterations` : "Before the first iteration";
-    const round = Math.min(rounds.count, Math.floor(Math.max(0, now - 1) / rounds.length) + 1);
-    this.label(label, now ? `round ${round} of ${rounds.count}` : "the real patch");
+    const label = now ? `After ${number(now)} of ${number(iterations)} iterations` : "Before the first iteration";
+    const round = Math.min(count, Math.floor(Math.max(0, now - 1) / length) + 1);
+    this.label(label, now ? `round ${round} of ${count}` : "the real patch");
     this.cursor.style.left = `${(100 * now) / total}%`;
     const done = lanes.map((lane) => Math.max(0, now - lane.first));
     this.charts.forEach((chart) => chart.show(now, done));
