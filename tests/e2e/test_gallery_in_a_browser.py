@@ -129,6 +129,6 @@ def test_the_link_of_an_open_image_opens_it_again_and_its_settings_lead_to_recov
     expect(page.get_by_role("heading", name="cat, image 2")).to_have_count(0)
     expect(page).not_to_have_url(re.compile("img="))
     page.goto(link)
-    page.get_by_role("button", name="Use these settings").click()
+    page.get_by_role("button", name="Rerun with changes").click()
     expect(page.get_by_role("heading", name="Recover")).to_be_visible()
     expect(page.get_by_role("spinbutton", name=re.compile("MI"))).to_have_value("40")

@@ -292,7 +292,7 @@ def test_a_run_is_repeated_with_other_mi_and_ri_on_its_own_page(open_page, finis
     app = open_page(PAGE, run=finished.id)
     press(app, "recover/reuse")
     assert app.session_state["delt/session"].draft == finished.experiment
-    assert f"Rerun of **{finished.id}**" in texts(app)
+    assert "Rerun of **DELT · MI 40 / RI 10" in texts(app)
 
 
 def test_the_ways_on_lead_with_the_run_and_other_methods_are_queued_once(open_page, finished, started, address) -> None:

@@ -91,7 +91,7 @@ def test_examples_stand_apart(open_page, home) -> None:
     assert "No runs yet" in texts(app)
     assert components(app)[0]["groups"][1]["open"]
     app = open_page(PAGE, run="photos-delt")
-    assert {"runs/open/photos-delt", "runs/duplicate/photos-delt"} <= keys(app)
+    assert {"runs/open/photos-delt", "runs/rerun/photos-delt"} <= keys(app)
     assert not {"runs/delete/photos-delt", "runs/free/photos-delt", "runs/save/photos-delt"} & keys(app)
 
 
@@ -246,7 +246,7 @@ def test_a_run_is_done_again_as_it_was_or_changed(open_page, three, started) -> 
     app.button(key=f"runs/retry/{stopped.id}").click().run()
     assert started.asked == [("retry", stopped.id)]
     app = open_page(PAGE, run=stopped.id)
-    app.button(key=f"runs/duplicate/{stopped.id}").click().run()
+    app.button(key=f"runs/rerun/{stopped.id}").click().run()
     assert app.title[0].value == "Recover"
     assert app.session_state["delt/session"].draft == stopped.experiment
 
