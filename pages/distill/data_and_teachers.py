@@ -36,7 +36,7 @@ def teacher_side(data: Dataset, chosen: str, card: TeacherCard | None, refusal: 
     if card is None:
         st.info(plain(teacher_card.none_yet(data) if chosen == "auto" else refusal), icon=":material/school:")
         if run is None or not run.is_active:
-            st.caption(training.small_words(data))
+            st.caption(training.small_words())
     else:
         teacher_card.draw(card, data)
         works.append(teacher_card.checking(card, data))
@@ -75,7 +75,7 @@ def whole(data: Dataset) -> None:
         except CheckpointError as error:
             refusal = str(error)
         with way_on:
-            steps.draw(data, steps.standing(data, card))
+            steps.draw(steps.standing(data, card))
         teacher_side(data, chosen, card, refusal)
 
 

@@ -1,7 +1,8 @@
-"""Data and patches in a real browser: a folder is read in a process, a dragged band is pinned for the next run."""
+"""Data and patches in a real browser: a folder is read in a process, a zip is uploaded, a dragged band chooses."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,9 @@ def folder(tmp_path) -> Path:
 
 def test_a_folder_is_added_and_read_and_a_wrong_one_is_a_sentence(studio, page: Page, folder: Path) -> None:
     page.goto(f"{studio.url}/data_and_teachers")
-    field, add = page.get_by_role("textbox", name="Add a folder"), page.get_by_role("button", name="Add", exact=True)
+    page.get_by_role("button", name="Use your own images").click()
+    page.get_by_text("Type a path").click()
+    field, add = page.get_by_role("textbox", name="Folder on this"), page.get_by_role("button", name="Add", exact=True)
     field.fill(str(folder / "gone"))
     field.press("Enter")
     add.first.click()
@@ -40,7 +43,16 @@ def test_a_folder_is_added_and_read_and_a_wrong_one_is_a_sentence(studio, page: 
     expect(page.get_by_role("button", name="Train a small teacher")).to_be_visible()
 
 
-def test_a_dragged_band_is_pinned(studio, page: Page) -> None:
+def test_a_zip_is_uploaded_and_unpacked(studio, page: Page, folder: Path) -> None:
+    packed = shutil.make_archive(str(folder.parent / "uploaded"), "zip", folder.parent, "colours")
+    page.goto(f"{studio.url}/data_and_teachers")
+    page.get_by_role("button", name="Use your own images").click()
+    page.locator("input[type=file]").set_input_files(packed)
+    expect(page.get_by_role("heading", name="uploaded")).to_be_visible()
+    assert list((studio.home / "uploads").iterdir()) == []
+
+
+def test_a_dragged_band_chooses_for_the_next_run(studio, page: Page) -> None:
     page.goto(f"{studio.url}/patches")
     plot = page.locator(".js-plotly-plot .nsewdrag").first
     plot.wait_for()
@@ -54,8 +66,7 @@ def test_a_dragged_band_is_pinned(studio, page: Page) -> None:
     for share in (0.5, 0.7, 0.9):
         page.mouse.move(box["x"] + share * box["width"], middle)
     page.mouse.up()
-    page.get_by_role("button", name="Pin ").first.click()
-    expect(page.get_by_text("pinned and 0 dropped in this class")).to_be_visible()
+    expect(page.get_by_role("button", name="Whole range")).to_be_visible()
     page.get_by_role("button", name="Recover from these").click()
     expect(page.get_by_role("heading", name="Recover")).to_be_visible()
-    expect(page.get_by_text("--pinned").first).to_be_visible()
+    expect(page.get_by_text("--min-probability").first).to_be_visible()

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from events_of_runs import squeeze_epoch, squeeze_step
-from page_helpers import metrics, photos_card, texts
+from fake_runs import make_evaluation, make_finished_run
+from page_helpers import keys, metrics, photos_card, texts
 from PIL import Image
 
 from delt_engine.config import Experiment, SqueezeConfig
-from delt_engine.data.available import known_folders
+from delt_engine.data.available import add_folder, known_folders
 from delt_engine.data.catalogue import load_dataset
 from delt_engine.errors import CheckpointError
 from delt_engine.jobs import tasks
@@ -22,6 +24,7 @@ from delt_engine.runs.processes import this_process
 from delt_engine.runs.store import Run
 from pages.shared import cached
 from pages.shared.runs.progress import progress
+from pages.shared.teachers import own_folder
 from pages.shared.wording import plain
 
 PAGE = "distill/data_and_teachers"
@@ -188,3 +191,94 @@ def test_a_checkpoint_is_handed_to_a_process_and_a_refusal_is_shown(open_page, c
     (work.path / "log.txt").write_text('{"what": "teacher", "done": 0, "total": 1}\nError: teacher: it was refused.\n')
     app.run()
     assert app.error[0].value == "It was refused."
+
+
+def pets(folder):
+    """A small dataset of one's own."""
+    for name, number in (("cat", 12), ("dog", 70)):
+        (folder / name).mkdir(parents=True)
+        for index in range(number):
+            Image.fromarray(np.full((8, 8, 3), 3 * index, np.uint8)).save(folder / name / f"{index}.png")
+    return folder
+
+
+def test_folders_are_clicked_through_and_one_is_used(open_page, asked, tmp_path, monkeypatch, address) -> None:
+    folder = pets(tmp_path / "roots" / "my pets")
+    (tmp_path / "roots" / "empty").mkdir()
+    monkeypatch.setenv("DELT_DATA", str(tmp_path / "roots"))
+    app = open_page(PAGE)
+    app.button(key="data/own").click().run()
+    app.segmented_control(key="data/way").set_value("browse").run()
+    app.button(key="data/into/empty").click().run()
+    assert any("it should hold one folder of images a class" in entry.value for entry in app.caption)
+    assert "data/use_folder" not in keys(app)
+    app.button(key="data/trail/0").click().run()
+    app.button(key="data/into/my pets").click().run()
+    assert "**2 class folders**" in texts(app)
+    app.button(key="data/use_folder").click().run()
+    assert (asked[0][1], known_folders()) == (["datasets", str(folder)], (str(folder),))
+    assert (address(app)["data"], app.selectbox(key="data/dataset").value) == (str(folder), str(folder))
+    load_dataset(str(folder))  # what the process does
+    app.run()
+    assert "Cat" not in texts(app)
+    said = [entry.value for entry in app.warning]
+    assert said[0].startswith("cat has 10 training images; with fewer than 50")
+    assert said[1].startswith("dog has 6 times as many images as cat")
+    row = app.dataframe[-1].value.set_index("Name").loc[str(folder)]
+    assert (row["Classes"], row["Size, px"], row["Training"], row["Test"]) == (2, 32, 66, 16)
+
+
+def test_an_upload_is_unpacked_and_shown_and_a_bad_one_is_a_sentence(open_page, own_home, tmp_path) -> None:
+    work = own_folder.unpacking()
+    work.path.mkdir(parents=True)
+    gone = this_process().model_copy(update={"created": 1.0})
+    (work.path / "process.json").write_text(gone.model_dump_json())
+    (work.path / "log.txt").write_text("Error: dataset: bad.zip holds no images.\n")
+    app = open_page(PAGE)
+    assert not app.error, "it is no upload of this session"
+    app.session_state[own_folder.UNPACKING] = "bad.zip"
+    app.run()
+    assert [entry.value for entry in app.error] == ["bad.zip holds no images."]
+    folder = pets(tmp_path / "mine")
+    load_dataset(str(folder))
+    add_folder(folder)
+    (work.path / "result.json").write_text(json.dumps({"root": str(folder)}))
+    app.session_state[own_folder.UNPACKING] = "mine.zip"
+    app.run()
+    assert (app.selectbox(key="data/dataset").value, metrics(app)["Classes"]) == (str(folder), "2")
+
+
+def test_a_folder_that_cannot_be_used_says_so_without_a_button_that_must_fail(open_page, tmp_path) -> None:
+    folder = pets(tmp_path / "mine")
+    add_folder(folder)
+    for file in (folder / "dog").iterdir():
+        file.unlink()
+    app = open_page(PAGE, data=str(folder))
+    assert "'dog' has no image file" in app.warning[0].value
+    assert "data/read" not in keys(app)
+    assert app.dataframe[-1].value.set_index("Name")["State"][str(folder)] == "cannot be used"
+    app.button(key="data/forget").click().run()
+    assert known_folders() == ()
+
+
+def test_the_steps_lead_from_one_to_the_next(open_page, card, home, monkeypatch, started) -> None:
+    monkeypatch.setattr(cached, "ranking", lambda *_: None)
+    app = open_page(PAGE, data="photos")
+    app.button(key="data/next").click().run()
+    assert app.title[0].value == "Patches"
+    run = make_finished_run(home / "runs" / "20260101-000000-photos")
+    app = open_page(PAGE, data="photos")
+    assert app.get("download_button")[0].label == "Download ImageFolder"
+    app.button(key="data/next").click().run()
+    assert app.title[0].value == "Accuracy"
+    make_evaluation(home / "runs" / "20260102-000000-students", run)
+    assert "Students 42.0 %" in texts(open_page(PAGE, data="photos"))
+
+
+def test_another_image_size_is_another_dataset(open_page, card, asked) -> None:
+    app = open_page(PAGE)
+    app.selectbox(key="data/image_size").set_value(64).run()
+    assert app.session_state["delt/session"].draft.image_size == 64
+    assert app.selectbox(key="data/image_size").value == 64
+    app.selectbox(key="data/dataset").set_value("digits").run()
+    assert app.session_state["delt/session"].draft.image_size is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from events_of_runs import student_step
 from fake_runs import make_evaluation, make_finished_run
-from page_helpers import texts
+from page_helpers import components, texts
 
 from delt_engine.config import EvaluateConfig
 from delt_engine.jobs.evaluations import evaluation_experiment
@@ -21,17 +21,18 @@ def test_the_list_says_on_what_by_which_recipe_and_how_well(home, open_page) -> 
     source = make_finished_run(home / "runs" / "20260101-000000-photos-delt-ipc4-aaaa")
     make_evaluation(home / "runs" / "20260102-000000-photos-students-delt-bbbb", source, (40.0, 42.0, 44.0))
     make_evaluation(home / "runs" / "20260103-000000-photos-students-delt-cccc", "real", (90.0,))
-    app = open_page("manage/runs")
+    app = open_page("manage/runs", run="20260102-000000-photos-students-delt-bbbb")
     said = texts(app)
     assert "photos · students of DELT, IPC 4 · DELT recipe" in said
-    assert "photos · students of all real images · DELT recipe" in said
     assert "top-1 42.0 % ± 2.0 over 3 seeds · 60 epochs · of 20260101-000000-photos-delt-ipc4-aaaa" in said
-    assert "top-1 90.0 %" in said
-    app.selectbox(key="runs/order").set_value("Highest top-1").run()
-    titles = [entry.value for entry in app.markdown if "students of" in entry.value]
-    assert "all real images" in titles[0]
+    rows = [row for group in components(app)[0]["groups"] for row in group["rows"]]
+    assert [(row["cells"][0][0], row["cells"][6]) for row in rows] == [
+        ("photos · students of all real images · DELT recipe", ["90.0 %", 90.0]),
+        ("photos · DELT · IPC 4 · MI 40 / RI 10", ["42.0 %", 42.0]),
+    ]
     app.text_input(key="runs/find").set_value("students ipc4-aaaa").run()
-    assert len([entry for entry in app.markdown if "students of" in entry.value]) == 1
+    rows = [row for group in components(app)[0]["groups"] for row in group["rows"]]
+    assert [row["id"] for row in rows] == ["20260102-000000-photos-students-delt-bbbb"]
 
 
 def test_two_evaluations_are_compared_by_settings_and_accuracy(home, open_page) -> None:
@@ -68,7 +69,6 @@ def test_finished_students_open_in_the_page_of_accuracies_and_images_in_the_gall
     make_evaluation(home / "runs" / "students", source, (40.0,))
     visited = []
     monkeypatch.setattr(nav, "go", lambda name, **query: visited.append((name, query)))
-    app = open_page("manage/runs")
     for run_id in ("students", "source"):
-        app.button(key=f"runs/open/{run_id}").click().run()
+        open_page("manage/runs", run=run_id).button(key=f"runs/open/{run_id}").click().run()
     assert visited == [("explore/accuracy", {"runs": "students"}), ("explore/gallery", {"run": "source"})]

@@ -13,6 +13,7 @@ from delt_engine.runs.sources import REAL
 from delt_engine.runs.store import Run
 from delt_engine.runs.titles import RunTitle, is_example, read_title, write_title
 from pages.shared import address, controls, errors, nav
+from pages.shared.compare.panel import MOST_RUNS
 from pages.shared.controls import button
 from pages.shared.runs import actions, download, tidy
 from pages.shared.runs.filter import title
@@ -35,7 +36,7 @@ from pages.shared.wording import (
 def draw(runs: Sequence[Run]) -> None:
     """Draw what can be done with the selected runs; an odd one can still be opened and deleted."""
     if not runs:
-        st.caption("Select a run to see what can be done with it; two to compare them, any to delete them.")
+        st.caption("Select a run to see what can be done with it; several to compare or to delete them.")
     elif len(runs) > 1:
         _several(runs)
     else:
@@ -46,8 +47,8 @@ def _several(runs: Sequence[Run]) -> None:
     own = [run.id for run in runs if not is_example(run)]
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{plural(len(runs), 'run')} selected**", width="content")
-        two = {"disabled": len(runs) != 2, "help": "Two runs side by side.", "type": "primary"}
-        button("Compare", "compare", "runs/compare", address.say, "compare", ",".join(run.id for run in runs), **two)
+        some = {"disabled": len(runs) > MOST_RUNS, "help": f"Up to {MOST_RUNS} runs side by side.", "type": "primary"}
+        button("Compare", "compare", "runs/compare", address.say, "compare", ",".join(run.id for run in runs), **some)
         if own:
             button("Free disk", "mop", "runs/free", tidy.ask_to_free, own)
             button("Delete", "delete", "runs/delete", tidy.delete, own)

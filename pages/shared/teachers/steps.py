@@ -39,7 +39,7 @@ def standing(data: Dataset, card: TeacherCard | None) -> Standing:
     return Standing(card, is_ranked or run is not None, run, students)
 
 
-def draw(data: Dataset, now: Standing) -> None:
+def draw(now: Standing) -> None:
     """Draw the steps in a line, and the button for the next one at its end."""
     accuracy = now.teacher and (now.teacher.accuracy or None)
     top1 = now.students and now.students.record().result.get("top1_last")
@@ -58,14 +58,14 @@ def draw(data: Dataset, now: Standing) -> None:
                 title, icon=f":material/{icon}:", color="green" if is_done else "blue" if at == next_step else "gray"
             )
         st.space("stretch")
-        _next(data, now)
+        _next(now)
 
 
-def _next(data: Dataset, now: Standing) -> None:
+def _next(now: Standing) -> None:
     look, key = {"type": "primary"}, f"{PAGE}/next"
     if now.teacher is None:
         if not training.is_at_work():
-            training.small_button(data)
+            training.small_button()
     elif not now.is_ranked:
         if button("Next: rank the patches", "arrow_forward", key, **look):
             nav.go("distill/patches")

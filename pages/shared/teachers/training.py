@@ -10,11 +10,12 @@ import streamlit as st
 from delt_engine.config import Experiment, SqueezeConfig
 from delt_engine.data.catalogue import find_entry
 from delt_engine.data.dataset import Dataset
+from delt_engine.data.folder import sizes_read
 from delt_engine.errors import DeltError
 from delt_engine.jobs import start as jobs
 from delt_engine.jobs import tasks
 from delt_engine.jobs.tasks import Task
-from delt_engine.jobs.teacher_time import small_teacher, training_seconds
+from delt_engine.jobs.teacher_time import SMALL_SIZE, small_teacher, training_seconds
 from delt_engine.models.networks import NETWORKS
 from delt_engine.paths import teachers_dir
 from delt_engine.plots.training import training_curves
@@ -29,6 +30,8 @@ from pages.shared.session import session
 from pages.shared.wording import ago, duration, plain, sentence
 
 PAGE, CHECKPOINT = "data", "data/checkpoint"
+_USUAL_IMAGES = 5000
+"""Training images of a dataset that was never read."""
 
 
 def experiment_of(settings: SqueezeConfig) -> Experiment:
@@ -47,22 +50,30 @@ def start_button(label: str, icon: str, key: str, settings: SqueezeConfig, **loo
         st.rerun()
 
 
-def small_button(data: Dataset) -> None:
+def small_button() -> None:
     """Draw the button that trains a small teacher without further questions, with the time that takes here."""
-    look = {"type": "primary", "help": small_words(data)}
-    start_button("Train a small teacher", "model_training", "train_small", small_teacher(len(data.train)), **look)
+    look = {"type": "primary", "help": small_words()}
+    start_button("Train a small teacher", "model_training", "train_small", small_teacher(_sizes()[0]), **look)
 
 
-def small_words(data: Dataset) -> str:
-    """Say what the small teacher of a dataset is, and how long training takes."""
-    small = small_teacher(len(data.train))
+def small_words() -> str:
+    """Say what the small teacher of the chosen dataset is, and how long training takes."""
+    small = small_teacher(_sizes()[0])
     what = f"The small one: {small.network}, width {small.width:g}, {small.epochs} epochs."
-    return f"{what} {expected(small, data)}"
+    return f"{what} {expected(small)}"
 
 
-def expected(settings: SqueezeConfig, data: Dataset) -> str:
+def _sizes() -> tuple[int, int]:
+    """Return how many training images the chosen dataset has and their side, as far as that is known unread."""
+    draft = session().draft
+    entry = find_entry(draft.dataset)
+    known = vars(entry) if entry else sizes_read(draft.dataset)
+    return known.get("train_size") or _USUAL_IMAGES, draft.image_size or known.get("image_size") or SMALL_SIZE
+
+
+def expected(settings: SqueezeConfig) -> str:
     """Say how long training takes, and where that is from."""
-    seconds, is_measured = training_seconds(settings, len(data.train), data.spec.image_size, cached.runs())
+    seconds, is_measured = training_seconds(settings, *_sizes(), cached.runs())
     origin = "from the last teacher trained here" if is_measured else "an estimate for two cores; none was trained here"
     return f"About {duration(seconds)}, {origin}."
 
@@ -88,7 +99,7 @@ def form(data: Dataset) -> None:
         controls.precision_warning(values["precision"], now.draft.device)
     with errors.shown():
         now.training = now.training.replace(**values)
-    st.caption(expected(now.training, data))
+    st.caption(expected(now.training))
     start_button("Train this teacher", "play_arrow", "train", now.training)
     controls.command(command_for(experiment_of(now.training), kind="squeeze"))
 
