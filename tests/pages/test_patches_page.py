@@ -261,6 +261,7 @@ def test_a_click_pins_as_long_as_there_is_room(open_page, ranking, monkeypatch) 
 def test_picks_of_another_ranking_are_named_and_left_out(open_page, ranking) -> None:
     app = open_page(PAGE, data="photos")
     stale = session_module.Session()
+    stale.change(dataset="photos")
     stale.change("select", pinned=(1, 2), picked_from="beef")
     app.session_state["delt/session"] = stale
     app.run()
