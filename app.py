@@ -8,7 +8,7 @@ from pages.shared.runs import job_strip, strips
 if streamlit_internals.is_script_run():
     st.set_page_config(page_title="DELT Studio", page_icon=nav.ICON, layout="wide", initial_sidebar_state=240)
     st.logo(nav.LOGO, icon_image=nav.ICON, size="large")
-    st.html(f"<style>{nav.NARROW}</style>")
+    st.html(f"<style>{nav.STYLE}</style>")
     page = nav.navigation()
     job_strip.draw()
     page.run()

@@ -21,3 +21,12 @@ def noisy(path: Path, seed: int = 0, height: int = 10, width: int = 12) -> np.nd
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(path)
     return pixels
+
+
+def folder(root: Path, classes: int, each: int = 2) -> Path:
+    """Write a dataset, train/ and val/ with a few pictures of noise a class, and return its folder."""
+    for part in ("train", "val"):
+        for number in range(classes):
+            for seed in range(each):
+                noisy(root / part / f"class {number}" / f"{seed}.png", seed + number)
+    return root

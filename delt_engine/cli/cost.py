@@ -70,7 +70,7 @@ def cost(
 
         entry = find_entry(experiment.dataset)
         spec = entry if entry and entry.num_classes else load_dataset(experiment.dataset, experiment.image_size).spec
-        classes, size = spec.num_classes, experiment.image_size or spec.image_size
+        classes, size = spec.num_classes or 0, experiment.image_size or spec.image_size
     elif dataset is not None:
         raise ConfigError(f"classes: {classes} given together with dataset {dataset!r}, but one of them says it.")
     if classes < 1:

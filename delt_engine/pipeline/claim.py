@@ -93,11 +93,11 @@ def claim(runs: Sequence[Run]) -> Claim | None:
     if not names:
         return None
     sets = tuple(_class_set(run, one, names) for run, one in zip(runs, measured, strict=True))
-    elsewhere = {
-        SPACE_WORDS[other]: {run.experiment.recover.method: _class_set(run, one, names).mean for run, one in pairs}
-        for other, pairs in ((other, zip(runs, found, strict=True)) for other, found in whole.items())
-        if other != space
-    }
+    elsewhere: dict[str, dict[str, float]] = {}
+    for other, found in whole.items():
+        if other != space:
+            each = (_class_set(run, one, names) for run, one in zip(runs, found, strict=True))
+            elsewhere[SPACE_WORDS[other]] = {one.method: one.mean for one in each}
     network = f" ({measured[0].network})" if measured[0].network else ""
     record, recover = runs[0].record(), runs[0].experiment.recover
     assert record.teacher is not None

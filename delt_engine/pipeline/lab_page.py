@@ -162,7 +162,13 @@ def _class_entry(lab: Lab, name: str, found: Claim | None, runs: list[Run]) -> d
     scene = lab_scene(lab, name, 1, "")
     tile, sheet = _film_sheet(lab, lab.subjects(name)[0].film)
     films = [make(scene) | {"tile": tile, "sheets": []} for make in (film.patch_film, film.twins_film, film.late_film)]
-    entry = {"name": name, "sheet": sheet, "films": films, "rows": film.late_rows(scene), "origin": scene.origin}
+    entry: dict[str, Any] = {
+        "name": name,
+        "sheet": sheet,
+        "films": films,
+        "rows": film.late_rows(scene),
+        "origin": scene.origin,
+    }
     if found and name in found.delt.alike:
         entry["sets"] = [_strip(run, name) for run in runs]
         entry["answer"] = claims.answer_text(found, name)

@@ -14,6 +14,8 @@ from delt_engine.lab.claim import Claim, Pairs
 from delt_engine.plots.style import NEUTRAL, ROUND_SCALE, add_spans, blank_figure, method_colour
 
 NARROWEST = 0.05
+MOST_CLASSES = 40
+"""Classes named in a figure."""
 _SYMBOLS = ("circle", "square", "diamond")
 
 
@@ -36,8 +38,12 @@ def pair_dots(pairs: Pairs, here: str = "") -> go.Figure:
 def _dots(
     what: str, names: Sequence[str], series: Sequence[tuple[str, str, Mapping[str, float]]], here: str
 ) -> go.Figure:
+    if len(names) > MOST_CLASSES:  # those in which the first two differ most either way, and the one that is shown
+        order = sorted(names, key=lambda name: series[0][2][name] - series[1][2][name])
+        kept = {*order[: MOST_CLASSES // 2], *order[-MOST_CLASSES // 2 :], here}
+        names = [name for name in names if name in kept]
     figure = blank_figure(what, "", height=max(180, 24 * len(names) + 100))
-    values = [value for _, _, by_class in series for value in by_class.values()]
+    values = [by_class[name] for _, _, by_class in series for name in names]
     low = min(1 - NARROWEST, math.floor(min(values) / NARROWEST) * NARROWEST)
     rows = list(range(len(names)))
     ends = [[by_class[name] for _, _, by_class in series] for name in names]

@@ -120,7 +120,7 @@ def _charts(scene: Scene) -> list[dict[str, Any]]:
     times = [own_time(scene.config, lane.start_round) for lane in scene.lanes]
     rates = [{"lane": at, "xs": time.iterations, "ys": time.learning_rates} for at, time in enumerate(times)]
     crops = [{"lane": at, "xs": time.iterations, "ys": time.smallest_crops} for at, time in enumerate(times)]
-    moved = []
+    moved: list[dict[str, Any]] = []
     for at, lane in enumerate(scene.lanes):
         points = [(m - lane.first, c) for m, c in zip(scene.moments, lane.change, strict=True) if m >= lane.first]
         if points:

@@ -50,7 +50,7 @@ def schedule_lanes(
     Source: DELT Fig. 4, Eq. 7.
     """
     tall = max(180, min(26 * schedule.ipc + 90, 460)) if height is None else height
-    figure = blank_figure("Iteration", "Image of the class", height=tall)
+    figure = blank_figure("Iteration", "Image of the class" if height is None else "Image", height=tall)
     for plan in filter(None, (ghost, schedule)):
         _add_lanes(figure, plan, is_ghost=plan is ghost, has_ghost=ghost is not None)
     mark_rounds(figure, schedule.iterations, schedule.num_rounds)

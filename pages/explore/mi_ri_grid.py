@@ -28,7 +28,8 @@ def draw_missing(base: Run, class_name: str, found: Sequence[GridCell]) -> None:
         work = mi_ri_grid.price(missing, len(base.classes))
         label = f"Run {plural(len(missing), 'missing cell')}"
         is_pressed = button(label, "play_arrow", "grid/start", type="primary")
-        rest = f" {possible - len(missing)} of {possible} cells have a run, which is not made again."
+        there = possible - len(missing)
+        rest = f" {there} of {possible} cells have a run, which is not made again." if there else ""
         time, origin = expected(missing[0], work, len(base.classes))
         st.caption(f"{count(work)} image-iterations{time}.{rest}", help=plain(origin), width="content")
     if is_pressed:

@@ -15,8 +15,11 @@ _HERE = Path(__file__).resolve().parent
 LOGO = (_HERE / "logo.svg").read_text(encoding="utf-8")
 ICON = (_HERE / "icon.svg").read_text(encoding="utf-8")
 
-NARROW = "@media (max-width: 1200px) { .stMainBlockContainer { padding-left: 2rem; padding-right: 2rem; } }"
-"""Style that leaves a narrow window to the page: Streamlit keeps 5rem free on both sides."""
+STYLE = """
+@media (max-width: 1200px) { .stMainBlockContainer { padding-left: 2rem; padding-right: 2rem; } }
+.stSidebar [data-testid="stPageLink"] :is(a, p) { white-space: normal; overflow: visible; height: auto; }
+"""
+"""A narrow window is left to the page, where Streamlit keeps 5rem free on both sides; names of runs are not cut off."""
 
 
 @dataclass(frozen=True)

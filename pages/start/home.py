@@ -63,12 +63,13 @@ def _images(shown: Example) -> None:
     st.caption(
         f"{METHOD_TITLES[recover.method]} on {plain(record.dataset.title)}, teacher {plain(record.teacher.name)} "
         f"({plain(record.teacher.network)}), run {plain(run.id)}, made in {duration(record.seconds)} on "
-        f"{plain(record.device_name or record.device)}. All numbers above are read from it and from its students."
+        f"{plain(record.device_name or record.device)}. The numbers above are read from it, its students, and the runs "
+        "of the methods beside it."
     )
 
 
 shown = example()
-left, right = st.columns([5, 6], gap="large")
+left, right = st.columns([5, 6], gap="large", vertical_alignment="center")
 with left:
     st.title("DELT Studio")
     st.markdown(

@@ -12,6 +12,9 @@ from fake_runs import fake_experiment, make_finished_run
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+FIRST = 1
+"""Place of a class's first image on the page: its patch, beside the name of the class, comes before it."""
+
 KEEP_LABELS = """button => {
     window.labels = [];
     const keep = new MutationObserver(() => window.labels.push(button.textContent));
@@ -53,34 +56,34 @@ def test_one_slider_moves_every_image_by_mouse_keys_and_play(page: Page, studio,
     run = runs["delt"]
     opened(page, studio, run, cls="cat")
     for index in range(4):
-        expect_drawn(page, run, 1, 4, index, index)
+        expect_drawn(page, run, 1, 4, index, FIRST + index)
     page.keyboard.press("ArrowLeft")  # with nothing in focus
     for index in range(4):
-        expect_drawn(page, run, 1, 3, index, index)
+        expect_drawn(page, run, 1, 3, index, FIRST + index)
     expect(page).to_have_url(re.compile("round=3"))
     slider = page.get_by_role("slider", name="Round")
     slider.press("Home")
-    expect_drawn(page, run, 1, 0, 0, 0)
+    expect_drawn(page, run, 1, 0, 0, FIRST)
     expect(slider).to_have_attribute("aria-valuetext", "Before the first iteration")
-    page.get_by_role("button", name="Play all rounds").click()
+    slider.press(" ")  # plays
     expect(page).to_have_url(re.compile("round=4"))
-    expect_drawn(page, run, 1, 4, 3, 3)
+    expect_drawn(page, run, 1, 4, 3, FIRST + 3)
 
     # Another class and another order keep the place; a reload brings the same view back.
     slider.press("ArrowLeft")
     expect(page).to_have_url(re.compile("round=3"))
     page.get_by_role("button", name="chevron_right").first.click()
-    expect_drawn(page, run, 2, 3, 0, 0)
+    expect_drawn(page, run, 2, 3, 0, FIRST)
     page.get_by_text("Largest first").click()
-    expect_drawn(page, run, 2, 3, 3, 0)
+    expect_drawn(page, run, 2, 3, 3, FIRST)
     page.reload()
-    expect_drawn(page, run, 2, 3, 3, 0)
+    expect_drawn(page, run, 2, 3, 3, FIRST)
 
 
 def test_chosen_images_are_downloaded_as_they_are_on_screen(page: Page, studio, runs, saved) -> None:
     run = runs["delt"]
     opened(page, studio, run, cls="cat", round="2")
-    expect_drawn(page, run, 1, 2, 0, 0)
+    expect_drawn(page, run, 1, 2, 0, FIRST)
     expect(page.get_by_text("Choose all shown")).to_be_visible()
     page.get_by_role("checkbox", name=re.compile("Choose cat, image 1")).check()
     page.get_by_role("checkbox", name=re.compile("Choose cat, image 3")).click(modifiers=["Shift"])
@@ -96,7 +99,7 @@ def test_chosen_images_are_downloaded_as_they_are_on_screen(page: Page, studio, 
 
 
 def test_two_runs_are_swiped_with_mouse_and_key(page: Page, studio, runs) -> None:
-    opened(page, studio, runs["delt"], vs=runs["cda"].id, compare="swipe")
+    opened(page, studio, runs["delt"], vs=runs["cda"].id, show="swipe")
     expect_drawn(page, runs["delt"], 0, 4, 1, 1)
     expect_drawn(page, runs["cda"], 0, 4, 1, 1, ".over")
     split = page.get_by_role("slider", name="Swipe")
@@ -122,6 +125,10 @@ def test_the_link_of_an_open_image_opens_it_again_and_its_settings_lead_to_recov
     link = page.evaluate("navigator.clipboard.readText()")
     page.goto(link)
     expect(page.get_by_role("heading", name="cat, image 2")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("heading", name="cat, image 2")).to_have_count(0)
+    expect(page).not_to_have_url(re.compile("img="))
+    page.goto(link)
     page.get_by_role("button", name="Use these settings").click()
     expect(page.get_by_role("heading", name="Recover")).to_be_visible()
     expect(page.get_by_role("spinbutton", name=re.compile("MI"))).to_have_value("40")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from streamlit.proto.WidgetStates_pb2 import WidgetState
+
 from delt_engine.data.catalogue import load_dataset
 from delt_engine.models.card import TeacherCard
 
@@ -32,6 +34,39 @@ def components(app) -> list[dict[str, Any]]:
     """What each browser component (a grid of images, a film) is to draw."""
     protos = [entry.proto for entry in app.get("bidi_component")]
     return [json.loads(proto.mixed.json if proto.HasField("mixed") else proto.json) for proto in protos]
+
+
+def tell(app, key: str, **state: Any) -> None:
+    """Let the browser say the state of the component ``key``, as it does when the reader has moved something in it."""
+    (component,) = (entry.proto for entry in app.get("bidi_component") if entry.proto.id.endswith(f"-{key}"))
+    word, said = WidgetState(id=component.id, json_value=json.dumps(state)), app._tree.get_widget_states
+
+    def with_word() -> Any:
+        words = said()
+        words.widgets.append(word)
+        return words
+
+    app._tree.get_widget_states = with_word
+    app.run()
+
+
+def move(app, key: str = "rounds/recover", **number: float) -> None:
+    """Move MI or RI (``iterations``, ``round_iterations``): the browser tells both, and a word of its own."""
+    (name,), now = number, pair(app, key)
+    known = {"iterations": now[0], "round_iterations": now[1]}
+    tell(app, key, moved={"word": repr(number), "name": name, **known, **number})
+
+
+def pair(app, key: str = "rounds/recover") -> tuple[int, int]:
+    """MI and RI as the control shows them."""
+    lines = control(app, key)["lines"]
+    return lines["iterations"]["value"], lines["round_iterations"]["value"]
+
+
+def control(app, key: str = "rounds/recover") -> dict[str, Any]:
+    """What the control of MI and RI is to draw."""
+    (found,) = (entry.proto for entry in app.get("bidi_component") if entry.proto.id.endswith(f"-{key}"))
+    return json.loads(found.mixed.json if found.HasField("mixed") else found.json)
 
 
 def traces(app, place: int = 0) -> list[dict[str, Any]]:

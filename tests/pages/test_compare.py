@@ -15,6 +15,11 @@ from pages.shared.compare.alignment import NOW, Track, places
 from pages.shared.compare.film import film
 
 
+def grid_of(app) -> dict:
+    """The images on the page, which has other components as well."""
+    return next(one for one in components(app) if "rows" in one)
+
+
 def shown(made, run_place: int, frame: int, runs: int = 2, index: int = 0) -> str | None:
     """Which strip an image is cut from at a frame: "round-02" or "cat" (a moment ago)."""
     sheet = made.rows[0].cells[index * runs + run_place].sheets[frame]
@@ -96,7 +101,7 @@ def test_a_rerun_is_compared_with_its_parent_on_its_own_page(open_page, home, fi
     save_parent(rerun, finished.id)
     make_evaluation(home / "runs" / "20260107-000000-students", rerun)
     app = open_page("distill/recover", run=rerun.id)
-    grid = components(app)[0]
+    grid = grid_of(app)
     assert [row["title"] for row in grid["rows"]] == ["astronaut", "cat", "coffee"]
     assert (grid["frame"], grid["frames"][-1]["label"]) == (len(grid["frames"]) - 1, "At the end of each run")
     summary = app.table[0].value
@@ -106,10 +111,10 @@ def test_a_rerun_is_compared_with_its_parent_on_its_own_page(open_page, home, fi
     each = [pair_cosine(pixel_vectors(rerun.snapshot_images(c, 4), record.mean, record.std)) for c in range(3)]
     assert summary["Cosine, pixels"][0] == f"{sum(each) / 3:.3f}"
     app.selectbox(key="recover/class").set_value("cat").run()
-    assert [row["title"] for row in components(app)[0]["rows"]] == ["cat"]
+    assert [row["title"] for row in grid_of(app)["rows"]] == ["cat"]
     app.toggle(key=f"recover/compare/{rerun.id}").set_value(False).run()
     assert [entry.value for entry in app.caption if ":red" in entry.value] == []
-    assert components(app)[0]["rows"][0]["deep"] == 1
+    assert grid_of(app)["rows"][0]["deep"] == 1
 
 
 def test_common_images_only_and_an_unreadable_run_is_said(open_page, home, finished) -> None:
@@ -121,7 +126,7 @@ def test_common_images_only_and_an_unreadable_run_is_said(open_page, home, finis
     (broken / "run.json").write_text("{")
     app = open_page("manage/runs", compare=f"{finished.id},{few.id},{broken.name},gone")
     assert len(app.error) == 2
-    grid = components(app)[0]
+    grid = grid_of(app)
     assert [row["title"] for row in grid["rows"]] == ["cat", "coffee"]
     assert [len(row["cells"]) for row in grid["rows"]] == [4, 4]
     assert "The runs have 2 and 4 images a class: shown are the first 2. Left out: 1 class" in captions(app)
@@ -132,6 +137,6 @@ def test_a_run_without_snapshots_says_so(open_page, home, finished) -> None:
     for path in (bare.path / "snapshots").rglob("*.png"):
         path.unlink()
     app = open_page("manage/runs", compare=f"{finished.id},{bare.id}")
-    cells = components(app)[0]["rows"][0]["cells"]
+    cells = grid_of(app)["rows"][0]["cells"]
     assert {cell["missing"] for cell in cells[1::2]} == {"no snapshot"}
     assert all(sheet is not None for sheet in cells[0]["sheets"])

@@ -42,7 +42,7 @@ def test_the_example_is_on_screen_with_three_numbers_and_what_they_stand_beside(
     assert shown["Iterations saved"] == "37.5 %"
     assert 0 < float(shown["Similarity within a class"]) < 1
     said = captions(app).replace("\u00a0", " ")
-    for words in ("CDA 40.5 %, SRe²L 38.5 %, Random real 35.5 %", "300 steps on single images instead of 480"):
+    for words in ("DELT, CDA 40.5 %, SRe²L 38.5 %, Random real 35.5 %", "300 steps on single images instead of 480"):
         assert words in said
     assert "run photos-delt" in said
     film, pipeline, grid = components(app)

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
+from dataclasses import fields
 from types import SimpleNamespace
 
+import events_of_runs
 import pytest
-from fake_runs import fake_experiment, make_finished_run, make_half_done_run
-from page_helpers import captions, metrics, press
+import small_pictures
+from click.testing import CliRunner
+from fake_runs import fake_experiment, make_finished_run, make_half_done_run, write_fake_round
+from page_helpers import captions, keys, metrics, move, pair, press, texts
+from some_card import write_card
 
 from delt_engine.analysis.cost import Rate, RateKey
+from delt_engine.cli import main
 from delt_engine.config import Experiment, RecoverConfig
+from delt_engine.data.available import add_folder
+from delt_engine.data.catalogue import load_dataset
 from delt_engine.errors import RunError
 from delt_engine.jobs import start, tasks
 from delt_engine.jobs.measured_rates import keep_rate
@@ -21,8 +30,11 @@ from delt_engine.models.card import find_teacher, read_card
 from delt_engine.runs.events import StepEvent
 from delt_engine.runs.lineage import parent_of
 from delt_engine.runs.store import Run
+from delt_engine.runs.titles import read_title
 from pages.shared import cached
+from pages.shared.recover import cost
 from pages.shared.runs import class_rows
+from pages.shared.wording import handle, long_title
 
 PAGE = "distill/recover"
 
@@ -51,40 +63,6 @@ def test_imitated_bfloat16_is_warned_of_beside_its_choice(open_page, monkeypatch
     assert "bfloat16 is about 20 times slower than float32" in app.warning[0].value
 
 
-def test_mi_and_ri_always_fit(open_page) -> None:
-    app = open_page(PAGE)
-    for iterations in (1, 7, 97, 120, 210, 1000, 4001, 100_003):
-        app.number_input(key="recover/iterations").set_value(iterations).run()
-        assert not app.error
-        mi, ri, _ = pair(app)
-        assert (mi, mi % ri) == (iterations, 0)
-
-
-def pair(app) -> tuple[int, int, str]:
-    keys = (app.number_input(key="recover/iterations"), app.number_input(key="recover/round_iterations"))
-    return (*(int(entry.value) for entry in keys), metrics(app)["Rounds"])
-
-
-def test_mi_ri_and_the_number_of_rounds_follow_each_other(open_page, started) -> None:
-    app = open_page(PAGE)
-    for name, value, expected in (
-        ("iterations", 400, (400, 50, "8")),  # RI is kept where it still divides
-        ("iterations", 410, (410, 41, "10")),  # 8.2 rounds of 50: ten of 41 are nearest
-        ("iterations", 200, (200, 40, "5")),
-        ("round_iterations", 100, (200, 100, "2")),  # MI follows a typed RI only where it must
-        ("round_iterations", 60, (180, 60, "3")),
-        ("round_iterations", 700, (700, 700, "1")),
-    ):
-        app.number_input(key=f"recover/{name}").set_value(value).run()
-        assert pair(app) == expected
-        assert app.number_input(key="recover/iterations").step == expected[1]
-    app = open_page(PAGE)
-    app.select_slider[0].set_value(8).run()
-    assert pair(app) == (200, 25, "8")
-    app.button(key="recover/start").click().run()
-    assert started.experiments[0][0].recover.round_iterations == 25
-
-
 def test_a_row_of_a_paper_sets_dataset_method_and_numbers_and_names_its_table(open_page, started) -> None:
     app = open_page(PAGE)
     app.selectbox(key="recover/paper").set_value("CDA, Tiny-ImageNet").run()
@@ -92,13 +70,13 @@ def test_a_row_of_a_paper_sets_dataset_method_and_numbers_and_names_its_table(op
     assert app.selectbox(key="recover/dataset").value == "tiny-imagenet"
     assert app.segmented_control(key="recover/method").value == "cda"
     assert (app.number_input(key="recover/r_bn").value, app.number_input(key="recover/jitter").value) == (1.0, 4)
-    assert pair(app) == (4000, 500, "8")
+    assert pair(app) == (4000, 500)
     assert app.button(key="recover/start").disabled
     assert "Tiny-ImageNet (200 classes) is not on this machine yet" in app.info[0].value
     app.pills(key="recover/preset").set_value("Tiny").run()
     assert app.selectbox(key="recover/paper").value is None
     assert app.number_input(key="recover/r_bn").value == 0.01
-    assert pair(app) == (40, 10, "4")
+    assert pair(app) == (40, 10)
 
 
 def test_the_expected_time_is_that_of_the_last_run_or_of_a_measurement(open_page, home, finished, monkeypatch) -> None:
@@ -124,7 +102,8 @@ def test_the_plan_says_groups_curves_disk_cost_saving_and_command(open_page) -> 
     app = open_page(PAGE)
     assert "3 with 200 iterations, 3 with 150, 2 with 100, 2 with 50" in captions(app)
     assert len(app.get("plotly_chart")) == 2
-    assert "Disk: about 1.7 MB when it is finished." in captions(app)
+    assert (metrics(app)["Disk"], metrics(app)["Soft labels"]) == ("1.7 MB", "600 kB")
+    assert metrics(app)["Memory"] == "–"  # no run with this teacher tells it
     app.pills(key="recover/preset").set_value("As published").run()
     said = {name: metrics(app)[name] for name in ("Rounds", "Image-iterations", "Saved")}
     assert said == {"Rounds": "8", "Image-iterations": "255,000", "Saved": "36.3 %"}
@@ -160,12 +139,6 @@ def test_settings_and_the_run_of_a_session_survive_a_visit_to_another_page(open_
     assert address(app)["run"] == started.runs[0].id
 
 
-def test_a_wrong_value_is_one_sentence(open_page) -> None:
-    app = open_page(PAGE)
-    app.number_input(key="recover/learning_rate").set_value(0.0).run()
-    assert [entry.value for entry in app.error] == [r"learning\_rate: 0.0 given, but it must be above 0.0."]
-
-
 @pytest.mark.parametrize(("page", "key"), [(PAGE, "recover/start"), ("start/home", "home/start")])
 def test_a_start_that_fails_is_one_sentence(open_page, started, monkeypatch, page, key) -> None:
     def refuse(*_):
@@ -178,18 +151,33 @@ def test_a_start_that_fails_is_one_sentence(open_page, started, monkeypatch, pag
     assert not app.query_params
 
 
+def bar(app):
+    """The progress of the run on the page; those of the sidebar have no words."""
+    return next(entry.proto for entry in app.get("progress") if entry.proto.text)
+
+
 def test_a_running_run_is_shown_paused_stopped_and_followed_to_its_end(open_page, started, half_done) -> None:
     groups = {"start_rounds": (1, 2), "start_ce_losses": (0.5, 1.5), "memory_mb": 512.3}
-    half_done.event(half_done.latest_event(StepEvent).model_copy(update=groups))
+    last = half_done.latest_event(StepEvent)
+    half_done.event(last.model_copy(update=groups))
     app = open_page(PAGE, run=half_done.id)
-    assert (metrics(app)["Round"], metrics(app)["Memory"]) == ("2 of 4", "512 MB")
-    assert len(app.get("bidi_component")) == 1
-    (losses,) = app.get("plotly_chart")
+    assert "Round 2 of 4, iteration 20 of 40" in bar(app).text
+    assert "EarlyLate saves 37.5 % · 512 MB of memory at most" in captions(app)
+    assert len(app.get("bidi_component")) == 2  # MI and RI, and the images
+    _, losses = app.get("plotly_chart")
     assert "Round 2" in losses.proto.spec
     press(app, f"recover/pause/{half_done.id}", f"recover/stop/{half_done.id}")
     assert started.asked == [("pause", half_done.id), ("cancel", half_done.id)]
+    place = {"round": 3, "rounds": 4, "t": 0.9, "iteration": 27, "partial": True}
+    half_done.event(events_of_runs.round_written(**place, classes=half_done.classes))
     half_done.set_status("cancelled", process=None)
     app.run()
+    stopped = bar(app)  # the last step was told of at 20; it was stopped at 27
+    assert "Stopped: round 2 of 4, iteration 27 of 40" in stopped.text
+    assert stopped.value == round(100 * (last.image_iterations + 7 * last.joined) / last.image_iterations_total)
+    assert class_rows.film_so_far(half_done, [0]).frames[-1].label == "After 20 of 40 iterations"
+    write_fake_round(half_done, 0, 3)
+    assert class_rows.film_so_far(half_done, [0]).frames[-1].label == "After 27 of 40 iterations"
     assert any("cancelled" in entry.value for entry in app.markdown)
     assert f"recover/resume/{half_done.id}" in [entry.key for entry in app.button]
 
@@ -214,7 +202,7 @@ def test_a_run_whose_process_is_gone_can_be_resumed(open_page, home, started) ->
 def test_a_finished_run_leads_to_the_gallery_and_to_the_next_run(open_page, home, address) -> None:
     run = make_finished_run(home / "runs" / "20260105-000000-done", fake_experiment("cda", ipc=2))
     app = open_page(PAGE, run=run.id)
-    assert metrics(app)["Round"] == "4 of 4"
+    assert "Finished in 2 s on CPU" in captions(app)
     app.button(key=f"recover/open/{run.id}").click().run()
     assert app.title[0].value == "Gallery"
     assert address(app)["run"] == run.id
@@ -231,7 +219,7 @@ def test_an_unknown_run_is_named_and_one_that_waits_has_no_numbers_yet(open_page
     assert "nothing-like-it is neither a run folder" in app.error[0].value
     assert app.button(key="recover/start")
     app = open_page(PAGE, run=Run.create(home / "runs" / "20260104-000000-waits", fake_experiment()).id)
-    assert metrics(app)["Round"] == "–"
+    assert bar(app).text == "Queued: starting"
 
 
 def test_a_rerun_marks_what_differs_and_stands_beside_its_parent_or_alone(open_page, finished, started) -> None:
@@ -239,11 +227,11 @@ def test_a_rerun_marks_what_differs_and_stands_beside_its_parent_or_alone(open_p
     app = open_page(PAGE, run=finished.id)
     app.button(key="recover/reuse").click().run()
     assert "Nothing is changed yet" in captions(app)
-    app.number_input(key="recover/round_iterations").set_value(20).run()
+    move(app, round_iterations=20)
     assert any("Round iterations (RI): 10 → 20" in entry.value for entry in app.markdown)
     app.button(key="recover/start").click().run()
     assert parent_of(started.runs[0]) == finished
-    assert f"Repeats {finished.id} with 1 change" in captions(app)
+    assert f"Repeats {handle(finished)} with 1 change" in captions(app)
     assert app.multiselect(key="recover/beside").value == [finished.id]
     assert any("Round iterations (RI): 10 → 20" in entry.value for entry in app.markdown)
     assert {path: path.read_bytes() for path in finished.path.rglob("*") if path.is_file()} == before
@@ -277,3 +265,96 @@ def test_of_two_folders_of_one_name_each_has_its_own_teacher(home, monkeypatch) 
         ("auto", "/new/pets", None, None),
         ("auto", "photos", None, None),
     ]
+
+
+def test_a_run_is_repeated_with_other_mi_and_ri_on_its_own_page(open_page, finished, started, address) -> None:
+    app = open_page(PAGE, run=finished.id)
+    key = f"rounds/{finished.id}"
+    assert app.button(key="recover/again").disabled
+    assert pair(app, key) == (40, 10)
+    move(app, key, iterations=80)
+    deltas = {entry.label: (entry.value, entry.delta) for entry in app.metric}
+    assert deltas["Rounds"] == ("8", "was 4")
+    assert deltas["Image-iterations"] == ("780", "was 300")  # of three classes
+    assert deltas["Saved"] == ("18.8 %", "was 37.5 %")
+    assert deltas["Time"] == ("5 s", "was 2 s")
+    move(app, key, round_iterations=-1)
+    assert app.button(key="recover/again").disabled
+    move(app, key, iterations=80)
+    press(app, "recover/again")
+    (new,) = started.runs
+    assert new.experiment.recover == finished.experiment.recover.replace(iterations=80)
+    assert (parent_of(new), address(app)["run"]) == (finished, new.id)
+    app = open_page(PAGE, run=finished.id)
+    press(app, "recover/reuse")
+    assert app.session_state["delt/session"].draft == finished.experiment
+    assert f"Rerun of **{finished.id}**" in texts(app)
+
+
+def test_the_ways_on_lead_with_the_run_and_other_methods_are_queued_once(open_page, finished, started, address) -> None:
+    app = open_page(PAGE, run=finished.id)
+    press(app, "recover/baselines")
+    assert [experiment.recover.method for experiment, _ in started.experiments] == ["cda", "sre2l"]
+    for experiment, _ in started.experiments:
+        same = ("ipc", "iterations", "round_iterations")
+        assert all(getattr(experiment.recover, name) == getattr(finished.experiment.recover, name) for name in same)
+        assert (experiment.seed, experiment.dataset) == (finished.experiment.seed, finished.experiment.dataset)
+    assert "recover/baselines" not in keys(app)  # both are there, so neither is made again
+    assert "Under the same settings:" in captions(app)
+    links = [entry.proto.label for entry in app.get("page_link")]
+    assert any("CDA · MI 40 / RI 10" in label and "queued" in label for label in links)
+    for key, title in (("recover/students", "Accuracy"), ("recover/alike", "Diversity")):
+        app = open_page(PAGE, run=finished.id)
+        press(app, key)
+        assert (app.title[0].value, address(app).get("run")) == (title, finished.id)
+
+
+def test_a_run_has_the_name_it_was_given_before_the_start(open_page, started) -> None:
+    app = open_page(PAGE)
+    app.text_input(key="recover/name").set_value("Longer rounds").run()
+    press(app, "recover/start")
+    (run,) = started.runs
+    assert read_title(run).title == "Longer rounds"
+    assert "Longer rounds" in [entry.value for entry in app.subheader]
+    assert long_title(run).startswith("Longer rounds · ")
+    assert long_title(run).endswith("DELT · MI 200 / RI 50 · IPC 10 · photos")
+    assert any(entry.proto.label.startswith("Longer rounds · ") for entry in app.get("page_link"))  # in the strip
+
+
+@pytest.mark.parametrize("is_read", [True, False])
+def test_a_folder_without_a_teacher_has_a_true_plan_and_can_have_one_trained(
+    open_page, tmp_path, started, monkeypatch, is_read
+) -> None:
+    monkeypatch.setenv("DELT_HOME", str(tmp_path / "home"))
+    folder = small_pictures.folder(tmp_path / "my pets", classes=4)
+    add_folder(folder)
+    if is_read:
+        load_dataset(str(folder))
+    app = open_page(PAGE)
+    app.selectbox(key="recover/dataset").set_value(str(folder)).run()
+    label, number = ("Image-iterations", "5,400") if is_read else ("Image-iterations per class", "1,350")
+    assert metrics(app)[label] == number
+    assert (metrics(app)["Disk"] == "–") is not is_read
+    assert "There is no teacher for my pets" in texts(app)
+    assert "delt squeeze" not in texts(app)
+    assert app.button(key="recover/start").disabled
+    press(app, "data/train_small")
+    assert [(made.dataset, kind) for made, kind in started.experiments] == [(str(folder), "squeeze")]
+
+
+@pytest.mark.parametrize("kind", ["built-in", "folder", "folder with a teacher"])
+def test_the_plan_is_what_delt_cost_says(home, monkeypatch, tmp_path, kind) -> None:
+    monkeypatch.setenv("DELT_HOME", str(tmp_path / "home"))
+    name = "photos" if kind == "built-in" else str(small_pictures.folder(tmp_path / "pets", classes=4))
+    if kind == "folder with a teacher":
+        names = load_dataset(name).spec.class_names
+        write_card(tmp_path / "home" / "teachers" / "pets.safetensors", dataset="pets", class_names=names)
+    elif kind == "folder":
+        load_dataset(name)
+    answer = CliRunner().invoke(main, ["cost", "--dataset", name, "--mi", "400", "--ri", "50", "--json"])
+    told = json.loads(answer.stdout)
+    planned = cost.planned(Experiment(dataset=name, recover=RecoverConfig(iterations=400, round_iterations=50)))
+    assert planned.classes == (10 if kind == "built-in" else 4)
+    for field in fields(planned):
+        value = getattr(planned, field.name)
+        assert told[field.name] == (round(value, 2) if field.name == "saved_percent" else value)

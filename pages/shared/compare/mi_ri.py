@@ -9,6 +9,7 @@ from fractions import Fraction
 import streamlit as st
 
 from delt_engine.config import RecoverConfig
+from delt_engine.data.catalogue import find_entry
 from delt_engine.jobs import mi_ri_grid, queue
 from delt_engine.jobs.mi_ri_grid import GridCell
 from delt_engine.runs.store import Run
@@ -44,12 +45,13 @@ def choose_base(runs: Sequence[Run]) -> tuple[Run, str]:
     with left:
         chosen = controls.linked_choice("run", "Run that the grid changes", titles, f"{PAGE}/run", always=True)
     base = next(run for run in runs if run.id == chosen)
-    names = list(class_numbers(base))
+    names, entry = list(class_numbers(base)), find_entry(base.experiment.dataset)
+    first = entry.striking if entry and entry.striking in names else names[0]
     named = st.query_params.get("cls")
     if named and named not in names:
         st.warning(f"There is no class {plain(named)} in this run, so this is another one.")
     with right:
-        return base, controls.linked_choice("cls", "Class", names, f"{PAGE}/class", always=True)
+        return base, controls.linked_choice("cls", "Class", names, f"{PAGE}/class", default=first, always=True)
 
 
 def choose_axes(base: Run, class_name: str) -> tuple[list[int], list[int], bool]:

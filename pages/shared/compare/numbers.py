@@ -19,7 +19,7 @@ from delt_engine.runs.store import Run
 from delt_engine.runs.titles import read_title
 from pages.shared import cached, controls
 from pages.shared.compare.film import class_numbers
-from pages.shared.wording import count, duration, plain, run_title, size
+from pages.shared.wording import count, duration, handle, long_title, plain, size
 
 _MOST_NAMED = 6
 """Names in one value up to which all are said."""
@@ -31,8 +31,8 @@ def draw_summary(runs: Sequence[Run], class_names: Sequence[str], names: Sequenc
     """Draw which letter is which run, how alike its images are, what they cost and what students learnt from them."""
     rows = []
     for place, (letter, run) in enumerate(zip("ABCD", runs, strict=False)):
-        own = run_title(run.experiment, run.record().kind)
-        name = f"{names[place]}: {own}" if place < len(names) else read_title(run).title or own
+        own = handle(run) if read_title(run).title else long_title(run)
+        name = f"{names[place]}: {handle(run)}" if place < len(names) else own
         forms = {
             "Cosine, pixels": _decimal(pixel_cosine(run, class_names)),
             "Cosine, teacher": _decimal(network_cosine(run, class_names)),

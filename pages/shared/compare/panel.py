@@ -87,11 +87,14 @@ def _choose_classes(common: Sequence[str], page: str) -> list[str]:
     """Draw the choice of a class or all, and of a page where there are many; return those to show."""
     options = {ALL: f"All {len(common):,}", **{name: name for name in common}}
     chosen = controls.linked_choice("cls", "Class", options, f"{page}/class", width=220)
-    if chosen:
-        return [chosen]
-    pages = -(-len(common) // CLASSES_SHOWN)
-    at = st.pagination(pages, key=f"{page}/classes") if pages > 1 else 1
-    return list(common[CLASSES_SHOWN * (min(at, pages) - 1) : CLASSES_SHOWN * min(at, pages)])
+    return [chosen] if chosen else page_of(common, page)
+
+
+def page_of(class_names: Sequence[str], page: str) -> list[str]:
+    """Draw the choice of a page of classes where there are many, and return those on it."""
+    pages = max(1, -(-len(class_names) // CLASSES_SHOWN))
+    at = min(st.pagination(pages, key=f"{page}/classes"), pages) if pages > 1 else 1
+    return list(class_names[CLASSES_SHOWN * (at - 1) : CLASSES_SHOWN * at])
 
 
 def choose_look(runs: Sequence[Run], page: str) -> tuple[str, str]:

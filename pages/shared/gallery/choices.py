@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import streamlit as st
 
 from delt_engine.config.schedule import EarlyLateSchedule
+from delt_engine.data.catalogue import find_entry
 from delt_engine.runs.image_facts import SORTS, ImageFacts, matching
 from delt_engine.runs.store import Run
 from pages.shared import address, controls
@@ -65,15 +66,17 @@ def choose_class(run: Run) -> tuple[str, ...]:
     """Draw the choice of a class that a run has, typed or stepped through, or of all; return their names."""
     names = [run.class_names[number] for number in run.classes]
     options = {**{name: name for name in names}, ALL: f"All {len(names):,} classes"}
-    named = st.query_params.get("cls")
+    entry, named = find_entry(run.experiment.dataset), st.query_params.get("cls")
+    first = entry.striking if entry and entry.striking in names else names[0]
     if named and named not in options:
         tell(f"There is no class {plain(named)} in this run, so this is another one.")
     address.restore("cls", CLASS, address.member(options))
-    at = names.index(st.session_state[CLASS]) if st.session_state.get(CLASS) in names else -1
-    at = -1 if st.session_state.get(CLASS) == ALL else max(at, 0)
+    if st.session_state.get(CLASS) not in options:
+        st.session_state[CLASS] = first
+    at = -1 if st.session_state[CLASS] == ALL else names.index(st.session_state[CLASS])
     with st.container(horizontal=True, vertical_alignment="bottom", gap="xxsmall"):
         title = f"Class ({at + 1:,} of {len(names):,})" if at >= 0 else "Class"
-        chosen = controls.linked_choice("cls", title, options, CLASS, always=True)
+        chosen = controls.linked_choice("cls", title, options, CLASS, default=first, always=True)
         for label, step in (("previous", -1), ("next", 1)):
             look = {"help": f"The {label} class", "disabled": not 0 <= at + step < len(names)}
             icon = "chevron_left" if step < 0 else "chevron_right"

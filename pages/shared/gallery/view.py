@@ -19,9 +19,6 @@ from pages.shared.runs import strips
 from pages.shared.wording import count, plain
 
 GRID, POSITION = "gallery/grid", "gallery/position"
-MOST_MEASURED = 50
-"""Classes over which the similarity in pixels is averaged when runs are compared."""
-
 LAYOUTS = {"halves": "sides", "rounds": "flow"}
 
 
@@ -59,7 +56,8 @@ def draw(view: View) -> int:
 def draw_compared(view: View, mode: str, show: str) -> None:
     """Draw the images of several runs, those of a single class in the order asked for."""
     runs, indices = [view.run, *view.others], None
-    names = [name for name in view.class_names if name in panel.common_classes(runs)]
+    common = panel.common_classes(runs)
+    names = panel.page_of([name for name in view.class_names if name in common], "gallery")
     if len(names) == 1:
         indices = [entry.index for entry in view.facts(view.run.class_names.index(names[0]))]
     image = opened(view)
@@ -68,10 +66,10 @@ def draw_compared(view: View, mode: str, show: str) -> None:
     key = "gallery/compared"
     address.say("round", "")
     with errors.contained("The comparison"):
-        numbers.draw_summary(runs, names[:MOST_MEASURED])
+        numbers.draw_summary(runs, names)
     panel.grid(runs, names, "gallery", **look, on_pick=lambda: _take_image(view, str(st.session_state[key]["picked"])))
     with errors.contained("The comparison"):
-        numbers.draw(runs, names[:MOST_MEASURED])
+        numbers.draw(runs, names)
 
 
 def _captions(view: View) -> None:

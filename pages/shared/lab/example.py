@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from delt_engine.config import Experiment
+from delt_engine.data.catalogue import find_entry
 from delt_engine.jobs.evaluations import Evaluation, evaluations
 from delt_engine.patches.ranking import Ranking
 from delt_engine.pipeline.claim import claim_runs
@@ -90,8 +91,9 @@ def example(runs: Sequence[Run] | None = None) -> Example | None:
 
 
 def opening_class(run: Run) -> str:
-    """Return the class to show first of a run."""
-    lab = cached.lab_of(run.experiment.dataset)
+    """Return the class to show first of a run: the one that its dataset's lab opens with, else a striking one."""
+    dataset = run.experiment.dataset
+    lab, entry = cached.lab_of(dataset), find_entry(dataset)
     names = [run.class_names[number] for number in run.classes]
-    wanted = lab.record.opens_with if lab else ""
-    return wanted if wanted in names else names[0]
+    wanted = (lab.record.opens_with if lab else "", entry.striking if entry else "")
+    return next((name for name in wanted if name in names), names[0])

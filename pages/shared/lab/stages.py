@@ -33,13 +33,14 @@ _WORDS = {
 
 def draw(stage: str, shown: Example) -> None:
     """Draw a stage: its words, what it made, and the way to its page."""
+    data = {"data": shown.run.experiment.dataset}
     views = {
-        "squeeze": (_squeeze, "distill/data_and_teachers", "Data and teachers", {}),
-        "rank": (_rank, "distill/patches", "Patches", {"cls": shown.class_name}),
-        "select": (_select, "distill/patches", "Patches", {"cls": shown.class_name}),
+        "squeeze": (_squeeze, "distill/data_and_teachers", "Data and teachers", data),
+        "rank": (_rank, "distill/patches", "Patches", data | {"cls": shown.class_name}),
+        "select": (_select, "distill/patches", "Patches", data | {"cls": shown.class_name}),
         "recover": (_recover, "distill/recover", "Open in Recover", {"run": shown.run.id}),
         "relabel": (_relabel, "explore/gallery", "Open in Gallery", {"run": shown.run.id, "cls": shown.class_name}),
-        "evaluate": (_evaluate, "explore/accuracy", "Accuracy", {}),
+        "evaluate": (_evaluate, "explore/accuracy", "Accuracy", {"run": shown.run.id}),
     }
     view, page, label, query = views[stage]
     with headline(pipeline.STAGES[stage]):

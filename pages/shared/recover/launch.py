@@ -65,7 +65,7 @@ def _teacher(experiment: Experiment, lacking: Lacking) -> None:
         return
     run = training.newest(experiment.dataset)
     is_active = run is not None and run.is_active
-    with st.container(border=True, key="recover/teacher"):
+    with st.container(border=True, key="recover/no_teacher"):
         name = plain(form.dataset_title(experiment.dataset))
         st.markdown(f"**There is no teacher for {name} yet.** It is a network trained on these images, and frozen.")
         if run is not None and run.status != "finished":

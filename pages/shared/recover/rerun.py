@@ -9,7 +9,7 @@ from delt_engine.runs.lineage import Change, changes
 from delt_engine.runs.store import Run
 from pages.shared.controls import button
 from pages.shared.session import session
-from pages.shared.wording import plain, plural
+from pages.shared.wording import handle, plain, plural
 
 NAMES = ("this run", "the run it repeats")
 
@@ -31,7 +31,7 @@ def draw_planned() -> None:
     found, now = changes(repeated.experiment, session().draft), session()
     with st.container(border=True, key="recover/changes"):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"Rerun of **{plain(repeated.id)}**", width="content")
+            st.markdown(f"Rerun of **{plain(handle(repeated))}**", width="content")
             st.space("stretch")
             alone = "Keeps the settings; the run will stand alone."
             button("Not a rerun", "link_off", "recover/unlink", setattr, now, "parent", "", type="tertiary", help=alone)
@@ -45,7 +45,9 @@ def draw_planned() -> None:
 def draw_changes(run: Run, repeated: Run) -> None:
     """Draw the settings in which a run differs from the one it repeats."""
     found = changes(repeated.experiment, run.experiment)
-    st.caption(f"Repeats {plain(repeated.id)} with {plural(len(found), 'change') if found else 'the same settings'}.")
+    st.caption(
+        f"Repeats {plain(handle(repeated))} with {plural(len(found), 'change') if found else 'the same settings'}."
+    )
     if found:
         _badges(found)
 

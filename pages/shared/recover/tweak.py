@@ -30,7 +30,6 @@ def draw(run: Run) -> None:
     with st.container(border=True, key="recover/tweak"):
         left, right = st.columns([5, 7], gap="large")
         with left:
-            st.markdown(f"**{actions.RERUN}**")
             is_taken = rounds.draw(recover.schedule, run.id, lambda *pair: _take(run, pair))
             same = recover == run.experiment.recover
             with st.container(horizontal=True):
@@ -66,7 +65,7 @@ def repeat(run: Run) -> None:
 
 def _plan(run: Run, new: EarlyLateSchedule) -> None:
     old, is_new = run.experiment.recover.schedule, new != run.experiment.recover.schedule
-    classes = max(1, len(run.classes))
+    classes = len(run.classes) or cost.num_classes(run.experiment) or 1
     before, after = _seconds(run), cost.expected(_experiment(run))
     if is_new and before.seconds and run.record().image_iterations_per_second:
         per_image = before.seconds / old.image_iterations(classes)
@@ -80,7 +79,7 @@ def _plan(run: Run, new: EarlyLateSchedule) -> None:
         _pair("Saved", f"{old.saved_percent:.1f} %", f"{new.saved_percent:.1f} %", saved)
         times = tuple(duration(each.seconds) if each.seconds else "–" for each in (before, after if is_new else before))
         _pair("Time", *times, f"{before.origin} {after.origin if is_new else ''}")
-    figure.plain(recovery.schedule_lanes(new, ghost=old if is_new else None, height=190), "recover/tweaked")
+    figure.plain(recovery.schedule_lanes(new, ghost=old if is_new else None, height=165), "recover/tweaked")
 
 
 def _pair(label: str, old: str, new: str, what: str) -> None:

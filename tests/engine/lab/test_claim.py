@@ -60,3 +60,10 @@ def test_figures_show_every_class_on_an_axis_that_does_not_exaggerate() -> None:
     assert [list(trace.x) for trace in dots] == [[0.981, 0.982], [0.983, 0.984], [0.985, 0.99]]
     _, early, late, mixed = pair_dots(PAIRS).data
     assert [list(trace.x) for trace in (early, late, mixed)] == [[0.6, 0.8], [0.9, 0.7], [0.5, 0.6]]
+
+
+def test_of_many_classes_those_that_differ_most_are_drawn() -> None:
+    names = [f"class {number}" for number in range(100)]
+    early, late = ({name: 0.01 * number * gap for number, name in enumerate(names)} for gap in (0.5, 1))
+    figure = pair_dots(Pairs(early, late, early), "class 50")
+    assert list(figure.layout.yaxis.ticktext) == [*names[:20], "<b>class 50</b>", *names[-20:]]

@@ -3,19 +3,11 @@ import os
 
 import pytest
 from some_card import CARD
+from some_card import write_card as write
 
 from delt_engine.errors import CheckpointError
 from delt_engine.models import card as cards
 from delt_engine.models.card import TeacherCard, find_teacher, free_teacher_path, has_card, read_card, teacher_files
-
-
-def write(path, card=CARD, **changes):
-    """Write a safetensors file of no weights by the format's own rules."""
-    values = json.loads(card.to_json()) | changes
-    header = json.dumps({"__metadata__": {cards.CARD_KEY: json.dumps(values)}}).encode()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(len(header).to_bytes(8, "little") + header)
-    return path
 
 
 @pytest.fixture
@@ -118,6 +110,8 @@ def test_auto_without_a_teacher_says_how_to_get_one(folders):
         "teacher: there is none for cifar10 at 32 px; train one with "
         "`delt squeeze --dataset cifar10 --image-size 32`, or give a checkpoint with --teacher."
     )
+    with pytest.raises(CheckpointError, match="none for my pets; train one with `delt squeeze --dataset '/a/my pets'`"):
+        find_teacher("auto", "/a/my pets")  # of a folder its path, as a shell takes it
     with pytest.raises(CheckpointError, match="'auto' given, but it needs a dataset"):
         find_teacher("auto")
 
