@@ -108,27 +108,29 @@ def test_two_runs_are_swiped_with_mouse_and_key(page: Page, studio, runs) -> Non
     expect(split).to_have_value("0")
     page.keyboard.press("s")
     expect(split).to_have_value("100")
-    page.locator(".delt .frame").first.hover(position={"x": 24, "y": 40})
+    frame = page.locator(".delt .frame").first
+    frame.hover(position={"x": frame.bounding_box()["width"] / 4, "y": 40})
     expect(split).to_have_value("25")
 
 
 def test_the_link_of_an_open_image_opens_it_again_and_its_settings_lead_to_recover(page: Page, studio, runs) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    opened(page, studio, runs["delt"], cls="cat")
-    page.get_by_role("button", name=re.compile("^cat, image 2")).click()
-    expect(page.get_by_role("heading", name="cat, image 2")).to_be_visible()
-    expect(page).to_have_url(re.compile("img=2"))
+    opened(page, studio, runs["delt"], cls="cat", round="2")
     copy = page.get_by_role("button", name="Copy link")
     copy.evaluate(KEEP_LABELS)
     copy.click()
     page.wait_for_function("() => window.labels.includes('Link copied')")
-    link = page.evaluate("navigator.clipboard.readText()")
+    assert page.evaluate("navigator.clipboard.readText()") == page.url
+    page.get_by_role("button", name=re.compile("^cat, image 2")).click()
+    expect(page.get_by_role("heading", name="cat, image 2")).to_be_visible()
+    expect(page).to_have_url(re.compile("img=2"))
+    link = page.url
     page.goto(link)
     expect(page.get_by_role("heading", name="cat, image 2")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.get_by_role("heading", name="cat, image 2")).to_have_count(0)
     expect(page).not_to_have_url(re.compile("img="))
     page.goto(link)
-    page.get_by_role("button", name="Use these settings").click()
+    page.get_by_role("button", name="Rerun with changes").click()
     expect(page.get_by_role("heading", name="Recover")).to_be_visible()
-    expect(page.get_by_role("spinbutton", name=re.compile("MI"))).to_have_value("40")
+    expect(page.locator("code").first).to_contain_text("--mi 40 --ri 10")
