@@ -259,4 +259,5 @@ def overview() -> None:
         values = (title, place.name, *sizes, STATES[place.state], note)
         rows.append(dict(zip(columns, values, strict=True)))
     numbers = {name: st.column_config.NumberColumn(format="localized") for name in columns[2:6]}
-    st.dataframe(rows, hide_index=True, key=f"{PAGE}/overview", column_config=numbers, height="content")
+    look = {"column_config": numbers, "height": "content", "placeholder": "–"}
+    st.dataframe(rows, hide_index=True, key=f"{PAGE}/overview", **look)
