@@ -59,7 +59,8 @@ def _counts(data: Dataset, ipc: int) -> list[Advice]:
         text = f"{names[high]} has {times:.0f} times as many images as {names[low]}; the teacher will favour it."
         found.append(Advice("warning", text))
     if test.min() < FEW_TEST:
-        text = f"{names[int(test.argmin())]} has {test.min()} test images, so that its accuracy is coarse."
+        images = "image" if test.min() == 1 else "images"
+        text = f"{names[int(test.argmin())]} has {test.min()} test {images}, so that its accuracy is coarse."
         found.append(Advice("info", text))
     return found
 

@@ -27,8 +27,8 @@ from delt_engine.plots.style import (
     name_rows,
 )
 
-_GROUP = 0.84
-"""Share of a group's width that bars fill."""
+_GROUP, _FEWEST = 0.84, 4
+"""Share of a group's width that bars fill, and how many it has room for at least: a lone bar is not page-wide."""
 _NAMED, _WORDY = 7, 14
 """Bars up to which each is named below the axis, and up to which each says its value there in words."""
 _LINE_PX = 16
@@ -127,7 +127,7 @@ def accuracy_bars(
     random = dict(random or {})
     ipcs = sorted({score.ipc for score in scores} | set(random))
     groups = {ipc: list(dict.fromkeys(score.label for score in scores if score.ipc == ipc)) for ipc in ipcs}
-    width = _GROUP / max((len(group) for group in groups.values()), default=1)
+    width = _GROUP / max([_FEWEST, *map(len, groups.values())])
     is_named, is_wordy = len(scores) <= _NAMED, len(scores) <= _WORDY
     says_students = len({score.students for score in scores}) > 1
     words = {score: _words(score, is_named, is_wordy, says_students) for score in scores}

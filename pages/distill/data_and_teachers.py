@@ -35,7 +35,10 @@ def teacher_side(data: Dataset, chosen: str, card: TeacherCard | None, refusal: 
     run, works = training.newest(session().draft.dataset), [training.adding()]
     if card is None:
         st.info(plain(teacher_card.none_yet(data) if chosen == "auto" else refusal), icon=":material/school:")
-        if run is None or not run.is_active:
+        size = teacher_card.other_size(data)
+        if size:
+            datasets.size_button(size, "data/size/teacher", f"Use {size} px, which a teacher knows")
+        elif run is None or not run.is_active:
             st.caption(training.small_words())
     else:
         teacher_card.draw(card, data)

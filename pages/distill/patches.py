@@ -61,7 +61,8 @@ def controls_row() -> tuple[Dataset, int]:
 
 def _class_control(data: Dataset) -> int:
     """Draw the choice of a class, a striking one first; one that the link asks for and is not there is said."""
-    names, striking = list(data.spec.class_names), getattr(find_entry(data.spec.name), "striking", "")
+    entry, names = find_entry(data.spec.name), list(data.spec.class_names)
+    striking = entry.striking if entry else ""
     address.tell_stranger("cls", "patches/class", names, "class")
     look = {"always": True, "on_change": band.forget_selected, "default": striking if striking in names else names[0]}
     return names.index(controls.linked_choice("cls", "Class", names, "patches/class", **look))

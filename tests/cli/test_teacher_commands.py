@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -79,3 +80,13 @@ def test_what_could_run_code_or_is_another_teacher_is_refused(delt, fitting, wei
     torch.save(other, tmp_path / "second.pt")
     done = delt("teachers", "add", tmp_path / "second.pt", *fitting, "--name", "taken")
     assert "another teacher named taken" in done.stderr
+
+
+def test_a_zip_of_images_becomes_a_dataset_and_a_bad_one_leaves_nothing(answer, delt, colours, home, tmp_path) -> None:
+    packed = shutil.make_archive(str(tmp_path / "my colours"), "zip", colours)
+    found = answer("datasets", packed)
+    assert (found["root"], found["num_classes"]) == (str(home / "datasets" / "my colours"), 3)
+    (tmp_path / "bad.zip").write_bytes(b"no zip")
+    done = delt("datasets", tmp_path / "bad.zip")
+    assert (done.exit_code, "bad.zip is not a zip, or is damaged" in done.stderr) == (2, True)
+    assert [entry.name for entry in (home / "datasets").iterdir()] == ["my colours"]

@@ -30,6 +30,11 @@ def bars(app) -> dict[str, dict]:
     return {trace["name"]: trace for trace in traces(app) if trace["type"] == "bar"}
 
 
+def planned_dataset(app) -> str:
+    """The dataset that the session plans with; which one is the default does not matter here."""
+    return app.session_state["delt/session"].draft.dataset
+
+
 def make(home: Path, name: str, method: str = "delt", ipc: int = 10, **settings):
     """A finished run with an evaluation."""
     run = make_finished_run(home / "runs" / f"20260101-000000-{name}", fake_experiment(method, ipc))
@@ -169,7 +174,7 @@ def test_a_recipe_brings_its_settings_and_training_starts_with_what_the_form_say
     first, second = (block.value for block in app.code if block.value.startswith("delt evaluate"))
     assert first.startswith(f"delt evaluate {finished.id} --recipe rded --student convnet-3 --student-width 0.5")
     assert "--student-batch-size 25" in first
-    assert second.startswith("delt evaluate real --dataset photos")
+    assert second.startswith(f"delt evaluate real --dataset {planned_dataset(app)}")
     assert ("--image-size 64" in first, "--image-size 64" in second) == (False, True)
     app.button(key="accuracy/train/start").click().run()
     assert started.sources == [finished.id, "real"]
@@ -193,7 +198,7 @@ def test_compare_queues_recovery_before_students_and_takes_what_is_there(open_pa
     app = open_page(PAGE)
     app.pills(key="accuracy/methods").set_value(["rded", "delt"]).run()
     command = next(block.value for block in app.code if block.value.startswith("delt compare"))
-    assert command.startswith("delt compare --dataset photos --methods rded,delt --ipc 10")
+    assert command.startswith(f"delt compare --dataset {planned_dataset(app)} --methods rded,delt --ipc 10")
     app.button(key="accuracy/compare").click().run()
     assert [kind for _, kind in started.experiments] == ["recover", "evaluate", "recover", "evaluate"]
     methods = [experiment.recover.method for experiment, _ in started.experiments]
@@ -210,10 +215,11 @@ def test_compare_takes_no_run_of_another_teacher(open_page, started, home) -> No
     for fingerprint, new in (("another", ["recover", "evaluate"]), (None, ["evaluate"])):
         app.button(key="accuracy/compare").click().run()
         made = next(run for run in reversed(started.runs) if run.record().kind == "recover")
-        card = read_card(find_teacher("photos"))
+        name = planned_dataset(app)
+        card = read_card(find_teacher(name))
         made.update(
-            dataset=CIFAR.model_copy(update={"name": "photos", "fingerprint": load_dataset("photos").fingerprint}),
-            teacher=TeacherRecord(name="photos", network="resnet18", fingerprint=fingerprint or card.fingerprint),
+            dataset=CIFAR.model_copy(update={"name": name, "fingerprint": load_dataset(name).fingerprint}),
+            teacher=TeacherRecord(name=name, network="resnet18", fingerprint=fingerprint or card.fingerprint),
         )
         made.set_status("running", process=this_process())
         before = len(started.experiments)

@@ -24,6 +24,7 @@ from delt_engine.runs.processes import this_process
 from delt_engine.runs.store import Run
 from pages.shared import cached
 from pages.shared.runs.progress import progress
+from pages.shared.teachers import card as teacher_card
 from pages.shared.teachers import own_folder
 from pages.shared.wording import plain
 
@@ -61,7 +62,7 @@ def measured(accuracy: float, verdict: str = "good") -> CheckRecord:
 
 
 def test_the_dataset_shows_its_numbers_and_where_others_go(open_page, card) -> None:
-    app = open_page(PAGE)
+    app = open_page(PAGE, data="photos")
     values = metrics(app)
     assert (values["Classes"], values["Training images"], values["Test images"]) == ("10", "5,000", "1,000")
     assert any("Every class has 500 training" in entry.value for entry in app.caption)
@@ -76,7 +77,7 @@ def test_the_dataset_shows_its_numbers_and_where_others_go(open_page, card) -> N
 )
 def test_the_health_of_the_teacher_is_said_first(open_page, card, accuracy, verdict, title) -> None:
     keep_check(measured(accuracy, verdict))
-    app = open_page(PAGE)
+    app = open_page(PAGE, data="photos")
     assert title in texts(app)
     assert bool(app.error) == (title != "Healthy")
     if accuracy == 88.0:
@@ -86,13 +87,13 @@ def test_the_health_of_the_teacher_is_said_first(open_page, card, accuracy, verd
 def test_an_unchecked_teacher_is_checked_on_a_button_and_other_classes_are_red(
     open_page, card, asked, monkeypatch
 ) -> None:
-    app = open_page(PAGE)
+    app = open_page(PAGE, data="photos")
     assert "Not checked yet" in texts(app)
     app.button(key="data/check").click().run()
     assert asked[0][1] == ["teachers", "check", "auto", "--dataset", "photos", "--device", "auto"]
     turned = replace(card, class_names=card.class_names[::-1])
     monkeypatch.setattr(cached, "teacher", lambda *_: turned)
-    assert "trained on the same classes in another order" in open_page(PAGE).error[0].value
+    assert "trained on the same classes in another order" in open_page(PAGE, data="photos").error[0].value
 
 
 def test_without_a_teacher_one_button_trains_a_small_one(open_page, started, monkeypatch) -> None:
@@ -100,7 +101,7 @@ def test_without_a_teacher_one_button_trains_a_small_one(open_page, started, mon
         raise CheckpointError("teacher: there is none for photos; train one.")
 
     monkeypatch.setattr(cached, "teacher", none)
-    app = open_page(PAGE)
+    app = open_page(PAGE, data="photos")
     assert "There is no teacher for Photos at 32 px yet" in app.info[0].value
     app.button(key="data/train_small").click().run()
     experiment, kind = started.experiments[0]
@@ -109,7 +110,7 @@ def test_without_a_teacher_one_button_trains_a_small_one(open_page, started, mon
 
 
 def test_a_teacher_is_trained_with_the_settings_and_watched(open_page, card, started) -> None:
-    app = open_page(PAGE)
+    app = open_page(PAGE, data="photos")
     app.number_input(key="data/epochs").set_value(3)
     app.selectbox(key="data/network").set_value("convnet-3").run()
     app.button(key="data/train").click().run()
@@ -149,7 +150,7 @@ def test_a_folder_is_added_read_and_shown_with_what_was_left_out(open_page, aske
         for number in range(4):
             Image.fromarray(np.full((8, 8, 3), 40 * number, np.uint8)).save(folder / name / f"{number}.png")
     (folder / "a" / "torn.png").write_bytes(b"no image")
-    app = open_page(PAGE)
+    app = open_page(PAGE, data="photos")
     app.button(key="data/own").click().run()
     app.segmented_control(key="data/way").set_value("path").run()
     app.text_input(key="data/folder").set_value(str(tmp_path / "gone"))
@@ -168,7 +169,7 @@ def test_a_folder_is_added_read_and_shown_with_what_was_left_out(open_page, aske
 
 
 def test_a_set_that_is_not_here_says_what_to_put_where(open_page, asked) -> None:
-    app = open_page(PAGE)
+    app = open_page(PAGE, data="photos")
     app.selectbox(key="data/dataset").set_value("cifar10").run()
     assert "cifar-10-batches-py" in app.info[0].value
     app.button(key="data/read").click().run()
@@ -178,7 +179,7 @@ def test_a_set_that_is_not_here_says_what_to_put_where(open_page, asked) -> None
 
 
 def test_a_checkpoint_is_handed_to_a_process_and_a_refusal_is_shown(open_page, card, asked, own_home) -> None:
-    app = open_page(PAGE)
+    app = open_page(PAGE, data="photos")
     app.button(key="data/checkpoint/add").click().run()
     assert "None given" in app.error[0].value
     app.text_input(key="data/checkpoint/path").set_value("/models/net.pth")
@@ -206,7 +207,7 @@ def test_folders_are_clicked_through_and_one_is_used(open_page, asked, tmp_path,
     folder = pets(tmp_path / "roots" / "my pets")
     (tmp_path / "roots" / "empty").mkdir()
     monkeypatch.setenv("DELT_DATA", str(tmp_path / "roots"))
-    app = open_page(PAGE)
+    app = open_page(PAGE, data="photos")
     app.button(key="data/own").click().run()
     app.segmented_control(key="data/way").set_value("browse").run()
     app.button(key="data/into/empty").click().run()
@@ -234,7 +235,7 @@ def test_an_upload_is_unpacked_and_shown_and_a_bad_one_is_a_sentence(open_page, 
     gone = this_process().model_copy(update={"created": 1.0})
     (work.path / "process.json").write_text(gone.model_dump_json())
     (work.path / "log.txt").write_text("Error: dataset: bad.zip holds no images.\n")
-    app = open_page(PAGE)
+    app = open_page(PAGE, data="photos")
     assert not app.error, "it is no upload of this session"
     app.session_state[own_folder.UNPACKING] = "bad.zip"
     app.run()
@@ -275,10 +276,18 @@ def test_the_steps_lead_from_one_to_the_next(open_page, card, home, monkeypatch,
     assert "Students 42.0 %" in texts(open_page(PAGE, data="photos"))
 
 
-def test_another_image_size_is_another_dataset(open_page, card, asked) -> None:
-    app = open_page(PAGE)
+def test_another_image_size_is_another_dataset(open_page, card, asked, monkeypatch) -> None:
+    def no_teacher(*_):
+        raise CheckpointError("teacher: there is none for photos; train one.")
+
+    app = open_page(PAGE, data="photos")
     app.selectbox(key="data/image_size").set_value(64).run()
     assert app.session_state["delt/session"].draft.image_size == 64
     assert app.selectbox(key="data/image_size").value == 64
+    monkeypatch.setattr(teacher_card, "other_size", lambda _data: 32)
+    monkeypatch.setattr(cached, "teacher", no_teacher)
+    app.run()
+    app.button(key="data/size/teacher").click().run()
+    assert app.selectbox(key="data/image_size").value == 32
     app.selectbox(key="data/dataset").set_value("digits").run()
     assert app.session_state["delt/session"].draft.image_size is None

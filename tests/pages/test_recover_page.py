@@ -39,6 +39,10 @@ from pages.shared.wording import handle, long_title
 PAGE = "distill/recover"
 
 
+def of_photos(app):
+    return app.selectbox(key="recover/dataset").set_value("photos").run()
+
+
 def test_start_runs_what_the_form_says(open_page, started, address) -> None:
     app = open_page(PAGE)
     app.number_input(key="recover/ipc").set_value(4)
@@ -83,7 +87,7 @@ def test_the_expected_time_is_that_of_the_last_run_or_of_a_measurement(open_page
     monkeypatch.setenv("DELT_HOME", str(home))
     asked = []
     monkeypatch.setattr(tasks, "start", lambda work, words: asked.append(words))
-    app = open_page(PAGE)
+    app = of_photos(open_page(PAGE))
     assert metrics(app)["Time expected"] == "1 min 30 s"  # 13,500 image-iterations at 150 a second
     assert finished.id in next(entry for entry in app.metric if entry.label == "Time expected").help
     shutil.rmtree(finished.path)
@@ -99,7 +103,7 @@ def test_the_expected_time_is_that_of_the_last_run_or_of_a_measurement(open_page
 
 
 def test_the_plan_says_groups_curves_disk_cost_saving_and_command(open_page) -> None:
-    app = open_page(PAGE)
+    app = of_photos(open_page(PAGE))
     assert "3 with 200 iterations, 3 with 150, 2 with 100, 2 with 50" in captions(app)
     assert len(app.get("plotly_chart")) == 2
     assert (metrics(app)["Disk"], metrics(app)["Soft labels"]) == ("1.7 MB", "600 kB")
@@ -288,7 +292,7 @@ def test_a_run_is_repeated_with_other_mi_and_ri_on_its_own_page(open_page, finis
     app = open_page(PAGE, run=finished.id)
     press(app, "recover/reuse")
     assert app.session_state["delt/session"].draft == finished.experiment
-    assert f"Rerun of **{finished.id}**" in texts(app)
+    assert "Rerun of **DELT · MI 40 / RI 10" in texts(app)
 
 
 def test_the_ways_on_lead_with_the_run_and_other_methods_are_queued_once(open_page, finished, started, address) -> None:
@@ -310,7 +314,7 @@ def test_the_ways_on_lead_with_the_run_and_other_methods_are_queued_once(open_pa
 
 
 def test_a_run_has_the_name_it_was_given_before_the_start(open_page, started) -> None:
-    app = open_page(PAGE)
+    app = of_photos(open_page(PAGE))
     app.text_input(key="recover/name").set_value("Longer rounds").run()
     press(app, "recover/start")
     (run,) = started.runs

@@ -5,6 +5,7 @@ from __future__ import annotations
 from page_helpers import captions, control, metrics, move, pair, press
 
 from delt_engine.config import RecoverConfig
+from delt_engine.config.presets import GLANCE
 
 PAGE = "distill/recover"
 
@@ -41,7 +42,7 @@ def test_a_word_that_was_taken_does_not_move_what_was_chosen_since(open_page) ->
     """The browser goes on to say it with every other change."""
     app = open_page(PAGE)
     move(app, iterations=400)
-    app.pills(key="recover/preset").set_value("A glance").run()
+    app.pills(key="recover/preset").set_value(GLANCE.title).run()
     app.number_input(key="recover/ipc").set_value(5).run()
     assert pair(app) == (40, 10)
     assert control(app)["answers"]  # so that the browser takes the pair for the answer to its word
@@ -59,12 +60,12 @@ def test_numbers_out_of_their_limits_print_them_and_start_nothing(open_page) -> 
     assert not app.button(key="recover/start").disabled
     for value in (0, 100_000):
         app.number_input(key="recover/ipc").set_value(value).run()
-        assert any("Allowed: 1 to 10,000" in entry.value for entry in app.markdown)
+        assert any("Images per class (IPC): 1 to 10,000" in entry.value for entry in app.markdown)
         assert "Images per class (IPC): 1 to 10,000" in app.warning[0].value
         assert app.button(key="recover/start").disabled
     app.number_input(key="recover/ipc").set_value(4).run()
     app.number_input(key="recover/learning_rate").set_value(0.0).run()
-    assert any("Allowed: above 0, up to 10" in entry.value for entry in app.markdown)
+    assert any("Learning rate: above 0, up to 10" in entry.value for entry in app.markdown)
     assert app.button(key="recover/start").disabled
     app.segmented_control(key="recover/method").set_value("random").run()
     assert not app.button(key="recover/start").disabled  # it has no learning rate

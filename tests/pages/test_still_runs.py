@@ -7,7 +7,6 @@ from fake_runs import fake_experiment, make_finished_run, make_half_done_run
 from page_helpers import move, pair, texts
 
 from delt_engine.config import Experiment
-from pages.shared.gallery import film
 from pages.shared.nav import PAGES
 from pages.shared.runs import class_rows
 from pages.shared.runs.progress import progress
@@ -32,7 +31,6 @@ def test_its_start_is_its_only_frame_and_its_images_do_not_wait(still) -> None:
     assert len(cells) == 12
     assert {cell.joins for cell in cells} == {0}
     assert cells[0].alt == "astronaut, image 1: a real patch, not optimised"
-    assert film.positions([still]) == [0]
 
 
 def test_gallery_and_detail_say_that_nothing_was_optimised(still, finished, home, open_page) -> None:
@@ -41,7 +39,6 @@ def test_gallery_and_detail_say_that_nothing_was_optimised(still, finished, home
     assert "Nothing was optimised: the image is its patch." in texts(app)
     assert "MI 0" not in texts(app)
     assert not open_page("explore/gallery", run=finished.id, vs=still.id).exception  # beside an optimised run
-    assert film.round_at(still, film.END) == 0
     half = make_half_done_run(home / "runs" / "20260106-000000-photos-rded-ipc4-ffff", fake_experiment("rded"))
     for page in ("distill/recover", "explore/gallery"):
         open_page(page, run=half.id)

@@ -159,7 +159,7 @@ def claim(sets: Sets) -> str:
     ]
     text = "EarlyLate's claim is about the class as a whole"
     if others:
-        numbers = ", ".join(f"{one.label} {one.result.mean:.3f}" for one in (ours, *others))
+        numbers = ", ".join(f"{one.label} ({one.result.mean:.3f})" for one in (ours, *others))
         text += f" at the same MI, here {count(mi or 0)}: {numbers}"
     early, late = ours.result.early_late or (0.0, 0.0)
     more = "late" if late > early else "early"

@@ -14,6 +14,7 @@ import streamlit as st
 
 from delt_engine.errors import RunError
 from delt_engine.jobs import space
+from delt_engine.jobs.mi_ri_grid import MARK
 from delt_engine.runs import likeness
 from delt_engine.runs.store import Run
 from delt_engine.runs.titles import is_example, read_title
@@ -24,9 +25,6 @@ from pages.shared.runs.filter import method, title
 from pages.shared.wording import STATUS_LOOKS, ago, count, duration, own_title, plural, reached, short_name, size
 
 KEY = "runs/table"
-GRID = "Grid: "
-"""Begins the titles of runs that are cells of a grid of MI x RI."""
-
 PICTURES = 3
 PATIENCE_S = 0.4
 """Time that one drawing takes for cosines that are not measured yet; the others follow with the next one."""
@@ -81,7 +79,7 @@ def draw(runs: Sequence[Run]) -> None:
             students[_source(run)].append(run)
     upper = [run for run in runs if _source(run) not in listed]
     own = [run for run in upper if not is_example(run)]
-    grids = [run for run in own if not run.unreadable and title(run).startswith(GRID)]
+    grids = [run for run in own if not run.unreadable and title(run).startswith(MARK)]
     examples = [run for run in upper if is_example(run)]
     others = [run for run in own if run not in grids]
     groups = [Group("", others)]

@@ -41,6 +41,16 @@ def choose(data: Dataset) -> str:
     return chosen
 
 
+def other_size(data: Dataset) -> int | None:
+    """Return the image size of the newest teacher of a dataset that looks at it at another size, None without one."""
+    for _, path in teacher_files():
+        with contextlib.suppress(CheckpointError):
+            card = cached.teacher_card(str(path))
+            if card.dataset == data.spec.name and card.image_size != data.spec.image_size:
+                return card.image_size
+    return None
+
+
 def none_yet(data: Dataset) -> str:
     """Say that a dataset has no teacher, and what to do or to put where."""
     return f"There is no teacher for {data.spec.title} at {data.spec.image_size} px yet. Train a small one, or add one."

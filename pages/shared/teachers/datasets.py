@@ -167,8 +167,12 @@ def advise(data: Dataset) -> None:
         show = {"error": st.error, "warning": st.warning, "info": st.info}[one.level]
         show(plain(one.text), icon=":material/lightbulb:")
         if one.image_size:
-            label, key = f"Use {one.image_size} px", f"{PAGE}/size/{number}"
-            button(label, "photo_size_select_large", key, _resize, one.image_size)
+            size_button(one.image_size, f"{PAGE}/size/{number}", f"Use {one.image_size} px")
+
+
+def size_button(image_size: int, key: str, label: str) -> None:
+    """Draw a button that changes the image size."""
+    button(label, "photo_size_select_large", key, _resize, image_size)
 
 
 def _size_control(now: int) -> None:
@@ -255,4 +259,5 @@ def overview() -> None:
         values = (title, place.name, *sizes, STATES[place.state], note)
         rows.append(dict(zip(columns, values, strict=True)))
     numbers = {name: st.column_config.NumberColumn(format="localized") for name in columns[2:6]}
-    st.dataframe(rows, hide_index=True, key=f"{PAGE}/overview", column_config=numbers, height="content")
+    look = {"column_config": numbers, "height": "content", "placeholder": "–"}
+    st.dataframe(rows, hide_index=True, key=f"{PAGE}/overview", **look)

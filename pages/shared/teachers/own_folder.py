@@ -22,7 +22,7 @@ UNPACKING = "data/unpacking"
 """Set while this session waits for an upload: the file's name."""
 
 MOST_MB = 1000
-FOLDERS_SHOWN = 60
+FOLDERS_SHOWN, NAMED = 60, 8
 WAYS = {"upload": "Upload a zip", "browse": "Browse folders", "path": "Type a path"}
 
 
@@ -131,6 +131,9 @@ def _browse() -> None:
             st.markdown(f"**{plural(found.classes, 'class folder')}**".replace("classs", "class"), width="content")
             use = (errors.attempt, PAGE, _add, str(found.path))
             button("Use this folder", "check", f"{PAGE}/use_folder", *use, type="primary")
+        more = f" and {count(len(found.folders) - NAMED)} more" if len(found.folders) > NAMED else ""
+        st.caption(f"In it: {plain(', '.join(found.folders[:NAMED]))}{more}.")
+        return
     names = found.folders
     if len(names) > FOLDERS_SHOWN:
         part = st.text_input("Find", key=f"{PAGE}/browse_find", placeholder="Part of a name", icon=":material/search:")
@@ -143,8 +146,7 @@ def _browse() -> None:
         st.caption(f"The first {FOLDERS_SHOWN} of {count(len(names))} folders.")
     if not found.folders:
         st.caption("No folders in here.")
-    if not found.classes:
-        st.caption(said(found.why_not))
+    st.caption(said(found.why_not))
 
 
 def _trail(path: Path, roots: tuple[Path, ...]) -> None:

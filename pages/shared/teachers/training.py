@@ -74,7 +74,7 @@ def _sizes() -> tuple[int, int]:
 def expected(settings: SqueezeConfig) -> str:
     """Say how long training takes, and where that is from."""
     seconds, is_measured = training_seconds(settings, *_sizes(), cached.runs())
-    origin = "from the last teacher trained here" if is_measured else "an estimate for two cores; none was trained here"
+    origin = "from the last such teacher trained here" if is_measured else "an estimate for two cores"
     return f"About {duration(seconds)}, {origin}."
 
 
