@@ -15,7 +15,7 @@ from delt_engine.runs.titles import example_runs
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory) -> Path:
-    lab = open_lab(assets_dir() / "lab" / "photos")
+    lab = open_lab(assets_dir() / "lab" / "cifar10-mini")
     return write_lab_page(tmp_path_factory.mktemp("lesson") / "lab.html", lab_page(lab, example_runs()))
 
 

@@ -15,7 +15,7 @@ PAGE = "explore/early_late"
 
 @pytest.fixture(scope="module")
 def lab():
-    return open_lab(assets_dir() / "lab" / "photos")
+    return open_lab(assets_dir() / "lab" / "cifar10-mini")
 
 
 def predict(app, guess: str) -> None:
@@ -24,7 +24,7 @@ def predict(app, guess: str) -> None:
     group.set_value(guess).run()
 
 
-LAB = "lab-photos"
+LAB = "lab-cifar10-mini"
 
 
 @pytest.fixture
@@ -181,20 +181,20 @@ def test_the_tour_is_walked_forward_and_back_to_what_can_be_saved(open_page, add
     labels = [button.proto.label for button in app.get("download_button")]
     file = "4 lessons as one file (HTML)"
     assert labels == [file, file, "Film strip (PNG)", "Animation (GIF)", "Animation (WebP)"]  # one is by the link
-    assert "delt lab --dataset photos" in app.code[-1].value
+    assert "delt lab --dataset cifar10-mini" in app.code[-1].value
 
 
 def test_what_a_link_locks_cannot_be_moved(open_page) -> None:
-    app = open_page(PAGE, src=LAB, step="3", lock="1", cls="flower", upto="200")
+    app = open_page(PAGE, src=LAB, step="3", lock="1", cls="frog", upto="200")
     assert app.subheader[0].value == "What a late image gets"
-    assert app.selectbox(key="lab/class").value == "flower"
+    assert app.selectbox(key="lab/class").value == "frog"
     assert all(app.selectbox(key=f"lab/{name}").disabled for name in ("class", "source"))
     assert next(group for group in app.get("button_group") if group.key == "lab/step").disabled
     assert not keys(app) & {"lab/next", "lab/back"}
     assert not app.multiselect
     (film,) = components(app)
     assert (film["moments"][-1], film["at"]) == (200, 200)
-    app = open_page(PAGE, src=LAB, step="2", lock="cls,unheard", cls="flower")
+    app = open_page(PAGE, src=LAB, step="2", lock="cls,unheard", cls="frog")
     assert app.selectbox(key="lab/class").disabled
     assert not app.selectbox(key="lab/source").disabled
     assert app.button(key="lab/next")

@@ -20,7 +20,7 @@ def small_lab(folder) -> Lab:
         TwinRecord(start_round=1, row=0, first=0, change=(0, 1, 2), distance=(0, 1, 2), probability=(0.1, 0.2, 0.3)),
         TwinRecord(start_round=2, row=1, first=1, change=(0, 1), distance=(0, 1), probability=(0.1, 0.2)),
     )
-    shipped = open_lab(assets_dir() / "lab" / "photos").record
+    shipped = open_lab(assets_dir() / "lab" / "cifar10-mini").record
     files = {"film": "film.png", "stages_sheet": "stages.png", "stages": ()}
     subject = shipped.subjects[0].model_copy(update={"class_index": 1, "index": 0, "twins": twins, **files})
     config = RecoverConfig(ipc=4, iterations=4, round_iterations=2)
