@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from pages.shared import address, cached, controls, errors, nav
-from pages.shared.lab import overview, predict, timeline, tour
+from pages.shared import address, controls, errors, nav
+from pages.shared.lab import overview, predict, stored, timeline, tour
 from pages.shared.lab.source import Source, SourceScene, scene, sources
 from pages.shared.lab.steps import lab_steps
 from pages.shared.wording import plain
@@ -33,7 +33,7 @@ def inside(shown: SourceScene, found: Sequence[Source]) -> None:
         st.info(f"Runs keep no single iterations, so these are from {plain(lab.title)}, class {plain(lab.classes[0])}.")
         shown = scene(lab, lab.classes[0], 1)
     subject = shown.subject
-    sheet = cached.lab_sheet(str(shown.source.lab.folder), subject.stages_sheet)
+    sheet = stored.sheet(str(shown.source.lab.folder), subject.stages_sheet)
     lab_steps(subject.stages, shown.config.iterations, shown.class_name, sheet, shown.tile, key="lab/inside")
     st.caption(f"{plain(shown.origin)} Arrow keys move between the stages.")
 

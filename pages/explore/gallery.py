@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from delt_engine.runs.store import Run
 from pages.shared import cached, errors, live, nav
@@ -42,16 +43,17 @@ def choose(runs: Sequence[Run]) -> tuple[View, tuple[str, str]]:
         if not others:
             starts = choices.choose_starts(main)
         conditions = choices.choose_filter(main.experiment.recover.schedule, facts)
-        mi_ri.open_button(main, "gallery")
     if conditions.number and len(names) == 1:
         st.caption(f"{len(conditions.of(facts))} of {len(facts)} images of this class fit the filter.")
     shown = View(main, names, tuple(others), sort, descending, arrangement, size, conditions, starts, only)
     return shown, look
 
 
-def _show(runs: Sequence[Run]) -> None:
+def _show(runs: Sequence[Run], head: DeltaGenerator) -> None:
     told = st.container()
     view, look = choose(runs)
+    with head:
+        mi_ri.open_button(view.run, "gallery")
     unfinished = [run for run in (view.run, *view.others) if run.status != "finished"]
     position = None
     if view.others:
@@ -97,11 +99,12 @@ def _state(active: Sequence[Run], view: View) -> list[tuple[str, int, int]]:
 
 
 with headline("Gallery", 1, vertical_alignment="bottom"):
+    head = st.container(width="content")  # filled when the run is known
     image.drop_image()
 with errors.shown():
     found = cached.recoveries()
     if found:
-        _show(found)
+        _show(found, head)
     else:
         st.info("There are no images yet. Start a run, and its images can be browsed here round by round.")
         nav.link("start/home", "Start a run")

@@ -10,7 +10,6 @@ from typing import Any
 
 from delt_engine.config import Experiment, RecoverConfig
 from delt_engine.config.methods import METHOD_TITLES
-from delt_engine.config.schedule import EarlyLateSchedule
 from delt_engine.config.students import RECIPE_TITLES
 from delt_engine.runs.record import RunRecord
 from delt_engine.runs.sources import REAL
@@ -255,53 +254,3 @@ def stopped_text(status: str, text: str) -> str:
     """Return how far a run is, begun with its status unless it is at work."""
     words = {"paused": "Paused", "cancelled": "Stopped", "failed": "Failed", "interrupted": "Its process is gone"}
     return sentence(text) if status == "running" else f"{words.get(status, status.capitalize())}: {text}"
-
-
-def frame_label(schedule: EarlyLateSchedule, round_number: int, reached: int | None = None) -> str:
-    """Return where in the run a snapshot stands; round 0 is the start.
-
-    ``reached`` is the iteration at which a run was stopped, maybe within that round.
-
-    >>> frame_label(EarlyLateSchedule(10, 200, 50), 2), frame_label(EarlyLateSchedule(10, 200, 50), 2, 72)
-    ('After 100 of 200 iterations', 'After 72 of 200 iterations')
-    """
-    if schedule.is_still:
-        return "Not optimised"
-    if round_number == 0:
-        return "Before the first iteration"
-    done = round_number * schedule.round_iterations
-    done = done if reached is None else min(done, reached)
-    return f"After {count(done)} of {count(schedule.iterations)} iterations"
-
-
-def round_note(schedule: EarlyLateSchedule, round_number: int) -> str:
-    """Return the round and how many images of a class take part in it."""
-    if schedule.is_still:
-        return "real patches as they are"
-    if round_number == 0:
-        return "round 0"
-    if not schedule.has_rounds:
-        return f"round {round_number} of {schedule.num_rounds}"
-    joined = f"{schedule.joined(round_number)} of {schedule.ipc} images have joined"
-    return f"round {round_number} of {schedule.num_rounds}, {joined}"
-
-
-def iterations_at(schedule: EarlyLateSchedule, start_round: int, round_number: int) -> int:
-    """Return how many iterations an image that joins in ``start_round`` has had after ``round_number``.
-
-    >>> iterations_at(EarlyLateSchedule(10, 200, 50), 3, 4)
-    100
-    """
-    return max(0, round_number - start_round + 1) * schedule.round_iterations
-
-
-def fate(schedule: EarlyLateSchedule, index: int) -> str:
-    """Return what happens to the n-th image of a class in a run.
-
-    >>> fate(EarlyLateSchedule(4, 40, 10), 3), fate(EarlyLateSchedule(4, 0, 1, False), 3)
-    ('joins in round 4 and gets 10 iterations', 'a real patch, not optimised')
-    """
-    if schedule.is_still:
-        return "a real patch, not optimised"
-    total = count(schedule.image_iterations_each[index])
-    return f"joins in round {schedule.start_rounds[index]} and gets {total} iterations"

@@ -9,6 +9,7 @@ from page_helpers import captions, components, keys, metrics, texts
 from delt_engine.lab.material import open_lab
 from delt_engine.paths import assets_dir
 from pages.shared import cached
+from pages.shared.lab import stored
 
 PAGE = "explore/early_late"
 
@@ -125,7 +126,7 @@ def test_delt_is_held_against_cda_and_the_answer_comes_after_a_prediction(open_p
     assert [row["title"] for row in grid["rows"]] == ["DELT", "CDA", "SRe²L"]
     assert [frame["tick"] for frame in grid["frames"]] == ["0", "10", "20", "30", "40"]
     assert len(grid["sheets"]) == 15
-    found = cached.claim(tuple(company))
+    found = stored.claim(tuple(company))
     numbers = [f"{one.alike['cat']:.3f}" for one in (found.delt, found.rival)]
     assert not any(number in texts(app) for number in numbers)
     right = found.more_alike("cat")

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from delt_engine.config import Experiment, RecoverConfig, SelectConfig, field_specs
 from delt_engine.config.schedule import EarlyLateSchedule
 from delt_engine.errors import ConfigError
-from pages.shared import controls, wording
+from pages.shared import controls, schedule_words, wording
 from pages.shared.runs import class_rows, strips
 from pages.shared.runs.progress import progress
 from pages.shared.session import Session
@@ -66,8 +66,8 @@ def test_words_for_numbers_and_names() -> None:
         assert wording.ago(f"2026-{time}Z", now) == f"{words} ago"
     assert wording.ago(None) == ""
     assert wording.run_title(Experiment(dataset="/data/pets/")).startswith("pets · DELT")
-    assert wording.round_note(EarlyLateSchedule(10, 200, 50), 1) == "round 1 of 4, 3 of 10 images have joined"
-    assert wording.round_note(EarlyLateSchedule(1, 200, 50), 1) == "round 1 of 4"
+    assert schedule_words.round_note(EarlyLateSchedule(10, 200, 50), 1) == "round 1 of 4, 3 of 10 images have joined"
+    assert schedule_words.round_note(EarlyLateSchedule(1, 200, 50), 1) == "round 1 of 4"
     assert wording.plain("a_b*c$d![x](http://e)") == r"a\_b\*c\$d\!\[x\](http\://e)"
     assert wording.plain("<b> :red[x] :smile: `c` &amp; #1") == r"\<b\> \:red\[x\] \:smile: \`c\` \&amp; \#1"
     assert wording.plain("run 20260101-000000: R & D, 00:00 UTC.") == "run 20260101-000000: R & D, 00:00 UTC."

@@ -13,7 +13,8 @@ from pages.shared.compare.alignment import Place, Track
 from pages.shared.gallery.grid import Cell, Film, Frame, Row
 from pages.shared.runs import strips
 from pages.shared.runs.class_rows import rounds_shown, start_colour, tile_side
-from pages.shared.wording import count, fate
+from pages.shared.schedule_words import fate
+from pages.shared.wording import count
 
 _LIVE = -1
 """Stands for the images of a moment ago, after the last whole round."""

@@ -112,7 +112,7 @@ def linked_images(run: Run) -> dict[int, frozenset[int]] | None:
 
 def choose_order() -> tuple[str, bool]:
     """Draw the choice of an order and return what to sort by, and whether the largest come first."""
-    sort = controls.linked_choice("sort", "Sort by", SORTS, "gallery/sort", width=250)
+    sort = controls.linked_choice("sort", "Sort by", SORTS, "gallery/sort", width=210)
     key = "gallery/descending"
     address.restore("desc", key, lambda text: text == "1")
     with st.container(width="content", height=40, vertical_alignment="center", border=False):

@@ -15,7 +15,8 @@ from pages.shared.gallery.choices import Filter
 from pages.shared.gallery.grid import Cell, Film, Frame, Row
 from pages.shared.runs import strips
 from pages.shared.runs.class_rows import missing_word, rounds_shown, start_colour
-from pages.shared.wording import count, fate, frame_label, plural, round_note
+from pages.shared.schedule_words import fate, frame_label, round_note
+from pages.shared.wording import count, plural
 
 PER_PAGE = 60
 CLASSES_PER_PAGE = 10

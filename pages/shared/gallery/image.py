@@ -20,7 +20,8 @@ from pages.shared.controls import button
 from pages.shared.gallery.grid import Cell, Look, image_row
 from pages.shared.runs import actions, strips
 from pages.shared.runs.class_rows import missing_word, rounds_shown
-from pages.shared.wording import METHOD_TITLES, count, fate, iterations_at, plain, rounds_text, run_title
+from pages.shared.schedule_words import fate, iterations_at
+from pages.shared.wording import METHOD_TITLES, count, plain, rounds_text, run_title
 
 IMAGE = "gallery/image"
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import streamlit as st
 
 from delt_engine.data.catalogue import find_entry
-from pages.shared import cached, nav
+from pages.shared import nav
 from pages.shared.accuracy.data import shortened
+from pages.shared.lab import stored
 from pages.shared.lab.example import Example
 from pages.shared.wording import METHOD_TITLES, count, plain, plural
 
@@ -69,7 +70,7 @@ def _saving(shown: Example) -> Number:
 
 def _similarity(shown: Example) -> Number:
     title, page = "Similarity within a class", ("explore/diversity", "Diversity")
-    found = cached.claim(tuple(shown.company)) if shown.company else None
+    found = stored.claim(tuple(shown.company)) if shown.company else None
     if found is None:
         return Number(title, "–", "There is no CDA or SRe²L run under the same settings to hold it against.", *page)
     others = ", ".join(f"{one.title} {one.mean:.3f}" for one in found.others)

@@ -16,6 +16,7 @@ from delt_engine.pipeline.claim import claim_runs
 from delt_engine.runs.store import Run
 from pages.shared import cached
 from pages.shared.accuracy.data import setup_of
+from pages.shared.lab import stored
 
 SHOWN_METHODS = ("delt", "cda", "sre2l")
 
@@ -93,7 +94,7 @@ def example(runs: Sequence[Run] | None = None) -> Example | None:
 def opening_class(run: Run) -> str:
     """Return the class to show first of a run: the one that its dataset's lab opens with, else a striking one."""
     dataset = run.experiment.dataset
-    lab, entry = cached.lab_of(dataset), find_entry(dataset)
+    lab, entry = stored.of_dataset(dataset), find_entry(dataset)
     names = [run.class_names[number] for number in run.classes]
     wanted = (lab.record.opens_with if lab else "", entry.striking if entry else "")
     return next((name for name in wanted if name in names), names[0])

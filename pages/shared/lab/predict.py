@@ -17,6 +17,7 @@ from delt_engine.runs.store import Run
 from pages.shared import cached, controls, figure, nav
 from pages.shared.diversity.data import half_iterations
 from pages.shared.gallery.grid import Cell, Film, Frame, Head, Look, Row, gallery_grid
+from pages.shared.lab import stored
 from pages.shared.lab.source import Source, SourceScene
 from pages.shared.runs import class_rows, strips
 from pages.shared.runs.class_rows import start_colour
@@ -35,7 +36,7 @@ def company(source: Source) -> list[Run]:
 def predict(scene: SourceScene) -> None:
     """Show one class made by each method, take the guess, and only then the measured answer."""
     runs = company(scene.source)
-    found = cached.claim(tuple(runs)) if runs else None
+    found = stored.claim(tuple(runs)) if runs else None
     if found is None or scene.class_name not in found.delt.alike:
         _only_halves(scene)
         return
@@ -134,7 +135,7 @@ def _halves_now(scene: SourceScene) -> tuple[float, float, str]:
 def _halves_grid(scene: SourceScene) -> None:
     schedule, lab, run = scene.config.schedule, scene.source.lab, scene.source.run
     if lab:
-        sheets, last = cached.lab_rows(str(lab.folder), lab.halves(scene.class_name).sheet), scene.config.iterations
+        sheets, last = stored.rows(str(lab.folder), lab.halves(scene.class_name).sheet), scene.config.iterations
     else:
         rounds = run.rounds_written(scene.class_index)
         paths = (run.snapshot_path(scene.class_index, number) for number in (rounds[0], rounds[-1]))

@@ -11,6 +11,7 @@ from delt_engine.lab.material import Lab, SubjectRecord, lab_folders
 from delt_engine.lab.scenes import Scene, SceneLane, lab_scene
 from delt_engine.runs.store import Run
 from pages.shared import cached
+from pages.shared.lab import stored
 from pages.shared.runs import class_rows, strips
 from pages.shared.wording import long_title, run_title
 
@@ -73,7 +74,7 @@ class SourceScene(Scene):
 
 def sources() -> list[Source]:
     """Return what can be shown: labs, then the user's runs and the examples that have pictures of two rounds."""
-    labs = (cached.lab(folder) for folder in lab_folders().values())
+    labs = (stored.opened(folder) for folder in lab_folders().values())
     found = [Source(f"lab-{made.name}", f"Recorded: {made.record.title}", lab=made) for made in labs]
     runs = (run for run in cached.recoveries() if len(run.rounds_written(run.classes[0])) > 1)
     return found + [Source(run.id, long_title(run), run=run) for run in runs]
@@ -82,7 +83,7 @@ def sources() -> list[Source]:
 def scene(source: Source, class_name: str, number: int, upto: int | None = None) -> SourceScene:
     """Return the scene of the ``number``-th patch of a class, up to an iteration, else to MI."""
     if source.lab:
-        sheet = cached.lab_sheet(str(source.lab.folder), source.lab.subjects(class_name)[number - 1].film)
+        sheet = stored.sheet(str(source.lab.folder), source.lab.subjects(class_name)[number - 1].film)
         made = lab_scene(source.lab, class_name, number, sheet, upto)
     else:
         made = _run_scene(source, class_name, number, upto or source.config.iterations)

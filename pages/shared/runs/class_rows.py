@@ -15,7 +15,8 @@ from delt_engine.runs.store import Run
 from pages.shared.gallery.grid import STILL, Cell, Film, Frame, Head, Look, Row, gallery_grid
 from pages.shared.runs import strips
 from pages.shared.runs.progress import stopped_at
-from pages.shared.wording import count, fate, frame_label, round_note
+from pages.shared.schedule_words import fate, frame_label, round_note
+from pages.shared.wording import count
 
 MOST_FRAMES = 25
 """Snapshots sent at once; longer runs are thinned evenly, first and last kept."""
