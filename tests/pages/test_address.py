@@ -24,7 +24,7 @@ def says(app, **query: str) -> None:
 
 
 def test_an_address_that_was_just_written_over_is_no_link(open_page, finished, address) -> None:
-    app = open_page(PAGE, cls="astronaut", size="L")
+    app = open_page(PAGE, cls="astronaut", size="S")
     choose(app, "cat")
     says(app, cls="astronaut")  # sent before the new address had arrived
     assert (class_of(app), address(app)["cls"]) == ("cat", "cat")
@@ -32,10 +32,10 @@ def test_an_address_that_was_just_written_over_is_no_link(open_page, finished, a
     choose(app, "coffee")  # two moves in a hurry
     says(app, cls="cat")
     assert (class_of(app), address(app)["cls"]) == ("coffee", "coffee")
-    app.segmented_control(key=SIZE).set_value("M").run()
+    app.segmented_control(key=SIZE).set_value("L").run()
     assert "size" not in address(app)
-    says(app, size="L")  # taken away, it does not come back by itself
-    assert app.segmented_control(key=SIZE).value == "M"
+    says(app, size="S")  # taken away, it does not come back by itself
+    assert app.segmented_control(key=SIZE).value == "L"
     assert "size" not in address(app)
 
 

@@ -221,12 +221,12 @@ def test_a_lesson_link_names_what_it_locks(open_page) -> None:
     assert "lock=1" in app.code[0].value
     slider = app.select_slider(key="lab/upto")
     assert slider.proto.default == [7]  # what a browser that lost the slider's state starts from: the end
-    slider.set_value(150).run()
-    assert app.select_slider(key="lab/upto").proto.default == [2]
+    slider.set_value(200).run()
+    assert app.select_slider(key="lab/upto").proto.default == [3]
     app.multiselect(key="lab/lock").set_value(["cls", "upto"]).run()
-    for words in ("upto=150", "lock=cls%2Cupto", "step=2"):
+    for words in ("upto=200", "lock=cls%2Cupto", "step=2"):
         assert words in app.code[0].value
-    assert components(app)[0]["moments"][-1] == 150
+    assert components(app)[0]["moments"][-1] == 200
 
 
 def test_any_run_can_be_shown_by_its_rounds(open_page, finished, address) -> None:

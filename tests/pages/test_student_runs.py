@@ -40,9 +40,9 @@ def test_two_evaluations_are_compared_by_settings_and_accuracy(home, open_page) 
     make_evaluation(home / "runs" / "one", source, (40.0,), epochs=60)
     make_evaluation(home / "runs" / "two", source, (50.0,), epochs=30)
     app = open_page("manage/runs", compare="one,two")
-    tables = [frame.value for frame in app.dataframe]
-    assert ["Epochs", "60", "30"] in tables[0].to_numpy().tolist()
-    assert ["Students", "top-1 40.0 %", "top-1 50.0 %"] in tables[1].to_numpy().tolist()
+    summary, settings, _ = (table.value for table in app.table)
+    assert list(summary["Student top-1"]) == ["40.0 %", "50.0 %"]
+    assert ["Evaluate: Epochs", "60", "30"] in settings.to_numpy().tolist()
 
 
 def test_the_job_strip_says_which_student_and_epoch(home, open_page) -> None:
