@@ -12,7 +12,7 @@ from pages.shared import controls, errors, live
 from pages.shared.compare import mi_ri
 from pages.shared.controls import button, headline
 from pages.shared.recover import form, launch, next_steps, planner, rerun, tweak
-from pages.shared.runs import view
+from pages.shared.runs import actions, view
 from pages.shared.session import session
 
 
@@ -43,6 +43,8 @@ def _watch(run: Run) -> None:
         button("Plan another run", "arrow_back", "recover/back", leave)
         if not run.unreadable:
             mi_ri.open_button(run, "recover")
+            if run.classes and run.record().kind == "recover" and run.status != "finished":  # then it stands below
+                actions.open_button(run, "recover")
     if run.unreadable:
         errors.show(run.unreadable)
         return

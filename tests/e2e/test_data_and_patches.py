@@ -47,7 +47,7 @@ def test_a_zip_is_uploaded_and_unpacked(studio, page: Page, folder: Path) -> Non
     packed = shutil.make_archive(str(folder.parent / "uploaded"), "zip", folder.parent, "colours")
     page.goto(f"{studio.url}/data_and_teachers")
     page.get_by_role("button", name="Use your own images").click()
-    page.locator("input[type=file]").set_input_files(packed)
+    page.locator("input[type=file][accept*='.zip']").set_input_files(packed)
     expect(page.get_by_role("heading", name="uploaded")).to_be_visible()
     assert list((studio.home / "uploads").iterdir()) == []
 

@@ -68,15 +68,15 @@ def test_from_the_first_button_to_the_gallery(page: Page, studio) -> None:
     # The gallery opens on it; one slider moves every image, and the address keeps the round.
     page.get_by_role("button", name="Open in gallery").click()
     expect(page.get_by_role("heading", name="Gallery")).to_be_visible()
-    expect(page.locator(".delt canvas")).to_have_count(4)
+    expect(page.locator(".delt canvas")).to_have_count(5)  # the class's first patch, then its images
     expect(page.locator(".delt").first).to_have_attribute("data-frame", "4")
-    late_at_end, early_at_end = pixels(page, 3), pixels(page, 0)
+    late_at_end, early_at_end = pixels(page, 4), pixels(page, 1)
     slider = page.get_by_role("slider", name="Round")
     slider.focus()
     slider.press("ArrowLeft")
     expect(page).to_have_url(re.compile("round=3"))
-    wait_for_other_pixels(page, late_at_end, 3)
-    wait_for_other_pixels(page, early_at_end, 0)
+    wait_for_other_pixels(page, late_at_end, 4)
+    wait_for_other_pixels(page, early_at_end, 1)
     slider.press("Home")
     expect(page).to_have_url(re.compile("round=0"))
     expect(page.locator(".delt .now span").first).to_have_text("Before the first iteration")
@@ -124,4 +124,4 @@ def test_a_run_outlives_its_server_and_can_be_stopped(page: Page, studio) -> Non
     assert record(studio, run)["status"] == "cancelled"
     page.get_by_role("button", name="Open in gallery").click()
     expect(page.get_by_role("heading", name="Gallery")).to_be_visible()
-    expect(page.locator(".delt canvas")).to_have_count(2)
+    expect(page.locator(".delt canvas")).to_have_count(3)

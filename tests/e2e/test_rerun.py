@@ -32,7 +32,7 @@ def test_a_run_is_repeated_on_its_own_page_and_stands_beside_the_new_one(page: P
     expect(page).to_have_url(re.compile(r"run=\d{8}"))
     expect(page.get_by_role("heading", name="MI 40 / RI 20")).to_be_visible()
     expect(page.locator(".stMarkdownBadge", has_text="finished")).to_be_visible()
-    expect(page.locator(".delt .row", has_text="the run it repeats").first).to_be_visible()
+    expect(page.get_by_text("the run it repeats").first).to_be_visible()
     run = re.search(r"run=([\w-]+)", page.url).group(1)
     record = json.loads((studio.home / "runs" / run / "run.json").read_text())
     settings = record["experiment"]["recover"]
