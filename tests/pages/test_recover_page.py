@@ -28,7 +28,7 @@ from delt_engine.jobs.measured_rates import keep_rate
 from delt_engine.models import processor
 from delt_engine.models.card import find_teacher, read_card
 from delt_engine.runs.events import StepEvent
-from delt_engine.runs.lineage import parent_of
+from delt_engine.runs.lineage import parent_of, save_parent
 from delt_engine.runs.store import Run
 from delt_engine.runs.titles import read_title
 from pages.shared import cached
@@ -236,13 +236,25 @@ def test_a_rerun_marks_what_differs_and_stands_beside_its_parent_or_alone(open_p
     app.button(key="recover/start").click().run()
     assert parent_of(started.runs[0]) == finished
     assert f"Repeats {handle(finished)} with 1 change" in captions(app)
-    assert app.multiselect(key="recover/beside").value == [finished.id]
+    assert app.multiselect(key=f"recover/beside/{started.runs[0].id}").value == [finished.id]
     assert any("Round iterations (RI): 10 → 20" in entry.value for entry in app.markdown)
     assert {path: path.read_bytes() for path in finished.path.rglob("*") if path.is_file()} == before
     app = open_page(PAGE, run=finished.id)
     for deed in ("reuse", "unlink", "start"):
         app.button(key=f"recover/{deed}").click().run()
     assert parent_of(started.runs[1]) is None
+
+
+def test_a_rerun_of_a_rerun_stands_beside_its_own_parent(open_page, finished) -> None:
+    second, third = (make_finished_run(finished.path.parent / f"2026020{n}-000000-again") for n in (1, 2))
+    save_parent(second, finished.id)
+    save_parent(third, second.id)
+    app = open_page(PAGE, run=second.id)
+    assert app.multiselect(key=f"recover/beside/{second.id}").value == [finished.id]
+    app.query_params.clear()
+    app.query_params["run"] = third.id
+    app.run()
+    assert app.multiselect(key=f"recover/beside/{third.id}").value == [second.id]
 
 
 def test_images_can_be_seen_over_what_they_started_from(open_page, finished) -> None:

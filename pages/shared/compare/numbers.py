@@ -19,6 +19,7 @@ from delt_engine.runs.store import Run
 from delt_engine.runs.titles import read_title
 from pages.shared import cached, controls
 from pages.shared.compare.film import class_numbers
+from pages.shared.recover import cost
 from pages.shared.wording import count, duration, handle, long_title, plain, size
 
 _MOST_NAMED = 6
@@ -150,7 +151,7 @@ def _work(run: Run) -> str:
     if record.kind != "recover" or not record.experiment.recover.is_optimised:
         return NONE
     done = record.image_iterations or (step.image_iterations if step else 0)
-    total = record.experiment.recover.schedule.image_iterations(max(1, len(run.classes)))
+    total = record.experiment.recover.schedule.image_iterations(cost.classes_of(run))
     return count(done) if record.status == "finished" else f"{count(done)} of {count(total)}"
 
 

@@ -49,6 +49,11 @@ def num_classes(experiment: Experiment) -> int | None:
     return known.num_classes if known else card.num_classes if card else None
 
 
+def classes_of(run: Run) -> int:
+    """Return how many classes a run recovers, also while it has not read its data; 1 where nobody knows."""
+    return len(run.classes) or num_classes(run.experiment) or 1
+
+
 def image_size(experiment: Experiment) -> int | None:
     """Return the side of the images in pixels; None for a folder not read yet."""
     known = find_entry(experiment.dataset) or cached.folder_spec(experiment.dataset, experiment.image_size)

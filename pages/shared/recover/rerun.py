@@ -45,10 +45,9 @@ def draw_planned() -> None:
 def draw_changes(run: Run, repeated: Run) -> None:
     """Draw the settings in which a run differs from the one it repeats."""
     found = changes(repeated.experiment, run.experiment)
-    st.caption(
-        f"Repeats {plain(handle(repeated))} with {plural(len(found), 'change') if found else 'the same settings'}."
-    )
-    if found:
+    said = f"Repeats {plain(handle(repeated))} with {plural(len(found), 'change') if found else 'the same settings'}."
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption(said, width="content")
         _badges(found)
 
 

@@ -65,7 +65,7 @@ def repeat(run: Run) -> None:
 
 def _plan(run: Run, new: EarlyLateSchedule) -> None:
     old, is_new = run.experiment.recover.schedule, new != run.experiment.recover.schedule
-    classes = len(run.classes) or cost.num_classes(run.experiment) or 1
+    classes = cost.classes_of(run)
     before, after = _seconds(run), cost.expected(_experiment(run))
     if is_new and before.seconds and run.record().image_iterations_per_second:
         per_image = before.seconds / old.image_iterations(classes)

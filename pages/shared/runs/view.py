@@ -16,7 +16,7 @@ from delt_engine.runs.store import Run
 from delt_engine.runs.titles import read_title
 from pages.shared import cached, controls, errors, figure
 from pages.shared.compare import numbers, panel
-from pages.shared.recover import form, rerun
+from pages.shared.recover import cost, form, rerun
 from pages.shared.runs import actions, class_rows
 from pages.shared.runs.progress import Progress, progress
 from pages.shared.runs.strips import stamp
@@ -71,7 +71,7 @@ def _facts(run: Run, now: Progress) -> str:
     if record.kind == "recover" and schedule.is_still:
         parts.append("not optimised: the images are the selected patches")
     elif record.kind == "recover":
-        total = schedule.image_iterations(max(1, len(run.classes)))
+        total = schedule.image_iterations(cost.classes_of(run))
         rate = record.image_iterations_per_second if run.status == "finished" else now.rate
         parts.append(f"{count(total)} image-iterations" + (f", {count(rate)} a second" if rate else ""))
         parts.append(f"EarlyLate saves {schedule.saved_percent:.1f} %" if schedule.has_rounds else "")
@@ -132,7 +132,7 @@ def _others(run: Run, parent: Run | None) -> list[Run]:
     if not st.toggle("Compare", value=repeated is not None, key=f"recover/compare/{run.id}"):
         return []
     offered = dict.fromkeys([*([repeated] if repeated else []), *cached.recoveries()[:MOST_OFFERED]])
-    return panel.choose_others(run, list(offered), "recover/beside", [repeated.id] if repeated else [])
+    return panel.choose_others(run, list(offered), f"recover/beside/{run.id}", [repeated.id] if repeated else [])
 
 
 def _losses(run: Run) -> None:
