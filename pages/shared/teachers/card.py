@@ -116,7 +116,11 @@ def _facts(card: TeacherCard, data: Dataset) -> str:
     """Return the facts, one a line: each beside the dataset's where both have it."""
     spec = data.spec
     order = "in the dataset's order" if card.class_names == spec.class_names else "**not as the dataset has them**"
-    other = "" if card.dataset_fingerprint == data.fingerprint else " as it was then (its images have changed since)"
+    where = f" on {plain(card.dataset)}"
+    if "added from" in card.source:  # trained on other images of the same classes; the source says which
+        where = ""
+    elif card.dataset_fingerprint != data.fingerprint:
+        where += " as it was then (its images have changed since)"
     rows = [
         ("Network", f"{plain(card.network)}, width {card.width:g}"),
         ("Stem", _STEMS.get(card.stem, card.stem)),
@@ -124,7 +128,7 @@ def _facts(card: TeacherCard, data: Dataset) -> str:
         ("Mean", f"{triple(card.mean)}{_beside(are_alike(card.mean, spec.mean), triple(spec.mean))}"),
         ("Std", f"{triple(card.std)}{_beside(are_alike(card.std, spec.std), triple(spec.std))}"),
         ("Classes", f"{card.num_classes}, {order}"),
-        ("Trained", f"{card.epochs or '?'} epochs on {plain(card.dataset)}{other}; {plain(card.source)}"),
+        ("Trained", f"{card.epochs or '?'} epochs{where}; {plain(card.source)}"),
     ]
     return "  \n".join(f":gray[{name}] {value}" for name, value in rows)
 
