@@ -6,7 +6,7 @@ from delt_engine.cli.evaluate import read_evaluation, relabel
 from delt_engine.cli.options import read_experiment, read_run_options, typed_settings
 from delt_engine.cli.recover import recover
 from delt_engine.cli.squeeze import squeeze
-from delt_engine.config import (
+from delt_engine.config import DEFAULT_DATASET, (
     EvaluateConfig,
     Experiment,
     RankConfig,
@@ -30,7 +30,7 @@ def read_back(command: list[str]) -> tuple[Experiment, RunOptions]:
 
 
 def test_defaults_are_left_out() -> None:
-    plain = ["delt", "recover", "--dataset", "photos"]
+    plain = ["delt", "recover", "--dataset", DEFAULT_DATASET]
     assert command_for(Experiment()) == plain
     assert command_for(Experiment(recover=RecoverConfig.for_method("sre2l"))) == [*plain, "--method", "sre2l"]
     assert command_for(Experiment(), "runs/a") == [*plain, "--out", "runs/a"]

@@ -37,9 +37,9 @@ def test_examples_stay_as_they_are(tmp_path, monkeypatch) -> None:
         write_title(make_finished_run(tmp_path / "examples" / "a"), RunTitle("mine"))
 
 
-def test_examples_stand_in_the_order_of_the_methods_and_unreadable_ones_last(tmp_path, monkeypatch) -> None:
+def test_examples_stand_by_dataset_then_method_and_unreadable_ones_last(tmp_path, monkeypatch) -> None:
     first = titles.example_runs()[0]
-    assert first == Run.open("photos-delt")
+    assert first == Run.open("cifar10-mini-delt")
     assert (first.experiment.recover.method, first.record().kind) == ("delt", "recover")
     monkeypatch.setattr(titles, "assets_dir", lambda: tmp_path)
     assert titles.example_runs() == []
@@ -48,4 +48,5 @@ def test_examples_stand_in_the_order_of_the_methods_and_unreadable_ones_last(tmp
     broken = tmp_path / "examples" / "0"
     broken.mkdir()
     (broken / "run.json").write_text("{", encoding="utf-8")
-    assert [run.id for run in titles.example_runs()] == ["d", "d-students", "c", "a", "b", "0"]
+    make_finished_run(tmp_path / "examples" / "z", fake_experiment("random").replace(dataset="cifar10-mini"))
+    assert [run.id for run in titles.example_runs()] == ["z", "d", "d-students", "c", "a", "b", "0"]
