@@ -6,7 +6,8 @@ from delt_engine.cli.evaluate import read_evaluation, relabel
 from delt_engine.cli.options import read_experiment, read_run_options, typed_settings
 from delt_engine.cli.recover import recover
 from delt_engine.cli.squeeze import squeeze
-from delt_engine.config import DEFAULT_DATASET, (
+from delt_engine.config import (
+    DEFAULT_DATASET,
     EvaluateConfig,
     Experiment,
     RankConfig,
