@@ -33,7 +33,7 @@ def test_a_lab_is_recorded_and_found_by_the_app(answer, delt, colours) -> None:
 def test_the_lab_as_one_file_takes_what_is_there(answer, refusal, delt, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("delt_engine.cli.lab._recorded", lambda *_, **__: pytest.fail("nothing is recorded anew"))
     path = tmp_path / "lesson.html"
-    found = answer("lab", "--dataset", "photos", "--html", path)
+    found = answer("lab", "--dataset", "cifar10-mini", "--html", path)
     assert (found["path"], found["bytes"]) == (str(path), path.stat().st_size)
     assert len(found["lessons"]) == 4
     assert found["bytes"] <= 8_000_000

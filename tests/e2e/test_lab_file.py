@@ -39,7 +39,7 @@ def test_every_lesson_works_from_disk(browser: Browser, file: Path, width: int, 
     moved = film.locator("canvas").nth(1)
     before = moved.evaluate("canvas => canvas.toDataURL()")
     page.keyboard.press("PageDown")
-    expect(film).to_have_attribute("data-now", "355")
+    expect(film).to_have_attribute("data-now", "350")
     assert moved.evaluate("canvas => canvas.toDataURL()") != before
 
     # Twins and what a late image gets; lessons are walked by the keys too, and the iteration stays.
@@ -47,7 +47,7 @@ def test_every_lesson_works_from_disk(browser: Browser, file: Path, width: int, 
     page.keyboard.press("ArrowRight")
     expect(page.get_by_role("heading", name="Early and late twins")).to_be_visible()
     expect(film.locator("canvas")).to_have_count(4)
-    expect(film).to_have_attribute("data-now", "355")
+    expect(film).to_have_attribute("data-now", "350")
     page.get_by_role("button", name="Next: What a late image gets").click()
     expect(page.locator(".chart")).to_have_count(3)
     expect(page.get_by_role("row")).to_have_count(5)
