@@ -117,6 +117,7 @@ class RecoverJob:
             "seed": experiment.seed,
             "dataset": experiment.dataset,
             "teacher": self.teacher.card.name,
+            **({"ranker": self.context.inputs.ranker.ref} if self.selection and self.context.inputs.ranker else {}),
             "rank": experiment.rank.model_dump(),
             "select": experiment.select.model_dump(),
             "settings": config.model_dump(),
