@@ -33,7 +33,7 @@ def squeeze(into: Gathered, asked: Asked) -> None:
         printed.put(into, "squeeze", where, momentum=table["momentum"])
         into.assume("squeeze", "torchvision's SGD; no table says Nesterov", nesterov=False)
     if "RandomResizedCrop" in table["augmentation"]:
-        into.assume("squeeze", "torchvision's RandomResizedCrop from 0.08; flips as its training", min_crop=0.08)
+        into.assume("squeeze", "torchvision's RandomResizedCrop and its training", min_crop=0.08, flip=True)
     else:
         into.assume("squeeze", f"{_IN_21K_CODE} neither crops nor flips", min_crop=1.0, flip=False)
         into.assume("squeeze", f"{where} names CutoutPIL; half the side in {_IN_21K_CODE}", cutout=0.5)

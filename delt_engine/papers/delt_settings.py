@@ -19,9 +19,10 @@ def squeeze(into: Gathered, asked: Asked) -> None:
     """Take the settings of the teacher: the network is stated, its training is said to be torchvision's."""
     printed = Printed.find("delt", asked)
     squeeze_with_torchvision(into, "DELT Appendix B says torchvision's official code and prints no settings")
-    kinds = [name.replace("convnet", "convnet-") for name in printed.tables["squeeze"]["models"]]
-    if asked.network.startswith(tuple(kinds)):
+    if asked.network in printed.tables["squeeze"]["models"]:
         printed.put(into, "squeeze", "DELT Appendix B", network=asked.network)
+    elif asked.network.startswith("convnet-"):
+        printed.put(into, "squeeze", "DELT Appendix B and Table 2", network=asked.network)
     else:
         into.assume("squeeze", "as asked; DELT recovers with ResNet-18 and ConvNets", network=asked.network)
 
@@ -90,14 +91,8 @@ def evaluate(into: Gathered, asked: Asked) -> None:
     policy = table["randaugment"]
     text = f"m{policy['m']}-n{policy['n']}-mstd{policy['mstd']:g}"
     printed.put(into, "evaluate", "DELT Table 8c", rand_augment=text)
-    code: dict[str, Any] = {
-        "temperature": 20.0,
-        "loss": "kl",
-        "labels": "on-the-fly",
-        "mix": "cutmix",
-        "mix_alpha": 1.0,
-    }
-    into.assume("evaluate", "published code (evaluation/argument.py, validation/main.py)", flip=True, **code)
+    code: dict[str, Any] = {"temperature": 20.0, "loss": "kl", "labels": "on-the-fly", "mix": "cutmix"}
+    into.assume("evaluate", "published code (evaluation/argument.py)", mix_alpha=1.0, flip=True, **code)
     into.assume("evaluate", "published scripts (--min-scale-crops 0.25)", min_crop=0.25)
     half = f"{where} says cosine decay; the published code takes the first half of one, down to half the rate"
     into.assume("evaluate", half, lr_schedule="half-cosine")

@@ -18,9 +18,9 @@ from delt_engine.config import METHOD_SETTINGS, EvaluateConfig, Experiment, Reco
 from delt_engine.data.catalogue import CATALOGUE, find_entry
 from delt_engine.errors import ConfigError
 from delt_engine.papers import cda_settings, code_settings, delt_settings
-from delt_engine.papers.gathered import Asked, Gathered, Printed, nearest_dataset
+from delt_engine.papers.gathered import Asked, Gathered, nearest_dataset
 from delt_engine.papers.names import our_network
-from delt_engine.papers.published import PAPERS, published_settings
+from delt_engine.papers.published import PAPERS
 
 __all__ = ["PublishedExperiment", "nearest_dataset", "published_experiment"]
 
