@@ -116,6 +116,7 @@ class RecoverJob:
             "method": config.method,
             "seed": experiment.seed,
             "dataset": experiment.dataset,
+            "resize": experiment.resize,
             "teacher": self.teacher.card.name,
             "rank": experiment.rank.model_dump(),
             "select": experiment.select.model_dump(),

@@ -79,6 +79,7 @@ def image_text(run: Run, class_index: int, index: int, round_number: int, origin
             for patch in (origin.patches if origin else ())
         ],
         "dataset": experiment.dataset,
+        "resize": experiment.resize,
         "teacher": record.teacher.name if record.teacher else experiment.teacher,
         "rank": experiment.rank.model_dump(),
         "select": experiment.select.model_dump(),
@@ -97,6 +98,7 @@ def read_image_settings(png: bytes) -> ImageSettings:
         teacher = str(text["teacher"])
         experiment = Experiment(
             dataset=str(text["dataset"]),
+            resize=text.get("resize", "whole"),
             teacher=teacher if teacher in dict(teacher_files()) else "auto",
             seed=int(text["seed"]),
             rank=RankConfig(**text.get("rank", {})),
