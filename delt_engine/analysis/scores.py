@@ -31,7 +31,14 @@ from delt_engine.data.catalogue import CATALOGUE
 from delt_engine.papers.published import here_config
 
 WEIGHT = 0.5
-PLAIN = {"mix": "none", "rand_augment": "none", "min_crop": 1.0, "flip": False, "shuffle_patches": False}
+PLAIN = {
+    "mix": "none",
+    "rand_augment": "none",
+    "cutout": 0.0,
+    "min_crop": 1.0,
+    "flip": False,
+    "shuffle_patches": False,
+}
 """Settings of a training without augmentation."""
 
 Summary = Mapping[str, Any]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
+from delt_engine.cli.finished import finished_run
 from delt_engine.cli.options import (
     output_options,
     path_option,
@@ -18,7 +20,6 @@ from delt_engine.cli.options import (
     typed_settings,
 )
 from delt_engine.cli.output import say, say_json, say_table
-from delt_engine.cli.recover import completed, made
 from delt_engine.config import DEFAULT_DATASET, METHOD_SETTINGS, EvaluateConfig, Experiment, RecoverConfig, is_optimised
 from delt_engine.config.command_line import split_names
 from delt_engine.data.catalogue import find_entry
@@ -29,9 +30,9 @@ from delt_engine.jobs.evaluations import Evaluation, evaluation_experiment
 from delt_engine.jobs.start import same_run
 from delt_engine.pipeline.compare import method_row
 from delt_engine.pipeline.inputs import Inputs, load_inputs
-from delt_engine.runs.record import Kind, RunOptions
+from delt_engine.runs.record import Kind
 from delt_engine.runs.sources import REAL, find_source
-from delt_engine.runs.store import Run, list_runs, new_run_path
+from delt_engine.runs.store import Run, list_runs
 from delt_engine.runs.tables import shown, to_csv, to_latex, to_markdown, without_common
 
 DEFAULT_METHODS = "sre2l,cda,rded,delt,random"
@@ -39,7 +40,6 @@ SHORT_ITERATIONS, SHORT_ROUND, SHORT_EPOCHS = 200, 50, 60
 """MI, RI and epochs on the built-in datasets when nothing else is typed; ours."""
 
 _FORMATS = {"csv": lambda rows, _columns, _note: to_csv(rows), "latex": to_latex, "markdown": to_markdown}
-_DEEDS = {"recover": "recover", "evaluate": "train students"}
 
 
 @click.command()
@@ -203,24 +203,22 @@ class Comparison:
         return same_run(experiment, kind, dataset=data, teacher=self.teacher, runs=runs, **which)
 
     def _finished_run(self, method: str, experiment: Experiment, kind: Kind, source: str = "") -> Run:
-        """Return a finished run: one that is there, one that goes on, or a new one."""
-        run = ranks.first(lambda: self._found(experiment, kind, source=source, done=not self.fresh))
-        if run is not None and run.record().status == "finished":
-            self._say(method, f"{_DEEDS[kind]}: run {run.id} is used again")
-            return run
-        inputs = None
-        if run is not None:
-            self._say(method, f"{_DEEDS[kind]}: run {run.id} goes on")
-        else:
-            self._say(method, _DEEDS[kind])
-            path, inputs = new_run_path(experiment, kind), self.inputs
-            if self.into is not None:
-                path = self.into / f"{inputs.dataset.spec.name}-{method}{'-students' if kind == 'evaluate' else ''}"
-            run, _ = made(experiment, kind, path, RunOptions(), lambda: self.inputs, source)
-        stopped = completed(run, inputs, ranks_asked=1, quiet=self.quiet)
-        if stopped is not None:
-            raise stopped
-        return run
+        path = None
+        if self.into is not None:
+            ending = "-students" if kind == "evaluate" else ""
+            path = self.into / f"{self.inputs.dataset.spec.name}-{method}{ending}"
+        return finished_run(
+            experiment,
+            kind,
+            self.inputs,
+            self.teacher,
+            source=source,
+            path=path,
+            runs=list_runs(self.into),
+            fresh=self.fresh,
+            quiet=self.quiet,
+            say=partial(self._say, method),
+        )
 
     def _similarity(self, run: Run | None, experiment: Experiment) -> float | None:
         """Return the mean cosine to the class centroids: of a run's images, or of as many real ones."""

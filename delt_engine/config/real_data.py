@@ -26,20 +26,32 @@ class SqueezeConfig(Settings):
     """Passes over the training images."""
     batch_size: int = setting(128, ge=2, le=8192)
     """Images in one training step."""
-    optimizer: Literal["sgd", "adamw"] = setting("sgd", title="Optimiser")
-    """sgd uses Nesterov momentum 0.9."""
+    optimizer: Literal["sgd", "adam", "adamw"] = setting("sgd", title="Optimiser")
+    """adam and adamw have betas 0.9 and 0.999."""
+    momentum: float = setting(0.9, ge=0, lt=1)
+    """Momentum of sgd."""
+    nesterov: bool = setting(True, title="Nesterov momentum", source="ours; the papers' tables take the plain one")
+    """Take sgd's momentum in Nesterov's form."""
     learning_rate: float = setting(0.1, gt=0, le=10)
     """Highest learning rate."""
     weight_decay: float = setting(5e-4, ge=0, le=1)
     """Weight decay."""
-    schedule: Literal["one-cycle", "cosine"] = setting("one-cycle")
-    """How the learning rate moves."""
+    schedule: Literal["one-cycle", "cosine", "steps"] = setting("one-cycle")
+    """How the learning rate moves; steps multiplies it by a factor every so many epochs."""
+    step_epochs: int = setting(30, title="Epochs of a step", ge=1, le=2000, source="CDA Table 16a")
+    """Epochs between two steps of the learning rate."""
+    step_factor: float = setting(0.1, title="Factor of a step", gt=0, le=1, source="CDA Table 16a")
+    """What a step multiplies the learning rate by."""
     label_smoothing: float = setting(0.0, ge=0, lt=1)
     """Share of the label spread over all classes."""
     min_crop: float = setting(0.6, title="Smallest crop", gt=0, le=1)
     """Smallest area share of a random crop; 1 turns crops off."""
     flip: bool = setting(True, title="Flips")
     """Mirror half of the images."""
+    rand_augment: str = setting("none", title="RandAugment")
+    """RandAugment in timm's writing, such as m9-n2; none turns it off."""
+    cutout: float = setting(0.0, ge=0, lt=1, source="the ImageNet-21K-P recipe takes 0.5")
+    """Side of a square that is painted over in each image, as a share of the image's side; 0 paints none."""
     precision: Literal["auto", "float32", "bfloat16"] = setting("auto")
     """Number format of the training step; auto is bfloat16 on a GPU, float32 elsewhere."""
 

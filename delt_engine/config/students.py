@@ -3,8 +3,7 @@
 A number is only comparable with another one of the same recipe, so a recipe is a name, and what was changed against
 it is told beside every result (:meth:`EvaluateConfig.changes`).
 
-Source: each recipe names its own; the rules for batch size and learning rate are DELT's and RDED's shared evaluation
-code (DELT Table 8a and 8c give the same numbers for the cases they list).
+Source: each recipe names its own; what a recipe leaves open follows from :mod:`delt_engine.config.student_rules`.
 """
 
 from __future__ import annotations
@@ -13,16 +12,30 @@ from typing import Any, Literal
 
 from pydantic import model_validator
 
-from delt_engine.config.methods import SMALL_IMAGES
 from delt_engine.config.settings import Settings, field_specs, setting
+from delt_engine.config.student_rules import batch_size_rule, learning_rate_rule, min_crop_rule, rand_augment_rule
 from delt_engine.errors import ConfigError
 
-Recipe = Literal["delt", "sre2l", "rded", "edc", "hard"]
+Recipe = Literal[
+    "delt",
+    "sre2l",
+    "rded",
+    "edc",
+    "hard",
+    "sre2l-cifar",
+    "sre2l-tiny-imagenet",
+    "cda",
+    "cda-cifar100",
+    "cda-tiny-imagenet",
+    "cda-imagenet-21k",
+]
 
+_STORED: dict[str, Any] = {"lr_schedule": "cosine", "rand_augment": "none", "min_crop": 0.08}
+_SGD: dict[str, Any] = {**_STORED, "optimizer": "sgd", "loss": "kl-t2", "mix": "none"}
 RECIPES: dict[str, dict[str, Any]] = {
     "delt": {},
     "rded": {"rand_augment": "none", "min_crop": None, "shuffle_patches": True, "validate_from": 0.8},
-    "sre2l": {"batch_size": 1024, "lr_schedule": "cosine", "rand_augment": "none", "min_crop": 0.08},
+    "sre2l": {**_STORED, "batch_size": 1024},
     "edc": {
         "batch_size": 25,
         "loss": "mse-ce",
@@ -34,13 +47,39 @@ RECIPES: dict[str, dict[str, Any]] = {
         "ema_decay": 0.99,
     },
     "hard": {"labels": "hard", "loss": "ce"},
+    "sre2l-cifar": {
+        **_STORED,
+        "batch_size": 128,
+        "epochs": 400,
+        "learning_rate": 0.001,
+        "temperature": 30.0,
+        "mix": "mixup",
+        "mix_alpha": 0.8,
+        "min_crop": 1.0,
+    },
+    "sre2l-tiny-imagenet": {**_SGD, "batch_size": 256, "epochs": 100, "learning_rate": 0.2, "weight_decay": 1e-4},
+    "cda": {**_STORED, "batch_size": 128, "learning_rate": 0.001},
+    "cda-cifar100": {**_SGD, "batch_size": 8, "epochs": 100, "learning_rate": 0.1, "weight_decay": 5e-4},
+    "cda-tiny-imagenet": {**_SGD, "batch_size": 64, "epochs": 100, "learning_rate": 0.2, "weight_decay": 1e-4},
+    "cda-imagenet-21k": {
+        **_STORED,
+        "batch_size": 32,
+        "learning_rate": 0.002,
+        "label_smoothing": 0.2,
+        "cutout": 0.5,
+    },
 }
 """What a recipe changes against DELT's.
 
 Source: rded: RDED's validation code (no RandAugment, patches shuffled, crops by :func:`min_crop_rule`, validation in
 the last fifth). sre2l: SRe2L's ImageNet-1K training (batch 1024, plain cosine, crops from 0.08). edc: EDC's CIFAR-10
 training (batch 25, 1,000 epochs, steps, MSE on logits and 0.025 of the cross-entropy, EMA 0.99). hard: DELT's with the
-class itself as the label.
+class itself as the label. sre2l-cifar: SRe2L's relabel_cifar.py (mixup 0.8, temperature 30). sre2l-tiny-imagenet: its
+Tiny-ImageNet train_kd.sh (SGD, loss times the temperature's square, nothing mixed). cda: CDA Table 16b; cda-cifar100:
+Table 10a; cda-tiny-imagenet: Table 12a; cda-imagenet-21k: Table 21b; what CDA's tables leave open is SRe2L's, whose
+code it relabels and trains with.
+Differs: sre2l-cifar shows whole images, where its code pads them by 4 px and crops them back; the Tiny-ImageNet code
+warms up over 5 epochs, which no table prints and is left out.
 """
 
 RECIPE_TITLES = {
@@ -49,6 +88,12 @@ RECIPE_TITLES = {
     "rded": "RDED",
     "edc": "EDC (small batch, EMA)",
     "hard": "Hard labels",
+    "sre2l-cifar": "SRe2L, CIFAR",
+    "sre2l-tiny-imagenet": "SRe2L, Tiny-ImageNet",
+    "cda": "CDA",
+    "cda-cifar100": "CDA, CIFAR-100",
+    "cda-tiny-imagenet": "CDA, Tiny-ImageNet",
+    "cda-imagenet-21k": "CDA, ImageNet-21K-P",
 }
 
 
@@ -83,7 +128,7 @@ class EvaluateConfig(Settings):
     """How students are trained. Defaults are DELT's; :meth:`for_recipe` gives the others'."""
 
     recipe: Recipe = setting("delt", more=False)
-    """delt, sre2l, rded, edc or hard: which paper's training it is."""
+    """Which paper's training it is; of SRe2L and CDA the plain name is their ImageNet-1K training."""
     student: str = setting("auto", more=False)
     """Network of the student: a name of torchvision or timm, or convnet-3 to convnet-6; auto takes the teacher's."""
     student_width: float | None = setting(None, gt=0, le=4)
@@ -102,8 +147,12 @@ class EvaluateConfig(Settings):
         source="DELT Table 8a: 10 at IPC 1, 50 at IPC 10, 100 at IPC 50",
     )
     """Images in one training step; by the recipe's rule when not given."""
-    optimizer: Literal["adamw", "sgd"] = setting("adamw", title="Optimiser", source="DELT Table 8a")
-    """adamw has betas 0.9 and 0.999, sgd has momentum 0.9."""
+    optimizer: Literal["adamw", "adam", "sgd"] = setting("adamw", title="Optimiser", source="DELT Table 8a")
+    """adamw and adam have betas 0.9 and 0.999."""
+    momentum: float = setting(0.9, ge=0, lt=1, source="CDA Tables 10a and 12a")
+    """Momentum of sgd."""
+    nesterov: bool = setting(False, title="Nesterov momentum")
+    """Take sgd's momentum in Nesterov's form."""
     learning_rate: float | None = setting(
         None, gt=0, le=10, flag="--student-learning-rate", source="DELT Table 8a: 0.001, MobileNet-V2 0.0025"
     )
@@ -122,6 +171,8 @@ class EvaluateConfig(Settings):
     and cross-entropy; ce: cross-entropy with the class."""
     cross_entropy_weight: float = setting(0.025, title="Cross-entropy weight", ge=0, le=100, source="EDC")
     """Weight of the cross-entropy in mse-ce."""
+    label_smoothing: float = setting(0.0, ge=0, lt=1, source="CDA Table 21b: 0.2 for ImageNet-21K-P")
+    """Share of the label spread over all classes; of a soft label at the temperature."""
     labels: Literal["on-the-fly", "stored", "hard"] = setting(
         "on-the-fly", source="DELT and RDED label on the fly, SRe2L and CDA store"
     )
@@ -138,6 +189,8 @@ class EvaluateConfig(Settings):
         source="DELT Table 8c: m5-n4 CIFAR-10, m4-n3 Tiny-ImageNet, m6-n2 ImageNet, mstd 1 each",
     )
     """RandAugment in timm's writing, such as m5-n4-mstd1; auto takes the dataset's, none turns it off."""
+    cutout: float = setting(0.0, ge=0, lt=1, source="CDA Table 21b: CutoutPIL, 0.5 in its code")
+    """Side of a square that is painted over in each image, as a share of the image's side; 0 paints none."""
     min_crop: float | None = setting(
         0.25, title="Smallest crop", gt=0, le=1, flag="--student-crop-min", source="published evaluation code"
     )
@@ -202,70 +255,15 @@ class EvaluateConfig(Settings):
         return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
-def batch_size_rule(ipc: int, num_classes: int, dataset: str = "", student: str = "") -> int:
-    """Return how many images a training step takes when nothing else is said.
-
-    10 at IPC 1, 50 at 10 and 20, 100 above, doubled from 100 classes on; 100 for Tiny-ImageNet; half of it for a
-    ResNet-101 on ImageNet-1K; never more than there are images. Numbers between the published ones take the next lower
-    one's.
-
-    Source: published evaluation code of DELT and RDED.
-
-    >>> batch_size_rule(1, 10), batch_size_rule(10, 10), batch_size_rule(50, 1000), batch_size_rule(1, 5)
-    (10, 50, 200, 5)
-    """
-    size = 10 if ipc < 10 else 50 if ipc < 30 else 100
-    size = 2 * size if num_classes >= 100 else size
-    size = 100 if dataset == "tiny-imagenet" else size
-    size = size // 2 if (dataset, student) == ("imagenet-1k", "resnet101") else size
-    return max(1, min(size, ipc * num_classes))
-
-
-_RATES = {"mobilenet": 0.0025, "efficientnet": 0.002, "vgg11": 5e-4}
-_RATES |= dict.fromkeys(("vit", "deit", "swin", "alexnet"), 1e-4)
-
-
-def learning_rate_rule(student: str) -> float:
-    """Return AdamW's learning rate for a student when nothing else is said.
-
-    Source: DELT Table 8a; published evaluation code.
-
-    >>> learning_rate_rule("resnet18"), learning_rate_rule("mobilenet_v2"), learning_rate_rule("deit_tiny_patch16_224")
-    (0.001, 0.0025, 0.0001)
-    """
-    return next((rate for name, rate in _RATES.items() if name in student), 0.001)
-
-
-def min_crop_rule(image_size: int) -> float:
-    """Return the smallest area share of RDED's crops: 1 over the tiles along each side of its mosaics.
-
-    Where its images are one patch that is 1, so nothing is cropped.
-
-    Source: RDED's validation code.
-
-    >>> min_crop_rule(32), min_crop_rule(224)
-    (1.0, 0.5)
-    """
-    return 1.0 if image_size <= SMALL_IMAGES else 0.5
-
-
-_RAND_AUGMENT = {"cifar10": "m5-n4-mstd1", "cifar100": "m5-n4-mstd1", "tiny-imagenet": "m4-n3-mstd1"}
-
-
-def rand_augment_rule(dataset: str, image_size: int) -> str:
-    """Return RandAugment's settings for a dataset: those of its own row, else of the nearest image size.
-
-    Source: DELT Table 8c.
-
-    >>> rand_augment_rule("imagenette", 224), rand_augment_rule("photos", 32)
-    ('m6-n2-mstd1', 'm5-n4-mstd1')
-    """
-    by_size = "m5-n4-mstd1" if image_size <= 32 else "m4-n3-mstd1" if image_size <= 64 else "m6-n2-mstd1"
-    return _RAND_AUGMENT.get(dataset, by_size)
-
-
 def filled_in(
-    config: EvaluateConfig, *, ipc: int, images: int, num_classes: int, image_size: int, dataset: str = ""
+    config: EvaluateConfig,
+    *,
+    ipc: int,
+    images: int,
+    num_classes: int,
+    image_size: int,
+    dataset: str = "",
+    teacher: str = "",
 ) -> EvaluateConfig:
     """Return settings with what is left open filled in by the rules: batch size, learning rate, RandAugment, crops.
 
@@ -276,15 +274,16 @@ def filled_in(
         num_classes: of the images.
         image_size: side in pixels.
         dataset: a name of the catalogue, for the rules that single out datasets.
+        teacher: network that labels, likewise.
 
     >>> found = filled_in(EvaluateConfig(student="resnet18"), ipc=10, images=100, num_classes=10, image_size=32)
     >>> found.batch_size, found.learning_rate, found.rand_augment
     (50, 0.001, 'm5-n4-mstd1')
     """
-    rule = batch_size_rule(ipc, num_classes, dataset, config.student)
+    rule = batch_size_rule(ipc, num_classes, dataset, config.student, teacher)
     changes: dict[str, Any] = {
         "batch_size": min(config.batch_size or rule, images),
-        "learning_rate": config.learning_rate or learning_rate_rule(config.student),
+        "learning_rate": config.learning_rate or learning_rate_rule(config.student, dataset, teacher),
     }
     if config.rand_augment == "auto":
         changes["rand_augment"] = rand_augment_rule(dataset, image_size)

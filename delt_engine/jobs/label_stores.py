@@ -104,12 +104,13 @@ def start_storing(experiment: Experiment, source: Source) -> Path:
 
 def needed(experiment: Experiment, source: Source) -> Needed | None:
     """Return what a training asks of its labels; None while its images are not counted yet, as of a folder."""
-    config, run = experiment.evaluate, source.run
+    config, run, teacher = experiment.evaluate, source.run, ""
     if run is not None:
         record, ipc, classes, size = run.record(), run.experiment.recover.ipc, len(run.classes), run.image_size
         dataset, images = record.dataset.name if record.dataset else "", ipc * classes
-        if config.student == "auto" and record.teacher is not None:
-            config = config.replace(student=record.teacher.network)
+        teacher = record.teacher.network if record.teacher else ""
+        if config.student == "auto" and teacher:
+            config = config.replace(student=teacher)
     else:
         entry, dataset = find_entry(experiment.dataset), experiment.dataset
         if not source.is_real or entry is None or not entry.train_size or not entry.num_classes:
@@ -120,7 +121,8 @@ def needed(experiment: Experiment, source: Source) -> Needed | None:
         )
         images = entry.train_size * classes // entry.num_classes
         ipc = -(-images // classes)
-    config = filled_in(config, ipc=ipc, images=images, num_classes=classes, image_size=size or 0, dataset=dataset)
+    about = {"ipc": ipc, "images": images, "num_classes": classes, "image_size": size or 0}
+    config = filled_in(config, **about, dataset=dataset, teacher=teacher)
     return Needed(config, experiment.seed, images, classes)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 
+from delt_engine.config.schedule import EarlyLateSchedule
 from delt_engine.errors import ShapeError
 from delt_engine.plots.style import LINE, METHOD_COLOURS, NEUTRAL, blank_figure, round_colour, two_panels
 
@@ -17,7 +18,7 @@ _MOST_DOTS = 4000
 def patch_figure(
     probabilities: np.ndarray,
     start_rounds: Mapping[int, int],
-    num_rounds: int,
+    schedule: EarlyLateSchedule,
     *,
     window: tuple[float, float] = (0.0, 1.0),
     iterations: Mapping[int, int] | None = None,
@@ -30,7 +31,7 @@ def patch_figure(
     Args:
         probabilities: (n,) in [0, 1], ascending, so that the position of a patch is its rank.
         start_rounds: rank of each chosen patch to the 1-based round in which its image joins.
-        num_rounds: K, the end of the colours.
+        schedule: of one class; its last start is the end of the colours.
         window: band of probabilities that is looked at; the rest is shaded.
         iterations: rank of each chosen patch to the iterations its image gets, for the texts.
         pinned: ranks of the patches that the reader took.
@@ -62,7 +63,7 @@ def patch_figure(
         row=1,
         col=1,
     )
-    figure.add_trace(_dots(probabilities, start_rounds, num_rounds, iterations or {}, pinned, dropped), row=2, col=1)
+    figure.add_trace(_dots(probabilities, start_rounds, schedule, iterations or {}, pinned, dropped), row=2, col=1)
     low, high = window
     for left, right in ((-0.01, low), (high, 1.01)):
         if (left, right) not in ((-0.01, 0.0), (1.0, 1.01)):
@@ -88,7 +89,7 @@ def patch_figure(
 def _dots(
     probabilities: np.ndarray,
     start_rounds: Mapping[int, int],
-    num_rounds: int,
+    schedule: EarlyLateSchedule,
     iterations: Mapping[int, int],
     pinned: Sequence[int],
     dropped: Sequence[int],
@@ -105,10 +106,10 @@ def _dots(
         text = f"probability {probabilities[rank]:.4f}, rank {rank + 1} of {total}"
         if start:
             its = f", {iterations[rank]:,} iterations" if rank in iterations else ""
-            text += f"<br>joins in round {start} of {num_rounds}{its}"
+            text += f"<br>joins in round {start} of {schedule.num_rounds}{its}"
         text += "<br>pinned" if rank in pins else "<br>dropped" if rank in drops else ""
         texts.append(text)
-        colours.append(round_colour(start, num_rounds) if start else METHOD_COLOURS["random"])
+        colours.append(round_colour(start, schedule.last_start) if start else METHOD_COLOURS["random"])
         sizes.append(11 if start or rank in pins or rank in drops else 5)
         symbols.append("x" if rank in drops else "diamond" if rank in pins else "circle")
     spread = np.random.default_rng(0).random(total)  # height says nothing: it keeps dots apart, and in place

@@ -110,7 +110,7 @@ def _lane(scene: Scene, lane: SceneLane, title: str = "") -> Lane:
     ]
     if lane.probability:
         lines.append(tuple(f"teacher: {100 * share:.1f} % {scene.class_name}" for share in lane.probability))
-    colour = round_colour(lane.start_round, scene.config.schedule.num_rounds)
+    colour = round_colour(lane.start_round, scene.config.schedule.last_start)
     alt = f"{scene.class_name}, joins in round {lane.start_round} and gets {total} iterations"
     return Lane(title or lane.title, alt, lane.tiles, tuple(lines), colour, lane.first)
 

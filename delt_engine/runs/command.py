@@ -33,6 +33,7 @@ RELABEL_SETTINGS = (
     "mix",
     "mix_alpha",
     "rand_augment",
+    "cutout",
     "min_crop",
     "flip",
     "shuffle_patches",

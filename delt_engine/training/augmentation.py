@@ -2,13 +2,15 @@
 
 Sets of images lie on the device as 8-bit numbers: small ones as a whole, larger ones batch by batch.
 
-A teacher's images are cropped and mirrored. A student's go, as published, through RandAugment on the 8-bit picture,
-tiles of a mosaic shuffled, a random crop resized to the image's size, flip, normalise, CutMix or mixup.
+A teacher's images are painted over (cutout), go through RandAugment, and are cropped and mirrored. A student's go, as
+published, through cutout and RandAugment on the 8-bit picture, tiles of a mosaic shuffled, a random crop resized to the
+image's size, flip, normalise, CutMix or mixup. Cutout and RandAugment are off unless the settings ask for them.
 
 Shapes: N images in a set, B in a batch, C channels, S side in pixels, m tiles along a side.
 
 Source: torchvision's RandomResizedCrop (area share, aspect ratio 3/4 to 4/3) and RandomHorizontalFlip; DELT
-evaluation/validation/main.py (the order above), RDED validation (tiles shuffled before the crop).
+evaluation/validation/main.py (the order above), RDED validation (tiles shuffled before the crop), ImageNet-21K-P's
+data_loader.py (cutout before RandAugment).
 Differs: a crop is resized bilinearly. It is never larger than the image, so resizing never shrinks it, and
 torchvision's antialiasing, which widens the filter of a resize that shrinks, changes nothing. A side of a teacher's
 crop that would leave the image is cut to it in place of ten new tries. Tiles come in any order, where RDED's code
@@ -135,8 +137,9 @@ def augmented(
     """
     images = _channels_first(image_u8, len(draws.order))
     device = images.device
-    fill = [min(255, round(255 * value)) for value in mean]
-    images = rand_augmented(images, draws.ops, draws.magnitudes, read_policy(config.rand_augment), fill)
+    if draws.cutout is not None:
+        images = cut_out(images, draws.cutout)
+    images = rand_augmented(images, draws.ops, draws.magnitudes, read_policy(config.rand_augment), fill_of(mean))
     if draws.tiles is not None:
         images = tiles_shuffled(images, draws.tiles.to(device))
     pixels = cropped(images.float(), draws.crop, draws.flip)
@@ -144,6 +147,25 @@ def augmented(
     shift = torch.tensor([-m / s for m, s in zip(mean, std, strict=True)], device=device)
     normalised = pixels * scale[:, None, None] + shift[:, None, None]
     return mixed(normalised, config.mix, draws.share, draws.box, draws.partner.to(device))
+
+
+def fill_of(mean: Sequence[float]) -> list[int]:
+    """Return the 8-bit colour of what comes from outside an image: the mean, per channel of pixels in [0, 1]."""
+    return [min(255, round(255 * value)) for value in mean]
+
+
+def cut_out(images: Tensor, boxes: Tensor) -> Tensor:
+    """Return images with a box of one colour painted over each.
+
+    Args:
+        images: uint8 (B, 3, S, S); they are left as they are.
+        boxes: int64 (B, 7), as :func:`delt_engine.training.draws.draw_cutouts` returns them.
+    """
+    boxes = boxes.to(images.device)
+    place = torch.arange(images.shape[-1], device=images.device)
+    rows, columns = ((place >= boxes[:, [at]]) & (place <= boxes[:, [at + 2]]) for at in (0, 1))  # each (B, S)
+    is_painted = rows[:, None, :, None] & columns[:, None, None, :]  # (B, 1, S, S)
+    return torch.where(is_painted, boxes[:, 4:, None, None].to(images.dtype), images)
 
 
 def tiles_shuffled(images: Tensor, tiles: Tensor) -> Tensor:

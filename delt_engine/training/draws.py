@@ -7,7 +7,8 @@ labels say which seed they were drawn from, and an epoch is drawn again for its 
 Shapes: N images, B in a batch, n operations an image, m tiles along each side of an image, S side in pixels.
 
 Source: DELT evaluation/validation/main.py and utils.py (order of the augmentations, one box a batch); torchvision's
-RandomResizedCrop.get_params (crops); Yun et al., "CutMix" (area of the box, centre anywhere in the image, clipped).
+RandomResizedCrop.get_params (crops); Yun et al., "CutMix" (area of the box, centre anywhere in the image, clipped);
+ImageNet-21K-P's augmentations.py (cutout).
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ class BatchDraws:
     share: float
     box: tuple[int, int, int, int]
     partner: Tensor
+    cutout: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +63,7 @@ class EpochDraws:
         share: float32 (batches,), how much of a mixed image is its own.
         box: int64 (batches, 4), top, left, height, width of CutMix's box; 0 0 0 0 without one.
         partner: int64 (N,), position within the batch of the image it is mixed with.
+        cutout: int64 (N, 7), what is painted over, see :func:`draw_cutouts`; None where nothing is.
     """
 
     order: Tensor
@@ -72,6 +75,7 @@ class EpochDraws:
     share: Tensor
     box: Tensor
     partner: Tensor
+    cutout: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.order)
@@ -152,7 +156,24 @@ def draw_epoch(
         share=share,
         box=box,
         partner=partner,
+        cutout=draw_cutouts(config.cutout, count, image_size, own("cutout")) if config.cutout else None,
     )
+
+
+def draw_cutouts(share: float, count: int, image_size: int, generator: torch.Generator) -> Tensor:
+    """Draw a square to paint over in each of ``count`` images, its side a ``share`` of the image's.
+
+    Returns:
+        int64 (N, 7): top, left, bottom and right in pixels, the ends included, and red, green and blue. The centre is
+        anywhere in the image; what lies outside is cut off.
+
+    Source: DeVries and Taylor, "Improved Regularization of CNNs with Cutout"; CutoutPIL of ImageNet-21K-P's training
+    (one random colour an image, both ends painted), which CDA Table 21 names.
+    """
+    half = int(share * image_size + 0.5) // 2
+    centre = torch.randint(image_size, (count, 2), generator=generator)
+    colour = torch.randint(256, (count, 3), generator=generator)
+    return torch.cat([(centre - half).clamp(min=0), (centre + half).clamp(max=image_size), colour], dim=1)
 
 
 def draw_mixes(

@@ -56,6 +56,7 @@ def resolve(
         num_classes=num_classes,
         image_size=size,
         dataset=dataset_name,
+        teacher=card.network if card else "",
     )
 
 

@@ -7,7 +7,8 @@ so a squeeze that goes on from the state after an epoch ends as one that never s
 
 Shapes: B images in a batch, S side in pixels, K classes.
 
-Source: SRe2L Sec. 3.1 (squeeze) and its small-dataset code (SGD, cosine); DELT Table 8a.
+Source: SRe2L Sec. 3.1 (squeeze) and its small-dataset code (SGD, cosine); CDA Tables 10a, 12a, 16a and 21a (SGD with
+steps or a cosine; Adam, label smoothing, cutout and RandAugment).
 Differs: one-cycle by default, since few epochs then suffice (Smith and Topin, "Super-Convergence"); no weight decay on
 biases and BatchNorm, as in the field's evaluation code. Several ranks train one teacher as
 :mod:`delt_engine.training.distributed` says.
@@ -37,8 +38,10 @@ from delt_engine.models.device import pick_device
 from delt_engine.models.networks import stem_of
 from delt_engine.models.teachers import predict
 from delt_engine.seeding import generator
-from delt_engine.training.augmentation import DeviceImages, cropped_and_mirrored
+from delt_engine.training.augmentation import DeviceImages, cropped_and_mirrored, cut_out, fill_of
 from delt_engine.training.distributed import ALONE, Team
+from delt_engine.training.draws import draw_cutouts
+from delt_engine.training.rand_augment import draw_operations, rand_augmented, read_policy
 from delt_engine.training.state import TrainingState, WithState
 from delt_engine.training.trainer import Batch, Training, initial_network, teacher_optimizer, teacher_schedule
 
@@ -144,23 +147,34 @@ class _Squeeze(Training[SqueezeConfig]):
         self.images = DeviceImages(dataset.train.shown("whole"), device)
         self.optimizer = teacher_optimizer(self.network, config)
         self.schedule = teacher_schedule(self.optimizer, config, config.epochs * self.steps)
+        self.policy = read_policy(config.rand_augment)
         self.train_accuracy = 0.0
         self.test_accuracy: float | None = None
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         self.loss = math.nan  # of this epoch
         config, spec, count = self.config, self.data.spec, self.batch_size
-        draws = generator(self.seed, "squeeze", epoch)
+        draws, changes = generator(self.seed, "squeeze", epoch), generator(self.seed, "squeeze", epoch, "changes")
         order = torch.randperm(len(self.images), generator=draws)
         rows = self.team.rows(count)
         for indices in order.split(count)[: self.steps]:
             self.rate = float(self.schedule.get_last_lr()[0])
             image_u8, labels = self.images.batch(indices[rows])
-            pixels = image_u8.float().div_(255.0)
+            pixels = self._changed(image_u8, rows, changes).float().div_(255.0)
             pixels = cropped_and_mirrored(pixels, config.min_crop, config.flip, draws, rows, count)
             dropout_seed = int(torch.randint(2**62, (), generator=draws))
             yield Batch(normalise(pixels, spec.mean, spec.std), labels, count, dropout_seed)
             self.schedule.step()
+
+    def _changed(self, image_u8: Tensor, rows: slice, draws: torch.Generator) -> Tensor:
+        """Return this rank's rows of a batch, painted over and RandAugmented as the settings say."""
+        config, count, spec = self.config, self.batch_size, self.data.spec
+        if config.cutout:
+            image_u8 = cut_out(image_u8, draw_cutouts(config.cutout, count, spec.image_size, draws)[rows])
+        if self.policy.num_ops:
+            ops, levels = draw_operations(self.policy, count, draws)
+            image_u8 = rand_augmented(image_u8, ops[rows], levels[rows], self.policy, fill_of(spec.mean))
+        return image_u8
 
     def measured(self, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         loss = functional.cross_entropy(logits.float(), target, label_smoothing=self.config.label_smoothing)

@@ -13,7 +13,8 @@ dimension, labels of the mixed images by the teacher in eval mode, learning rate
 average of the weights. Losses: published evaluation code of SRe2L, RDED and DELT (Kullback-Leibler divergence at a
 temperature, averaged over the batch, not multiplied by the temperature's square); Hinton et al., "Distilling the
 Knowledge in a Neural Network" Sec. 2 (the square keeps the gradient's size); EDC (squared error of the logits and a
-little cross-entropy).
+little cross-entropy). Label smoothing: Szegedy et al., "Rethinking the Inception Architecture" Sec. 7; CDA Table 21b
+names it without saying how it meets soft labels, so the label at the temperature is mixed with equal shares.
 Differs: the student is not run a second time on every batch to log its training accuracy, which published code does
 in train mode and so counts each batch twice in the BatchNorm statistics; epochs count from 1, not from 0; the first
 epoch is tested under RDED's recipe too;
@@ -284,25 +285,33 @@ def student_loss(
     """
     student = student_logits.float()
     if config.loss == "ce":
-        return mixed_cross_entropy(student, labels, partner_labels, share)
+        return mixed_cross_entropy(student, labels, partner_labels, share, config.label_smoothing)
     if soft_logits is None:
         raise ConfigError(f"loss: {config.loss!r} given, but it needs soft labels; hard labels go with 'ce'.")
     soft = soft_logits.detach().float()
     if config.loss == "mse-ce":
-        cross_entropy = mixed_cross_entropy(student, labels, partner_labels, share)
+        cross_entropy = mixed_cross_entropy(student, labels, partner_labels, share, config.label_smoothing)
         return functional.mse_loss(student, soft) + config.cross_entropy_weight * cross_entropy
     log_student = functional.log_softmax(student / config.temperature, dim=1)
     log_teacher = functional.log_softmax(soft / config.temperature, dim=1)
+    if smoothing := config.label_smoothing:
+        equal = log_teacher.new_tensor(math.log(smoothing / soft.shape[1]))
+        log_teacher = torch.logaddexp(log_teacher + math.log1p(-smoothing), equal)
     divergence = functional.kl_div(log_student, log_teacher, reduction="batchmean", log_target=True)
     return divergence * config.temperature**2 if config.loss == "kl-t2" else divergence
 
 
-def mixed_cross_entropy(logits: Tensor, labels: Tensor, partner_labels: Tensor, share: float | Tensor) -> Tensor:
+def mixed_cross_entropy(
+    logits: Tensor, labels: Tensor, partner_labels: Tensor, share: float | Tensor, smoothing: float = 0.0
+) -> Tensor:
     """Return the mean cross-entropy with both classes of a mixed image, each by its share.
+
+    ``smoothing`` is the share of the label that is spread over all classes.
 
     Source: Yun et al., "CutMix" Eq. 1.
     """
     log_probs = functional.log_softmax(logits, dim=1)
     own = log_probs.gather(1, labels[:, None])
     other = log_probs.gather(1, partner_labels[:, None])
-    return -(torch.as_tensor(share, device=logits.device) * own + (1 - share) * other).mean()
+    loss = -(torch.as_tensor(share, device=logits.device) * own + (1 - share) * other).mean()
+    return (1 - smoothing) * loss - smoothing * log_probs.mean() if smoothing else loss

@@ -10,7 +10,7 @@ Shapes: B images in a batch, n of them in this rank, S side in pixels, K classes
 Source of the learning rates: DELT evaluation/validation (half-cosine: the factor is half of 1 + cos(pi * epoch /
 epochs / 2), so it ends at half its start; other papers call that slowed down by 2); SRe2L's IN-1K training (cosine);
 EDC's CIFAR-10 training (a tenth at epochs 800, 900 and 950 of 1,000); Smith and Topin, "Super-Convergence" (one
-cycle).
+cycle); CDA Table 16a (steps of a teacher).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR, StepLR
 from torch.optim.swa_utils import AveragedModel
 
 from delt_engine.config import SqueezeConfig
@@ -230,23 +230,28 @@ def initial_network(
 
 
 def teacher_optimizer(network: nn.Module, config: SqueezeConfig) -> torch.optim.Optimizer:
-    """Return AdamW, or SGD with Nesterov's momentum 0.9; what decays is said by :func:`_groups`."""
-    groups = _groups(network, config.weight_decay)
-    if config.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=config.learning_rate)
-    return torch.optim.SGD(groups, lr=config.learning_rate, momentum=0.9, nesterov=True)
+    """Return the teacher's optimiser; what decays is said by :func:`_groups`."""
+    return _optimizer(network, config, config.learning_rate)
 
 
 def student_optimizer(network: nn.Module, config: EvaluateConfig) -> torch.optim.Optimizer:
-    """Return AdamW, or SGD with momentum 0.9; what decays is said by :func:`_groups`.
+    """Return the student's optimiser; what decays is said by :func:`_groups`.
 
     Fused, one kernel moves all weights: measured on a CPU, a quarter of the time of the plain loop.
     """
     assert config.learning_rate is not None  # settings are resolved
+    return _optimizer(network, config, config.learning_rate, fused=True)
+
+
+def _optimizer(
+    network: nn.Module, config: SqueezeConfig | EvaluateConfig, learning_rate: float, **how: bool
+) -> torch.optim.Optimizer:
     groups = _groups(network, config.weight_decay)
-    if config.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.999), fused=True)
-    return torch.optim.SGD(groups, lr=config.learning_rate, momentum=0.9, fused=True)
+    if config.optimizer == "sgd":
+        is_nesterov = config.nesterov and config.momentum > 0  # torch refuses Nesterov's form of no momentum
+        return torch.optim.SGD(groups, learning_rate, config.momentum, nesterov=is_nesterov, **how)
+    kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
+    return kind(groups, lr=learning_rate, betas=(0.9, 0.999), **how)
 
 
 def _groups(network: nn.Module, weight_decay: float) -> list[dict]:
@@ -266,6 +271,8 @@ def teacher_schedule(optimizer: torch.optim.Optimizer, config: SqueezeConfig, st
     """Return the learning rate over all steps of a squeeze."""
     if config.schedule == "cosine":
         return CosineAnnealingLR(optimizer, T_max=steps)
+    if config.schedule == "steps":
+        return StepLR(optimizer, config.step_epochs * (steps // config.epochs), config.step_factor)
     return OneCycleLR(optimizer, config.learning_rate, total_steps=steps, cycle_momentum=False)
 
 

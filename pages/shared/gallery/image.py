@@ -151,7 +151,7 @@ def _rounds(run: Run, class_index: int, index: int, round_number: int) -> None:
                 sheets=(len(sheets) - 1 if sheet else None,),
                 counts=(title,),
                 lines=(words,),
-                colour=round_colour(start, schedule.num_rounds) if number >= start else "",
+                colour=round_colour(start, schedule.last_start) if number >= start else "",
                 missing=missing_word(run),
             )
         )

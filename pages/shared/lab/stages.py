@@ -82,11 +82,10 @@ def _rank(shown: Example) -> None:
     low, high = pipeline.band(shown)
     chosen = cached.class_selection(shown.run, shown.class_index)
     patches = {patch.rank: one for one in chosen for patch in one.patches}
-    rounds = shown.run.experiment.recover.schedule.num_rounds
     drawn = patch_figure(
         shown.probabilities,
         {rank: one.start_round for rank, one in patches.items()},
-        rounds,
+        shown.run.experiment.recover.schedule,
         iterations={rank: one.iterations for rank, one in patches.items()},
     )
     drawn.add_vrect(low, high, fillcolor=LINE, opacity=0.3, line={"color": LINE, "width": 2})

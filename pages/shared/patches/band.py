@@ -49,7 +49,7 @@ def figure(view: View) -> None:
     drawn = patch_figure(
         view.probabilities,
         {rank: image.start_round for rank, image in view.joins.items()},
-        view.experiment.recover.schedule.num_rounds,
+        view.experiment.recover.schedule,
         window=st.session_state[WINDOW],
         pinned=pins,
         dropped=drops,

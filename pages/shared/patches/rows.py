@@ -199,7 +199,7 @@ def cell_of(view: View, rank: int, x: int, group: str, *, with_fate: bool = Fals
     """Return a patch as a cell, with the colour and the round of its image where those are to be said."""
     row = int(view.rows[rank])
     probability, index = float(view.ranking.true_class_prob[row]), int(view.ranking.image_index[row])
-    image, num_rounds, mark = view.joins.get(rank), view.experiment.recover.schedule.num_rounds, view.mark(row)
+    image, last, mark = view.joins.get(rank), view.experiment.recover.schedule.last_start, view.mark(row)
     alt = [f"{view.data.train.names[index]}, probability {probability:.3f}, rank {rank + 1} of {len(view.rows)}"]
     alt += [f"joins in round {image.start_round}, {count(image.iterations)} iterations"] if image else []
     fate = mark or (f"round {image.start_round}" if image else "")
@@ -213,5 +213,5 @@ def cell_of(view: View, rank: int, x: int, group: str, *, with_fate: bool = Fals
         x=x,
         counts=(f"p {probability:.3f}",),
         lines=(fate,) if with_fate and fate else (),
-        colour=round_colour(image.start_round, num_rounds) if image and with_fate else "",
+        colour=round_colour(image.start_round, last) if image and with_fate else "",
     )
