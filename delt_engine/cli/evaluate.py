@@ -243,6 +243,8 @@ def _facts(job: RelabelJob) -> dict[str, Any]:
         "label_epochs": facts.label_epochs,
         "batch_size": facts.config.batch_size,
         "seed": facts.seed,
+        "teacher": facts.teacher,
+        "teacher_fingerprint": facts.teacher_fingerprint,
         "form": facts.form,
         "bytes": {**asdict(size), "total": size.total},
         "float16_bytes": {**asdict(every), "total": every.total},
@@ -252,6 +254,7 @@ def _facts(job: RelabelJob) -> dict[str, Any]:
 
 def _say(facts: dict[str, Any]) -> None:
     stored = "every epoch's" if facts["label_epochs"] == facts["epochs"] else f"{facts['label_epochs']:,} epochs of"
+    say(f"Labelled by {facts['teacher']}.")
     say(
         f"{facts['images']:,} images, {facts['epochs']:,} epochs, {stored} labels in {facts['form']}: "
         f"{facts['bytes']['total']:,} bytes, where float16 of every epoch takes {facts['float16_bytes']['total']:,}."
