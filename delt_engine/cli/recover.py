@@ -219,7 +219,7 @@ def finish(run: Run, *, as_json: bool, stopped: RunCancelled | None, shows_resul
     if shows_result and as_json:
         say_json(results(run))
     elif shows_result and stopped is None:
-        say(_sentence(run, results(run)))
+        say(sentence(run, results(run)))
     if stopped is not None:
         raise stopped
 
@@ -254,7 +254,8 @@ def results(run: Run) -> dict[str, Any]:
     return found
 
 
-def _sentence(run: Run, result: dict[str, Any]) -> str:
+def sentence(run: Run, result: dict[str, Any]) -> str:
+    """Return what is said of a finished run, of which :func:`results` are given."""
     if result["kind"] == "evaluate":
         return f"{accuracy_words(result)} in {result['seconds']:.1f} s: {run.path}"
     if result["kind"] != "recover":
