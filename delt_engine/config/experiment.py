@@ -10,7 +10,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import field_validator
 
-from delt_engine.config.methods import METHOD_STAGES, stage_settings
+from delt_engine.config.methods import depends_on_size, stage_settings
 from delt_engine.config.real_data import RankConfig, SelectConfig, SqueezeConfig
 from delt_engine.config.recover import RecoverConfig
 from delt_engine.config.settings import Settings, setting
@@ -35,6 +35,8 @@ class Experiment(Settings):
     published resizes the short side to S // 7 * 8, bilinear, and takes the centre, 79 % of the square at 64 px."""
     teacher: str = setting("auto")
     """Shipped or trained teacher by name, or a checkpoint file; auto finds one for the dataset."""
+    ranker: str = setting("", source="DELT ranks with ResNet-18 whatever recovers")
+    """Teacher that ranks the patches, by name or file; the one that recovers when not given."""
     classes: tuple[str, ...] | None = setting(None)
     """Recover these classes only; all when not given."""
     seed: int = setting(0, ge=0, le=2**31 - 1, more=False)
@@ -72,8 +74,9 @@ class Experiment(Settings):
         >>> Experiment.for_method("rded", size=224, rank={"crops": 3}).rank.crops
         3
         """
-        values["recover"] = RecoverConfig.for_method(method, **(recover or {}))
-        for stage, settings in stage_settings(method, size or values.get("image_size")).items():
+        size = size or values.get("image_size")
+        values["recover"] = RecoverConfig.for_method(method, size=size, **(recover or {}))
+        for stage, settings in stage_settings(method, size).items():
             given = values.get(stage, {})
             if isinstance(given, Mapping):
                 values[stage] = {**settings, **given}
@@ -99,7 +102,7 @@ class Experiment(Settings):
             return cls(**values)
         recover = dict(recover)
         method = recover.pop("method", "delt")
-        size = size_of(str(values.get("dataset", DEFAULT_DATASET))) if size_of and method in METHOD_STAGES else None
+        size = size_of(str(values.get("dataset", DEFAULT_DATASET))) if size_of and depends_on_size(method) else None
         return cls.for_method(method, **{**values, "recover": recover, "size": values.get("image_size") or size})
 
     @classmethod

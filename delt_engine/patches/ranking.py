@@ -182,6 +182,7 @@ def rank(
     kept: Path | None = None,
     workers: int | None = None,
     share: tuple[int, int] = (0, 1),
+    columns: Sequence[int] | None = None,
 ) -> Iterator[RankProgress | Ranking]:
     """Score the patches of the training images, batch by batch.
 
@@ -197,6 +198,8 @@ def rank(
         workers: processes that read the pixels; as many as pay when None.
         share: (number, of how many): score this share of the patches only, in the batches in which all would be; see
             :func:`shares` and :func:`joined`.
+        columns: which of the teacher's classes each of the dataset's is, for one that knows more: the probability is
+            over all that it knows, as in a ranking of ImageNet-1K of which ImageNet-100 takes its classes.
 
     Yields:
         RankProgress after every batch, the last one with the timing, then the Ranking.
@@ -209,7 +212,7 @@ def rank(
     Source: DELT Sec. 3; data_selection.py ``rank``.
     """
     spec, card, train = dataset.spec, teacher.card, dataset.train
-    if card.num_classes != spec.num_classes:
+    if columns is None and card.num_classes != spec.num_classes:
         raise CheckpointError(
             f"teacher: {card.name} knows {card.num_classes} classes, but {spec.name} has {spec.num_classes}."
         )
@@ -223,7 +226,7 @@ def rank(
     indices = np.repeat(images, max(1, config.crops))
     chosen = None if classes is None else tuple(sorted({int(c) for c in classes}))
     key = ranking_key(dataset.fingerprint, card.fingerprint, config, seed, chosen)
-    scorer = Scorer(teacher, spec.num_classes, device)
+    scorer = Scorer(teacher, card.num_classes, device, columns)
     name = f"{key} {share} {config.batch_size} {scorer.device} {metadata.version('torch')}"
     scores = PartialScores(kept, name, len(indices), config.batch_size)
     patches = Patches(train, images, config.crops, partial(_boxes_of, train, config, seed))

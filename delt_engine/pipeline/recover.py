@@ -118,6 +118,7 @@ class RecoverJob:
             "dataset": experiment.dataset,
             "resize": experiment.resize,
             "teacher": self.teacher.card.name,
+            **({"ranker": self.context.inputs.ranker.ref} if self.selection and self.context.inputs.ranker else {}),
             "rank": experiment.rank.model_dump(),
             "select": experiment.select.model_dump(),
             "settings": config.model_dump(),

@@ -22,7 +22,7 @@ from pages.shared.wording import plain, plural, rounds_text, short_name
 
 METHODS = (*METHOD_SETTINGS, REAL)
 USUAL = ("sre2l", "cda", "rded", "delt", "random")
-_SHARED = ("dataset", "image_size", "resize", "teacher", "classes", "seed", "squeeze", "device")
+_SHARED = ("dataset", "image_size", "resize", "teacher", "ranker", "classes", "seed", "squeeze", "device")
 
 
 def draw(config: EvaluateConfig) -> None:

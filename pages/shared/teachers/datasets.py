@@ -183,7 +183,7 @@ def _size_control(now: int) -> None:
 
 def _resize(image_size: int) -> None:
     draft = session().draft
-    session().change(image_size=image_size, teacher="auto")
+    session().change(image_size=image_size, teacher="auto", ranker="")
     session().change("select", pinned=(), dropped=(), picked_from="")
     if find_entry(draft.dataset) is None:  # decoding a folder's files anew takes its time
         read(draft.dataset)

@@ -42,6 +42,14 @@ def test_whole_images_get_the_softmax_of_their_label_under_the_teachers_statisti
     assert result.class_names == ("a", "b", "c")
 
 
+def test_a_ranker_that_knows_more_classes_gives_the_softmax_over_all_of_them():
+    dataset, teacher, columns = make_dataset(), make_teacher(num_classes=5), np.array([4, 0, 2])
+    result = ranked(dataset, teacher, columns=columns.tolist())
+    expected = softmax_by_hand(teacher, dataset.train.pixels(range(11)), columns[dataset.train.labels])
+    np.testing.assert_allclose(result.true_class_prob, expected, rtol=1e-5)
+    np.testing.assert_array_equal(result.label, dataset.train.labels)
+
+
 def test_crops_get_the_softmax_of_the_pixels_in_their_box():
     dataset, teacher = make_dataset(native=(20, 13)), make_teacher()
     result = ranked(dataset, teacher, RankConfig(crops=3))
