@@ -26,7 +26,8 @@ Basis = Literal["published", "equal"]
 BASIS_TITLES: dict[str, str] = {"published": "As in each paper", "equal": "The same for all"}
 
 BASIS_NOTES: dict[str, str] = {
-    "published": "Images: each method under its own paper's settings.",
+    "published": "Images: each method under its own paper's settings; where a dataset is named, it is the one nearest in "
+    "image size.",
     "equal": "Images: all methods under the same settings, but for what makes each of them.",
 }
 
@@ -122,11 +123,11 @@ def published_recovery(
 ) -> tuple[dict[str, Any], str]:
     """Return what a method's paper sets in the recovery on a dataset, and the place, in words.
 
-    What makes the method, its jitter too, is not among it.
+    What makes the method, its jitter too, is not among it. A dataset is named in the place where it is another one.
 
     >>> values, origin = published_recovery("cda", "photos", 64, 10)
     >>> values["r_bn"], values["learning_rate"], origin
-    (1.0, 0.1, 'CDA Table 12b for Tiny-ImageNet, nearest in size')
+    (1.0, 0.1, 'CDA Table 12b for Tiny-ImageNet')
     """
     base = VARIANT_OF.get(method, method)
     paper = "cda" if base == "cda" else "delt"
@@ -137,5 +138,5 @@ def published_recovery(
     taken = [name for name in SHARED_SETTINGS if name not in ("ipc", *_SPEED)]
     values = {name: getattr(found.experiment.recover, name) for name in taken}
     origin, entry = found.origin("recover.learning_rate"), find_entry(name)
-    nearest = "" if is_printed else f" for {entry.title if entry else name}, nearest in size"
-    return values, origin + nearest
+    whose = "" if is_printed else f" for {entry.title if entry else name}"
+    return values, origin + whose

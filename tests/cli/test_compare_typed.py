@@ -18,9 +18,10 @@ from delt_engine.cli.options import read_run_options
 from delt_engine.config import EvaluateConfig, Experiment
 from delt_engine.jobs.evaluations import evaluation_experiment
 from delt_engine.models.checkpoints import load_state
+from delt_engine.papers.method_settings import BASIS_NOTES, method_settings, taken_over
 from delt_engine.pipeline import recover
 from delt_engine.pipeline import run as pipeline
-from delt_engine.runs.command import command_for
+from delt_engine.runs.command import command_for, compare_command
 from delt_engine.runs.record import RunOptions
 from delt_engine.runs.sources import find_source
 from delt_engine.runs.store import Run, list_runs
@@ -110,11 +111,11 @@ def test_compare_fills_one_table_in_the_order_asked_and_uses_what_is_there(typed
     assert [row["iterations"] for row in rows] == [0, 8, None]
     assert found["settings"] == "published"
     assert found["notes"] == [
-        "Images: each method under its own paper's settings.",
+        BASIS_NOTES["published"],
         "On top, for all: --mi 8 --ri 2.",
         "Shortened against the papers: MI 8 instead of 4,000 and students of 2 instead of 300 epochs.",
     ]
-    assert [row["settings"] for row in rows] == ["", "DELT Table 8b for CIFAR-10, nearest in size", ""]
+    assert [row["settings"] for row in rows] == ["", "DELT Table 8b for CIFAR-10", ""]
     for row in rows:
         assert 0 <= row["top1_last"] <= row["top1_best"] <= 100
         assert -1 <= row["cosine_similarity"] <= 1
@@ -238,7 +239,7 @@ def test_what_is_typed_stands_on_top_of_every_papers_settings(typed) -> None:
         "random": ("random", 1),
     }
     assert "On top, for all: --mi 40 --ri 10 --r-bn 0.5 --criterion top --mosaic 2." in plan.notes
-    assert plan.origins["cda-init"] == "CDA Table 10b for CIFAR-100, nearest in size"
+    assert plan.origins["cda-init"] == "CDA Table 10b for CIFAR-100"
     assert plan.origins["sre2l"].startswith("SRe2L's published code (recover_cifar.py)")
 
 
@@ -254,3 +255,25 @@ def test_under_equal_settings_methods_differ_in_what_makes_them_only(typed) -> N
         "rded": "RDED's published code",
         "random": "",
     }
+
+
+@pytest.mark.parametrize("basis", ["published", "equal"])
+@pytest.mark.parametrize(
+    "recover",
+    [
+        {"ipc": 10},
+        {"ipc": 4, "iterations": 40, "round_iterations": 10, "r_bn": 0.5, "flip": False, "pack": 2},
+        {"method": "random", "iterations": 0, "round_iterations": 1, "early_late": False, "ipc": 3},
+    ],
+)
+def test_the_apps_command_makes_the_same_comparison(typed, basis, recover) -> None:
+    base = Experiment(
+        dataset="colours", seed=7, recover=recover, rank={"crops": 2}, select={"criterion": "min", "pinned": (1, 2)}
+    )
+    methods = ("delt", "cda-init", "sre2l", "random")
+    top = taken_over(base, basis, 8)
+    _, _, *words = compare_command(base, methods, basis, tuple(top))
+    values = compare.make_context("compare", list(words)).params
+    assert (values.pop("settings"), values.pop("methods")) == (basis, ",".join(methods))
+    plan = plan_comparison(methods, basis, values)
+    assert plan.experiments == {name: method_settings(name, base, basis, top, 8).experiment for name in methods}

@@ -70,8 +70,8 @@ def test_equal_settings_are_the_defaults_whatever_the_dataset(dataset, size) -> 
 
 def test_where_the_settings_are_from_is_said() -> None:
     assert of("cda", "tiny-imagenet", 64).origin == "CDA Table 12b"
-    assert of("cda-init", "photos", 32).origin == "CDA Table 10b for CIFAR-100, nearest in size"
-    assert of("delt", "photos", 64).origin == "DELT Table 8b for Tiny-ImageNet, nearest in size"
+    assert of("cda-init", "photos", 32).origin == "CDA Table 10b for CIFAR-100"
+    assert of("delt", "photos", 64).origin == "DELT Table 8b for Tiny-ImageNet"
     assert of("sre2l", "imagenet-1k", 224).origin == "SRe2L's published code (data_synthesis.py)"
     assert of("rded", "photos", 32).origin == "RDED's published code"
     assert of("cda", "photos", 32, "equal").origin == "the same settings"
