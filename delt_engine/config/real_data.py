@@ -60,6 +60,15 @@ class SqueezeConfig(Settings):
         """Network, width and stem of a checkpoint that does not say them itself, as its loader takes them."""
         return {"network": self.network, "width": self.width, "stem": None if self.stem == "auto" else self.stem}
 
+    def teacher_name(self, dataset: str, image_size: int) -> str:
+        """Return what a teacher of these settings is called.
+
+        >>> SqueezeConfig(width=0.5).teacher_name("cifar10", 32)
+        'cifar10-resnet18-w0.5-32px'
+        """
+        width = "" if self.width == 1.0 else f"-w{self.width:g}"
+        return f"{dataset}-{self.network}{width}-{image_size}px"
+
 
 class RankConfig(Settings):
     """What the teacher scores."""

@@ -222,11 +222,10 @@ class _Squeeze(Training[SqueezeConfig]):
     def result(self) -> SqueezeResult:
         spec, config = self.data.spec, self.config
         network = self.network.to(memory_format=torch.contiguous_format).eval().requires_grad_(requires_grad=False)
-        width = "" if config.width == 1.0 else f"-w{config.width:g}"
         words = ["delt", "squeeze", *option_words(dataset=spec.name, image_size=spec.image_size)]
         words += [*changed_words(config, SqueezeConfig()), *option_words(seed=self.seed or None)]
         card = TeacherCard(
-            name=f"{spec.name}-{config.network}{width}-{spec.image_size}px",
+            name=config.teacher_name(spec.name, spec.image_size),
             network=config.network,
             width=config.width,
             stem=stem_of(network, config.stem, spec.image_size),

@@ -9,7 +9,7 @@ from delt_engine.config.students import EvaluateConfig
 from delt_engine.errors import ConfigError
 from delt_engine.training.draws import EpochDraws, batch_bounds, cut_box, draw_epoch
 
-CONFIG = EvaluateConfig(batch_size=8, rand_augment="m5-n4-mstd1")
+CONFIG = EvaluateConfig(batch_size=8, rand_augment="m5-n4-mstd1", cutout=0.5)
 
 
 def drawn(config: EvaluateConfig = CONFIG, count: int = 41, size: int = 32, **values) -> EpochDraws:
@@ -37,6 +37,7 @@ def test_an_epoch_depends_on_seed_and_number_alone():
         ({"mix": "none"}, {"share", "box", "partner"}),
         ({"min_crop": 0.5}, {"crop"}),
         ({"flip": False}, {"flip"}),
+        ({"cutout": 0.25}, {"cutout"}),
     ],
 )
 def test_one_augmentation_changes_no_other(changes, changed):
