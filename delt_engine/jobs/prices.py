@@ -9,7 +9,7 @@ Source: DELT Table 6 (29.0 hours for 50 images of 1,000 classes at 4,000 iterati
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from delt_engine.analysis.cost import (
     Rate,
@@ -31,7 +31,7 @@ _CPU_RATE, _GPU_RATE = 43.0, 1916.0
 """Image-iterations a second of a ResNet-18: at 32 px with the small stem on two cores, at 224 px on an RTX 4090."""
 
 _FORWARD, _STUDENT_STEP = 0.5, 1.5
-"""Work of the teacher's pass over an image, and of a student's step on it, for one image-iteration with that network."""
+"""Work of a network's pass over an image, and of a training step on it, for one image-iteration with it."""
 
 _TEACHER_SHARE = {"cpu": 1.0, "cuda": 1 / 40}
 """Time of a teacher's training on a device for that on two cores."""
@@ -136,7 +136,9 @@ def _students_work(
     own, teacher = (_image_seconds(one, size, device) for one in (student, squeeze))
     tested = 2 + evaluate.epochs // evaluate.validate_every
     labels = 0.0 if evaluate.labels == "hard" else _FORWARD * teacher
-    return evaluate.seeds * (evaluate.epochs * images * (_STUDENT_STEP * own + labels) + tested * tests * _FORWARD * own)
+    return evaluate.seeds * (
+        evaluate.epochs * images * (_STUDENT_STEP * own + labels) + tested * tests * _FORWARD * own
+    )
 
 
 def _student_factor(runs: Iterable[Run], device: str) -> float | None:

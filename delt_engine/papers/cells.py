@@ -35,6 +35,11 @@ _MEASURES: dict[str, Measure] = {
     "crops": "judge",
 }
 
+_TASKS = {
+    "data-free-pruning": "Data-free pruning is not here.",
+    "class-incremental": "Continual learning is not here.",
+}
+
 _CRITERIA = {"lowest": "min", "medium": "medium", "highest": "top", "random": "random", "delt": "medium"}
 _CRITERIA |= {"ascending": "min", "descending": "top"}
 _ORDERS = ("random", "ascending", "descending", "delt")
@@ -85,7 +90,7 @@ def why_not(value: PublishedValue) -> str:
     """
     words = value.words
     if "task" in words:
-        return f"{words['task'].replace('-', ' ').capitalize()} is not here."
+        return _TASKS[words["task"]]
     if words.get("stage") == "squeeze":
         if words["recipe"] != "cda":
             return "The recipe of Ridnik et al. is not here."

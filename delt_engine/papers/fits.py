@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 from delt_engine.config import EvaluateConfig, Experiment, Settings, field_specs
 from delt_engine.config.command_line import STAGE_RECORDS
-from delt_engine.config.students import batch_size_rule, filled_in
+from delt_engine.config.student_rules import printed_batch_size
+from delt_engine.config.students import filled_in
 from delt_engine.data.catalogue import find_entry
 from delt_engine.errors import CheckpointError, ConfigError
 from delt_engine.models.card import TeacherCard, find_teacher, read_card
@@ -150,9 +151,9 @@ def beyond_settings(found: Found) -> list[Difference]:
 def _asked(found: Found) -> Iterator[PublishedValue]:
     for value in all_published():
         about = (value.dataset, value.method, value.ipc, value.metric)
-        if about == (found.dataset, found.method, found.experiment.recover.ipc, "top1") and not why_not(value):
-            if is_alike(paper_cell(value), found):
-                yield value
+        is_asked = about == (found.dataset, found.method, found.experiment.recover.ipc, "top1") and not why_not(value)
+        if is_asked and is_alike(paper_cell(value), found):
+            yield value
 
 
 def _varied_alike(cell: Cell, found: Found) -> bool:
@@ -171,9 +172,7 @@ def _cell_without_row(found: Found) -> Cell | None:
         return None
     for source in (paper, "delt"):
         try:
-            made = published_experiment(
-                source, found.dataset, method, student=found.result["student"], ipc=recover.ipc
-            )
+            made = published_experiment(source, found.dataset, method, student=found.result["student"], ipc=recover.ipc)
         except ConfigError:
             continue
         value = PublishedValue(
@@ -242,13 +241,14 @@ def _training(cell: Cell, found: Found, *, own: bool) -> dict[str, Any]:
     return values
 
 
-def _batch(cell: Cell, found: Found, stated: int) -> int:
-    """Return the student's batch: as printed, or as the published code has it where that is what was taken.
+def _batch(cell: Cell, found: Found, wanted: int) -> int:
+    """Return the student's batch as it was, where that is what DELT's table prints or what its code takes instead.
 
-    DELT Table 8a prints 100 at IPC 50; its code doubles from 100 classes on, and that is our rule.
+    DELT Table 8a prints 100 at IPC 50; its code doubles that from 100 classes on, which is our default as well.
     """
-    rule = batch_size_rule(found.experiment.recover.ipc, found.num_classes, found.dataset, found.result["student"])
-    return rule if cell.value.source == "delt" and found.result["batch_size"] == rule else stated
+    printed = printed_batch_size(found.experiment.recover.ipc)
+    own = int(found.result["batch_size"])
+    return own if cell.value.source == "delt" and own == printed else wanted
 
 
 def _networks(cell: Cell, found: Found) -> Iterator[Row]:

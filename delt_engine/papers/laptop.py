@@ -96,7 +96,7 @@ def laptop_cell(cell: Cell, axes: tuple[str, ...]) -> Cell:
         changes["teacher"] = _teacher(dataset, network)
         squeeze = {"network": card.network, "width": card.width}
         said.append(("Recovery network", network, f"{_named(card.network, card.width)}, shipped"))
-        changes["recover"] = _recover(cell, size)
+        changes["recover"] = _recover(cell)
         if "select.mosaic" not in cell.varied:
             mosaic = stage_settings(cell.value.method, size).get("select", {}).get("mosaic", 1)
             changes["select"] = cell.experiment.select.replace(mosaic=mosaic)
@@ -117,7 +117,7 @@ def laptop_cell(cell: Cell, axes: tuple[str, ...]) -> Cell:
     return replace(cell, experiment=experiment, scale="laptop", scaled=tuple(said), relabeller=relabeller)
 
 
-def _recover(cell: Cell, size: int) -> Any:
+def _recover(cell: Cell) -> Any:
     recover = cell.experiment.recover
     changes: dict[str, Any] = {"ipc": IMAGES_PER_CLASS[recover.ipc], "jitter": min(recover.jitter, 4)}
     if recover.is_optimised:

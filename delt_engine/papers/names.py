@@ -49,6 +49,7 @@ def our_network(printed: str) -> str:
     """
     return NETWORK_NAMES.get(printed, printed)
 
+
 GIGA_OPERATIONS = MappingProxyType(
     {
         "resnet18": 1.8,

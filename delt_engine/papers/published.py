@@ -57,6 +57,9 @@ IPC 50; CDA names one ResNet-18 throughout its appendix, IPC 50 for ImageNet-1K,
 IPC 10.
 """
 
+_OTHER_TITLES = {"minimax-diffusion": "MinimaxDiffusion", "full": "Full data", "": ""}
+"""Methods that are not here and are not written in capitals."""
+
 _ONLY_OWN_STUDENTS = ("Table 1", "Table 13")
 """Tables of CDA whose other methods had ConvNets as their students."""
 
@@ -109,7 +112,7 @@ class PublishedValue:
     @property
     def method_title(self) -> str:
         """What the method is called."""
-        return METHOD_TITLES.get(self.method, self.method.upper())
+        return METHOD_TITLES.get(self.method) or _OTHER_TITLES.get(self.method, self.method.upper())
 
     @property
     def words(self) -> dict[str, str]:

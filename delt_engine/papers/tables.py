@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from delt_engine.data.catalogue import CATALOGUE
 from delt_engine.errors import ConfigError
 from delt_engine.papers.published import PAPERS, PublishedValue, all_published
 
@@ -525,6 +526,66 @@ def axis(value: PublishedValue, name: str) -> str:
         found = getattr(value, name)
         return "" if found is None else str(found)
     return value.words.get(name, "")
+
+
+_AXIS_TITLES = {
+    "dataset": "Dataset",
+    "ipc": "IPC",
+    "method": "Method",
+    "student": "Student",
+    "teacher": "Recovery network",
+    "metric": "Measure",
+    "alpha": "Alpha",
+    "batch_size": "Batch size",
+    "classes": "Classes",
+    "crop": "Crop range",
+    "crop_lower": "Lower bound",
+    "epochs": "Epochs",
+    "init": "Begun from",
+    "milestone": "Milestone",
+    "order": "Order",
+    "patches": "Patches",
+    "recipe": "Recipe",
+    "recovery_iterations": "Iterations",
+    "relabel": "Relabelled by",
+    "scheduler": "Curriculum",
+    "selection": "Selection",
+    "steps": "Steps",
+    "type": "Constant crops",
+}
+
+METRIC_TITLES = {
+    "top1": "Top-1, %",
+    "top5": "Top-5, %",
+    "hours": "Hours",
+    "params_m": "Parameters, M",
+    "cosine": "Cosine within a class",
+    "images": "Images",
+    "whole": "Whole image, %",
+    "crops": "Ten crops, %",
+}
+"""What a number is."""
+
+
+def axis_title(name: str) -> str:
+    """Return what an axis is called.
+
+    >>> axis_title("dataset"), axis_title("RI")
+    ('Dataset', 'RI')
+    """
+    return _AXIS_TITLES.get(name, name)
+
+
+def axis_label(value: PublishedValue, name: str) -> str:
+    """Return where a number stands on an axis, for people."""
+    text = axis(value, name)
+    if name == "method":
+        return value.method_title
+    if name == "dataset" and text in CATALOGUE:
+        return CATALOGUE[text].title
+    if name == "metric":
+        return METRIC_TITLES[text]
+    return f"{int(text):,}" if text.isdigit() else text
 
 
 def place(value: PublishedValue, names: tuple[str, ...]) -> tuple[str, ...]:
