@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from pydantic import field_validator
 
-from delt_engine.config.methods import METHOD_STAGES, stage_settings
+from delt_engine.config.methods import depends_on_size, stage_settings
 from delt_engine.config.real_data import RankConfig, SelectConfig, SqueezeConfig
 from delt_engine.config.recover import RecoverConfig
 from delt_engine.config.settings import Settings, setting
@@ -68,8 +68,9 @@ class Experiment(Settings):
         >>> Experiment.for_method("rded", size=224, rank={"crops": 3}).rank.crops
         3
         """
-        values["recover"] = RecoverConfig.for_method(method, **(recover or {}))
-        for stage, settings in stage_settings(method, size or values.get("image_size")).items():
+        size = size or values.get("image_size")
+        values["recover"] = RecoverConfig.for_method(method, size=size, **(recover or {}))
+        for stage, settings in stage_settings(method, size).items():
             given = values.get(stage, {})
             if isinstance(given, Mapping):
                 values[stage] = {**settings, **given}
@@ -95,7 +96,7 @@ class Experiment(Settings):
             return cls(**values)
         recover = dict(recover)
         method = recover.pop("method", "delt")
-        size = size_of(str(values.get("dataset", DEFAULT_DATASET))) if size_of and method in METHOD_STAGES else None
+        size = size_of(str(values.get("dataset", DEFAULT_DATASET))) if size_of and depends_on_size(method) else None
         return cls.for_method(method, **{**values, "recover": recover, "size": values.get("image_size") or size})
 
     @classmethod

@@ -1,6 +1,9 @@
+import copy
 import math
 
 import pytest
+import torch
+from torch import nn
 
 from delt_engine.config import SqueezeConfig
 from delt_engine.config.students import EvaluateConfig
@@ -23,7 +26,37 @@ def test_learning_rates_of_the_recipes(recipe, epochs, expected):
     assert found == pytest.approx(expected, abs=1e-15)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize(
+    ("settings", "plain"),
+    [
+        ({"optimizer": "sgd", "momentum": 0.8, "nesterov": False}, lambda w: torch.optim.SGD(w, 0.1, momentum=0.8)),
+        (
+            {"optimizer": "sgd", "momentum": 0.9, "nesterov": True},
+            lambda w: torch.optim.SGD(w, 0.1, momentum=0.9, nesterov=True),
+        ),
+        ({"optimizer": "sgd", "momentum": 0.0, "nesterov": True}, lambda w: torch.optim.SGD(w, 0.1)),
+        ({"optimizer": "adam"}, lambda w: torch.optim.Adam(w, 0.1)),
+        ({"optimizer": "adamw"}, lambda w: torch.optim.AdamW(w, 0.1)),
+    ],
+)
+def test_every_optimiser_steps_as_torchs_own(settings, plain):
+    """With the weight decay on the weights of two dimensions alone."""
+    draws = torch.Generator().manual_seed(0)
+    model = nn.Linear(3, 2)
+    for kind, make in ((SqueezeConfig, teacher_optimizer), (EvaluateConfig, student_optimizer)):
+        ours, theirs = copy.deepcopy(model), copy.deepcopy(model)
+        groups = [{"params": [theirs.weight], "weight_decay": 0.3}, {"params": [theirs.bias], "weight_decay": 0.0}]
+        pair = ((ours, make(ours, kind(learning_rate=0.1, weight_decay=0.3, **settings))), (theirs, plain(groups)))
+        for _ in range(3):
+            images = torch.randn(4, 3, generator=draws)
+            for network, optimizer in pair:
+                optimizer.zero_grad()
+                network(images).square().sum().backward()
+                optimizer.step()
+        torch.testing.assert_close(list(ours.parameters()), list(theirs.parameters()))
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
 @pytest.mark.parametrize("network", ["convnet-3", "resnet18", "mobilenet_v3_small", "efficientnet_b0"])
 def test_only_weights_of_more_than_one_dimension_decay_and_they_come_first(network, optimizer):
     model = build_network(network, 3, width=0.25 if network != "efficientnet_b0" else 1.0, image_size=32)
