@@ -10,6 +10,7 @@ Source: DELT Tables 8 to 12, CDA Tables 10 to 21; where they are silent, the pub
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -19,10 +20,10 @@ from delt_engine.config.command_line import STAGE_RECORDS
 from delt_engine.config.student_rules import printed_batch_size
 from delt_engine.config.students import filled_in
 from delt_engine.data.catalogue import find_entry
-from delt_engine.errors import CheckpointError, ConfigError
+from delt_engine.errors import CheckpointError
 from delt_engine.models.card import TeacherCard, find_teacher, read_card
 from delt_engine.papers.cells import Cell, paper_cell, why_not
-from delt_engine.papers.published import PublishedValue, all_published
+from delt_engine.papers.published import PublishedValue, all_published, published_settings
 from delt_engine.papers.recipes import published_experiment
 
 _NOT_COUNTED: dict[str, set[str]] = {
@@ -170,16 +171,14 @@ def _cell_without_row(found: Found) -> Cell | None:
     paper = _PAPERS_OF.get(method.removesuffix("-init").removesuffix("-early-late"))
     if paper is None:
         return None
-    for source in (paper, "delt"):
-        try:
-            made = published_experiment(source, found.dataset, method, student=found.result["student"], ipc=recover.ipc)
-        except ConfigError:
-            continue
-        value = PublishedValue(
-            method, "", float("nan"), None, source, "", found.dataset, recover.ipc, found.result["student"], "", "top1"
-        )
-        return Cell(value, "accuracy", made.experiment, origins=made.origins)
-    return None
+    student = str(found.result["student"])
+    source = next((name for name in (paper, "delt") if found.dataset in published_settings()[name]), None)
+    if source is None:
+        return None
+    made = published_experiment(source, found.dataset, method, student=student, ipc=recover.ipc)
+    about = {"dataset": found.dataset, "ipc": recover.ipc, "student": student, "teacher": "", "metric": "top1"}
+    value = PublishedValue(method, "", math.nan, None, source, "", **about)
+    return Cell(value, "accuracy", made.experiment, origins=made.origins)
 
 
 Row = tuple[str, Any, Any, str]

@@ -1,4 +1,4 @@
-"""Which network on this machine takes the part of a printed one: teacher, ranker or relabelling network of a cell.
+"""Which network on this machine takes the part of a printed one, and which networks a finished run had.
 
 A printed network is any teacher of that kind and width for the dataset at the size, however it was trained, the user's
 newest first. At laptop scale it is the shipped one that the cell names. Readable without torch.
@@ -6,6 +6,7 @@ newest first. At laptop scale it is the shipped one that the cell names. Readabl
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from delt_engine.data.catalogue import find_entry
 from delt_engine.models.card import TeacherCard, files_of, find_teacher, read_card, readable_cards, teacher_files
 from delt_engine.models.held_out import second_dir
 from delt_engine.papers.cells import Cell
-from delt_engine.papers.fits import Network
+from delt_engine.papers.fits import Found, Network
 from delt_engine.paths import assets_dir
+from delt_engine.runs.record import TeacherRecord
+from delt_engine.runs.store import Run
 
 
 def known_networks() -> dict[str, Network]:
@@ -22,6 +25,33 @@ def known_networks() -> dict[str, Network]:
     return {
         card.fingerprint: Network(card.name, card.network, card.width, card.fingerprint) for _, card in _every_card()
     }
+
+
+def found_of(run: Run, networks: Mapping[str, Network] | None = None) -> Found | None:
+    """Return a finished run as it is held against printed numbers; None of one without data.
+
+    ``networks`` is what :func:`known_networks` returns, for many runs.
+    """
+    record = run.record()
+    if record.dataset is None:
+        return None
+    known = known_networks() if networks is None else networks
+
+    def network(role: TeacherRecord | None) -> Network | None:
+        if role is None:
+            return None
+        return known.get(role.fingerprint, Network(role.name, role.network, None, role.fingerprint))
+
+    return Found(
+        experiment=record.experiment,
+        dataset=record.dataset.name,
+        image_size=record.dataset.image_size,
+        num_classes=len(record.result["class_names"]) if record.kind == "evaluate" else len(record.classes),
+        teacher=network(record.teacher),
+        ranker=network(record.ranker),
+        relabeller=network(getattr(record, "relabeller", None)),
+        result=record.result,
+    )
 
 
 def teacher_card(cell: Cell) -> TeacherCard | None:

@@ -11,21 +11,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from statistics import fmean, stdev
-from typing import Any, Literal
+from typing import Literal
 
 from delt_engine.config import Experiment
 from delt_engine.data.catalogue import find_entry
 from delt_engine.errors import ConfigError
 from delt_engine.jobs.prices import Known, Price, recovery_price, students_price, teacher_price
 from delt_engine.papers.cells import Cell, Scale, paper_cell, why_not
-from delt_engine.papers.fits import Difference, Found, Network, differences, is_alike
+from delt_engine.papers.fits import Difference, Found, differences, is_alike
 from delt_engine.papers.laptop import laptop_cell
 from delt_engine.papers.names import MILLION_PARAMETERS, our_network
 from delt_engine.papers.order import Order, Point, order_of
 from delt_engine.papers.paper_tables import PaperTable, axis, find_table, place, rows_of
 from delt_engine.papers.published import PublishedValue
-from delt_engine.pipeline.paper_teachers import known_networks, teacher_card
-from delt_engine.runs.record import Kind, RunRecord, relevant_settings
+from delt_engine.pipeline.paper_teachers import found_of, known_networks, teacher_card
+from delt_engine.runs.record import Kind, relevant_settings
 from delt_engine.runs.store import Run, list_runs
 from delt_engine.runs.titles import example_runs
 
@@ -205,7 +205,7 @@ class _Looked:
         for run in readable:
             record, status = run.record(), run.status
             if status == "finished":
-                held = _found(record, networks)
+                held = found_of(run, networks)
                 if held is not None:
                     found.append((run, record.kind, held))
             elif record.kind in ("recover", "evaluate", "squeeze"):
@@ -215,29 +215,6 @@ class _Looked:
     def of(self, kind: Kind, cell: Cell) -> Iterable[tuple[Run, Found]]:
         """Yield the finished runs of a kind that ask the question of a cell."""
         return ((run, found) for run, own, found in self.found if own == kind and is_alike(cell, found))
-
-
-def _found(record: RunRecord, networks: dict[str, Network]) -> Found | None:
-    if record.dataset is None:
-        return None
-    is_evaluation = record.kind == "evaluate"
-
-    def network(role: Any) -> Network | None:
-        if role is None:
-            return None
-        plain = Network(role.name, role.network, None, role.fingerprint)
-        return networks.get(role.fingerprint, plain)
-
-    return Found(
-        experiment=record.experiment,
-        dataset=record.dataset.name,
-        image_size=record.dataset.image_size,
-        num_classes=len(record.result["class_names"]) if is_evaluation else len(record.classes),
-        teacher=network(record.teacher),
-        ranker=network(record.ranker),
-        relabeller=network(getattr(record, "relabeller", None)),
-        result=record.result,
-    )
 
 
 def _view(table: PaperTable, scale: Scale, looked: _Looked) -> TableView:
