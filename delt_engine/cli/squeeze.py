@@ -29,7 +29,9 @@ SUFFIX = ".safetensors"
 
 
 @click.command()
-@setting_options(["experiment", *STAGES["squeeze"]], {"experiment": ("dataset", "image_size", "seed", "device")})
+@setting_options(
+    ["experiment", *STAGES["squeeze"]], {"experiment": ("dataset", "image_size", "resize", "seed", "device")}
+)
 @run_options("squeeze")
 @path_option(
     "--out", "PATH", "FILE.safetensors for the teacher alone, or a folder for the run. [default: a run among your runs]"

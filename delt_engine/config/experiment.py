@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import field_validator
@@ -19,6 +19,9 @@ from delt_engine.errors import ConfigError
 
 DEFAULT_DATASET = "cifar10-mini"
 
+Resize = Literal["whole", "published"]
+"""How a picture becomes a square of S pixels; see :attr:`Experiment.resize`."""
+
 
 class Experiment(Settings):
     """Everything one run needs: the data, the teacher, and the settings of each stage."""
@@ -27,6 +30,9 @@ class Experiment(Settings):
     """Name of a dataset in the catalogue, or a folder with one folder of images a class."""
     image_size: int | None = setting(None, ge=8, le=1024)
     """Side of the square images in pixels; as the dataset has it when not given."""
+    resize: Resize = setting("whole", title="Squares", source="published: code of DELT, RDED and CDA; whole: ours")
+    """How pictures become squares of S px for ranking, start images and tests: whole takes the largest square, bicubic;
+    published resizes the short side to S // 7 * 8, bilinear, and takes the centre, 79 % of the square at 64 px."""
     teacher: str = setting("auto")
     """Shipped or trained teacher by name, or a checkpoint file; auto finds one for the dataset."""
     ranker: str = setting("", source="DELT ranks with ResNet-18 whatever recovers")

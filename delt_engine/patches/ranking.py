@@ -28,7 +28,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from delt_engine.config import RankConfig
-from delt_engine.data.decode import square_box
 from delt_engine.errors import CheckpointError, DataError, ShapeError
 from delt_engine.files import ArrayRecord, try_write
 from delt_engine.patches.scoring import PartialScores, Patches, RankProgress, Scorer, scored
@@ -159,23 +158,11 @@ def keyed_rng(seed: int, stage: str, *keys: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "big")))
 
 
-def whole_box(height: int, width: int) -> tuple[int, int, int, int]:
-    """Return the box of a whole image: its largest centred square, in whole pixels.
-
-    >>> whole_box(5, 10)
-    (0, 2, 5, 5)
-    """
-    top, left, tall, wide = square_box(height, width)
-    return int(top), int(left), int(tall), int(wide)
-
-
-def patch_boxes(height: int, width: int, config: RankConfig, seed: int, image_index: int) -> np.ndarray:
-    """Return the boxes that are scored in one image, int (max(1, crops), 4): top, left, height, width in native pixels.
+def crop_boxes(height: int, width: int, config: RankConfig, seed: int, image_index: int) -> np.ndarray:
+    """Return the crops that are scored in one image, int (crops, 4): top, left, height, width in native pixels.
 
     The crops of an image depend on its index only, not on what else is scored, or in what batches.
     """
-    if not config.crops:
-        return np.array([whole_box(height, width)])
     rng = keyed_rng(seed, "rank", image_index)
     share = rng.uniform(config.min_crop, config.max_crop, config.crops)
     side = np.maximum(1, np.rint(np.sqrt(share) * min(height, width))).astype(np.int64)
@@ -293,4 +280,6 @@ def _unit(config: RankConfig) -> int:
 
 
 def _boxes_of(train: ImageSet, config: RankConfig, seed: int, images: np.ndarray) -> np.ndarray:
-    return np.concatenate([patch_boxes(*train.size(int(i)), config, seed, int(i)) for i in images])
+    if not config.crops:
+        return np.array([train.seen_box(int(index)) for index in images])
+    return np.concatenate([crop_boxes(*train.size(int(index)), config, seed, int(index)) for index in images])

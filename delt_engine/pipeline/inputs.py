@@ -91,6 +91,7 @@ class Inputs:
             class_names=spec.class_names,
             mean=spec.mean,
             std=spec.std,
+            resize=self.dataset.train.resize,
         )
 
 
@@ -117,7 +118,7 @@ def load_inputs(
         DataError: no such dataset, nothing in it, or no such class.
         CheckpointError: no such teacher or ranker, or one with other classes.
     """
-    dataset = load_dataset(experiment.dataset, experiment.image_size, report=report)
+    dataset = load_dataset(experiment.dataset, experiment.image_size, report=report, resize=experiment.resize)
     spec = dataset.spec
     names = experiment.classes if experiment.classes is not None else spec.class_names
     classes = tuple(sorted({dataset.class_index(name) for name in names}))

@@ -116,6 +116,7 @@ class RecoverJob:
             "method": config.method,
             "seed": experiment.seed,
             "dataset": experiment.dataset,
+            "resize": experiment.resize,
             "teacher": self.teacher.card.name,
             **({"ranker": self.context.inputs.ranker.ref} if self.selection and self.context.inputs.ranker else {}),
             "rank": experiment.rank.model_dump(),

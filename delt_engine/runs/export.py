@@ -79,6 +79,7 @@ def image_text(run: Run, class_index: int, index: int, round_number: int, origin
             for patch in (origin.patches if origin else ())
         ],
         "dataset": experiment.dataset,
+        "resize": experiment.resize,
         "teacher": record.teacher.name if record.teacher else experiment.teacher,
         **({"ranker": record.ranker.ref} if record.ranker else {}),
         "rank": experiment.rank.model_dump(),
@@ -100,6 +101,7 @@ def read_image_settings(png: bytes) -> ImageSettings:
         teacher, ranker = str(text["teacher"]), str(text.get("ranker", ""))
         experiment = Experiment(
             dataset=str(text["dataset"]),
+            resize=text.get("resize", "whole"),
             teacher=teacher if teacher in dict(teacher_files()) else "auto",
             ranker=ranker if ranker in dict(teacher_files()) else "",
             seed=int(text["seed"]),

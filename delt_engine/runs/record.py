@@ -21,7 +21,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from delt_engine import __version__
-from delt_engine.config import Experiment, SqueezeConfig
+from delt_engine.config import Experiment, Resize, SqueezeConfig
 from delt_engine.config.command_line import STAGE_RECORDS, TEACHER_SETTINGS
 from delt_engine.data.catalogue import dataset_names
 from delt_engine.errors import RunError
@@ -62,6 +62,7 @@ class DatasetRecord(_Record):
     class_names: tuple[str, ...]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    resize: Resize = "whole"
 
 
 class TeacherRecord(_Record):

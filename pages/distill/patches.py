@@ -47,7 +47,7 @@ def controls_row() -> tuple[Dataset, int]:
         patch_ranking.rank_first(now.draft, "Fetch and rank")
         st.stop()
     with grid:
-        data = cached.dataset(now.draft.dataset, now.draft.image_size)
+        data = cached.dataset_of(now.draft)
         class_index = _class_control(data)
         select = {name: _select_control(name, titles) for name, titles in (("criterion", CRITERIA), ("order", ORDERS))}
         mosaic = controls.spec_of(SelectConfig, "mosaic")

@@ -19,7 +19,7 @@ PAGE = "recover"
 _SMALL, _PAPER = f"{PAGE}/preset", f"{PAGE}/paper"
 _BY_TITLE = {preset.title: preset for preset in (*PRESETS, *PAPER_PRESETS)}
 _MAIN = ("method", "ipc", "iterations", "round_iterations")
-_SHARED_WITH_PATCHES = ("criterion", "order", "mosaic", "min_probability", "max_probability")
+_SHARED_WITH_PATCHES = ("criterion", "median", "order", "mosaic", "min_probability", "max_probability")
 
 
 def draw_main() -> None:
@@ -104,7 +104,7 @@ def draw_more() -> None:
             controls.precision_warning(now.draft.recover.precision, now.draft.device)
         st.markdown("**Data and device**")
         _classes()
-        now.change(**controls.settings_grid(now.draft, ["seed", "teacher", "device"], PAGE))
+        now.change(**controls.settings_grid(now.draft, ["resize", "seed", "teacher", "device"], PAGE))
 
 
 def dataset_control(page: str) -> str:
