@@ -72,11 +72,11 @@ class Inputs:
             return None
         card = self.ranker.card
         return TeacherRecord(
-            name=card.name,
-            network=card.network,
-            fingerprint=card.fingerprint,
+            name=self.ranker.name,
+            network=card.network if card else "",
+            fingerprint=self.ranker.fingerprint,
             ref=self.ranker.ref,
-            accuracy=card.accuracy,
+            accuracy=card.accuracy if card else None,
         )
 
     @property
@@ -123,7 +123,9 @@ def load_inputs(
     names = experiment.classes if experiment.classes is not None else spec.class_names
     classes = tuple(sorted({dataset.class_index(name) for name in names}))
     named = (ranker or experiment.ranker) if needs_ranker else ""
-    found = find_ranker(named, spec) if named else None
+    found = find_ranker(named, dataset) if named else None
+    if found is not None and found.card is None:  # read now, so that it is known to fit
+        found.known_ranking(dataset, experiment.rank, experiment.seed)
     if not needs_teacher:
         return Inputs(dataset, classes, ranker=found)
     path = find_teacher(teacher or experiment.teacher, dataset_ref(dataset), spec.image_size, spec.class_names)
@@ -177,8 +179,7 @@ def begin(run: Run, inputs: Inputs) -> None:
         return
     selection = read_selection(run, inputs)
     if selection is None:
-        ranks = inputs.ranker or inputs.card
-        ranking = known_ranking(run, inputs, ranks.fingerprint) if ranks else None
+        ranking = known_ranking(run, inputs, inputs.card.fingerprint if inputs.card else None)
         if ranking is None:
             return
         selection = write_selected(run, inputs, ranking)
@@ -210,11 +211,15 @@ def shown_classes(run: Run, inputs: Inputs) -> tuple[int, ...]:
     return inputs.classes[: run.record().options.snapshot_classes]
 
 
-def known_ranking(run: Run, inputs: Inputs, fingerprint: str) -> Ranking | None:
-    """Return the ranking made before of this data by the teacher or ranker of a fingerprint, or None."""
-    experiment = run.experiment
-    classes = None if experiment.classes is None else inputs.classes
-    return cached_ranking(inputs.dataset.fingerprint, fingerprint, experiment.rank, experiment.seed, classes)
+def known_ranking(run: Run, inputs: Inputs, teacher_fingerprint: str | None) -> Ranking | None:
+    """Return the ranking made before for this data by the run's ranker, else by the teacher, or None."""
+    config, seed = run.experiment.rank, run.experiment.seed
+    classes = None if run.experiment.classes is None else inputs.classes
+    if inputs.ranker is not None:
+        return inputs.ranker.known_ranking(inputs.dataset, config, seed, classes)
+    if teacher_fingerprint is None:
+        return None
+    return cached_ranking(inputs.dataset.fingerprint, teacher_fingerprint, config, seed, classes)
 
 
 def read_selection(run: Run, inputs: Inputs) -> tuple[SelectedImage, ...] | None:

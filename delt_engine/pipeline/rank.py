@@ -51,9 +51,7 @@ def ranking_of(context: StageContext, teacher: Teacher | None) -> Ranking | None
     Args:
         teacher: what ranks where the run has no ranker of its own, which is loaded only where it has to score.
     """
-    ranks = context.inputs.ranker or (teacher.card if teacher else None)
-    assert ranks is not None  # a run has the one or the other
-    fingerprint = ranks.fingerprint
+    fingerprint = teacher.card.fingerprint if teacher else None
     found: list[Ranking | None] = []
     context.first(lambda: found.append(known_ranking(context.run, context.inputs, fingerprint)))
     ranking = found[0] if found else None
@@ -96,7 +94,7 @@ def _scored(context: StageContext, teacher: Teacher, share: tuple[int, int], cou
         classes=classes,
         kept=partial_path(key if share[1] == 1 else f"{key}-{share[0]}-of-{share[1]}"),
         share=share,
-        columns=context.inputs.ranker.columns(dataset.spec) if context.inputs.ranker else None,
+        columns=context.inputs.ranker.columns(dataset) if context.inputs.ranker else None,
     )
     next_event = 0.0
     with contextlib.closing(items):  # type: ignore[type-var]  # a generator; closed at once when the run is stopped, so what is scored is kept
