@@ -29,7 +29,7 @@ MAIN_TABLES = {
 }
 """Tables that compare methods; the others are ablations."""
 
-_ASIDE = ("implied", "reproduced", "recovery_iterations")
+_ASIDE = ("implied", "reproduced", "recovery_iterations", "epochs")
 """What a variant may say without being another method."""
 
 ASSUMED: dict[tuple[str, str], dict[str, Any]] = {
