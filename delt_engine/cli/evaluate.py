@@ -21,6 +21,7 @@ from delt_engine.cli.options import (
     typed_settings,
 )
 from delt_engine.cli.output import progress_option, reporter, say, say_json, say_table
+from delt_engine.cli.presets import preset_option, preset_told
 from delt_engine.cli.progress import display
 from delt_engine.cli.recover import OUT, completed, finish, flags, made
 from delt_engine.config import EvaluateConfig, Experiment, RelabelConfig
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 @click.argument("source", metavar="SOURCE")
 @setting_options(["experiment", *STAGES["evaluate"]])
 @teacher_options
+@preset_option
 @run_options("evaluate")
 @OUT
 @output_options
@@ -83,6 +85,7 @@ def read_evaluation(source: Source, values: dict[str, Any]) -> Experiment:
 @click.argument("source", metavar="SOURCE")
 @setting_options(["relabel", "evaluate", "experiment"], {"evaluate": RELABEL_SETTINGS})
 @teacher_options
+@preset_option
 @run_options("relabel")
 @path_option("--out", "DIR", "Folder of the labels.")
 @click.option("--predict", is_flag=True, help="Say what they would take, and write nothing.")

@@ -19,6 +19,7 @@ from delt_engine.cli.options import (
     teacher_options,
 )
 from delt_engine.cli.output import say, say_json, say_table
+from delt_engine.cli.presets import preset_option, preset_told
 from delt_engine.cli.recover import completed, made, shared_folder
 from delt_engine.config import Experiment
 from delt_engine.errors import RunCancelled
@@ -39,6 +40,7 @@ QUANTILES = {"min": 0.0, "q25": 0.25, "median": 0.5, "q75": 0.75, "max": 1.0}
 @click.command()
 @setting_options(["experiment", *STAGES["rank"]])
 @teacher_options
+@preset_option
 @run_options("rank")
 @path_option(
     "--out",
@@ -49,6 +51,7 @@ QUANTILES = {"min": 0.0, "q25": 0.25, "median": 0.5, "q75": 0.75, "max": 1.0}
 def rank(out: Path | None, as_json: bool, quiet: bool, **values: Any) -> None:
     """Score real patches by the teacher's probability of their class."""
     experiment, options = read_experiment(values), read_run_options(values)
+    told = preset_told(values, ("experiment", "rank"), silent=as_json or quiet)
     folder = out if out is not None and out.suffix != ".npz" else None
     ranking, _, timing = ranked(experiment, options, folder, quiet=quiet)
     if out is not None and out.suffix == ".npz":
@@ -60,7 +63,7 @@ def rank(out: Path | None, as_json: bool, quiet: bool, **values: Any) -> None:
         rows.append({"class": ranking.class_name(class_index), "patches": len(probs), **values})
     if as_json:
         of = {"out": str(out.absolute()) if out else None, "dataset": ranking.dataset, "teacher": ranking.teacher}
-        say_json({**of, "patches": len(ranking), "key": ranking.key, "timing": timing, "classes": rows})
+        say_json({**of, "patches": len(ranking), "key": ranking.key, "timing": timing, "classes": rows, **told})
         return
     title = f"{ranking.dataset}: probability of the true class by {ranking.teacher}, {len(ranking):,} patches"
     say_table(list(rows[0]), [list(row.values()) for row in rows], title)
@@ -72,6 +75,7 @@ def rank(out: Path | None, as_json: bool, quiet: bool, **values: Any) -> None:
     ["experiment", *STAGES["select"]], {"recover": ("ipc", "iterations", "round_iterations", "early_late")}
 )
 @teacher_options
+@preset_option
 @path_option("--out", "FILE.csv", "Write the selection as a table.")
 @output_options
 def select(out: Path | None, as_json: bool, quiet: bool, **values: Any) -> None:
@@ -83,6 +87,7 @@ def select(out: Path | None, as_json: bool, quiet: bool, **values: Any) -> None:
     from delt_engine.patches.selection import write_selection
 
     experiment = read_experiment(values)
+    told = preset_told(values, ("experiment", "rank", "select", "recover"), silent=as_json or quiet)
     ranking, inputs, _ = ranked(experiment, RunOptions(), None, quiet=quiet)
     names = inputs.dataset.train.names
     chosen = select_patches(
@@ -108,7 +113,7 @@ def select(out: Path | None, as_json: bool, quiet: bool, **values: Any) -> None:
     ]
     if as_json:
         of = {"out": str(out.absolute()) if out else None, "dataset": ranking.dataset, "teacher": ranking.teacher}
-        say_json({**of, **experiment.select.model_dump(include={"criterion", "order"}), "patches": rows})
+        say_json({**of, **experiment.select.model_dump(include={"criterion", "order"}), "patches": rows, **told})
     elif out is not None:
         say(f"{len(rows):,} patches of {len(inputs.classes)} classes: {out.absolute()}")
     else:

@@ -124,6 +124,23 @@ class Change(NamedTuple):
     value: Any
     origin: str
 
+    @property
+    def words(self) -> tuple[str, str]:
+        """Default and value as one reads them.
+
+        >>> Change("recover.flip", True, False, "").words, Change("evaluate.batch_size", None, 1024, "").words
+        (('on', 'off'), ('by rule', '1,024'))
+        """
+        return _words(self.default), _words(self.value)
+
+
+def _words(value: Any) -> str:
+    if value is None:
+        return "by rule"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:,}" if isinstance(value, int) else f"{value:g}" if isinstance(value, float) else str(value) or "none"
+
 
 def changes(found: PublishedExperiment, stages: Collection[str] = tuple(STAGE_RECORDS)) -> list[Change]:
     """Return what an experiment of a paper changes against this project's defaults, in those stages."""
