@@ -12,9 +12,11 @@ import click
 
 from delt_engine.cli import STOPPED
 from delt_engine.cli.options import (
+    given_preset,
     output_options,
     path_option,
     read_run_options,
+    read_training,
     run_options,
     setting_options,
     teacher_options,
@@ -24,7 +26,7 @@ from delt_engine.cli.output import progress_option, reporter, say, say_json, say
 from delt_engine.cli.presets import preset_option, preset_told
 from delt_engine.cli.progress import display
 from delt_engine.cli.recover import OUT, completed, finish, flags, made
-from delt_engine.config import EvaluateConfig, Experiment, RelabelConfig
+from delt_engine.config import Experiment, RelabelConfig
 from delt_engine.errors import ConfigError
 from delt_engine.jobs import ranks
 from delt_engine.jobs.evaluations import evaluation_experiment
@@ -54,12 +56,13 @@ def evaluate(source: str, out: Path | None, as_json: bool, quiet: bool, **values
     """
     found, options = find_source(source), read_run_options(values)
     experiment = read_evaluation(found, values)
+    told = preset_told(values, ("evaluate",), silent=as_json or quiet, ipc=ipc_of(found))
     from delt_engine.pipeline.inputs import evaluation_inputs
 
     run, inputs = made(
         experiment, "evaluate", out, options, lambda: evaluation_inputs(experiment, found), source=found.ref
     )
-    finish(run, as_json=as_json, stopped=completed(run, inputs, quiet=quiet))
+    finish(run, as_json=as_json, stopped=completed(run, inputs, quiet=quiet), told=told)
 
 
 def read_evaluation(source: Source, values: dict[str, Any]) -> Experiment:
@@ -69,8 +72,11 @@ def read_evaluation(source: Source, values: dict[str, Any]) -> Experiment:
         ConfigError: a value that is not allowed, or one that the run itself decides.
     """
     typed = typed_settings(values)
-    config = EvaluateConfig.for_recipe(**{"recipe": "delt", **typed.get("evaluate", {})})
+    config = read_training(values, ipc_of(source))
     changes = dict(typed.get("experiment", {}))
+    published = given_preset(values) if source.is_real else None
+    if published is not None:
+        changes = {name: getattr(published.experiment, name) for name in ("dataset", "image_size")} | changes
     if source.run is None:
         return evaluation_experiment(source, config, squeeze=typed.get("squeeze", {}), **changes)
     if "squeeze" in typed:
@@ -79,6 +85,11 @@ def read_evaluation(source: Source, values: dict[str, Any]) -> Experiment:
     own = source.run.experiment
     changes = {name: value for name, value in changes.items() if value != getattr(own, name)}
     return evaluation_experiment(source, config, **changes)
+
+
+def ipc_of(source: Source) -> int | None:
+    """Return the images per class of a run; None of anything else."""
+    return source.run.experiment.recover.ipc if source.run is not None else None
 
 
 @click.command()
@@ -104,6 +115,7 @@ def relabel(
     found = find_source(source)
     experiment = read_evaluation(found, values)
     experiment = experiment.replace(relabel=RelabelConfig(**typed_settings(values).get("relabel", {})))
+    told = preset_told(values, ("relabel", "evaluate"), silent=as_json or quiet, ipc=ipc_of(found))
     rank, folder = ranks.this_rank(), None if predict else out
     if folder is not None:
         rank.check_device(experiment.device)
@@ -131,7 +143,7 @@ def relabel(
         command = command_for(experiment.replace(evaluate=config), kind="evaluate", source=found.ref)
         facts["evaluate"] = shlex.join(command)
     if rank.is_first and as_json:
-        say_json(facts)
+        say_json({**facts, **told})
     elif rank.is_first:
         _say(facts)
 

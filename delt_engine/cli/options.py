@@ -20,7 +20,7 @@ from delt_engine.config.command_line import (
     is_open_number,
     split_names,
 )
-from delt_engine.config.methods import METHOD_STAGES
+from delt_engine.config.methods import depends_on_size
 from delt_engine.errors import ConfigError
 from delt_engine.papers.presets import find_preset
 from delt_engine.papers.recipes import PublishedExperiment
@@ -135,7 +135,7 @@ def read_experiment(values: Mapping[str, Any]) -> Experiment:
     if "evaluate" in typed:
         typed["evaluate"] = EvaluateConfig.for_recipe(**{"recipe": "delt", **typed["evaluate"]})
     size = overall.get("image_size")
-    if method in METHOD_STAGES:
+    if depends_on_size(method):
         size = size_of(str(overall.get("dataset", DEFAULT_DATASET)), size)
     return Experiment.for_method(method, size=size, recover=recover, **overall, **typed)
 

@@ -20,15 +20,18 @@ preset_option = click.option(
 )
 
 
-def preset_told(values: Mapping[str, Any], stages: Collection[str], *, silent: bool) -> dict[str, Any]:
+def preset_told(
+    values: Mapping[str, Any], stages: Collection[str], *, silent: bool, ipc: int | None = None
+) -> dict[str, Any]:
     """Say what the preset of a command changes against the defaults, a line a setting; return it for ``--json``.
 
     Args:
         values: parameters of the command.
         stages: whose settings it uses.
         silent: only return it.
+        ipc: images per class where they are not typed but known.
     """
-    found = given_preset(values)
+    found = given_preset(values, ipc)
     if found is None:
         return {}
     rows = changes(found, stages)

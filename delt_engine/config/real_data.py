@@ -96,6 +96,10 @@ class SelectConfig(Settings):
 
     criterion: Literal["medium", "top", "min", "random"] = setting("medium", more=False, source="DELT Table 4b")
     """medium takes the patches around the class's median probability."""
+    median: Literal["published", "exact"] = setting(
+        "published", title="Median of an odd number", source="published: DELT data_selection.py; exact: DELT Fig. 4"
+    )
+    """Where medium starts when a class has an odd number of patches: one above the middle, or at the middle."""
     order: Literal["delt", "ascending", "descending", "random"] = setting("delt", source="DELT Table 10")
     """Order in which the chosen patches join: delt keeps the criterion's own order (medium: from the median outwards);
     ascending and descending go by probability."""

@@ -14,10 +14,11 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from delt_engine.config import Resize
 from delt_engine.data.built_in import PHOTOGRAPHS, digits, photos
 from delt_engine.data.cache import datasets_dir
 from delt_engine.data.cifar10_mini import cifar10_mini
-from delt_engine.data.dataset import Dataset, DatasetSpec, Report
+from delt_engine.data.dataset import Dataset, DatasetSpec, Report, as_shown
 from delt_engine.data.downloads import fetch_imagenette, load_download
 from delt_engine.data.folder import FolderTraits, load_folder
 from delt_engine.data.layout import TRAIN_NAMES
@@ -205,11 +206,16 @@ def dataset_ref(dataset: Dataset) -> str:
 
 
 def load_dataset(
-    name: str, image_size: int | None = None, root: str | Path | None = None, report: Report | None = None
+    name: str,
+    image_size: int | None = None,
+    root: str | Path | None = None,
+    report: Report | None = None,
+    resize: Resize = "whole",
 ) -> Dataset:
     """Load a dataset by its name in the catalogue, or a folder of images by its path.
 
-    The images are squares of ``image_size`` pixels, as the dataset has it when not given. ``root`` is where a named
+    The images are squares of ``image_size`` pixels, as the dataset has it when not given, made as ``resize`` says; see
+    :mod:`delt_engine.data.decode`. ``root`` is where a named
     dataset's files are: its own folder or the one around it; built-in sets need none.
 
     Raises:
@@ -221,7 +227,7 @@ def load_dataset(
     if entry is None:
         path = Path(name).expanduser()
         if str(name) and path.exists():
-            return load_folder(path, image_size, report=report)
+            return load_folder(path, image_size, report=report, resize=resize)
         if path.name != str(name):
             raise DataError(f"dataset: the folder {path.absolute()} does not exist.")
         raise DataError(f"dataset: {name!r} given, but it must be a folder or one of {', '.join(CATALOGUE)}.")
@@ -229,18 +235,18 @@ def load_dataset(
     columns = {field.name: getattr(entry, field.name) for field in fields(DatasetSpec)}
     spec = DatasetSpec(**{**columns, "image_size": size})
     if entry.name == "cifar10-mini":
-        return cifar10_mini(spec)
+        return as_shown(cifar10_mini(spec), resize)
     if entry.name == "photos":
-        return photos(spec, report)
+        return as_shown(photos(spec, report), resize)
     if entry.name == "digits":
-        return digits(spec)
+        return as_shown(digits(spec), resize)
     folder = image_folder(entry, root)
     if folder is None and entry.name == "imagenette" and root is None:
         folder = fetch_imagenette(report)
     if folder is not None:
-        return load_folder(folder, size, entry, report)
+        return load_folder(folder, size, entry, report, resize)
     if entry.download and entry.class_names:
-        return load_download(spec, root, report)
+        return as_shown(load_download(spec, root, report), resize)
     raise DataError(f"dataset: {entry.name} was not found; {where_it_goes(entry, root)}.")
 
 

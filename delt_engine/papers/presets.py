@@ -139,7 +139,9 @@ def _words(value: Any) -> str:
         return "by rule"
     if isinstance(value, bool):
         return "on" if value else "off"
-    return f"{value:,}" if isinstance(value, int) else f"{value:g}" if isinstance(value, float) else str(value) or "none"
+    return (
+        f"{value:,}" if isinstance(value, int) else f"{value:g}" if isinstance(value, float) else str(value) or "none"
+    )
 
 
 def changes(found: PublishedExperiment, stages: Collection[str] = tuple(STAGE_RECORDS)) -> list[Change]:

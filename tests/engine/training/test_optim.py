@@ -2,8 +2,10 @@ import copy
 import math
 
 import pytest
+import timm
 import torch
 from torch import nn
+from torchvision.models import get_model, list_models
 
 from delt_engine.config import SqueezeConfig
 from delt_engine.config.students import EvaluateConfig
@@ -67,3 +69,21 @@ def test_only_weights_of_more_than_one_dimension_decay_and_they_come_first(netwo
         assert [group["weight_decay"] for group in made.param_groups] == [0.3, 0.0]
         for group, weights in zip(made.param_groups, wanted, strict=True):
             assert [id(weight) for weight in group["params"]] == [id(weight) for weight in weights]
+
+
+@pytest.mark.parametrize(
+    ("network", "free"),
+    [
+        ("vit_b_16", {"class_token", "encoder.pos_embedding"}),
+        ("deit_tiny_patch16_224", {"cls_token", "pos_embed"}),
+        ("swin_v2_t", {f"features.1.{block}.attn.logit_scale" for block in (0, 1)}),
+    ],
+)
+def test_what_is_no_weight_by_its_name_does_not_decay(network, free):
+    with torch.device("meta"):
+        model = get_model(network) if network in list_models() else timm.create_model(network)
+    names = {id(weight): name for name, weight in model.named_parameters()}
+    decaying, others = student_optimizer(model, EvaluateConfig(learning_rate=0.1, optimizer="sgd")).param_groups
+    assert free <= {names[id(weight)] for weight in others["params"]}
+    assert all("weight" in names[id(weight)] and weight.ndim > 1 for weight in decaying["params"])
+    assert len(decaying["params"]) + len(others["params"]) == len(names)
