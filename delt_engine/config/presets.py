@@ -22,10 +22,13 @@ class Preset:
     round_iterations: int
     ipc: int
 
-    def recover(self, method: str = "delt") -> RecoverConfig:
-        """Return the settings of the recovery; of a method that optimises nothing only IPC is set."""
+    def recover(self, method: str = "delt", size: int | None = None) -> RecoverConfig:
+        """Return the settings of the recovery; of a method that optimises nothing only IPC is set.
+
+        ``size`` is the side of the images in pixels, where it is known.
+        """
         values = {"iterations": self.iterations, "round_iterations": self.round_iterations}
-        return RecoverConfig.for_method(method, ipc=self.ipc, **(values if is_optimised(method) else {}))
+        return RecoverConfig.for_method(method, size=size, ipc=self.ipc, **(values if is_optimised(method) else {}))
 
     def experiment(self, method: str = "delt") -> Experiment:
         """Return the settings as an experiment on the default dataset."""

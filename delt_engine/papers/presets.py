@@ -1,6 +1,6 @@
 """Presets by name: the experiments of the papers' tables, for `--preset` and for the forms of the app.
 
-Source: DELT Tables 1, 2, 4d and 8; CDA Tables 10, 12, 16 and 21 and Appendix B.3; the published code of SRe2L and RDED.
+Source: DELT Tables 1 to 3, 4d, 8 and 9; CDA Tables 10, 12, 16, 21 and Appendix B.3; published code of SRe2L and RDED.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from delt_engine.config import Experiment, field_specs
@@ -83,6 +84,8 @@ def _made() -> Iterator[PaperPreset]:
             yield _preset("delt", dataset, "delt", *words, ipcs=(1,), student=student)
     for dataset in ("cifar10", "tiny-imagenet", "imagenet-1k"):
         yield _preset("delt", dataset, "cda-init", ipcs=(10, 50, 100))
+    for method in ("cda-early-late", "sre2l-init"):
+        yield _preset("delt", "imagenet-1k", method, ipcs=(50,))
     for dataset in ("cifar100", "tiny-imagenet", "imagenet-1k", "imagenet-21k"):
         yield _preset("cda", dataset, "cda")
     yield _preset("cda", "imagenet-1k", "cda", "ablations", ipcs=(50,), table="Table 18")
@@ -114,6 +117,15 @@ def find_preset(name: str) -> PaperPreset:
         hint = f"did you mean {near[0]!r}? There are " if near else "it must be one of "
         raise ConfigError(f"preset: {name!r} given, but {hint}{', '.join(PRESETS)}.")
     return PRESETS[name]
+
+
+@lru_cache(maxsize=8)
+def presets_of(stage: str) -> tuple[str, ...]:
+    """Return the presets that set a stage otherwise than the ones before them of the same dataset."""
+    first: dict[tuple[str, Any], str] = {}
+    for name, preset in PRESETS.items():
+        first.setdefault((preset.dataset, getattr(preset.published().experiment, stage)), name)
+    return tuple(first.values())
 
 
 class Change(NamedTuple):
