@@ -82,10 +82,6 @@ def _made() -> Iterator[PaperPreset]:
         for student in students.split():
             words = ("ipc1",) if student == "resnet18" else ("ipc1", student)
             yield _preset("delt", dataset, "delt", *words, ipcs=(1,), student=student)
-    for dataset in ("cifar10", "tiny-imagenet", "imagenet-1k"):
-        yield _preset("delt", dataset, "cda-init", ipcs=(10, 50, 100))
-    for method in ("cda-early-late", "sre2l-init"):
-        yield _preset("delt", "imagenet-1k", method, ipcs=(50,))
     for dataset in ("cifar100", "tiny-imagenet", "imagenet-1k", "imagenet-21k"):
         yield _preset("cda", dataset, "cda")
     yield _preset("cda", "imagenet-1k", "cda", "ablations", ipcs=(50,), table="Table 18")
@@ -93,6 +89,10 @@ def _made() -> Iterator[PaperPreset]:
         yield _preset("delt", dataset, "sre2l")
     for dataset in _DELT:
         yield _preset("delt", dataset, "rded")
+    for dataset in ("cifar10", "tiny-imagenet", "imagenet-1k"):
+        yield _preset("delt", dataset, "cda-init", ipcs=(10, 50, 100))
+    for method in ("cda-early-late", "sre2l-init"):
+        yield _preset("delt", "imagenet-1k", method, ipcs=(50,))
 
 
 def _preset(paper: str, dataset: str, method: str, *words: str, **more: Any) -> PaperPreset:
@@ -121,11 +121,13 @@ def find_preset(name: str) -> PaperPreset:
 
 @lru_cache(maxsize=8)
 def presets_of(stage: str) -> tuple[str, ...]:
-    """Return the presets that set a stage otherwise than the ones before them of the same dataset."""
-    first: dict[tuple[str, Any], str] = {}
-    for name, preset in PRESETS.items():
-        first.setdefault((preset.dataset, getattr(preset.published().experiment, stage)), name)
-    return tuple(first.values())
+    """Return the presets that differ in a stage; of those that are alike for a dataset the one that states most."""
+    found = {name: preset.published() for name, preset in PRESETS.items()}
+    stated = {name: sum(setting.startswith(f"{stage}.") for setting in one.origins) for name, one in found.items()}
+    best: dict[tuple[str, Any], str] = {}
+    for name in sorted(PRESETS, key=lambda name: -stated[name]):
+        best.setdefault((PRESETS[name].dataset, getattr(found[name].experiment, stage)), name)
+    return tuple(name for name in PRESETS if name in best.values())
 
 
 class Change(NamedTuple):

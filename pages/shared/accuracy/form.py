@@ -16,7 +16,7 @@ from delt_engine.jobs.evaluations import evaluation_experiment
 from delt_engine.jobs.label_stores import needed
 from delt_engine.jobs.worker import device_lock_name
 from delt_engine.models.networks import NETWORKS
-from delt_engine.papers.presets import PRESETS, find_preset
+from delt_engine.papers.presets import find_preset, presets_of
 from delt_engine.papers.recipes import PublishedExperiment
 from delt_engine.runs.command import command_for
 from delt_engine.runs.sources import REAL, find_source
@@ -84,7 +84,7 @@ def _settings(chosen: Sequence[str], dataset: str) -> tuple[EvaluateConfig, dict
     """Draw the settings; return the training, settings of the experiment beside it, and whether labels are stored."""
     controls.forget_refused(PAGE)
     what, take = "recipe, network and training of the students", partial(_take_preset, chosen)
-    preset = paper_presets.choice(PAGE, list(PRESETS), dataset or session().draft.dataset, what, take)
+    preset = paper_presets.choice(PAGE, presets_of("evaluate"), dataset or session().draft.dataset, what, take)
     if preset:
         paper_presets.draw_changes(_published(preset, chosen), ["evaluate"], PAGE)
     specs = {name: controls.spec_of(EvaluateConfig, name) for name in _OWN}

@@ -8,7 +8,7 @@ import pytest
 
 from delt_engine.config import METHOD_SETTINGS
 from delt_engine.errors import ConfigError
-from delt_engine.papers.presets import PRESETS, changes, find_preset
+from delt_engine.papers.presets import PRESETS, changes, find_preset, presets_of
 from delt_engine.papers.recipes import PublishedExperiment, published_experiment
 from delt_engine.paths import assets_dir
 
@@ -280,3 +280,10 @@ def test_changes_name_setting_default_value_and_table() -> None:
     assert {change.setting.partition(".")[0] for change in changes(found, ["squeeze"])} == {"squeeze"}
     with pytest.raises(ConfigError, match="preset: 'delt-cifar' given, but did you mean 'delt-cifar10'"):
         find_preset("delt-cifar")
+
+
+def test_a_form_offers_each_teacher_once_and_by_the_paper_that_prints_it() -> None:
+    names = presets_of("squeeze")
+    of_imagenet = [name for name in names if PRESETS[name].dataset == "imagenet-1k" and "convnet" not in name]
+    assert of_imagenet == ["cda-imagenet-1k"]  # DELT and SRe2L take torchvision's training, which CDA Table 16a prints
+    assert {"delt-cifar10", "cda-cifar100", "sre2l-cifar10", "cda-imagenet-21k"} <= {*names}
