@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from delt_engine.cli.finished import finished_run
+from delt_engine.cli.finished import finished_run, teacher_fingerprint
 from delt_engine.cli.options import (
     output_options,
     path_option,
@@ -113,13 +113,8 @@ def _planned(methods: tuple[str, ...], values: dict[str, Any], into: Path | None
     experiments = {name: _experiment(name, size, recover, config, rest) for name in methods}
     asked = Experiment(**rest)
     inputs = load_inputs(asked)
-    card = inputs.card
-    if card is None:  # of a checkpoint that does not say its fingerprint, it follows from the weights
-        from delt_engine.models.teachers import load_teacher
-
-        card = load_teacher(str(inputs.teacher_path), dataset=inputs.dataset, **asked.squeeze.checkpoint).card
     note = shortening_note(experiments, config)
-    return Comparison(experiments, config, inputs, card.fingerprint, note, into, **how)
+    return Comparison(experiments, config, inputs, teacher_fingerprint(asked, inputs), note, into, **how)
 
 
 def shortened(recover: dict[str, Any], evaluate: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

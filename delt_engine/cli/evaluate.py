@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -100,10 +101,18 @@ def ipc_of(source: Source) -> int | None:
 @run_options("relabel")
 @path_option("--out", "DIR", "Folder of the labels.")
 @click.option("--predict", is_flag=True, help="Say what they would take, and write nothing.")
+@click.option("--no-result", is_flag=True, hidden=True, help="Say nothing of the result: for ranks of another command.")
 @output_options
 @progress_option
 def relabel(
-    source: str, out: Path | None, predict: bool, as_json: bool, quiet: bool, progress_json: bool, **values: Any
+    source: str,
+    out: Path | None,
+    predict: bool,
+    no_result: bool,
+    as_json: bool,
+    quiet: bool,
+    progress_json: bool,
+    **values: Any,
 ) -> None:
     """Write the teacher's labels of every image, epoch by epoch, as students will be shown them.
 
@@ -116,36 +125,67 @@ def relabel(
     experiment = read_evaluation(found, values)
     experiment = experiment.replace(relabel=RelabelConfig(**typed_settings(values).get("relabel", {})))
     told = preset_told(values, ("relabel", "evaluate"), silent=as_json or quiet, ipc=ipc_of(found))
-    rank, folder = ranks.this_rank(), None if predict else out
-    if folder is not None:
-        rank.check_device(experiment.device)
-        asked = read_run_options(values).ranks
-        number = ranks.wanted(asked, experiment, lambda: experiment.relabel.label_epochs or experiment.evaluate.epochs)
-        if number > 1:
-            more = flags(as_json=as_json, quiet=quiet) + ["--progress-json"] * progress_json
-            _launch(number, experiment, found, folder, more)
+    from delt_engine.pipeline.relabel import relabel_job
+
+    if predict or out is None:
+        facts = _facts(relabel_job(experiment, found))
+    else:
+        asked, more = read_run_options(values).ranks, flags(as_json=as_json, quiet=quiet)
+        written = labels_written(experiment, found, out, asked, more, quiet=quiet, progress_json=progress_json)
+        if written is None or no_result:  # the first of several ranks has said it
             return
-    from delt_engine.pipeline.relabel import relabel_job, write_labels
-
-    job = relabel_job(experiment, found)
-    facts = _facts(job)
-    if folder is not None:
-        began, report = time.monotonic(), reporter(progress_json and rank.is_first)
-        with display(quiet=quiet or progress_json or not rank.is_first) as shown:
-
-            def said(event: StageEvent) -> None:
-                shown.show(event)
-                report("labels", event.done, event.total or 0)
-
-            write_labels(job, folder, said)
-        facts |= {"labels": str(folder.absolute()), "seconds": round(time.monotonic() - began, 3)}
+        facts = written
         config = experiment.evaluate.replace(labels="stored", label_store=facts["labels"])
         command = command_for(experiment.replace(evaluate=config), kind="evaluate", source=found.ref)
         facts["evaluate"] = shlex.join(command)
-    if rank.is_first and as_json:
+    if ranks.this_rank().is_first and as_json:
         say_json({**facts, **told})
-    elif rank.is_first:
+    elif ranks.this_rank().is_first:
         _say(facts)
+
+
+def labels_written(
+    experiment: Experiment,
+    source: Source,
+    out: Path,
+    asked: int = 0,
+    more: Sequence[str] = (),
+    *,
+    quiet: bool,
+    progress_json: bool = False,
+) -> dict[str, Any] | None:
+    """Write the labels that are not there yet, or let several ranks on this machine do so.
+
+    Args:
+        out: folder of the labels.
+        asked: how many ranks; 0 for one a card.
+        more: options for these ranks, of which the first one says the result.
+
+    Returns:
+        What was written; None where several ranks did.
+
+    Raises:
+        RunCancelled: it was stopped; whole epochs stay.
+        DeltError: it cannot be done.
+    """
+    from delt_engine.pipeline.relabel import relabel_job, write_labels
+
+    rank = ranks.this_rank()
+    rank.check_device(experiment.device)
+    number = ranks.wanted(asked, experiment, lambda: experiment.relabel.label_epochs or experiment.evaluate.epochs)
+    if number > 1:
+        _launch(number, experiment, source, out, [*more, *["--progress-json"] * progress_json])
+        return None
+    job = relabel_job(experiment, source)
+    began, report = time.monotonic(), reporter(progress_json and rank.is_first)
+    with display(quiet=quiet or progress_json or not rank.is_first) as shown:
+
+        def said(event: StageEvent) -> None:
+            shown.show(event)
+            report("labels", event.done, event.total or 0)
+
+        write_labels(job, out, said)
+    return {**_facts(job), "labels": str(out.absolute()), "seconds": round(time.monotonic() - began, 3)}
 
 
 def _launch(number: int, experiment: Experiment, source: Source, out: Path, more: list[str]) -> None:

@@ -239,7 +239,7 @@ def finish(
     if shows_result and as_json:
         say_json({**results(run), **told})
     elif shows_result and stopped is None:
-        say(_sentence(run, results(run)))
+        say(sentence(run, results(run)))
     if stopped is not None:
         raise stopped
 
@@ -276,7 +276,8 @@ def results(run: Run) -> dict[str, Any]:
     return found
 
 
-def _sentence(run: Run, result: dict[str, Any]) -> str:
+def sentence(run: Run, result: dict[str, Any]) -> str:
+    """Return what is said of a finished run, of which :func:`results` are given."""
     if result["kind"] == "evaluate":
         return f"{accuracy_words(result)} in {result['seconds']:.1f} s: {run.path}"
     if result["kind"] != "recover":
