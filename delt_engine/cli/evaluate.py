@@ -13,18 +13,21 @@ import click
 
 from delt_engine.cli import STOPPED
 from delt_engine.cli.options import (
+    given_preset,
     output_options,
     path_option,
     read_run_options,
+    read_training,
     run_options,
     setting_options,
     teacher_options,
     typed_settings,
 )
 from delt_engine.cli.output import progress_option, reporter, say, say_json, say_table
+from delt_engine.cli.presets import preset_option, preset_told
 from delt_engine.cli.progress import display
 from delt_engine.cli.recover import OUT, completed, finish, flags, made, results
-from delt_engine.config import EvaluateConfig, Experiment, RelabelConfig
+from delt_engine.config import Experiment, RelabelConfig
 from delt_engine.config.command_line import split_names
 from delt_engine.errors import ConfigError
 from delt_engine.jobs import ranks
@@ -54,6 +57,7 @@ STUDENT_COLUMNS = (
 @click.argument("source", metavar="SOURCE")
 @setting_options(["experiment", *STAGES["evaluate"]])
 @teacher_options
+@preset_option
 @run_options("evaluate")
 @click.option(
     "--students",
@@ -73,6 +77,7 @@ def evaluate(source: str, students: str | None, out: Path | None, as_json: bool,
     """
     found, options = find_source(source), read_run_options(values)
     experiment = read_evaluation(found, values)
+    told = preset_told(values, ("evaluate",), silent=as_json or quiet, ipc=ipc_of(found))
     if students is not None:
         if "student" in typed_settings(values).get("evaluate", {}):
             raise ConfigError("student: given beside --students, but one of them says which networks are trained.")
@@ -84,7 +89,7 @@ def evaluate(source: str, students: str | None, out: Path | None, as_json: bool,
     run, inputs = made(
         experiment, "evaluate", out, options, lambda: evaluation_inputs(experiment, found), source=found.ref
     )
-    finish(run, as_json=as_json, stopped=completed(run, inputs, quiet=quiet))
+    finish(run, as_json=as_json, stopped=completed(run, inputs, quiet=quiet), told=told)
 
 
 def trained(
@@ -146,8 +151,11 @@ def read_evaluation(source: Source, values: dict[str, Any]) -> Experiment:
         ConfigError: a value that is not allowed, or one that the run itself decides.
     """
     typed = typed_settings(values)
-    config = EvaluateConfig.for_recipe(**{"recipe": "delt", **typed.get("evaluate", {})})
+    config = read_training(values, ipc_of(source))
     changes = dict(typed.get("experiment", {}))
+    published = given_preset(values) if source.is_real else None
+    if published is not None:
+        changes = {name: getattr(published.experiment, name) for name in ("dataset", "image_size")} | changes
     if source.run is None:
         return evaluation_experiment(source, config, squeeze=typed.get("squeeze", {}), **changes)
     if "squeeze" in typed:
@@ -158,10 +166,16 @@ def read_evaluation(source: Source, values: dict[str, Any]) -> Experiment:
     return evaluation_experiment(source, config, **changes)
 
 
+def ipc_of(source: Source) -> int | None:
+    """Return the images per class of a run; None of anything else."""
+    return source.run.experiment.recover.ipc if source.run is not None else None
+
+
 @click.command()
 @click.argument("source", metavar="SOURCE")
 @setting_options(["relabel", "evaluate", "experiment"], {"evaluate": RELABEL_SETTINGS})
 @teacher_options
+@preset_option
 @run_options("relabel")
 @path_option("--out", "DIR", "Folder of the labels.")
 @click.option("--predict", is_flag=True, help="Say what they would take, and write nothing.")
@@ -188,6 +202,7 @@ def relabel(
     found = find_source(source)
     experiment = read_evaluation(found, values)
     experiment = experiment.replace(relabel=RelabelConfig(**typed_settings(values).get("relabel", {})))
+    told = preset_told(values, ("relabel", "evaluate"), silent=as_json or quiet, ipc=ipc_of(found))
     from delt_engine.pipeline.relabel import relabel_job
 
     if predict or out is None:
@@ -202,7 +217,7 @@ def relabel(
         command = command_for(experiment.replace(evaluate=config), kind="evaluate", source=found.ref)
         facts["evaluate"] = shlex.join(command)
     if ranks.this_rank().is_first and as_json:
-        say_json(facts)
+        say_json({**facts, **told})
     elif ranks.this_rank().is_first:
         _say(facts)
 
