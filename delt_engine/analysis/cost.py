@@ -93,12 +93,17 @@ def fitted(points: Sequence[tuple[int, float]]) -> tuple[float, float]:
 
 
 def largest_batch(config: RecoverConfig, num_classes: int) -> int:
-    """Return how many images the largest batch holds.
+    """Return how many images the largest step holds; batches with one image of each of few classes share a step.
 
     >>> largest_batch(RecoverConfig(ipc=30), 10), largest_batch(RecoverConfig(ipc=4), 3)
     (90, 12)
+    >>> [largest_batch(RecoverConfig.for_method("cda", ipc=ipc), 30) for ipc in (1, 2, 50)]
+    [30, 60, 90]
     """
     total = config.ipc * num_classes
+    if config.batching == "one-per-class":
+        together = min(_packed(config, num_classes), max(config.schedule.newcomers))
+        return min(num_classes, config.batch_size) * together
     if config.batching == "images":
         return min(total, config.batch_size)
     return min(total, max(1, config.batch_size // config.ipc) * config.ipc)
@@ -107,14 +112,23 @@ def largest_batch(config: RecoverConfig, num_classes: int) -> int:
 def steps(config: RecoverConfig, num_classes: int) -> int:
     """Return how many iterations all batches take together; a batch begins when its first image joins.
 
-    >>> steps(RecoverConfig(ipc=50), 10)
-    20000
+    >>> steps(RecoverConfig(ipc=50), 10), steps(RecoverConfig.for_method("cda", ipc=50), 10)
+    (20000, 20000)
     """
     if config.batching == "classes":
         return -(-num_classes // max(1, config.batch_size // config.ipc)) * config.iterations
+    if config.batching == "one-per-class":
+        each, packed = -(-num_classes // config.batch_size), _packed(config, num_classes)
+        batches = (-(-newcomers * each // packed) for newcomers in config.schedule.newcomers)
+        return sum(n * (config.iterations - k * config.round_iterations) for k, n in enumerate(batches))
     starts = config.schedule.start_rounds
     firsts = (starts[first // num_classes] for first in range(0, config.ipc * num_classes, config.batch_size))
     return sum(config.iterations - (start - 1) * config.round_iterations for start in firsts)
+
+
+def _packed(config: RecoverConfig, num_classes: int) -> int:
+    """Return how many batches with one image a class take a step together where nothing was measured."""
+    return config.pack or config.batches_that_fill(num_classes)
 
 
 def predicted_seconds(config: RecoverConfig, num_classes: int, rate: Rate) -> float:

@@ -200,7 +200,8 @@ class Comparison:
 
     def _found(self, experiment: Experiment, kind: Kind, **which: Any) -> Run | None:
         data, runs = self.inputs.dataset.fingerprint, list_runs(self.into)
-        return same_run(experiment, kind, dataset=data, teacher=self.teacher, runs=runs, **which)
+        ranker = self.inputs.ranker.fingerprint if self.inputs.ranker else None
+        return same_run(experiment, kind, dataset=data, teacher=self.teacher, ranker=ranker, runs=runs, **which)
 
     def _finished_run(self, method: str, experiment: Experiment, kind: Kind, source: str = "") -> Run:
         path = None

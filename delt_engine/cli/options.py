@@ -20,7 +20,7 @@ from delt_engine.config.command_line import (
     is_open_number,
     split_names,
 )
-from delt_engine.config.methods import METHOD_STAGES
+from delt_engine.config.methods import depends_on_size
 from delt_engine.runs.command import RUN_OPTIONS, image_size_of
 from delt_engine.runs.record import RunOptions
 
@@ -127,7 +127,7 @@ def read_experiment(values: Mapping[str, Any]) -> Experiment:
     if "evaluate" in typed:
         typed["evaluate"] = EvaluateConfig.for_recipe(**{"recipe": "delt", **typed["evaluate"]})
     size = overall.get("image_size")
-    if method in METHOD_STAGES:
+    if depends_on_size(method):
         size = size_of(str(overall.get("dataset", DEFAULT_DATASET)), size)
     return Experiment.for_method(method, size=size, recover=recover, **overall, **typed)
 

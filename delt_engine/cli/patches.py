@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -131,8 +132,9 @@ def ranked(
 
     with contextlib.nullcontext() if out else shared_folder("delt-rank-", home()) as folder:
         path = out or cast("Path", folder) / "run"
-        run, inputs = made(experiment, "rank", path, options, lambda: load_inputs(experiment))
-        inputs = inputs or load_inputs(experiment)
+        look_up = partial(load_inputs, experiment, needs_teacher=not experiment.ranker)
+        run, inputs = made(experiment, "rank", path, options, look_up)
+        inputs = inputs or look_up()
         stopped = completed(run, inputs, quiet=quiet)
         if stopped is not None and out is None:
             raise RunCancelled("the ranking; what is scored is kept, and the same command goes on.")

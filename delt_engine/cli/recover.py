@@ -251,6 +251,8 @@ def results(run: Run) -> dict[str, Any]:
     if record.teacher is not None:
         found["teacher"] = record.teacher.name
         found["teacher_accuracy"] = record.teacher.measured_accuracy
+    if record.ranker is not None:
+        found["ranker"] = record.ranker.name
     return found
 
 

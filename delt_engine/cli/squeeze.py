@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,9 @@ SUFFIX = ".safetensors"
 
 
 @click.command()
-@setting_options(["experiment", *STAGES["squeeze"]], {"experiment": ("dataset", "image_size", "seed", "device")})
+@setting_options(
+    ["experiment", *STAGES["squeeze"]], {"experiment": ("dataset", "image_size", "resize", "seed", "device")}
+)
 @run_options("squeeze")
 @path_option(
     "--out", "PATH", "FILE.safetensors for the teacher alone, or a folder for the run. [default: a run among your runs]"
@@ -62,7 +65,8 @@ def squeezed(experiment: Experiment, out: Path | None, options: RunOptions, *, q
     """
     from delt_engine.pipeline.inputs import load_inputs
 
-    run, inputs = made(experiment, "squeeze", out, options, lambda: load_inputs(experiment, needs_teacher=False))
+    look_up = partial(load_inputs, experiment, needs_teacher=False, needs_ranker=False)
+    run, inputs = made(experiment, "squeeze", out, options, look_up)
     stopped = completed(run, inputs, quiet=quiet)
     if stopped is not None:
         raise stopped

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import field_validator
 
-from delt_engine.config.methods import METHOD_STAGES, stage_settings
+from delt_engine.config.methods import depends_on_size, stage_settings
 from delt_engine.config.real_data import RankConfig, SelectConfig, SqueezeConfig
 from delt_engine.config.recover import RecoverConfig
 from delt_engine.config.settings import Settings, setting
@@ -18,6 +18,9 @@ from delt_engine.config.students import EvaluateConfig, RelabelConfig
 from delt_engine.errors import ConfigError
 
 DEFAULT_DATASET = "cifar10-mini"
+
+Resize = Literal["whole", "published"]
+"""How a picture becomes a square of S pixels; see :attr:`Experiment.resize`."""
 
 
 class Experiment(Settings):
@@ -27,8 +30,13 @@ class Experiment(Settings):
     """Name of a dataset in the catalogue, or a folder with one folder of images a class."""
     image_size: int | None = setting(None, ge=8, le=1024)
     """Side of the square images in pixels; as the dataset has it when not given."""
+    resize: Resize = setting("whole", title="Squares", source="published: code of DELT, RDED and CDA; whole: ours")
+    """How pictures become squares of S px for ranking, start images and tests: whole takes the largest square, bicubic;
+    published resizes the short side to S // 7 * 8, bilinear, and takes the centre, 79 % of the square at 64 px."""
     teacher: str = setting("auto")
     """Shipped or trained teacher by name, or a checkpoint file; auto finds one for the dataset."""
+    ranker: str = setting("", source="DELT ranks with ResNet-18 whatever recovers")
+    """Teacher that ranks the patches, by name or file; the one that recovers when not given."""
     classes: tuple[str, ...] | None = setting(None)
     """Recover these classes only; all when not given."""
     seed: int = setting(0, ge=0, le=2**31 - 1, more=False)
@@ -66,8 +74,9 @@ class Experiment(Settings):
         >>> Experiment.for_method("rded", size=224, rank={"crops": 3}).rank.crops
         3
         """
-        values["recover"] = RecoverConfig.for_method(method, **(recover or {}))
-        for stage, settings in stage_settings(method, size or values.get("image_size")).items():
+        size = size or values.get("image_size")
+        values["recover"] = RecoverConfig.for_method(method, size=size, **(recover or {}))
+        for stage, settings in stage_settings(method, size).items():
             given = values.get(stage, {})
             if isinstance(given, Mapping):
                 values[stage] = {**settings, **given}
@@ -93,7 +102,7 @@ class Experiment(Settings):
             return cls(**values)
         recover = dict(recover)
         method = recover.pop("method", "delt")
-        size = size_of(str(values.get("dataset", DEFAULT_DATASET))) if size_of and method in METHOD_STAGES else None
+        size = size_of(str(values.get("dataset", DEFAULT_DATASET))) if size_of and depends_on_size(method) else None
         return cls.for_method(method, **{**values, "recover": recover, "size": values.get("image_size") or size})
 
     @classmethod

@@ -8,28 +8,44 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-Method = Literal["delt", "cda", "cda-init", "sre2l", "rded", "random"]
+Method = Literal["delt", "cda", "cda-init", "cda-early-late", "sre2l", "sre2l-init", "rded", "random"]
+
+SMALL_IMAGES = 64
+"""Largest side in pixels of what the published code takes for small images: their jitter is 4, RDED's are one patch."""
+
+LARGE_JITTER = 32
+"""Jitter of CDA and SRe2L above :data:`SMALL_IMAGES`. Source: recover_cda_in1k.py and data_synthesis.py."""
+
+_CDA: dict[str, Any] = {"early_late": False, "initialization": "noise", "batching": "one-per-class", "jitter": 4}
+_SRE2L: dict[str, Any] = {**_CDA, "curriculum": "constant"}
 _NOT_OPTIMISED: dict[str, Any] = {"early_late": False, "iterations": 0, "round_iterations": 1}
 METHOD_SETTINGS: dict[str, dict[str, Any]] = {
     "delt": {},
-    "cda": {"early_late": False, "initialization": "noise", "batching": "images", "jitter": 4},
-    "sre2l": {
-        "early_late": False,
-        "initialization": "noise",
-        "batching": "images",
-        "curriculum": "constant",
-        "jitter": 4,
-    },
-    "cda-init": {"early_late": False},
+    "cda": _CDA,
+    "cda-init": {**_CDA, "initialization": "patches"},
+    "cda-early-late": {**_CDA, "early_late": True, "batching": "classes"},
+    "sre2l": _SRE2L,
+    "sre2l-init": {**_SRE2L, "initialization": "patches"},
     "rded": _NOT_OPTIMISED,
     "random": _NOT_OPTIMISED,
 }
-"""What a method changes against DELT's recovery settings.
+"""What a method changes against DELT's recovery settings; :func:`recover_settings` adds what depends on the image size.
 
-Source: field facts on recover_cda_in1k.py and data_synthesis.py; cda-init is the row "+ real init" of DELT's ablation:
-CDA's curriculum from DELT's patches, EarlyLate off. rded and random optimise nothing: their images are what DELT would
-start from.
+A variant isolates one thing against the method it is named after: ``-init`` starts from DELT's patches, and
+``-early-late`` lets the images of a class join round by round, for which they share a batch as in DELT. rded and random
+optimise nothing: their images are what DELT would start from.
+
+Source: field facts on recover_cda_in1k.py, recover_cda_tiny.py and data_synthesis.py; ``cda-init`` is DELT Table 4d's
+"CDA + our init.", ``cda-early-late`` Table 3's last column, and ``sre2l-init`` Table 9's first.
+Differs: DELT does not say in which batches and with which jitter it ran its versions of CDA and SRe2L; here they are
+CDA's and SRe2L's own, so that nothing else changes.
 """
+
+VARIANT_OF = {"cda-init": "cda", "cda-early-late": "cda", "sre2l-init": "sre2l"}
+"""The method that a variant is named after, and whose paper's settings it takes."""
+
+METHOD_DECIDES = ("method", *_SRE2L)
+"""Settings of the recovery that tell methods apart; all others can be the same for all of them."""
 
 METHOD_STAGES: dict[str, dict[str, dict[str, Any]]] = {
     "rded": {"rank": {"crops": 5, "min_crop": 0.08}, "select": {"criterion": "top", "one_per_image": True}},
@@ -47,16 +63,15 @@ METHOD_TITLES = {
     "delt": "DELT",
     "cda": "CDA",
     "cda-init": "CDA + real init",
+    "cda-early-late": "CDA + EarlyLate",
     "sre2l": "SRe²L",
+    "sre2l-init": "SRe²L + real init",
     "rded": "RDED",
     "random": "Random real",
     "real": "All real images",
     "folder": "Folder",
 }
 """What methods are called; the last two are only trained on, never recovered."""
-
-SMALL_IMAGES = 64
-"""Largest side at which RDED's images are one patch; above, each is a mosaic of 2x2. Source: RDED's scripts."""
 
 
 def is_optimised(method: str) -> bool:
@@ -78,3 +93,25 @@ def stage_settings(method: str, image_size: int | None) -> dict[str, dict[str, A
     if method == "rded" and (image_size or 0) > SMALL_IMAGES:
         stages["select"]["mosaic"] = 2
     return stages
+
+
+def recover_settings(method: str, image_size: int | None) -> dict[str, Any]:
+    """Return what a method sets in the recovery; images of unknown size are taken for small ones.
+
+    >>> recover_settings("cda", 224)["jitter"], recover_settings("cda", 64)["jitter"], recover_settings("delt", 224)
+    (32, 4, {})
+    """
+    settings = METHOD_SETTINGS[method]
+    if "jitter" in settings and (image_size or 0) > SMALL_IMAGES:
+        return {**settings, "jitter": LARGE_JITTER}
+    return dict(settings)
+
+
+def depends_on_size(method: str) -> bool:
+    """Return whether a method sets something by the size of the images.
+
+    >>> depends_on_size("cda"), depends_on_size("delt")
+    (True, False)
+    """
+    small, large = SMALL_IMAGES, SMALL_IMAGES + 1
+    return any(function(method, small) != function(method, large) for function in (recover_settings, stage_settings))

@@ -60,6 +60,15 @@ class SqueezeConfig(Settings):
         """Network, width and stem of a checkpoint that does not say them itself, as its loader takes them."""
         return {"network": self.network, "width": self.width, "stem": None if self.stem == "auto" else self.stem}
 
+    def teacher_name(self, dataset: str, image_size: int) -> str:
+        """Return what a teacher of these settings is called.
+
+        >>> SqueezeConfig(width=0.5).teacher_name("cifar10", 32)
+        'cifar10-resnet18-w0.5-32px'
+        """
+        width = "" if self.width == 1.0 else f"-w{self.width:g}"
+        return f"{dataset}-{self.network}{width}-{image_size}px"
+
 
 class RankConfig(Settings):
     """What the teacher scores."""
@@ -87,6 +96,10 @@ class SelectConfig(Settings):
 
     criterion: Literal["medium", "top", "min", "random"] = setting("medium", more=False, source="DELT Table 4b")
     """medium takes the patches around the class's median probability."""
+    median: Literal["published", "exact"] = setting(
+        "published", title="Median of an odd number", source="published: DELT data_selection.py; exact: DELT Fig. 4"
+    )
+    """Where medium starts when a class has an odd number of patches: one above the middle, or at the middle."""
     order: Literal["delt", "ascending", "descending", "random"] = setting("delt", source="DELT Table 10")
     """Order in which the chosen patches join: delt keeps the criterion's own order (medium: from the median outwards);
     ascending and descending go by probability."""

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import model_validator
 
-from delt_engine.config.methods import METHOD_SETTINGS, Method, is_optimised
+from delt_engine.config.methods import METHOD_SETTINGS, Method, is_optimised, recover_settings
 from delt_engine.config.schedule import EarlyLateSchedule, check_rounds
 from delt_engine.config.settings import Settings, setting
 from delt_engine.errors import ConfigError
@@ -19,8 +19,8 @@ class RecoverConfig(Settings):
     """How the images are optimised. Defaults are DELT's; :meth:`for_method` gives the baselines'."""
 
     method: Method = setting("delt", more=False)
-    """delt, cda, cda-init (CDA from real patches) and sre2l are one loop with other settings; rded and random take real
-    patches as they are, the easiest crops or random ones."""
+    """delt, cda and sre2l are one loop with other settings; -init starts cda or sre2l from real patches,
+    cda-early-late adds EarlyLate alone; rded and random take real patches as they are, the easiest crops or random."""
     ipc: int = setting(10, title="Images per class (IPC)", ge=1, le=10000, more=False)
     """Synthetic images per class."""
     iterations: int = setting(
@@ -35,8 +35,11 @@ class RecoverConfig(Settings):
     """Images join round by round; off lets all join in round 1."""
     initialization: Literal["patches", "noise"] = setting("patches", title="Start from", source="DELT Table 8b")
     """What the images start from: selected real patches, or Gaussian noise."""
-    batching: Literal["classes", "images"] = setting("classes", title="Batch of", source="DELT and CDA recovery code")
-    """What shares a batch, and so BatchNorm statistics: whole classes, or the n-th images of all classes."""
+    batching: Literal["classes", "one-per-class", "images"] = setting(
+        "classes", title="Batch of", source="DELT: classes; CDA, SRe2L: one-per-class; images: ours"
+    )
+    """What shares a batch, and so BatchNorm statistics: whole classes, the n-th image of each class, or, with images,
+    these filled up to the batch size with the next images of the same classes."""
     batch_size: int = setting(100, ge=1, le=65536, source="DELT Table 8b")
     """Images optimised together; a class larger than this is a batch of its own."""
     learning_rate: float = setting(0.25, gt=0, le=10, source="DELT Table 8b")
@@ -48,7 +51,11 @@ class RecoverConfig(Settings):
     r_bn: float = setting(0.01, title="BatchNorm weight", ge=0, le=1000, source="DELT Table 8b (alpha_BN)")
     """Weight of the BatchNorm statistics in the loss."""
     first_bn_multiplier: float = setting(
-        10.0, title="First BatchNorm layer", ge=0, le=1000, source="published recovery code"
+        10.0,
+        title="First BatchNorm layer",
+        ge=0,
+        le=1000,
+        source="--first-bn-multiplier of the recovery code of SRe2L, CDA and DELT; no paper prints it",
     )
     """Weight of the first BatchNorm layer against the others."""
     curriculum: Literal["cosine", "linear", "step", "constant", "reverse"] = setting(
@@ -61,12 +68,20 @@ class RecoverConfig(Settings):
     """Smallest area share of a crop, reached at the milestone."""
     max_crop: float = setting(1.0, title="Largest crop", gt=0, le=1, source="DELT Table 12")
     """Largest area share of a crop."""
-    flip: bool = setting(True, title="Flips")
+    flip: bool = setting(
+        True,
+        title="Flips",
+        source="RandomHorizontalFlip in the recovery code of SRe2L, CDA and DELT; SRe2L's CIFAR script has none",
+    )
     """Mirror the whole batch in half of the iterations."""
     jitter: int = setting(
         0, ge=0, le=64, source="the published scripts: DELT 0, CDA and SRe2L 4 up to 64 px, 32 at 224 px"
     )
-    """Largest roll of the batch in pixels before each step; CDA and SRe2L take 4, and 32 at 224 px."""
+    """Largest roll of the batch in pixels before each step; CDA and SRe2L take 4, and 32 above 64 px."""
+    jitter_both_ways: bool = setting(
+        False, title="Roll both ways", source="SRe2L's Tiny-ImageNet script; all others roll one way"
+    )
+    """Roll by -jitter to jitter pixels in place of 0 to jitter."""
     adam_counters: Literal["shared", "per-image"] = setting("shared", source="shared: published; per-image: ours")
     """Bias correction of Adam: shared as published, or counted from each image's own start."""
     restart_rounds: bool = setting(False, title="Restart each round", source="ours; the published flag has no effect")
@@ -83,15 +98,15 @@ class RecoverConfig(Settings):
     """Use torch.compile; auto is off, for its start takes long and a CPU gains nothing."""
 
     @classmethod
-    def for_method(cls, method: str, **values: Any) -> RecoverConfig:
-        """Return the method's settings with ``values`` on top.
+    def for_method(cls, method: str, *, size: int | None = None, **values: Any) -> RecoverConfig:
+        """Return the method's settings with ``values`` on top; ``size``: side of the images in pixels, where known.
 
         Raises:
             ConfigError: unknown method, or a value out of its limits.
         """
         if method not in METHOD_SETTINGS:
             raise ConfigError(f"method: {method!r} given, but it must be one of {', '.join(METHOD_SETTINGS)}.")
-        return cls(**{"method": method, **METHOD_SETTINGS[method], **values})
+        return cls(**{"method": method, **recover_settings(method, size), **values})
 
     @model_validator(mode="after")
     def _rounds_and_crops(self) -> RecoverConfig:
@@ -112,6 +127,15 @@ class RecoverConfig(Settings):
     def is_optimised(self) -> bool:
         """Whether the images are optimised, or taken as they were selected."""
         return is_optimised(self.method)
+
+    def batches_that_fill(self, num_classes: int) -> int:
+        """Return how many batches hold ``batch_size`` images together; more than 1 for one image each of few classes.
+
+        >>> cda = RecoverConfig.for_method("cda")
+        >>> cda.batches_that_fill(10), cda.batches_that_fill(1000), RecoverConfig(ipc=10).batches_that_fill(10)
+        (10, 1, 1)
+        """
+        return max(1, self.batch_size // num_classes) if self.batching == "one-per-class" else 1
 
     @property
     def schedule(self) -> EarlyLateSchedule:

@@ -158,7 +158,7 @@ class EvaluateConfig(Settings):
     )
     """Learning rate at the start; by the student's network when not given."""
     weight_decay: float = setting(0.01, ge=0, le=1, source="DELT Table 8a")
-    """Weight decay, on weights of more than one dimension."""
+    """Weight decay, on weights of more than one dimension; not on a transformer's class token and places."""
     lr_schedule: Literal["half-cosine", "cosine", "steps"] = setting(
         "half-cosine", title="Learning rate over epochs", source="published evaluation code"
     )
@@ -202,7 +202,8 @@ class EvaluateConfig(Settings):
     ema_decay: float = setting(0.0, title="EMA decay", ge=0, lt=1, source="EDC: 0.99")
     """Decay of the running average of the student's weights in a step; 0 keeps none."""
     validate_every: int = setting(10, title="Test every", ge=1, le=100_000, source="published evaluation code")
-    """Epochs between two tests; the first and the last epoch are always tested."""
+    """Epochs between two tests: 10 tests after epochs 1, 11, 21 and so on, with a later start after 10, 20 and so on;
+    the first and the last epoch are always tested."""
     validate_from: float = setting(0.0, title="Test from", ge=0, lt=1, source="RDED: 0.8")
     """Share of the epochs before which nothing but the first epoch is tested."""
     precision: Literal["auto", "float32", "bfloat16"] = setting("auto", flag="--student-precision")

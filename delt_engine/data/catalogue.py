@@ -15,15 +15,17 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from delt_engine.config import Resize
 from delt_engine.data.built_in import PHOTOGRAPHS, digits, photos
 from delt_engine.data.cache import datasets_dir
 from delt_engine.data.cifar10_mini import cifar10_mini
 from delt_engine.data.class_lists import class_titles
-from delt_engine.data.dataset import Dataset, DatasetSpec, Report
+from delt_engine.data.dataset import Dataset, DatasetSpec, Report, as_shown
 from delt_engine.data.downloads import fetch_imagenette, load_download
 from delt_engine.data.folder import FolderTraits, load_folder
 from delt_engine.data.layout import TRAIN_NAMES
 from delt_engine.errors import DataError
+from delt_engine.paths import data_dirs
 
 MIN_SIZE, MAX_SIZE = 8, 1024
 """Limits of the image size in pixels, as in Experiment."""
@@ -138,7 +140,8 @@ _FOLDERS = {
 }
 
 _PART_OF = {name: "imagenet-1k" for name in ("imagenette", "imagewoof", "imagenet-100")}
-"""ImageNette has train and validation images of its own choice among ImageNet's; see :func:`image_folder`."""
+"""What is read from ImageNet-1K's folder where it has none of its own, as RDED and DELT have it, with 50 test images a
+class; the downloads of ImageNette and ImageWoof split the same classes' images otherwise."""
 
 
 _STRIKING = {"cifar10-mini": "horse", "photos": "temple"}
@@ -206,11 +209,16 @@ def dataset_ref(dataset: Dataset) -> str:
 
 
 def load_dataset(
-    name: str, image_size: int | None = None, root: str | Path | None = None, report: Report | None = None
+    name: str,
+    image_size: int | None = None,
+    root: str | Path | None = None,
+    report: Report | None = None,
+    resize: Resize = "whole",
 ) -> Dataset:
     """Load a dataset by its name in the catalogue, or a folder of images by its path.
 
-    The images are squares of ``image_size`` pixels, as the dataset has it when not given. ``root`` is where a named
+    The images are squares of ``image_size`` pixels, as the dataset has it when not given, made as ``resize`` says; see
+    :mod:`delt_engine.data.decode`. ``root`` is where a named
     dataset's files are: its own folder or the one around it; built-in sets need none.
 
     Raises:
@@ -222,7 +230,7 @@ def load_dataset(
     if entry is None:
         path = Path(name).expanduser()
         if str(name) and path.exists():
-            return load_folder(path, image_size, report=report)
+            return load_folder(path, image_size, report=report, resize=resize)
         if path.name != str(name):
             raise DataError(f"dataset: the folder {path.absolute()} does not exist.")
         raise DataError(f"dataset: {name!r} given, but it must be a folder or one of {', '.join(CATALOGUE)}.")
@@ -230,18 +238,18 @@ def load_dataset(
     columns = {field.name: getattr(entry, field.name) for field in fields(DatasetSpec)}
     spec = DatasetSpec(**{**columns, "image_size": size})
     if entry.name == "cifar10-mini":
-        return cifar10_mini(spec)
+        return as_shown(cifar10_mini(spec), resize)
     if entry.name == "photos":
-        return photos(spec, report)
+        return as_shown(photos(spec, report), resize)
     if entry.name == "digits":
-        return digits(spec)
+        return as_shown(digits(spec), resize)
     folder = image_folder(entry, root)
     if folder is None and entry.name == "imagenette" and root is None:
         folder = fetch_imagenette(report)
     if folder is not None:
-        return load_folder(folder, size, entry, report)
+        return load_folder(folder, size, entry, report, resize)
     if entry.download and entry.class_names:
-        return load_download(spec, root, report)
+        return as_shown(load_download(spec, root, report), resize)
     raise DataError(f"dataset: {entry.name} was not found; {where_it_goes(entry, root)}.")
 
 
@@ -250,15 +258,26 @@ def _plain(name: str) -> str:
 
 
 def image_folder(entry: CatalogueEntry, root: str | Path | None = None) -> Path | None:
-    """Return the folder with train images of a named dataset, if it is where it may be."""
-    base = Path(root).expanduser() if root is not None else datasets_dir() / entry.name
-    places = [base, *(base / folder for folder in entry.folders)]
-    places += [base.parent / folder for folder in entry.folders] if root is None else []
-    return next((place for place in places for train in TRAIN_NAMES if (place / train).is_dir()), None)
+    """Return the folder with train images of a named dataset, if it is where it may be.
+
+    Those are ``root``, or the cache of datasets and the folders of ``DELT_DATA``. A dataset without a folder of its own
+    is in that of the dataset it is part of.
+    """
+    names = (entry.name, *entry.folders)
+    if root is not None:
+        base = Path(root).expanduser()
+        places = [base, *(base / name for name in names)]
+    else:
+        own = datasets_dir() / entry.name
+        places = [own, *(folder / name for folder in (own, datasets_dir(), *data_dirs()) for name in names)]
+        places += [folder for folder in data_dirs() if folder.name in names]
+    found = next((place for place in places for train in TRAIN_NAMES if (place / train).is_dir()), None)
+    return image_folder(CATALOGUE[entry.part_of], root) if found is None and entry.part_of else found
 
 
 def where_it_goes(entry: CatalogueEntry, root: str | Path | None = None) -> str:
     """Return what a person puts where for a dataset that is not there."""
     place = Path(root).expanduser().absolute() if root else datasets_dir() / entry.name
     folders = f"put its train and val folders, with one folder of images a class, in {place}"
-    return f"{folders}, or give the path of the folder that holds them as the dataset"
+    whole = f", or those of ImageNet-1K in {datasets_dir() / entry.part_of}" if entry.part_of and not root else ""
+    return f"{folders}{whole}, or give the path of the folder that holds them as the dataset"

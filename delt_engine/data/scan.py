@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from delt_engine.config import Resize
 from delt_engine.data.cache import datasets_dir
 from delt_engine.data.dataset import Report
 from delt_engine.data.decode import UnreadableImage, decode, decode_square
@@ -77,12 +78,12 @@ def scan_files(root: str | Path, listing: Listing, report: Report | None = None)
 
 
 def scan_pixels(
-    root: str | Path, listing: Listing, image_size: int, report: Report | None = None
+    root: str | Path, listing: Listing, image_size: int, report: Report | None = None, resize: Resize = "whole"
 ) -> tuple[Scan, np.ndarray]:
     """Decode every listed file: the scan, and uint8 (M, S, S, 3), resized and cropped, zero where it is unusable."""
     scan = Scan.empty(len(listing.names))
     pixels = np.zeros((len(listing.names), image_size, image_size, 3), dtype=np.uint8)
-    _look_at(root, listing, scan, np.arange(len(listing.names)), pixels, report)
+    _look_at(root, listing, scan, np.arange(len(listing.names)), pixels, report, resize)
     _write_scan(root, listing, scan)
     return scan, pixels
 
@@ -105,7 +106,13 @@ def in_threads(work: Callable[[np.ndarray], None], rows: np.ndarray) -> Iterator
 
 
 def _look_at(
-    root: str | Path, listing: Listing, scan: Scan, rows: np.ndarray, pixels: np.ndarray | None, report: Report | None
+    root: str | Path,
+    listing: Listing,
+    scan: Scan,
+    rows: np.ndarray,
+    pixels: np.ndarray | None,
+    report: Report | None,
+    resize: Resize = "whole",
 ) -> None:
     def look(chunk: np.ndarray) -> None:
         for row in chunk.tolist():
@@ -116,7 +123,7 @@ def _look_at(
                     scan.heights[row], scan.widths[row], scan.traits[row] = found.height, found.width, found.traits
                 else:
                     pixels[row], scan.heights[row], scan.widths[row], scan.traits[row] = decode_square(
-                        path, pixels.shape[1]
+                        path, pixels.shape[1], resize
                     )
             except UnreadableImage as error:
                 scan.reasons[row] = str(error)

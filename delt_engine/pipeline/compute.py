@@ -46,10 +46,15 @@ def fast_path(context: StageContext, teacher: PreparedTeacher, fingerprint: str)
 
 def _choose(context: StageContext, teacher: PreparedTeacher, fingerprint: str) -> None:
     config, kind = context.experiment.recover, torch.device(context.device).type
-    fast, rates = choose(config, kind, context.inputs.dataset.spec.image_size), {}
-    if not config.pack and kind in MEASURED:
-        rates = _measured(context, teacher, fingerprint, fast)
-        fast = replace(fast, pack=best_pack(rates))
+    classes = len(context.inputs.classes)
+    fast, rates = choose(config, kind, context.inputs.dataset.spec.image_size, classes), {}
+    if not config.pack:
+        # Every rank is to have work.
+        most = max(1, len(plan_batches(context.inputs.classes, config)) // context.rank.size)
+        if kind in MEASURED:
+            most = min(most, MOST_PACKED * config.batches_that_fill(classes))
+            rates = _measured(context, teacher, fingerprint, fast, most)
+        fast = replace(fast, pack=best_pack(rates) if kind in MEASURED else min(fast.pack, most))
     folding = teacher.folding(fast.precision) if fast.fold else None
     layers = {"folded": folding.folded, "layers": folding.layers} if folding else {"folded": 0}
     context.update(speed={**fast.to_record(), **layers})
@@ -59,20 +64,23 @@ def _choose(context: StageContext, teacher: PreparedTeacher, fingerprint: str) -
         context.note(f"Computed in {fast}.{more}")
 
 
-def _measured(context: StageContext, teacher: PreparedTeacher, fingerprint: str, fast: FastPath) -> dict[int, float]:
-    """Return the rates of numbers of batches a step, none where there is nothing to choose."""
+def _measured(
+    context: StageContext, teacher: PreparedTeacher, fingerprint: str, fast: FastPath, most: int
+) -> dict[int, float]:
+    """Return the rates of numbers of batches a step, up to ``most``; none where there is nothing to choose."""
     config, image_size = context.experiment.recover, context.inputs.dataset.spec.image_size
-    # Every rank is to have work.
-    most = min(MOST_PACKED, len(plan_batches(context.inputs.classes, config)) // context.rank.size)
     if most <= 1:
         return {}
+    classes = len(context.inputs.classes)
     machine, shape = (torch.__version__, context.run.record().device_name), (config.batch_size, config.ipc)
-    subject = (*machine, fingerprint, image_size, most, *shape, config.batching, fast)
+    few = (classes,) if config.batching == "one-per-class" else ()
+    subject = (*machine, fingerprint, image_size, most, *shape, config.batching, *few, fast)
     with contextlib.suppress(TypeError, ValueError, AttributeError):
         return {int(number): float(rate) for number, rate in _PACKS.read(subject).items()}
     device = torch.device(context.device)
     with context.stop.loading():
-        rates = pack_rates(teacher, config, fast, image_size=image_size, device=device, most=most)
+        size = {"image_size": image_size, "num_classes": classes}
+        rates = pack_rates(teacher, config, fast, device=device, most=most, **size)
     forget_peak(device)
     with contextlib.suppress(RunError):  # a disk that refuses costs the next run a measurement
         _PACKS.write(subject, rates)

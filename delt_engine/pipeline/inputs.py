@@ -19,12 +19,13 @@ from delt_engine.data.catalogue import dataset_ref, load_dataset
 from delt_engine.data.dataset import Dataset
 from delt_engine.errors import CheckpointError, DataError, RunError
 from delt_engine.models.card import TeacherCard, find_teacher, has_card, read_card, teacher_files
+from delt_engine.patches.ranker import Ranker, find_ranker
 from delt_engine.patches.ranking import Ranking, cached_ranking
 from delt_engine.patches.selection import SelectedImage, patch_pixels, select, write_selection
 from delt_engine.recovery.batches import BatchPlan, plan_batches
 from delt_engine.runs.events import StageEvent
 from delt_engine.runs.images import Pictures, remove_damaged
-from delt_engine.runs.record import DatasetRecord
+from delt_engine.runs.record import DatasetRecord, TeacherRecord
 from delt_engine.runs.sources import Source, asks_for_teacher
 from delt_engine.runs.store import Run
 from delt_engine.training.image_table import ImageTable, from_folder, from_run, real, test_table
@@ -47,6 +48,7 @@ class Inputs:
         classes: class indices, ascending.
         teacher_path: the teacher's file; None for a squeeze, which makes one.
         card: what the file says of itself; None for a checkpoint from elsewhere.
+        ranker: what ranks the patches; None where the teacher does.
         train: images that students learn from, where they were read already.
     """
 
@@ -54,6 +56,7 @@ class Inputs:
     classes: tuple[int, ...]
     teacher_path: Path | None = None
     card: TeacherCard | None = None
+    ranker: Ranker | None = None
     train: ImageTable | None = None
 
     @property
@@ -61,6 +64,20 @@ class Inputs:
         """What finds the teacher again: its name where it has one, else its file."""
         names = [name for name, path in teacher_files() if path == self.teacher_path]
         return names[0] if names else str(self.teacher_path)
+
+    @property
+    def ranker_record(self) -> TeacherRecord | None:
+        """What run.json keeps of a ranker of its own."""
+        if self.ranker is None:
+            return None
+        card = self.ranker.card
+        return TeacherRecord(
+            name=card.name,
+            network=card.network,
+            fingerprint=card.fingerprint,
+            ref=self.ranker.ref,
+            accuracy=card.accuracy,
+        )
 
     @property
     def dataset_record(self) -> DatasetRecord:
@@ -74,6 +91,7 @@ class Inputs:
             class_names=spec.class_names,
             mean=spec.mean,
             std=spec.std,
+            resize=self.dataset.train.resize,
         )
 
 
@@ -82,33 +100,39 @@ def load_inputs(
     report: Report | None = None,
     *,
     needs_teacher: bool = True,
+    needs_ranker: bool = True,
     teacher: str | None = None,
+    ranker: str | None = None,
 ) -> Inputs:
-    """Read the dataset, number the classes, and find the teacher.
+    """Read the dataset, number the classes, and find teacher and ranker.
 
     Args:
-        experiment: dataset, image size, classes and teacher are looked at.
+        experiment: dataset, image size, classes, teacher and ranker are looked at.
         report: called with how far reading is: what, done, total.
-        needs_teacher: False for a squeeze.
+        needs_teacher: False for a squeeze, and for a ranking by a ranker of its own.
+        needs_ranker: False for what ranks nothing.
         teacher: a teacher other than the experiment's, for a run that goes on with the one it began with.
+        ranker: likewise.
 
     Raises:
         DataError: no such dataset, nothing in it, or no such class.
-        CheckpointError: no such teacher, or one with another number of classes.
+        CheckpointError: no such teacher or ranker, or one with other classes.
     """
-    dataset = load_dataset(experiment.dataset, experiment.image_size, report=report)
+    dataset = load_dataset(experiment.dataset, experiment.image_size, report=report, resize=experiment.resize)
     spec = dataset.spec
     names = experiment.classes if experiment.classes is not None else spec.class_names
     classes = tuple(sorted({dataset.class_index(name) for name in names}))
+    named = (ranker or experiment.ranker) if needs_ranker else ""
+    found = find_ranker(named, spec) if named else None
     if not needs_teacher:
-        return Inputs(dataset, classes)
+        return Inputs(dataset, classes, ranker=found)
     path = find_teacher(teacher or experiment.teacher, dataset_ref(dataset), spec.image_size, spec.class_names)
     card = read_card(path) if has_card(path) else None
     if card is not None and card.num_classes != spec.num_classes:
         raise CheckpointError(
             f"teacher: {card.name} has {card.num_classes} classes, but {spec.name} has {spec.num_classes}."
         )
-    return Inputs(dataset, classes, path, card)
+    return Inputs(dataset, classes, path, card, found)
 
 
 def training_images(source: Source, inputs: Inputs) -> ImageTable:
@@ -138,7 +162,7 @@ def evaluation_inputs(experiment: Experiment, source: Source, report: Report | N
         DataError: no such dataset, a source that cannot be used, or classes that are not those of the test images.
         CheckpointError: no teacher where one is needed.
     """
-    inputs = load_inputs(experiment, report, needs_teacher=asks_for_teacher(experiment, source))
+    inputs = load_inputs(experiment, report, needs_teacher=asks_for_teacher(experiment, source), needs_ranker=False)
     if source.run is not None and source.run.is_active:
         return inputs
     train = training_images(source, inputs)
@@ -153,7 +177,8 @@ def begin(run: Run, inputs: Inputs) -> None:
         return
     selection = read_selection(run, inputs)
     if selection is None:
-        ranking = known_ranking(run, inputs, inputs.card.fingerprint) if inputs.card else None
+        ranks = inputs.ranker or inputs.card
+        ranking = known_ranking(run, inputs, ranks.fingerprint) if ranks else None
         if ranking is None:
             return
         selection = write_selected(run, inputs, ranking)
@@ -185,11 +210,11 @@ def shown_classes(run: Run, inputs: Inputs) -> tuple[int, ...]:
     return inputs.classes[: run.record().options.snapshot_classes]
 
 
-def known_ranking(run: Run, inputs: Inputs, teacher_fingerprint: str) -> Ranking | None:
-    """Return the ranking made before for this data and teacher, or None."""
+def known_ranking(run: Run, inputs: Inputs, fingerprint: str) -> Ranking | None:
+    """Return the ranking made before of this data by the teacher or ranker of a fingerprint, or None."""
     experiment = run.experiment
     classes = None if experiment.classes is None else inputs.classes
-    return cached_ranking(inputs.dataset.fingerprint, teacher_fingerprint, experiment.rank, experiment.seed, classes)
+    return cached_ranking(inputs.dataset.fingerprint, fingerprint, experiment.rank, experiment.seed, classes)
 
 
 def read_selection(run: Run, inputs: Inputs) -> tuple[SelectedImage, ...] | None:

@@ -21,7 +21,7 @@ from delt_engine.models.device import pick_device
 from delt_engine.models.teachers import Teacher, load_teacher
 from delt_engine.pipeline.inputs import load_inputs
 from delt_engine.recovery.augment import crop_plan
-from delt_engine.recovery.batches import BatchPlan, Slot, plan_batches
+from delt_engine.recovery.batches import BatchPlan, Slot, pack_batches, plan_batches
 from delt_engine.recovery.folding import PreparedTeacher
 from delt_engine.recovery.loop import RecoverStep, recover, start_noise
 from delt_engine.runs.record import now
@@ -49,7 +49,7 @@ def measure(experiment: Experiment, report: Report | None = None, seconds: float
         RunError: a run works on the device, so nothing can be measured.
         DataError, CheckpointError, ConfigError: as a run would.
     """
-    inputs = load_inputs(experiment, report)
+    inputs = load_inputs(experiment, report, needs_ranker=False)
     device = pick_device(experiment.device)
     lock = DeviceLock(device_lock_name(str(device)))
     if not lock.take():
@@ -57,7 +57,8 @@ def measure(experiment: Experiment, report: Report | None = None, seconds: float
     try:
         own = experiment.squeeze.checkpoint
         teacher = load_teacher(str(inputs.teacher_path), dataset=inputs.dataset, device=str(device), **own)
-        plan = plan_batches(inputs.classes, experiment.recover)[0]
+        together = experiment.recover.pack or experiment.recover.batches_that_fill(len(inputs.classes))
+        plan = pack_batches(plan_batches(inputs.classes, experiment.recover), together)[0]
         sizes = sorted({plan.joined(plan.start_rounds[0]), len(plan.slots)})
         image_size = inputs.dataset.spec.image_size
         points = []

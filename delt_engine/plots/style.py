@@ -17,13 +17,15 @@ METHOD_COLOURS: dict[str, str] = {
     "delt": "#e57517",  # orange
     "cda": "#5444ff",  # indigo
     "cda-init": "#a0916e",  # tan
+    "cda-early-late": "#d80030",  # crimson
     "sre2l": "#2da59f",  # teal
+    "sre2l-init": "#a21ec0",  # purple
     "rded": "#c131ad",  # magenta
     "gvbsm": "#bf69ff",  # violet
     "random": "#63635f",  # grey
     "real": "#02732c",  # green
 }
-"""One colour a method, the same everywhere. Ours: hues apart, moved in lightness until every pair is at least 21 apart
+"""One colour a method, the same everywhere. Ours: hues apart, moved in lightness until every pair is at least 18 apart
 (CIE76) in normal sight and in full protan, deutan and tritan simulation; SRe2L and CDA, seen side by side most, are at
 least 40 apart."""
 

@@ -1,14 +1,16 @@
 """Which images are optimised together, in what order, and where each iteration stands on the schedules.
 
 Images of one batch share their BatchNorm statistics, so the grouping is part of the method. ``"classes"`` keeps whole
-classes together (DELT); ``"images"`` takes the first image of every class, then the second, and so on (CDA, SRe2L).
-Slots stand in the order in which they join, so the joined images are always the first ones of the batch. Nothing here
-needs torch.
+classes together (DELT); ``"one-per-class"`` takes the n-th images of all classes, cut at the batch size (CDA, SRe2L);
+``"images"`` goes on with the next images of the classes until the batch is full. Slots stand in the order in which they
+join, so the joined images are always the first ones of the batch. Nothing here needs torch.
 
 Source: DELT recover/recover.py (batch of 100 filled class by class), CDA recover_cda_in1k.py and SRe2L
-data_synthesis.py (outer loop over the index in the class, batches of 100 classes).
-Differs: DELT lets a class straddle two batches when 100 / ipc is not whole, here classes stay whole. CDA never puts
-two images of a class into a batch, so ten classes make batches of ten; here the batch is filled up to its size.
+data_synthesis.py (outer loop over the index in the class, inner over the classes in their order, 100 at a time).
+Differs: DELT lets a class straddle two batches when 100 / ipc is not whole, here classes stay whole. Ten classes make
+batches of ten images with ``"one-per-class"``, as in CDA's loop; several of them are computed together, each with its
+own statistics (:func:`pack_batches`). ``"images"`` is ours: with fewer classes than the batch size, images of one class
+share statistics that in CDA and SRe2L never do.
 """
 
 from __future__ import annotations
@@ -35,8 +37,8 @@ class Slot:
 class BatchPlan:
     """Images that are optimised together, in the order in which they join.
 
-    A batch without an image of round 1 (late images with ``batching="images"``) starts when its first image joins;
-    its iterations keep their number, so learning rate and curriculum are those of the whole run.
+    A batch without an image of round 1 (late images that do not share it with their whole class) starts when its first
+    image joins; its iterations keep their number, so learning rate and curriculum are those of the whole run.
 
     Batches may be packed into one that takes their steps together: ``groups`` then says which batch each slot is of,
     and every group keeps its own statistics, crops and losses.
@@ -86,6 +88,8 @@ def plan_batches(classes: int | Sequence[int], config: RecoverConfig) -> tuple[B
 
     >>> [len(plan.slots) for plan in plan_batches(5, RecoverConfig(ipc=50))]
     [100, 100, 50]
+    >>> [len(plan.slots) for plan in plan_batches(5, RecoverConfig.for_method("cda", ipc=3))]
+    [5, 5, 5]
     """
     class_indices = tuple(range(classes)) if isinstance(classes, int) else tuple(classes)
     if not class_indices:
@@ -94,11 +98,14 @@ def plan_batches(classes: int | Sequence[int], config: RecoverConfig) -> tuple[B
         raise ConfigError(f"classes: {list(class_indices)} given, but each class may be named once only.")
     starts = list(enumerate(config.schedule.start_rounds))
     by_class = [[Slot(class_index, index, start) for index, start in starts] for class_index in class_indices]
+    size, columns = config.batch_size, list(zip(*by_class, strict=True))  # the n-th images of all classes
     if config.batching == "classes":
-        slots, size = [slot for each in by_class for slot in each], max(1, config.batch_size // config.ipc) * config.ipc
+        sequences, size = [[slot for each in by_class for slot in each]], max(1, size // config.ipc) * config.ipc
+    elif config.batching == "images":
+        sequences = [[slot for column in columns for slot in column]]
     else:
-        slots, size = [slot for each in zip(*by_class, strict=True) for slot in each], config.batch_size
-    groups = (slots[start : start + size] for start in range(0, len(slots), size))
+        sequences = [list(column) for column in columns]
+    groups = (slots[start : start + size] for slots in sequences for start in range(0, len(slots), size))
     return tuple(
         BatchPlan(batch_index, tuple(sorted(group, key=lambda slot: slot.start_round)))
         for batch_index, group in enumerate(groups)

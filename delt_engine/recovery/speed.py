@@ -20,6 +20,7 @@ Ours, from arithmetic: at 224 px one batch of 100 has five times as many, and a 
 """
 
 MOST_PACKED = 16
+"""Most full batches in a step."""
 
 
 @dataclass(frozen=True)
@@ -59,23 +60,31 @@ class FastPath:
         return ", ".join(words + (["in less memory"] if self.low_memory else []))
 
 
-def choose(config: RecoverConfig, device_type: str, image_size: int) -> FastPath:
+def choose(config: RecoverConfig, device_type: str, image_size: int, num_classes: int | None = None) -> FastPath:
     """Return what the settings mean on a device.
 
     On a CPU ``auto`` stays exact: float32, one batch a step. On CUDA devices it is bfloat16, and as many batches as
-    fill the device. BatchNorm is folded on both. torch.compile is for those who ask: on a CPU it is not quicker.
+    fill the device. On both, batches that hold one image of each of few classes are taken together, up to
+    ``batch_size`` images and more. BatchNorm is folded on both. torch.compile is for those who ask: on a CPU it is not
+    quicker.
+
+    Args:
+        num_classes: of the run; where it is not given, batches are taken for full ones.
 
     >>> str(choose(RecoverConfig(), "cpu", 32)), str(choose(RecoverConfig(), "cuda", 32))
     ('float32, BatchNorm folded', 'bfloat16, BatchNorm folded, 10 batches a step')
+    >>> str(choose(RecoverConfig.for_method("cda"), "cpu", 32, num_classes=20))
+    'float32, BatchNorm folded, 5 batches a step'
     """
     is_cuda = device_type == "cuda"
     precision = config.precision
     if precision == "auto":
         precision = "bfloat16" if is_cuda else "float32"
-    filled = PACK_PIXELS // (max(config.batch_size, config.ipc) * image_size**2) if is_cuda else 1
+    parts = config.batches_that_fill(num_classes or config.batch_size)
+    full = PACK_PIXELS // (max(config.batch_size, config.ipc) * image_size**2) if is_cuda else 1
     return FastPath(
         precision=precision,
         fold=config.fold != "off",
-        pack=config.pack or min(max(filled, 1), MOST_PACKED),
+        pack=config.pack or parts * min(max(full, 1), MOST_PACKED),
         compile=config.compile == "on",
     )

@@ -18,7 +18,7 @@ import torch
 from delt_engine.config import RecoverConfig
 from delt_engine.models.device import free_reserve, is_out_of_memory, wait_for
 from delt_engine.recovery.augment import crop_plan
-from delt_engine.recovery.batches import pack_batches, plan_batches
+from delt_engine.recovery.batches import BatchPlan, pack_batches, plan_batches
 from delt_engine.recovery.folding import PreparedTeacher
 from delt_engine.recovery.loop import recover
 from delt_engine.recovery.speed import FastPath
@@ -39,6 +39,7 @@ def pack_rates(
     image_size: int,
     device: torch.device,
     most: int,
+    num_classes: int,
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[int, float]:
     """Measure image-iterations a second with 1, 2, 4, ... batches a step, for as long as the rate rises.
@@ -47,6 +48,7 @@ def pack_rates(
         config: batches are as large as in these settings.
         fast: how it is computed, whatever its ``pack`` is.
         most: batches at most.
+        num_classes: of the run.
         clock: tells the seconds.
 
     Returns:
@@ -54,10 +56,17 @@ def pack_rates(
         which the memory does not suffice are left out, so it may be empty.
     """
     trial = config.replace(iterations=PREPARED + TIMED, round_iterations=PREPARED + TIMED, early_late=False)
-    each = max(1, config.batch_size // config.ipc) if config.batching == "classes" else config.batch_size
+
+    def plan_of(number: int) -> BatchPlan:
+        if config.batching == "one-per-class":
+            plans = plan_batches(min(num_classes, config.batch_size), trial.replace(ipc=number))
+        else:
+            each = max(1, config.batch_size // config.ipc) if config.batching == "classes" else config.batch_size
+            plans = plan_batches(each * number, trial)
+        return pack_batches(plans, number)[0]
 
     def rate_of(number: int) -> float:
-        plan = pack_batches(plan_batches(each * number, trial), number)[0]
+        plan = plan_of(number)
         count = len(plan.slots)
         images = torch.randn(count, 3, image_size, image_size, generator=generator(0, "trial")).to(device)
         labels = torch.zeros(count, dtype=torch.long, device=device)

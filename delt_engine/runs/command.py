@@ -11,7 +11,7 @@ from pathlib import Path
 
 from delt_engine.config import EvaluateConfig, Experiment, RecoverConfig, RelabelConfig, Settings, SqueezeConfig
 from delt_engine.config.command_line import STAGE_RECORDS, TEACHER_SETTINGS, changed_words, option_words
-from delt_engine.config.methods import SMALL_IMAGES, stage_settings
+from delt_engine.config.methods import SMALL_IMAGES, recover_settings, stage_settings
 from delt_engine.data.catalogue import find_entry
 from delt_engine.runs.record import Kind, RunOptions
 from delt_engine.runs.sources import REAL, find_source
@@ -133,14 +133,15 @@ def _stage_words(experiment: Experiment, kind: Kind, stage: str) -> list[str]:
     settings, recover = getattr(experiment, stage), experiment.recover
     if stage == "evaluate":
         return _training_words(settings)
+    size = image_size_of(experiment.dataset, experiment.image_size)
     if stage == "recover":
+        plain: Settings = RecoverConfig.for_method(recover.method, size=size)
+        by_size = "jitter" in recover_settings(recover.method, size)
         return _named("--method", recover.method) + changed_words(
-            settings, RecoverConfig.for_method(recover.method), without=("method",)
+            settings, plain, without=("method",), always=("jitter",) if size is None and by_size else ()
         )
-    plain: Settings = STAGE_RECORDS[stage]()
-    always: tuple[str, ...] = ()
+    plain, always = STAGE_RECORDS[stage](), ()
     if "recover" in STAGES[kind]:
-        size = image_size_of(experiment.dataset, experiment.image_size)
         plain = STAGE_RECORDS[stage](**stage_settings(recover.method, size).get(stage, {}))
         # what hangs on the size of a folder's images, which only reading it tells
         by_size = "mosaic" in stage_settings(recover.method, SMALL_IMAGES + 1).get(stage, {})

@@ -21,7 +21,8 @@ import torch
 from torch import Tensor, nn
 
 from delt_engine.config.students import EvaluateConfig, RelabelConfig
-from delt_engine.errors import CheckpointError, ConfigError, DataError
+from delt_engine.errors import ConfigError, DataError
+from delt_engine.models.card import columns_of
 from delt_engine.models.checkpoints import weights_fingerprint
 from delt_engine.models.device import eval_mode, memory_format, pick_device
 from delt_engine.training.augmentation import DeviceImages, augmented
@@ -63,11 +64,7 @@ def teacher_for(network: nn.Module, known: Sequence[str], wanted: Sequence[str])
     """
     if tuple(known) == tuple(wanted):
         return network
-    position = {name: number for number, name in enumerate(known)}
-    unknown = [name for name in wanted if name not in position]
-    if unknown:
-        raise CheckpointError(f"teacher: it does not know the class {unknown[0]!r}, which the images have.")
-    return SelectedClasses(network, [position[name] for name in wanted]).train(network.training)
+    return SelectedClasses(network, columns_of(known, wanted)).train(network.training)
 
 
 class LabelSource(Protocol):

@@ -10,6 +10,7 @@ from delt_engine.data.catalogue import CATALOGUE, find_entry
 from delt_engine.data.dataset import Dataset
 from delt_engine.errors import CheckpointError
 from delt_engine.models.card import TeacherCard
+from delt_engine.patches.ranker import find_ranker
 from delt_engine.patches.ranking import Ranking
 from pages.shared import address, cached, controls, errors, nav
 from pages.shared.controls import button, headline
@@ -35,7 +36,7 @@ def controls_row() -> tuple[Dataset, int]:
     known = (*CATALOGUE, *known_folders())
     address.tell_stranger("data", key, known, "dataset")
     address.restore("data", key, address.member(known))
-    grid = st.grid(7, min_column_width=124, vertical_alignment="bottom")
+    grid = st.grid(8, min_column_width=124, vertical_alignment="bottom")
     with grid:
         name = form.dataset_control(PAGE)
     address.publish("data", key, name)
@@ -46,7 +47,7 @@ def controls_row() -> tuple[Dataset, int]:
         patch_ranking.rank_first(now.draft, "Fetch and rank")
         st.stop()
     with grid:
-        data = cached.dataset(now.draft.dataset, now.draft.image_size)
+        data = cached.dataset_of(now.draft)
         class_index = _class_control(data)
         select = {name: _select_control(name, titles) for name, titles in (("criterion", CRITERIA), ("order", ORDERS))}
         mosaic = controls.spec_of(SelectConfig, "mosaic")
@@ -55,6 +56,7 @@ def controls_row() -> tuple[Dataset, int]:
         ipc = controls.spec_of(RecoverConfig, "ipc")
         now.change("recover", ipc=controls.setting(ipc, now.draft.recover.ipc, PAGE, label="IPC"))
         patch_ranking.crops_control(PAGE)
+        form.ranker_control(PAGE)
     band.take_band()
     return data, class_index
 
@@ -78,7 +80,7 @@ def _ranked(ranking: Ranking, data: Dataset, class_index: int, card: TeacherCard
     left, right = st.columns(2, gap="large")
     with left:
         band.figure(view)
-        patch_ranking.teacher_line(card)
+        patch_ranking.teacher_line(card, "Ranker" if view.experiment.ranker else "Teacher")
     with right:
         with headline("Chosen, in the order of joining"):
             if button("Recover from these", "arrow_forward", "patches/use", type="primary"):
@@ -97,7 +99,9 @@ def _show() -> None:
     data, class_index = controls_row()
     experiment = session().draft
     try:
-        card = cached.teacher(experiment.teacher, data.spec.name, data.spec.image_size, data.spec.class_names)
+        ranker = find_ranker(experiment.ranker, data.spec) if experiment.ranker else None
+        names = (data.spec.name, data.spec.image_size, data.spec.class_names)
+        card = ranker.card if ranker else cached.teacher(experiment.teacher, *names)
     except CheckpointError as error:
         st.info(plain(str(error)))
         nav.link("distill/data_and_teachers", "Train a teacher, or add one")
@@ -107,8 +111,8 @@ def _show() -> None:
     if ranking is not None:
         _ranked(ranking, data, class_index, card)
         return
-    patch_ranking.teacher_line(card)
-    st.info("The teacher has not ranked these images yet. It does so once, and the result is kept.")
+    patch_ranking.teacher_line(card, "Ranker" if ranker else "Teacher")
+    st.info("It has not ranked these images yet. That is done once, and the result is kept.")
     patch_ranking.rank_first(experiment, "Rank the training images")
 
 

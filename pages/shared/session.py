@@ -53,7 +53,7 @@ class Session:
         if now.is_optimised:
             self.rounds = (now.iterations, now.round_iterations)
         kept = {"iterations": self.rounds[0], "round_iterations": self.rounds[1]} if is_optimised(method) else {}
-        self.take_recover(RecoverConfig.for_method(method, ipc=now.ipc, **kept), size)
+        self.take_recover(RecoverConfig.for_method(method, size=size, ipc=now.ipc, **kept), size)
 
     def take_recover(self, recover: RecoverConfig, size: int | None = None) -> None:
         """Exchange the recovery; what its method sets in other stages, or the one before did, changes with it."""

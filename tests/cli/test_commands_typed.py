@@ -108,7 +108,7 @@ def test_recover_without_out_makes_a_run_of_the_methods_settings_among_the_users
     assert "12 images, no rounds, 96 image-iterations (0 % saved)" in result.stdout
     newest = list_runs(home / "runs")[0]
     assert str(newest.path) in result.stdout
-    assert newest.experiment.recover.batching == "images"
+    assert newest.experiment.recover.batching == "one-per-class"
     delt("recover", *small, "--method", "sre2l", "--flip", "--early-late")  # only what is typed changes
     config = list_runs(home / "runs")[0].experiment.recover
     assert (config.early_late, config.curriculum, config.initialization) == (True, "constant", "noise")

@@ -45,7 +45,7 @@ def ranking(card, monkeypatch) -> Ranking:
     whose = ("photos", data.fingerprint, card.name, card.fingerprint)
     made = Ranking(*scores, *whose, 32, RankConfig(), names)
     monkeypatch.setattr(cached, "cached_ranking", lambda *_: made)
-    monkeypatch.setattr(cached, "alike_patches", lambda _name, _size, rows, _boxes: np.zeros((len(rows),) * 2, bool))
+    monkeypatch.setattr(cached, "alike_patches", lambda _name, _size, rows, *_: np.zeros((len(rows),) * 2, bool))
     return made
 
 
@@ -140,7 +140,7 @@ def test_without_a_teacher_it_says_how_to_get_one(open_page, monkeypatch) -> Non
 
 def test_a_dataset_that_is_not_here_is_fetched_by_a_process(open_page, started, monkeypatch) -> None:
     app = open_page(PAGE, data="photos")
-    monkeypatch.setattr(cached, "load_dataset", lambda *_: pytest.fail("the page itself fetched a dataset"))
+    monkeypatch.setattr(cached, "load_dataset", lambda *_, **__: pytest.fail("the page itself fetched a dataset"))
     app.selectbox(key="patches/dataset").set_value("cifar10").run()
     assert "cifar10 is not on this machine yet" in app.info[0].value
     app.button(key="patches/rank").click().run()
@@ -198,7 +198,7 @@ def test_selected_patches_are_pinned_dropped_and_it_is_said_where_they_join(open
 def test_near_duplicates_are_marked_and_one_of_each_is_kept(open_page, ranking, monkeypatch) -> None:
     first, second = median_order(500)[:2]
 
-    def alike(_name, _size, indices, _boxes) -> np.ndarray:
+    def alike(_name, _size, indices, *_) -> np.ndarray:
         found = np.zeros((len(indices), len(indices)), bool)
         found[first, second] = found[second, first] = True
         return found

@@ -26,7 +26,18 @@ from pages.shared.wording import count, distinct, id_end, rounds_text
 KINDS = {"last": "Last epoch", "best": "Best epoch", "ema": "EMA"}
 """Which accuracy; the best epoch was chosen on the test images, EMA is of averaged weights."""
 
-METHOD_ORDER = ("random", "sre2l", "cda", "cda-init", "rded", "delt", "folder", "real")
+METHOD_ORDER = (
+    "random",
+    "sre2l",
+    "sre2l-init",
+    "cda",
+    "cda-init",
+    "cda-early-late",
+    "rded",
+    "delt",
+    "folder",
+    "real",
+)
 
 
 @dataclass(frozen=True)

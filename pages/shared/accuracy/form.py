@@ -162,7 +162,7 @@ def planned(source: str, config: EvaluateConfig, dataset: str = "", **changes: A
     own = {name: value for name, value in changes.items() if source == REAL or name not in _FOR_REAL}
     if source == REAL:
         real = _of_real(dataset)
-        own = {name: getattr(real, name) for name in ("dataset", "image_size", "teacher", "squeeze")} | own
+        own = {name: getattr(real, name) for name in ("dataset", "image_size", "resize", "teacher", "squeeze")} | own
     return evaluation_experiment(find_source(source), config, device=session().draft.device, **own)
 
 

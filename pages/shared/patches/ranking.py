@@ -18,10 +18,10 @@ from pages.shared.wording import plain, sentence
 CROPS = ("crops", "min_crop", "max_crop")
 
 
-def teacher_line(card: TeacherCard) -> None:
-    """Say which teacher ranks."""
+def teacher_line(card: TeacherCard, role: str = "Teacher") -> None:
+    """Say which teacher ranks, or which ranker in its place."""
     accuracy = f", {card.accuracy:.1f} % on the test images (measured when it was trained)" if card.accuracy else ""
-    st.caption(f"Teacher: {plain(card.name)}, {plain(card.network)} at {card.image_size} px{accuracy}.")
+    st.caption(f"{role}: {plain(card.name)}, {plain(card.network)} at {card.image_size} px{accuracy}.")
 
 
 def crops_control(page: str) -> None:
@@ -33,10 +33,9 @@ def crops_control(page: str) -> None:
 
 def newest(experiment: Experiment) -> Run | None:
     """Return the newest run that ranks the same images, or None."""
-    same = (experiment.dataset, experiment.teacher, experiment.rank)
-    return cached.newest(
-        "rank", lambda run: (run.experiment.dataset, run.experiment.teacher, run.experiment.rank) == same
-    )
+    names = ("dataset", "teacher", "ranker", "rank")
+    same = [getattr(experiment, name) for name in names]
+    return cached.newest("rank", lambda run: [getattr(run.experiment, name) for name in names] == same)
 
 
 def _progress(run: Run) -> None:

@@ -14,7 +14,7 @@ from delt_engine.data.dataset import Dataset
 from delt_engine.errors import DataError
 from delt_engine.patches.duplicates import repeats
 from delt_engine.patches.orders import criterion_order, median_order
-from delt_engine.patches.ranking import Ranking, keyed_rng, whole_box
+from delt_engine.patches.ranking import Ranking, keyed_rng
 from delt_engine.patches.selection import SelectedImage, select, taking_order
 from delt_engine.plots.style import round_colour
 from delt_engine.runs.image_facts import mean_prob
@@ -112,14 +112,14 @@ class View:
 
     def mosaic(self, image: SelectedImage) -> str:
         """Return the start image of a selection, as a data URL."""
-        return cached.mosaic(self.experiment.dataset, self.experiment.image_size, image)
+        return cached.mosaic(self.experiment.dataset, self.experiment.image_size, image, self.experiment.resize)
 
     def pictures(self, ranks: Sequence[int], draw: object = cached.patch_sheet) -> object:
         """Return the patches of some ranks as one sheet, or as ``draw`` makes them."""
         rows = self.rows[np.asarray(ranks, np.int64)]
         boxes = tuple(map(tuple, self.ranking.crop_box[rows].tolist()))
         indices = tuple(self.ranking.image_index[rows].tolist())
-        return draw(self.experiment.dataset, self.experiment.image_size, indices, boxes)
+        return draw(self.experiment.dataset, self.experiment.image_size, indices, boxes, self.experiment.resize)
 
 
 def chosen_grid(view: View) -> None:
@@ -168,7 +168,7 @@ def extremes_grid(view: View) -> None:
     drawn = criterion_order(n, "random", keyed_rng(view.experiment.seed, "select", view.class_index))[:each]
     kinds = {
         "Hardest (min)": list(range(each)),
-        "Medium": sorted(median_order(n)[:each]),
+        "Medium": sorted(median_order(n, view.config.median)[:each]),
         "Easiest (top)": list(range(n - each, n)),
         "Random": sorted(drawn),
     }
@@ -186,8 +186,8 @@ def unranked_grid(data: Dataset, experiment: Experiment, class_index: int) -> No
     """Draw the first training images of a class, for a dataset that no teacher has ranked."""
     all_of_class = data.train.of_class(class_index)
     indices = tuple(int(index) for index in all_of_class[:UNRANKED])
-    boxes = tuple(whole_box(*data.train.size(index)) for index in indices)
-    sheet = cached.patch_sheet(experiment.dataset, experiment.image_size, indices, boxes)
+    boxes = tuple(data.train.seen_box(index) for index in indices)
+    sheet = cached.patch_sheet(experiment.dataset, experiment.image_size, indices, boxes, data.train.resize)
     cells = [Cell(f"image/{x}", data.train.names[index], (0,), x) for x, index in enumerate(indices)]
     name = plain(data.spec.class_names[class_index])
     st.caption(f"The first {len(cells)} of {count(len(all_of_class))} training images of {name}:")

@@ -12,13 +12,14 @@ from delt_engine.runs.command import image_size_of
 from pages.shared import cached, controls
 from pages.shared.recover import rounds
 from pages.shared.session import forget, prime, session
+from pages.shared.teachers import others
 from pages.shared.wording import METHOD_TITLES, count, short_name
 
 PAGE = "recover"
 _SMALL, _PAPER = f"{PAGE}/preset", f"{PAGE}/paper"
 _BY_TITLE = {preset.title: preset for preset in (*PRESETS, *PAPER_PRESETS)}
 _MAIN = ("method", "ipc", "iterations", "round_iterations")
-_SHARED_WITH_PATCHES = ("criterion", "order", "mosaic", "min_probability", "max_probability")
+_SHARED_WITH_PATCHES = ("criterion", "median", "order", "mosaic", "min_probability", "max_probability")
 
 
 def draw_main() -> None:
@@ -72,7 +73,7 @@ def _take_preset(key: str, other: str) -> None:
     now = session()
     recover = preset.recover(now.draft.recover.method, now.draft.recover.ipc)
     if preset.dataset and preset.dataset != now.draft.dataset:
-        now.change(dataset=preset.dataset, classes=None, teacher="auto", image_size=None)
+        now.change(dataset=preset.dataset, classes=None, teacher="auto", ranker="", image_size=None)
         now.change("select", pinned=(), dropped=(), picked_from="")
     now.take_recover(recover, image_size_of(now.draft.dataset, now.draft.image_size))
     forget(f"{PAGE}/")
@@ -94,6 +95,8 @@ def draw_more() -> None:
         controls.choice(spec.title, titles, f"{PAGE}/method", segmented=True, **look)
         st.markdown("**Start patches**")
         now.change("select", **controls.settings_grid(now.draft.select, _SHARED_WITH_PATCHES, PAGE))
+        if now.draft.recover.initialization == "patches":
+            ranker_control(PAGE)
         if now.draft.recover.is_optimised:
             st.markdown("**Optimisation**")
             names = controls.names_behind_more(RecoverConfig, _MAIN)
@@ -101,7 +104,7 @@ def draw_more() -> None:
             controls.precision_warning(now.draft.recover.precision, now.draft.device)
         st.markdown("**Data and device**")
         _classes()
-        now.change(**controls.settings_grid(now.draft, ["seed", "teacher", "device"], PAGE))
+        now.change(**controls.settings_grid(now.draft, ["resize", "seed", "teacher", "device"], PAGE))
 
 
 def dataset_control(page: str) -> str:
@@ -111,10 +114,20 @@ def dataset_control(page: str) -> str:
     look = {"format_func": dataset_title, "help": typed}
     chosen = controls.open_choice("Dataset", names, f"{page}/dataset", session().draft.dataset, **look).strip()
     if chosen != session().draft.dataset:
-        session().change(dataset=chosen, classes=None, teacher="auto", image_size=None)
+        session().change(dataset=chosen, classes=None, teacher="auto", ranker="", image_size=None)
         session().change("select", pinned=(), dropped=(), picked_from="")
         st.session_state.pop(f"{page}/classes", None)
     return chosen
+
+
+def ranker_control(page: str, **look: str) -> None:
+    """Draw the choice of what ranks the patches: the teacher that recovers, or another one that knows the classes."""
+    now, spec = session(), controls.spec_of(Experiment, "ranker")
+    card = cached.found_teacher(now.draft)
+    known, size = (card.class_names, card.image_size) if card else ((), now.draft.image_size)
+    look = {"help": controls.help_text(spec)} | look
+    chosen = others.choose(spec.title, f"{page}/ranker", now.draft.ranker, known, size, "the teacher", **look)
+    now.change(ranker=chosen)
 
 
 def dataset_title(name: str) -> str:

@@ -71,7 +71,8 @@ def _others(run: Run) -> Iterator[tuple[str, Run | None]]:
 
 def of_method(experiment: Experiment, method: str) -> Experiment:
     """Return the settings of another method with the data, IPC, MI, RI, teacher and seed of an experiment."""
-    recover, names = experiment.recover, ("dataset", "image_size", "teacher", "classes", "seed", "device", "squeeze")
+    recover = experiment.recover
+    names = ("dataset", "image_size", "resize", "teacher", "ranker", "classes", "seed", "device", "squeeze")
     sizes = {"ipc": recover.ipc, "iterations": recover.iterations, "round_iterations": recover.round_iterations}
     kept = {name: getattr(experiment, name) for name in names}
     return Experiment.for_method(method, recover=sizes, **kept)

@@ -37,9 +37,8 @@ _USUAL_IMAGES = 5000
 def experiment_of(settings: SqueezeConfig) -> Experiment:
     """Return what a training run of the chosen dataset needs."""
     draft = session().draft
-    return Experiment(
-        dataset=draft.dataset, image_size=draft.image_size, seed=draft.seed, device=draft.device, squeeze=settings
-    )
+    names = ("dataset", "image_size", "resize", "seed", "device")
+    return Experiment(**{name: getattr(draft, name) for name in names}, squeeze=settings)
 
 
 def start_button(label: str, icon: str, key: str, settings: SqueezeConfig, **look: str) -> None:

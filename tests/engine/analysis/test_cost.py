@@ -17,25 +17,30 @@ from delt_engine.analysis.cost import (
 )
 from delt_engine.config import RecoverConfig
 from delt_engine.paths import assets_dir
-from delt_engine.recovery.batches import plan_batches
+from delt_engine.recovery.batches import pack_batches, plan_batches
 
 KEY = RateKey("cpu", "beef", 32, 100)
 RATE = Rate(KEY, 0.1, 0.004)
 
 
-@pytest.mark.parametrize("method", ["delt", "cda"])
+@pytest.mark.parametrize("batching", ["classes", "one-per-class", "images"])
+@pytest.mark.parametrize("early_late", [True, False])
 @pytest.mark.parametrize(("ipc", "num_classes", "batch_size"), [(10, 10, 100), (7, 5, 20), (50, 3, 100), (3, 40, 7)])
-def test_the_time_is_the_sum_over_every_iteration_of_every_batch(method, ipc, num_classes, batch_size) -> None:
-    config = RecoverConfig.for_method(method, ipc=ipc, iterations=40, round_iterations=10, batch_size=batch_size)
-    config = config.replace(early_late=True)
+def test_the_time_is_the_sum_over_every_iteration_of_every_step(
+    batching, early_late, ipc, num_classes, batch_size
+) -> None:
+    rounds = {"iterations": 40, "round_iterations": 10, "early_late": early_late}
+    config = RecoverConfig(ipc=ipc, batching=batching, batch_size=batch_size, **rounds)
     total = count = 0.0
-    for plan in plan_batches(num_classes, config):
+    together = config.batches_that_fill(num_classes)
+    plans = pack_batches(plan_batches(num_classes, config), together)
+    for plan in plans:
         for iteration in range(min(plan.first_iterations(10)), 40):
             total += RATE.fixed_s + RATE.per_image_s * plan.joined(iteration // 10 + 1)
             count += 1
     assert steps(config, num_classes) == count
     assert predicted_seconds(config, num_classes, RATE) == pytest.approx(total)
-    assert largest_batch(config, num_classes) == max(len(plan.slots) for plan in plan_batches(num_classes, config))
+    assert largest_batch(config, num_classes) == max(len(plan.slots) for plan in plans)
 
 
 def test_a_line_through_measured_points_never_has_a_negative_part() -> None:

@@ -74,7 +74,7 @@ def test_defaults_are_those_of_the_paper_table() -> None:
     ("method", "initialization", "early_late", "curriculum", "jitter"),
     [
         ("delt", "patches", True, "cosine", 0),
-        ("cda-init", "patches", False, "cosine", 0),
+        ("cda-init", "patches", False, "cosine", 4),
         ("cda", "noise", False, "cosine", 4),
         ("sre2l", "noise", False, "constant", 4),
     ],
@@ -84,7 +84,7 @@ def test_methods_are_the_same_record_with_other_settings(method, initialization,
     config = RecoverConfig.for_method(method, ipc=2)
     assert {name: getattr(config, name) for name in settings} == settings
     assert RecoverConfig.for_method(method, learning_rate=0.1).learning_rate == 0.1
-    with pytest.raises(ConfigError, match="method: 'dalt' given, but it must be one of delt, cda, sre2l"):
+    with pytest.raises(ConfigError, match="method: 'dalt' given, but it must be one of delt, cda, cda-init"):
         RecoverConfig.for_method("dalt")
 
 
@@ -115,6 +115,31 @@ def test_a_method_sets_the_stages_before_the_recovery() -> None:
     assert (given.select.mosaic, given.select.criterion, given.rank) == (3, "top", RankConfig(crops=7))
 
 
+@pytest.mark.parametrize(
+    ("base", "variant", "differs"),
+    [
+        ("cda", "cda-init", {"initialization"}),
+        ("sre2l", "sre2l-init", {"initialization"}),
+        ("cda", "sre2l", {"curriculum"}),
+        ("cda", "cda-early-late", {"early_late", "batching"}),
+        ("cda-early-late", "delt", {"initialization", "jitter"}),
+    ],
+)
+@pytest.mark.parametrize("size", [32, 224])
+def test_a_variant_differs_in_one_thing(base, variant, differs, size) -> None:
+    one, other = (RecoverConfig.for_method(name, size=size).model_dump() for name in (base, variant))
+    assert {name for name in one if one[name] != other[name]} == {"method", *differs}
+
+
+def test_the_jitter_of_cda_and_sre2l_goes_by_the_size_of_the_images() -> None:
+    sizes = (None, 32, 64, 65, 224)
+    for method in ("cda", "cda-init", "cda-early-late", "sre2l", "sre2l-init"):
+        assert [RecoverConfig.for_method(method, size=size).jitter for size in sizes] == [4, 4, 4, 32, 32]
+        assert Experiment.for_method(method, image_size=128).recover.jitter == 32
+    assert RecoverConfig.for_method("cda", size=224, jitter=7).jitter == 7
+    assert RecoverConfig.for_method("delt", size=224).jitter == 0
+
+
 @pytest.mark.parametrize("suffix", ["yaml", "json"])
 def test_an_experiment_is_read_back_as_written(tmp_path, suffix) -> None:
     experiment = Experiment(
@@ -133,6 +158,8 @@ def test_an_experiment_file_may_name_only_the_method_and_asks_for_the_images_siz
     path = tmp_path / "experiment.yaml"
     path.write_text("recover: {method: cda, ipc: 2}\n", encoding="utf-8")
     assert Experiment.read(path).recover == RecoverConfig.for_method("cda", ipc=2)
+    path.write_text("dataset: large\nrecover: {method: cda}\n", encoding="utf-8")
+    assert Experiment.read(path, {"large": 224}.get).recover.jitter == 32
     path.write_text("dataset: large\nrecover: {method: rded}\nrank: {crops: 3}\n", encoding="utf-8")
     found = Experiment.read(path, {"large": 224}.get)
     assert (found.rank.crops, found.select.mosaic, found.select.criterion) == (3, 2, "top")

@@ -69,6 +69,11 @@ def test_median_order_is_by_distance_from_the_median_the_easier_first(n):
     assert median_order(n)[: n // 2] == published
 
 
+def test_the_exact_median_of_an_odd_number_is_its_middle():
+    assert median_order(7, "exact") == [3, 4, 2, 5, 1, 6, 0]
+    assert median_order(8, "exact") == median_order(8)
+
+
 @pytest.mark.parametrize(
     ("criterion", "order", "by_hand"),
     [

@@ -2,7 +2,7 @@ import pytest
 
 from delt_engine.config import RecoverConfig
 from delt_engine.errors import ConfigError
-from delt_engine.recovery.batches import clock, plan_batches
+from delt_engine.recovery.batches import clock, pack_batches, plan_batches
 
 
 def named(plan):
@@ -35,10 +35,32 @@ def test_slots_stand_in_the_order_in_which_they_join_and_keep_their_class_order(
 
 
 def test_images_batching_goes_through_all_classes_before_the_next_index():
-    cda = RecoverConfig.for_method("cda", ipc=3, iterations=40, round_iterations=10, batch_size=4)
-    plans = plan_batches([2, 5], cda)
+    filled = RecoverConfig.for_method("cda", ipc=3, iterations=40, round_iterations=10, batch_size=4, batching="images")
+    plans = plan_batches([2, 5], filled)
     assert [named(plan) for plan in plans] == [[(2, 0), (5, 0), (2, 1), (5, 1)], [(2, 2), (5, 2)]]
     assert all(slot.start_round == 1 for plan in plans for slot in plan.slots)
+
+
+def test_one_per_class_holds_the_nth_images_cut_at_the_batch_size_as_published():
+    cda = RecoverConfig.for_method("cda", ipc=2, iterations=40, round_iterations=10, batch_size=3)
+    plans = plan_batches([2, 5], cda)
+    assert [named(plan) for plan in plans] == [[(2, 0), (5, 0)], [(2, 1), (5, 1)]]
+    plans = plan_batches(5, cda)
+    assert [named(plan) for plan in plans] == [
+        [(0, 0), (1, 0), (2, 0)],
+        [(3, 0), (4, 0)],
+        [(0, 1), (1, 1), (2, 1)],
+        [(3, 1), (4, 1)],
+    ]
+    published = RecoverConfig.for_method("sre2l", ipc=50)
+    sizes = {classes: [len(plan.slots) for plan in plan_batches(classes, published)] for classes in (10, 200, 1000)}
+    assert sizes == {10: [10] * 50, 200: [100] * 2 * 50, 1000: [100] * 10 * 50}
+
+
+def test_one_per_class_with_early_late_begins_each_batch_in_its_own_round():
+    plans = plan_batches(2, config(ipc=4, batching="one-per-class", batch_size=4))
+    assert [plan.start_rounds for plan in plans] == [(1, 1), (2, 2), (3, 3), (4, 4)]
+    assert [plan.members for plan in pack_batches(plans, 4)] == [(0,), (1,), (2,), (3,)]
 
 
 def test_images_batching_with_early_late_may_start_a_batch_late():
@@ -48,7 +70,7 @@ def test_images_batching_with_early_late_may_start_a_batch_late():
     assert plans[1].first_iterations(10) == (20, 20, 30, 30)
 
 
-@pytest.mark.parametrize("batching", ["classes", "images"])
+@pytest.mark.parametrize("batching", ["classes", "one-per-class", "images"])
 @pytest.mark.parametrize(("ipc", "batch_size"), [(1, 4), (5, 7), (9, 4), (10, 100)])
 def test_every_image_is_in_exactly_one_batch_with_its_own_round(batching, ipc, batch_size):
     settings = config(ipc=ipc, batching=batching, batch_size=batch_size)

@@ -6,7 +6,7 @@ from safetensors.torch import load, save
 from tiny_networks import SIZE, ResidualNet, conv_net, prepared, teacher
 
 from delt_engine.config import RecoverConfig
-from delt_engine.recovery.augment import crop_plan
+from delt_engine.recovery.augment import apply_crop, crop_plan
 from delt_engine.recovery.batches import pack_batches, plan_batches
 from delt_engine.recovery.loop import BatchState, recover
 from delt_engine.recovery.speed import FastPath, choose
@@ -56,6 +56,45 @@ def test_packed_batches_end_in_the_images_of_each_alone(network, changes, folds)
     assert alone.keys() == together.keys()
     for slot, image in alone.items():
         torch.testing.assert_close(together[slot], image, rtol=0, atol=1e-9)
+
+
+def test_one_image_a_class_keeps_its_own_statistics_when_packed_and_not_when_filled():
+    network = teacher(conv_net()).double()
+    apart = CONFIG.replace(early_late=False, batching="one-per-class")
+    plans = plan_batches(CLASSES, apart)
+    (packed,) = pack_batches(plans, 4)
+    assert all(slot.index == group for slot, group in zip(packed.slots, packed.groups, strict=True))
+    first, *_ = steps_of(packed, network, config=apart, fast=FastPath())
+    # plainly: each published batch through the layers alone
+    expected = []
+    for plan in plans:
+        rows = crop_plan(apart, SIZE, generator(0, "crops", plan.batch_index))
+        expected.append(plain_bn_loss(network, apply_crop(start(plan), rows[0])))
+    assert first.bn_loss.item() == pytest.approx(sum(expected) / len(expected), rel=1e-9)
+    alone, together = (images_of(which, network, config=apart, fast=FastPath()) for which in (plans, [packed]))
+    for slot, image in alone.items():
+        torch.testing.assert_close(together[slot], image, rtol=0, atol=1e-9)
+    filled = apart.replace(batching="images", batch_size=CLASSES * CONFIG.ipc)
+    (whole,) = plan_batches(CLASSES, filled)
+    assert {(slot.class_index, slot.index) for slot in whole.slots} == {(s.class_index, s.index) for s in packed.slots}
+    mixed, *_ = steps_of(whole, network, config=filled, fast=FastPath())
+    assert mixed.bn_loss.item() != pytest.approx(first.bn_loss.item(), rel=1e-3)
+
+
+def plain_bn_loss(network, images) -> float:
+    """DELT Eq. 8 of one batch, layer by layer."""
+    found = []
+
+    def measure(layer, inputs, _output):
+        values = inputs[0].transpose(0, 1).flatten(1)  # (N, C, H, W) -> (C, N*H*W)
+        mean, var = values.mean(1) - layer.running_mean, values.var(1, unbiased=False) - layer.running_var
+        found.append(mean.norm() + var.norm())
+
+    hooks = [m.register_forward_hook(measure) for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    network.eval()(images)
+    for hook in hooks:
+        hook.remove()
+    return (10 * found[0] + sum(found[1:])).item()
 
 
 def test_losses_are_the_means_of_the_groups_and_each_image_has_its_own():
@@ -111,6 +150,14 @@ def test_what_auto_means(changes, device, size, expected):
     chosen = choose(RecoverConfig(**changes), device, size)
     assert chosen == expected
     assert FastPath.from_record({**chosen.to_record(), "folded": 3}) == chosen
+
+
+def test_batches_of_few_classes_share_a_step_on_every_device():
+    cda = RecoverConfig.for_method("cda")
+    assert [choose(cda, "cpu", 32, classes).pack for classes in (3, 10, 60, 100, 1000)] == [33, 10, 1, 1, 1]
+    assert choose(cda, "cuda", 32, 10).pack == 100
+    assert choose(cda.replace(pack=1), "cpu", 32, 10).pack == choose(cda.replace(batching="images"), "cpu", 32, 10).pack
+    assert choose(RecoverConfig(ipc=1), "cpu", 32, 10).pack == 1
 
 
 def test_less_memory_is_written_into_a_record_and_read_also_as_0_1_0_wrote_it():

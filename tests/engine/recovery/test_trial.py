@@ -25,6 +25,7 @@ def rates(most: int, seconds=None, config: RecoverConfig = CONFIG, network=None,
         image_size=SIZE,
         device=CPU,
         most=most,
+        num_classes=2,
         **clock,
     )
 
@@ -64,8 +65,8 @@ def test_a_number_that_memory_does_not_hold_is_left_out(monkeypatch) -> None:
     assert list(rates(8)) == [1]
 
 
-@pytest.mark.parametrize("batching", ["classes", "images"])
-def test_full_batches_are_measured_with_all_images_joined(monkeypatch, batching) -> None:
+@pytest.mark.parametrize(("batching", "each"), [("classes", 4), ("images", 4), ("one-per-class", 2)])
+def test_full_batches_are_measured_with_all_images_joined(monkeypatch, batching, each) -> None:
     loop, seen = trial.recover, []
 
     def watched(images, labels, network, plan, config, rows, **values):
@@ -77,4 +78,5 @@ def test_full_batches_are_measured_with_all_images_joined(monkeypatch, batching)
     monkeypatch.setattr(trial, "recover", watched)
     rates(2, (1.0, 0.5), CONFIG.replace(batching=batching))
     taken = range(trial.PREPARED + trial.TIMED)
-    assert seen == [(4, 1, 1), *((4, at) for at in taken), (8, 2, 2), *((8, at) for at in taken)]
+    both = [(each, 1, 1), *((each, at) for at in taken), (2 * each, 2, 2), *((2 * each, at) for at in taken)]
+    assert seen == both

@@ -34,6 +34,10 @@ def test_defaults_are_left_out() -> None:
     plain = ["delt", "recover", "--dataset", DEFAULT_DATASET]
     assert command_for(Experiment()) == plain
     assert command_for(Experiment(recover=RecoverConfig.for_method("sre2l"))) == [*plain, "--method", "sre2l"]
+    large = Experiment.for_method("cda", dataset="imagenette", size=224)
+    assert command_for(large) == ["delt", "recover", "--dataset", "imagenette", "--method", "cda"]
+    unread = command_for(Experiment.for_method("cda", dataset="pictures", size=224))
+    assert unread[-2:] == ["--jitter", "32"]  # what hangs on the size of a folder's images is always said
     assert command_for(Experiment(), "runs/a") == [*plain, "--out", "runs/a"]
 
 
@@ -42,12 +46,16 @@ def test_defaults_are_left_out() -> None:
     [
         Experiment(),
         Experiment(recover=RecoverConfig.for_method("cda", ipc=3, iterations=60, round_iterations=20, flip=False)),
+        Experiment.for_method("cda-init", dataset="imagenette", size=224),
+        Experiment(dataset="imagenette", recover=RecoverConfig.for_method("sre2l", jitter=4)),
+        Experiment(recover=RecoverConfig.for_method("cda", batching="images")),
         Experiment(recover=RecoverConfig.for_method("sre2l", early_late=True, learning_rate=0.1, r_bn=0.005)),
         Experiment(recover=RecoverConfig(restart_rounds=True, min_crop=0.2, beta2=0.99, adam_counters="per-image")),
         Experiment(
             dataset="pictures",
             image_size=64,
             teacher="mine",
+            ranker="r18",
             classes=("cat", "tench, Tinca tinca", "a b"),
             seed=7,
             device="cuda:1",

@@ -1,0 +1,141 @@
+"""Presets by name: the experiments of the papers' tables, for `--preset` and for the forms of the app.
+
+Source: DELT Tables 1, 2, 4d and 8; CDA Tables 10, 12, 16 and 21 and Appendix B.3; the published code of SRe2L and RDED.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from delt_engine.config import Experiment, field_specs
+from delt_engine.config.command_line import STAGE_RECORDS
+from delt_engine.config.methods import METHOD_TITLES
+from delt_engine.data.catalogue import find_entry
+from delt_engine.errors import ConfigError
+from delt_engine.papers.recipes import PublishedExperiment, published_experiment
+
+
+@dataclass(frozen=True)
+class PaperPreset:
+    """An experiment of a paper under a name.
+
+    Attributes:
+        ipcs: images per class that its tables speak of, the usual one first; any when empty.
+        student: network that is trained; a ConvNet is also what recovers.
+        table: for what a single table changes.
+    """
+
+    name: str
+    title: str
+    paper: str
+    dataset: str
+    method: str
+    ipcs: tuple[int, ...] = ()
+    student: str = "resnet18"
+    table: str = ""
+
+    def published(self, ipc: int | None = None, student: str = "", network: str = "") -> PublishedExperiment:
+        """Return its experiment; images per class and networks are its own where they are not given."""
+        return published_experiment(
+            self.paper,
+            self.dataset,
+            self.method,
+            network=network or None,
+            student=student or self.student,
+            ipc=ipc or self.usual_ipc,
+            table=self.table,
+        )
+
+    @property
+    def usual_ipc(self) -> int:
+        """Images per class where none are given."""
+        return self.ipcs[0] if self.ipcs else 10
+
+    def allows(self, ipc: int) -> bool:
+        """Return whether its tables speak of a number of images per class."""
+        return not self.ipcs or ipc in self.ipcs
+
+
+_TITLES = {"imagenet-21k": "ImageNet-21K-P"}
+_DELT = ("cifar10", "tiny-imagenet", "imagenette", "imagenet-100", "imagenet-1k")
+_IPC_1 = {
+    "cifar10": "resnet18 resnet101 mobilenet_v2",
+    "tiny-imagenet": "resnet18 resnet101 mobilenet_v2 convnet-4",
+    "imagenette": "resnet18 resnet101 mobilenet_v2 convnet-5",
+    "imagenet-1k": "convnet-4",
+}
+"""The cells of DELT Table 8c."""
+_CONVNETS = {"tiny-imagenet": "convnet-4", "imagenet-100": "convnet-6", "imagenet-1k": "convnet-4"}
+"""DELT Table 2."""
+
+
+def _made() -> Iterator[PaperPreset]:
+    for dataset in _DELT:
+        yield _preset("delt", dataset, "delt", ipcs=(10, 50, 100))
+    for dataset, student in _CONVNETS.items():
+        yield _preset("delt", dataset, "delt", student, ipcs=(10, 50, 100), student=student)
+    for dataset, students in _IPC_1.items():
+        for student in students.split():
+            words = ("ipc1",) if student == "resnet18" else ("ipc1", student)
+            yield _preset("delt", dataset, "delt", *words, ipcs=(1,), student=student)
+    for dataset in ("cifar10", "tiny-imagenet", "imagenet-1k"):
+        yield _preset("delt", dataset, "cda-init", ipcs=(10, 50, 100))
+    for dataset in ("cifar100", "tiny-imagenet", "imagenet-1k", "imagenet-21k"):
+        yield _preset("cda", dataset, "cda")
+    yield _preset("cda", "imagenet-1k", "cda", "ablations", ipcs=(50,), table="Table 18")
+    for dataset in ("cifar100", *_DELT):
+        yield _preset("delt", dataset, "sre2l")
+    for dataset in _DELT:
+        yield _preset("delt", dataset, "rded")
+
+
+def _preset(paper: str, dataset: str, method: str, *words: str, **more: Any) -> PaperPreset:
+    entry = find_entry(dataset)
+    titles = [METHOD_TITLES[method], entry.title if entry else _TITLES[dataset]]
+    titles += ["IPC 1" if word == "ipc1" else word for word in words]
+    return PaperPreset("-".join([method, dataset, *words]), ", ".join(titles), paper, dataset, method, **more)
+
+
+PRESETS = {preset.name: preset for preset in _made()}
+"""The presets by name, DELT's first."""
+
+
+def find_preset(name: str) -> PaperPreset:
+    """Return a preset.
+
+    Raises:
+        ConfigError: there is none of that name; the sentence lists them.
+    """
+    if name not in PRESETS:
+        near = difflib.get_close_matches(name, PRESETS, n=1)
+        hint = f"did you mean {near[0]!r}? There are " if near else "it must be one of "
+        raise ConfigError(f"preset: {name!r} given, but {hint}{', '.join(PRESETS)}.")
+    return PRESETS[name]
+
+
+class Change(NamedTuple):
+    """What a preset changes against the defaults: a setting such as ``recover.iterations``, and where it is from."""
+
+    setting: str
+    default: Any
+    value: Any
+    origin: str
+
+
+def changes(found: PublishedExperiment, stages: Collection[str] = tuple(STAGE_RECORDS)) -> list[Change]:
+    """Return what an experiment of a paper changes against this project's defaults, in those stages."""
+    plain, rows = Experiment(), []
+    for stage in STAGE_RECORDS:
+        if stage not in stages:
+            continue
+        ours, theirs = (one if stage == "experiment" else getattr(one, stage) for one in (plain, found.experiment))
+        kept = "the recipe's own" if stage == "evaluate" else "the method's own"
+        for spec in field_specs(STAGE_RECORDS[stage]):
+            default, value = getattr(ours, spec.name), getattr(theirs, spec.name)
+            name = f"{stage}.{spec.name}"
+            if value != default:
+                rows.append(Change(name, default, value, found.origin(name) or kept))
+    return rows
