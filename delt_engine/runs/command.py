@@ -19,6 +19,7 @@ from delt_engine.config import (
     SelectConfig,
     Settings,
     SqueezeConfig,
+    field_specs,
 )
 from delt_engine.config.command_line import STAGE_RECORDS, TEACHER_SETTINGS, changed_words, option_words
 from delt_engine.config.methods import SMALL_IMAGES, recover_settings, stage_settings
@@ -50,6 +51,12 @@ RELABEL_SETTINGS = (
     "shuffle_patches",
 )
 """Settings of the training that stored labels depend on."""
+
+_NO_RANKER = ("ranker",)
+"""What students have no use for."""
+
+EVALUATED_DATA = tuple(spec.name for spec in field_specs(Experiment) if spec.name not in _NO_RANKER)
+"""Settings of the experiment that `delt evaluate` and `delt relabel` take."""
 
 RUN_OPTIONS: dict[str, tuple[str, ...]] = {
     "recover": ("ranks", "teacher_check", "snapshot_classes", "live_seconds", "checkpoint_seconds"),
@@ -93,7 +100,7 @@ def command_for(
         command += _stage_words(experiment, kind, stage)
     if kind != "squeeze":
         command += changed_words(experiment.squeeze, own.squeeze, only=TEACHER_SETTINGS)
-    command += changed_words(experiment, own)
+    command += changed_words(experiment, own, without=_NO_RANKER if kind == "evaluate" else ())
     command += option_words(
         **(options or RunOptions()).model_dump(exclude_defaults=True, include=set(RUN_OPTIONS[kind]))
     )
@@ -134,7 +141,7 @@ def relabel_command(experiment: Experiment, out: str | Path, source: str) -> lis
     command = ["delt", "relabel", *words, *_training_words(experiment.evaluate, only=RELABEL_SETTINGS)]
     command += changed_words(experiment.relabel, RelabelConfig())
     command += changed_words(experiment.squeeze, own.squeeze, only=TEACHER_SETTINGS)
-    return [*command, *changed_words(experiment, own), *option_words(out=out)]
+    return [*command, *changed_words(experiment, own, without=_NO_RANKER), *option_words(out=out)]
 
 
 def _source_words(experiment: Experiment, source: str) -> tuple[list[str], Experiment]:
