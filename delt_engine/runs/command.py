@@ -108,7 +108,11 @@ def command_for(
 
 
 def compare_command(
-    experiment: Experiment, methods: Iterable[str], basis: str = "published", typed: Collection[str] = ()
+    experiment: Experiment,
+    methods: Iterable[str],
+    basis: str = "published",
+    typed: Collection[str] = (),
+    students: Collection[str] = (),
 ) -> list[str]:
     """Return the `delt compare` that recovers each method on the experiment's data and trains its students.
 
@@ -119,6 +123,7 @@ def compare_command(
         methods: by name.
         basis: see :mod:`delt_engine.papers.method_settings`.
         typed: names of settings of ``recover`` that stand on top for all methods.
+        students: networks that are trained in place of the one of ``evaluate``.
     """
     recover, evaluate = experiment.recover, experiment.evaluate
     command = ["delt", "compare", *option_words(dataset=experiment.dataset, methods=tuple(methods))]
@@ -127,6 +132,8 @@ def compare_command(
     command += changed_words(recover, RecoverConfig(), only=typed, always=always)
     if recover.method not in METHOD_STAGES:
         command += changed_words(experiment.select, SelectConfig()) + changed_words(experiment.rank, RankConfig())
+    if students:
+        command, evaluate = [*command, *option_words(students=tuple(students))], evaluate.replace(student="auto")
     command += _training_words(evaluate, always=("epochs",))
     command += changed_words(experiment.squeeze, SqueezeConfig(), only=TEACHER_SETTINGS)
     return command + changed_words(experiment, Experiment(dataset=experiment.dataset))

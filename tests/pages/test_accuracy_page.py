@@ -171,7 +171,7 @@ def test_a_recipe_brings_its_settings_and_training_starts_with_what_the_form_say
     app.number_input(key="accuracy/train/student_width").set_value(0.5)
     app.number_input(key="accuracy/train/image_size").set_value(64)  # of the whole real set; a run brings its own
     app.number_input(key="accuracy/train/seeds").set_value(2)
-    app.selectbox(key="accuracy/train/student").set_value("convnet-3").run()
+    app.multiselect(key="accuracy/train/students").set_value(["convnet-3"]).run()
     first, second = (block.value for block in app.code if block.value.startswith("delt evaluate"))
     assert first.startswith(f"delt evaluate {finished.id} --recipe rded --student convnet-3 --student-width 0.5")
     assert "--student-batch-size 25" in first
@@ -206,7 +206,7 @@ def test_expected_time_is_from_an_evaluation_of_the_same_student(open_page, home
     app.multiselect(key="accuracy/train/sources").set_value([run.id])
     app.number_input(key="accuracy/train/epochs").set_value(120).run()
     assert "About 1 min 0 s for 1 set of images." in captions(app)
-    app.selectbox(key="accuracy/train/student").set_value("resnet50").run()
+    app.multiselect(key="accuracy/train/students").set_value(["resnet50"]).run()
     assert "not known yet" in captions(app)
 
 
