@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
-from pathlib import Path
 
 import streamlit as st
 
 from delt_engine.config import EvaluateConfig, Experiment
+from delt_engine.errors import DataError
 from delt_engine.jobs.label_stores import KnownStore, misfit, needed
 from delt_engine.models.networks import NETWORKS
 from delt_engine.runs.sources import find_source
@@ -52,8 +53,9 @@ def with_stores(plans: Sequence[Plan], stored: Sequence[Plan]) -> tuple[list[Pla
         evaluate = experiment.evaluate.replace(labels="stored", label_store=stores[source])
         own = experiment.replace(evaluate=evaluate)
         made.append((source, own))
-        wanted, path = needed(own, find_source(source)), Path(stores[source])
-        reason = misfit(KnownStore.open(path), wanted) if wanted and path.is_dir() else ""
+        wanted, reason = needed(own, find_source(source)), ""
+        with contextlib.suppress(DataError):  # none is there yet, which was said of the first student
+            reason = misfit(KnownStore.open(stores[source]), wanted) if wanted else ""
         if reason:
             fits = False
             st.caption(f":red[The labels do not fit {plain(evaluate.student)}: {plain(reason)}.]")
