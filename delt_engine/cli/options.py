@@ -168,8 +168,8 @@ def typed_on_top(experiment: Experiment, typed: Mapping[str, Mapping[str, Any]])
         if asked not in (None, own):
             raise ConfigError(f"{name}: {asked!r} given, but the preset itself says {own!r}.")
     overall = dict(typed.get("experiment", {}))
-    if overall.get("dataset", experiment.dataset) != experiment.dataset:  # the preset's teacher knows other classes
-        overall = {"teacher": "auto", **overall}
+    if overall.get("dataset", experiment.dataset) != experiment.dataset:  # the preset's teachers know other classes
+        overall = {"teacher": "auto", "ranker": "", **overall}
     stages = {stage: getattr(experiment, stage).replace(**own) for stage, own in typed.items() if stage != "experiment"}
     return experiment.replace(**overall, **stages)
 
