@@ -225,6 +225,29 @@ def test_compare_queues_recovery_before_students_and_takes_what_is_there(open_pa
     assert [kind for _, kind in started.experiments[4:]] == ["evaluate", "evaluate"]
 
 
+def test_what_was_chosen_on_patches_and_the_basis_reach_the_comparison_and_its_command(
+    open_page, started, home
+) -> None:
+    app = open_page(PAGE)
+    now = app.session_state["delt/session"]
+    now.change("select", criterion="top", mosaic=2, pinned=(3,))
+    now.change("recover", r_bn=0.05)
+    app.session_state["delt/session"] = now
+    app.pills(key="accuracy/methods").set_value(["cda", "cda-init", "random"]).run()
+    for basis, r_bn in (("published", 0.01), ("equal", 0.05)):
+        app.segmented_control(key="accuracy/basis").set_value(basis).run()
+        before = len(started.experiments)
+        app.button(key="accuracy/compare").click().run()
+        made = [one for one, kind in started.experiments[before:] if kind == "recover"]
+        assert [one.recover.r_bn for one in made if one.recover.is_optimised] == [r_bn, r_bn]
+        chosen = {one.recover.method: (one.select.criterion, one.select.mosaic, one.select.pinned) for one in made}
+        assert chosen["cda-init"] == ("top", 2, (3,))
+        command = next(block.value for block in app.code if block.value.startswith("delt compare"))
+        assert "--mi 200 --ri 50" in command
+        assert "--criterion top --mosaic 2 --pinned 3" in command
+        assert ("--settings equal" in command) == ("--r-bn 0.05" in command) == (basis == "equal")
+
+
 def test_compare_takes_no_run_of_another_teacher(open_page, started, home) -> None:
     app = open_page(PAGE)
     app.pills(key="accuracy/methods").set_value(["delt"]).run()

@@ -33,7 +33,7 @@ from delt_engine.errors import ConfigError
             r"min_crop: 0.9 given, but it must not be above max_crop = 0.5",
         ),
         (RankConfig, {"min_crop": 0.9, "max_crop": 0.5}, r"min_crop: 0.9 given"),
-        (SelectConfig, {"mosaic": 6}, r"mosaic: 6 given, but it must be at most 5"),
+        (SelectConfig, {"mosaic": 7}, r"mosaic: 7 given, but it must be at most 6"),
         (SelectConfig, {"pinned": [3, -1]}, r"pinned: -1 given, but rows of a ranking count from 0"),
         (SelectConfig, {"pinned": [3], "dropped": [4, 3]}, r"patch 3 given, but it is dropped as well"),
         (SqueezeConfig, {"epochs": 0}, r"epochs: 0 given, but it must be at least 1"),
