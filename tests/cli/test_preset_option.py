@@ -79,8 +79,8 @@ def test_images_per_class_and_networks_decide_what_the_preset_is() -> None:
     assert (conv.teacher, conv.ranker) == ("imagenette-convnet-5-128px", "imagenette-resnet18-128px")
     other = read_experiment({"preset": "delt-imagenette-ipc1-convnet-5", "experiment__dataset": "photos"})
     assert (other.dataset, other.teacher, other.ranker) == ("photos", "auto", "")  # its own know other classes
-    assert read_training({"preset": "delt-cifar10", "evaluate__student": "mobilenet_v2"}).learning_rate == 0.0025
-    assert read_training({"preset": "delt-cifar10"}, ipc=50).batch_size == 100
+    assert read_training({"preset": "delt-cifar10"}).learning_rate is None  # by rule, for every student
+    assert read_training({"preset": "cda-cifar100"}, ipc=50).batch_size == 8
 
 
 def test_what_a_preset_cannot_be_is_a_sentence(refusal, delt) -> None:
