@@ -55,14 +55,14 @@ def plan_comparison(methods: tuple[str, ...], basis: str, values: Mapping[str, A
     _check_methods(methods)
     typed = typed_settings(values)
     overall, recover = typed.get("experiment", {}), typed.get("recover", {})
-    published = given_preset(values)
-    if published is not None:
-        own = published.experiment
+    preset = given_preset(values)
+    if preset is not None:
+        own = preset.experiment
         overall = {"dataset": own.dataset, "image_size": own.image_size, "resize": own.resize, **overall}
         recover = {"ipc": own.recover.ipc, **recover}
     dataset = overall.get("dataset", DEFAULT_DATASET)
     entry = find_entry(dataset)
-    if published is not None:
+    if preset is not None:
         config = read_training(values)
     elif entry is not None and entry.kind == "built-in":
         recover, evaluate = shortened(recover, typed.get("evaluate", {}))

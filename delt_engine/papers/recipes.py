@@ -99,8 +99,8 @@ def _asked(paper: str, dataset: str, method: str, network: str | None, student: 
     student = our_network(student)
     recovering = our_network(network) if network else student if student.startswith("convnet-") else "resnet18"
     table = table.removeprefix(PAPERS[paper]).strip()
-    of_data = {"num_classes": entry.num_classes or 0, "data_size": entry.image_size}
-    return Asked(paper, entry.name, method, recovering, student, ipc, table, **of_data)
+    classes, size = entry.num_classes or 0, entry.image_size or 0
+    return Asked(paper, entry.name, method, recovering, student, ipc, table, classes, size)
 
 
 def _squares(into: Gathered, asked: Asked) -> None:
