@@ -26,8 +26,7 @@ Basis = Literal["published", "equal"]
 BASIS_TITLES: dict[str, str] = {"published": "As in each paper", "equal": "The same for all"}
 
 BASIS_NOTES: dict[str, str] = {
-    "published": "Images: each method under its own paper's settings; where a dataset is named, it is the one nearest in "
-    "image size.",
+    "published": "Images: each method under its own paper's settings; a dataset that is named is the nearest in size.",
     "equal": "Images: all methods under the same settings, but for what makes each of them.",
 }
 
