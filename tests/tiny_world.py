@@ -34,7 +34,9 @@ def tiny_teacher(tmp_path_factory):
 def world(tmp_path, monkeypatch, tiny_teacher):
     """The tiny dataset in the place of every dataset, a home of its own, and the tiny teacher in it."""
     monkeypatch.setenv("DELT_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(inputs, "load_dataset", lambda name, image_size=None, report=None: tiny_dataset())
+    monkeypatch.setattr(
+        inputs, "load_dataset", lambda name, image_size=None, report=None, resize="whole": tiny_dataset()
+    )
     teachers = tmp_path / "home" / "teachers"
     teachers.mkdir(parents=True)
     shutil.copy(tiny_teacher, teachers / "colours.safetensors")

@@ -34,7 +34,14 @@ from delt_engine.training.students import TrainedEpoch
 from tests.tiny_data import tiny_dataset
 
 SQUEEZE = SqueezeConfig(
-    network="convnet-3", width=0.1, epochs=2, batch_size=15, learning_rate=0.05, label_smoothing=0.1
+    network="convnet-3",
+    width=0.1,
+    epochs=2,
+    batch_size=15,
+    learning_rate=0.05,
+    label_smoothing=0.1,
+    rand_augment="m5-n1-p0.1",
+    cutout=0.5,
 )
 STUDENT = EvaluateConfig.for_recipe(
     "delt",
@@ -50,6 +57,7 @@ STUDENT = EvaluateConfig.for_recipe(
     precision="float32",
     ema_decay=0.7,
     rand_augment="m5-n2-mstd1",
+    cutout=0.5,
 )
 TRAIN = image_table.real(tiny_dataset(train=8))  # 24 images: steps of 7, 7, 7 and 3, which two ranks do not divide
 TEST = image_table.test_table(tiny_dataset(), TRAIN)

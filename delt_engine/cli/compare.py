@@ -132,8 +132,10 @@ class Comparison:
             click.echo(f"{method} ({number} of {len(self.plan.experiments)}): {text}", err=True)
 
     def _found(self, experiment: Experiment, kind: Kind, **which: Any) -> Run | None:
-        data, runs = self.plan.inputs.dataset.fingerprint, list_runs(self.into)
-        return same_run(experiment, kind, dataset=data, teacher=self.plan.teacher, runs=runs, **which)
+        inputs, runs = self.plan.inputs, list_runs(self.into)
+        ranker = inputs.ranker.fingerprint if inputs.ranker else None
+        found = {"dataset": inputs.dataset.fingerprint, "teacher": self.plan.teacher, "ranker": ranker}
+        return same_run(experiment, kind, **found, runs=runs, **which)
 
     def _finished_run(self, method: str, experiment: Experiment, kind: Kind, source: str = "") -> Run:
         path = None

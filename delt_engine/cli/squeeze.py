@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from delt_engine.cli.options import (
     setting_options,
 )
 from delt_engine.cli.output import say, say_json
+from delt_engine.cli.presets import preset_option, preset_told
 from delt_engine.cli.recover import completed, made, results, shared_folder
 from delt_engine.config import Experiment
 from delt_engine.errors import RunError
@@ -28,7 +30,10 @@ SUFFIX = ".safetensors"
 
 
 @click.command()
-@setting_options(["experiment", *STAGES["squeeze"]], {"experiment": ("dataset", "image_size", "seed", "device")})
+@setting_options(
+    ["experiment", *STAGES["squeeze"]], {"experiment": ("dataset", "image_size", "resize", "seed", "device")}
+)
+@preset_option
 @run_options("squeeze")
 @path_option(
     "--out", "PATH", "FILE.safetensors for the teacher alone, or a folder for the run. [default: a run among your runs]"
@@ -41,12 +46,13 @@ def squeeze(out: Path | None, as_json: bool, quiet: bool, **values: Any) -> None
     --ranks, or under torchrun) train one teacher, each on its part of every batch.
     """
     experiment, options = read_experiment(values), read_run_options(values)
+    told = preset_told(values, ("experiment", "squeeze"), silent=as_json or quiet)
     if out is not None and out.suffix == SUFFIX:
         result = _squeezed_to_file(experiment, out, options, quiet=quiet)
     else:
         result = squeezed(experiment, out, options, quiet=quiet)
     if as_json:
-        say_json(result)
+        say_json({**result, **told})
     else:
         accuracy = (
             f"{result['accuracy']:.2f} % on the test images" if result["accuracy"] is not None else "not measured"
@@ -62,7 +68,8 @@ def squeezed(experiment: Experiment, out: Path | None, options: RunOptions, *, q
     """
     from delt_engine.pipeline.inputs import load_inputs
 
-    run, inputs = made(experiment, "squeeze", out, options, lambda: load_inputs(experiment, needs_teacher=False))
+    look_up = partial(load_inputs, experiment, needs_teacher=False, needs_ranker=False)
+    run, inputs = made(experiment, "squeeze", out, options, look_up)
     stopped = completed(run, inputs, quiet=quiet)
     if stopped is not None:
         raise stopped

@@ -5,7 +5,7 @@ controls and the docs are drawn from :func:`field_specs`. A wrong value raises C
 names the field, what came and what is allowed.
 """
 
-from delt_engine.config.experiment import DEFAULT_DATASET, Experiment
+from delt_engine.config.experiment import DEFAULT_DATASET, Experiment, Resize
 from delt_engine.config.methods import METHOD_SETTINGS, METHOD_STAGES, is_optimised, stage_settings
 from delt_engine.config.real_data import RankConfig, SelectConfig, SqueezeConfig
 from delt_engine.config.recover import RecoverConfig
@@ -22,6 +22,7 @@ __all__ = [
     "RankConfig",
     "RecoverConfig",
     "RelabelConfig",
+    "Resize",
     "SelectConfig",
     "Settings",
     "SqueezeConfig",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import field_validator
@@ -19,6 +19,9 @@ from delt_engine.errors import ConfigError
 
 DEFAULT_DATASET = "cifar10-mini"
 
+Resize = Literal["whole", "published"]
+"""How a picture becomes a square of S pixels; see :attr:`Experiment.resize`."""
+
 
 class Experiment(Settings):
     """Everything one run needs: the data, the teacher, and the settings of each stage."""
@@ -27,8 +30,14 @@ class Experiment(Settings):
     """Name of a dataset in the catalogue, or a folder with one folder of images a class."""
     image_size: int | None = setting(None, ge=8, le=1024)
     """Side of the square images in pixels; as the dataset has it when not given."""
+    resize: Resize = setting("whole", title="Squares", source="published: code of DELT, RDED and CDA; whole: ours")
+    """How pictures become squares of S px for ranking, start images and tests: whole takes the largest square, bicubic;
+    published resizes the short side to S // 7 * 8, bilinear, and takes the centre, 79 % of the square at 64 px."""
     teacher: str = setting("auto")
     """Shipped or trained teacher by name, or a checkpoint file; auto finds one for the dataset."""
+    ranker: str = setting("", source="DELT ranks with ResNet-18 whatever recovers")
+    """Teacher that ranks the patches, by name or file, or the CSV of a ranking; the teacher that recovers when not
+    given."""
     classes: tuple[str, ...] | None = setting(None)
     """Recover these classes only; all when not given."""
     seed: int = setting(0, ge=0, le=2**31 - 1, more=False)
@@ -104,6 +113,15 @@ class Experiment(Settings):
         Raises:
             ConfigError: no such file, not YAML, or a value that is not allowed.
         """
+        return cls.from_mapping(cls.values_in(path), size_of)
+
+    @staticmethod
+    def values_in(path: str | Path) -> dict[str, Any]:
+        """Return what stands in the file of an experiment, for :meth:`from_mapping`.
+
+        Raises:
+            ConfigError: no such file, or not YAML.
+        """
         path = Path(path)
         try:
             values = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -114,8 +132,14 @@ class Experiment(Settings):
             raise ConfigError(f"experiment: {path} is neither YAML nor JSON ({first_line}).") from None
         if not isinstance(values, Mapping):
             raise ConfigError(f"experiment: {path} must hold names and values, but holds {type(values).__name__}.")
-        return cls.from_mapping(values, size_of)
+        return dict(values)
 
     def to_yaml(self) -> str:
-        """Return the experiment as YAML that :meth:`read` takes back."""
-        return yaml.safe_dump(json.loads(self.model_dump_json()), sort_keys=False, allow_unicode=True)
+        """Return the experiment as YAML that :meth:`read` takes back.
+
+        Sections of labels and students are there where they say something: `delt run` does what has a section.
+        """
+        plain = {"relabel": RelabelConfig(), "evaluate": EvaluateConfig()}
+        unsaid = {stage for stage, settings in plain.items() if getattr(self, stage) == settings}
+        values = json.loads(self.model_dump_json(exclude=unsaid))
+        return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)

@@ -51,7 +51,11 @@ class RecoverConfig(Settings):
     r_bn: float = setting(0.01, title="BatchNorm weight", ge=0, le=1000, source="DELT Table 8b (alpha_BN)")
     """Weight of the BatchNorm statistics in the loss."""
     first_bn_multiplier: float = setting(
-        10.0, title="First BatchNorm layer", ge=0, le=1000, source="published recovery code"
+        10.0,
+        title="First BatchNorm layer",
+        ge=0,
+        le=1000,
+        source="--first-bn-multiplier of the recovery code of SRe2L, CDA and DELT; no paper prints it",
     )
     """Weight of the first BatchNorm layer against the others."""
     curriculum: Literal["cosine", "linear", "step", "constant", "reverse"] = setting(
@@ -64,12 +68,20 @@ class RecoverConfig(Settings):
     """Smallest area share of a crop, reached at the milestone."""
     max_crop: float = setting(1.0, title="Largest crop", gt=0, le=1, source="DELT Table 12")
     """Largest area share of a crop."""
-    flip: bool = setting(True, title="Flips")
+    flip: bool = setting(
+        True,
+        title="Flips",
+        source="RandomHorizontalFlip in the recovery code of SRe2L, CDA and DELT; SRe2L's CIFAR script has none",
+    )
     """Mirror the whole batch in half of the iterations."""
     jitter: int = setting(
         0, ge=0, le=64, source="the published scripts: DELT 0, CDA and SRe2L 4 up to 64 px, 32 at 224 px"
     )
     """Largest roll of the batch in pixels before each step; CDA and SRe2L take 4, and 32 above 64 px."""
+    jitter_both_ways: bool = setting(
+        False, title="Roll both ways", source="SRe2L's Tiny-ImageNet script; all others roll one way"
+    )
+    """Roll by -jitter to jitter pixels in place of 0 to jitter."""
     adam_counters: Literal["shared", "per-image"] = setting("shared", source="shared: published; per-image: ours")
     """Bias correction of Adam: shared as published, or counted from each image's own start."""
     restart_rounds: bool = setting(False, title="Restart each round", source="ours; the published flag has no effect")

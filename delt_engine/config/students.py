@@ -158,7 +158,7 @@ class EvaluateConfig(Settings):
     )
     """Learning rate at the start; by the student's network when not given."""
     weight_decay: float = setting(0.01, ge=0, le=1, source="DELT Table 8a")
-    """Weight decay, on weights of more than one dimension."""
+    """Weight decay, on weights of more than one dimension; not on a transformer's class token and places."""
     lr_schedule: Literal["half-cosine", "cosine", "steps"] = setting(
         "half-cosine", title="Learning rate over epochs", source="published evaluation code"
     )
@@ -179,6 +179,8 @@ class EvaluateConfig(Settings):
     """on-the-fly asks the teacher in every step; stored replays what `delt relabel` wrote; hard takes the class."""
     label_store: str = setting("")
     """Folder that `delt relabel` wrote, for stored labels."""
+    relabeller: str = setting("", flag="--relabel-teacher", source="CDA Tables 7 and 19 relabel with another network")
+    """Network that labels, a teacher by name or file; the one that the images were made with when not given."""
     mix: Literal["cutmix", "mixup", "none"] = setting("cutmix", source="DELT, RDED and SRe2L (ImageNet-1K) take CutMix")
     """How two images of a batch are mixed; one box or one share for the whole batch."""
     mix_alpha: float = setting(1.0, gt=0, le=100)
@@ -202,7 +204,8 @@ class EvaluateConfig(Settings):
     ema_decay: float = setting(0.0, title="EMA decay", ge=0, lt=1, source="EDC: 0.99")
     """Decay of the running average of the student's weights in a step; 0 keeps none."""
     validate_every: int = setting(10, title="Test every", ge=1, le=100_000, source="published evaluation code")
-    """Epochs between two tests; the first and the last epoch are always tested."""
+    """Epochs between two tests: 10 tests after epochs 1, 11, 21 and so on, with a later start after 10, 20 and so on;
+    the first and the last epoch are always tested."""
     validate_from: float = setting(0.0, title="Test from", ge=0, lt=1, source="RDED: 0.8")
     """Share of the epochs before which nothing but the first epoch is tested."""
     precision: Literal["auto", "float32", "bfloat16"] = setting("auto", flag="--student-precision")
@@ -226,6 +229,8 @@ class EvaluateConfig(Settings):
                 f"loss: {self.loss!r} given with {self.labels} labels, but hard labels go with 'ce' and soft ones "
                 "with 'kl', 'kl-t2' or 'mse-ce'."
             )
+        if self.labels == "hard" and self.relabeller:
+            raise ConfigError(f"relabeller: {self.relabeller!r} given, but hard labels ask no network.")
         if self.labels == "stored" and not self.label_store:
             raise ConfigError(
                 "label_store: nothing given, but stored labels need the folder that `delt relabel` wrote."

@@ -6,13 +6,15 @@ Everything is uint8 numpy; :mod:`delt_engine.data.pixels` makes torch tensors of
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from delt_engine.data.decode import resize_box, square_box
+from delt_engine.config import Resize
+from delt_engine.data.decode import resize_box, seen_box, squared, view_side
 from delt_engine.errors import DataError
 
 Channels = tuple[float, float, float]
@@ -62,12 +64,15 @@ class ImageSet(ABC):
         labels: int64 (N,), the class index of each image.
         names: N names: a path relative to the dataset's folder, or "train/astronaut/00012" for built-in sets.
         image_size: S, the side that :meth:`pixels` and :meth:`crops` return.
+        resize: how pictures become squares, see :mod:`delt_engine.data.decode`.
     """
 
-    def __init__(self, labels: np.ndarray, names: Sequence[str], image_size: int) -> None:
+    def __init__(self, labels: np.ndarray, names: Sequence[str], image_size: int, resize: Resize = "whole") -> None:
         self.labels = np.asarray(labels, dtype=np.int64)
+        self._by_class: tuple[np.ndarray, np.ndarray] | None = None
         self.names = names
         self.image_size = image_size
+        self.resize: Resize = resize
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -87,10 +92,14 @@ class ImageSet(ABC):
 
     def of_class(self, class_index: int) -> np.ndarray:
         """Return the indices of one class's images, ascending, int64 (n,)."""
-        return np.flatnonzero(self.labels == class_index)
+        if self._by_class is None:  # sorted once: a look at all labels for each of 10,000 classes would take minutes
+            order = np.argsort(self.labels, kind="stable")
+            self._by_class = order, self.labels[order]
+        order, labels = self._by_class
+        return order[slice(*np.searchsorted(labels, (class_index, class_index + 1)))]
 
     def pixels(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
-        """Return images, uint8 (n, S, S, 3): short side resized to S (bicubic, antialiased), cropped to the centre.
+        """Return images as squares, uint8 (n, S, S, 3), as ``resize`` says.
 
         Raises:
             DataError: an index out of range.
@@ -98,12 +107,21 @@ class ImageSet(ABC):
         indices = self._checked(indices)
         out = np.empty((len(indices), self.image_size, self.image_size, 3), dtype=np.uint8)
         for row, index in enumerate(indices.tolist()):
-            image = self.original(index)
-            out[row] = resize_box(image, square_box(image.shape[0], image.shape[1]), self.image_size)
+            out[row] = squared(self.original(index), self.image_size, self.resize)
         return out
 
+    def seen_box(self, index: int) -> tuple[int, int, int, int]:
+        """Return what :meth:`pixels` shows of an image: top, left, height, width in native pixels."""
+        return seen_box(*self.size(index), self.image_size, self.resize)
+
+    def shown(self, resize: Resize) -> ImageSet:
+        """Return the same images, made square in this way."""
+        other = copy.copy(self)
+        other.resize = resize
+        return other
+
     def crops(self, indices: Sequence[int] | np.ndarray, boxes: np.ndarray) -> np.ndarray:
-        """Cut one box out of each image and resize it to S (bicubic, antialiased): uint8 (n, S, S, 3).
+        """Cut one box out of each image and resize it to S, antialiased: uint8 (n, S, S, 3).
 
         Boxes are int (n, 4): top, left, height, width in native pixels; an image may come several times.
 
@@ -117,7 +135,7 @@ class ImageSet(ABC):
         for row, index in enumerate(indices.tolist()):
             if image is None or index != last:
                 last, image = index, self.original(index)
-            out[row] = resize_box(image, tuple(boxes[row]), self.image_size)
+            out[row] = resize_box(image, tuple(boxes[row]), self.image_size, self.resize)
         return out
 
     def _checked(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
@@ -161,8 +179,9 @@ class ArrayImages(ImageSet):
 
     @property
     def is_ready(self) -> bool:
-        """Whether the images are stored at S."""
-        return self._images.shape[1:3] == (self.image_size, self.image_size)
+        """Whether the images are stored at S, and no border of them is left out."""
+        view = view_side(self.image_size, self.resize)
+        return self._images.shape[1:3] == (self.image_size, self.image_size) and view == self.image_size
 
     def pixels(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         """Return images at S; those stored at S are only copied. See :meth:`ImageSet.pixels`."""
@@ -220,6 +239,26 @@ def dataset_of_arrays(
     train, test = sets
     spec = replace(spec, train_size=len(train), test_size=len(test))
     return Dataset(spec, train, test, fingerprint, counts={"used": len(train) + len(test)})
+
+
+def as_shown(dataset: Dataset, resize: Resize) -> Dataset:
+    """Return a dataset whose images lie in arrays, made square in this way; the same one where no pixel changes.
+
+    The fingerprint of other pixels is another one.
+    """
+    train, test = dataset.train.shown(resize), dataset.test.shown(resize)
+    if resize == dataset.train.resize or (dataset.train.is_ready and train.is_ready):
+        return dataset
+    return replace(dataset, train=train, test=test, fingerprint=shown_fingerprint(dataset.fingerprint, resize))
+
+
+def shown_fingerprint(whole: str, resize: Resize) -> str:
+    """Return the fingerprint of images made square in this way, of that of their whole squares.
+
+    >>> shown_fingerprint("f00d", "published"), shown_fingerprint("f00d", "whole")
+    ('f00d-published', 'f00d')
+    """
+    return whole if resize == "whole" else f"{whole}-{resize}"
 
 
 def channel_statistics(pixels: np.ndarray) -> tuple[Channels, Channels]:

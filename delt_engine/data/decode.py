@@ -2,6 +2,14 @@
 
 Grey, 16-bit, palette, CMYK, alpha and EXIF-rotated pictures are all turned into what a person would see; alpha lies
 on white. What cannot be read raises :class:`UnreadableImage` with a short reason and nothing else.
+
+A picture becomes a square of S pixels in one of two ways (``Experiment.resize``): ``whole`` is its largest centred
+square, resized bicubically; ``published`` resizes the short side to S // 7 * 8 bilinearly and takes the centre, which
+from 56 px on leaves out a border.
+
+Source: torchvision's Resize and CenterCrop as DELT data_selection.py, recover/recover.py and evaluation/validation,
+RDED validation and CDA use them (256 for 224 px, 72 for 64, 32 for 32).
+Differs: ``whole`` is ours and older, and shows all of the square.
 """
 
 from __future__ import annotations
@@ -15,6 +23,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+
+from delt_engine.config import Resize
 
 EXTENSIONS = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
@@ -100,11 +110,42 @@ def read_rgb(path: str | Path) -> np.ndarray:
     return np.asarray(decode(path).picture)
 
 
-def decode_square(path: str | Path, image_size: int) -> tuple[np.ndarray, int, int, Trait]:
+def decode_square(path: str | Path, image_size: int, resize: Resize = "whole") -> tuple[np.ndarray, int, int, Trait]:
     """Return one file's pixels at S, uint8 (S, S, 3), its native height and width, and its traits."""
-    decoded = decode(path, enough=image_size)
-    square = resize_box(decoded.picture, square_box(decoded.picture.height, decoded.picture.width), image_size)
-    return square, decoded.height, decoded.width, decoded.traits
+    decoded = decode(path, enough=image_size if resize == "whole" else None)
+    return squared(decoded.picture, image_size, resize), decoded.height, decoded.width, decoded.traits
+
+
+def view_side(image_size: int, resize: Resize) -> int:
+    """Return to how many pixels the short side of a picture is resized, of which the centre S are taken; never below S.
+
+    >>> [view_side(size, "published") for size in (32, 64, 128, 224)], view_side(224, "whole")
+    ([32, 72, 144, 256], 224)
+    """
+    return image_size if resize == "whole" else max(image_size, image_size // 7 * 8)
+
+
+def squared(image: np.ndarray | Image.Image, image_size: int, resize: Resize = "whole") -> np.ndarray:
+    """Return a picture as a square, uint8 (S, S, 3)."""
+    picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
+    width, height = picture.size
+    if resize == "whole":
+        return resize_box(picture, square_box(height, width), image_size)
+    side, short = view_side(image_size, resize), min(height, width)
+    width, height = int(side * width / short), int(side * height / short)
+    left, top = round((width - image_size) / 2), round((height - image_size) / 2)
+    resized = picture.resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(resized.crop((left, top, left + image_size, top + image_size)))
+
+
+def seen_box(height: int, width: int, image_size: int, resize: Resize = "whole") -> tuple[int, int, int, int]:
+    """Return what :func:`squared` shows of an image: top, left, height, width in whole native pixels.
+
+    >>> seen_box(5, 10, 4), seen_box(500, 375, 224, "published")
+    ((0, 2, 5, 5), (86, 23, 328, 328))
+    """
+    side = round(min(height, width) * image_size / view_side(image_size, resize))
+    return (height - side) // 2, (width - side) // 2, side, side
 
 
 def square_box(height: int, width: int) -> tuple[float, float, float, float]:
@@ -117,12 +158,18 @@ def square_box(height: int, width: int) -> tuple[float, float, float, float]:
     return (height - side) / 2, (width - side) / 2, side, side
 
 
-def resize_box(image: np.ndarray | Image.Image, box: tuple[float, ...], image_size: int) -> np.ndarray:
-    """Cut a box (top, left, height, width) out of an image and resize it to uint8 (S, S, 3), bicubic, antialiased."""
+def resize_box(
+    image: np.ndarray | Image.Image, box: tuple[float, ...], image_size: int, resize: Resize = "whole"
+) -> np.ndarray:
+    """Cut a box (top, left, height, width) out of an image and resize it to uint8 (S, S, 3), antialiased.
+
+    Bicubic, as published bilinear.
+    """
     top, left, height, width = map(float, box)
     picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
     edges = (left, top, left + width, top + height)
-    return np.asarray(picture.resize((image_size, image_size), Image.Resampling.BICUBIC, box=edges))
+    resample = Image.Resampling.BICUBIC if resize == "whole" else Image.Resampling.BILINEAR
+    return np.asarray(picture.resize((image_size, image_size), resample, box=edges))
 
 
 def _converted(picture: Image.Image, enough: int | None) -> Decoded:

@@ -19,8 +19,18 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from delt_engine.config import Resize
 from delt_engine.data.cache import cached_arrays, open_arrays, store_arrays
-from delt_engine.data.dataset import Channels, Dataset, DatasetSpec, ImageSet, Report, SkippedFile, statistics_of
+from delt_engine.data.dataset import (
+    Channels,
+    Dataset,
+    DatasetSpec,
+    ImageSet,
+    Report,
+    SkippedFile,
+    shown_fingerprint,
+    statistics_of,
+)
 from delt_engine.data.decode import Trait, UnreadableImage, decode_square, formats, read_rgb, resize_box
 from delt_engine.data.layout import Listing, list_files
 from delt_engine.data.scan import Scan, in_threads, scan_files, scan_pixels
@@ -44,7 +54,7 @@ STANDARD_SIZES = (32, 64, 128, 224)
 class FolderTraits:
     """What is known of a folder beforehand; what is None is measured.
 
-    ``class_titles`` gives readable names to class folders.
+    ``class_titles`` gives readable names to class folders; where the folder has others beside them, those are left out.
     """
 
     name: str
@@ -68,6 +78,7 @@ class FileImages(ImageSet):
         sizes: int (N, 2), native height and width.
         image_size: S.
         stored: decoded pixels uint8 (M, S, S, 3) of all files of the folder, and int (N,), where each image lies there.
+        resize: how pictures become squares, the stored ones too.
     """
 
     def __init__(
@@ -78,14 +89,20 @@ class FileImages(ImageSet):
         sizes: np.ndarray,
         image_size: int,
         stored: tuple[np.ndarray, np.ndarray] | None = None,
+        resize: Resize = "whole",
     ) -> None:
-        super().__init__(labels, names, image_size)
+        super().__init__(labels, names, image_size, resize)
         self._root, self._sizes, self._stored = root, sizes, stored
 
     @property
     def is_ready(self) -> bool:
         """Whether the pixels at S are stored, so that nothing is decoded for them."""
         return self._stored is not None
+
+    def shown(self, resize: Resize) -> ImageSet:
+        """Return the same images, made square in this way; what is stored is of one way alone."""
+        stored = self._stored if resize == self.resize else None
+        return FileImages(self._root, self.names, self.labels, self._sizes, self.image_size, stored, resize)
 
     def original(self, index: int) -> np.ndarray:
         """Decode one image at native size, uint8 (H, W, 3).
@@ -110,7 +127,9 @@ class FileImages(ImageSet):
 
         def fill(rows: np.ndarray) -> None:
             for row in rows.tolist():
-                out[row] = self._read(int(checked[row]), lambda path: decode_square(path, self.image_size)[0])
+                out[row] = self._read(
+                    int(checked[row]), lambda path: decode_square(path, self.image_size, self.resize)[0]
+                )
 
         list(in_threads(fill, np.arange(len(checked))))
         return out
@@ -128,7 +147,7 @@ class FileImages(ImageSet):
                 image = self.original(index)
                 for row in rows.tolist():
                     try:
-                        out[row] = resize_box(image, tuple(boxes[row]), self.image_size)
+                        out[row] = resize_box(image, tuple(boxes[row]), self.image_size, self.resize)
                     except ValueError:
                         raise self._gone(index, "it is another picture") from None
 
@@ -147,30 +166,34 @@ class FileImages(ImageSet):
 
 
 def load_folder(
-    root: str | Path, image_size: int | None = None, known: FolderTraits | None = None, report: Report | None = None
+    root: str | Path,
+    image_size: int | None = None,
+    known: FolderTraits | None = None,
+    report: Report | None = None,
+    resize: Resize = "whole",
 ) -> Dataset:
     """Load a folder of images.
 
     S is by default what is known of the folder, or the standard size next below the usual short side; ``report`` gets
-    ("scan", done, total).
+    ("scan", done, total). Mean and std are those of whole squares, so that they hang on the images alone.
 
     Raises:
         DataError: the folder cannot be a dataset; the text says why.
     """
     root = Path(root).expanduser().absolute()
     known = known or FolderTraits(root.name or "folder", root.name or "Folder", class_titles=titles_in(root))
-    listing = list_files(root)
+    listing = list_files(root, [folder for folder, _ in known.class_titles])
     if known.num_classes not in (None, len(listing.class_names)):
         raise DataError(
             f"dataset: {known.name} has {known.num_classes} classes, but {root} holds {len(listing.class_names)} class "
             f"folders; give the folder's path instead of the name to use it as it is."
         )
     size = image_size or known.image_size or usual_size(root, listing)
-    fingerprint = listing.fingerprint(size)
+    fingerprint = shown_fingerprint(listing.fingerprint(size), resize)
     is_small = len(listing.names) * size * size * 3 <= MAX_STORED_BYTES
     arrays = open_arrays(fingerprint, ("pixels",)) if is_small else None
     if is_small and arrays is None:
-        scan, pixels = scan_pixels(root, listing, size, report)
+        scan, pixels = scan_pixels(root, listing, size, report, resize)
         arrays = store_arrays(fingerprint, {"pixels": pixels})
     else:
         scan = scan_files(root, listing, report)
@@ -180,12 +203,12 @@ def load_folder(
         rows = np.flatnonzero(wanted & scan.is_usable)
         sizes = np.stack([scan.heights[rows], scan.widths[rows]], axis=1)
         names, stored = [listing.names[row] for row in rows], (arrays["pixels"], rows) if arrays else None
-        sets.append(FileImages(root, names, listing.labels[rows], sizes, size, stored))
+        sets.append(FileImages(root, names, listing.labels[rows], sizes, size, stored, resize))
     train, test = sets
     mean, std = known.mean, known.std
     if mean is None or std is None:
-        key, name = f"{fingerprint}-statistics", "statistics"
-        mean, std = cached_arrays(key, (name,), lambda: {name: np.array(statistics_of(train))})[name].tolist()
+        key, name, whole = f"{listing.fingerprint(size)}-statistics", "statistics", train.shown("whole")
+        mean, std = cached_arrays(key, (name,), lambda: {name: np.array(statistics_of(whole))})[name].tolist()
     titles = dict(known.class_titles)
     spec = DatasetSpec(
         name=known.name,
@@ -200,7 +223,8 @@ def load_folder(
         test_size=len(test),
         description=known.description or f"Images in {root}.",
     )
-    _keep_sizes(root, spec)
+    if not listing.is_part:
+        _keep_sizes(root, spec)
     skipped = [SkippedFile(listing.names[row], scan.reasons[row]) for row in sorted(scan.reasons)]
     skipped += [SkippedFile(path, reason) for path, reason in listing.refused]
     used = scan.is_usable
@@ -269,12 +293,13 @@ def _split(root: Path, listing: Listing, scan: Scan) -> np.ndarray:
     Raises:
         DataError: a class without usable train images, or nothing left to test on.
     """
-    is_usable = scan.is_usable
-    is_test = listing.is_test.copy()
-    for label, name in enumerate(listing.class_names):
-        rows = np.flatnonzero((listing.labels == label) & is_usable & ~listing.is_test)
+    is_usable, is_test = scan.is_usable, listing.is_test.copy()
+    order = np.argsort(listing.labels, kind="stable")
+    of_class = np.split(order, np.searchsorted(listing.labels[order], np.arange(1, len(listing.class_names))))
+    for name, all_rows in zip(listing.class_names, of_class, strict=True):
+        files = all_rows[~listing.is_test[all_rows]]
+        rows = files[is_usable[files]]
         if len(rows) == 0:
-            files = np.flatnonzero((listing.labels == label) & ~listing.is_test)
             first = next((row for row in files.tolist() if row in scan.reasons), None)
             why = "" if first is None else f" ({listing.names[first]}: {scan.reasons[first]})"
             raise DataError(

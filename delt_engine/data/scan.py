@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from delt_engine.config import Resize
 from delt_engine.data.cache import datasets_dir
 from delt_engine.data.dataset import Report
 from delt_engine.data.decode import UnreadableImage, decode, decode_square
@@ -77,12 +78,12 @@ def scan_files(root: str | Path, listing: Listing, report: Report | None = None)
 
 
 def scan_pixels(
-    root: str | Path, listing: Listing, image_size: int, report: Report | None = None
+    root: str | Path, listing: Listing, image_size: int, report: Report | None = None, resize: Resize = "whole"
 ) -> tuple[Scan, np.ndarray]:
     """Decode every listed file: the scan, and uint8 (M, S, S, 3), resized and cropped, zero where it is unusable."""
     scan = Scan.empty(len(listing.names))
     pixels = np.zeros((len(listing.names), image_size, image_size, 3), dtype=np.uint8)
-    _look_at(root, listing, scan, np.arange(len(listing.names)), pixels, report)
+    _look_at(root, listing, scan, np.arange(len(listing.names)), pixels, report, resize)
     _write_scan(root, listing, scan)
     return scan, pixels
 
@@ -105,7 +106,13 @@ def in_threads(work: Callable[[np.ndarray], None], rows: np.ndarray) -> Iterator
 
 
 def _look_at(
-    root: str | Path, listing: Listing, scan: Scan, rows: np.ndarray, pixels: np.ndarray | None, report: Report | None
+    root: str | Path,
+    listing: Listing,
+    scan: Scan,
+    rows: np.ndarray,
+    pixels: np.ndarray | None,
+    report: Report | None,
+    resize: Resize = "whole",
 ) -> None:
     def look(chunk: np.ndarray) -> None:
         for row in chunk.tolist():
@@ -116,7 +123,7 @@ def _look_at(
                     scan.heights[row], scan.widths[row], scan.traits[row] = found.height, found.width, found.traits
                 else:
                     pixels[row], scan.heights[row], scan.widths[row], scan.traits[row] = decode_square(
-                        path, pixels.shape[1]
+                        path, pixels.shape[1], resize
                     )
             except UnreadableImage as error:
                 scan.reasons[row] = str(error)
@@ -127,14 +134,23 @@ def _look_at(
             report("scan", done, len(rows))
 
 
-def is_scanned(root: str | Path) -> bool:
-    """Return whether the files of a folder were checked before, so that reading it is quick."""
-    return _scan_path(root).is_file()
+def is_scanned(root: str | Path, part: Sequence[str] = ()) -> bool:
+    """Return whether the files of a folder, or of these class folders of it, were checked before.
+
+    Reading it is quick then.
+    """
+    return _scan_path(root).is_file() or (bool(part) and _scan_path(root, part).is_file())
 
 
-def _scan_path(root: str | Path) -> Path:
-    name = hashlib.sha256(str(Path(root).absolute()).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+def _scan_path(root: str | Path, part: Sequence[str] = ()) -> Path:
+    """Return where the scan of a folder is stored; that of a part of its classes has a place of its own."""
+    key = "\0".join([str(Path(root).absolute()), *part])
+    name = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:16]
     return datasets_dir() / "scans" / f"{name}.npz"
+
+
+def _part_of(listing: Listing) -> Sequence[str]:
+    return listing.class_names if listing.is_part else ()
 
 
 def _write_scan(root: str | Path, listing: Listing, scan: Scan) -> None:
@@ -143,14 +159,14 @@ def _write_scan(root: str | Path, listing: Listing, scan: Scan) -> None:
     arrays = {"names": names, "stamps": np.stack([listing.sizes, listing.mtimes])}
     arrays |= {"heights": scan.heights, "widths": scan.widths, "traits": scan.traits}
     facts = {"format": _FORMAT, "reasons": {str(row): reason for row, reason in scan.reasons.items()}}
-    try_write(_scan_path(root), npz_bytes(arrays, facts, compress=False))
+    try_write(_scan_path(root, _part_of(listing)), npz_bytes(arrays, facts, compress=False))
 
 
 def _read_scan(root: str | Path, listing: Listing) -> Scan:
     """Return what an earlier scan knows about the listed files that have not changed since."""
-    scan = Scan.empty(len(listing.names))
+    scan, own = Scan.empty(len(listing.names)), _scan_path(root, _part_of(listing))
     try:
-        stored, facts = read_npz(_scan_path(root), "scan", "scan")
+        stored, facts = read_npz(own if own.is_file() else _scan_path(root), "scan", "scan")
     except DataError:
         return scan
     if facts.get("format") != _FORMAT:

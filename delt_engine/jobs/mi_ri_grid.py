@@ -98,6 +98,7 @@ def cells(
     assert record.dataset is not None  # the base has classes
     assert record.teacher is not None
     prints = {"dataset": record.dataset.fingerprint, "teacher": record.teacher.fingerprint}
+    prints |= {"ranker": record.ranker.fingerprint} if record.ranker else {}
     recover = record.experiment.recover
     known = [run for run in runs if _may_fit(run, record.experiment)]
     classes = (class_name,) if is_alone else record.experiment.classes

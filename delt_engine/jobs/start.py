@@ -3,7 +3,7 @@
 The process is `delt resume` on a run folder, in a session of its own, so it outlives the app and its server. All it
 has in common with the caller is that folder. One run at a time works on a device; the others wait as queued.
 
-Two runs are the same when they have the same kind, source and settings, the same data and the same teacher by their
+Two runs are the same when they have the same kind, source and settings, and the same data, teacher and ranker by their
 fingerprints. Where a fingerprint is not known, for a run that stopped before it looked or trained without a teacher,
 the same name or file.
 
@@ -19,14 +19,23 @@ from pathlib import Path
 
 from delt_engine import files
 from delt_engine.config import Experiment
-from delt_engine.errors import RunError
+from delt_engine.errors import CheckpointError, RunError
 from delt_engine.jobs import queue
 from delt_engine.jobs.children import child_environment, keep_prefork, start_child, take_prefork
 from delt_engine.jobs.worker import STOPPED, device_lock_name, set_stopped
+from delt_engine.models.card import find_teacher, read_card
 from delt_engine.runs.command import command_for
 from delt_engine.runs.events import NoteEvent, StatusEvent
 from delt_engine.runs.processes import end, identity, is_running, memory_bytes, wake
-from delt_engine.runs.record import Kind, ProcessRecord, RunOptions, now, relevant_settings, with_absolute_paths
+from delt_engine.runs.record import (
+    Kind,
+    ProcessRecord,
+    RunOptions,
+    RunRecord,
+    now,
+    relevant_settings,
+    with_absolute_paths,
+)
 from delt_engine.runs.store import Run, StopRequest, list_runs, new_run_path
 
 RESUMABLE = ("paused", "cancelled", "interrupted", "failed")
@@ -206,6 +215,7 @@ def same_run(
     *,
     dataset: str,
     teacher: str | None,
+    ranker: str | None = None,
     source: str = "",
     begun: bool = True,
     done: bool = True,
@@ -216,6 +226,7 @@ def same_run(
     Args:
         dataset: fingerprint of the data.
         teacher: fingerprint of the teacher; None where it is not known, and then its name or file counts.
+        ranker: likewise of the ranker.
         source: what an evaluation trains on.
         begun: also take a run that stopped before its end.
         done: also take a finished one.
@@ -223,7 +234,7 @@ def same_run(
     """
     stopped: Run | None = None
     for run in list_runs() if runs is None else runs:
-        if not is_same(run, experiment, kind, dataset=dataset, teacher=teacher, source=source):
+        if not is_same(run, experiment, kind, dataset=dataset, teacher=teacher, ranker=ranker, source=source):
             continue
         if done and run.record().status == "finished":
             return run
@@ -233,7 +244,14 @@ def same_run(
 
 
 def is_same(
-    run: Run, experiment: Experiment, kind: Kind, *, dataset: str, teacher: str | None, source: str = ""
+    run: Run,
+    experiment: Experiment,
+    kind: Kind,
+    *,
+    dataset: str,
+    teacher: str | None,
+    ranker: str | None = None,
+    source: str = "",
 ) -> bool:
     """Return whether a run, however far it is, makes what is asked for; see :func:`same_run`."""
     if run.unreadable:
@@ -242,11 +260,28 @@ def is_same(
     if (record.kind, record.source) != (kind, source):
         return False
     own, wanted = (relevant_settings(with_absolute_paths(each), kind) for each in (record.experiment, experiment))
-    if own.replace(teacher="auto") != wanted.replace(teacher="auto"):
+    if own.replace(teacher="auto", ranker="") != wanted.replace(teacher="auto", ranker=""):
         return False
     # one that stopped before it looked at its data may go on with these
     if record.dataset.fingerprint != dataset if record.dataset else record.status == "finished":
         return False
-    if record.teacher is None or teacher is None:
-        return own.teacher == wanted.teacher
-    return record.teacher.fingerprint == teacher
+    if kind == "evaluate" and not _same_relabeller(record, wanted):
+        return False
+    return all(
+        getattr(own, role) == getattr(wanted, role) if made_with is None or asked is None else made_with == asked
+        for role, made_with, asked in (
+            ("teacher", record.teacher and record.teacher.fingerprint, teacher),
+            ("ranker", record.ranker and record.ranker.fingerprint, ranker),
+        )
+    )
+
+
+def _same_relabeller(record: RunRecord, wanted: Experiment) -> bool:
+    """Return whether the network that labelled, named as in the settings wanted, still has the same weights."""
+    ref = wanted.evaluate.relabeller
+    if not ref or record.relabeller is None:
+        return True
+    try:
+        return read_card(find_teacher(ref)).fingerprint == record.relabeller.fingerprint
+    except CheckpointError:
+        return False

@@ -136,6 +136,7 @@ def find_teacher(
     dataset_name: str | None = None,
     image_size: int | None = None,
     class_names: Sequence[str] | None = None,
+    role: str = "teacher",
 ) -> Path:
     """Return the file of a teacher.
 
@@ -144,6 +145,7 @@ def find_teacher(
             else the shipped one.
         dataset_name: the dataset ``auto`` looks for, at a side of ``image_size`` px if given; of a folder its path.
         class_names: classes that ``auto`` prefers, for two folders may have one name.
+        role: what it is looked for, the first word of errors: ``teacher``, ``ranker``.
 
     Raises:
         CheckpointError: there is no such teacher; the sentence says how to get one.
@@ -158,10 +160,52 @@ def find_teacher(
         return path
     if path.suffix or len(path.parts) > 1:
         what = "is a folder" if path.is_dir() else "is no file"
-        raise CheckpointError(f"teacher: {ref!r} given, but it {what}.")
+        raise CheckpointError(f"{role}: {ref!r} given, but it {what}.")
     near = difflib.get_close_matches(ref, known, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known) or 'none'}."
-    raise CheckpointError(f"teacher: {ref!r} given, but no teacher has that name; {hint}")
+    raise CheckpointError(f"{role}: {ref!r} given, but no teacher has that name; {hint}")
+
+
+def find_other(ref: str, role: str, class_names: Sequence[str], image_size: int) -> tuple[Path, TeacherCard]:
+    """Return file and card of a teacher that is to do something beside the one that recovers, such as ranking.
+
+    It may know more classes than are asked of it; they are found by name.
+
+    Args:
+        ref: a file or a name of :func:`teacher_files`.
+        role: what it is to be: ``ranker``, ``relabeller``.
+        class_names: what it has to know; ``image_size`` is the side it has to be trained at, in pixels.
+
+    Raises:
+        CheckpointError: there is no such teacher, it has no card, or it does not know the classes or the size.
+    """
+    path = find_teacher(ref, role=role)
+    if not has_card(path):
+        add = shlex.join(["delt", "teachers", "add", str(path)])
+        raise CheckpointError(f"{role}: {path} does not say what network it is; take it in with `{add}`.")
+    card = read_card(path)
+    columns_of(card.class_names, class_names, f"{role}: {card.name}")
+    if card.image_size != image_size:
+        raise CheckpointError(
+            f"{role}: {card.name} was trained at {card.image_size} px, but the images are of {image_size} px."
+        )
+    return path, card
+
+
+def columns_of(known: Sequence[str], wanted: Sequence[str], who: str = "teacher: it") -> list[int]:
+    """Return which of the known classes each wanted one is, by name; ``who`` begins the error.
+
+    Raises:
+        CheckpointError: a class that is not known.
+
+    >>> columns_of(("cat", "cow", "dog"), ("dog", "cat"))
+    [2, 0]
+    """
+    position = {name: number for number, name in enumerate(known)}
+    unknown = [name for name in wanted if name not in position]
+    if unknown:
+        raise CheckpointError(f"{who} does not know the class {unknown[0]!r}, which the images have.")
+    return [position[name] for name in wanted]
 
 
 def _automatic(

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from delt_engine.errors import CheckpointError
 from delt_engine.files import write_bytes
 from delt_engine.models.card import CARD_KEY, SUFFIX, TeacherCard
+from delt_engine.models.convnet import from_published
 
 State = dict[str, Tensor]
 _WRAPPERS = ("model", "state_dict", "net", "model_state_dict", "network", "teacher")
@@ -56,7 +57,7 @@ def load_state(path: str | Path) -> State:
     """Read the weights of a checkpoint onto the CPU.
 
     It may be safetensors, or a .pt or .pth file with tensors, which its content decides and not its name. Wrappers and
-    common prefixes are taken off.
+    common prefixes are taken off, and the names of the field's ConvNets become ours.
 
     Raises:
         CheckpointError: missing, empty, truncated, holding objects that could run code, or no finite weights.
@@ -153,7 +154,7 @@ def _unwrap(content: Any) -> State:
     state = {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
     while prefix := next((p for p in _PREFIXES if state and all(key.startswith(p) for key in state)), None):
         state = {key.removeprefix(prefix): value for key, value in state.items()}
-    return state
+    return from_published(state)
 
 
 def _shape(value: Tensor) -> str:

@@ -1,18 +1,26 @@
 """ConvNet-D: the small network most distillation papers train on, with BatchNorm.
 
 D blocks of 3x3 convolution, BatchNorm, ReLU and 2x2 average pooling, then one linear layer on what is left. Layers
-are named ``features`` and ``classifier`` in forward order, so checkpoints of the field's own ConvNets fit.
+are named ``features`` and ``classifier`` in forward order; the published code keeps convolutions and normalisations in
+lists of their own, and :func:`from_published` gives the weights of its checkpoints these names.
 
 Source: Gidaris and Komodakis, "Dynamic Few-Shot Visual Learning without Forgetting", as used by Zhao et al.,
-"Dataset Condensation with Gradient Matching" (width 128, D = 3 at 32 px); DELT Table 1 lists Conv4 to Conv6.
+"Dataset Condensation with Gradient Matching" (width 128, D = 3 at 32 px); DELT Table 1 lists Conv4 to Conv6;
+RDED synthesize/models.py and DELT recover/models.py ``ConvNet``.
 Differs: BatchNorm where gradient matching uses InstanceNorm, since recovery matches BatchNorm statistics.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+
 from torch import Tensor, nn
 
 from delt_engine.errors import ConfigError
+
+_PUBLISHED = re.compile(r"layers\.(conv|norm)\.(\d+)\.(.+)")
+_BLOCK = 4  # layers of a block: convolution, BatchNorm, ReLU, pooling
 
 
 class ConvNet(nn.Module):
@@ -47,3 +55,20 @@ class ConvNet(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return logits ``(N, K)`` of images ``(N, 3, S, S)``."""
         return self.classifier(self.features(images).flatten(1))
+
+
+def from_published(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return weights with our names where they are those of RDED's and DELT's ConvNets, else as they are.
+
+    >>> list(from_published(dict.fromkeys(["layers.conv.1.bias", "layers.norm.1.weight", "classifier.bias"])))
+    ['features.4.bias', 'features.5.weight', 'classifier.bias']
+    """
+    found = {key: _PUBLISHED.fullmatch(key) for key in state}
+    if not any(found.values()) or not all(match or key.startswith("classifier.") for key, match in found.items()):
+        return dict(state)
+    return {_own_name(match) if match else key: state[key] for key, match in found.items()}
+
+
+def _own_name(match: re.Match[str]) -> str:
+    kind, block, rest = match.groups()
+    return f"features.{_BLOCK * int(block) + (kind == 'norm')}.{rest}"

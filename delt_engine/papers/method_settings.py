@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from delt_engine.config import METHOD_STAGES, Experiment, RecoverConfig, is_optimised
+from delt_engine.config import METHOD_STAGES, Experiment, RecoverConfig, field_specs, is_optimised
 from delt_engine.config.methods import METHOD_DECIDES, VARIANT_OF
 from delt_engine.data.catalogue import find_entry
 from delt_engine.papers.published import published_settings
@@ -36,7 +36,7 @@ SHARED_SETTINGS = tuple(name for name in RecoverConfig.model_fields if name not 
 _SMALL, _IPC = 32, RecoverConfig().ipc
 _CODE = "RDED's published code"
 _SPEED = ("precision", "fold", "pack", "compile")
-_SHARED = ("dataset", "image_size", "teacher", "classes", "seed", "device", "squeeze")
+_SHARED = (*(spec.name for spec in field_specs(Experiment)), "squeeze")
 
 
 @dataclass(frozen=True)

@@ -13,30 +13,32 @@ from collections.abc import Sequence
 import numpy as np
 
 
-def median_order(n: int) -> list[int]:
-    """Return 0 .. n-1 from the median outwards: ceil(n/2), then +1, -1, +2, -2, ..., leaving out what is not there.
+def median_order(n: int, median: str = "published") -> list[int]:
+    """Return 0 .. n-1 from the median outwards: the start, then +1, -1, +2, -2, ..., leaving out what is not there.
 
-    Of an odd number that start is the one above the middle, as published. One patch has only index 0.
+    ``published`` starts at ceil(n/2) as the published code does, which of an odd number is the one above the middle;
+    ``exact`` starts at the middle itself, as DELT's text and Fig. 4 say. Of an even number both start at the upper one
+    of the two in the middle. One patch has only index 0.
 
     Source: DELT Appendix D ("back and forth expanding the window around the median"); data_selection.py
     ``store_medium``.
 
-    >>> median_order(10), median_order(1)
-    ([5, 6, 4, 7, 3, 8, 2, 9, 1, 0], [0])
+    >>> median_order(10), median_order(5), median_order(5, "exact"), median_order(1)
+    ([5, 6, 4, 7, 3, 8, 2, 9, 1, 0], [3, 4, 2, 1, 0], [2, 3, 1, 4, 0], [0])
     """
-    middle = math.ceil(n / 2)
+    middle = n // 2 if median == "exact" else math.ceil(n / 2)
     steps = [0] + [sign * step for step in range(1, n + 1) for sign in (1, -1)]
     return [middle + step for step in steps if 0 <= middle + step < n]
 
 
-def criterion_order(n: int, criterion: str, rng: np.random.Generator) -> list[int]:
-    """Return the ranks 0 .. n-1 in the order in which a criterion takes them.
+def criterion_order(n: int, criterion: str, rng: np.random.Generator, median: str = "published") -> list[int]:
+    """Return the ranks 0 .. n-1 in the order in which a criterion takes them; see :func:`median_order`.
 
     >>> criterion_order(4, "top", np.random.default_rng(0))
     [3, 2, 1, 0]
     """
     if criterion == "medium":
-        return median_order(n)
+        return median_order(n, median)
     if criterion == "random":
         return rng.permutation(n).tolist()
     return list(range(n)) if criterion == "min" else list(range(n - 1, -1, -1))

@@ -28,7 +28,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from delt_engine.config import RankConfig
-from delt_engine.data.decode import square_box
 from delt_engine.errors import CheckpointError, DataError, ShapeError
 from delt_engine.files import ArrayRecord, try_write
 from delt_engine.patches.scoring import PartialScores, Patches, RankProgress, Scorer, scored
@@ -39,6 +38,10 @@ if TYPE_CHECKING:
 
     from delt_engine.data.dataset import Dataset, ImageSet
     from delt_engine.models.teachers import Teacher
+
+
+IMPORTED = "imported from "
+"""How the name begins that an imported ranking has in the place of a teacher's."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +98,11 @@ class Ranking(ArrayRecord):
     def key(self) -> str:
         """Name under which this ranking is cached, see :func:`ranking_key`."""
         return ranking_key(self.dataset_fingerprint, self.teacher_fingerprint, self.config, self.seed, self.classes)
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether it came from a file, so that no teacher here made it."""
+        return self.teacher.startswith(IMPORTED)
 
     def class_name(self, class_index: int) -> str:
         """Return the name of a class, or its number where no names are known."""
@@ -159,23 +167,11 @@ def keyed_rng(seed: int, stage: str, *keys: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "big")))
 
 
-def whole_box(height: int, width: int) -> tuple[int, int, int, int]:
-    """Return the box of a whole image: its largest centred square, in whole pixels.
-
-    >>> whole_box(5, 10)
-    (0, 2, 5, 5)
-    """
-    top, left, tall, wide = square_box(height, width)
-    return int(top), int(left), int(tall), int(wide)
-
-
-def patch_boxes(height: int, width: int, config: RankConfig, seed: int, image_index: int) -> np.ndarray:
-    """Return the boxes that are scored in one image, int (max(1, crops), 4): top, left, height, width in native pixels.
+def crop_boxes(height: int, width: int, config: RankConfig, seed: int, image_index: int) -> np.ndarray:
+    """Return the crops that are scored in one image, int (crops, 4): top, left, height, width in native pixels.
 
     The crops of an image depend on its index only, not on what else is scored, or in what batches.
     """
-    if not config.crops:
-        return np.array([whole_box(height, width)])
     rng = keyed_rng(seed, "rank", image_index)
     share = rng.uniform(config.min_crop, config.max_crop, config.crops)
     side = np.maximum(1, np.rint(np.sqrt(share) * min(height, width))).astype(np.int64)
@@ -195,6 +191,7 @@ def rank(
     kept: Path | None = None,
     workers: int | None = None,
     share: tuple[int, int] = (0, 1),
+    columns: Sequence[int] | None = None,
 ) -> Iterator[RankProgress | Ranking]:
     """Score the patches of the training images, batch by batch.
 
@@ -210,6 +207,8 @@ def rank(
         workers: processes that read the pixels; as many as pay when None.
         share: (number, of how many): score this share of the patches only, in the batches in which all would be; see
             :func:`shares` and :func:`joined`.
+        columns: which of the teacher's classes each of the dataset's is, for one that knows more: the probability is
+            over all that it knows, as in a ranking of ImageNet-1K of which ImageNet-100 takes its classes.
 
     Yields:
         RankProgress after every batch, the last one with the timing, then the Ranking.
@@ -222,7 +221,7 @@ def rank(
     Source: DELT Sec. 3; data_selection.py ``rank``.
     """
     spec, card, train = dataset.spec, teacher.card, dataset.train
-    if card.num_classes != spec.num_classes:
+    if columns is None and card.num_classes != spec.num_classes:
         raise CheckpointError(
             f"teacher: {card.name} knows {card.num_classes} classes, but {spec.name} has {spec.num_classes}."
         )
@@ -236,7 +235,7 @@ def rank(
     indices = np.repeat(images, max(1, config.crops))
     chosen = None if classes is None else tuple(sorted({int(c) for c in classes}))
     key = ranking_key(dataset.fingerprint, card.fingerprint, config, seed, chosen)
-    scorer = Scorer(teacher, spec.num_classes, device)
+    scorer = Scorer(teacher, card.num_classes, device, columns)
     name = f"{key} {share} {config.batch_size} {scorer.device} {metadata.version('torch')}"
     scores = PartialScores(kept, name, len(indices), config.batch_size)
     patches = Patches(train, images, config.crops, partial(_boxes_of, train, config, seed))
@@ -290,4 +289,6 @@ def _unit(config: RankConfig) -> int:
 
 
 def _boxes_of(train: ImageSet, config: RankConfig, seed: int, images: np.ndarray) -> np.ndarray:
-    return np.concatenate([patch_boxes(*train.size(int(i)), config, seed, int(i)) for i in images])
+    if not config.crops:
+        return np.array([train.seen_box(int(index)) for index in images])
+    return np.concatenate([crop_boxes(*train.size(int(index)), config, seed, int(index)) for index in images])

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -224,14 +224,18 @@ class Scorer:
     Out of memory it goes on with half as many images at a time, once; a network in eval mode says the same of an
     image whatever stands beside it.
 
-    The teacher's network is put in eval mode and moved to the device; K is ``num_classes``.
+    The teacher's network is put in eval mode and moved to the device; K is ``num_classes``. ``columns`` are the logits
+    of the labels, for a teacher that knows more classes; label n is logit n when None.
     """
 
-    def __init__(self, teacher: Teacher, num_classes: int, device: str | torch.device) -> None:
+    def __init__(
+        self, teacher: Teacher, num_classes: int, device: str | torch.device, columns: Sequence[int] | None = None
+    ) -> None:
         from delt_engine.models.device import memory_format, pick_device
 
         self.name = teacher.card.name
         self._teacher, self._num_classes = teacher, num_classes
+        self._columns = None if columns is None else np.asarray(columns, np.int64)
         self.device = pick_device(str(device))
         self._network = teacher.network.to(self.device).eval()
         self._layout = memory_format(self._network, self.device)
@@ -310,7 +314,8 @@ class Scorer:
                     f"teacher: {card.name} gives logits of shape {tuple(logits.shape)} for {len(labels)} images, "
                     f"but ({len(labels)}, {self._num_classes}) is needed."
                 )
-            chosen = torch.from_numpy(np.asarray(labels, np.int64)).to(self.device)
+            own = labels if self._columns is None else self._columns[labels]
+            chosen = torch.from_numpy(np.asarray(own, np.int64)).to(self.device)
             probs = torch.softmax(logits, dim=1).gather(1, chosen[:, None])[:, 0].cpu().numpy()
         self.copy_s += copied - began
         self.network_s += time.perf_counter() - copied

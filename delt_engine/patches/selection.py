@@ -42,7 +42,7 @@ from delt_engine.config.schedule import EarlyLateSchedule
 from delt_engine.errors import ConfigError, DataError, ShapeError
 from delt_engine.files import write_bytes
 from delt_engine.patches.orders import criterion_order, joining_order, repeated
-from delt_engine.patches.ranking import Ranking, keyed_rng, whole_box
+from delt_engine.patches.ranking import Ranking, keyed_rng
 
 if TYPE_CHECKING:
     from delt_engine.data.dataset import Dataset
@@ -155,7 +155,8 @@ def taking_order(probabilities: np.ndarray, config: SelectConfig, rng: np.random
     low, high = np.float32(config.min_probability), np.float32(config.max_probability)
     first = int(np.searchsorted(probabilities, low, "left"))
     last = max(first, int(np.searchsorted(probabilities, high, "right")))
-    inside = [first + rank for rank in criterion_order(last - first, config.criterion, rng)] if last > first else []
+    order = criterion_order(last - first, config.criterion, rng, config.median) if last > first else []
+    inside = [first + rank for rank in order]
     outside = [*range(first), *range(last, len(probabilities))]
     away = {rank: float(max(low - probabilities[rank], probabilities[rank] - high)) for rank in outside}
     return [*inside, *sorted(outside, key=lambda rank: (away[rank], rank))]
@@ -214,7 +215,7 @@ def patch_pixels(dataset: Dataset, selected: SelectedImage) -> np.ndarray:
     """
     mosaic = math.isqrt(len(selected.patches))
     if mosaic < 1 or mosaic**2 != len(selected.patches):
-        raise ShapeError(f"patches: {len(selected.patches)} given, but an image is made of 1, 4, 9, 16 or 25.")
+        raise ShapeError(f"patches: {len(selected.patches)} given, but an image is made of 1, 4, 9, 16, 25 or 36.")
     if mosaic == 1:
         return _one_patch(dataset, selected.patches[0])
     edges = tile_edges(dataset.spec.image_size, mosaic)
@@ -238,7 +239,7 @@ def _one_patch(dataset: Dataset, patch: Patch) -> np.ndarray:
             f"selection: training image {index} is said to be {patch.source}, but in {dataset.spec.name} it {found}; "
             f"the selection was made from other data."
         )
-    if patch.crop_box == whole_box(*train.size(index)):
+    if patch.crop_box == train.seen_box(index):
         return train.pixels([index])[0]
     return train.crops([index], np.array([patch.crop_box]))[0]
 

@@ -197,7 +197,8 @@ def load_data(subject: Subject, report: Report | None = None) -> Dataset:
     Raises:
         DataError: they are not there, or are other ones than those the run was made of.
     """
-    dataset = inputs.load_dataset(subject.dataset_ref, subject.dataset.image_size, report=report)
+    size, resize = subject.dataset.image_size, subject.dataset.resize
+    dataset = inputs.load_dataset(subject.dataset_ref, size, report=report, resize=resize)
     if dataset.fingerprint != subject.dataset.fingerprint:
         raise DataError(f"dataset: the images of {subject.dataset_ref} are not those that {subject.source} belongs to.")
     return dataset

@@ -49,7 +49,7 @@ def measure(experiment: Experiment, report: Report | None = None, seconds: float
         RunError: a run works on the device, so nothing can be measured.
         DataError, CheckpointError, ConfigError: as a run would.
     """
-    inputs = load_inputs(experiment, report)
+    inputs = load_inputs(experiment, report, needs_ranker=False)
     device = pick_device(experiment.device)
     lock = DeviceLock(device_lock_name(str(device)))
     if not lock.take():

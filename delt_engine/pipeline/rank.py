@@ -1,13 +1,15 @@
-"""The teacher of a run, the ranking of its patches, and the selection from it.
+"""The teacher of a run, the ranking of its patches by it or by a ranker of its own, and the selection from it.
 
-The teacher is compared with the one that the run began with, and measured the first time. A ranking made before is
-found again; else all ranks make it together.
+Both are compared with those that the run began with, and measured the first time they are needed. A ranking made
+before is found again; else all ranks make it together.
 """
 
 from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,7 @@ from delt_engine.pipeline.inputs import known_ranking, read_selection, write_sel
 from delt_engine.runs.checkpoint import FOLDER, remove_checkpoint
 from delt_engine.runs.events import StageEvent
 from delt_engine.runs.record import TeacherRecord
+from delt_engine.training.relabel import teacher_for
 
 EVENT_SECONDS = 0.25
 """Shortest time between two events of a ranking."""
@@ -29,7 +32,7 @@ EVENT_SECONDS = 0.25
 
 def rank_stage(context: StageContext) -> None:
     """Score every patch and keep the ranking, in the run and where later runs look for it."""
-    ranking = ranking_of(context, loaded_teacher(context))
+    ranking = ranking_of(context, None if context.inputs.ranker else loaded_teacher(context))
     if ranking is not None:
         ranking.save(context.run.path / "ranking.npz")
 
@@ -42,22 +45,30 @@ def selection_of(context: StageContext, teacher: Teacher) -> tuple[SelectedImage
     return context.run.selection()
 
 
-def ranking_of(context: StageContext, teacher: Teacher) -> Ranking | None:
-    """Make the ranking, or find the one made before for this data and teacher; return it in the first rank alone."""
+def ranking_of(context: StageContext, teacher: Teacher | None) -> Ranking | None:
+    """Make the ranking, or find the one made before for this data; return it in the first rank alone.
+
+    Args:
+        teacher: what ranks where the run has no ranker of its own, which is loaded only where it has to score.
+    """
+    fingerprint = teacher.card.fingerprint if teacher else None
     found: list[Ranking | None] = []
-    context.first(lambda: found.append(known_ranking(context.run, context.inputs, teacher.card.fingerprint)))
+    context.first(lambda: found.append(known_ranking(context.run, context.inputs, fingerprint)))
     ranking = found[0] if found else None
     if context.first(lambda: ranking is not None):
         if ranking is not None:
             context.event(StageEvent(stage="rank", done=len(ranking), total=len(ranking), cached=True))
         return ranking
+    ranker, spec = context.inputs.ranker, context.inputs.dataset.spec
+    scorer = loaded_other(context, ranker.path, "ranker", spec.class_names) if ranker else teacher
+    assert scorer is not None
     labels, classes = context.inputs.dataset.train.labels, context.experiment.classes
     images = len(labels) if classes is None else int(np.isin(labels, context.inputs.classes).sum())
     count = shares(images, context.experiment.rank, context.rank.size)
     counts, total = RankCounts(context.run.path, context.rank, "rank"), images * max(1, context.experiment.rank.crops)
     with context.sharing():
         for number in context.rank.share(range(count)):
-            ranking = _scored(context, teacher, (number, count), counts, total)
+            ranking = _scored(context, scorer, (number, count), counts, total)
             if count > 1:
                 ranking.save(_part_path(context, number))
     if not context.rank.is_first:
@@ -84,6 +95,7 @@ def _scored(context: StageContext, teacher: Teacher, share: tuple[int, int], cou
         classes=classes,
         kept=partial_path(key if share[1] == 1 else f"{key}-{share[0]}-of-{share[1]}"),
         share=share,
+        columns=context.inputs.ranker.columns(dataset) if context.inputs.ranker else None,
     )
     next_event = 0.0
     with contextlib.closing(items):  # type: ignore[type-var]  # a generator; closed at once when the run is stopped, so what is scored is kept
@@ -123,9 +135,31 @@ def loaded_teacher(context: StageContext) -> Teacher:
     return teacher
 
 
+def loaded_other(context: StageContext, path: Path, role: str, classes: Sequence[str]) -> Teacher:
+    """Load a network beside the teacher in every rank; the first one measures it on a sample, once a run.
+
+    Args:
+        role: what it does, the name of its entry in run.json: ``ranker`` or ``relabeller``.
+        classes: of the dataset; of what it knows beside them nothing can be measured here.
+
+    Raises:
+        CheckpointError: it cannot be read, or its classes stand in another order.
+    """
+    with context.stop.loading():
+        loaded = load_teacher(str(path), device=context.device)
+    record: TeacherRecord | None = getattr(context.run.record(), role)
+    if record is not None and record.measured_accuracy is None:
+        asked = Teacher(
+            teacher_for(loaded.network, loaded.card.class_names, classes),
+            replace(loaded.card, num_classes=len(classes), class_names=tuple(classes)),
+        )
+        context.first(lambda: context.update(**{role: _measured(context, asked, record, role)}))
+    return loaded
+
+
 def _check(context: StageContext, teacher: Teacher) -> None:
     """Measure the teacher before it is used, and keep what was measured."""
-    card, dataset = teacher.card, context.inputs.dataset
+    card = teacher.card
     record = TeacherRecord(
         name=card.name,
         network=card.network,
@@ -133,13 +167,19 @@ def _check(context: StageContext, teacher: Teacher) -> None:
         ref=context.inputs.teacher_ref,
         accuracy=card.accuracy,
     )
-    if context.run.record().options.teacher_check and len(dataset.test):
-        with context.stop.loading():
-            check = check_teacher(teacher, dataset)
-        keep_check(check)
-        record = record.model_copy(update={"measured_accuracy": check.accuracy, "measured_sample": check.sample})
-        if check.verdict == "class order?":
-            raise CheckpointError(f"teacher: {check.message}")
-        if check.verdict == "weak":
-            context.note(check.message)
-    context.update(teacher=record)
+    context.update(teacher=_measured(context, teacher, record, "teacher"))
+
+
+def _measured(context: StageContext, teacher: Teacher, record: TeacherRecord, role: str) -> TeacherRecord:
+    """Return a network's record with what a sample of test images says of it, if that is to be measured."""
+    dataset = context.inputs.dataset
+    if not context.run.record().options.teacher_check or not len(dataset.test):
+        return record
+    with context.stop.loading():
+        check = check_teacher(teacher, dataset)
+    keep_check(check)
+    if check.verdict == "class order?":
+        raise CheckpointError(f"{role}: {check.message}")
+    if check.verdict == "weak":
+        context.note(check.message)
+    return record.model_copy(update={"measured_accuracy": check.accuracy, "measured_sample": check.sample})

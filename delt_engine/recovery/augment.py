@@ -6,8 +6,8 @@ seed, the batch and the iteration alone, and resuming or packing batches changes
 MI is the number of iterations; ``images`` are ``(N, C, S, S)``.
 
 Source: DELT recover/recover.py and CDA recover_cda_in1k.py, RandomResizedCrop and RandomHorizontalFlip on the stacked
-batch, then the roll by 0 to jitter pixels; geometry as in torchvision's RandomResizedCrop.get_params; the area bound
-is CDA Algorithm 1's.
+batch, then the roll by 0 to jitter pixels (SRe2L's recover_tiny.py: by -jitter to jitter); geometry as in torchvision's
+RandomResizedCrop.get_params; the area bound is CDA Algorithm 1's.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ def crop_plan(config: RecoverConfig, image_size: int, generator: torch.Generator
     bounds = [crop_bounds(iteration, config) for iteration in range(config.iterations)]
     low, high = torch.tensor(bounds, dtype=torch.float64).split(1, dim=1)  # each (MI, 1)
     is_flipped = (flip < 0.5) & config.flip
-    shift = (roll * (config.jitter + 1)).floor()
+    least = -config.jitter if config.jitter_both_ways else 0
+    shift = least + (roll * (config.jitter - least + 1)).floor()
     return torch.cat((crop_boxes(boxes, low, high, image_size), is_flipped.long(), shift.long()), dim=1)
 
 

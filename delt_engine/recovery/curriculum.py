@@ -5,16 +5,20 @@ The lower bound alpha of RandomResizedCrop's scale is the difficulty: near 1 the
 
 Source: CDA Sec. 2, Algorithm 1, Table 2 (constant easy / hard), Table 3 (reverse), Fig. 4; the learning rate is
 one cosine over MI (DELT Table 8b).
-Differs: Algorithm 1 prints ``beta_l + gamma * (beta_u + cos(pi s/T)) / 2`` and ``beta_l + gamma * (beta_u - s/T)``
-with gamma unstated; with gamma = beta_u - beta_l the bounds run from beta_u to beta_l as Fig. 4 shows, and that is
-what the published code does (lower bound at the start of DELT's eight rounds: 1, .965, .865, .716, .54, .364, .215,
-.115). "step" holds beta_u until the milestone, as Algorithm 1 has it. "reverse" is the step scheduler turned round
-(CDA Sec. 3.4): the default range first, the whole image after the milestone.
+Differs: Algorithm 1 prints ``beta_l + gamma * (beta_u + cos(pi s/T)) / 2`` and ``beta_l + gamma * (beta_u - s/T)``, and
+Sec. 3.1 gives gamma = 0.92, which is beta_u - beta_l at their defaults of 1 and 0.08. With that difference as gamma the
+bounds run from beta_u to beta_l whatever these are, as Fig. 4 shows and the published code does (lower bound at the
+start of DELT's eight rounds: 1, .965, .865, .716, .54, .364, .215, .115). "step" holds beta_u while s <= T, as
+Algorithm 1 has it; the published code turns one iteration earlier, at s = T. "reverse" is the step scheduler turned
+round (CDA Sec. 3.4): the default range first, the whole image after the milestone.
 """
 
 from __future__ import annotations
 
 import math
+
+_ROUNDING = 1e-6
+"""Iterations: a milestone such as 0.29 of 100 is a little below 29 in floating point."""
 
 
 def crop_scale_at(
@@ -40,11 +44,12 @@ def crop_scale_at(
     turn = milestone * iterations
     if curriculum == "constant":
         return min_crop, max_crop
+    is_over = iteration > turn + _ROUNDING
     if curriculum == "reverse":
-        return (min_crop, max_crop) if iteration < turn else (max_crop, max_crop)
-    if iteration >= turn:
+        return (max_crop, max_crop) if is_over else (min_crop, max_crop)
+    if is_over:
         return min_crop, max_crop
-    fraction = iteration / turn
+    fraction = min(1.0, iteration / turn)
     if curriculum == "step":
         share = 1.0
     elif curriculum == "linear":

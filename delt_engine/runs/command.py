@@ -37,6 +37,7 @@ STAGES: dict[str, tuple[str, ...]] = {
 
 RELABEL_SETTINGS = (
     "recipe",
+    "relabeller",
     "epochs",
     "batch_size",
     "temperature",

@@ -79,7 +79,9 @@ def image_text(run: Run, class_index: int, index: int, round_number: int, origin
             for patch in (origin.patches if origin else ())
         ],
         "dataset": experiment.dataset,
+        "resize": experiment.resize,
         "teacher": record.teacher.name if record.teacher else experiment.teacher,
+        **({"ranker": record.ranker.ref} if record.ranker else {}),
         "rank": experiment.rank.model_dump(),
         "select": experiment.select.model_dump(),
         "settings": experiment.recover.model_dump(),
@@ -87,17 +89,21 @@ def image_text(run: Run, class_index: int, index: int, round_number: int, origin
 
 
 def read_image_settings(png: bytes) -> ImageSettings:
-    """Return the settings in a PNG that this program made; a teacher that is not here is looked for anew.
+    """Return the settings in a PNG that this program made.
+
+    A teacher that is not here is looked for anew, and a ranker left out.
 
     Raises:
         RunError: not a PNG, none of ours, or damaged.
     """
     text = _embedded(png)
     try:
-        teacher = str(text["teacher"])
+        teacher, ranker = str(text["teacher"]), str(text.get("ranker", ""))
         experiment = Experiment(
             dataset=str(text["dataset"]),
+            resize=text.get("resize", "whole"),
             teacher=teacher if teacher in dict(teacher_files()) else "auto",
+            ranker=ranker if ranker in dict(teacher_files()) else "",
             seed=int(text["seed"]),
             rank=RankConfig(**text.get("rank", {})),
             select=SelectConfig(**text.get("select", {})),

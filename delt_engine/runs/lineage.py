@@ -80,18 +80,18 @@ def changes(before: Settings, after: Settings, prefix: str = "") -> tuple[Change
 
 
 def run_changes(first: Run, second: Run) -> tuple[Change, ...]:
-    """Return in what two runs differ: the settings that their kind uses, and the weights of the teacher.
+    """Return in what two runs differ: the settings that their kind uses, and the weights of teacher and ranker.
 
     Raises:
         RunError: one of them cannot be read.
     """
     one, other = first.record(), second.record()
     found = changes(relevant_settings(one.experiment, one.kind), relevant_settings(other.experiment, other.kind))
-    before, after = one.teacher, other.teacher
-    if "teacher" in {change.name for change in found} or before is None or after is None:
-        return found
-    is_other = before.fingerprint != after.fingerprint
-    return (*found, Change("teacher", "Teacher", (before.name, after.name))) if is_other else found
+    for role, before, after in (("teacher", one.teacher, other.teacher), ("ranker", one.ranker, other.ranker)):
+        is_told = role in {change.name for change in found}
+        if before and after and not is_told and before.fingerprint != after.fingerprint:
+            found = (*found, Change(role, role.capitalize(), (before.name, after.name)))
+    return found
 
 
 def measured(run: Run) -> Measured:

@@ -21,7 +21,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from delt_engine import __version__
-from delt_engine.config import Experiment, SqueezeConfig
+from delt_engine.config import Experiment, Resize, SqueezeConfig
 from delt_engine.config.command_line import STAGE_RECORDS, TEACHER_SETTINGS
 from delt_engine.data.catalogue import dataset_names
 from delt_engine.errors import RunError
@@ -62,6 +62,7 @@ class DatasetRecord(_Record):
     class_names: tuple[str, ...]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    resize: Resize = "whole"
 
 
 class TeacherRecord(_Record):
@@ -100,7 +101,8 @@ class RunRecord(_Record):
     ``source`` is what an evaluation trains on: the id or the folder of a run, a folder of images, or ``real``.
     ``machine`` is what it was computed on: processor, instruction set, torch and threads. ``speed`` is how a recovery
     is computed (precision, folding, packing), chosen at its start. ``memory`` is its peak, predicted and measured,
-    in MB.
+    in MB. ``ranker`` is what ranked the patches, and ``relabeller`` what labelled the images, where it was not the
+    teacher.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -118,6 +120,8 @@ class RunRecord(_Record):
     finished: str | None = None
     dataset: DatasetRecord | None = None
     teacher: TeacherRecord | None = None
+    ranker: TeacherRecord | None = None
+    relabeller: TeacherRecord | None = None
     classes: tuple[int, ...] = ()
     device: str | None = None
     device_name: str | None = None
@@ -218,27 +222,41 @@ def with_absolute_paths(experiment: Experiment) -> Experiment:
     """Return the experiment with folders and files given in full, so that it means the same from anywhere."""
     changes: dict[str, Any] = {}
     # os.path, for pathlib raises at names that are too long
-    dataset, teacher = expanded(experiment.dataset), expanded(experiment.teacher)
+    dataset = expanded(experiment.dataset)
     if experiment.dataset not in dataset_names() and os.path.exists(dataset):  # noqa: PTH110
         changes["dataset"] = str(dataset.absolute())
-    if experiment.teacher not in dict(teacher_files()) and os.path.isfile(teacher):  # noqa: PTH113
-        changes["teacher"] = str(teacher.absolute())
-    store = experiment.evaluate.label_store
-    if store and not expanded(store).is_absolute():
-        changes["evaluate"] = experiment.evaluate.replace(label_store=str(expanded(store).absolute()))
+    for role in ("teacher", "ranker"):
+        if _is_teacher_file(getattr(experiment, role)):
+            changes[role] = str(expanded(getattr(experiment, role)).absolute())
+    evaluate, own = experiment.evaluate, {}
+    if evaluate.label_store and not expanded(evaluate.label_store).is_absolute():
+        own["label_store"] = str(expanded(evaluate.label_store).absolute())
+    if _is_teacher_file(evaluate.relabeller):
+        own["relabeller"] = str(expanded(evaluate.relabeller).absolute())
+    if own:
+        changes["evaluate"] = evaluate.replace(**own)
     return experiment.replace(**changes) if changes else experiment
+
+
+def _is_teacher_file(ref: str) -> bool:
+    return bool(ref) and ref not in dict(teacher_files()) and os.path.isfile(expanded(ref))  # noqa: PTH113
 
 
 def relevant_settings(experiment: Experiment, kind: Kind) -> Experiment:
     """Return the experiment with the settings that such a run does not use set to their defaults.
 
-    Of ``squeeze`` every run keeps which network it is, for checkpoints that do not say so themselves.
+    A recovery that starts from noise has no ranker. Of ``squeeze`` every run keeps which network it is, for
+    checkpoints that do not say so themselves.
     """
     images = {"rank", "select", "recover"}
     used = {"recover": images, "squeeze": {"squeeze"}, "rank": {"rank"}, "evaluate": {*images, "evaluate"}}[kind]
-    unused = {stage: record() for stage, record in STAGE_RECORDS.items() if stage not in {"experiment", *used}}
+    unused: dict[str, Any] = {
+        stage: record() for stage, record in STAGE_RECORDS.items() if stage not in {"experiment", *used}
+    }
     if "squeeze" in unused:
         unused["squeeze"] = SqueezeConfig(**experiment.squeeze.model_dump(include=set(TEACHER_SETTINGS)))
+    if kind == "squeeze" or (kind == "recover" and experiment.recover.initialization != "patches"):
+        unused["ranker"] = Experiment().ranker
     return experiment.replace(**unused)
 
 

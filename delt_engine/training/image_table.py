@@ -157,12 +157,14 @@ def from_folder(
 
 
 def real(dataset: Dataset, class_names: Sequence[str] | None = None) -> ImageTable:
-    """Return the whole training set, or what it has of some classes.
+    """Return the whole training set, or what it has of some classes; in whole squares, since training crops them anew.
 
     Raises:
         DataError: it does not fit into memory.
     """
-    return _of_images(dataset, dataset.train, f"All training images of {dataset.spec.title}", class_names)
+    return _of_images(
+        dataset, dataset.train.shown("whole"), f"All training images of {dataset.spec.title}", class_names
+    )
 
 
 def test_table(dataset: Dataset, train: ImageTable | None = None) -> ImageTable:  # noqa: PT028, it is no test

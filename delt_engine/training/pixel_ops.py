@@ -69,13 +69,19 @@ def contrasted(images: Tensor, factor: Tensor) -> Tensor:
 
 
 def auto_contrasted(images: Tensor) -> Tensor:
-    """Return tables that stretch each channel to 0 to 255; a channel of one value stays."""
+    """Return tables that stretch each channel to 0 to 255; a channel of one value stays.
+
+    Computed in float64 in Pillow's order: in whole numbers a value in 300 would come out one higher.
+    """
     flat = images.flatten(2)
-    low, high = flat.amin(dim=2).long()[:, :, None], flat.amax(dim=2).long()[:, :, None]  # (B, 3, 1)
-    span = (high - low).clamp(min=1)
+    low, high = flat.amin(dim=2)[:, :, None], flat.amax(dim=2)[:, :, None]  # (B, 3, 1)
     values = _values(images)
-    stretched = ((values - low) * 255).div(span, rounding_mode="floor").clamp(0, 255)
-    return torch.where(high > low, stretched, values).to(torch.uint8)
+    if images.device.type == "mps":  # which has no float64
+        low, high, values = low.cpu(), high.cpu(), values.cpu()
+    span = (high - low).clamp(min=1).double()
+    scale = torch.full_like(span, 255) / span  # a plain number over a tensor is computed as times its reciprocal
+    stretched = (values * scale + -low.double() * scale).long().clamp(0, 255)
+    return torch.where(high > low, stretched, values).to(torch.uint8).to(images.device)
 
 
 def equalized(images: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -21,7 +21,8 @@ import torch
 from torch import Tensor, nn
 
 from delt_engine.config.students import EvaluateConfig, RelabelConfig
-from delt_engine.errors import CheckpointError, ConfigError, DataError
+from delt_engine.errors import ConfigError, DataError
+from delt_engine.models.card import columns_of
 from delt_engine.models.checkpoints import weights_fingerprint
 from delt_engine.models.device import eval_mode, memory_format, pick_device
 from delt_engine.training.augmentation import DeviceImages, augmented
@@ -63,11 +64,7 @@ def teacher_for(network: nn.Module, known: Sequence[str], wanted: Sequence[str])
     """
     if tuple(known) == tuple(wanted):
         return network
-    position = {name: number for number, name in enumerate(known)}
-    unknown = [name for name in wanted if name not in position]
-    if unknown:
-        raise CheckpointError(f"teacher: it does not know the class {unknown[0]!r}, which the images have.")
-    return SelectedClasses(network, [position[name] for name in wanted]).train(network.training)
+    return SelectedClasses(network, columns_of(known, wanted)).train(network.training)
 
 
 class LabelSource(Protocol):
@@ -148,7 +145,7 @@ class StoredLabels:
         if made_with != given:
             raise DataError(
                 f"label_store: {self.store.path} has labels of teacher {made_with}, but {given} is asked for; name "
-                "that one with --teacher, or run `delt relabel` with this one."
+                "that one with --relabel-teacher, or run `delt relabel` with this one."
             )
 
     def draws(self, epoch: int) -> EpochDraws:
@@ -177,11 +174,17 @@ class RelabelProgress:
 
 
 def store_facts(
-    train: ImageTable, teacher: nn.Module, config: EvaluateConfig, settings: RelabelConfig, *, seed: int
+    train: ImageTable,
+    network: nn.Module,
+    config: EvaluateConfig,
+    settings: RelabelConfig,
+    *,
+    seed: int,
+    teacher: str = "",
 ) -> StoreFacts:
     """Return what the store of a training is of.
 
-    ``config`` is resolved, and the teacher's logits are the classes of ``train``.
+    ``config`` is resolved, the network's logits are the classes of ``train``, and ``teacher`` is what it is called.
 
     Raises:
         ConfigError: settings that are not resolved, or more label epochs than epochs.
@@ -193,7 +196,8 @@ def store_facts(
             f"label_epochs: {settings.label_epochs} given, but the training has {config.epochs} epochs; it must be at "
             "most as many, or 0 for all."
         )
-    return _facts(train, config, settings, seed, weights_fingerprint(teacher.state_dict()))
+    facts = _facts(train, config, settings, seed, weights_fingerprint(network.state_dict()))
+    return replace(facts, teacher=teacher)
 
 
 def write_epochs(

@@ -100,7 +100,7 @@ def squeeze(
     """Train a teacher.
 
     Args:
-        dataset: its train split is learned, its test split only measured.
+        dataset: its train split is learned in whole squares, of which crops are taken, its test split only measured.
         config: network, optimiser and augmentation.
         seed: same seed, settings and device give the same weights.
         device: name as in the settings, or a torch device.
@@ -144,7 +144,7 @@ class _Squeeze(Training[SqueezeConfig]):
         self.data = dataset
         self.batch_size = min(config.batch_size, len(dataset.train))
         self.steps = len(dataset.train) // self.batch_size  # the rest of a shuffled epoch waits for another one
-        self.images = DeviceImages(dataset.train, device)
+        self.images = DeviceImages(dataset.train.shown("whole"), device)
         self.optimizer = teacher_optimizer(self.network, config)
         self.schedule = teacher_schedule(self.optimizer, config, config.epochs * self.steps)
         self.policy = read_policy(config.rand_augment)
@@ -223,6 +223,7 @@ class _Squeeze(Training[SqueezeConfig]):
         spec, config = self.data.spec, self.config
         network = self.network.to(memory_format=torch.contiguous_format).eval().requires_grad_(requires_grad=False)
         words = ["delt", "squeeze", *option_words(dataset=spec.name, image_size=spec.image_size)]
+        words += option_words(resize=self.data.train.resize) if self.data.train.resize != "whole" else []
         words += [*changed_words(config, SqueezeConfig()), *option_words(seed=self.seed or None)]
         card = TeacherCard(
             name=config.teacher_name(spec.name, spec.image_size),

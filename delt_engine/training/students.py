@@ -8,14 +8,16 @@ Shapes: N images in the table, B in a batch, S side in pixels, K classes. Losses
 network computed in.
 
 Source: DELT evaluation/validation/main.py (AdamW betas 0.9 and 0.999, weight decay on weights of more than one
-dimension, labels of the mixed images by the teacher in eval mode, learning rate stepped an epoch); EDC for the running
+dimension, labels of the mixed images by the teacher in eval mode, learning rate stepped an epoch, tests after epochs 1,
+11, 21 and so on), RDED validation/main.py (tests after epochs 10, 20 and so on, of the last fifth); EDC for the running
 average of the weights. Losses: published evaluation code of SRe2L, RDED and DELT (Kullback-Leibler divergence at a
 temperature, averaged over the batch, not multiplied by the temperature's square); Hinton et al., "Distilling the
 Knowledge in a Neural Network" Sec. 2 (the square keeps the gradient's size); EDC (squared error of the logits and a
 little cross-entropy). Label smoothing: Szegedy et al., "Rethinking the Inception Architecture" Sec. 7; CDA Table 21b
 names it without saying how it meets soft labels, so the label at the temperature is mixed with equal shares.
 Differs: the student is not run a second time on every batch to log its training accuracy, which published code does
-in train mode and so counts each batch twice in the BatchNorm statistics; the first epoch tested is called 1, not 0;
+in train mode and so counts each batch twice in the BatchNorm statistics; epochs count from 1, not from 0; the first
+epoch is tested under RDED's recipe too;
 statistics of BatchNorm are averaged with the weights, as timm does.
 """
 
@@ -97,10 +99,13 @@ def evaluate(
 def is_tested(config: EvaluateConfig, epoch: int) -> bool:
     """Return whether a student is tested after an epoch (from 1): the first, the last, and those the settings say.
 
+    >>> [epoch for epoch in range(1, 31) if is_tested(EvaluateConfig(epochs=30), epoch)]
+    [1, 11, 21, 30]
     >>> [epoch for epoch in range(1, 31) if is_tested(EvaluateConfig(epochs=30, validate_from=0.5), epoch)]
     [1, 20, 30]
     """
-    in_turn = epoch % config.validate_every == 0 and epoch > config.validate_from * config.epochs
+    first = 0 if config.validate_from else 1
+    in_turn = (epoch - first) % config.validate_every == 0 and epoch > config.validate_from * config.epochs
     return in_turn or epoch in (1, config.epochs)
 
 

@@ -95,7 +95,7 @@ def _show() -> None:
     else:
         draft = session().draft
         try:
-            data = cached.dataset(draft.dataset, draft.image_size)
+            data = cached.dataset_of(draft)
         except DataError as error:
             datasets.unreadable(draft.dataset, error)
         else:

@@ -12,14 +12,14 @@ import io
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import numpy as np
 import streamlit as st
 from PIL import Image
 
 from delt_engine.analysis.similarity import halves_cosine, pair_cosine, pixel_change, pixel_vectors
-from delt_engine.config import Experiment, RankConfig
+from delt_engine.config import Experiment, RankConfig, Resize
 from delt_engine.data.available import place_of
 from delt_engine.data.catalogue import find_entry, image_folder, load_dataset
 from delt_engine.data.dataset import Dataset, DatasetSpec
@@ -27,7 +27,7 @@ from delt_engine.data.downloads import is_fetched
 from delt_engine.errors import CheckpointError, DataError
 from delt_engine.models.card import TeacherCard, find_teacher, read_card
 from delt_engine.patches.duplicates import near_duplicates
-from delt_engine.patches.ranking import Ranking, cached_ranking, whole_box
+from delt_engine.patches.ranking import Ranking, cached_ranking
 from delt_engine.patches.selection import SelectedImage, patch_pixels
 from delt_engine.paths import assets_dir, runs_dir
 from delt_engine.runs.image_facts import ImageFacts, selected_of
@@ -168,10 +168,25 @@ def is_at_hand(name: str) -> bool:
     return entry is None or entry.kind == "built-in" or image_folder(entry) is not None or is_fetched(entry.name)
 
 
-@st.cache_resource(max_entries=4, show_spinner="Reading the dataset…")
-def dataset(name: str, image_size: int | None = None) -> Dataset:
+def dataset(name: str, image_size: int | None = None, resize: Resize = "whole") -> Dataset:
     """Return a dataset, read once for all sessions."""
-    return load_dataset(name, image_size)
+    return _dataset(name, image_size, resize)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the dataset…")
+def _dataset(name: str, image_size: int | None, resize: Resize) -> Dataset:
+    return load_dataset(name, image_size, resize=resize)
+
+
+def forget_dataset(name: str, image_size: int | None) -> None:
+    """Read a dataset anew when it is asked for next."""
+    for resize in get_args(Resize):
+        _dataset.clear(name, image_size, resize)
+
+
+def dataset_of(experiment: Experiment) -> Dataset:
+    """Return the dataset of an experiment, see :func:`dataset`."""
+    return dataset(experiment.dataset, experiment.image_size, experiment.resize)
 
 
 @until_changed(lambda path: [path], max_entries=64)
@@ -191,11 +206,11 @@ def teacher(
     return teacher_card(str(find_teacher(ref, dataset_name, image_size, class_names)))
 
 
-def folder_spec(name: str, image_size: int | None = None) -> DatasetSpec | None:
+def folder_spec(experiment: Experiment) -> DatasetSpec | None:
     """Return what a folder that was read holds; None of a dataset of the catalogue, and before it was read."""
-    if find_entry(name) is None and place_of(name).state == "ready":
+    if find_entry(experiment.dataset) is None and place_of(experiment.dataset).state == "ready":
         with contextlib.suppress(DataError):  # its files have changed; the run will say so
-            return dataset(name, image_size).spec
+            return dataset_of(experiment).spec
     return None
 
 
@@ -205,7 +220,7 @@ def planned_teacher(experiment: Experiment) -> TeacherCard:
     Raises:
         CheckpointError: there is none, with what to do.
     """
-    spec = folder_spec(experiment.dataset, experiment.image_size)
+    spec = folder_spec(experiment)
     names = spec.class_names if spec else None
     return teacher(experiment.teacher, experiment.dataset, experiment.image_size, names)
 
@@ -232,9 +247,15 @@ def _ranking(dataset_fingerprint: str, teacher_fingerprint: str, config: RankCon
 
 
 @st.cache_data(max_entries=200, max_size="128MB", show_spinner=False)
-def patch_sheet(dataset_name: str, image_size: int | None, image_indices: tuple[int, ...], boxes: Boxes) -> str:
+def patch_sheet(
+    dataset_name: str,
+    image_size: int | None,
+    image_indices: tuple[int, ...],
+    boxes: Boxes,
+    resize: Resize = "whole",
+) -> str:
     """Return patches of the training images as one sheet."""
-    images = _patches(dataset_name, image_size, image_indices, boxes)
+    images = _patches(dataset_name, image_size, image_indices, boxes, resize)
     n, side = images.shape[:2]
     joined = images.transpose(1, 0, 2, 3).reshape(side, n * side, 3)  # (n, S, S, 3) -> (S, n*S, 3)
     return data_url(thumbnails(Image.fromarray(joined)))
@@ -242,33 +263,43 @@ def patch_sheet(dataset_name: str, image_size: int | None, image_indices: tuple[
 
 @st.cache_data(max_entries=8, max_size="64MB", show_spinner=False)
 def patch_pictures(
-    dataset_name: str, image_size: int | None, image_indices: tuple[int, ...], boxes: Boxes
+    dataset_name: str,
+    image_size: int | None,
+    image_indices: tuple[int, ...],
+    boxes: Boxes,
+    resize: Resize = "whole",
 ) -> list[str]:
     """Return patches of the training images, each as a picture of its own, for a table."""
-    images = _patches(dataset_name, image_size, image_indices, boxes)
+    images = _patches(dataset_name, image_size, image_indices, boxes, resize)
     return [data_url(thumbnails(Image.fromarray(image))) for image in images]
 
 
-def _patches(dataset_name: str, image_size: int | None, image_indices: tuple[int, ...], boxes: Boxes) -> np.ndarray:
+def _patches(
+    dataset_name: str, image_size: int | None, image_indices: tuple[int, ...], boxes: Boxes, resize: Resize
+) -> np.ndarray:
     """Return patches, uint8 (n, S, S, 3): whole images from what is decoded already, crops from the originals."""
-    train = dataset(dataset_name, image_size).train
-    if all(tuple(box) == whole_box(*train.size(index)) for index, box in zip(image_indices, boxes, strict=True)):
+    train = dataset(dataset_name, image_size, resize).train
+    if all(tuple(box) == train.seen_box(index) for index, box in zip(image_indices, boxes, strict=True)):
         return train.pixels(image_indices)
     return train.crops(image_indices, np.array(boxes).reshape(-1, 4))
 
 
 @st.cache_data(max_entries=500, max_size="64MB", show_spinner=False)
-def mosaic(dataset_name: str, image_size: int | None, selected: SelectedImage) -> str:
+def mosaic(dataset_name: str, image_size: int | None, selected: SelectedImage, resize: Resize = "whole") -> str:
     """Return the start image that a selection makes, as a data URL."""
-    return data_url(patch_pixels(dataset(dataset_name, image_size), selected))
+    return data_url(patch_pixels(dataset(dataset_name, image_size, resize), selected))
 
 
 @st.cache_data(max_entries=16, max_size="64MB", show_spinner=False)
 def alike_patches(
-    dataset_name: str, image_size: int | None, image_indices: tuple[int, ...], boxes: Boxes
+    dataset_name: str,
+    image_size: int | None,
+    image_indices: tuple[int, ...],
+    boxes: Boxes,
+    resize: Resize = "whole",
 ) -> np.ndarray:
     """Return which patches of the training images are near-duplicates, bool (n, n)."""
-    return near_duplicates(_patches(dataset_name, image_size, image_indices, boxes))
+    return near_duplicates(_patches(dataset_name, image_size, image_indices, boxes, resize))
 
 
 def real_sheet(run: Run, indices: tuple[int, ...]) -> str:
@@ -277,16 +308,16 @@ def real_sheet(run: Run, indices: tuple[int, ...]) -> str:
     if not indices or not is_at_hand(experiment.dataset):
         return ""
     try:
-        if dataset(experiment.dataset, experiment.image_size).fingerprint != record.fingerprint:
+        if dataset_of(experiment).fingerprint != record.fingerprint:
             return ""
     except DataError:  # the folder was moved: the map stands without its pictures
         return ""
-    return _real_sheet(experiment.dataset, experiment.image_size, indices)
+    return _real_sheet(experiment.dataset, experiment.image_size, indices, experiment.resize)
 
 
 @st.cache_data(max_entries=8, max_size="32MB", show_spinner=False)
-def _real_sheet(dataset_name: str, image_size: int | None, indices: tuple[int, ...]) -> str:
-    images = dataset(dataset_name, image_size).train.pixels(np.array(indices))
+def _real_sheet(dataset_name: str, image_size: int | None, indices: tuple[int, ...], resize: Resize) -> str:
+    images = dataset(dataset_name, image_size, resize).train.pixels(np.array(indices))
     side = min(images.shape[1], _SMALL, THUMBNAIL)
     sheet = Image.new("RGB", (COLUMNS * side, -(-len(images) // COLUMNS) * side))
     for tile, image_u8 in enumerate(images):

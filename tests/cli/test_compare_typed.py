@@ -16,8 +16,9 @@ from delt_engine.cli.compare_plan import plan_comparison, shortened, shortening_
 from delt_engine.cli.evaluate import evaluate, read_evaluation
 from delt_engine.cli.options import read_run_options
 from delt_engine.config import EvaluateConfig, Experiment
-from delt_engine.jobs.evaluations import evaluation_experiment
+from delt_engine.jobs.evaluations import evaluation_experiment, for_students
 from delt_engine.models.checkpoints import load_state
+from delt_engine.models.networks import build_network, may_take_small_stem, takes_width
 from delt_engine.papers.method_settings import BASIS_NOTES, method_settings, taken_over
 from delt_engine.pipeline import recover
 from delt_engine.pipeline import run as pipeline
@@ -96,6 +97,58 @@ def test_settings_that_the_run_itself_says_are_refused(typed, source) -> None:
         assert f"{given} given, but run source itself says it".replace("photos", "'photos'") in said
     typed("evaluate", "nothing", code=2)
     assert [run.id for run in list_runs()] == ["source"]  # nothing was made
+
+
+def test_several_students_are_a_run_each_in_one_table_and_used_again(typed, source, world) -> None:
+    words = ["evaluate", "source", *QUICK, "--student-width", "0.0625", "--students"]
+    found = json.loads(typed(*words, "convnet-3,mobilenet_v2", "--json", "-q").stdout)
+    assert [(one["student"], one["student_width"]) for one in found] == [
+        ("convnet-3", 0.0625),
+        ("mobilenet_v2", 0.0625),
+    ]
+    runs = [Run.open(one["run"]) for one in found]
+    assert ["--student" in run.record().command for run in runs] == [True, True]
+    assert {run.id for run in list_runs()} == {"source", *(run.id for run in runs)}
+    alone = json.loads(typed(*words[:-1], "--student", "convnet-3", "--json", "-q").stdout)
+    assert (alone["top1_last"], alone["per_class"]) == (found[0]["top1_last"], found[0]["per_class"])
+    said = typed(*words, "convnet-3,mobilenet_v2", "--seeds", "1").output
+    assert "mobilenet_v2 (2 of 2): train students: run" in said
+    assert "is used again" in said
+    assert "Top-1, last epoch (%)" in said
+    typed(*words, "convnet-3,mobilenet_v2", "--out", world / "many", "-q")
+    assert [run.id for run in sorted(list_runs(world / "many"), key=lambda run: run.id)] == [
+        "convnet-3",
+        "mobilenet_v2",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("students", "more", "words"),
+    [
+        ("convnet-3,convnet-3", (), "students: convnet-3 given twice"),
+        (",", (), "students: none given"),
+        ("convnet-3,alexnet", (), "alexnet given, but it cannot take images of 8 px"),
+        ("convnet-3,resnet19", (), "'resnet19' given, but it must be"),
+        ("convnet-3", ("--student", "resnet18"), "student: given beside --students"),
+    ],
+)
+def test_students_that_cannot_be_are_refused_before_any_is_trained(typed, source, students, more, words) -> None:
+    assert words in typed("evaluate", "source", *QUICK, "--students", students, *more, code=2).output
+    assert [run.id for run in list_runs()] == ["source"]
+
+
+def test_width_and_stem_go_to_the_students_that_can_have_them() -> None:
+    config = EvaluateConfig(student_width=0.5, student_stem="small", epochs=7)
+    found = for_students(config, ["resnet18", "vgg11_bn", "swin_t", "auto"])
+    assert [(one.student, one.student_width, one.student_stem, one.epochs) for one in found] == [
+        ("resnet18", 0.5, "small", 7),
+        ("vgg11_bn", None, "small", 7),
+        ("swin_t", None, "auto", 7),
+        ("auto", 0.5, "small", 7),
+    ]
+    for name in ("resnet18", "squeezenet1_0", "regnet_x_400mf", "convnet-4"):
+        stem = "small" if may_take_small_stem(name) else "stock"
+        build_network(name, 3, width=0.25 if takes_width(name) else 1, stem=stem, image_size=64)
 
 
 COMPARE = ["compare", "--dataset", "colours", "--ipc", "4", "--mi", "8", "--ri", "2", "--device", "cpu", *QUICK]

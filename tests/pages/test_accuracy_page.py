@@ -17,6 +17,7 @@ from delt_engine.data.catalogue import CATALOGUE, load_dataset
 from delt_engine.jobs import tasks
 from delt_engine.jobs.evaluations import Evaluation, evaluations
 from delt_engine.models.card import find_teacher, read_card
+from delt_engine.papers.presets import find_preset
 from delt_engine.runs.processes import this_process
 from delt_engine.runs.record import TeacherRecord
 from delt_engine.training.label_facts import AUGMENTATION, MANIFEST, StoreFacts, epoch_file
@@ -182,6 +183,21 @@ def test_a_recipe_brings_its_settings_and_training_starts_with_what_the_form_say
         assert (kind, experiment.evaluate.shuffle_patches) == ("evaluate", True)
         names = ("recipe", "epochs", "seeds", "student", "batch_size", "learning_rate")
         assert [getattr(experiment.evaluate, name) for name in names] == ["rded", 30, 2, "convnet-3", 25, 0.002]
+
+
+def test_a_preset_brings_a_papers_training_at_the_images_per_class_of_the_run(open_page, started, finished) -> None:
+    app = open_page(PAGE)
+    app.selectbox(key="accuracy/train/paper").set_value("cda-tiny-imagenet").run()
+    row = app.table[0].value.set_index("Setting").loc["Optimiser"]
+    assert (row["Default"], row["Preset"], row["From"]) == ("adamw", "sgd", "CDA Table 12a")
+    assert app.segmented_control(key="accuracy/train/recipe").value == "cda-tiny-imagenet"
+    app.number_input(key="accuracy/train/epochs").set_value(30).run()
+    app.button(key="accuracy/train/start").click().run()
+    published = find_preset("cda-tiny-imagenet").published(finished.experiment.recover.ipc).experiment.evaluate
+    assert started.experiments[0][0].evaluate == published.replace(epochs=30)
+    app.segmented_control(key="accuracy/train/recipe").set_value("delt").run()
+    assert app.selectbox(key="accuracy/train/paper").value is None
+    assert app.selectbox(key="accuracy/train/optimizer").value == "adamw"
 
 
 def test_expected_time_is_from_an_evaluation_of_the_same_student(open_page, home) -> None:

@@ -69,8 +69,11 @@ def test_imitated_bfloat16_is_warned_of_beside_its_choice(open_page, monkeypatch
 
 def test_a_row_of_a_paper_sets_dataset_method_and_numbers_and_names_its_table(open_page, started) -> None:
     app = open_page(PAGE)
-    app.selectbox(key="recover/paper").set_value("CDA, Tiny-ImageNet").run()
+    app.selectbox(key="recover/paper").set_value("cda-tiny-imagenet").run()
     assert "Source: CDA Table 12b" in captions(app)
+    table = app.table[0].value
+    row = table.set_index("Setting").loc["BatchNorm weight"]
+    assert (row["Default"], row["Preset"], row["From"]) == ("0.01", "1", "CDA Table 12b")
     assert app.selectbox(key="recover/dataset").value == "tiny-imagenet"
     assert app.segmented_control(key="recover/method").value == "cda"
     assert (app.number_input(key="recover/r_bn").value, app.number_input(key="recover/jitter").value) == (1.0, 4)

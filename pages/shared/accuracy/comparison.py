@@ -22,7 +22,7 @@ from pages.shared.wording import plain, plural, rounds_text, short_name
 
 METHODS = (*METHOD_SETTINGS, REAL)
 USUAL = ("sre2l", "cda", "rded", "delt", "random")
-_SHARED = ("dataset", "image_size", "teacher", "classes", "seed", "squeeze", "device")
+_SHARED = ("dataset", "image_size", "resize", "teacher", "ranker", "classes", "seed", "squeeze", "device")
 
 
 def draw(config: EvaluateConfig) -> None:
@@ -72,7 +72,7 @@ def made(experiment: Experiment) -> Run | None:
     """Return the newest run with the very same settings, data and teacher that is finished, or on its way."""
     if not cached.is_at_hand(experiment.dataset):
         return None
-    fingerprint, teacher = cached.dataset(experiment.dataset, experiment.image_size).fingerprint, None
+    fingerprint, teacher = cached.dataset_of(experiment).fingerprint, None
     with contextlib.suppress(DeltError):  # a checkpoint that does not say what it is goes by its file
         teacher = cached.planned_teacher(experiment).fingerprint
     return same(experiment, fingerprint, teacher)

@@ -85,7 +85,8 @@ def choose(runs: Sequence[Run], subject: Run | None = None) -> tuple[list[Run], 
 
 def _dataset(run: Run) -> str:
     record = run.record().dataset
-    return f"{record.name}-{record.image_size}-{record.fingerprint[:6]}"
+    resize = "" if record.resize == "whole" else f"-{record.resize}"
+    return f"{record.name}-{record.image_size}-{record.fingerprint[:6]}{resize}"
 
 
 def _one(name: str, label: str, options: dict[str, str], **look: object) -> str:

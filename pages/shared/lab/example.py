@@ -63,7 +63,8 @@ class Example:
         record, experiment = self.run.record(), self.run.experiment
         if not (self.run.path / "selection.csv").is_file():
             return None
-        return cached.ranking(record.dataset.fingerprint, record.teacher.fingerprint, experiment.rank, record.seed)
+        ranks = record.ranker or record.teacher
+        return cached.ranking(record.dataset.fingerprint, ranks.fingerprint, experiment.rank, record.seed)
 
     @cached_property
     def probabilities(self) -> np.ndarray:

@@ -14,11 +14,11 @@ from delt_engine.data.dataset import Dataset
 from delt_engine.errors import DataError
 from delt_engine.patches.duplicates import repeats
 from delt_engine.patches.orders import criterion_order, median_order
-from delt_engine.patches.ranking import Ranking, keyed_rng, whole_box
+from delt_engine.patches.ranking import Ranking, keyed_rng
 from delt_engine.patches.selection import SelectedImage, select, taking_order
 from delt_engine.plots.style import round_colour
 from delt_engine.runs.image_facts import mean_prob
-from pages.shared import cached
+from pages.shared import cached, controls
 from pages.shared.gallery.grid import Cell, Look, Row, gallery_grid, image_row
 from pages.shared.runs.class_rows import start_colour
 from pages.shared.runs.strips import tile_side
@@ -28,7 +28,7 @@ EACH, UNRANKED = 8, 60
 MOST_COMPARED = 3000
 """Patches of a class up to which all are compared with each other."""
 
-MOSAICS = 5
+MOSAICS = int(controls.spec_of(SelectConfig, "mosaic").maximum or 1)
 """Most patches along a side of a mosaic."""
 
 
@@ -112,14 +112,14 @@ class View:
 
     def mosaic(self, image: SelectedImage) -> str:
         """Return the start image of a selection, as a data URL."""
-        return cached.mosaic(self.experiment.dataset, self.experiment.image_size, image)
+        return cached.mosaic(self.experiment.dataset, self.experiment.image_size, image, self.experiment.resize)
 
     def pictures(self, ranks: Sequence[int], draw: object = cached.patch_sheet) -> object:
         """Return the patches of some ranks as one sheet, or as ``draw`` makes them."""
         rows = self.rows[np.asarray(ranks, np.int64)]
         boxes = tuple(map(tuple, self.ranking.crop_box[rows].tolist()))
         indices = tuple(self.ranking.image_index[rows].tolist())
-        return draw(self.experiment.dataset, self.experiment.image_size, indices, boxes)
+        return draw(self.experiment.dataset, self.experiment.image_size, indices, boxes, self.experiment.resize)
 
 
 def chosen_grid(view: View) -> None:
@@ -143,7 +143,7 @@ def chosen_grid(view: View) -> None:
 
 
 def mosaics_grid(view: View) -> None:
-    """Draw the first image of the class as it would start from 1x1 to 5x5 patches."""
+    """Draw the first image of the class as it would start from 1x1 patch and from every larger mosaic."""
     sheets, cells = [], []
     for side in range(1, MOSAICS + 1):
         key, title = f"mosaic/{side}", f"{side} x {side}"
@@ -168,7 +168,7 @@ def extremes_grid(view: View) -> None:
     drawn = criterion_order(n, "random", keyed_rng(view.experiment.seed, "select", view.class_index))[:each]
     kinds = {
         "Hardest (min)": list(range(each)),
-        "Medium": sorted(median_order(n)[:each]),
+        "Medium": sorted(median_order(n, view.config.median)[:each]),
         "Easiest (top)": list(range(n - each, n)),
         "Random": sorted(drawn),
     }
@@ -186,8 +186,8 @@ def unranked_grid(data: Dataset, experiment: Experiment, class_index: int) -> No
     """Draw the first training images of a class, for a dataset that no teacher has ranked."""
     all_of_class = data.train.of_class(class_index)
     indices = tuple(int(index) for index in all_of_class[:UNRANKED])
-    boxes = tuple(whole_box(*data.train.size(index)) for index in indices)
-    sheet = cached.patch_sheet(experiment.dataset, experiment.image_size, indices, boxes)
+    boxes = tuple(data.train.seen_box(index) for index in indices)
+    sheet = cached.patch_sheet(experiment.dataset, experiment.image_size, indices, boxes, data.train.resize)
     cells = [Cell(f"image/{x}", data.train.names[index], (0,), x) for x, index in enumerate(indices)]
     name = plain(data.spec.class_names[class_index])
     st.caption(f"The first {len(cells)} of {count(len(all_of_class))} training images of {name}:")

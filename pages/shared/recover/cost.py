@@ -44,7 +44,7 @@ def num_classes(experiment: Experiment) -> int | None:
     """Return how many classes the run recovers: those chosen, else the dataset's; None for a folder not read yet."""
     if experiment.classes is not None:
         return len(experiment.classes)
-    known = find_entry(experiment.dataset) or cached.folder_spec(experiment.dataset, experiment.image_size)
+    known = find_entry(experiment.dataset) or cached.folder_spec(experiment)
     card = None if known else cached.found_teacher(experiment)
     return known.num_classes if known else card.num_classes if card else None
 
@@ -56,7 +56,7 @@ def classes_of(run: Run) -> int:
 
 def image_size(experiment: Experiment) -> int | None:
     """Return the side of the images in pixels; None for a folder not read yet."""
-    known = find_entry(experiment.dataset) or cached.folder_spec(experiment.dataset, experiment.image_size)
+    known = find_entry(experiment.dataset) or cached.folder_spec(experiment)
     card = None if known else cached.found_teacher(experiment)
     return experiment.image_size or (known.image_size if known else card.image_size if card else None)
 

@@ -166,6 +166,9 @@ def _origin(run: Run) -> str:
         parts.append(f"{record.device_name or record.device}, {record.threads} threads")
     if record.teacher:
         parts.append(f"teacher {record.teacher.name} ({record.teacher.network})")
+    if record.ranker:
+        by = f"by {record.ranker.name} ({record.ranker.network})" if record.ranker.network else record.ranker.name
+        parts.append(f"ranking {by}")
     if record.first_snapshot_seconds is not None:
         parts.append(f"first picture after {duration(record.first_snapshot_seconds)}")
     parts.append(f"{size(used.total)} on the disk, {size(used.rounds)} of it rounds between start and end")

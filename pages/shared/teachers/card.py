@@ -119,7 +119,7 @@ def _facts(card: TeacherCard, data: Dataset) -> str:
     where = f" on {plain(card.dataset)}"
     if "added from" in card.source:  # trained on other images of the same classes; the source says which
         where = ""
-    elif card.dataset_fingerprint != data.fingerprint:
+    elif card.dataset_fingerprint.partition("-")[0] != data.fingerprint.partition("-")[0]:  # without how it is shown
         where += " as it was then (its images have changed since)"
     rows = [
         ("Network", f"{plain(card.network)}, width {card.width:g}"),

@@ -18,7 +18,6 @@ from delt_engine.errors import DataError
 from delt_engine.jobs import tasks
 from delt_engine.jobs.tasks import Task
 from delt_engine.jobs.worker import device_lock_name
-from delt_engine.patches.ranking import whole_box
 from delt_engine.plots.data import class_counts
 from pages.shared import address, cached, errors, figure
 from pages.shared.controls import button
@@ -105,7 +104,7 @@ def reading(name: str) -> Task:
 def read(name: str) -> None:
     """Begin to read a dataset in a process: download it where it can be, decode it, store what is quick to read."""
     size = session().draft.image_size
-    cached.dataset.clear(name, size)
+    cached.forget_dataset(name, size)
     tasks.start(reading(name), ["datasets", name, *(["--image-size", str(size)] if size else [])])
 
 
@@ -184,7 +183,7 @@ def _size_control(now: int) -> None:
 
 def _resize(image_size: int) -> None:
     draft = session().draft
-    session().change(image_size=image_size, teacher="auto")
+    session().change(image_size=image_size, teacher="auto", ranker="")
     session().change("select", pinned=(), dropped=(), picked_from="")
     if find_entry(draft.dataset) is None:  # decoding a folder's files anew takes its time
         read(draft.dataset)
@@ -206,8 +205,8 @@ def samples(name: str, image_size: int | None, data: Dataset) -> None:
         )
         rows.append(Row(spec.class_names[number], tuple(cells), count(sizes[number])))
         indices += chosen
-    boxes = tuple(whole_box(*data.train.size(index)) for index in indices)
-    sheet = cached.patch_sheet(name, image_size, tuple(indices), boxes)
+    boxes = tuple(data.train.seen_box(index) for index in indices)
+    sheet = cached.patch_sheet(name, image_size, tuple(indices), boxes, data.train.resize)
     look = Look(tile=tile_side(spec.image_size), shown=44, columns=SAMPLES)
     gallery_grid(rows, [sheet], key=f"{PAGE}/samples", look=look)
     st.caption("The first training images of each class; the number is how many there are.")

@@ -1,7 +1,7 @@
 """Which runs count as the same as what is asked for."""
 
 import pytest
-from fake_runs import fake_experiment, make_finished_run
+from fake_runs import fake_experiment, make_finished_run, make_half_done_run
 
 from delt_engine.jobs.start import is_same, same_run
 from delt_engine.runs.store import Run
@@ -27,6 +27,17 @@ def test_data_teacher_kind_source_and_every_setting_count(finished) -> None:
     assert is_same(finished, wanted.replace(evaluate=evaluate), "recover", **known)
     assert is_same(finished, wanted, "recover", dataset=data, teacher=None)  # told by its name then
     assert not is_same(finished, wanted.replace(teacher="mine.pth"), "recover", dataset=data, teacher=None)
+
+
+def test_the_ranker_counts_by_its_weights_and_where_they_are_not_known_by_its_name(tmp_path) -> None:
+    plain, known = fake_experiment(mi=40, ri=10), {"dataset": "f00d", "teacher": "beef"}
+    wanted = plain.replace(ranker="r18")
+    run = make_half_done_run(tmp_path / "a", wanted)
+    run.update(ranker=run.record().teacher.model_copy(update={"fingerprint": "r1"}))
+    assert is_same(run, wanted, "recover", **known)
+    assert not is_same(run, plain, "recover", **known)
+    assert is_same(run, wanted.replace(ranker="another name"), "recover", **known, ranker="r1")
+    assert not is_same(run, wanted, "recover", **known, ranker="r2")
 
 
 def test_a_run_that_stopped_before_it_looked_does_not_go_on_for_another_teacher(tmp_path) -> None:

@@ -23,7 +23,6 @@ def down_sampling(network: nn.Module, features: str) -> int:
         ("resnet18", "layer4", 32, 8),
         ("shufflenet_v2_x0_5", "conv5", 32, 8),
         ("densenet121", "features", 32, 8),
-        ("mobilenet_v2", "features", 32, 8),
         ("mobilenet_v3_small", "features", 32, 8),
         ("efficientnet_b0", "features", 32, 8),
         ("mnasnet0_5", "layers", 32, 8),
@@ -36,6 +35,58 @@ def test_torchvision_families_shrink_less(name, features, stock, small):
     make_small(network)
     assert down_sampling(network, features) == small
     assert network(torch.zeros(2, 3, 32, 32)).shape == (2, 4)
+
+
+def published_mobilenet(classes: int) -> nn.Module:
+    """DELT's MobileNet-V2 for CIFAR-10 and Tiny-ImageNet, written plainly: 1x1 stem with a border, three strides."""
+
+    def block(inside: int, outside: int, stride: int, times: int) -> nn.Module:
+        wide = inside * times
+        made = nn.Sequential(
+            *(nn.Conv2d(inside, wide, 1), nn.BatchNorm2d(wide), nn.ReLU6()),
+            *(nn.Conv2d(wide, wide, 3, stride=stride, padding=1, groups=wide), nn.BatchNorm2d(wide), nn.ReLU6()),
+            *(nn.Conv2d(wide, outside, 1), nn.BatchNorm2d(outside)),
+        )
+        made.is_added = stride == 1 and inside == outside
+        return made
+
+    parts: list[nn.Module] = [nn.Sequential(nn.Conv2d(3, 32, 1, padding=1), nn.BatchNorm2d(32), nn.ReLU6())]
+    before = 32
+    table = [(1, 16, 1, 1), (2, 24, 2, 6), (3, 32, 2, 6), (4, 64, 2, 6), (3, 96, 1, 6), (3, 160, 1, 6), (1, 320, 1, 6)]
+    for repeats, outside, stride, times in table:
+        for number in range(repeats):
+            parts.append(block(before, outside, stride if number == 0 else 1, times))
+            before = outside
+    parts.append(nn.Sequential(nn.Conv2d(320, 1280, 1), nn.BatchNorm2d(1280), nn.ReLU6()))
+    return nn.ModuleList([*parts, nn.Conv2d(1280, classes, 1)])
+
+
+def test_the_small_mobilenet_is_the_published_one():
+    torch.manual_seed(0)
+    theirs, ours = published_mobilenet(4).eval(), get_model("mobilenet_v2", weights=None, num_classes=4).eval()
+    make_small(ours)
+    own, other = ([m for m in net.modules() if isinstance(m, nn.Conv2d | nn.BatchNorm2d)] for net in (ours, theirs))
+    assert len(own) == len(other) - 1  # their last layer is a convolution
+    for mine, given in zip(own, other, strict=False):
+        state = {name: value for name, value in mine.state_dict().items() if name != "bias" or mine.affine}
+        given.load_state_dict(state, strict=False)
+        if isinstance(mine, nn.Conv2d):
+            given.bias.data.zero_()  # BatchNorm takes it off in training
+    other[-1].weight.data.copy_(ours.classifier[1].weight[:, :, None, None])
+    other[-1].bias.data.copy_(ours.classifier[1].bias)
+    images = torch.randn(2, 3, 32, 32)
+    found = images
+    sizes = []
+    for part in theirs[:-1]:
+        after = part(found)
+        found = found + after if getattr(part, "is_added", False) else after
+        sizes.append(found.shape[-1])
+    assert sorted(set(sizes), reverse=True) == [34, 17, 9, 5]
+    logits = theirs[-1](found.mean((2, 3), keepdim=True)).flatten(1)
+    torch.testing.assert_close(ours(images), logits)
+    bound = (3 * 1) ** -0.5  # torch's own start of a convolution: uniform within 1 / sqrt(inputs)
+    assert 0.9 * bound < ours.features[0][0].weight.abs().max() <= bound
+    assert not [m for m in ours.modules() if isinstance(m, nn.Dropout)]
 
 
 @pytest.mark.parametrize("name", ["resnet10t", "mobilenetv3_small_050", "efficientnet_lite0", "regnetx_002"])

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from some_card import CARD
 from tiny_data import tiny_dataset
@@ -129,6 +130,39 @@ def test_foreign_residual_checkpoint_finds_its_stem(tmp_path, stem, size):
     found = load_teacher(str(tmp_path / "theirs.pth"), dataset=data, network="resnet18", width=0.05)
     assert found.card.stem == stem
     assert found.network.conv1.kernel_size == network.conv1.kernel_size
+
+
+class PublishedConvNet(nn.Module):
+    """The field's ConvNet-3 at 8 px as RDED and DELT keep it: lists of layers by kind."""
+
+    def __init__(self, width=6, classes=3):
+        super().__init__()
+        blocks = range(3)
+        conv = [nn.Conv2d(3 if block == 0 else width, width, 3, padding=1) for block in blocks]
+        norm, pool = [nn.BatchNorm2d(width) for _ in blocks], [nn.AvgPool2d(2) for _ in blocks]
+        lists = {"conv": conv, "norm": norm, "act": [nn.ReLU()] * 3, "pool": pool}
+        self.layers = nn.ModuleDict({kind: nn.ModuleList(some) for kind, some in lists.items()})
+        self.classifier = nn.Linear(width, classes)
+
+    def forward(self, images):
+        for layers in zip(*self.layers.values(), strict=True):
+            for layer in layers:
+                images = layer(images)
+        return self.classifier(images.flatten(1))
+
+
+@pytest.mark.parametrize("kind", ["pickle", "safetensors"])
+def test_the_fields_own_convnets_fit(tmp_path, kind):
+    theirs = PublishedConvNet()
+    theirs(torch.randn(16, 3, 8, 8))  # so that the running statistics are not those of a new network
+    path, state = tmp_path / "conv3.pth", theirs.eval().state_dict()
+    assert {"layers.conv.2.weight", "layers.norm.0.running_mean"} <= set(state)
+    torch.save({"model": state}, path) if kind == "pickle" else safetensors.torch.save_file(state, path)
+    found = load_teacher(str(path), dataset=tiny_dataset(), network="convnet-3", width=0.05)
+    images = torch.randn(4, 3, 8, 8)
+    torch.testing.assert_close(found.network(images), theirs(images))
+    with pytest.raises(CheckpointError, match=r"do not fit convnet-4: features\.12\.weight is missing"):
+        load_teacher(str(path), dataset=tiny_dataset(size=16), network="convnet-4", width=0.05)
 
 
 def test_foreign_checkpoint_needs_network_and_dataset(tmp_path):

@@ -11,13 +11,12 @@ from delt_engine.patches import ranking as ranking_module
 from delt_engine.patches.ranking import (
     Ranking,
     cached_ranking,
+    crop_boxes,
     joined,
     keep_ranking,
-    patch_boxes,
     rank,
     ranking_key,
     shares,
-    whole_box,
 )
 
 
@@ -41,6 +40,14 @@ def test_whole_images_get_the_softmax_of_their_label_under_the_teachers_statisti
     np.testing.assert_array_equal(result.crop_box, [[0, 0, SIZE, SIZE]] * 11)
     assert (result.dataset, result.teacher, result.image_size) == ("toy", "tiny", 8)
     assert result.class_names == ("a", "b", "c")
+
+
+def test_a_ranker_that_knows_more_classes_gives_the_softmax_over_all_of_them():
+    dataset, teacher, columns = make_dataset(), make_teacher(num_classes=5), np.array([4, 0, 2])
+    result = ranked(dataset, teacher, columns=columns.tolist())
+    expected = softmax_by_hand(teacher, dataset.train.pixels(range(11)), columns[dataset.train.labels])
+    np.testing.assert_allclose(result.true_class_prob, expected, rtol=1e-5)
+    np.testing.assert_array_equal(result.label, dataset.train.labels)
 
 
 def test_crops_get_the_softmax_of_the_pixels_in_their_box():
@@ -92,7 +99,7 @@ def test_classes_restrict_what_is_scored_and_change_no_box_but_the_seed_does():
 
 def test_crops_lie_in_the_image_and_have_areas_within_the_limits():
     config = RankConfig(crops=64, min_crop=0.25, max_crop=0.81)
-    boxes = np.concatenate([patch_boxes(200, 100, config, seed=0, image_index=i) for i in range(30)])
+    boxes = np.concatenate([crop_boxes(200, 100, config, seed=0, image_index=i) for i in range(30)])
     top, left, height, width = boxes.T
     np.testing.assert_array_equal(height, width)
     assert 50 <= height.min() < 53, "small crops are drawn"
@@ -103,9 +110,8 @@ def test_crops_lie_in_the_image_and_have_areas_within_the_limits():
     assert (left + width).max() <= 100
 
 
-def test_a_crop_of_a_tiny_image_has_at_least_one_pixel_and_a_whole_box_is_the_centred_square():
-    assert patch_boxes(1, 1, RankConfig(crops=2, min_crop=0.01), 0, 0).tolist() == [[0, 0, 1, 1]] * 2
-    assert (whole_box(10, 4), whole_box(4, 9)) == ((3, 0, 4, 4), (0, 2, 4, 4))
+def test_a_crop_of_a_tiny_image_has_at_least_one_pixel():
+    assert crop_boxes(1, 1, RankConfig(crops=2, min_crop=0.01), 0, 0).tolist() == [[0, 0, 1, 1]] * 2
 
 
 def test_a_network_left_in_training_mode_scores_in_eval_mode():

@@ -34,6 +34,15 @@ def test_geometry_is_torchvisions_draw_by_draw():
         assert row == [top, left, height, width, int(draw[22] < 0.5), int(draw[23] * 6), int(draw[24] * 6)]
 
 
+def test_a_roll_both_ways_is_the_same_draw_over_twice_the_range():
+    draws = torch.rand(400, 25, generator=generator(0, "crops", 0), dtype=torch.float64)
+    settings = config(jitter=4)
+    both = rows_of(settings.replace(jitter_both_ways=True))
+    assert both[:, 5:].tolist() == [[int(draw * 9) - 4 for draw in row] for row in draws[:, 23:].tolist()]
+    assert set(both[:, 5].tolist()) == set(range(-4, 5))
+    assert torch.equal(both[:, :5], rows_of(settings)[:, :5])
+
+
 def test_the_first_crops_of_the_cosine_are_the_whole_image():
     rows = rows_of(config(flip=False))
     assert rows[0, :4].tolist() == [0, 0, 32, 32]

@@ -28,15 +28,22 @@ def test_learning_rate_equals_torch_cosine() -> None:
         ("cosine", 25, (0.54, 1.0)),
         ("cosine", 99, (0.08, 1.0)),
         ("step", 49, (1.0, 1.0)),
-        ("step", 50, (0.08, 1.0)),
-        ("reverse", 49, (0.08, 1.0)),
-        ("reverse", 50, (1.0, 1.0)),
+        ("step", 50, (1.0, 1.0)),  # Algorithm 1: s <= T
+        ("step", 51, (0.08, 1.0)),
+        ("reverse", 50, (0.08, 1.0)),
+        ("reverse", 51, (1.0, 1.0)),
         ("constant", 0, (0.08, 1.0)),
         ("constant", 99, (0.08, 1.0)),
     ],
 )
 def test_bounds_with_the_milestone_at_half(curriculum, iteration, expected) -> None:
     assert crop_scale_at(iteration, 100, curriculum, milestone=0.5) == pytest.approx(expected)
+
+
+def test_a_milestone_that_floating_point_puts_below_its_iteration_is_still_reached() -> None:
+    assert 0.29 * 100 < 29
+    assert [crop_scale_at(s, 100, "step", milestone=0.29)[0] for s in (29, 30)] == [1.0, 0.08]
+    assert crop_scale_at(29, 100, "linear", milestone=0.29) == (0.08, 1.0)
 
 
 def test_constant_easy_and_hard_are_bounds_that_do_not_move() -> None:

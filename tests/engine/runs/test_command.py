@@ -55,6 +55,7 @@ def test_defaults_are_left_out() -> None:
             dataset="pictures",
             image_size=64,
             teacher="mine",
+            ranker="r18",
             classes=("cat", "tench, Tinca tinca", "a b"),
             seed=7,
             device="cuda:1",

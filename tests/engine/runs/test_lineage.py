@@ -55,6 +55,9 @@ def test_runs_differ_in_the_settings_of_their_kind_and_in_the_weights_of_their_t
     third, fourth = make_half_done_run(tmp_path / "c"), make_half_done_run(tmp_path / "d")
     fourth.update(teacher=fourth.record().teacher.model_copy(update={"fingerprint": "0ther", "name": "mine"}))
     assert [(change.name, change.values) for change in run_changes(third, fourth)] == [("teacher", ("photos", "mine"))]
+    third.update(ranker=third.record().teacher)
+    fourth.update(ranker=fourth.record().teacher)
+    assert [change.name for change in run_changes(third, fourth)] == ["teacher", "ranker"]
 
 
 def test_what_was_measured_is_taken_from_the_run(tmp_path) -> None:

@@ -5,10 +5,11 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from timm.data import auto_augment as timm_ops
 
 from delt_engine.errors import ConfigError
+from delt_engine.training.pixel_ops import auto_contrasted, looked_up
 from delt_engine.training.rand_augment import OPERATIONS, Policy, argument, draw_operations, rand_augmented, read_policy
 
 LEVELS = [0.0, 1.234, 2.5, 4.999, 5.0, 7.5, 9.1, 10.0]
@@ -48,6 +49,17 @@ def timms(image: np.ndarray, name: str, level: float, increasing: bool) -> np.nd
         return np.asarray(op(Image.fromarray(image)))
     finally:
         timm_ops._randomly_negate = flipped
+
+
+def test_auto_contrast_is_pillows_for_every_span_of_values():
+    values = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    pairs = [(low, high) for low in range(0, 256, 5) for high in range(low, 256)]
+    pairs += pairs[: -len(pairs) % 3]
+    channels = np.stack([values.clip(low, high) for low, high in pairs]).reshape(-1, 3, 16, 16)
+    images = torch.from_numpy(channels)
+    found = looked_up(images, auto_contrasted(images)).permute(0, 2, 3, 1).numpy()
+    for image, expected in zip(channels.transpose(0, 2, 3, 1), found, strict=True):
+        assert (np.asarray(ImageOps.autocontrast(Image.fromarray(image))) == expected).all()
 
 
 @pytest.mark.parametrize("increasing", [False, True])

@@ -52,6 +52,7 @@ def test_what_was_given_stays():
             ({"student": student}, {"train": table(50, 100, size=2), "dataset_name": name, "image_size": 224}, (size,))
             for student, name, size in (
                 ("resnet101", "imagenet-1k", 100),  # half a batch
+                ("resnet101", "imagenet-100", 100),
                 ("resnet50", "imagenet-1k", 200),
                 ("resnet101", "imagenette", 200),
             )
@@ -63,6 +64,14 @@ def test_what_is_left_open_is_filled_in(settings, known, expected):
     config = resolve(EvaluateConfig.for_recipe(**{"recipe": "delt", **settings}), card=card(), **known)
     found = [config.student, config.student_width, config.student_stem, config.batch_size, config.learning_rate]
     assert set(expected) <= {*found, config.rand_augment}
+
+
+def test_a_convnet3_that_learns_cifar100_from_another_one_is_the_published_exception():
+    known = {"train": table(10, 100), "dataset_name": "cifar100"}
+    found = resolve(EvaluateConfig(student="convnet-3"), card=card("convnet-3"), **known)
+    assert (found.batch_size, found.learning_rate) == (25, 0.002)
+    found = resolve(EvaluateConfig(student="convnet-3"), card=card("resnet18"), **known)
+    assert (found.batch_size, found.learning_rate) == (100, 0.001)
 
 
 def test_rded_crops_by_the_tiles_of_its_mosaics():

@@ -90,6 +90,41 @@ def test_cosine_starts_at_the_learning_rate_and_one_cycle_rises_to_it():
     assert rates["one-cycle"][-1] < 0.001
 
 
+def test_steps_take_a_factor_of_the_rate_every_so_many_epochs():
+    config = QUICK.replace(schedule="steps", step_epochs=2, step_factor=0.5, epochs=5)
+    records = squeeze(tiny_dataset(train=8), config, seed=0, device="cpu")
+    rates = {record.epoch: record.learning_rate for record in records if isinstance(record, SqueezeProgress)}
+    assert rates == pytest.approx({1: 0.05, 2: 0.05, 3: 0.025, 4: 0.025, 5: 0.0125})
+
+
+def test_a_teacher_sees_cutout_before_randaugment_and_crops_stay_as_they_were(monkeypatch):
+    seen = []
+    cropped = module.cropped_and_mirrored
+
+    def spied(pixels, min_crop, flip, draws, *place):
+        seen.append((pixels.clone(), draws.get_state()))
+        return cropped(pixels, min_crop, flip, draws, *place)
+
+    monkeypatch.setattr(module, "cropped_and_mirrored", spied)
+
+    def first_batch(**changes):
+        seen.clear()
+        next(squeeze(tiny_dataset(), QUICK.replace(**changes), seed=2, device="cpu"))
+        return seen[0]
+
+    plain, state = first_batch()
+    painted, painted_state = first_batch(cutout=0.5)
+    inverted, inverted_state = first_batch(cutout=0.5, rand_augment="m9-n1-p1")
+    assert torch.equal(state, painted_state)
+    assert torch.equal(state, inverted_state)
+    is_changed = (painted != plain).any(1)  # (B, S, S)
+    # of 8 px a square of 2 on either side of its centre and the centre: 5 x 5, cut at the border
+    assert all(9 <= count <= 25 for count in is_changed.sum((1, 2)).tolist())
+    assert (inverted != painted).any()
+    with pytest.raises(ConfigError, match="rand_augment: 'much' given, but 'much' is none of m, n, mstd"):
+        next(squeeze(tiny_dataset(), QUICK.replace(rand_augment="much"), seed=2, device="cpu"))
+
+
 def test_label_smoothing_keeps_the_loss_up():
     losses = []
     for smoothing in (0.0, 0.3):
@@ -167,11 +202,14 @@ def same(first: TrainingState, second: TrainingState) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "schedule", "precision"),
-    list(itertools.product(["sgd", "adamw"], ["one-cycle", "cosine"], ["float32", "bfloat16"])),
+    ("optimizer", "schedule", "precision", "changes"),
+    [
+        *((*row, {}) for row in itertools.product(["sgd", "adamw"], ["one-cycle", "cosine"], ["float32", "bfloat16"])),
+        ("adam", "steps", "float32", {"step_epochs": 3, "cutout": 0.5, "rand_augment": "m5-n2-mstd1"}),
+    ],
 )
-def test_going_on_after_any_epoch_gives_the_same_bits(optimizer, schedule, precision) -> None:
-    config = CONFIG.replace(optimizer=optimizer, schedule=schedule, precision=precision)
+def test_going_on_after_any_epoch_gives_the_same_bits(optimizer, schedule, precision, changes) -> None:
+    config = CONFIG.replace(optimizer=optimizer, schedule=schedule, precision=precision, **changes)
     records, states = trained(config)
     ends = [place for place, record in enumerate(records) if isinstance(record, SqueezedEpoch)]
     for epoch, end in enumerate(ends, 1):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image, ImageDraw
 from torchvision.transforms import functional as transforms
 
 from delt_engine.config.students import EvaluateConfig
@@ -45,16 +46,19 @@ def test_whole_images_stay_to_the_bit():
 
 
 def test_the_order_is_the_published_one():
-    """RandAugment, tiles, crop, flip, normalise, mix: against the same steps taken image by image."""
-    config = CONFIG.replace(shuffle_patches=True)
+    """Cutout, RandAugment, tiles, crop, flip, normalise, mix: against the same steps taken image by image."""
+    config = CONFIG.replace(shuffle_patches=True, cutout=0.5)
     draws = batch_of(config, mosaic=2)
     source = images()
     found = augmented(source, draws, config, MEAN, STD)
     fill = [round(255 * value) for value in MEAN]
     seen = []
     for index in range(6):
+        painted = Image.fromarray(source[index].permute(1, 2, 0).numpy())
+        top, left, bottom, right, *colour = draws.cutout[index].tolist()
+        ImageDraw.Draw(painted).rectangle((left, top, right, bottom), fill=tuple(colour))
         image = rand_augmented(
-            source[index : index + 1],
+            torch.from_numpy(np.array(painted)).permute(2, 0, 1)[None],
             draws.ops[index : index + 1],
             draws.magnitudes[index : index + 1],
             read_policy(config.rand_augment),

@@ -7,7 +7,7 @@ import torch
 
 from delt_engine.config.students import EvaluateConfig
 from delt_engine.errors import ConfigError
-from delt_engine.training.draws import EpochDraws, batch_bounds, cut_box, draw_epoch
+from delt_engine.training.draws import EpochDraws, batch_bounds, cut_box, draw_cutouts, draw_epoch
 
 CONFIG = EvaluateConfig(batch_size=8, rand_augment="m5-n4-mstd1", cutout=0.5)
 
@@ -66,6 +66,19 @@ def test_batches_cover_all_images_and_none_is_alone(count, size):
     assert bounds[-1][1] == count
     assert all(end == begin for (_, end), (begin, _) in zip(bounds, bounds[1:], strict=False))
     assert count == 1 or size == 1 or min(end - begin for begin, end in bounds) > 1
+
+
+def test_squares_that_are_painted_over_have_half_the_side_and_a_centre_anywhere():
+    boxes = draw_cutouts(0.5, 3000, 33, torch.Generator().manual_seed(0))
+    top, left, bottom, right, *colour = boxes.unbind(1)
+    # half the side of 33 px is 17, of which 8 lie on either side of the centre; both ends are painted as well
+    for low, high in ((top, bottom), (left, right)):
+        assert (high - low).max() == 16
+        assert (low.min(), low.max(), high.min(), high.max()) == (0, 24, 8, 33)
+        centres = torch.where(low > 0, low + 8, high - 8)
+        assert centres.unique().tolist() == list(range(33))
+    assert all(len(values.unique()) == 256 for values in colour)
+    assert drawn(CONFIG.replace(cutout=0.0)).cutout is None
 
 
 def test_crops_have_torchvisions_spread():

@@ -64,6 +64,19 @@ def test_hard_labels_weigh_both_classes_by_their_share(batch):
     torch.testing.assert_close(loss, 0.3 * own + 0.7 * other)
 
 
+def test_smoothed_labels_are_mixed_with_equal_shares(batch):
+    student, soft = batch["student_logits"], batch["soft_logits"].detach()
+    hard = EvaluateConfig.for_recipe("hard", label_smoothing=0.2)
+    own, other = (
+        functional.cross_entropy(student, batch[name], label_smoothing=0.2) for name in ("labels", "partner_labels")
+    )
+    torch.testing.assert_close(student_loss(hard, **{**batch, "soft_logits": None}), 0.3 * own + 0.7 * other)
+    loss = student_loss(EvaluateConfig(temperature=4.0, label_smoothing=0.2), **batch)
+    wanted = 0.8 * torch.softmax(soft / 4, 1) + 0.2 / 4
+    expected = functional.kl_div(torch.log_softmax(student / 4, 1), wanted, reduction="batchmean")
+    torch.testing.assert_close(loss, expected)
+
+
 def test_half_precision_is_summed_in_float32(batch):
     loss = student_loss(EvaluateConfig(), **{**batch, "student_logits": batch["student_logits"].bfloat16()})
     assert loss.dtype == torch.float32
