@@ -88,7 +88,7 @@ PAPER_PRESETS: tuple[Preset, ...] = (
     _other("cda", "ImageNet-1K", "CDA Table 16c-d, ResNet-18; jitter from recover_cda_in1k.py", 4000, 500, **_IN1K),
     _other("cda", "ImageNet-1K, ablations", "CDA Appendix B.3: MI of Tables 2, 3 and 18", 1000, 125, **_IN1K),
     _other("sre2l", "CIFAR-100", "SRe²L recover_cifar.py: neither crops nor flips", 1000, 125, **_UNCROPPED),
-    _other("sre2l", "Tiny-ImageNet", "SRe²L recover_tiny.py", 4000, 500, **_TINY),
+    _other("sre2l", "Tiny-ImageNet", "SRe²L recover_tiny.py", 4000, 500, **_TINY, jitter_both_ways=True),
     _other("sre2l", "ImageNet-1K", "SRe²L data_synthesis.py", 4000, 500, **_IN1K),
 )
 """Rows of the papers' tables, each for its dataset."""

@@ -49,7 +49,7 @@ _CIFAR = _Sre2l(
 )
 _TINY = _Sre2l(
     {**_SQUEEZED_SMALL, "learning_rate": 0.2, "weight_decay": 1e-4, "batch_size": 256, "epochs": 50, "min_crop": 0.08},
-    {"iterations": 4000, "learning_rate": 0.1, "r_bn": 1.0, "min_crop": 0.08, "flip": True},
+    {"iterations": 4000, "learning_rate": 0.1, "r_bn": 1.0, "min_crop": 0.08, "flip": True, "jitter_both_ways": True},
     "sre2l-tiny-imagenet",
     ("recover_tiny.py", "train_kd.sh"),
 )
