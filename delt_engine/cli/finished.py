@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from delt_engine.cli.recover import completed, made
 from delt_engine.config import Experiment
@@ -29,6 +30,7 @@ def finished_run(
     fresh: bool = False,
     ranks_asked: int = 1,
     quiet: bool = False,
+    options: RunOptions | None = None,
     say: Callable[[str], None] = lambda _words: None,
 ) -> Run:
     """Return a finished run of an experiment: one that is there, one that goes on, or a new one.
@@ -41,16 +43,18 @@ def finished_run(
         runs: where to look for one; this user's runs when not given.
         fresh: pass over what is finished.
         ranks_asked: processes that work on it; 0 for one a card.
+        options: how a new run is worked on, also by how many ranks; by one when not given.
         say: takes a line about what is done.
 
     Raises:
         RunCancelled: it was stopped; the same call goes on.
         DeltError: it cannot be done.
     """
-    data = inputs.dataset.fingerprint
+    data, ranker = inputs.dataset.fingerprint, inputs.ranker.fingerprint if inputs.ranker else None
 
     def find() -> Run | None:
-        return same_run(experiment, kind, dataset=data, teacher=teacher, source=source, done=not fresh, runs=runs)
+        known: dict[str, Any] = {"dataset": data, "teacher": teacher, "ranker": ranker, "source": source}
+        return same_run(experiment, kind, **known, done=not fresh, runs=runs)
 
     run = ranks.first(find)
     if run is not None and run.record().status == "finished":
@@ -62,8 +66,9 @@ def finished_run(
     else:
         say(DEEDS[kind])
         own = inputs
-        run, _ = made(experiment, kind, path or new_run_path(experiment, kind), RunOptions(), lambda: inputs, source)
-    stopped = completed(run, own, ranks_asked=ranks_asked, quiet=quiet)
+        place, how = path or new_run_path(experiment, kind), options or RunOptions()
+        run, _ = made(experiment, kind, place, how, lambda: inputs, source)
+    stopped = completed(run, own, ranks_asked=None if options else ranks_asked, quiet=quiet)
     if stopped is not None:
         raise stopped
     return run

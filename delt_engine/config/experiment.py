@@ -36,7 +36,8 @@ class Experiment(Settings):
     teacher: str = setting("auto")
     """Shipped or trained teacher by name, or a checkpoint file; auto finds one for the dataset."""
     ranker: str = setting("", source="DELT ranks with ResNet-18 whatever recovers")
-    """Teacher that ranks the patches, by name or file; the one that recovers when not given."""
+    """Teacher that ranks the patches, by name or file, or the CSV of a ranking; the teacher that recovers when not
+    given."""
     classes: tuple[str, ...] | None = setting(None)
     """Recover these classes only; all when not given."""
     seed: int = setting(0, ge=0, le=2**31 - 1, more=False)

@@ -90,6 +90,31 @@ def test_datasets_are_listed_and_read_and_a_file_that_is_no_image_is_named(answe
     assert "skipped train/red/text.png: " in delt("datasets", copy).stdout
 
 
+# rank
+
+
+def test_a_ranking_goes_out_as_a_table_and_ranks_for_other_commands(answer, delt, refusal, data, tmp_path) -> None:
+    table, (dataset, *rest) = tmp_path / "ranks.csv", data[1:]
+    made = answer("rank", "--dataset", dataset, *rest, "--csv", table)
+    assert made["csv"] == str(table)
+    taken = answer("rank", "--dataset", dataset, *rest, "--import", table)
+    assert taken["imported"] == {"rows": 48, "other_classes": 0, "unknown": 0, "unranked": 0}
+    assert (taken["classes"], taken["teacher"]) == (made["classes"], "imported from ranks.csv")
+    words = ["--dataset", dataset, *rest, "--ipc", 3, "--mi", 8, "--ri", 8]
+    assert answer("select", *words, "--ranker", table)["patches"] == answer("select", *words)["patches"]
+    said = delt("rank", "--dataset", dataset, *rest, "--import", table).stdout
+    assert f"48 of 48 rows are images of colours. Other commands take it with --ranker {table}." in said
+    found = answer("recover", *words, "--ranker", table, "--out", tmp_path / "run")
+    assert found["ranker"] == "imported from ranks.csv"
+    command = Run.open(tmp_path / "run").record().command
+    assert command[command.index("--ranker") + 1] == str(table)
+    (tmp_path / "other.csv").write_text("score,img_path,class\n0.5,cat/1.png,cat\n")
+    assert "none of the 1 images in" in refusal("recover", *words, "--ranker", tmp_path / "other.csv")
+    assert "none of the 1 images in" in refusal("rank", *words[:6], "--import", tmp_path / "other.csv")
+    assert "--import says which ranking it is" in refusal("rank", *words[:6], "--import", table, "--ranker", "auto")
+    assert "--crops 0" in refusal("select", *words, "--ranker", table, "--crops", 2)
+
+
 # recover
 
 
