@@ -136,7 +136,7 @@ def _done(plan: _Plan, out: Path | None, *, quiet: bool, as_json: bool) -> dict[
     experiment, config = plan.experiment, plan.experiment.evaluate
     inputs = load_inputs(experiment)
     teacher = teacher_fingerprint(experiment, inputs)
-    run = finished_run(experiment, "recover", inputs, teacher, **_places(out), ranks_asked=0, quiet=quiet)
+    run = finished_run(experiment, "recover", inputs, teacher, **_places(out), quiet=quiet, options=RunOptions())
     found = _told(run, as_json=as_json)
     source = find_source(run.path)
     own = evaluation_experiment(source, config, seed=experiment.seed, device=experiment.device)
@@ -154,7 +154,7 @@ def _done(plan: _Plan, out: Path | None, *, quiet: bool, as_json: bool) -> dict[
         students = _places(None if out is None else out.with_name(f"{out.name}-students"))
         inputs = evaluation_inputs(own, source)
         trained = finished_run(
-            own, "evaluate", inputs, teacher, source=source.ref, **students, ranks_asked=0, quiet=quiet
+            own, "evaluate", inputs, teacher, source=source.ref, **students, quiet=quiet, options=RunOptions()
         )
         found["evaluate"] = _told(trained, as_json=as_json)
     return found
