@@ -235,6 +235,7 @@ def _automatic(
     size = f" at {image_size} px" if image_size else ""
     flag = ["--image-size", str(image_size)] if image_size else []
     command = shlex.join(["delt", "squeeze", "--dataset", dataset_name, *flag])
-    raise CheckpointError(
-        f"teacher: there is none for {name}{size}; train one with `{command}`, or give a checkpoint with --teacher."
-    )
+    other = "give a checkpoint with --teacher"
+    if name == "imagenet-1k":
+        other = "take in published weights with `delt teachers add torchvision:resnet18`"
+    raise CheckpointError(f"teacher: there is none for {name}{size}; train one with `{command}`, or {other}.")

@@ -11,17 +11,17 @@ Source: DELT and CDA recover ImageNet-1K with torchvision's weights, those of IM
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from delt_engine.data.catalogue import CATALOGUE
 from delt_engine.data.class_lists import imagenet_titles
 from delt_engine.errors import CheckpointError
-from delt_engine.files import write_bytes
 from delt_engine.models.card import PUBLISHED_PREFIXES, TeacherCard
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ PUBLISHED = tuple(_OFFERED.split())
 _DATASET = CATALOGUE["imagenet-1k"]
 _USUAL = "IMAGENET1K_V1"
 _OTHER_INPUTS = ("googlenet", "inception_v3")
+_HUGGING_FACE = "https://huggingface.co"
 _HASH = re.compile(r"-([0-9a-f]{8,})\.")
 """Where torchvision's file names carry the start of their SHA-256."""
 
@@ -57,7 +58,6 @@ class _Weights:
         name: of the teacher.
         network: as :func:`delt_engine.models.networks.build_network` knows it.
         url, file: where they are from, and what their file is called in torch's folder of checkpoints.
-        fetch: brings them to a path where there is a network.
     """
 
     name: str
@@ -68,7 +68,6 @@ class _Weights:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     accuracy: float | None
-    fetch: Callable[[Path], None]
 
 
 def is_published(ref: str) -> bool:
@@ -133,13 +132,6 @@ def _of_torchvision(ref: str, name: str) -> _Weights:
         raise CheckpointError(f"teacher: {ref!r} given, but its weights must be one of {', '.join(known.__members__)}.")
     weights: Any = known[wanted or default]
     shown, scores = weights.transforms(), weights.meta["_metrics"]["ImageNet-1K"]
-
-    def fetch(path: Path) -> None:
-        from torch.hub import download_url_to_file
-
-        found = _HASH.search(path.name)
-        download_url_to_file(weights.url, str(path), found and found[1], progress=False)
-
     return _Weights(
         name=f"{network}-{weights.name.lower()}",
         network=network,
@@ -149,7 +141,6 @@ def _of_torchvision(ref: str, name: str) -> _Weights:
         mean=tuple(shown.mean),
         std=tuple(shown.std),
         accuracy=scores["acc@1"],
-        fetch=fetch,
     )
 
 
@@ -165,25 +156,17 @@ def _of_timm(ref: str, name: str) -> _Weights:
         raise CheckpointError(
             f"teacher: {ref!r} given, but its weights know {known.num_classes} classes, not ImageNet-1K's 1,000."
         )
-    network = f"{known.architecture}.{known.tag}" if known.tag else known.architecture
-
-    def fetch(path: Path) -> None:
-        from safetensors.torch import save
-
-        state = timm.create_model(network, pretrained=True).state_dict()
-        data = save({key: value.contiguous().clone() for key, value in state.items()})
-        write_bytes(path, data, what="weights", kind=CheckpointError)
+    network = ".".join(part for part in (known.architecture, known.tag) if part)
 
     return _Weights(
         name=network,
         network=network,
-        url=f"https://huggingface.co/{known.hf_hub_id}/resolve/main/model.safetensors",
+        url=f"{os.environ.get('HF_ENDPOINT') or _HUGGING_FACE}/{known.hf_hub_id}/resolve/main/model.safetensors",
         file=f"{network}.safetensors",
         image_size=known.input_size[-1],
         mean=tuple(known.mean),
         std=tuple(known.std),
         accuracy=None,
-        fetch=fetch,
     )
 
 
@@ -200,8 +183,9 @@ def _state(ref: str, weights: _Weights, report: Report | None) -> State:
             report("download", 0, 1)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            weights.fetch(path)
-        except Exception as error:  # each library and its client raise what they like where there is no network
+            start = _HASH.search(weights.file)
+            torch.hub.download_url_to_file(weights.url, str(path), start and start[1], progress=False)
+        except (OSError, RuntimeError, HTTPException) as error:
             reason = (str(getattr(error, "reason", None) or error).splitlines() or [type(error).__name__])[0]
             raise CheckpointError(
                 f"teacher: {ref} could not be fetched ({reason.rstrip('.: ')}); get {weights.url} where there is a "

@@ -7,6 +7,7 @@ import contextlib
 import streamlit as st
 
 from delt_engine.data.catalogue import find_entry
+from delt_engine.data.class_lists import class_title
 from delt_engine.data.dataset import Dataset
 from delt_engine.errors import CheckpointError
 from delt_engine.jobs import tasks
@@ -115,7 +116,8 @@ def _accuracies(card: TeacherCard, data: Dataset, health: Health, measured: Chec
 def _facts(card: TeacherCard, data: Dataset) -> str:
     """Return the facts, one a line: each beside the dataset's where both have it."""
     spec = data.spec
-    order = "in the dataset's order" if card.class_names == spec.class_names else "**not as the dataset has them**"
+    known, wanted = (tuple(map(class_title, names)) for names in (card.class_names, spec.class_names))
+    order = "in the dataset's order" if known == wanted else "**not as the dataset has them**"
     where = f" on {plain(card.dataset)}"
     if card.added_from:  # trained on other images of the same classes; the source says which
         where = ""

@@ -8,6 +8,7 @@ from urllib.error import URLError
 import pytest
 import timm
 import torch
+from safetensors.torch import save_file
 from torchvision.models import get_model, get_model_weights
 
 from delt_engine.data.class_lists import imagenet_titles
@@ -53,19 +54,20 @@ def test_torchvisions_weights_are_fetched_once_and_become_a_teacher(hub: Path, m
     assert len(asked) == 1
 
 
-def test_timms_weights_come_through_timm_and_keep_their_tag(hub: Path, monkeypatch) -> None:
-    name, create, fetched = "mobilenetv3_small_050.lamb_in1k", timm.create_model, []
+def test_timms_weights_come_from_its_hub_and_keep_their_tag(hub: Path, monkeypatch) -> None:
+    name, asked = "mobilenetv3_small_050.lamb_in1k", []
+    theirs = timm.create_model(name, pretrained=False)
 
-    def create_model(network: str, pretrained: bool, **settings: object) -> torch.nn.Module:
-        if pretrained:
-            fetched.append(network)
-        return create(network, pretrained=False, **settings)
+    def download(url: str, path: str, hash_prefix: str | None, progress: bool) -> None:
+        asked.append((url, hash_prefix, progress))
+        save_file(theirs.state_dict(), path)
 
-    monkeypatch.setattr(timm, "create_model", create_model)
+    monkeypatch.setattr(torch.hub, "download_url_to_file", download)
     card = load_published("timm:mobilenetv3_small_050").card
     assert (card.network, card.name, card.accuracy, card.num_classes) == (name, name, None, 1000)
+    assert asked == [(f"https://huggingface.co/timm/{name}/resolve/main/model.safetensors", None, False)]
     assert load_published(f"timm:{name}").card.fingerprint == card.fingerprint
-    assert fetched == [name]
+    assert len(asked) == 1
     assert [path.name for path in hub.iterdir()] == [f"{name}.safetensors"]
 
 
@@ -81,8 +83,8 @@ def test_without_a_network_it_says_which_file_goes_where(hub: Path, monkeypatch)
         "teacher: torchvision:resnet18 could not be fetched (no route to host); get "
         f"https://download.pytorch.org/models/{file} where there is a network, and put it in {hub} as {file}."
     )
-    monkeypatch.setattr(timm, "create_model", refuse)
-    with pytest.raises(CheckpointError, match=r"get https://huggingface.co/timm/resnet18.a1_in1k/.* as resnet18"):
+    monkeypatch.setenv("HF_ENDPOINT", "https://mirror")
+    with pytest.raises(CheckpointError, match=r"get https://mirror/timm/resnet18.a1_in1k/.* as resnet18.a1_in1k.safe"):
         load_published("timm:resnet18")
 
 
