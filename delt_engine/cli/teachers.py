@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 Report = Callable[[str, int, int], None]
 DATA_SETTINGS = {"experiment": ("dataset", "image_size", "device", "seed")}
+NAMES_SHOWN = 100
 SAMPLE = count_option("--sample", text="Test images to look at, at most.", default=2000)
 
 
@@ -66,7 +67,9 @@ def datasets(name: str | None, image_size: int | None, progress_json: bool, as_j
     if as_json:
         say_json(found)
         return
-    shown = {**found, "class_names": ", ".join(found["class_names"]), "skipped": len(found["skipped"])}
+    names = found["class_names"]
+    more = f" and {len(names) - NAMES_SHOWN:,} more" if len(names) > NAMES_SHOWN else ""
+    shown = {**found, "class_names": ", ".join(names[:NAMES_SHOWN]) + more, "skipped": len(found["skipped"])}
     shown["counts"] = ", ".join(f"{count:,} {what}" for what, count in dataset.counts.items()) or "-"
     say_table(("about", "value"), [(key, value if value is not None else "-") for key, value in shown.items()])
     for file in dataset.skipped:
