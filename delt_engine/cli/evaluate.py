@@ -13,18 +13,21 @@ import click
 
 from delt_engine.cli import STOPPED
 from delt_engine.cli.options import (
+    given_preset,
     output_options,
     path_option,
     read_run_options,
+    read_training,
     run_options,
     setting_options,
     teacher_options,
     typed_settings,
 )
 from delt_engine.cli.output import progress_option, reporter, say, say_json, say_table
+from delt_engine.cli.presets import preset_option, preset_told
 from delt_engine.cli.progress import display
 from delt_engine.cli.recover import OUT, completed, finish, flags, made, results
-from delt_engine.config import EvaluateConfig, Experiment, RelabelConfig
+from delt_engine.config import Experiment, RelabelConfig
 from delt_engine.config.command_line import split_names
 from delt_engine.errors import ConfigError
 from delt_engine.jobs import ranks
@@ -54,6 +57,7 @@ STUDENT_COLUMNS = (
 @click.argument("source", metavar="SOURCE")
 @setting_options(["experiment", *STAGES["evaluate"]])
 @teacher_options
+@preset_option
 @run_options("evaluate")
 @click.option(
     "--students",
@@ -73,6 +77,7 @@ def evaluate(source: str, students: str | None, out: Path | None, as_json: bool,
     """
     found, options = find_source(source), read_run_options(values)
     experiment = read_evaluation(found, values)
+    told = preset_told(values, ("evaluate",), silent=as_json or quiet, ipc=ipc_of(found))
     if students is not None:
         if "student" in typed_settings(values).get("evaluate", {}):
             raise ConfigError("student: given beside --students, but one of them says which networks are trained.")
@@ -84,7 +89,7 @@ def evaluate(source: str, students: str | None, out: Path | None, as_json: bool,
     run, inputs = made(
         experiment, "evaluate", out, options, lambda: evaluation_inputs(experiment, found), source=found.ref
     )
-    finish(run, as_json=as_json, stopped=completed(run, inputs, quiet=quiet))
+    finish(run, as_json=as_json, stopped=completed(run, inputs, quiet=quiet), told=told)
 
 
 def trained(
@@ -146,8 +151,11 @@ def read_evaluation(source: Source, values: dict[str, Any]) -> Experiment:
         ConfigError: a value that is not allowed, or one that the run itself decides.
     """
     typed = typed_settings(values)
-    config = EvaluateConfig.for_recipe(**{"recipe": "delt", **typed.get("evaluate", {})})
+    config = read_training(values, ipc_of(source))
     changes = dict(typed.get("experiment", {}))
+    published = given_preset(values) if source.is_real else None
+    if published is not None:
+        changes = {name: getattr(published.experiment, name) for name in ("dataset", "image_size")} | changes
     if source.run is None:
         return evaluation_experiment(source, config, squeeze=typed.get("squeeze", {}), **changes)
     if "squeeze" in typed:
@@ -158,17 +166,31 @@ def read_evaluation(source: Source, values: dict[str, Any]) -> Experiment:
     return evaluation_experiment(source, config, **changes)
 
 
+def ipc_of(source: Source) -> int | None:
+    """Return the images per class of a run; None of anything else."""
+    return source.run.experiment.recover.ipc if source.run is not None else None
+
+
 @click.command()
 @click.argument("source", metavar="SOURCE")
 @setting_options(["relabel", "evaluate", "experiment"], {"evaluate": RELABEL_SETTINGS})
 @teacher_options
+@preset_option
 @run_options("relabel")
 @path_option("--out", "DIR", "Folder of the labels.")
 @click.option("--predict", is_flag=True, help="Say what they would take, and write nothing.")
+@click.option("--no-result", is_flag=True, hidden=True, help="Say nothing of the result: for ranks of another command.")
 @output_options
 @progress_option
 def relabel(
-    source: str, out: Path | None, predict: bool, as_json: bool, quiet: bool, progress_json: bool, **values: Any
+    source: str,
+    out: Path | None,
+    predict: bool,
+    no_result: bool,
+    as_json: bool,
+    quiet: bool,
+    progress_json: bool,
+    **values: Any,
 ) -> None:
     """Write the teacher's labels of every image, epoch by epoch, as students will be shown them.
 
@@ -180,36 +202,68 @@ def relabel(
     found = find_source(source)
     experiment = read_evaluation(found, values)
     experiment = experiment.replace(relabel=RelabelConfig(**typed_settings(values).get("relabel", {})))
-    rank, folder = ranks.this_rank(), None if predict else out
-    if folder is not None:
-        rank.check_device(experiment.device)
-        asked = read_run_options(values).ranks
-        number = ranks.wanted(asked, experiment, lambda: experiment.relabel.label_epochs or experiment.evaluate.epochs)
-        if number > 1:
-            more = flags(as_json=as_json, quiet=quiet) + ["--progress-json"] * progress_json
-            _launch(number, experiment, found, folder, more)
+    told = preset_told(values, ("relabel", "evaluate"), silent=as_json or quiet, ipc=ipc_of(found))
+    from delt_engine.pipeline.relabel import relabel_job
+
+    if predict or out is None:
+        facts = _facts(relabel_job(experiment, found))
+    else:
+        asked, more = read_run_options(values).ranks, flags(as_json=as_json, quiet=quiet)
+        written = labels_written(experiment, found, out, asked, more, quiet=quiet, progress_json=progress_json)
+        if written is None or no_result:  # the first of several ranks has said it
             return
-    from delt_engine.pipeline.relabel import relabel_job, write_labels
-
-    job = relabel_job(experiment, found)
-    facts = _facts(job)
-    if folder is not None:
-        began, report = time.monotonic(), reporter(progress_json and rank.is_first)
-        with display(quiet=quiet or progress_json or not rank.is_first) as shown:
-
-            def said(event: StageEvent) -> None:
-                shown.show(event)
-                report("labels", event.done, event.total or 0)
-
-            write_labels(job, folder, said)
-        facts |= {"labels": str(folder.absolute()), "seconds": round(time.monotonic() - began, 3)}
+        facts = written
         config = experiment.evaluate.replace(labels="stored", label_store=facts["labels"])
         command = command_for(experiment.replace(evaluate=config), kind="evaluate", source=found.ref)
         facts["evaluate"] = shlex.join(command)
-    if rank.is_first and as_json:
-        say_json(facts)
-    elif rank.is_first:
+    if ranks.this_rank().is_first and as_json:
+        say_json({**facts, **told})
+    elif ranks.this_rank().is_first:
         _say(facts)
+
+
+def labels_written(
+    experiment: Experiment,
+    source: Source,
+    out: Path,
+    asked: int = 0,
+    more: Sequence[str] = (),
+    *,
+    quiet: bool,
+    progress_json: bool = False,
+) -> dict[str, Any] | None:
+    """Write the labels that are not there yet, or let several ranks on this machine do so.
+
+    Args:
+        out: folder of the labels.
+        asked: how many ranks; 0 for one a card.
+        more: options for these ranks, of which the first one says the result.
+
+    Returns:
+        What was written; None where several ranks did.
+
+    Raises:
+        RunCancelled: it was stopped; whole epochs stay.
+        DeltError: it cannot be done.
+    """
+    from delt_engine.pipeline.relabel import relabel_job, write_labels
+
+    rank = ranks.this_rank()
+    rank.check_device(experiment.device)
+    number = ranks.wanted(asked, experiment, lambda: experiment.relabel.label_epochs or experiment.evaluate.epochs)
+    if number > 1:
+        _launch(number, experiment, source, out, [*more, *["--progress-json"] * progress_json])
+        return None
+    job = relabel_job(experiment, source)
+    began, report = time.monotonic(), reporter(progress_json and rank.is_first)
+    with display(quiet=quiet or progress_json or not rank.is_first) as shown:
+
+        def said(event: StageEvent) -> None:
+            shown.show(event)
+            report("labels", event.done, event.total or 0)
+
+        write_labels(job, out, said)
+    return {**_facts(job), "labels": str(out.absolute()), "seconds": round(time.monotonic() - began, 3)}
 
 
 def _launch(number: int, experiment: Experiment, source: Source, out: Path, more: list[str]) -> None:
@@ -243,6 +297,8 @@ def _facts(job: RelabelJob) -> dict[str, Any]:
         "label_epochs": facts.label_epochs,
         "batch_size": facts.config.batch_size,
         "seed": facts.seed,
+        "teacher": facts.teacher,
+        "teacher_fingerprint": facts.teacher_fingerprint,
         "form": facts.form,
         "bytes": {**asdict(size), "total": size.total},
         "float16_bytes": {**asdict(every), "total": every.total},
@@ -252,6 +308,7 @@ def _facts(job: RelabelJob) -> dict[str, Any]:
 
 def _say(facts: dict[str, Any]) -> None:
     stored = "every epoch's" if facts["label_epochs"] == facts["epochs"] else f"{facts['label_epochs']:,} epochs of"
+    say(f"Labelled by {facts['teacher']}.")
     say(
         f"{facts['images']:,} images, {facts['epochs']:,} epochs, {stored} labels in {facts['form']}: "
         f"{facts['bytes']['total']:,} bytes, where float16 of every epoch takes {facts['float16_bytes']['total']:,}."

@@ -28,6 +28,7 @@ def finished_run(
     path: Path | None = None,
     runs: Iterable[Run] | None = None,
     fresh: bool = False,
+    ranks_asked: int = 1,
     quiet: bool = False,
     options: RunOptions | None = None,
     say: Callable[[str], None] = lambda _words: None,
@@ -41,6 +42,7 @@ def finished_run(
         path: folder of a new run; one among this user's runs when not given.
         runs: where to look for one; this user's runs when not given.
         fresh: pass over what is finished.
+        ranks_asked: processes that work on it; 0 for one a card.
         options: how a new run is worked on, also by how many ranks; by one when not given.
         say: takes a line about what is done.
 
@@ -66,7 +68,17 @@ def finished_run(
         own = inputs
         place, how = path or new_run_path(experiment, kind), options or RunOptions()
         run, _ = made(experiment, kind, place, how, lambda: inputs, source)
-    stopped = completed(run, own, ranks_asked=None if options else 1, quiet=quiet)
+    stopped = completed(run, own, ranks_asked=None if options else ranks_asked, quiet=quiet)
     if stopped is not None:
         raise stopped
     return run
+
+
+def teacher_fingerprint(experiment: Experiment, inputs: Inputs) -> str:
+    """Return the fingerprint of the teacher that was looked up; of a checkpoint without a card from its weights."""
+    if inputs.card is not None:
+        return inputs.card.fingerprint
+    from delt_engine.models.teachers import load_teacher
+
+    path, own = str(inputs.teacher_path), experiment.squeeze.checkpoint
+    return load_teacher(path, dataset=inputs.dataset, **own).card.fingerprint

@@ -21,6 +21,7 @@ from delt_engine.cli.options import (
     teacher_options,
 )
 from delt_engine.cli.output import say, say_json, say_table
+from delt_engine.cli.presets import preset_option, preset_told
 from delt_engine.cli.recover import completed, made, shared_folder
 from delt_engine.config import Experiment
 from delt_engine.errors import ConfigError, RunCancelled
@@ -43,6 +44,7 @@ QUANTILES = {"min": 0.0, "q25": 0.25, "median": 0.5, "q75": 0.75, "max": 1.0}
 @click.command()
 @setting_options(["experiment", *STAGES["rank"]])
 @teacher_options
+@preset_option
 @run_options("rank")
 @path_option(
     "--out",
@@ -63,6 +65,7 @@ def rank(out: Path | None, csv: Path | None, file: Path | None, as_json: bool, q
     from delt_engine.patches.ranking_csv import ranking_csv
 
     experiment, options = read_experiment(values), read_run_options(values)
+    told = preset_told(values, ("experiment", "rank"), silent=as_json or quiet)
     taken = None
     if file is not None:
         experiment, taken = _imported(experiment, file)
@@ -87,7 +90,7 @@ def rank(out: Path | None, csv: Path | None, file: Path | None, as_json: bool, q
         }
         of |= {"csv": str(csv.absolute())} if csv else {}
         of |= {"imported": taken.counts} if taken else {}
-        say_json({**of, "patches": len(ranking), "key": ranking.key, "timing": timing, "classes": rows})
+        say_json({**of, "patches": len(ranking), "key": ranking.key, "timing": timing, "classes": rows, **told})
         return
     by = ranking.teacher if ranking.is_imported else f"by {ranking.teacher}"
     title = f"{ranking.dataset}: probability of the true class {by}, {len(ranking):,} patches"
@@ -123,6 +126,7 @@ def _imported(experiment: Experiment, file: Path) -> tuple[Experiment, ImportedR
     ["experiment", *STAGES["select"]], {"recover": ("ipc", "iterations", "round_iterations", "early_late")}
 )
 @teacher_options
+@preset_option
 @path_option("--out", "FILE.csv", "Write the selection as a table.")
 @output_options
 def select(out: Path | None, as_json: bool, quiet: bool, **values: Any) -> None:
@@ -134,6 +138,7 @@ def select(out: Path | None, as_json: bool, quiet: bool, **values: Any) -> None:
     from delt_engine.patches.selection import write_selection
 
     experiment = read_experiment(values)
+    told = preset_told(values, ("experiment", "rank", "select", "recover"), silent=as_json or quiet)
     ranking, inputs, _ = ranked(experiment, RunOptions(), None, quiet=quiet)
     names = inputs.dataset.train.names
     chosen = select_patches(
@@ -159,7 +164,7 @@ def select(out: Path | None, as_json: bool, quiet: bool, **values: Any) -> None:
     ]
     if as_json:
         of = {"out": str(out.absolute()) if out else None, "dataset": ranking.dataset, "teacher": ranking.teacher}
-        say_json({**of, **experiment.select.model_dump(include={"criterion", "order"}), "patches": rows})
+        say_json({**of, **experiment.select.model_dump(include={"criterion", "order"}), "patches": rows, **told})
     elif out is not None:
         say(f"{len(rows):,} patches of {len(inputs.classes)} classes: {out.absolute()}")
     else:

@@ -24,7 +24,7 @@ import numpy as np
 from delt_engine.config import RankConfig
 from delt_engine.data.dataset import Dataset
 from delt_engine.errors import DataError
-from delt_engine.patches.ranking import IMPORTED, Ranking, whole_box
+from delt_engine.patches.ranking import IMPORTED, Ranking
 
 COLUMNS = ("score", "img_path", "class")
 SUFFIX = ".csv"
@@ -146,7 +146,7 @@ def read_ranking_csv(path: Path, dataset: Dataset) -> ImportedRanking:
     return ImportedRanking(
         Ranking(
             image_index=images,
-            crop_box=np.array([whole_box(*train.size(i)) for i in images.tolist()]),
+            crop_box=np.array([train.seen_box(i) for i in images.tolist()]),
             label=labels,
             true_class_prob=np.array([score for _, score in used], np.float32),
             dataset=dataset.spec.name,
