@@ -30,9 +30,10 @@ _NOT_COUNTED: dict[str, set[str]] = {
     "rank": {"batch_size"},
     "select": {"picked_from"},
     "recover": {"precision", "fold", "pack", "compile"},
-    "evaluate": {"recipe", "seeds", "student_stem", "label_store", "validate_every", "validate_from", "precision"},
+    "evaluate": {"recipe", "seeds", "student_stem", "label_store", "validate_every", "validate_from", "precision"}
+    | {"relabeller"},
 }
-"""Settings that change no result, or only how it is told."""
+"""Settings that change no result, or only how it is told; networks are compared by their weights."""
 
 _PREFIXES = {"rank": "Ranking: ", "select": "Patches: ", "recover": "Recovery: ", "evaluate": ""}
 

@@ -49,7 +49,7 @@ def found_of(run: Run, networks: Mapping[str, Network] | None = None) -> Found |
         num_classes=len(record.result["class_names"]) if record.kind == "evaluate" else len(record.classes),
         teacher=network(record.teacher),
         ranker=network(record.ranker),
-        relabeller=network(getattr(record, "relabeller", None)),
+        relabeller=network(record.relabeller),
         result=record.result,
     )
 

@@ -17,7 +17,7 @@ from delt_engine.jobs.evaluations import evaluation_experiment
 from delt_engine.papers.cells import Cell
 from delt_engine.papers.paper_tables import PaperTable, axis_label
 from delt_engine.pipeline.image_measures import measure_images
-from delt_engine.pipeline.inputs import Inputs, load_inputs
+from delt_engine.pipeline.inputs import Inputs, evaluation_inputs, load_inputs
 from delt_engine.pipeline.paper_teachers import teacher_file
 from delt_engine.pipeline.table_view import CellView
 from delt_engine.runs.record import Kind, RunOptions
@@ -156,9 +156,13 @@ def _work(view: CellView, made: _Made | None, how: _How) -> _Made | None:
         return None
     made = made or _images(view, cell, how)
     if cell.needs_students:
-        source = find_source(made.run.path)
-        students = evaluation_experiment(source, how.settings(cell).evaluate, device=how.device)
-        how.finish(students, "evaluate", made.inputs, made.teacher, source=source.ref, say=how.say)
+        source, config, inputs = find_source(made.run.path), how.settings(cell).evaluate, made.inputs
+        if cell.relabeller:
+            config = config.replace(relabeller=_network(cell, cell.relabeller, how))
+        students = evaluation_experiment(source, config, device=how.device)
+        if cell.relabeller:
+            inputs = evaluation_inputs(students, source)
+        how.finish(students, "evaluate", inputs, made.teacher, source=source.ref, say=how.say)
     elif cell.measure in ("cosine", "judge"):
         how.say("measure the images")
         measure_images(cell, made.run, how.device)

@@ -299,7 +299,7 @@ def _plain(experiment: Experiment, kind: Kind) -> Experiment:
     """Return the settings that tell runs of a kind apart whatever machine they are on."""
     plain: Experiment = relevant_settings(experiment, kind).replace(teacher="auto", ranker="", device="auto", seed=0)
     recover = plain.recover.replace(precision="auto")
-    evaluate = plain.evaluate.replace(precision="auto")
+    evaluate = plain.evaluate.replace(precision="auto", relabeller="")
     return plain.replace(recover=recover, evaluate=evaluate, squeeze=plain.squeeze.replace(precision="auto"))
 
 
