@@ -22,7 +22,7 @@ from delt_engine.config.students import filled_in
 from delt_engine.data.catalogue import find_entry
 from delt_engine.errors import CheckpointError
 from delt_engine.models.card import TeacherCard, find_teacher, read_card
-from delt_engine.papers.cells import Cell, paper_cell, why_not
+from delt_engine.papers.cells import RANKER, Cell, paper_cell, why_not
 from delt_engine.papers.published import PublishedValue, all_published, published_settings
 from delt_engine.papers.recipes import published_experiment
 
@@ -255,15 +255,14 @@ def _networks(cell: Cell, found: Found) -> Iterator[Row]:
     """Yield the networks that differ: teacher, ranker, and the one that labels."""
     if not cell.needs_images:
         return
-    wanted, teacher = cell.experiment, found.teacher
-    usual = (wanted.teacher, wanted.squeeze.network, wanted.squeeze.width)
+    wanted, teacher, is_named = cell.experiment, found.teacher, cell.scale == "laptop"
+    usual = (wanted.teacher if is_named else "", wanted.squeeze.network, wanted.squeeze.width)
     uses = [("Teacher", teacher, usual)]
     if wanted.recover.initialization == "patches":
-        ranker = (wanted.ranker, wanted.ranker, 1.0) if wanted.ranker else usual
-        uses.append(("Ranker", found.ranker or teacher, ranker))
+        uses.append(("Ranker", found.ranker or teacher, ("", RANKER, 1.0) if wanted.ranker else usual))
     if cell.needs_students:
-        relabeller = (cell.relabeller, cell.relabeller, 1.0) if cell.relabeller else usual
-        uses.append(("Labels of", found.relabeller or teacher, relabeller))
+        own = (cell.relabeller if is_named else "", cell.relabeller, 1.0)
+        uses.append(("Labels of", found.relabeller or teacher, own if cell.relabeller else usual))
     for title, here, (ref, network, width) in uses:
         card = _named(ref)
         if here is None:
