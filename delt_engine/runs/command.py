@@ -175,13 +175,13 @@ def _stage_words(experiment: Experiment, kind: Kind, stage: str) -> list[str]:
         return _named("--method", recover.method) + changed_words(
             settings, plain, without=("method",), always=("jitter",) if size is None and by_size else ()
         )
-    plain, always = STAGE_RECORDS[stage](), ()
+    plain, always = STAGE_RECORDS[stage](), False
     if "recover" in STAGES[kind]:
         plain = STAGE_RECORDS[stage](**stage_settings(recover.method, size).get(stage, {}))
         # what hangs on the size of a folder's images, which only reading it tells
         by_size = "mosaic" in stage_settings(recover.method, SMALL_IMAGES + 1).get(stage, {})
-        always = ("mosaic",) if size is None and by_size else ()
-    return changed_words(settings, plain, always=always)
+        always = size is None and by_size
+    return changed_words(settings, plain, always=("mosaic",) if always else ())
 
 
 def _training_words(
