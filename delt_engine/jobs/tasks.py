@@ -142,8 +142,10 @@ def uploads_dir() -> Path:
     return home() / "uploads"
 
 
-def store_upload(name: str, content: bytes) -> Path:
+def store_upload(name: str, content: bytes, *, is_apart: bool = False) -> Path:
     """Keep an uploaded file in the user's home and return where; only the last part of the name counts.
+
+    ``is_apart`` puts it into a folder of its content, so that another file of the same name does not take its place.
 
     Raises:
         DeltError: the name is none, or the disk refuses.
@@ -151,6 +153,6 @@ def store_upload(name: str, content: bytes) -> Path:
     plain = Path(name.replace("\\", "/")).name
     if not plain or plain.startswith("."):
         raise DeltError(f"file: {name!r} given, but it needs a name.")
-    path = uploads_dir() / plain
+    path = uploads_dir() / (hashlib.sha256(content).hexdigest()[:8] if is_apart else "") / plain
     files.write_bytes(path, content)
     return path

@@ -36,7 +36,7 @@ def controls_row() -> tuple[Dataset, int]:
     known = (*CATALOGUE, *known_folders())
     address.tell_stranger("data", key, known, "dataset")
     address.restore("data", key, address.member(known))
-    grid = st.grid(8, min_column_width=124, vertical_alignment="bottom")
+    grid = st.grid(7, min_column_width=124, vertical_alignment="bottom")
     with grid:
         name = form.dataset_control(PAGE)
     address.publish("data", key, name)
@@ -55,8 +55,7 @@ def controls_row() -> tuple[Dataset, int]:
         now.change("select", **select)
         ipc = controls.spec_of(RecoverConfig, "ipc")
         now.change("recover", ipc=controls.setting(ipc, now.draft.recover.ipc, PAGE, label="IPC"))
-        patch_ranking.crops_control(PAGE)
-        patch_ranking.ranker_control(PAGE, data)
+        patch_ranking.ranking_control(PAGE, data)
     band.take_band()
     return data, class_index
 
