@@ -13,6 +13,7 @@ from delt_engine.cli.compare_plan import ComparisonPlan, plan_comparison
 from delt_engine.cli.finished import finished_run
 from delt_engine.cli.options import output_options, path_option, setting_options, teacher_options
 from delt_engine.cli.output import say, say_json, say_table
+from delt_engine.cli.presets import preset_option, preset_told
 from delt_engine.config import METHOD_SETTINGS, Experiment
 from delt_engine.config.command_line import split_names
 from delt_engine.errors import DeltError, RunCancelled
@@ -49,6 +50,7 @@ _FORMATS = {"csv": lambda rows, _columns, _note: to_csv(rows), "latex": to_latex
 )
 @setting_options(["experiment", "recover", "select", "rank", "evaluate"], {"recover": SHARED_SETTINGS})
 @teacher_options
+@preset_option
 @path_option(
     "--into", "DIR", "Put the runs there, named by dataset and method, and not among your runs.", is_folder=True
 )
@@ -67,11 +69,13 @@ def compare(
 
     Runs and evaluations with the very same settings, data and teacher are used again. Stop with Ctrl-C and type the
     same command again: it goes on. On the built-in datasets it is shortened to suit a laptop, unless --mi, --ri and
-    --epochs say otherwise. Methods without rounds keep pictures of their start and their end.
+    --epochs say otherwise. A preset gives the dataset, its images per class and the students' training. Methods without
+    rounds keep pictures of their start and their end.
     """
     files = {name: path for name in _FORMATS if (path := values.pop(name)) is not None}
     for path in files.values():
         check_writable(path)
+    told = preset_told(values, ("experiment", "evaluate"), silent=as_json or quiet)
     plan = plan_comparison(split_names(methods), settings, values)
     comparison = Comparison(plan, into, fresh=fresh, quiet=quiet)
     rows = [comparison.row(method) for method in plan.experiments]
@@ -83,7 +87,7 @@ def compare(
         text = _FORMATS[name](rows, columns, note)
         write_bytes(path, text.encode())
     if as_json:
-        say_json({"settings": settings, "rows": rows, "notes": plan.notes})
+        say_json({"settings": settings, "rows": rows, "notes": plan.notes, **told})
         return
     say_table([column.title for column in columns], [[shown(row, column) for column in columns] for row in rows])
     if note:
@@ -134,8 +138,8 @@ class Comparison:
     def _found(self, experiment: Experiment, kind: Kind, **which: Any) -> Run | None:
         inputs, runs = self.plan.inputs, list_runs(self.into)
         ranker = inputs.ranker.fingerprint if inputs.ranker else None
-        found = {"dataset": inputs.dataset.fingerprint, "teacher": self.plan.teacher, "ranker": ranker}
-        return same_run(experiment, kind, **found, runs=runs, **which)
+        found: dict[str, Any] = {"teacher": self.plan.teacher, "ranker": ranker}
+        return same_run(experiment, kind, dataset=inputs.dataset.fingerprint, runs=runs, **found, **which)
 
     def _finished_run(self, method: str, experiment: Experiment, kind: Kind, source: str = "") -> Run:
         path = None

@@ -168,8 +168,8 @@ def typed_on_top(experiment: Experiment, typed: Mapping[str, Mapping[str, Any]])
         if asked not in (None, own):
             raise ConfigError(f"{name}: {asked!r} given, but the preset itself says {own!r}.")
     overall = dict(typed.get("experiment", {}))
-    if overall.get("dataset", experiment.dataset) != experiment.dataset:  # the preset's teacher knows other classes
-        overall = {"teacher": "auto", **overall}
+    if overall.get("dataset", experiment.dataset) != experiment.dataset:  # the preset's teachers know other classes
+        overall = {"teacher": "auto", "ranker": "", **overall}
     stages = {stage: getattr(experiment, stage).replace(**own) for stage, own in typed.items() if stage != "experiment"}
     return experiment.replace(**overall, **stages)
 
@@ -177,13 +177,19 @@ def typed_on_top(experiment: Experiment, typed: Mapping[str, Mapping[str, Any]])
 def read_training(values: Mapping[str, Any], ipc: int | None = None) -> EvaluateConfig:
     """Make the training of students of a command's parameters; ``ipc`` as for :func:`given_preset`.
 
+    Batch size and learning rate that follow from rules stay open, for more than one student may be trained.
+
     Raises:
         ConfigError: a value that is not allowed, or an unknown preset.
     """
     typed, published = typed_settings(values).get("evaluate", {}), given_preset(values, ipc)
     if published is None:
         return EvaluateConfig.for_recipe(**{"recipe": "delt", **typed})
-    return typed_on_top(published.experiment, {"evaluate": typed}).evaluate
+    own = published.experiment.evaluate
+    recipe = EvaluateConfig.for_recipe(own.recipe)
+    by_rule = {name: None for name in ("batch_size", "learning_rate") if getattr(recipe, name) is None}
+    opened = published.experiment.replace(evaluate=own.replace(**by_rule))
+    return typed_on_top(opened, {"evaluate": typed}).evaluate
 
 
 def typed_settings(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

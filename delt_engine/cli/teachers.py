@@ -222,7 +222,7 @@ def _loaded(ref: str, experiment: Experiment, report: Report) -> tuple[Dataset, 
     from delt_engine.models.device import pick_device
     from delt_engine.models.teachers import load_teacher
 
-    dataset = load_dataset(experiment.dataset, experiment.image_size, report=report)
+    dataset = load_dataset(experiment.dataset, experiment.image_size, report=report, resize=experiment.resize)
     report("teacher", 0, 1)
     device = pick_device(experiment.device)
     return dataset, load_teacher(ref, dataset=dataset, device=device, **experiment.squeeze.checkpoint)

@@ -168,5 +168,6 @@ def changes(found: PublishedExperiment, stages: Collection[str] = tuple(STAGE_RE
             default, value = getattr(ours, spec.name), getattr(theirs, spec.name)
             name = f"{stage}.{spec.name}"
             if value != default:
-                rows.append(Change(name, default, value, found.origin(name) or kept))
+                origin = "what the preset is" if spec.name in ("method", "recipe") else found.origin(name) or kept
+                rows.append(Change(name, default, value, origin))
     return rows

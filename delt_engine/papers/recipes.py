@@ -99,7 +99,7 @@ def _asked(paper: str, dataset: str, method: str, network: str | None, student: 
     student = our_network(student)
     recovering = our_network(network) if network else student if student.startswith("convnet-") else "resnet18"
     table = table.removeprefix(PAPERS[paper]).strip()
-    classes, size = entry.num_classes or 0, entry.image_size
+    classes, size = entry.num_classes or 0, entry.image_size or 0
     return Asked(paper, entry.name, method, recovering, student, ipc, table, classes, size)
 
 

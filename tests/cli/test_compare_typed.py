@@ -296,6 +296,17 @@ def test_what_is_typed_stands_on_top_of_every_papers_settings(typed) -> None:
     assert plan.origins["sre2l"].startswith("SRe2L's published code (recover_cifar.py)")
 
 
+def test_a_preset_gives_dataset_images_per_class_and_the_training_of_the_students(typed) -> None:
+    plan = planned("published", "--preset", "delt-cifar10-ipc1", "--seeds", "2")
+    assert {one.recover.ipc for one in plan.experiments.values()} == {1}
+    assert {(one.dataset, one.resize) for one in plan.experiments.values()} == {("colours", "published")}
+    assert (plan.evaluate.rand_augment, plan.evaluate.seeds, plan.evaluate.epochs) == ("m5-n4-mstd1", 2, 300)
+    assert (plan.evaluate.batch_size, plan.evaluate.learning_rate) == (None, None)  # by rule, for every student
+    plan = planned("published", "--preset", "cda-tiny-imagenet", "--ipc", "3")
+    assert (plan.evaluate.recipe, plan.evaluate.batch_size) == ("cda-tiny-imagenet", 64)
+    assert plan.experiments["delt"].recover.ipc == 3
+
+
 def test_under_equal_settings_methods_differ_in_what_makes_them_only(typed) -> None:
     plan = planned("equal", "--learning-rate", "0.1")
     delt, *others = (plan.experiments[name].recover.model_dump() for name in ("delt", "cda-init", "cda", "sre2l"))
