@@ -76,7 +76,7 @@ def plan_comparison(methods: tuple[str, ...], basis: str, values: Mapping[str, A
         return {name: method_settings(name, base, basis, values, size, network) for name in methods if name != REAL}
 
     planned(recover)  # refuses a wrong value before data is read
-    inputs = load_inputs(base)
+    inputs = load_inputs(base, relabeller=config.relabeller)
     card = inputs.card
     if card is None:  # of a checkpoint that does not say its fingerprint, it follows from the weights
         from delt_engine.models.teachers import load_teacher

@@ -280,6 +280,24 @@ def count_option(
     return click.option(*names, type=kind, default=default, show_default=is_shown, metavar="N", help=text)
 
 
+def students_option(text: str) -> Decorator:
+    """Return the option that names several students."""
+    return click.option("--students", metavar="NAME,...", help=f"{text} Such as resnet18,mobilenet_v2,convnet-3.")
+
+
+def named_students(students: str | None, values: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Return the students that were named; None where it was not asked for several.
+
+    Raises:
+        ConfigError: one was named with ``--student`` as well.
+    """
+    if students is None:
+        return None
+    if "student" in typed_settings(values).get("evaluate", {}):
+        raise ConfigError("student: given beside --students, but one of them says which networks are trained.")
+    return split_names(students)
+
+
 def output_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--json`` and ``--quiet``."""
     function = click.option("--quiet", "-q", is_flag=True, help="Say nothing while working.")(function)
