@@ -161,7 +161,7 @@ def _stage_words(experiment: Experiment, kind: Kind, stage: str) -> list[str]:
         return _named("--method", recover.method) + changed_words(
             settings, plain, without=("method",), always=("jitter",) if size is None and by_size else ()
         )
-    plain, always = STAGE_RECORDS[stage](), ()
+    plain, always = STAGE_RECORDS[stage](), tuple[str, ...]()
     if "recover" in STAGES[kind]:
         plain = STAGE_RECORDS[stage](**stage_settings(recover.method, size).get(stage, {}))
         # what hangs on the size of a folder's images, which only reading it tells
