@@ -25,6 +25,9 @@ SCALES: tuple[Scale, ...] = ("paper", "laptop")
 Measure = Literal["accuracy", "hours", "teacher", "parameters", "cosine", "images", "judge"]
 """What a cell's number is: of students, of the recovery, of a teacher, of a network, or of the images themselves."""
 
+RANKER = "resnet18"
+"""What ranks where the network that recovers does not. Source: DELT Appendix B, Ranking."""
+
 _MEASURES: dict[str, Measure] = {
     "top1": "accuracy",
     "hours": "hours",
@@ -73,7 +76,12 @@ class Cell:
     @property
     def needs_images(self) -> bool:
         """Whether images are recovered."""
-        return self.measure not in ("teacher", "parameters") and self.value.method != "real"
+        return self.measure not in ("teacher", "parameters") and not self.needs_real
+
+    @property
+    def needs_real(self) -> bool:
+        """Whether it is a number of real images."""
+        return self.value.method == "real"
 
     @property
     def needs_students(self) -> bool:
@@ -143,7 +151,8 @@ def varied(value: PublishedValue) -> dict[str, Any]:
     >>> [varied(one) for one in all_published() if one.where == "DELT Table 4c"][-1]
     {'recover.iterations': 4000, 'recover.round_iterations': 1000}
     """
-    words, found = value.words, {}
+    words = value.words
+    found: dict[str, Any] = {}
     is_squeeze = words.get("stage") == "squeeze"
     for name in ("MI", "iterations", "recovery_iterations"):
         if name in words and is_optimised(value.method):

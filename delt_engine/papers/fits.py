@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from delt_engine.config import EvaluateConfig, Experiment, Settings, field_specs
@@ -20,9 +21,8 @@ from delt_engine.config.command_line import STAGE_RECORDS
 from delt_engine.config.student_rules import printed_batch_size
 from delt_engine.config.students import filled_in
 from delt_engine.data.catalogue import find_entry
-from delt_engine.errors import CheckpointError
-from delt_engine.models.card import TeacherCard, find_teacher, read_card
-from delt_engine.papers.cells import Cell, paper_cell, why_not
+from delt_engine.models.card import TeacherCard, read_card
+from delt_engine.papers.cells import RANKER, Cell, paper_cell, why_not
 from delt_engine.papers.published import PublishedValue, all_published, published_settings
 from delt_engine.papers.recipes import published_experiment
 
@@ -30,9 +30,10 @@ _NOT_COUNTED: dict[str, set[str]] = {
     "rank": {"batch_size"},
     "select": {"picked_from"},
     "recover": {"precision", "fold", "pack", "compile"},
-    "evaluate": {"recipe", "seeds", "student_stem", "label_store", "validate_every", "validate_from", "precision"},
+    "evaluate": {"recipe", "seeds", "student_stem", "label_store", "validate_every", "validate_from", "precision"}
+    | {"relabeller"},
 }
-"""Settings that change no result, or only how it is told."""
+"""Settings that change no result, or only how it is told; networks are compared by their weights."""
 
 _PREFIXES = {"rank": "Ranking: ", "select": "Patches: ", "recover": "Recovery: ", "evaluate": ""}
 
@@ -176,8 +177,9 @@ def _cell_without_row(found: Found) -> Cell | None:
     if source is None:
         return None
     made = published_experiment(source, found.dataset, method, student=student, ipc=recover.ipc)
-    about = {"dataset": found.dataset, "ipc": recover.ipc, "student": student, "teacher": "", "metric": "top1"}
-    value = PublishedValue(method, "", math.nan, None, source, "", **about)
+    value = PublishedValue(
+        method, "", math.nan, None, source, "", found.dataset, recover.ipc, student, teacher="", metric="top1"
+    )
     return Cell(value, "accuracy", made.experiment, origins=made.origins)
 
 
@@ -193,11 +195,10 @@ def _stages(cell: Cell, found: Found) -> Iterator[Row]:
     stages = ["rank", "select", "recover"] if cell.needs_images else []
     for stage in stages + (["evaluate"] if cell.needs_students else []):
         here, there = (_counted(stage, cell, found, own=own) for own in (True, False))
-        titles = {spec.name: spec.title for spec in field_specs(STAGE_RECORDS[stage])}
         for name in here:
             if here[name] != there[name]:
                 source = cell.origins.get(f"{stage}.{name}", "published code")
-                yield _PREFIXES[stage] + titles[name], here[name], there[name], source
+                yield _PREFIXES[stage] + _titles(stage)[name], here[name], there[name], source
 
 
 def _counted(stage: str, cell: Cell, found: Found, *, own: bool) -> dict[str, Any]:
@@ -254,15 +255,14 @@ def _networks(cell: Cell, found: Found) -> Iterator[Row]:
     """Yield the networks that differ: teacher, ranker, and the one that labels."""
     if not cell.needs_images:
         return
-    wanted, teacher = cell.experiment, found.teacher
-    usual = (wanted.teacher, wanted.squeeze.network, wanted.squeeze.width)
+    wanted, teacher, is_named = cell.experiment, found.teacher, cell.scale == "laptop"
+    usual = (wanted.teacher if is_named else "", wanted.squeeze.network, wanted.squeeze.width)
     uses = [("Teacher", teacher, usual)]
     if wanted.recover.initialization == "patches":
-        ranker = (wanted.ranker, wanted.ranker, 1.0) if wanted.ranker else usual
-        uses.append(("Ranker", found.ranker or teacher, ranker))
+        uses.append(("Ranker", found.ranker or teacher, ("", RANKER, 1.0) if wanted.ranker else usual))
     if cell.needs_students:
-        relabeller = (cell.relabeller, cell.relabeller, 1.0) if cell.relabeller else usual
-        uses.append(("Labels of", found.relabeller or teacher, relabeller))
+        own = (cell.relabeller if is_named else "", cell.relabeller, 1.0)
+        uses.append(("Labels of", found.relabeller or teacher, own if cell.relabeller else usual))
     for title, here, (ref, network, width) in uses:
         card = _named(ref)
         if here is None:
@@ -273,14 +273,15 @@ def _networks(cell: Cell, found: Found) -> Iterator[Row]:
             yield title, here.title, network, cell.origins.get("squeeze.network", "")
 
 
-def _named(ref: str) -> TeacherCard | None:
-    """Return the card of a teacher that a cell names by name or file; None where it says only which network."""
-    if ref in ("", "auto"):
-        return None
-    try:
-        return read_card(find_teacher(ref))
-    except CheckpointError:
-        return None
+@lru_cache(maxsize=16)
+def _named(path: str) -> TeacherCard | None:
+    """Return the card of a shipped network that a cell names by its file; None where it says only which network."""
+    return read_card(path) if path else None
+
+
+@lru_cache(maxsize=8)
+def _titles(stage: str) -> dict[str, str]:
+    return {spec.name: spec.title for spec in field_specs(STAGE_RECORDS[stage])}
 
 
 def _classes(wanted: Experiment, found: Found) -> int:
@@ -290,7 +291,7 @@ def _classes(wanted: Experiment, found: Found) -> int:
 
 def _image_size(wanted: Experiment, found: Found) -> int:
     entry = find_entry(found.dataset)
-    return wanted.image_size or (entry.image_size if entry else found.image_size)
+    return wanted.image_size or (entry.image_size if entry else None) or found.image_size
 
 
 def _text(value: Any) -> str:

@@ -7,17 +7,25 @@ newest first. At laptop scale it is the shipped one that the cell names. Readabl
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from delt_engine.config import SqueezeConfig
 from delt_engine.data.catalogue import find_entry
-from delt_engine.models.card import TeacherCard, files_of, find_teacher, read_card, readable_cards, teacher_files
+from delt_engine.models.card import TeacherCard, files_of, read_card, readable_cards, teacher_files
 from delt_engine.models.held_out import second_dir
-from delt_engine.papers.cells import Cell
+from delt_engine.papers.cells import RANKER, Cell
 from delt_engine.papers.fits import Found, Network
 from delt_engine.paths import assets_dir
 from delt_engine.runs.record import TeacherRecord
 from delt_engine.runs.store import Run
+
+LARGE_SIZE = 224
+"""Side in pixels of a dataset that the catalogue does not know."""
+
+OUTSIDE = "mobilenet_v2"
+"""The network that CDA asks about finished images."""
 
 
 def known_networks() -> dict[str, Network]:
@@ -49,34 +57,83 @@ def found_of(run: Run, networks: Mapping[str, Network] | None = None) -> Found |
         num_classes=len(record.result["class_names"]) if record.kind == "evaluate" else len(record.classes),
         teacher=network(record.teacher),
         ranker=network(record.ranker),
-        relabeller=network(getattr(record, "relabeller", None)),
+        relabeller=network(record.relabeller),
         result=record.result,
     )
 
 
-def teacher_card(cell: Cell) -> TeacherCard | None:
-    """Return the card of the teacher of a cell; None while there is none."""
-    path = teacher_file(cell)
-    return read_card(path) if path else None
+@dataclass(frozen=True)
+class Part:
+    """A network that a cell needs: on which data it was or will be trained, and what it is.
 
-
-def teacher_file(cell: Cell, network: str = "") -> Path | None:
-    """Return the file of a network of a cell; None while there is none.
-
-    Args:
-        cell: says data, size and the network that recovers.
-        network: another one, such as the cell's ranker or relabeller.
+    ``ref`` is the file of a shipped one, at laptop scale.
     """
-    experiment = cell.experiment
-    if cell.scale == "laptop":
-        return find_teacher(network or experiment.teacher)
-    entry = find_entry(experiment.dataset)
-    size = experiment.image_size or (entry.image_size if entry else 224)
-    wanted = (experiment.dataset, size, network or experiment.squeeze.network, experiment.squeeze.width)
+
+    dataset: str
+    image_size: int
+    network: str
+    width: float
+    ref: str = ""
+
+
+def teacher_of(cell: Cell) -> Part:
+    """Return what recovers."""
+    experiment, size = cell.experiment, _size(cell)
+    ref = experiment.teacher if cell.scale == "laptop" else ""
+    return Part(experiment.dataset, size, experiment.squeeze.network, experiment.squeeze.width, ref)
+
+
+def ranker_of(cell: Cell) -> Part | None:
+    """Return what ranks, where that is not the teacher: a ResNet-18, for ImageNet-100 one of ImageNet-1K."""
+    experiment, size = cell.experiment, _size(cell)
+    if not experiment.ranker or experiment.recover.initialization != "patches":
+        return None
+    named = SqueezeConfig(network=RANKER).teacher_name
+    dataset = next((name for name in ("imagenet-1k",) if named(name, size) == experiment.ranker), experiment.dataset)
+    return Part(dataset, size, RANKER, 1.0)
+
+
+def relabeller_of(cell: Cell) -> Part | None:
+    """Return what labels the images, where that is not the teacher."""
+    if not cell.relabeller:
+        return None
+    ref = cell.relabeller if cell.scale == "laptop" else ""
+    return Part(cell.experiment.dataset, _size(cell), cell.relabeller, 1.0, ref)
+
+
+def file_of(part: Part) -> Path | None:
+    """Return the file of a network; None while there is none."""
+    if part.ref:
+        return Path(part.ref)
+    wanted = (part.dataset, part.image_size, part.network, part.width)
     fitting = (
         path for path, card in _every_card() if (card.dataset, card.image_size, card.network, card.width) == wanted
     )
     return next(fitting, None)
+
+
+def outside_network(teacher: Part) -> Path | None:
+    """Return a network for the data of a teacher that is of another kind: a MobileNet-V2 where there is one.
+
+    Source: CDA Sec. 3.7 asks a MobileNet-V2.
+    """
+    others = [
+        (path, card)
+        for path, card in reversed(_every_card())
+        if (card.dataset, card.image_size) == (teacher.dataset, teacher.image_size)
+        and card.network not in (teacher.network, _network_of(teacher))
+    ]
+    named = [path for path, card in others if card.network == OUTSIDE]
+    return next(iter([*named, *(path for path, _ in others)]), None)
+
+
+def _network_of(part: Part) -> str:
+    return read_card(part.ref).network if part.ref else part.network
+
+
+def _size(cell: Cell) -> int:
+    entry = find_entry(cell.experiment.dataset)
+    return cell.experiment.image_size or (entry.image_size if entry else None) or LARGE_SIZE
 
 
 def _every_card() -> tuple[tuple[Path, TeacherCard], ...]:

@@ -17,6 +17,7 @@ from delt_engine.config import Experiment
 from delt_engine.data.catalogue import find_entry
 from delt_engine.errors import ConfigError
 from delt_engine.jobs.prices import Known, Price, recovery_price, students_price, teacher_price
+from delt_engine.models.card import read_card
 from delt_engine.papers.cells import Cell, Scale, paper_cell, why_not
 from delt_engine.papers.fits import Difference, Found, differences, is_alike
 from delt_engine.papers.laptop import laptop_cell
@@ -24,7 +25,15 @@ from delt_engine.papers.names import MILLION_PARAMETERS, our_network
 from delt_engine.papers.order import Order, Point, order_of
 from delt_engine.papers.paper_tables import PaperTable, axis, find_table, place, rows_of
 from delt_engine.papers.published import PublishedValue
-from delt_engine.pipeline.paper_teachers import found_of, known_networks, teacher_card
+from delt_engine.pipeline.image_measures import stored_measure
+from delt_engine.pipeline.paper_teachers import (
+    file_of,
+    found_of,
+    known_networks,
+    ranker_of,
+    relabeller_of,
+    teacher_of,
+)
 from delt_engine.runs.record import Kind, relevant_settings
 from delt_engine.runs.store import Run, list_runs
 from delt_engine.runs.titles import example_runs
@@ -220,11 +229,8 @@ class _Looked:
 def _view(table: PaperTable, scale: Scale, looked: _Looked) -> TableView:
     cells = []
     for value, cell, reason in cells_of(table, scale):
-        spot = {"row": place(value, table.rows), "column": place(value, table.columns)}
-        if cell is None:
-            cells.append(CellView(value, **spot, reason=reason, state="not here"))
-        else:
-            cells.append(_cell_view(CellView(value, **spot, cell=cell), looked))
+        view = CellView(value, place(value, table.rows), place(value, table.columns), cell, reason)
+        cells.append(_cell_view(view, looked) if cell else replace(view, state="not here"))
     return TableView(table, scale, tuple(cells))
 
 
@@ -234,6 +240,9 @@ def _cell_view(view: CellView, looked: _Looked) -> CellView:
     if cell.measure == "parameters":
         counted = MILLION_PARAMETERS.get(our_network(cell.value.student))
         return replace(view, measured=Measured(counted), state="finished") if counted else view
+    if cell.needs_real:
+        number = stored_measure(cell, None)
+        return replace(view, measured=Measured(number), state="finished") if number is not None else view
     kind: Kind = "evaluate" if cell.needs_students else "squeeze" if cell.measure == "teacher" else "recover"
     fitting, near = [], []
     for run, found in looked.of(kind, cell):
@@ -270,8 +279,6 @@ def _measured(cell: Cell, runs: Sequence[Run]) -> Measured | None:
     elif cell.measure == "hours":
         numbers = [record.seconds / 3600 for record in records]
     else:
-        from delt_engine.pipeline.image_measures import stored_measure
-
         numbers = [number for run in runs if (number := stored_measure(cell, run)) is not None]
     return Measured(fmean(numbers), _std(numbers), len(numbers), device=device) if numbers else None
 
@@ -285,6 +292,8 @@ def _state(cell: Cell, looked: _Looked) -> State:
     kinds: list[Kind] = ["evaluate"] if cell.needs_students else []
     kinds += ["recover"] if cell.needs_images else ["squeeze"]
     for kind in kinds:
+        if not any(own == kind for _, own, _ in looked.unfinished):
+            continue
         wanted = _plain(cell.experiment, kind)
         statuses = {status for status, own, experiment in looked.unfinished if own == kind and experiment == wanted}
         for state in ("running", "queued"):
@@ -299,7 +308,7 @@ def _plain(experiment: Experiment, kind: Kind) -> Experiment:
     """Return the settings that tell runs of a kind apart whatever machine they are on."""
     plain: Experiment = relevant_settings(experiment, kind).replace(teacher="auto", ranker="", device="auto", seed=0)
     recover = plain.recover.replace(precision="auto")
-    evaluate = plain.evaluate.replace(precision="auto")
+    evaluate = plain.evaluate.replace(precision="auto", relabeller="")
     return plain.replace(recover=recover, evaluate=evaluate, squeeze=plain.squeeze.replace(precision="auto"))
 
 
@@ -310,21 +319,30 @@ def _parts(view: CellView, looked: _Looked) -> dict[str, Price]:
     experiment, known = cell.experiment, looked.known
     entry = find_entry(experiment.dataset)
     classes = (entry.num_classes if entry else None) or 10450  # ImageNet-21K-P is in no catalogue of ours
-    size = experiment.image_size or (entry.image_size if entry else 224)
+    size = teacher_of(cell).image_size
     train, tests = (entry.train_size, entry.test_size) if entry else (11060223, 50000)
-    card = None if cell.measure == "teacher" else teacher_card(cell)
     found: dict[str, Price] = {}
-    if card is None:
-        key = f"squeeze {experiment.dataset} {size} {experiment.squeeze.network} {experiment.squeeze.width}"
-        found[key] = teacher_price(experiment.squeeze, train, size, known)
+    networks = [teacher_of(cell), ranker_of(cell), relabeller_of(cell)]
+    files = {part: file_of(part) for part in networks if part and cell.measure != "teacher"}
+    for part in files or [teacher_of(cell)]:
+        if files.get(part) is None:
+            squeeze = experiment.squeeze.replace(network=part.network, width=part.width)
+            found[f"squeeze {part}"] = teacher_price(squeeze, train, size, known)
     if cell.needs_images and view.recovered is None:
-        key = f"recover {_plain(experiment, 'recover').model_dump_json()}"
-        fingerprint = card.fingerprint if card else ""
-        found[key] = recovery_price(experiment, classes, size, fingerprint, known)
+        key = f"recover {_key(experiment)}"
+        path = files.get(teacher_of(cell))
+        found[key] = recovery_price(experiment, classes, size, read_card(path).fingerprint if path else "", known)
     if cell.needs_students:
-        key = f"evaluate {_plain(experiment, 'evaluate').model_dump_json()} {cell.relabeller}"
+        key = f"evaluate {_key(experiment)} {experiment.evaluate.model_dump_json()} {cell.relabeller}"
         found[key] = students_price(experiment, classes, size, tests, known)
     return found
+
+
+def _key(experiment: Experiment) -> str:
+    """Return what tells the images of experiments apart."""
+    stages = (experiment.rank, experiment.select, experiment.recover)
+    words = (experiment.dataset, experiment.image_size, experiment.teacher, experiment.ranker)
+    return " ".join([*map(str, words), experiment.squeeze.network, *(one.model_dump_json() for one in stages)])
 
 
 def _points(view: TableView) -> list[Point]:
