@@ -11,10 +11,11 @@ from delt_engine.cli.cost import size_words, time_words
 from delt_engine.cli.output import say, say_table
 from delt_engine.config.schedule import EarlyLateSchedule
 from delt_engine.jobs.prices import Price
-from delt_engine.papers.paper_tables import METRIC_TITLES, PaperTable, axis_label, axis_title
+from delt_engine.papers.paper_tables import METRIC_TITLES, axis_label, axis_title
 from delt_engine.papers.published import PublishedValue, published_settings
+from delt_engine.papers.table_record import PaperTable
 from delt_engine.pipeline.reproduce import cell_title
-from delt_engine.pipeline.table_view import CellView, Measured, TableView
+from delt_engine.pipeline.table_records import CellView, Measured, TableView
 
 NEAR = 5
 """Runs with other settings that are told of a table."""
