@@ -94,7 +94,7 @@ DELT_TABLES: tuple[PaperTable, ...] = (
         ("student",),
         ("method",),
         note="G-VBSM recovers from several networks and is not here: printed values only. Some values differ from "
-        "Table 1 (SRe²L with ResNet-18: 41.9 here, 21.3 there).",
+        "Table 1 (SRe²L with ResNet-18: 41.9 here, 21.3 there), so SRe²L's and CDA's students are trained as DELT's.",
     ),
     PaperTable(
         "delt-6",
