@@ -42,7 +42,7 @@ def say_view(view: TableView) -> None:
         say_table(("axis", "printed", "here"), view.mapping, "Made small")
     _say_near(view)
     _say_beyond(view)
-    if any(one.measured for one in view.cells):
+    if any(one.measured and one.value.is_printed for one in view.cells):
         say(view.order.sentence)
     if table.id in ("delt-6", "delt-fig12"):
         _say_formula()
