@@ -11,6 +11,7 @@ from delt_engine.cli.cost import size_words, time_words
 from delt_engine.cli.output import say, say_table
 from delt_engine.config.schedule import EarlyLateSchedule
 from delt_engine.jobs.prices import Price
+from delt_engine.papers.crop_distribution import crop_distributions
 from delt_engine.papers.fits import beyond_settings
 from delt_engine.papers.paper_tables import METRIC_TITLES, axis_label, axis_title
 from delt_engine.papers.published import PublishedValue, published_settings
@@ -32,6 +33,8 @@ def say_view(view: TableView) -> None:
     say(f"{table.where}: {table.title}. {table.caption}")
     if table.is_settings:
         _say_settings(table)
+    if table.id == "cda-fig2":
+        _say_crops()
     if not view.cells:
         say(table.note)
         return
@@ -42,7 +45,7 @@ def say_view(view: TableView) -> None:
         say_table(("axis", "printed", "here"), view.mapping, "Made small")
     _say_near(view)
     _say_beyond(view)
-    if any(one.measured for one in view.cells):
+    if any(one.measured and one.value.is_printed for one in view.cells):
         say(view.order.sentence)
     if table.id in ("delt-6", "delt-fig12"):
         _say_formula()
@@ -177,6 +180,11 @@ def _plain(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name}: {_plain(own)}" for name, own in value.items())
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _say_crops() -> None:
+    rows = [(one.title, round(one.mean_area, 3), round(one.centre_spread, 3)) for one in crop_distributions()]
+    say_table(("area of a crop", "mean area", "spread of the centres"), rows)
 
 
 def _say_formula() -> None:
