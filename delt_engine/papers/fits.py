@@ -194,10 +194,10 @@ def _stages(cell: Cell, found: Found) -> Iterator[Row]:
     """Yield the settings that differ, stage by stage."""
     size = _image_size(cell.experiment, found)
     if size != found.image_size:
-        yield "Image size", f"{found.image_size} px", f"{size} px", cell.origins.get("image_size", "")
-    here, there = found.experiment.resize, cell.experiment.resize
-    if view_side(found.image_size, here) != view_side(found.image_size, there):
-        yield "Squares", here, there, cell.origins.get("experiment.resize", "published code")
+        yield "Image size", f"{found.image_size} px", f"{size} px", cell.origins.get("experiment.image_size", "")
+    squares, wanted = found.experiment.resize, cell.experiment.resize
+    if view_side(found.image_size, squares) != view_side(found.image_size, wanted):
+        yield "Squares", squares, wanted, cell.origins.get("experiment.resize", "published code")
     stages = ["rank", "select", "recover"] if cell.needs_images else []
     for stage in stages + (["evaluate"] if cell.needs_students else []):
         here, there = (_counted(stage, cell, found, own=own) for own in (True, False))

@@ -18,15 +18,13 @@ from delt_engine.models.card import TeacherCard, files_of, read_card, readable_c
 from delt_engine.models.held_out import second_dir
 from delt_engine.papers.cells import RANKER, Cell
 from delt_engine.papers.fits import Found, Network
+from delt_engine.papers.names import OUTSIDE
 from delt_engine.paths import assets_dir
 from delt_engine.runs.record import RunRecord, TeacherRecord
 from delt_engine.runs.store import Run
 
 LARGE_SIZE = 224
 """Side in pixels of a dataset that the catalogue does not know."""
-
-OUTSIDE = "mobilenet_v2"
-"""The network that CDA asks about finished images."""
 
 
 def known_networks() -> dict[str, Network]:
