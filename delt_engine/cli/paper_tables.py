@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from statistics import fmean
 from typing import Any
 
 from delt_engine.analysis.cost import formula_cost
@@ -10,10 +11,14 @@ from delt_engine.cli.cost import size_words, time_words
 from delt_engine.cli.output import say, say_table
 from delt_engine.config.schedule import EarlyLateSchedule
 from delt_engine.jobs.prices import Price
-from delt_engine.papers.paper_tables import METRIC_TITLES, PaperTable, axis_label, axis_title
+from delt_engine.papers.crop_distribution import crop_distributions
+from delt_engine.papers.fits import beyond_settings
+from delt_engine.papers.paper_tables import METRIC_TITLES, axis_label, axis_title
 from delt_engine.papers.published import PublishedValue, published_settings
+from delt_engine.papers.table_record import PaperTable
+from delt_engine.pipeline.paper_teachers import found_of
 from delt_engine.pipeline.reproduce import cell_title
-from delt_engine.pipeline.table_view import CellView, Measured, TableView
+from delt_engine.pipeline.table_records import CellView, Measured, TableView
 
 NEAR = 5
 """Runs with other settings that are told of a table."""
@@ -28,6 +33,8 @@ def say_view(view: TableView) -> None:
     say(f"{table.where}: {table.title}. {table.caption}")
     if table.is_settings:
         _say_settings(table)
+    if table.id == "cda-fig2":
+        _say_crops()
     if not view.cells:
         say(table.note)
         return
@@ -37,7 +44,8 @@ def say_view(view: TableView) -> None:
     if view.scale == "laptop":
         say_table(("axis", "printed", "here"), view.mapping, "Made small")
     _say_near(view)
-    if any(one.measured for one in view.cells):
+    _say_beyond(view)
+    if any(one.measured and one.value.is_printed for one in view.cells):
         say(view.order.sentence)
     if table.id in ("delt-6", "delt-fig12"):
         _say_formula()
@@ -45,6 +53,34 @@ def say_view(view: TableView) -> None:
         scale = "" if view.scale == "paper" else f" --scale {view.scale}"
         say(f"Missing: {len(view.missing)} of {view.reachable} numbers, {price_words(view.price)}.")
         say(f"Make them with `delt reproduce {table.id}{scale}`.")
+
+
+def list_lines(large: Sequence[TableView], small: Sequence[TableView]) -> list[str]:
+    """Return the list of tables in Markdown: command, what full size needs on a GPU, and what was measured here.
+
+    Args:
+        large: the tables at paper scale, with prices on a GPU.
+        small: the same at laptop scale.
+    """
+    columns = ("Table", "About", "Command", "Full size", "As printed, measured", "Laptop scale, measured", "Order here")
+    lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
+    for view, laptop in zip(large, small, strict=True):
+        if not view.cells:
+            continue
+        command = f"`delt reproduce {view.table.id}`" if view.reachable else "printed values only"
+        needs = f"about {time_words(view.price.hours)} on an RTX 4090" if view.missing else ""
+        order = laptop.order.answer if laptop.order.pairs else ""
+        words = [view.table.where, view.table.title, command, needs, _progress(view), _progress(laptop), order]
+        lines.append("| " + " | ".join(words) + " |")
+    return [*lines, ""]
+
+
+def _progress(view: TableView) -> str:
+    """Return how many numbers of a table were measured, and how far they are from the printed ones."""
+    done = [one for one in view.cells if one.state == "finished"]
+    gaps = [one.gap for one in done if one.gap is not None and one.cell and one.cell.needs_students]
+    words = f"{len(done)} of {view.reachable}" if view.reachable else ""
+    return words + (f", mean gap {fmean(gaps):+.1f}" if gaps else "")
 
 
 def _say_matrix(view: TableView) -> None:
@@ -113,6 +149,15 @@ def _say_near(view: TableView) -> None:
         say(f"{len(near) - NEAR} more runs ask the same with other settings; --json lists them.")
 
 
+def _say_beyond(view: TableView) -> None:
+    """Print in what measured numbers differ from published code whatever is set."""
+    runs = (one.runs[0] for one in view.cells if one.runs and one.cell and one.cell.needs_students)
+    found = (found_of(run) for run in runs if view.scale == "paper")
+    rows = dict.fromkeys(row for each in found if each for row in beyond_settings(each))
+    if rows:
+        say_table(("setting", "here", "published", "from"), list(rows), "Whatever is set, of those measured here")
+
+
 def _say_settings(table: PaperTable) -> None:
     datasets = {
         "cda-10": ["cifar100"],
@@ -135,6 +180,11 @@ def _plain(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name}: {_plain(own)}" for name, own in value.items())
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _say_crops() -> None:
+    rows = [(one.title, round(one.mean_area, 3), round(one.centre_spread, 3)) for one in crop_distributions()]
+    say_table(("area of a crop", "mean area", "spread of the centres"), rows)
 
 
 def _say_formula() -> None:

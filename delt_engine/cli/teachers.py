@@ -213,7 +213,7 @@ def _published(ref: str, experiment: Experiment, is_asked: bool, report: Report)
         return None, teacher
     dataset = load_dataset(experiment.dataset, experiment.image_size or teacher.card.image_size, report=report)
     if reason := misfit(teacher.card, dataset.spec, experiment.dataset):
-        raise CheckpointError(f"teacher: {reason} Leave --dataset out to add it unchecked, as a ranker of a subset.")
+        raise CheckpointError(f"teacher: {reason} Leave --dataset out to add it unchecked.")
     return dataset, teacher
 
 

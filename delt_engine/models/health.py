@@ -187,7 +187,9 @@ def misfit(card: TeacherCard, spec: DatasetSpec, asked: str = "") -> str:
     BatchNorm statistics hold for the size they were measured at.
     """
     if card.num_classes != spec.num_classes:
-        return f"{card.name} has {card.num_classes} classes, but {spec.name} has {spec.num_classes}."
+        ranks = {*map(class_title, spec.class_names)} <= {*map(class_title, card.class_names)}
+        hint = " It knows all of these among them, so it can rank the patches, with --ranker." if ranks else ""
+        return f"{card.name} has {card.num_classes} classes, but {spec.name} has {spec.num_classes}.{hint}"
     for index, (own, given) in enumerate(zip(card.class_names, spec.class_names, strict=True)):
         if class_title(own) != class_title(given):
             is_order = sorted(map(class_title, card.class_names)) == sorted(map(class_title, spec.class_names))

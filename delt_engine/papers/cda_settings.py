@@ -44,8 +44,11 @@ def _squeeze_schedule(into: Gathered, printed: Printed) -> None:
     table, where = printed.tables["squeeze"], printed.where("squeeze")
     epochs = table["training_epoch"]
     if isinstance(epochs, dict):
-        origin = f"{where}, from random weights ({epochs['init_imagenet-1k']} from ImageNet-1K's)"
-        printed.put(into, "squeeze", origin, epochs=epochs["init_random"])
+        reason = (
+            f"{where} prints {epochs['init_random']} from random weights; CDA recovers from teachers of "
+            f"{epochs['init_imagenet-1k']} that began with ImageNet-1K's, which is not here"
+        )
+        into.assume("squeeze", reason, epochs=epochs["init_random"])
     else:
         printed.put(into, "squeeze", where, epochs=epochs)
     if "lr_step_size" in table:

@@ -21,8 +21,11 @@ def squeeze(into: Gathered, asked: Asked) -> None:
     squeeze_with_torchvision(into, "DELT Appendix B says torchvision's official code and prints no settings")
     if asked.network in printed.tables["squeeze"]["models"]:
         printed.put(into, "squeeze", "DELT Appendix B", network=asked.network)
-    elif asked.network.startswith("convnet-"):
+    elif asked.network.startswith("convnet-") and "convnet" in printed.tables["squeeze"]["models"]:
         printed.put(into, "squeeze", "DELT Appendix B and Table 2", network=asked.network)
+    elif asked.network.startswith("convnet-"):
+        reason = "DELT Appendix B names ResNet-18 alone here; its code recovers with the ConvNet that Table 8c lists"
+        into.assume("squeeze", reason, network=asked.network)
     else:
         into.assume("squeeze", "as asked; DELT recovers with ResNet-18 and ConvNets", network=asked.network)
 

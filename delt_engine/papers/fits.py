@@ -21,7 +21,9 @@ from delt_engine.config.command_line import STAGE_RECORDS
 from delt_engine.config.student_rules import printed_batch_size
 from delt_engine.config.students import filled_in
 from delt_engine.data.catalogue import find_entry
+from delt_engine.data.decode import view_side
 from delt_engine.models.card import TeacherCard, read_card
+from delt_engine.models.networks import resolve_stem
 from delt_engine.papers.cells import RANKER, Cell, paper_cell, why_not
 from delt_engine.papers.published import PublishedValue, all_published, published_settings
 from delt_engine.papers.recipes import published_experiment
@@ -30,8 +32,7 @@ _NOT_COUNTED: dict[str, set[str]] = {
     "rank": {"batch_size"},
     "select": {"picked_from"},
     "recover": {"precision", "fold", "pack", "compile"},
-    "evaluate": {"recipe", "seeds", "student_stem", "label_store", "validate_every", "validate_from", "precision"}
-    | {"relabeller"},
+    "evaluate": {"recipe", "seeds", "label_store", "validate_every", "validate_from", "precision"} | {"relabeller"},
 }
 """Settings that change no result, or only how it is told; networks are compared by their weights."""
 
@@ -69,6 +70,8 @@ class Network(NamedTuple):
     @property
     def title(self) -> str:
         """What it is, with a width other than the published one."""
+        if not self.network:  # a ranking read from a file
+            return self.name
         return self.network if self.width in (None, 1.0) else f"{self.network}, width {self.width:g}"
 
 
@@ -191,7 +194,10 @@ def _stages(cell: Cell, found: Found) -> Iterator[Row]:
     """Yield the settings that differ, stage by stage."""
     size = _image_size(cell.experiment, found)
     if size != found.image_size:
-        yield "Image size", f"{found.image_size} px", f"{size} px", cell.origins.get("image_size", "")
+        yield "Image size", f"{found.image_size} px", f"{size} px", cell.origins.get("experiment.image_size", "")
+    squares, wanted = found.experiment.resize, cell.experiment.resize
+    if view_side(found.image_size, squares) != view_side(found.image_size, wanted):
+        yield "Squares", squares, wanted, cell.origins.get("experiment.resize", "published code")
     stages = ["rank", "select", "recover"] if cell.needs_images else []
     for stage in stages + (["evaluate"] if cell.needs_students else []):
         here, there = (_counted(stage, cell, found, own=own) for own in (True, False))
@@ -236,6 +242,7 @@ def _training(cell: Cell, found: Found, *, own: bool) -> dict[str, Any]:
     )
     values = filled.model_dump(exclude=_NOT_COUNTED["evaluate"])
     values["student_width"] = values["student_width"] or 1.0
+    values["student_stem"] = resolve_stem(values["student_stem"], found.image_size)
     if not own and "evaluate.batch_size" not in cell.varied:
         values["batch_size"] = _batch(cell, found, values["batch_size"])
     return values
@@ -248,7 +255,7 @@ def _batch(cell: Cell, found: Found, wanted: int) -> int:
     """
     printed = printed_batch_size(found.experiment.recover.ipc)
     own = int(found.result["batch_size"])
-    return own if cell.value.source == "delt" and own == printed else wanted
+    return own if cell.experiment.evaluate.recipe == "delt" and own == printed else wanted
 
 
 def _networks(cell: Cell, found: Found) -> Iterator[Row]:
@@ -258,7 +265,9 @@ def _networks(cell: Cell, found: Found) -> Iterator[Row]:
     wanted, teacher, is_named = cell.experiment, found.teacher, cell.scale == "laptop"
     usual = (wanted.teacher if is_named else "", wanted.squeeze.network, wanted.squeeze.width)
     uses = [("Teacher", teacher, usual)]
-    if wanted.recover.initialization == "patches":
+    if wanted.ranker and not is_named and found.ranker is None and teacher is not None:
+        yield "Ranker", f"the teacher, {teacher.title}", wanted.ranker, cell.origins.get("experiment.ranker", "")
+    elif wanted.recover.initialization == "patches":
         uses.append(("Ranker", found.ranker or teacher, ("", RANKER, 1.0) if wanted.ranker else usual))
     if cell.needs_students:
         own = (cell.relabeller if is_named else "", cell.relabeller, 1.0)

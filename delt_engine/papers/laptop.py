@@ -18,7 +18,7 @@ from delt_engine.config.methods import stage_settings
 from delt_engine.data.catalogue import CATALOGUE
 from delt_engine.models.card import TeacherCard, read_card
 from delt_engine.papers.cells import Cell
-from delt_engine.papers.names import our_network
+from delt_engine.papers.names import OUTSIDE, our_network
 from delt_engine.paths import assets_dir
 
 DATASETS = MappingProxyType(
@@ -106,6 +106,8 @@ def laptop_cell(cell: Cell, axes: tuple[str, ...]) -> Cell:
             said.append(("MI", *_pair(recover.iterations, changes["recover"].iterations)))
         if recover.schedule.has_rounds:
             said.append(("RI", *_pair(recover.round_iterations, changes["recover"].round_iterations)))
+    if cell.measure == "judge":
+        said.append(("Outside network", OUTSIDE, f"{_card(dataset, OUTSIDE).network}, shipped"))
     if cell.needs_students:
         changes["evaluate"], words = _students(cell, axes)
         said += words

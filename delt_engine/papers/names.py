@@ -22,6 +22,9 @@ NETWORK_NAMES = MappingProxyType(
 )
 """Printed names that are not ours. CDA Table 20: 30.0 M parameters are ResMLP-24; 1.2 M both versions of SqueezeNet."""
 
+OUTSIDE = "mobilenet_v2"
+"""The network that CDA asks about finished images. Source: CDA Sec. 3.7."""
+
 MILLION_PARAMETERS = MappingProxyType(
     {
         "squeezenet1_1": 1.235,

@@ -13,19 +13,18 @@ from pathlib import Path
 
 from delt_engine.config import SqueezeConfig
 from delt_engine.data.catalogue import find_entry
+from delt_engine.errors import RunError
 from delt_engine.models.card import TeacherCard, files_of, read_card, readable_cards, teacher_files
 from delt_engine.models.held_out import second_dir
 from delt_engine.papers.cells import RANKER, Cell
 from delt_engine.papers.fits import Found, Network
+from delt_engine.papers.names import OUTSIDE
 from delt_engine.paths import assets_dir
-from delt_engine.runs.record import TeacherRecord
+from delt_engine.runs.record import RunRecord, TeacherRecord
 from delt_engine.runs.store import Run
 
 LARGE_SIZE = 224
 """Side in pixels of a dataset that the catalogue does not know."""
-
-OUTSIDE = "mobilenet_v2"
-"""The network that CDA asks about finished images."""
 
 
 def known_networks() -> dict[str, Network]:
@@ -56,10 +55,20 @@ def found_of(run: Run, networks: Mapping[str, Network] | None = None) -> Found |
         image_size=record.dataset.image_size,
         num_classes=len(record.result["class_names"]) if record.kind == "evaluate" else len(record.classes),
         teacher=network(record.teacher),
-        ranker=network(record.ranker),
+        ranker=network(_ranker(record)),
         relabeller=network(record.relabeller),
         result=record.result,
     )
+
+
+def _ranker(record: RunRecord) -> TeacherRecord | None:
+    """Return what ranked the patches; an evaluation's run does not say it, but the run that its images are from."""
+    if record.kind != "evaluate" or not record.experiment.ranker:
+        return record.ranker
+    try:
+        return Run.open(record.source).record().ranker
+    except RunError:  # the images' run is gone
+        return None
 
 
 @dataclass(frozen=True)

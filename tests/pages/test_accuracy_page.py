@@ -128,7 +128,7 @@ def test_you_and_the_paper_names_gap_table_and_settings_of_the_same_classes(open
     assert (row["Published"], row["From"]) == ("43.0 ± 0.9 %", "DELT Table 1")
     assert row["Gap, points"] == pytest.approx(-1.0)
     assert row["Measured here"] == "42.0 ± 1.0 % (3 students)"
-    assert "Iterations an image, mean" in set(table_with(app, "Here")["Setting"])
+    assert "Recovery: Iterations (MI)" in set(table_with(app, "Here")["Setting"])
     shutil.rmtree(home / "runs")
     some = CIFAR.model_copy(update={"class_names": CIFAR.class_names[:3]})
     make(home, "a", epochs=300, dataset=some, student_width=1.0)

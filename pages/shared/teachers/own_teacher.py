@@ -75,10 +75,9 @@ def _published() -> None:
         f"Weights trained on {IMAGENET.title}, downloaded once. Such a teacher recovers {IMAGENET.title}, and ranks "
         "the patches of a subset such as ImageNet-100."
     )
-    with st.grid(2, min_column_width=130, vertical_alignment="bottom"):
-        what = "Any classifier of theirs: torchvision:NAME[:WEIGHTS] or timm:NAME[.TAG]."
-        controls.open_choice("Weights", PUBLISHED, f"{CHECKPOINT}/weights", PUBLISHED[0], help=what)
-        st.text_input("Name", key=f"{CHECKPOINT}/name", placeholder="as the weights")
+    what = "Any classifier of theirs: torchvision:NAME[:WEIGHTS] or timm:NAME[.TAG]."
+    controls.open_choice("Weights", PUBLISHED, f"{CHECKPOINT}/weights", PUBLISHED[0], help=what)
+    st.text_input("Name", key=f"{CHECKPOINT}/name", placeholder="as the weights")
 
 
 def _add() -> None:

@@ -103,6 +103,11 @@ def test_classes_of_imagenet_are_the_same_by_folder_and_by_name() -> None:
     card = replace(CARD, class_names=("n01440764", "n01443537"), num_classes=2)
     assert misfit(card, spec) == misfit(replace(card, class_names=spec.class_names), spec) == ""
     assert "same classes in another order" in misfit(replace(card, class_names=("goldfish", "n01440764")), spec)
+    larger = replace(card, class_names=(*card.class_names, "cat"), num_classes=3)
+    assert misfit(larger, spec) == (
+        "mine has 3 classes, but cifar10 has 2. It knows all of these among them, so it can rank the patches, with "
+        "--ranker."
+    )
     assert columns_of(("goldfish", "shark", "n01440764"), spec.class_names) == [2, 0]
 
 

@@ -34,6 +34,8 @@ def test_how_it_was_computed_and_how_often_tested_does_not_count() -> None:
         ({"evaluate__temperature": 4.0}, {"Temperature": ("4", "20")}),
         ({"evaluate__student_width": 0.25}, {"Student width": ("0.25", "1")}),
         ({"evaluate__rand_augment": "auto"}, {}),  # the rule is the table's
+        ({"evaluate__student_stem": "small"}, {}),  # what auto takes at 32 px
+        ({"evaluate__student_stem": "stock"}, {"Student stem": ("stock", "small")}),
     ],
 )
 def test_each_setting_that_differs_is_told_with_both_values(changes, row) -> None:
@@ -53,6 +55,19 @@ def test_another_teacher_is_told() -> None:
     assert _rows(DELT, other)["Teacher"] == ("resnet34, width 0.5", "resnet18")
 
 
+def test_squares_count_where_they_show_other_parts() -> None:
+    found = run_of(DELT)  # at 32 px both show the whole picture
+    assert fits(paper_cell(DELT), found.__class__(**{**vars(found), "experiment": _whole(found)}))
+    tiny = printed("DELT Table 1", dataset="tiny-imagenet", ipc=10, student="resnet18", method="delt")
+    found = run_of(tiny)
+    whole = found.__class__(**{**vars(found), "experiment": _whole(found)})
+    assert _rows(tiny, whole) == {"Squares": ("whole", "published")}
+
+
+def _whole(found):
+    return found.experiment.replace(resize="whole")
+
+
 @pytest.mark.parametrize("changes", [{"recover__ipc": 20}, {"evaluate__student": "resnet50"}])
 def test_another_question_is_not_near(changes) -> None:
     assert not is_alike(paper_cell(DELT), run_of(DELT, **changes))
@@ -64,6 +79,23 @@ def test_printed_and_published_batch_are_both_taken() -> None:
     assert fits(paper_cell(large), run_of(large))
     assert fits(paper_cell(large), run_of(large, evaluate__batch_size=100))  # DELT Table 8a
     assert _rows(large, run_of(large, evaluate__batch_size=50)) == {"Batch size": ("50", "200")}
+
+
+def test_the_printed_batch_is_of_delt_s_own_training() -> None:
+    value = printed("DELT Table 1", dataset="imagenet-1k", ipc=50, student="resnet18", method="sre2l")
+    assert _rows(value, run_of(value, evaluate__batch_size=100)) == {"Batch size": ("100", "1,024")}
+
+
+def test_imagenet_100_is_ranked_by_a_teacher_of_imagenet_1k() -> None:
+    value = printed("DELT Table 1", dataset="imagenet-100", ipc=50, student="resnet18", method="delt")
+    alone = run_of(value)
+    assert _rows(value, alone) == {"Ranker": ("the teacher, resnet18", "imagenet-1k-resnet18-224px")}
+    (row,) = differences(paper_cell(value), alone)
+    assert row.source == "DELT Appendix B, Ranking"
+    ranked = alone.__class__(**{**vars(alone), "ranker": alone.teacher._replace(name="of-1k", fingerprint="r")})
+    assert fits(paper_cell(value), ranked)
+    file = alone.__class__(**{**vars(alone), "ranker": alone.teacher._replace(name="a.csv", network="")})
+    assert _rows(value, file) == {"Ranker": ("a.csv", "resnet18")}
 
 
 def test_round_iterations_of_methods_without_rounds_do_not_count() -> None:

@@ -288,3 +288,32 @@ def test_a_form_offers_each_teacher_once_and_by_the_paper_that_prints_it() -> No
     of_imagenet = [name for name in names if PRESETS[name].dataset == "imagenet-1k" and "convnet" not in name]
     assert of_imagenet == ["cda-imagenet-1k"]  # DELT and SRe2L take torchvision's training, which CDA Table 16a prints
     assert {"delt-cifar10", "cda-cifar100", "sre2l-cifar10", "cda-imagenet-21k"} <= {*names}
+
+
+def test_sre2l_on_imagenet_21k_is_cda_s_reproduction() -> None:
+    ours = published_experiment("cda", "imagenet-21k", "sre2l", ipc=20).experiment
+    cda = published_experiment("cda", "imagenet-21k", "cda", ipc=20).experiment
+    assert (ours.squeeze, ours.evaluate) == (cda.squeeze, cda.evaluate)
+    assert ours.recover == cda.recover.replace(method="sre2l", curriculum="constant")
+    assert (ours.recover.iterations, ours.recover.learning_rate, ours.recover.r_bn) == (2000, 0.05, 0.25)
+
+
+def test_students_of_delt_table_5_learn_alike() -> None:
+    about = {"dataset": "imagenet-1k", "student": "mobilenet_v2", "ipc": 10, "table": "Table 5"}
+    trained = {
+        method: published_experiment("delt", method=method, **about).experiment.evaluate
+        for method in ("delt", "cda", "sre2l")
+    }
+    assert trained["cda"] == trained["sre2l"] == trained["delt"]
+    about["table"] = "Table 1"
+    assert published_experiment("delt", method="sre2l", **about).experiment.evaluate.recipe == "sre2l"
+
+
+def test_what_the_papers_do_not_say_of_teachers_is_not_stated() -> None:
+    convnet = published_experiment("delt", "imagenet-1k", "delt", student="convnet4")
+    assert "names ResNet-18 alone" in convnet.unstated["squeeze.network"]  # DELT Appendix B
+    other = published_experiment("delt", "tiny-imagenet", "delt", student="convnet4")
+    assert other.origins["squeeze.network"] == "DELT Appendix B and Table 2"
+    large = published_experiment("cda", "imagenet-21k", "cda")
+    assert large.experiment.squeeze.epochs == 140
+    assert "80 that began with ImageNet-1K's" in large.unstated["squeeze.epochs"]

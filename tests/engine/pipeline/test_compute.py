@@ -71,6 +71,16 @@ def test_what_the_settings_say_and_a_single_batch_are_not_measured(world, settin
     assert measured == []
 
 
+def test_batches_of_one_image_a_class_share_their_steps_and_end_in_the_images_of_each_alone(world, settings) -> None:
+    together = finished(world / "a", settings("cda"))
+    alone = finished(world / "b", settings("cda", pack=1))
+    assert [run.record().speed["pack"] for run in (together, alone)] == [4, 1]  # IPC 4 of three classes: four batches
+    sheets = ([run.snapshot_images(at, 4).astype(int) for at in range(3)] for run in (together, alone))
+    assert all(abs(one - other).max() <= 1 for one, other in zip(*sheets, strict=True))
+    filled = finished(world / "c", settings("cda", batching="images"))
+    assert filled.record().speed["pack"] == 1
+
+
 OUT = torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
 

@@ -1,5 +1,7 @@
 """Runs whose patches another network ranks than the one that recovers."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -7,16 +9,21 @@ from other_teachers import moved, of_more_classes
 from tiny_data import tiny_dataset
 from tiny_world import finished, run_until_stopped, stop_at
 
+from delt_engine.config import EvaluateConfig
 from delt_engine.data.pixels import normalise, to_pixels
 from delt_engine.errors import CheckpointError, RunError
+from delt_engine.jobs.evaluations import evaluation_experiment
 from delt_engine.models.teachers import load_teacher
+from delt_engine.papers.fits import Network
 from delt_engine.patches.ranker import find_ranker
 from delt_engine.patches.ranking import Ranking, cached_ranking
 from delt_engine.patches.selection import select
 from delt_engine.pipeline import rank
 from delt_engine.pipeline.inputs import load_inputs
+from delt_engine.pipeline.paper_teachers import found_of
 from delt_engine.pipeline.run import run_experiment
 from delt_engine.runs.events import StageEvent
+from delt_engine.runs.sources import find_source
 from delt_engine.runs.store import Run
 
 pytest_plugins = ["tiny_world"]
@@ -51,6 +58,19 @@ def test_the_ranker_ranks_and_the_teacher_recovers(world, settings, make) -> Non
     again = finished(world / "b", settings(seed=1).replace(teacher="colours", ranker="other"))
     assert [event.cached for event in again.events(StageEvent) if event.stage == "rank"] in ([], [True])
     assert again.record().ranker.fingerprint == card.fingerprint
+
+
+def test_students_of_a_run_with_a_ranker_are_held_against_numbers_with_it(world, settings) -> None:
+    card = moved("other")
+    run = finished(world / "a", settings("random").replace(teacher="colours", ranker="other"))
+    config = EvaluateConfig(epochs=1, rand_augment="none")
+    students = Run.create(
+        world / "b", evaluation_experiment(find_source(run.path), config), "evaluate", source=str(run.path)
+    )
+    run_experiment(students)
+    assert found_of(students).ranker == Network("other", card.network, card.width, card.fingerprint)
+    shutil.rmtree(run.path)
+    assert found_of(students).ranker is None
 
 
 def test_a_ranking_by_a_ranker_asks_no_teacher(world, settings, monkeypatch) -> None:
