@@ -257,6 +257,8 @@ def _say_price(view: TableView, chosen: Sequence[CellView], as_json: bool) -> No
         )
         return
     say(f"{view.table.where} at {view.scale} scale: {len(chosen)} numbers, {len(todo)} missing.")
+    if not view.reachable:
+        say(view.table.note or "It prints settings and no results.")
     if todo:
         say(f"{price_words(price)}.")
 

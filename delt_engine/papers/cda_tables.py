@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from delt_engine.papers.table_record import IN1K, PaperTable, shown
 
+_TEACHERS = "CDA's teachers on ImageNet-21K began with ImageNet-1K's weights, ours begin at random."
+
 CDA_TABLES: tuple[PaperTable, ...] = (
     PaperTable(
         "cda-1",
@@ -42,6 +44,7 @@ CDA_TABLES: tuple[PaperTable, ...] = (
         ("dataset", "ipc"),
         ("student", "method"),
         ("method",),
+        note="SRe²L on ImageNet-21K is CDA's reproduction: CDA's settings, one range of crops. " + _TEACHERS,
     ),
     PaperTable(
         "cda-5",
@@ -59,6 +62,7 @@ CDA_TABLES: tuple[PaperTable, ...] = (
         ("batch_size",),
         ("dataset",),
         ("batch_size",),
+        note=_TEACHERS,
     ),
     PaperTable(
         "cda-7",
@@ -76,6 +80,7 @@ CDA_TABLES: tuple[PaperTable, ...] = (
         ("teacher",),
         ("student",),
         ("teacher",),
+        note=_TEACHERS,
     ),
     PaperTable(
         "cda-9",
@@ -85,7 +90,8 @@ CDA_TABLES: tuple[PaperTable, ...] = (
         ("metric",),
         ("method",),
         shows=shown(("method", ("sre2l", "cda", "real")), ("metric", ("whole", "crops")), **IN1K),
-        note="The paper's text has the claim (CDA's are nearest to real images), our copy has no numbers.",
+        note="The paper's text has the claim (CDA's are nearest to real images), our copy has no numbers. "
+        "Of real images at most 100 a class are taken.",
     ),
     PaperTable("cda-10", "Settings on CIFAR-100", "Settings of squeeze, recovery and student training."),
     PaperTable(
@@ -186,6 +192,7 @@ CDA_TABLES: tuple[PaperTable, ...] = (
             ("method", ("sre2l", "cda")),
             **{"metric": "images", "dataset": "imagenet-21k", "ipc": 1, "teacher": "resnet18", "RI": "100"},
         ),
+        note="All classes are recovered, for a batch is of 100 of them.",
     ),
     PaperTable(
         "cda-fig7",

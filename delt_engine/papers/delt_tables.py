@@ -42,6 +42,8 @@ DELT_TABLES: tuple[PaperTable, ...] = (
         ("dataset",),
         ("method",),
         ("method",),
+        note="46.8 and 53.5 are CDA Table 4's: here students learn from SRe²L's and CDA's images as those papers train "
+        "them, and from CDA + EarlyLate's as DELT does.",
     ),
     PaperTable(
         "delt-4a",
@@ -59,6 +61,8 @@ DELT_TABLES: tuple[PaperTable, ...] = (
         ("selection",),
         ("dataset",),
         ("selection",),
+        note="MI is not printed and 4,000 is taken. Medium patches have 57.67 here and 59.2 in Table 1, so the paper's "
+        "may be Table 4a's 500 iterations.",
     ),
     PaperTable(
         "delt-4c",
@@ -122,6 +126,8 @@ DELT_TABLES: tuple[PaperTable, ...] = (
         ("patches",),
         ("method",),
         ("method",),
+        note="MI is not printed and 4,000 is taken. The middle column has Table 4a's numbers, which are of 500 "
+        "iterations.",
     ),
     PaperTable(
         "delt-10",

@@ -13,7 +13,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
-from delt_engine.config import Experiment
+from delt_engine.config import Experiment, RecoverConfig, SelectConfig
 from delt_engine.config.methods import stage_settings
 from delt_engine.data.catalogue import CATALOGUE
 from delt_engine.models.card import TeacherCard, read_card
@@ -100,12 +100,7 @@ def laptop_cell(cell: Cell, axes: tuple[str, ...]) -> Cell:
         if "select.mosaic" not in cell.varied:
             mosaic = stage_settings(cell.value.method, size).get("select", {}).get("mosaic", 1)
             changes["select"] = cell.experiment.select.replace(mosaic=mosaic)
-        recover = cell.experiment.recover
-        said.append(("IPC", *_pair(recover.ipc, changes["recover"].ipc)))
-        if recover.is_optimised:
-            said.append(("MI", *_pair(recover.iterations, changes["recover"].iterations)))
-        if recover.schedule.has_rounds:
-            said.append(("RI", *_pair(recover.round_iterations, changes["recover"].round_iterations)))
+        said += _said_of_images(cell, changes["recover"], changes.get("select", cell.experiment.select))
     if cell.measure == "judge":
         said.append(("Outside network", OUTSIDE, f"{_card(dataset, OUTSIDE).network}, shipped"))
     if cell.needs_students:
@@ -127,6 +122,24 @@ def _recover(cell: Cell) -> Any:
         shows = recover.schedule.has_rounds or "recover.round_iterations" in cell.varied
         changes |= {"iterations": mi, "round_iterations": recover.round_iterations // ITERATIONS if shows else mi}
     return recover.replace(**changes)
+
+
+def _said_of_images(cell: Cell, recover: RecoverConfig, select: SelectConfig) -> list[tuple[str, str, str]]:
+    """Return what is made small in the images: ``recover`` and ``select`` are those of the laptop."""
+    printed, said = cell.experiment.recover, []
+    said.append(("IPC", *_pair(printed.ipc, recover.ipc)))
+    if printed.is_optimised:
+        said.append(("MI", *_pair(printed.iterations, recover.iterations)))
+        said.append(("Jitter", *_pair(printed.jitter, recover.jitter)))
+    if printed.schedule.has_rounds:
+        said.append(("RI", *_pair(printed.round_iterations, recover.round_iterations)))
+        joining = (" ".join(map(str, one.schedule.newcomers)) for one in (printed, recover))
+        said.append(("Images joining in each round", *joining))
+    if printed.initialization == "patches":
+        said.append(("Mosaic", *_pair(cell.experiment.select.mosaic, select.mosaic)))
+        if cell.experiment.ranker and cell.experiment.squeeze.network != SHIPPED:
+            said.append(("Ranker", SHIPPED, "the recovery network"))
+    return [words for words in said if words[1] != words[2] or words[0] == "IPC"]
 
 
 def _students(cell: Cell, axes: tuple[str, ...]) -> tuple[Any, list[tuple[str, str, str]]]:

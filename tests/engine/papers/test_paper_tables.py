@@ -139,10 +139,23 @@ def test_laptop_scale_tells_what_it_made_small() -> None:
         "IPC": ("10", "5"),
         "MI": ("4,000", "200"),
         "RI": ("500", "25"),
+        "Images joining in each round": ("2 2 1 1 1 1 1 1", "1 1 1 1 1 0 0 0"),
         "Student": ("resnet101", "resnet50, width 0.125"),
         "Epochs": ("300", "40"),
         "Student's batch": ("100", "by the number of images"),
     }
+
+
+def test_laptop_scale_tells_what_small_images_and_one_ranker_change() -> None:
+    def said(table: str, **about) -> dict:
+        return {name: (there, here) for name, there, here in _laptop(table, **about).scaled}
+
+    assert said("delt-4e", ipc=10, method="rded")["Mosaic"] == ("2", "1")
+    assert "Mosaic" not in said("delt-4a", patches="3x3")  # what the table varies stays
+    assert said("cda-11", crop_lower=0.4)["IPC"] == ("50", "10")
+    assert said("cda-18", scheduler="step", milestone=0.5)["Jitter"] == ("32", "4")
+    convnet = said("delt-2", dataset="tiny-imagenet", ipc=10, method="delt")
+    assert convnet["Ranker"] == ("resnet18", "the recovery network")
 
 
 def test_an_order_holds_where_most_decided_pairs_say_so() -> None:
