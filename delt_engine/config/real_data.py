@@ -103,7 +103,7 @@ class SelectConfig(Settings):
     order: Literal["delt", "ascending", "descending", "random"] = setting("delt", source="DELT Table 10")
     """Order in which the chosen patches join: delt keeps the criterion's own order (medium: from the median outwards);
     ascending and descending go by probability."""
-    mosaic: int = setting(1, ge=1, le=5, source="DELT Table 4a")
+    mosaic: int = setting(1, ge=1, le=6, source="DELT Table 4a")
     """Patches along each side of an image: 1 is one patch an image, 2 is a 2x2 mosaic."""
     one_per_image: bool = setting(False, title="One crop per image", source="RDED keeps one of five crops")
     """Of several crops of one training image only the most probable can be taken."""

@@ -42,19 +42,19 @@ def training_seconds(
     settings: SqueezeConfig, train_images: int, image_size: int, runs: Iterable[Run] = ()
 ) -> tuple[float, bool]:
     """Return how long training takes, and whether that follows from one of ``runs``, the newest that finished here."""
-    work = _work(settings, image_size) * train_images * settings.epochs
+    work = network_work(settings, image_size) * train_images * settings.epochs
     for run in runs:
         if run.unreadable or run.record().kind != "squeeze" or run.record().status != "finished":
             continue
         record, step = run.record(), run.latest_event(SqueezeStepEvent)
         own = record.experiment.squeeze
         if step is not None and record.dataset is not None and own.network == settings.network:
-            done = _work(own, record.dataset.image_size) * step.steps * own.batch_size * own.epochs
+            done = network_work(own, record.dataset.image_size) * step.steps * own.batch_size * own.epochs
             return record.seconds * work / done, True
     return _USUAL_S * work, False
 
 
-def _work(settings: SqueezeConfig, image_size: int) -> float:
+def network_work(settings: SqueezeConfig, image_size: int) -> float:
     """Return the work of one image once, in pixels at width 0.25."""
     is_small = settings.stem == "small" or (settings.stem == "auto" and image_size <= SMALL_SIZE)
     share = 1.0 if is_small else _STOCK_SHARE

@@ -1,0 +1,159 @@
+"""The same tables on a laptop: built-in datasets, fewer images and iterations, narrow networks; the axes stay.
+
+Nothing is tuned: every number is the paper's times one factor, so that the ratios along an axis stay. What it shows is
+whether an order holds, never the paper's accuracy.
+
+Source: ours, chosen so that a cell with its three students takes about a minute on two cores.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any
+
+from delt_engine.config import Experiment
+from delt_engine.config.methods import stage_settings
+from delt_engine.data.catalogue import CATALOGUE
+from delt_engine.models.card import TeacherCard, read_card
+from delt_engine.papers.cells import Cell
+from delt_engine.papers.names import our_network
+from delt_engine.paths import assets_dir
+
+DATASETS = MappingProxyType(
+    {
+        "cifar10": "cifar10-mini",
+        "cifar100": "cifar10-mini",
+        "tiny-imagenet": "digits",
+        "imagenette": "photos",
+        "imagenet-100": "photos",
+        "imagenet-1k": "photos",
+        "imagenet-21k": "photos",
+    }
+)
+"""Which built-in dataset stands for a published one; its shipped teacher stands for ResNet-18."""
+
+IMAGES_PER_CLASS = MappingProxyType({1: 1, 10: 5, 20: 8, 50: 10, 100: 20, 200: 40})
+
+ITERATIONS, EPOCHS, TEACHER_EPOCHS, BATCH, SEEDS = 20, 7.5, 10, 4, 3
+"""What MI and RI, a student's epochs, a teacher's epochs, and a batch size that a table varies are divided by; and how
+many students are trained."""
+
+NETWORKS: MappingProxyType[str, tuple[str, float, str]] = MappingProxyType(
+    {
+        "resnet18": ("resnet18", 0.25, "auto"),
+        "resnet50": ("resnet34", 0.25, "auto"),
+        "resnet101": ("resnet50", 0.125, "auto"),
+        "mobilenet_v2": ("mobilenet_v2", 0.25, "auto"),
+        "efficientnet_b0": ("mobilenet_v3_small", 0.5, "auto"),
+        "mnasnet1_3": ("mnasnet0_5", 1.0, "stock"),
+        "shufflenet_v2_x2_0": ("shufflenet_v2_x0_5", 1.0, "auto"),
+        "regnet_y_8gf": ("regnet_x_400mf", 1.0, "stock"),
+        "densenet121": ("resnet34", 0.125, "auto"),
+        "convnext_tiny": ("convnext_atto", 1.0, "stock"),
+        "deit_tiny_patch16_224": ("deit_tiny_patch16_224", 1.0, "stock"),
+        "deit_base_patch16_224": ("deit_small_patch16_224", 1.0, "stock"),
+        "resmlp_24_224": ("resmlp_12_224", 1.0, "auto"),
+        "squeezenet1_1": ("squeezenet1_1", 1.0, "auto"),
+        "alexnet": ("convnet-3", 0.25, "auto"),
+        "vgg11": ("convnet-3", 0.5, "auto"),
+        "vgg13": ("convnet-4", 0.5, "auto"),
+        "vgg16": ("convnet-5", 0.5, "auto"),
+        "vgg19": ("convnet-5", 1.0, "auto"),
+        "convnet-4": ("convnet-3", 0.5, "auto"),
+        "convnet-6": ("convnet-4", 0.5, "auto"),
+    }
+)
+"""Small students in the place of printed ones: network, share of its published width, and stem. Stock stems are fast at
+32 px where the small one of the family is not."""
+
+SHIPPED = "resnet18"
+"""Network whose place the shipped teacher takes; the shipped second network takes that of all others."""
+
+
+def laptop_cell(cell: Cell, axes: tuple[str, ...]) -> Cell:
+    """Return a cell at laptop scale.
+
+    Args:
+        cell: as printed.
+        axes: what its table varies, see :func:`delt_engine.papers.tables.axis`.
+    """
+    if cell.measure == "parameters":
+        return replace(cell, scale="laptop")
+    dataset = DATASETS[cell.experiment.dataset]
+    size = CATALOGUE[dataset].image_size
+    network = cell.experiment.squeeze.network
+    changes: dict[str, Any] = {"dataset": dataset, "image_size": None, "ranker": ""}
+    said = [("Dataset", cell.experiment.dataset, f"{dataset}, {size} px")]
+    if cell.measure == "teacher":
+        small, width, _ = NETWORKS[network]
+        epochs = max(1, round(cell.experiment.squeeze.epochs / TEACHER_EPOCHS))
+        squeeze = {"network": small, "width": width, "epochs": epochs, "batch_size": 128}
+        said += [("Teacher", network, _named(small, width)), ("Epochs", *_pair(cell.experiment.squeeze.epochs, epochs))]
+    else:
+        card = _card(dataset, network)
+        changes["teacher"] = _teacher(dataset, network)
+        squeeze = {"network": card.network, "width": card.width}
+        said.append(("Recovery network", network, f"{_named(card.network, card.width)}, shipped"))
+        changes["recover"] = _recover(cell)
+        if "select.mosaic" not in cell.varied:
+            mosaic = stage_settings(cell.value.method, size).get("select", {}).get("mosaic", 1)
+            changes["select"] = cell.experiment.select.replace(mosaic=mosaic)
+        recover = cell.experiment.recover
+        said.append(("IPC", *_pair(recover.ipc, changes["recover"].ipc)))
+        if recover.is_optimised:
+            said.append(("MI", *_pair(recover.iterations, changes["recover"].iterations)))
+        if recover.schedule.has_rounds:
+            said.append(("RI", *_pair(recover.round_iterations, changes["recover"].round_iterations)))
+    if cell.needs_students:
+        changes["evaluate"], words = _students(cell, axes)
+        said += words
+    changes["squeeze"] = cell.experiment.squeeze.replace(**squeeze)
+    relabeller = _teacher(dataset, cell.relabeller) if cell.relabeller else ""
+    if relabeller:
+        said.append(("Relabelled by", cell.relabeller, _card(dataset, cell.relabeller).network))
+    experiment: Experiment = cell.experiment.replace(**changes)
+    return replace(cell, experiment=experiment, scale="laptop", scaled=tuple(said), relabeller=relabeller)
+
+
+def _recover(cell: Cell) -> Any:
+    recover = cell.experiment.recover
+    changes: dict[str, Any] = {"ipc": IMAGES_PER_CLASS[recover.ipc], "jitter": min(recover.jitter, 4)}
+    if recover.is_optimised:
+        mi = recover.iterations // ITERATIONS
+        shows = recover.schedule.has_rounds or "recover.round_iterations" in cell.varied
+        changes |= {"iterations": mi, "round_iterations": recover.round_iterations // ITERATIONS if shows else mi}
+    return recover.replace(**changes)
+
+
+def _students(cell: Cell, axes: tuple[str, ...]) -> tuple[Any, list[tuple[str, str, str]]]:
+    own = cell.experiment.evaluate
+    network, width, stem = NETWORKS[own.student]
+    epochs = max(1, round(own.epochs / EPOCHS))
+    batch = max(2, (own.batch_size or 2) // BATCH) if "batch_size" in axes else None
+    changes = {"student": network, "student_width": width, "student_stem": stem, "epochs": epochs, "seeds": SEEDS}
+    augment = own.rand_augment if own.rand_augment == "none" else "auto"
+    said = [("Student", own.student, _named(network, width)), ("Epochs", *_pair(own.epochs, epochs))]
+    if own.batch_size and own.batch_size != batch:
+        said.append(("Student's batch", f"{own.batch_size:,}", f"{batch:,}" if batch else "by the number of images"))
+    return own.replace(**changes, batch_size=batch, rand_augment=augment), said
+
+
+def _teacher(dataset: str, network: str) -> str:
+    """Return the name or file of the shipped network that takes the place of a printed one."""
+    return dataset if our_network(network) == SHIPPED else str(assets_dir() / "second" / f"{dataset}.safetensors")
+
+
+@lru_cache(maxsize=16)
+def _card(dataset: str, network: str) -> TeacherCard:
+    folder = "teachers" if our_network(network) == SHIPPED else "second"
+    return read_card(assets_dir() / folder / f"{dataset}.safetensors")
+
+
+def _pair(printed: int, here: int) -> tuple[str, str]:
+    return f"{printed:,}", f"{here:,}"
+
+
+def _named(network: str, width: float) -> str:
+    return network if width == 1 else f"{network}, width {width:g}"

@@ -1,0 +1,364 @@
+"""A table of the papers as it stands here: printed numbers, what was measured beside them, and what is missing.
+
+Free of torch: it reads run folders and stored measurements. A number is measured by the runs whose every setting is
+that of its cell (:mod:`delt_engine.papers.fits`); runs that ask the same question with other settings stand beside it
+as near, with the settings that differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from statistics import fmean, stdev
+from typing import Any, Literal
+
+from delt_engine.config import Experiment
+from delt_engine.data.catalogue import find_entry
+from delt_engine.errors import ConfigError
+from delt_engine.jobs.prices import Known, Price, recovery_price, students_price, teacher_price
+from delt_engine.papers.cells import Cell, Scale, paper_cell, why_not
+from delt_engine.papers.fits import Difference, Found, Network, differences, is_alike
+from delt_engine.papers.laptop import laptop_cell
+from delt_engine.papers.names import MILLION_PARAMETERS, our_network
+from delt_engine.papers.order import Order, Point, order_of
+from delt_engine.papers.published import PublishedValue
+from delt_engine.papers.tables import PaperTable, axis, find_table, place, rows_of
+from delt_engine.pipeline.paper_teachers import known_networks, teacher_card
+from delt_engine.runs.record import Kind, RunRecord, relevant_settings
+from delt_engine.runs.store import Run, list_runs
+from delt_engine.runs.titles import example_runs
+
+State = Literal["finished", "running", "queued", "stopped", "missing", "not here"]
+
+_STOPPED = ("paused", "cancelled", "interrupted", "failed")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured here: mean and spread over ``n`` students or runs.
+
+    Accuracies are in percent, of the last epoch and as ``best`` of the best tested one, which published code reports.
+    """
+
+    mean: float
+    std: float | None = None
+    n: int = 1
+    best: float | None = None
+    best_std: float | None = None
+    device: str = ""
+
+
+@dataclass(frozen=True)
+class Near:
+    """A run that asks the same question with other settings."""
+
+    run: Run
+    measured: Measured
+    differences: tuple[Difference, ...]
+
+
+@dataclass(frozen=True)
+class CellView:
+    """One number of a table.
+
+    Attributes:
+        value: as printed, or a row of a figure without a number.
+        row, column: where it stands on the table's axes, as printed.
+        cell: the experiment that measures it here; None where ``reason`` says why there is none.
+        measured: by ``runs``, which fit it; None while there are none, and for images, which have no number.
+        near: runs that ask the same question with other settings; at paper scale only.
+        state: of its work.
+        recovered: a finished run with its images.
+        parts: what is missing with its price; what several cells share has the same key.
+    """
+
+    value: PublishedValue
+    row: tuple[str, ...]
+    column: tuple[str, ...]
+    cell: Cell | None = None
+    reason: str = ""
+    measured: Measured | None = None
+    runs: tuple[Run, ...] = ()
+    near: tuple[Near, ...] = ()
+    state: State = "missing"
+    recovered: Run | None = None
+    parts: Mapping[str, Price] = field(default_factory=dict)
+
+    @property
+    def price(self) -> Price:
+        """What the missing work of this cell alone takes."""
+        return sum(self.parts.values(), Price())
+
+    @property
+    def gap(self) -> float | None:
+        """Measured less printed, of the best tested epoch where it is an accuracy; only at paper scale."""
+        if self.measured is None or self.cell is None or self.cell.scale != "paper" or not self.value.is_printed:
+            return None
+        here = self.measured.best if self.measured.best is not None else self.measured.mean
+        return here - self.value.value
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is work to do for it."""
+        return self.cell is not None and self.state not in ("finished", "running", "queued")
+
+
+@dataclass(frozen=True)
+class TableView:
+    """A table as it stands here."""
+
+    table: PaperTable
+    scale: Scale
+    cells: tuple[CellView, ...]
+
+    @property
+    def price(self) -> Price:
+        """What all missing work takes; what cells share counts once."""
+        return total_price(self.missing)
+
+    @property
+    def reachable(self) -> int:
+        """Numbers that can be measured here."""
+        return sum(one.cell is not None for one in self.cells)
+
+    @property
+    def missing(self) -> tuple[CellView, ...]:
+        """Numbers that could be measured and were not."""
+        return tuple(one for one in self.cells if one.is_open)
+
+    @property
+    def mapping(self) -> tuple[tuple[str, str, str], ...]:
+        """What laptop scale makes smaller: name, printed, here; each once."""
+        found = (words for one in self.cells if one.cell for words in one.cell.scaled)
+        return tuple(dict.fromkeys(found))
+
+    @cached_property
+    def order(self) -> Order:
+        """Whether the printed order holds among what was measured."""
+        return order_of(_points(self))
+
+
+def table_view(
+    table: str | PaperTable, scale: Scale = "paper", *, runs: Iterable[Run] | None = None, device: str = "auto"
+) -> TableView:
+    """Return a table as it stands here.
+
+    Args:
+        table: its id, such as ``delt-4c``.
+        scale: as printed, or its version on a built-in dataset.
+        runs: where to look; this user's runs and the examples when not given.
+        device: for prices.
+
+    Raises:
+        ConfigError: no such table.
+    """
+    return views([table], scale, runs=runs, device=device)[0]
+
+
+def views(
+    tables: Iterable[str | PaperTable],
+    scale: Scale = "paper",
+    *,
+    runs: Iterable[Run] | None = None,
+    device: str = "auto",
+) -> list[TableView]:
+    """Return several tables; the runs are read once. See :func:`table_view`."""
+    looked = _Looked.at([*list_runs(), *example_runs()] if runs is None else runs, device)
+    found = [find_table(table) if isinstance(table, str) else table for table in tables]
+    return [_view(table, scale, looked) for table in found]
+
+
+def total_price(cells: Iterable[CellView]) -> Price:
+    """Return what the missing work of cells takes; what they share counts once."""
+    parts = {key: price for one in cells for key, price in one.parts.items()}
+    return sum(parts.values(), Price())
+
+
+def cells_of(table: PaperTable, scale: Scale) -> list[tuple[PublishedValue, Cell | None, str]]:
+    """Return each number of a table with its cell, or with why there is none."""
+    found: list[tuple[PublishedValue, Cell | None, str]] = []
+    for value in rows_of(table):
+        try:
+            cell = paper_cell(value)
+            cell = laptop_cell(cell, (*table.rows, *table.columns)) if scale == "laptop" else cell
+            found.append((value, cell, ""))
+        except ConfigError as error:
+            found.append((value, None, why_not(value) or str(error)))
+    return found
+
+
+@dataclass(frozen=True)
+class _Looked:
+    """All runs, read once: those that can be held against numbers, and those that are not finished."""
+
+    found: tuple[tuple[Run, Kind, Found], ...]
+    unfinished: tuple[tuple[str, Kind, Experiment], ...]
+    known: Known
+
+    @classmethod
+    def at(cls, runs: Iterable[Run], device: str) -> _Looked:
+        readable = [run for run in runs if not run.unreadable]
+        networks = known_networks()
+        found, unfinished = [], []
+        for run in readable:
+            record, status = run.record(), run.status
+            if status == "finished":
+                held = _found(record, networks)
+                if held is not None:
+                    found.append((run, record.kind, held))
+            elif record.kind in ("recover", "evaluate", "squeeze"):
+                unfinished.append((status, record.kind, _plain(record.experiment, record.kind)))
+        return cls(tuple(found), tuple(unfinished), Known.of(readable, device))
+
+    def of(self, kind: Kind, cell: Cell) -> Iterable[tuple[Run, Found]]:
+        """Yield the finished runs of a kind that ask the question of a cell."""
+        return ((run, found) for run, own, found in self.found if own == kind and is_alike(cell, found))
+
+
+def _found(record: RunRecord, networks: dict[str, Network]) -> Found | None:
+    if record.dataset is None:
+        return None
+    is_evaluation = record.kind == "evaluate"
+
+    def network(role: Any) -> Network | None:
+        if role is None:
+            return None
+        plain = Network(role.name, role.network, None, role.fingerprint)
+        return networks.get(role.fingerprint, plain)
+
+    return Found(
+        experiment=record.experiment,
+        dataset=record.dataset.name,
+        image_size=record.dataset.image_size,
+        num_classes=len(record.result["class_names"]) if is_evaluation else len(record.classes),
+        teacher=network(record.teacher),
+        ranker=network(record.ranker),
+        relabeller=network(getattr(record, "relabeller", None)),
+        result=record.result,
+    )
+
+
+def _view(table: PaperTable, scale: Scale, looked: _Looked) -> TableView:
+    cells = []
+    for value, cell, reason in cells_of(table, scale):
+        spot = {"row": place(value, table.rows), "column": place(value, table.columns)}
+        if cell is None:
+            cells.append(CellView(value, **spot, reason=reason, state="not here"))
+        else:
+            cells.append(_cell_view(CellView(value, **spot, cell=cell), looked))
+    return TableView(table, scale, tuple(cells))
+
+
+def _cell_view(view: CellView, looked: _Looked) -> CellView:
+    cell = view.cell
+    assert cell is not None
+    if cell.measure == "parameters":
+        counted = MILLION_PARAMETERS.get(our_network(cell.value.student))
+        return replace(view, measured=Measured(counted), state="finished") if counted else view
+    kind: Kind = "evaluate" if cell.needs_students else "squeeze" if cell.measure == "teacher" else "recover"
+    fitting, near = [], []
+    for run, found in looked.of(kind, cell):
+        differing = tuple(differences(cell, found))
+        if not differing:
+            fitting.append(run)
+        elif cell.scale == "paper" and (measured := _measured(cell, [run])):
+            near.append(Near(run, measured, differing))
+    measured = _measured(cell, fitting) if fitting else None
+    is_done = bool(fitting) and (measured is not None or cell.measure == "images")
+    recovered = _recovered(cell, looked) if cell.needs_images else None
+    state: State = "finished" if is_done else _state(cell, looked)
+    view = replace(view, measured=measured, runs=tuple(fitting), near=tuple(near), state=state, recovered=recovered)
+    return replace(view, parts=_parts(view, looked)) if view.is_open else view
+
+
+def _recovered(cell: Cell, looked: _Looked) -> Run | None:
+    """Return a finished run with the images of a cell."""
+    images = replace(cell, measure="images")
+    fitting = (run for run, found in looked.of("recover", images) if not differences(images, found))
+    return next(fitting, None)
+
+
+def _measured(cell: Cell, runs: Sequence[Run]) -> Measured | None:
+    """Return what runs measured of a cell's number; None where they tell no number of the kind."""
+    records = [run.record() for run in runs]
+    device = records[0].device_name or records[0].device or ""
+    if cell.measure == "accuracy":
+        students = [student for record in records for student in record.result["students"]]
+        last, best = ([float(each[name]) for each in students] for name in ("top1_last", "top1_best"))
+        return Measured(fmean(last), _std(last), len(last), fmean(best), _std(best), device)
+    if cell.measure == "teacher":
+        numbers = [float(record.result["accuracy"]) for record in records if record.result.get("accuracy")]
+    elif cell.measure == "hours":
+        numbers = [record.seconds / 3600 for record in records]
+    else:
+        from delt_engine.pipeline.image_measures import stored_measure
+
+        numbers = [number for run in runs if (number := stored_measure(cell, run)) is not None]
+    return Measured(fmean(numbers), _std(numbers), len(numbers), device=device) if numbers else None
+
+
+def _std(numbers: Sequence[float]) -> float | None:
+    return stdev(numbers) if len(numbers) > 1 else None
+
+
+def _state(cell: Cell, looked: _Looked) -> State:
+    """Return how far the work on a cell is that has no finished run."""
+    kinds: list[Kind] = ["evaluate"] if cell.needs_students else []
+    kinds += ["recover"] if cell.needs_images else ["squeeze"]
+    for kind in kinds:
+        wanted = _plain(cell.experiment, kind)
+        statuses = {status for status, own, experiment in looked.unfinished if own == kind and experiment == wanted}
+        for state in ("running", "queued"):
+            if state in statuses:
+                return state  # type: ignore[return-value]  # one of the two
+        if statuses & set(_STOPPED):
+            return "stopped"
+    return "missing"
+
+
+def _plain(experiment: Experiment, kind: Kind) -> Experiment:
+    """Return the settings that tell runs of a kind apart whatever machine they are on."""
+    plain: Experiment = relevant_settings(experiment, kind).replace(teacher="auto", ranker="", device="auto", seed=0)
+    recover = plain.recover.replace(precision="auto")
+    evaluate = plain.evaluate.replace(precision="auto")
+    return plain.replace(recover=recover, evaluate=evaluate, squeeze=plain.squeeze.replace(precision="auto"))
+
+
+def _parts(view: CellView, looked: _Looked) -> dict[str, Price]:
+    """Return what is missing of a cell with its price: what several cells share has the same key."""
+    cell = view.cell
+    assert cell is not None
+    experiment, known = cell.experiment, looked.known
+    entry = find_entry(experiment.dataset)
+    classes = (entry.num_classes if entry else None) or 10450  # ImageNet-21K-P is in no catalogue of ours
+    size = experiment.image_size or (entry.image_size if entry else 224)
+    train, tests = (entry.train_size, entry.test_size) if entry else (11060223, 50000)
+    card = None if cell.measure == "teacher" else teacher_card(cell)
+    found: dict[str, Price] = {}
+    if card is None:
+        key = f"squeeze {experiment.dataset} {size} {experiment.squeeze.network} {experiment.squeeze.width}"
+        found[key] = teacher_price(experiment.squeeze, train, size, known)
+    if cell.needs_images and view.recovered is None:
+        key = f"recover {_plain(experiment, 'recover').model_dump_json()}"
+        fingerprint = card.fingerprint if card else ""
+        found[key] = recovery_price(experiment, classes, size, fingerprint, known)
+    if cell.needs_students:
+        key = f"evaluate {_plain(experiment, 'evaluate').model_dump_json()} {cell.relabeller}"
+        found[key] = students_price(experiment, classes, size, tests, known)
+    return found
+
+
+def _points(view: TableView) -> list[Point]:
+    groups = [name for name in (*view.table.rows, *view.table.columns) if name not in view.table.compared]
+    return [
+        Point(
+            tuple(axis(one.value, name) for name in groups),
+            one.value.value,
+            one.measured.mean,
+            one.measured.std or 0.0,
+            one.measured.n,
+        )
+        for one in view.cells
+        if one.measured is not None and one.value.is_printed and one.cell and one.cell.measure != "parameters"
+    ]
