@@ -113,6 +113,8 @@ def explained(error: BaseException) -> tuple[str, int]:
         "relabel": "delt_engine.cli.evaluate:relabel",
         "evaluate": "delt_engine.cli.evaluate:evaluate",
         "compare": "delt_engine.cli.compare:compare",
+        "papers": "delt_engine.cli.papers:papers",
+        "reproduce": "delt_engine.cli.papers:reproduce",
         "diversity": "delt_engine.cli.diversity:diversity",
         "run": "delt_engine.cli.run:run_file",
         "resume": "delt_engine.cli.recover:resume",

@@ -98,16 +98,17 @@ def cost(
             f"{result['image_iterations_per_second']:,.0f} image-iterations/s with {result['batch_images']} images."
         )
     if result["hours"] is not None:
-        say(f"{_hours(result['hours'])} on {ranks:,} rank{'s' if ranks > 1 else ''} at {rate:,.0f} a second each.")
+        say(f"{time_words(result['hours'])} on {ranks:,} rank{'s' if ranks > 1 else ''} at {rate:,.0f} a second each.")
     if result["bytes"] is not None:
-        least, more = _bytes(result["bytes_without_rounds"]), _bytes(result["checkpoint_bytes"])
+        least, more = size_words(result["bytes_without_rounds"]), size_words(result["checkpoint_bytes"])
         say(
-            f"Disk at {result['image_size']} px: {_bytes(result['bytes'])}, or {least} without pictures of the rounds "
-            f"(--snapshot-classes 0); while it runs {more} more a rank."
+            f"Disk at {result['image_size']} px: {size_words(result['bytes'])}, or {least} without pictures of the "
+            f"rounds (--snapshot-classes 0); while it runs {more} more a rank."
         )
-    say(f"Soft labels, where they are stored for {result['label_epochs']:,} epochs: {_bytes(result['label_bytes'])}.")
+    labels = size_words(result["label_bytes"])
+    say(f"Soft labels, where they are stored for {result['label_epochs']:,} epochs: {labels}.")
     if result["memory_mb"] is not None:
-        say(f"Memory at most: about {_bytes(result['memory_mb'] * 2**20)}, as a run with this teacher needed here.")
+        say(f"Memory at most: about {size_words(result['memory_mb'] * 2**20)}, as a run with this teacher needed here.")
     for note in result["notes"]:
         say(note)
 
@@ -161,10 +162,10 @@ def _memory_mb(experiment: Experiment, planned: Plan) -> float | None:
     return round(found[0], 1) if found else None
 
 
-def _hours(hours: float) -> str:
+def time_words(hours: float) -> str:
     """Return a time in the unit that suits it.
 
-    >>> _hours(0.002), _hours(7.25), _hours(700)
+    >>> time_words(0.002), time_words(7.25), time_words(700)
     ('7 s', '7.2 h', '700 h (29 days)')
     """
     if hours < 1:
@@ -172,10 +173,10 @@ def _hours(hours: float) -> str:
     return f"{hours:,.1f} h" if hours < 48 else f"{hours:,.0f} h ({hours / 24:,.0f} days)"
 
 
-def _bytes(count: int) -> str:
+def size_words(count: int) -> str:
     """Return a size in the unit that suits it.
 
-    >>> _bytes(12_000_000), _bytes(7_400_000_000)
+    >>> size_words(12_000_000), size_words(7_400_000_000)
     ('12 MB', '7.4 GB')
     """
     return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.0f} MB"

@@ -26,6 +26,7 @@ def finished_run(
     source: str = "",
     path: Path | None = None,
     runs: Iterable[Run] | None = None,
+    options: RunOptions | None = None,
     fresh: bool = False,
     quiet: bool = False,
     say: Callable[[str], None] = lambda _words: None,
@@ -38,6 +39,7 @@ def finished_run(
         source: what an evaluation trains on.
         path: folder of a new run; one among this user's runs when not given.
         runs: where to look for one; this user's runs when not given.
+        options: how a new run is worked on.
         fresh: pass over what is finished.
         say: takes a line about what is done.
 
@@ -45,12 +47,10 @@ def finished_run(
         RunCancelled: it was stopped; the same call goes on.
         DeltError: it cannot be done.
     """
-    data = inputs.dataset.fingerprint
-
-    def find() -> Run | None:
-        return same_run(experiment, kind, dataset=data, teacher=teacher, source=source, done=not fresh, runs=runs)
-
-    run = ranks.first(find)
+    which = {"dataset": inputs.dataset.fingerprint, "ranker": inputs.ranker.fingerprint if inputs.ranker else None}
+    run = ranks.first(
+        lambda: same_run(experiment, kind, **which, teacher=teacher, source=source, done=not fresh, runs=runs)
+    )
     if run is not None and run.record().status == "finished":
         say(f"{DEEDS[kind]}: run {run.id} is used again")
         return run
@@ -60,7 +60,8 @@ def finished_run(
     else:
         say(DEEDS[kind])
         own = inputs
-        run, _ = made(experiment, kind, path or new_run_path(experiment, kind), RunOptions(), lambda: inputs, source)
+        path = path or new_run_path(experiment, kind)
+        run, _ = made(experiment, kind, path, options or RunOptions(), lambda: inputs, source)
     stopped = completed(run, own, ranks_asked=1, quiet=quiet)
     if stopped is not None:
         raise stopped

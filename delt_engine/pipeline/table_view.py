@@ -129,9 +129,10 @@ class TableView:
 
     @property
     def mapping(self) -> tuple[tuple[str, str, str], ...]:
-        """What laptop scale makes smaller: name, printed, here; each once."""
-        found = (words for one in self.cells if one.cell for words in one.cell.scaled)
-        return tuple(dict.fromkeys(found))
+        """What laptop scale makes smaller: name, printed, here; each once, by name."""
+        found = dict.fromkeys(words for one in self.cells if one.cell for words in one.cell.scaled)
+        names = list(dict.fromkeys(name for name, _, _ in found))
+        return tuple(sorted(found, key=lambda words: names.index(words[0])))
 
     @cached_property
     def order(self) -> Order:

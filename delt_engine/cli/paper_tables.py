@@ -1,0 +1,160 @@
+"""How a table of the papers is printed: in the paper's form, with what was measured here below each number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from delt_engine.analysis.cost import formula_cost
+from delt_engine.cli.cost import size_words, time_words
+from delt_engine.cli.output import say, say_table
+from delt_engine.config.schedule import EarlyLateSchedule
+from delt_engine.jobs.prices import Price
+from delt_engine.papers.published import PublishedValue, published_settings
+from delt_engine.papers.tables import METRIC_TITLES, PaperTable, axis_label, axis_title
+from delt_engine.pipeline.reproduce import cell_title
+from delt_engine.pipeline.table_view import CellView, Measured, TableView
+
+NEAR = 5
+"""Runs with other settings that are told of a table."""
+
+_SETTINGS_OF = {"cda-10": "cifar100", "cda-12": "tiny-imagenet", "cda-16": "imagenet-1k", "cda-21": "imagenet-21k"}
+"""Datasets of CDA's tables of settings; DELT's is of all."""
+
+
+def say_view(view: TableView) -> None:
+    """Print a table as it stands here."""
+    table = view.table
+    say(f"{table.where}: {table.title}. {table.caption}")
+    if table.is_settings:
+        _say_settings(table)
+    if not view.cells:
+        say(table.note)
+        return
+    _say_matrix(view)
+    for words in filter(None, (table.note, _assumed(view))):
+        say(words)
+    if view.scale == "laptop":
+        say_table(("axis", "printed", "here"), view.mapping, "Made small")
+    _say_near(view)
+    if any(one.measured for one in view.cells):
+        say(view.order.sentence)
+    if table.id in ("delt-6", "delt-fig12"):
+        _say_formula()
+    if view.missing:
+        scale = "" if view.scale == "paper" else f" --scale {view.scale}"
+        say(f"Missing: {len(view.missing)} of {view.reachable} numbers, {price_words(view.price)}.")
+        say(f"Make them with `delt reproduce {table.id}{scale}`.")
+
+
+def _say_matrix(view: TableView) -> None:
+    """Print the table in the paper's form, the measured number below each printed one."""
+    table = view.table
+    columns = list(dict.fromkeys(one.column for one in view.cells))
+    labels = {one.column: _labels(one.value, table.columns) for one in view.cells}
+    placed = {(one.row, one.column): one for one in view.cells}
+    rows = []
+    for row in dict.fromkeys(one.row for one in view.cells):
+        first = next(one for one in view.cells if one.row == row)
+        texts = [_cell_text(placed[row, column]) if (row, column) in placed else "" for column in columns]
+        rows.append([*(axis_label(first.value, name) for name in table.rows), *texts])
+    metrics = {METRIC_TITLES[one.value.metric] for one in view.cells}
+    title = f"{' and '.join(sorted(metrics))}: printed, and below it measured here at {view.scale} scale"
+    say_table([*map(axis_title, table.rows), *(labels[column] for column in columns)], rows, title)
+
+
+def _labels(value: PublishedValue, names: Iterable[str]) -> str:
+    labels = ((name, axis_label(value, name)) for name in names)
+    return "\n".join(f"{name} {label}" if label.replace(",", "").isdigit() else label for name, label in labels)
+
+
+def _cell_text(one: CellView) -> str:
+    printed = _as_printed(one.value) if one.value.is_printed else ""
+    if one.measured is None:
+        words = "" if one.state == "missing" else one.state
+        return "\n".join(filter(None, (printed, words)))
+    gap = f" ({one.gap:+.1f})" if one.gap is not None else ""
+    return "\n".join(filter(None, (printed, f"{measured_words(one.measured)}{gap}")))
+
+
+def measured_words(here: Measured) -> str:
+    """Return what was measured: the last epoch, and the best tested one where there is one.
+
+    >>> measured_words(Measured(41.25, 0.5, 3, 42.0, 0.4))
+    '41.2 ± 0.5, best 42.0'
+    """
+    best = f", best {_number(here.best)}" if here.best is not None else ""
+    return _number(here.mean, here.std) + best
+
+
+def _as_printed(value: PublishedValue) -> str:
+    return f"{value.value:g}" + (f" ± {value.std:g}" if value.std is not None else "")
+
+
+def _number(value: float, std: float | None = None) -> str:
+    digits = 1 if value >= 1 else 3
+    return f"{value:,.{digits}f}" + (f" ± {std:.1f}" if std is not None else "")
+
+
+def _assumed(view: TableView) -> str:
+    """Return what the table leaves open and is filled in, in a sentence."""
+    found = {(name, axis_label(one.value, name)) for one in view.cells for name in one.value.assumed}
+    words = ", ".join(f"{axis_title(name)} {label}" for name, label in sorted(found))
+    return f"Not printed in the table, taken from the text or equal numbers: {words}." if found else ""
+
+
+def _say_near(view: TableView) -> None:
+    near = [(one, each) for one in view.cells if not one.runs for each in one.near]
+    for one, each in near[:NEAR]:
+        rows = [(d.name, d.here, d.published, d.source) for d in each.differences]
+        title = f"{cell_title(view.table, one)}: {measured_words(each.measured)} with other settings, run {each.run.id}"
+        say_table(("setting", "here", "published", "from"), rows, title)
+    if len(near) > NEAR:
+        say(f"{len(near) - NEAR} more runs ask the same with other settings; --json lists them.")
+
+
+def _say_settings(table: PaperTable) -> None:
+    datasets = {
+        "cda-10": ["cifar100"],
+        "cda-12": ["tiny-imagenet"],
+        "cda-16": ["imagenet-1k"],
+        "cda-21": ["imagenet-21k"],
+    }
+    printed = published_settings()[table.paper]
+    rows = [
+        (dataset, stage, name, _plain(value))
+        for dataset in datasets.get(table.id, printed)
+        for stage, settings in printed[dataset].items()
+        for name, value in settings.items()
+    ]
+    say_table(("dataset", "stage", "setting", "printed"), rows)
+    say("Take them with --preset on `delt squeeze`, `delt recover`, `delt evaluate` and `delt compare`.")
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {_plain(own)}" for name, own in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _say_formula() -> None:
+    rows = []
+    for ipc in (10, 50, 100):
+        for ri in (500, 1000):
+            schedule = EarlyLateSchedule(ipc, 4000, ri)
+            cost = formula_cost(schedule)
+            said = "exact" if cost.is_exact else f"{ipc} images in {schedule.num_rounds} rounds leave a remainder"
+            rows.append((ipc, ri, round(cost.formula), cost.counted, f"{schedule.saved_percent:.2f} %", said))
+    columns = ("IPC", "RI", "formula", "counted", "saved", "")
+    say_table(columns, rows, "Image-iterations of a class at MI 4,000: N x T - j(j-1)/2 x RI (DELT Sec. 4.4)")
+
+
+def price_words(price: Price) -> str:
+    """Return a price in words.
+
+    >>> price_words(Price(7200.0, None, 12_000_000, is_measured=False))
+    'about 2.0 h (a guess: nothing alike was measured here), 12 MB of disk'
+    """
+    source = "" if price.is_measured else " (a guess: nothing alike was measured here)"
+    memory = f", {size_words(round(price.memory_mb * 2**20))} of memory" if price.memory_mb else ""
+    return f"about {time_words(price.hours)}{source}{memory}, {size_words(price.disk_bytes)} of disk"

@@ -1,0 +1,258 @@
+"""``delt papers`` and ``delt reproduce``: the papers' tables, printed and measured, and what makes the rest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
+
+import click
+
+from delt_engine.cli.finished import finished_run
+from delt_engine.cli.options import output_options
+from delt_engine.cli.output import say, say_json, say_table
+from delt_engine.cli.paper_tables import price_words, say_view
+from delt_engine.errors import ConfigError, RunError
+from delt_engine.jobs import ranks
+from delt_engine.papers.cells import SCALES, Scale, why_not
+from delt_engine.papers.published import all_published
+from delt_engine.papers.tables import TABLES, PaperTable, axis, find_table
+from delt_engine.pipeline.reproduce import cell_title
+from delt_engine.pipeline.reproduce import reproduce as make
+from delt_engine.pipeline.table_view import CellView, TableView, total_price, views
+
+_scale = click.option(
+    "--scale",
+    type=click.Choice(SCALES),
+    default="paper",
+    show_default=True,
+    help="As printed, or the same axes made small on a built-in dataset.",
+)
+_device = click.option("--device", default="auto", metavar="TEXT", help="Where it is computed. [default: auto]")
+
+
+@click.command()
+@click.argument("table", required=False)
+@_scale
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+def papers(table: str | None, scale: Scale, as_json: bool) -> None:
+    """List the tables and figures of DELT and CDA, or show TABLE, such as delt-4c: printed and measured values.
+
+    A number counts as measured where a run has every setting of its row; runs with other settings are told with them.
+    """
+    if table is not None:
+        (view,) = views([find_table(table)], scale)
+        if as_json:
+            say_json(table_json(view))
+        else:
+            say_view(view)
+        return
+    both = {name: views(TABLES, name) for name in SCALES}
+    if as_json:
+        say_json(overview(both))
+        return
+    columns = ("id", "table", "printed", "reachable", "measured", "at laptop scale", "about")
+    rows = [
+        [
+            view.table.id,
+            view.table.where,
+            _printed(view),
+            view.reachable,
+            _finished(view),
+            f"{_finished(small)} of {small.reachable}",
+            view.table.title,
+        ]
+        for view, small in zip(both["paper"], both["laptop"], strict=True)
+    ]
+    say_table(columns, rows)
+    count = counts()
+    say(f"{count['reachable']} of {count['printed']} printed numbers can be measured here; the others:")
+    for reason, number in count["not_here"].items():
+        say(f"  {number:>3}  {reason}")
+    say("Show one with `delt papers ID`, make its missing numbers with `delt reproduce ID`.")
+
+
+@click.command()
+@click.argument("table")
+@_scale
+@click.option("--only", multiple=True, metavar="AXIS=VALUE,...", help="Only these numbers, as dataset=cifar10,ipc=10.")
+@click.option("--price", "is_price", is_flag=True, help="Say what it would take, and do nothing.")
+@_device
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", "float32", "bfloat16"]),
+    default="auto",
+    show_default=True,
+    help="Number format of all work; auto is bfloat16 on a GPU.",
+)
+@output_options
+def reproduce(
+    table: str,
+    scale: Scale,
+    only: Sequence[str],
+    is_price: bool,
+    device: str,
+    precision: str,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Make the numbers of TABLE, such as delt-4c, that were not measured here yet.
+
+    Each is a whole experiment under its paper's settings: teacher, ranking, recovery, labels, students. What numbers
+    share is done once, what is finished is used again, and a stopped run goes on: type the same command again.
+    """
+    found = find_table(table)
+    (view,) = views([found], scale, device=device)
+    chosen = chosen_cells(view, only)
+    if is_price:
+        _say_price(view, chosen, as_json)
+        return
+    failures = make(
+        found,
+        chosen,
+        partial(finished_run, quiet=quiet),
+        _progress(quiet),
+        device=device,
+        precision=precision,
+    )
+    if ranks.this_rank().is_first:
+        (view,) = views([found], scale, device=device)
+        if as_json:
+            say_json(table_json(view))
+        else:
+            say_view(view)
+    if failures:
+        title = cell_title(found, failures[0].cell)
+        raise RunError(f"{len(failures)} of {len(chosen)} numbers failed; {title}: {failures[0].error}")
+
+
+def chosen_cells(view: TableView, only: Iterable[str]) -> list[CellView]:
+    """Return the cells that can be measured, of those that ``only`` leaves: pairs such as "ipc=10", with commas.
+
+    Raises:
+        ConfigError: no pair, an axis that the table has not, or a value that it has not there.
+    """
+    table, chosen = view.table, [one for one in view.cells if one.cell is not None]
+    axes = tuple(dict.fromkeys((*table.rows, *table.columns, "dataset", "ipc", "method", "student", "teacher")))
+    for pair in (part.strip() for text in only for part in text.split(",") if part.strip()):
+        name, equals, wanted = pair.partition("=")
+        if not equals or name not in axes:
+            raise ConfigError(f"only: {pair!r} given, but it must be AXIS=VALUE with one of {', '.join(axes)}.")
+        known = sorted({axis(one.value, name) for one in view.cells})
+        if wanted not in known:
+            raise ConfigError(f"only: {pair!r} given, but {name} must be one of {', '.join(filter(None, known))}.")
+        chosen = [one for one in chosen if axis(one.value, name) == wanted]
+    return chosen
+
+
+def counts() -> dict[str, Any]:
+    """Return how many printed numbers there are, how many can be measured here, and why not the others."""
+    reasons = Counter(why_not(value) for value in all_published())
+    reachable = reasons.pop("", 0)
+    return {"printed": len(all_published()), "reachable": reachable, "not_here": dict(reasons.most_common())}
+
+
+def overview(both: dict[Scale, list[TableView]]) -> dict[str, Any]:
+    """Return what `delt papers --json` prints."""
+    tables = [
+        {
+            **_about(view.table),
+            "printed": _printed(view),
+            "reachable": view.reachable,
+            "measured": _finished(view),
+            "laptop": {"reachable": small.reachable, "measured": _finished(small), "order": small.order.answer},
+        }
+        for view, small in zip(both["paper"], both["laptop"], strict=True)
+    ]
+    return {**counts(), "tables": tables}
+
+
+def table_json(view: TableView) -> dict[str, Any]:
+    """Return what `delt papers TABLE --json` and `delt reproduce TABLE --json` print."""
+    order = view.order
+    return {
+        **_about(view.table),
+        "scale": view.scale,
+        "reachable": view.reachable,
+        "missing": len(view.missing),
+        "order": {"answer": order.answer, "as_printed": order.as_printed, "reversed": order.reversed}
+        | {"within_noise": order.within_noise},
+        "mapping": [list(words) for words in view.mapping],
+        "cells": [_cell_json(view.table, one) for one in view.cells],
+    }
+
+
+def _about(table: PaperTable) -> dict[str, Any]:
+    return {
+        "id": table.id,
+        "where": table.where,
+        "title": table.title,
+        "caption": table.caption,
+        "axes": [*table.rows, *table.columns],
+        "note": table.note,
+        "command": f"delt reproduce {table.id}",
+    }
+
+
+def _cell_json(table: PaperTable, one: CellView) -> dict[str, Any]:
+    value, here = one.value, one.measured
+    return {
+        **{name: axis(value, name) for name in (*table.rows, *table.columns)},
+        "printed": value.value if value.is_printed else None,
+        "printed_std": value.std,
+        "source": value.where,
+        "assumed": list(value.assumed),
+        "measured": None if here is None else vars(here),
+        "gap": one.gap,
+        "state": one.state,
+        "reason": one.reason,
+        "runs": [run.id for run in one.runs],
+        "near": [
+            {
+                "run": near.run.id,
+                "measured": vars(near.measured),
+                "differences": [d._asdict() for d in near.differences],
+            }
+            for near in one.near
+        ],
+        "hours": one.price.hours if one.is_open else 0.0,
+    }
+
+
+def _printed(view: TableView) -> int:
+    return sum(one.value.is_printed for one in view.cells)
+
+
+def _finished(view: TableView) -> int:
+    return sum(one.state == "finished" for one in view.cells)
+
+
+def _say_price(view: TableView, chosen: Sequence[CellView], as_json: bool) -> None:
+    todo = [one for one in chosen if one.is_open]
+    price = total_price(todo)
+    if as_json:
+        say_json(
+            {
+                "table": view.table.id,
+                "scale": view.scale,
+                "cells": len(chosen),
+                "missing": len(todo),
+                "hours": price.hours,
+                "memory_mb": price.memory_mb,
+                "disk_bytes": price.disk_bytes,
+                "is_measured": price.is_measured,
+            }
+        )
+        return
+    say(f"{view.table.where} at {view.scale} scale: {len(chosen)} numbers, {len(todo)} missing.")
+    if todo:
+        say(f"{price_words(price)}.")
+
+
+def _progress(quiet: bool) -> Callable[[str], None]:
+    def report(words: str) -> None:
+        if not quiet and ranks.this_rank().is_first:
+            click.echo(words, err=True)
+
+    return report

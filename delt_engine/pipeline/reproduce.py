@@ -1,0 +1,197 @@
+"""Working through the missing numbers of a table: teacher, recovery, labels and students, each done once.
+
+Cells that share a recovery share its run, and everything that is finished is used again, so the order is: one recovery
+with all its students, then the next. Stopped anywhere, the same call goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol
+
+from delt_engine.config import Experiment
+from delt_engine.errors import DeltError, RunCancelled, RunError
+from delt_engine.jobs.evaluations import evaluation_experiment
+from delt_engine.papers.cells import Cell
+from delt_engine.papers.tables import PaperTable, axis_label
+from delt_engine.pipeline.image_measures import measure_images
+from delt_engine.pipeline.inputs import Inputs, load_inputs
+from delt_engine.pipeline.paper_teachers import teacher_file
+from delt_engine.pipeline.table_view import CellView
+from delt_engine.runs.record import Kind, RunOptions
+from delt_engine.runs.sources import find_source
+from delt_engine.runs.store import Run
+
+Say = Callable[[str], None]
+
+
+class Finish(Protocol):
+    """Returns a finished run of an experiment: one that is there, one that goes on, or a new one."""
+
+    def __call__(
+        self,
+        experiment: Experiment,
+        kind: Kind,
+        inputs: Inputs,
+        teacher: str | None,
+        *,
+        source: str = "",
+        options: RunOptions | None = None,
+        say: Say,
+    ) -> Run:
+        """Do the work; ``teacher`` is its fingerprint, ``source`` what an evaluation trains on."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A number that could not be made, and why."""
+
+    cell: CellView
+    error: DeltError
+
+
+@dataclass(frozen=True)
+class _How:
+    """How cells are worked on."""
+
+    finish: Finish
+    say: Say
+    device: str
+    precision: str
+
+    def settings(self, cell: Cell) -> Experiment:
+        """Return a cell's experiment on the device and with the number format that were asked for."""
+        experiment: Experiment = cell.experiment.replace(device=self.device)
+        stages = {name: getattr(experiment, name) for name in ("squeeze", "recover", "evaluate")}
+        return experiment.replace(**{name: one.replace(precision=self.precision) for name, one in stages.items()})
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What cells of a group share: settings with the networks by name, data, teacher's fingerprint, and the images."""
+
+    experiment: Experiment
+    inputs: Inputs
+    teacher: str
+    run: Run
+
+
+def reproduce(
+    table: PaperTable,
+    cells: Sequence[CellView],
+    finish: Finish,
+    say: Say,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+) -> list[Failure]:
+    """Make the numbers of cells that are not there yet; return those that could not be made.
+
+    Args:
+        table: they are of.
+        cells: those that are finished are passed over.
+        finish: does the work of one run.
+        say: takes a line about what is done.
+        device, precision: of all work.
+
+    Raises:
+        RunCancelled: it was stopped; the same call goes on.
+    """
+    how = _How(finish, say, device, precision)
+    todo = [one for one in cells if one.is_open]
+    failures: list[Failure] = []
+    number = 0
+    for group in grouped(todo):
+        made: _Made | None = None
+        for position, one in enumerate(group):
+            number, title = number + 1, cell_title(table, one)
+            said = replace(how, say=partial(_say, say, f"{number} of {len(todo)}, {title}"))
+            try:
+                made = _work(one, made, said)
+            except RunCancelled as stopped:
+                raise RunCancelled(f"{title}: {stopped} The same `delt reproduce` goes on as well.") from None
+            except DeltError as error:
+                said.say(str(error))
+                failures.append(Failure(one, error))
+                if made is None:  # nothing of the group can be made
+                    failures += [Failure(each, error) for each in group[position + 1 :]]
+                    number += len(group) - position - 1
+                    break
+    return failures
+
+
+def grouped(cells: Iterable[CellView]) -> list[list[CellView]]:
+    """Return cells in groups that share a recovery, in the order of their first."""
+    groups: dict[str, list[CellView]] = {}
+    for one in cells:
+        assert one.cell is not None
+        experiment = one.cell.experiment
+        shared = experiment.replace(evaluate=Experiment().evaluate, relabel=Experiment().relabel)
+        kind = "teacher" if one.cell.measure == "teacher" else "images"
+        groups.setdefault(f"{kind} {shared.model_dump_json()}", []).append(one)
+    return list(groups.values())
+
+
+def cell_title(table: PaperTable, view: CellView) -> str:
+    """Return which number of its table it is, such as "DELT Table 4c, MI 4,000, RI 500"."""
+    names = (*table.rows, *table.columns)
+    labels = (axis_label(view.value, name) for name in names)
+    pairs = zip(names, labels, strict=True)
+    words = (f"{name.upper()} {label}" if name in ("MI", "RI", "ipc") and label else label for name, label in pairs)
+    return ", ".join([table.where, *filter(None, words)])
+
+
+def _say(say: Say, where: str, words: str) -> None:
+    say(f"{where}: {words}")
+
+
+def _work(view: CellView, made: _Made | None, how: _How) -> _Made | None:
+    """Make one number; return what the next one of its group can use."""
+    cell = view.cell
+    assert cell is not None
+    if cell.measure == "teacher":
+        _squeeze(how.settings(cell), how, keep=cell.scale == "paper")
+        return None
+    made = made or _images(view, cell, how)
+    if cell.needs_students:
+        source = find_source(made.run.path)
+        students = evaluation_experiment(source, how.settings(cell).evaluate, device=how.device)
+        how.finish(students, "evaluate", made.inputs, made.teacher, source=source.ref, say=how.say)
+    elif cell.measure in ("cosine", "judge"):
+        how.say("measure the images")
+        measure_images(cell, made.run, how.device)
+    return made
+
+
+def _images(view: CellView, cell: Cell, how: _How) -> _Made:
+    """Return the images of a cell, recovered now unless they are there."""
+    experiment = how.settings(cell).replace(teacher=_network(cell, "", how))
+    if cell.experiment.ranker and cell.experiment.recover.initialization == "patches":
+        experiment = experiment.replace(ranker=_network(cell, cell.experiment.ranker, how))
+    inputs = load_inputs(experiment)
+    assert inputs.card is not None  # it was found by its card
+    experiment, teacher = experiment.replace(teacher=inputs.teacher_ref), inputs.card.fingerprint
+    run = view.recovered or how.finish(experiment, "recover", inputs, teacher, say=how.say)
+    return _Made(experiment, inputs, teacher, run)
+
+
+def _network(cell: Cell, network: str, how: _How) -> str:
+    """Return the file of a cell's teacher, or of another network of it, which is trained where there is none."""
+    path = teacher_file(cell, network)
+    if path is None:
+        experiment = how.settings(cell)
+        if network:
+            experiment = experiment.replace(squeeze=experiment.squeeze.replace(network=network))
+        _squeeze(experiment, how, keep=True)
+        path = teacher_file(cell, network)
+    if path is None:
+        raise RunError(f"teacher: the {network or cell.experiment.squeeze.network} that was trained is not found.")
+    return str(path)
+
+
+def _squeeze(experiment: Experiment, how: _How, *, keep: bool) -> None:
+    plain = experiment.replace(teacher="auto", ranker="")
+    inputs = load_inputs(plain, needs_teacher=False)
+    how.finish(plain, "squeeze", inputs, None, options=RunOptions(keep_teacher=keep), say=how.say)
