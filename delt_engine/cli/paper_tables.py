@@ -10,8 +10,8 @@ from delt_engine.cli.cost import size_words, time_words
 from delt_engine.cli.output import say, say_table
 from delt_engine.config.schedule import EarlyLateSchedule
 from delt_engine.jobs.prices import Price
+from delt_engine.papers.paper_tables import METRIC_TITLES, PaperTable, axis_label, axis_title
 from delt_engine.papers.published import PublishedValue, published_settings
-from delt_engine.papers.tables import METRIC_TITLES, PaperTable, axis_label, axis_title
 from delt_engine.pipeline.reproduce import cell_title
 from delt_engine.pipeline.table_view import CellView, Measured, TableView
 

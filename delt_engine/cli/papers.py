@@ -16,8 +16,8 @@ from delt_engine.cli.paper_tables import price_words, say_view
 from delt_engine.errors import ConfigError, RunError
 from delt_engine.jobs import ranks
 from delt_engine.papers.cells import SCALES, Scale, why_not
+from delt_engine.papers.paper_tables import TABLES, PaperTable, axis, find_table
 from delt_engine.papers.published import all_published
-from delt_engine.papers.tables import TABLES, PaperTable, axis, find_table
 from delt_engine.pipeline.reproduce import cell_title
 from delt_engine.pipeline.reproduce import reproduce as make
 from delt_engine.pipeline.table_view import CellView, TableView, total_price, views

@@ -77,7 +77,7 @@ def laptop_cell(cell: Cell, axes: tuple[str, ...]) -> Cell:
 
     Args:
         cell: as printed.
-        axes: what its table varies, see :func:`delt_engine.papers.tables.axis`.
+        axes: what its table varies, see :func:`delt_engine.papers.paper_tables.axis`.
     """
     if cell.measure == "parameters":
         return replace(cell, scale="laptop")

@@ -15,7 +15,7 @@ from delt_engine.config import Experiment
 from delt_engine.errors import DeltError, RunCancelled, RunError
 from delt_engine.jobs.evaluations import evaluation_experiment
 from delt_engine.papers.cells import Cell
-from delt_engine.papers.tables import PaperTable, axis_label
+from delt_engine.papers.paper_tables import PaperTable, axis_label
 from delt_engine.pipeline.image_measures import measure_images
 from delt_engine.pipeline.inputs import Inputs, load_inputs
 from delt_engine.pipeline.paper_teachers import teacher_file

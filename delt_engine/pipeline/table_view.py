@@ -22,8 +22,8 @@ from delt_engine.papers.fits import Difference, Found, Network, differences, is_
 from delt_engine.papers.laptop import laptop_cell
 from delt_engine.papers.names import MILLION_PARAMETERS, our_network
 from delt_engine.papers.order import Order, Point, order_of
+from delt_engine.papers.paper_tables import PaperTable, axis, find_table, place, rows_of
 from delt_engine.papers.published import PublishedValue
-from delt_engine.papers.tables import PaperTable, axis, find_table, place, rows_of
 from delt_engine.pipeline.paper_teachers import known_networks, teacher_card
 from delt_engine.runs.record import Kind, RunRecord, relevant_settings
 from delt_engine.runs.store import Run, list_runs
