@@ -77,7 +77,9 @@ def table_figure(form: Form, marks: Sequence[Mark], axes: Axes) -> go.Figure:
 def _panels(form: Form, marks: Sequence[Mark], axes: Axes) -> go.Figure:
     panels = list(dict.fromkeys(mark.panel for mark in marks))
     columns = _columns(marks, axes)
-    titles = [" · ".join(filter(None, (panel, what if len(columns) > 1 else ""))) for panel in panels for what in columns]
+    titles = [
+        " · ".join(filter(None, (panel, what if len(columns) > 1 else ""))) for panel in panels for what in columns
+    ]
     figure = make_subplots(len(panels), len(columns), subplot_titles=titles, vertical_spacing=0.28 / len(panels))
     apply_style(figure, 330 if len(panels) == 1 else 90 + 240 * len(panels))
     looks = series_looks(marks)
@@ -97,7 +99,11 @@ def _panels(form: Form, marks: Sequence[Mark], axes: Axes) -> go.Figure:
             figure.update_xaxes(title_text=axes.x if row == len(panels) else "", type="category", **place)
     many = len(dict.fromkeys(mark.series for mark in marks)) > 1
     return figure.update_layout(
-        barmode="group", bargap=0.25, bargroupgap=0.06, showlegend=many, legend_y=1.0 + 34 / figure.layout.height,
+        barmode="group",
+        bargap=0.25,
+        bargroupgap=0.06,
+        showlegend=many,
+        legend_y=1.0 + 34 / figure.layout.height,
         margin_t=32 + 26 * any(titles),
     )
 
@@ -254,7 +260,10 @@ def hours_over_ipc(curves: Sequence[HoursCurve]) -> go.Figure:
             hover = f"{curve.title}: %{{y:.2f}} h at IPC %{{x}}, by the schedule"
             x, y = zip(*curve.line, strict=True)
             add_line(figure, curve.title, x, y, colour, hover=hover, dash=curve.dash, legendgroup=curve.title)
-        for what, points, symbol in (("printed", curve.printed, "diamond-open"), ("measured here", curve.here, "circle")):
+        for what, points, symbol in (
+            ("printed", curve.printed, "diamond-open"),
+            ("measured here", curve.here, "circle"),
+        ):
             if points:
                 figure.add_scatter(
                     name=curve.title,
