@@ -1,6 +1,7 @@
 """Where things are kept: runs, teachers, caches and locks of this user, and the files that ship with the project.
 
-``DELT_HOME`` moves everything of the user to one folder; ``DELT_RUNS`` moves the runs alone.
+``DELT_HOME`` moves everything of the user to one folder; ``DELT_RUNS`` moves the runs alone; ``DELT_DATA`` names
+folders that hold datasets, separated as in ``PATH``.
 """
 
 from __future__ import annotations
@@ -33,6 +34,11 @@ def runs_dir() -> Path:
 def teachers_dir() -> Path:
     """Return the folder of the teachers this user trained or added."""
     return home() / "teachers"
+
+
+def data_dirs() -> tuple[Path, ...]:
+    """Return the folders of ``DELT_DATA``, which may hold datasets."""
+    return tuple(Path(one).expanduser() for one in os.environ.get("DELT_DATA", "").split(os.pathsep) if one)
 
 
 def labels_dir() -> Path:

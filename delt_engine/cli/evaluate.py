@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,37 +13,61 @@ import click
 
 from delt_engine.cli import STOPPED
 from delt_engine.cli.options import (
+    given_preset,
     output_options,
     path_option,
     read_run_options,
+    read_training,
     run_options,
     setting_options,
     teacher_options,
     typed_settings,
 )
 from delt_engine.cli.output import progress_option, reporter, say, say_json, say_table
+from delt_engine.cli.presets import preset_option, preset_told
 from delt_engine.cli.progress import display
-from delt_engine.cli.recover import OUT, completed, finish, flags, made
-from delt_engine.config import EvaluateConfig, Experiment, RelabelConfig
+from delt_engine.cli.recover import OUT, completed, finish, flags, made, results
+from delt_engine.config import Experiment, RelabelConfig
+from delt_engine.config.command_line import split_names
 from delt_engine.errors import ConfigError
 from delt_engine.jobs import ranks
-from delt_engine.jobs.evaluations import evaluation_experiment
+from delt_engine.jobs.evaluations import evaluation_experiment, for_students
 from delt_engine.runs.command import RELABEL_SETTINGS, STAGES, command_for, relabel_command
 from delt_engine.runs.events import StageEvent
-from delt_engine.runs.sources import Source, find_source
+from delt_engine.runs.record import RunOptions
+from delt_engine.runs.sources import Source, asks_for_teacher, find_source
+from delt_engine.runs.store import Run, list_runs
+from delt_engine.runs.tables import Column, shown
 
 if TYPE_CHECKING:
     from delt_engine.pipeline.relabel import RelabelJob
+
+STUDENT_COLUMNS = (
+    Column("student", "Student"),
+    Column("top1_last", "Top-1, last epoch (%)", 1, "top1_last_std"),
+    Column("top1_best", "Top-1, best epoch (%)", 1, "top1_best_std"),
+    Column("top5_last", "Top-5 (%)", 1),
+    Column("seconds", "Training (s)", 1),
+    Column("run", "Run"),
+)
+"""The table of `delt evaluate --students`."""
 
 
 @click.command()
 @click.argument("source", metavar="SOURCE")
 @setting_options(["experiment", *STAGES["evaluate"]])
 @teacher_options
+@preset_option
 @run_options("evaluate")
+@click.option(
+    "--students",
+    metavar="NAME,...",
+    help="Train each of these networks in place of --student, one run each: resnet18,mobilenet_v2,convnet-3. With "
+    "--out, the runs are folders in it. One that is finished is used again.",
+)
 @OUT
 @output_options
-def evaluate(source: str, out: Path | None, as_json: bool, quiet: bool, **values: Any) -> None:
+def evaluate(source: str, students: str | None, out: Path | None, as_json: bool, quiet: bool, **values: Any) -> None:
     """Train students on SOURCE and test them on the real test images.
 
     SOURCE is a run (its folder or id), a folder with one folder of images a class, or `real` for the whole training
@@ -52,12 +77,71 @@ def evaluate(source: str, out: Path | None, as_json: bool, quiet: bool, **values
     """
     found, options = find_source(source), read_run_options(values)
     experiment = read_evaluation(found, values)
+    told = preset_told(values, ("evaluate",), silent=as_json or quiet, ipc=ipc_of(found))
+    if students is not None:
+        if "student" in typed_settings(values).get("evaluate", {}):
+            raise ConfigError("student: given beside --students, but one of them says which networks are trained.")
+        runs = trained(experiment, found, split_names(students), out, options, quiet=quiet)
+        _say_students([results(run) for run in runs], as_json=as_json)
+        return
     from delt_engine.pipeline.inputs import evaluation_inputs
 
     run, inputs = made(
         experiment, "evaluate", out, options, lambda: evaluation_inputs(experiment, found), source=found.ref
     )
-    finish(run, as_json=as_json, stopped=completed(run, inputs, quiet=quiet))
+    finish(run, as_json=as_json, stopped=completed(run, inputs, quiet=quiet), told=told)
+
+
+def trained(
+    experiment: Experiment,
+    source: Source,
+    students: Sequence[str],
+    out: Path | None,
+    options: RunOptions,
+    *,
+    quiet: bool,
+) -> list[Run]:
+    """Return a finished evaluation of each student; those that are there are used again.
+
+    Raises:
+        ConfigError: a network that is none, or cannot take these images; before anything is trained.
+        RunCancelled: it was stopped; the same command goes on.
+    """
+    from delt_engine.cli.finished import finished_run
+    from delt_engine.pipeline.inputs import evaluation_inputs
+    from delt_engine.training.recipe import resolve
+
+    plans = [experiment.replace(evaluate=config) for config in for_students(experiment.evaluate, students)]
+    inputs = evaluation_inputs(max(plans, key=lambda plan: asks_for_teacher(plan, source)), source)
+    for plan in plans:
+        if inputs.train is not None and plan.evaluate.student != "auto":
+            resolve(plan.evaluate, card=None, train=inputs.train, dataset_name=inputs.dataset.spec.name)
+    made_with = source.run.record().teacher if source.run else inputs.card
+    teacher, runs = made_with.fingerprint if made_with else None, []
+    for number, plan in enumerate(plans, start=1):
+
+        def say_step(words: str, place: str = f"{plan.evaluate.student} ({number} of {len(plans)})") -> None:
+            if not quiet and ranks.this_rank().is_first:
+                click.echo(f"{place}: {words}", err=True)
+
+        path = out / plan.evaluate.student if out else None
+        known = list_runs(out) if out else None
+        how: dict[str, Any] = {"source": source.ref, "path": path, "runs": known, "options": options}
+        runs.append(finished_run(plan, "evaluate", inputs, teacher, **how, quiet=quiet, say=say_step))
+    return runs
+
+
+def _say_students(found: list[dict[str, Any]], *, as_json: bool) -> None:
+    if not ranks.this_rank().is_first:
+        return
+    if as_json:
+        say_json(found)
+        return
+    say_table(
+        [column.title for column in STUDENT_COLUMNS],
+        [[shown(row, column) for column in STUDENT_COLUMNS] for row in found],
+        found[0]["source_title"],
+    )
 
 
 def read_evaluation(source: Source, values: dict[str, Any]) -> Experiment:
@@ -67,8 +151,11 @@ def read_evaluation(source: Source, values: dict[str, Any]) -> Experiment:
         ConfigError: a value that is not allowed, or one that the run itself decides.
     """
     typed = typed_settings(values)
-    config = EvaluateConfig.for_recipe(**{"recipe": "delt", **typed.get("evaluate", {})})
+    config = read_training(values, ipc_of(source))
     changes = dict(typed.get("experiment", {}))
+    published = given_preset(values) if source.is_real else None
+    if published is not None:
+        changes = {name: getattr(published.experiment, name) for name in ("dataset", "image_size")} | changes
     if source.run is None:
         return evaluation_experiment(source, config, squeeze=typed.get("squeeze", {}), **changes)
     if "squeeze" in typed:
@@ -79,17 +166,31 @@ def read_evaluation(source: Source, values: dict[str, Any]) -> Experiment:
     return evaluation_experiment(source, config, **changes)
 
 
+def ipc_of(source: Source) -> int | None:
+    """Return the images per class of a run; None of anything else."""
+    return source.run.experiment.recover.ipc if source.run is not None else None
+
+
 @click.command()
 @click.argument("source", metavar="SOURCE")
 @setting_options(["relabel", "evaluate", "experiment"], {"evaluate": RELABEL_SETTINGS})
 @teacher_options
+@preset_option
 @run_options("relabel")
 @path_option("--out", "DIR", "Folder of the labels.")
 @click.option("--predict", is_flag=True, help="Say what they would take, and write nothing.")
+@click.option("--no-result", is_flag=True, hidden=True, help="Say nothing of the result: for ranks of another command.")
 @output_options
 @progress_option
 def relabel(
-    source: str, out: Path | None, predict: bool, as_json: bool, quiet: bool, progress_json: bool, **values: Any
+    source: str,
+    out: Path | None,
+    predict: bool,
+    no_result: bool,
+    as_json: bool,
+    quiet: bool,
+    progress_json: bool,
+    **values: Any,
 ) -> None:
     """Write the teacher's labels of every image, epoch by epoch, as students will be shown them.
 
@@ -101,36 +202,68 @@ def relabel(
     found = find_source(source)
     experiment = read_evaluation(found, values)
     experiment = experiment.replace(relabel=RelabelConfig(**typed_settings(values).get("relabel", {})))
-    rank, folder = ranks.this_rank(), None if predict else out
-    if folder is not None:
-        rank.check_device(experiment.device)
-        asked = read_run_options(values).ranks
-        number = ranks.wanted(asked, experiment, lambda: experiment.relabel.label_epochs or experiment.evaluate.epochs)
-        if number > 1:
-            more = flags(as_json=as_json, quiet=quiet) + ["--progress-json"] * progress_json
-            _launch(number, experiment, found, folder, more)
+    told = preset_told(values, ("relabel", "evaluate"), silent=as_json or quiet, ipc=ipc_of(found))
+    from delt_engine.pipeline.relabel import relabel_job
+
+    if predict or out is None:
+        facts = _facts(relabel_job(experiment, found))
+    else:
+        asked, more = read_run_options(values).ranks, flags(as_json=as_json, quiet=quiet)
+        written = labels_written(experiment, found, out, asked, more, quiet=quiet, progress_json=progress_json)
+        if written is None or no_result:  # the first of several ranks has said it
             return
-    from delt_engine.pipeline.relabel import relabel_job, write_labels
-
-    job = relabel_job(experiment, found)
-    facts = _facts(job)
-    if folder is not None:
-        began, report = time.monotonic(), reporter(progress_json and rank.is_first)
-        with display(quiet=quiet or progress_json or not rank.is_first) as shown:
-
-            def said(event: StageEvent) -> None:
-                shown.show(event)
-                report("labels", event.done, event.total or 0)
-
-            write_labels(job, folder, said)
-        facts |= {"labels": str(folder.absolute()), "seconds": round(time.monotonic() - began, 3)}
+        facts = written
         config = experiment.evaluate.replace(labels="stored", label_store=facts["labels"])
         command = command_for(experiment.replace(evaluate=config), kind="evaluate", source=found.ref)
         facts["evaluate"] = shlex.join(command)
-    if rank.is_first and as_json:
-        say_json(facts)
-    elif rank.is_first:
+    if ranks.this_rank().is_first and as_json:
+        say_json({**facts, **told})
+    elif ranks.this_rank().is_first:
         _say(facts)
+
+
+def labels_written(
+    experiment: Experiment,
+    source: Source,
+    out: Path,
+    asked: int = 0,
+    more: Sequence[str] = (),
+    *,
+    quiet: bool,
+    progress_json: bool = False,
+) -> dict[str, Any] | None:
+    """Write the labels that are not there yet, or let several ranks on this machine do so.
+
+    Args:
+        out: folder of the labels.
+        asked: how many ranks; 0 for one a card.
+        more: options for these ranks, of which the first one says the result.
+
+    Returns:
+        What was written; None where several ranks did.
+
+    Raises:
+        RunCancelled: it was stopped; whole epochs stay.
+        DeltError: it cannot be done.
+    """
+    from delt_engine.pipeline.relabel import relabel_job, write_labels
+
+    rank = ranks.this_rank()
+    rank.check_device(experiment.device)
+    number = ranks.wanted(asked, experiment, lambda: experiment.relabel.label_epochs or experiment.evaluate.epochs)
+    if number > 1:
+        _launch(number, experiment, source, out, [*more, *["--progress-json"] * progress_json])
+        return None
+    job = relabel_job(experiment, source)
+    began, report = time.monotonic(), reporter(progress_json and rank.is_first)
+    with display(quiet=quiet or progress_json or not rank.is_first) as shown:
+
+        def said(event: StageEvent) -> None:
+            shown.show(event)
+            report("labels", event.done, event.total or 0)
+
+        write_labels(job, out, said)
+    return {**_facts(job), "labels": str(out.absolute()), "seconds": round(time.monotonic() - began, 3)}
 
 
 def _launch(number: int, experiment: Experiment, source: Source, out: Path, more: list[str]) -> None:
@@ -164,6 +297,8 @@ def _facts(job: RelabelJob) -> dict[str, Any]:
         "label_epochs": facts.label_epochs,
         "batch_size": facts.config.batch_size,
         "seed": facts.seed,
+        "teacher": facts.teacher,
+        "teacher_fingerprint": facts.teacher_fingerprint,
         "form": facts.form,
         "bytes": {**asdict(size), "total": size.total},
         "float16_bytes": {**asdict(every), "total": every.total},
@@ -173,6 +308,7 @@ def _facts(job: RelabelJob) -> dict[str, Any]:
 
 def _say(facts: dict[str, Any]) -> None:
     stored = "every epoch's" if facts["label_epochs"] == facts["epochs"] else f"{facts['label_epochs']:,} epochs of"
+    say(f"Labelled by {facts['teacher']}.")
     say(
         f"{facts['images']:,} images, {facts['epochs']:,} epochs, {stored} labels in {facts['form']}: "
         f"{facts['bytes']['total']:,} bytes, where float16 of every epoch takes {facts['float16_bytes']['total']:,}."

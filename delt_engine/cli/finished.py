@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from delt_engine.cli.recover import completed, made
 from delt_engine.config import Experiment
@@ -26,9 +27,10 @@ def finished_run(
     source: str = "",
     path: Path | None = None,
     runs: Iterable[Run] | None = None,
-    options: RunOptions | None = None,
     fresh: bool = False,
+    ranks_asked: int = 1,
     quiet: bool = False,
+    options: RunOptions | None = None,
     say: Callable[[str], None] = lambda _words: None,
 ) -> Run:
     """Return a finished run of an experiment: one that is there, one that goes on, or a new one.
@@ -39,18 +41,22 @@ def finished_run(
         source: what an evaluation trains on.
         path: folder of a new run; one among this user's runs when not given.
         runs: where to look for one; this user's runs when not given.
-        options: how a new run is worked on.
         fresh: pass over what is finished.
+        ranks_asked: processes that work on it; 0 for one a card.
+        options: how a new run is worked on, also by how many ranks; by one when not given.
         say: takes a line about what is done.
 
     Raises:
         RunCancelled: it was stopped; the same call goes on.
         DeltError: it cannot be done.
     """
-    which = {"dataset": inputs.dataset.fingerprint, "ranker": inputs.ranker.fingerprint if inputs.ranker else None}
-    run = ranks.first(
-        lambda: same_run(experiment, kind, **which, teacher=teacher, source=source, done=not fresh, runs=runs)
-    )
+    data, ranker = inputs.dataset.fingerprint, inputs.ranker.fingerprint if inputs.ranker else None
+
+    def find() -> Run | None:
+        known: dict[str, Any] = {"dataset": data, "teacher": teacher, "ranker": ranker, "source": source}
+        return same_run(experiment, kind, **known, done=not fresh, runs=runs)
+
+    run = ranks.first(find)
     if run is not None and run.record().status == "finished":
         say(f"{DEEDS[kind]}: run {run.id} is used again")
         return run
@@ -60,9 +66,19 @@ def finished_run(
     else:
         say(DEEDS[kind])
         own = inputs
-        path = path or new_run_path(experiment, kind)
-        run, _ = made(experiment, kind, path, options or RunOptions(), lambda: inputs, source)
-    stopped = completed(run, own, ranks_asked=1, quiet=quiet)
+        place, how = path or new_run_path(experiment, kind), options or RunOptions()
+        run, _ = made(experiment, kind, place, how, lambda: inputs, source)
+    stopped = completed(run, own, ranks_asked=None if options else ranks_asked, quiet=quiet)
     if stopped is not None:
         raise stopped
     return run
+
+
+def teacher_fingerprint(experiment: Experiment, inputs: Inputs) -> str:
+    """Return the fingerprint of the teacher that was looked up; of a checkpoint without a card from its weights."""
+    if inputs.card is not None:
+        return inputs.card.fingerprint
+    from delt_engine.models.teachers import load_teacher
+
+    path, own = str(inputs.teacher_path), experiment.squeeze.checkpoint
+    return load_teacher(path, dataset=inputs.dataset, **own).card.fingerprint

@@ -21,6 +21,9 @@ from delt_engine.config.command_line import (
     split_names,
 )
 from delt_engine.config.methods import depends_on_size
+from delt_engine.errors import ConfigError
+from delt_engine.papers.presets import find_preset
+from delt_engine.papers.recipes import PublishedExperiment
 from delt_engine.runs.command import RUN_OPTIONS, image_size_of
 from delt_engine.runs.record import RunOptions
 
@@ -118,10 +121,15 @@ def _help(spec: FieldSpec) -> str:
 def read_experiment(values: Mapping[str, Any]) -> Experiment:
     """Make the experiment of those parameters of a command, by name, that :func:`setting_options` added.
 
+    A preset is the ground on which they stand, where there is one.
+
     Raises:
-        ConfigError: a value that is not allowed.
+        ConfigError: a value that is not allowed, or an unknown preset.
     """
     typed: dict[str, Any] = {stage: own for stage, own in typed_settings(values).items() if stage in STAGE_RECORDS}
+    published = given_preset(values)
+    if published is not None:
+        return typed_on_top(published.experiment, typed)
     overall, recover = typed.pop("experiment", {}), typed.pop("recover", {})
     method = recover.pop("method", "delt")
     if "evaluate" in typed:
@@ -130,6 +138,52 @@ def read_experiment(values: Mapping[str, Any]) -> Experiment:
     if depends_on_size(method):
         size = size_of(str(overall.get("dataset", DEFAULT_DATASET)), size)
     return Experiment.for_method(method, size=size, recover=recover, **overall, **typed)
+
+
+def given_preset(values: Mapping[str, Any], ipc: int | None = None) -> PublishedExperiment | None:
+    """Return the experiment of the preset that was typed, or None: at the IPC and with the networks that were typed.
+
+    ``ipc`` are the images per class where they are not typed but known.
+
+    Raises:
+        ConfigError: there is no such preset.
+    """
+    if not values.get("preset"):
+        return None
+    typed = typed_settings(values)
+    student = str(typed.get("evaluate", {}).get("student", ""))
+    network = str(typed.get("squeeze", {}).get("network", ""))
+    preset = find_preset(values["preset"])
+    return preset.published(typed.get("recover", {}).get("ipc", ipc), "" if student == OPEN else student, network)
+
+
+def typed_on_top(experiment: Experiment, typed: Mapping[str, Mapping[str, Any]]) -> Experiment:
+    """Return a preset's experiment with the settings that were typed, by stage.
+
+    Raises:
+        ConfigError: another method or recipe than the preset's, or a value that is not allowed.
+    """
+    for stage, name in (("recover", "method"), ("evaluate", "recipe")):
+        own, asked = getattr(getattr(experiment, stage), name), typed.get(stage, {}).get(name)
+        if asked not in (None, own):
+            raise ConfigError(f"{name}: {asked!r} given, but the preset itself says {own!r}.")
+    overall = dict(typed.get("experiment", {}))
+    if overall.get("dataset", experiment.dataset) != experiment.dataset:  # the preset's teacher knows other classes
+        overall = {"teacher": "auto", **overall}
+    stages = {stage: getattr(experiment, stage).replace(**own) for stage, own in typed.items() if stage != "experiment"}
+    return experiment.replace(**overall, **stages)
+
+
+def read_training(values: Mapping[str, Any], ipc: int | None = None) -> EvaluateConfig:
+    """Make the training of students of a command's parameters; ``ipc`` as for :func:`given_preset`.
+
+    Raises:
+        ConfigError: a value that is not allowed, or an unknown preset.
+    """
+    typed, published = typed_settings(values).get("evaluate", {}), given_preset(values, ipc)
+    if published is None:
+        return EvaluateConfig.for_recipe(**{"recipe": "delt", **typed})
+    return typed_on_top(published.experiment, {"evaluate": typed}).evaluate
 
 
 def typed_settings(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

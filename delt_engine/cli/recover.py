@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,6 +24,7 @@ from delt_engine.cli.options import (
     teacher_options,
 )
 from delt_engine.cli.output import say, say_json
+from delt_engine.cli.presets import preset_option, preset_told
 from delt_engine.cli.progress import display
 from delt_engine.config import Experiment
 from delt_engine.data.catalogue import find_entry
@@ -49,6 +51,7 @@ STUDENT_BATCH = 100
 @click.command()
 @setting_options(["experiment", *STAGES["recover"]])
 @teacher_options
+@preset_option
 @run_options("recover")
 @OUT
 @output_options
@@ -58,7 +61,9 @@ def recover(out: Path | None, as_json: bool, quiet: bool, **values: Any) -> None
     Patches are ranked by the teacher and selected first; a ranking made before is used again. Stop with Ctrl-C and go
     on with `delt resume`.
     """
-    recovered(read_experiment(values), out, read_run_options(values), as_json=as_json, quiet=quiet)
+    experiment, options = read_experiment(values), read_run_options(values)
+    told = preset_told(values, ("experiment", *STAGES["recover"]), silent=as_json or quiet)
+    recovered(experiment, out, options, as_json=as_json, quiet=quiet, told=told)
 
 
 @click.command()
@@ -81,12 +86,20 @@ def resume(run: str, number: int | None, no_result: bool, as_json: bool, quiet: 
     finish(opened, as_json=as_json, stopped=stopped, shows_result=not no_result)
 
 
-def recovered(experiment: Experiment, out: Path | None, options: RunOptions, *, as_json: bool, quiet: bool) -> None:
-    """Make a recover run, work on it, and say the result."""
+def recovered(
+    experiment: Experiment,
+    out: Path | None,
+    options: RunOptions,
+    *,
+    as_json: bool,
+    quiet: bool,
+    told: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
+    """Make a recover run, work on it, and say the result; ``told`` is said beside it as JSON."""
     from delt_engine.pipeline.inputs import load_inputs
 
     run, inputs = made(experiment, "recover", out, options, lambda: load_inputs(experiment))
-    finish(run, as_json=as_json, stopped=completed(run, inputs, quiet=quiet))
+    finish(run, as_json=as_json, stopped=completed(run, inputs, quiet=quiet), told=told)
 
 
 def made(
@@ -210,16 +223,23 @@ def _begun_before(experiment: Experiment, out: Path | None, kind: Kind) -> Run |
     return None
 
 
-def finish(run: Run, *, as_json: bool, stopped: RunCancelled | None, shows_result: bool = True) -> None:
-    """Say the result of a run, also of one that was stopped.
+def finish(
+    run: Run,
+    *,
+    as_json: bool,
+    stopped: RunCancelled | None,
+    shows_result: bool = True,
+    told: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
+    """Say the result of a run, also of one that was stopped; ``told`` is said beside it as JSON.
 
     Raises:
         RunCancelled: it was stopped.
     """
     if shows_result and as_json:
-        say_json(results(run))
+        say_json({**results(run), **told})
     elif shows_result and stopped is None:
-        say(_sentence(run, results(run)))
+        say(sentence(run, results(run)))
     if stopped is not None:
         raise stopped
 
@@ -256,7 +276,8 @@ def results(run: Run) -> dict[str, Any]:
     return found
 
 
-def _sentence(run: Run, result: dict[str, Any]) -> str:
+def sentence(run: Run, result: dict[str, Any]) -> str:
+    """Return what is said of a finished run, of which :func:`results` are given."""
     if result["kind"] == "evaluate":
         return f"{accuracy_words(result)} in {result['seconds']:.1f} s: {run.path}"
     if result["kind"] != "recover":

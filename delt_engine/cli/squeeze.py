@@ -17,6 +17,7 @@ from delt_engine.cli.options import (
     setting_options,
 )
 from delt_engine.cli.output import say, say_json
+from delt_engine.cli.presets import preset_option, preset_told
 from delt_engine.cli.recover import completed, made, results, shared_folder
 from delt_engine.config import Experiment
 from delt_engine.errors import RunError
@@ -32,6 +33,7 @@ SUFFIX = ".safetensors"
 @setting_options(
     ["experiment", *STAGES["squeeze"]], {"experiment": ("dataset", "image_size", "resize", "seed", "device")}
 )
+@preset_option
 @run_options("squeeze")
 @path_option(
     "--out", "PATH", "FILE.safetensors for the teacher alone, or a folder for the run. [default: a run among your runs]"
@@ -44,12 +46,13 @@ def squeeze(out: Path | None, as_json: bool, quiet: bool, **values: Any) -> None
     --ranks, or under torchrun) train one teacher, each on its part of every batch.
     """
     experiment, options = read_experiment(values), read_run_options(values)
+    told = preset_told(values, ("experiment", "squeeze"), silent=as_json or quiet)
     if out is not None and out.suffix == SUFFIX:
         result = _squeezed_to_file(experiment, out, options, quiet=quiet)
     else:
         result = squeezed(experiment, out, options, quiet=quiet)
     if as_json:
-        say_json(result)
+        say_json({**result, **told})
     else:
         accuracy = (
             f"{result['accuracy']:.2f} % on the test images" if result["accuracy"] is not None else "not measured"

@@ -36,7 +36,8 @@ class Experiment(Settings):
     teacher: str = setting("auto")
     """Shipped or trained teacher by name, or a checkpoint file; auto finds one for the dataset."""
     ranker: str = setting("", source="DELT ranks with ResNet-18 whatever recovers")
-    """Teacher that ranks the patches, by name or file; the one that recovers when not given."""
+    """Teacher that ranks the patches, by name or file, or the CSV of a ranking; the teacher that recovers when not
+    given."""
     classes: tuple[str, ...] | None = setting(None)
     """Recover these classes only; all when not given."""
     seed: int = setting(0, ge=0, le=2**31 - 1, more=False)
@@ -112,6 +113,15 @@ class Experiment(Settings):
         Raises:
             ConfigError: no such file, not YAML, or a value that is not allowed.
         """
+        return cls.from_mapping(cls.values_in(path), size_of)
+
+    @staticmethod
+    def values_in(path: str | Path) -> dict[str, Any]:
+        """Return what stands in the file of an experiment, for :meth:`from_mapping`.
+
+        Raises:
+            ConfigError: no such file, or not YAML.
+        """
         path = Path(path)
         try:
             values = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -122,8 +132,14 @@ class Experiment(Settings):
             raise ConfigError(f"experiment: {path} is neither YAML nor JSON ({first_line}).") from None
         if not isinstance(values, Mapping):
             raise ConfigError(f"experiment: {path} must hold names and values, but holds {type(values).__name__}.")
-        return cls.from_mapping(values, size_of)
+        return dict(values)
 
     def to_yaml(self) -> str:
-        """Return the experiment as YAML that :meth:`read` takes back."""
-        return yaml.safe_dump(json.loads(self.model_dump_json()), sort_keys=False, allow_unicode=True)
+        """Return the experiment as YAML that :meth:`read` takes back.
+
+        Sections of labels and students are there where they say something: `delt run` does what has a section.
+        """
+        plain = {"relabel": RelabelConfig(), "evaluate": EvaluateConfig()}
+        unsaid = {stage for stage, settings in plain.items() if getattr(self, stage) == settings}
+        values = json.loads(self.model_dump_json(exclude=unsaid))
+        return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)

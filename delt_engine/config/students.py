@@ -179,6 +179,8 @@ class EvaluateConfig(Settings):
     """on-the-fly asks the teacher in every step; stored replays what `delt relabel` wrote; hard takes the class."""
     label_store: str = setting("")
     """Folder that `delt relabel` wrote, for stored labels."""
+    relabeller: str = setting("", flag="--relabel-teacher", source="CDA Tables 7 and 19 relabel with another network")
+    """Network that labels, a teacher by name or file; the one that the images were made with when not given."""
     mix: Literal["cutmix", "mixup", "none"] = setting("cutmix", source="DELT, RDED and SRe2L (ImageNet-1K) take CutMix")
     """How two images of a batch are mixed; one box or one share for the whole batch."""
     mix_alpha: float = setting(1.0, gt=0, le=100)
@@ -227,6 +229,8 @@ class EvaluateConfig(Settings):
                 f"loss: {self.loss!r} given with {self.labels} labels, but hard labels go with 'ce' and soft ones "
                 "with 'kl', 'kl-t2' or 'mse-ce'."
             )
+        if self.labels == "hard" and self.relabeller:
+            raise ConfigError(f"relabeller: {self.relabeller!r} given, but hard labels ask no network.")
         if self.labels == "stored" and not self.label_store:
             raise ConfigError(
                 "label_store: nothing given, but stored labels need the folder that `delt relabel` wrote."

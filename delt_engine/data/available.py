@@ -8,7 +8,7 @@ Source: ours; the folders are stored as a list of paths in ``folders.json`` in t
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -63,7 +63,7 @@ def place_of(name: str) -> Place:
         return Place(entry.name, entry.title, "ready")
     folder = image_folder(entry)
     if folder is not None:
-        return _place_of_folder(entry.name, entry.title, folder)
+        return _place_of_folder(entry.name, entry.title, folder, [folder for folder, _ in entry.class_titles])
     if entry.download:
         note = f"It can be downloaded. Without a network: {what_to_put_where(entry.name)}."
         return Place(entry.name, entry.title, "download", note)
@@ -110,8 +110,8 @@ def _list_path() -> Path:
     return home() / "folders.json"
 
 
-def _place_of_folder(name: str, title: str, folder: Path) -> Place:
-    if is_scanned(folder):
+def _place_of_folder(name: str, title: str, folder: Path, part: Sequence[str] = ()) -> Place:
+    if is_scanned(folder, part):
         return Place(name, title, "ready")
     try:
         check_layout(folder)

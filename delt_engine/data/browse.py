@@ -14,6 +14,7 @@ from delt_engine.data.layout import check_layout
 from delt_engine.data.unpack import unpacked_dir
 from delt_engine.errors import DataError
 from delt_engine.files import reason
+from delt_engine.paths import data_dirs
 
 MOST_FOLDERS = 500
 """Folders that one look shows."""
@@ -38,8 +39,7 @@ class Look:
 
 def roots() -> tuple[Path, ...]:
     """Return the folders that may be looked into, those of ``DELT_DATA`` first."""
-    named = [Path(one).expanduser() for one in os.environ.get("DELT_DATA", "").split(os.pathsep) if one]
-    found = (one.resolve() for one in (*named, Path.home(), unpacked_dir()))
+    found = (one.resolve() for one in (*data_dirs(), Path.home(), unpacked_dir()))
     return tuple(dict.fromkeys(one for one in found if one.is_dir()))
 
 

@@ -4,7 +4,8 @@ Source: mean and std of ``photos`` and ``digits`` are computed from their train 
 CIFAR-10, its sample and the other small sets are of their published train images, ImageNet's are torchvision's and
 serve its subsets. Teacher accuracies are those of RDED's teachers (README of RDED), ResNet-18 with the small stem up
 to 64 px; ImageNet-1K's is torchvision's ResNet-18. Class names are those of each dataset's label file, in the order of
-the labels; for ImageNette and ImageWoof the WordNet names of their class folders.
+the labels; for ImageNet and what is made of it torchvision's names of the class folders. ImageNet-21K-P is that of
+winter 2021 (CDA Appendix A: 10,450 classes); its training code does not normalise, so its mean is 0 and its std 1.
 Differs: published distillation code writes 0.2023, 0.1994, 0.2010 as CIFAR-10's std, a mean over per-image values;
 here it is the std over all pixels.
 """
@@ -18,11 +19,13 @@ from delt_engine.config import Resize
 from delt_engine.data.built_in import PHOTOGRAPHS, digits, photos
 from delt_engine.data.cache import datasets_dir
 from delt_engine.data.cifar10_mini import cifar10_mini
+from delt_engine.data.class_lists import class_titles
 from delt_engine.data.dataset import Dataset, DatasetSpec, Report, as_shown
 from delt_engine.data.downloads import fetch_imagenette, load_download
 from delt_engine.data.folder import FolderTraits, load_folder
 from delt_engine.data.layout import TRAIN_NAMES
 from delt_engine.errors import DataError
+from delt_engine.paths import data_dirs
 
 MIN_SIZE, MAX_SIZE = 8, 1024
 """Limits of the image size in pixels, as in Experiment."""
@@ -37,6 +40,8 @@ class CatalogueEntry(FolderTraits):
         teacher_accuracy: published top-1 test accuracy of a ResNet-18 teacher in percent, if there is one.
         recipe: a way to train a teacher that does well.
         folders: names of the folder it is unpacked to.
+        part_of: a dataset whose folder holds this one's classes among others; it is read from there where it has no
+            folder of its own.
         striking: the class that pages open with where none is asked for; the first where it is empty.
         train_size, test_size: images in each split, where known beforehand.
     """
@@ -45,6 +50,7 @@ class CatalogueEntry(FolderTraits):
     teacher_accuracy: float | None = None
     recipe: str = ""
     folders: tuple[str, ...] = ()
+    part_of: str = ""
     striking: str = ""
     train_size: int = 0
     test_size: int = 0
@@ -65,8 +71,9 @@ _ROWS = {
     "tiny-imagenet": ("Tiny-ImageNet", "folder", 200, 64, 100000, 10000, 61.98),
     "imagenette": ("ImageNette", "torchvision", 10, 224, 9469, 3925, 90.0),
     "imagewoof": ("ImageWoof", "folder", 10, 224, 9025, 3929, 75.0),
-    "imagenet-100": ("ImageNet-100", "folder", 100, 224, 0, 0, 83.4),
+    "imagenet-100": ("ImageNet-100", "folder", 100, 224, 0, 5000, 83.4),
     "imagenet-1k": ("ImageNet-1K", "folder", 1000, 224, 1281167, 50000, 69.76),
+    "imagenet-21k": ("ImageNet-21K-P", "folder", 10450, 224, 11060223, 522500, None),
     "svhn": ("SVHN", "torchvision", 10, 32, 73257, 26032, None),
     "stl10": ("STL-10", "torchvision", 10, 96, 5000, 8000, None),
     "mnist": ("MNIST", "torchvision", 10, 32, 60000, 10000, None),
@@ -83,6 +90,7 @@ _STATISTICS = {
     "cifar10": _CIFAR10,
     "cifar100": ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
     "tiny-imagenet": ((0.4802, 0.4481, 0.3975), (0.277, 0.2691, 0.2821)),
+    "imagenet-21k": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
     "svhn": ((0.4377, 0.4438, 0.4728), (0.198, 0.201, 0.197)),
     "stl10": ((0.4467, 0.4398, 0.4066), (0.2603, 0.2566, 0.2713)),
     "mnist": ((0.1307, 0.1307, 0.1307), (0.3081, 0.3081, 0.3081)),
@@ -108,8 +116,12 @@ _TEXTS = {
     "tiny-imagenet": ("200 classes of ImageNet at 64 x 64 pixels.", "resnet18, small stem, 100 epochs"),
     "imagenette": ("Ten easy classes of ImageNet.", "resnet18, stock stem, 60 epochs"),
     "imagewoof": ("Ten breeds of dogs.", "resnet18, stock stem, 60 epochs"),
-    "imagenet-100": ("A hundred classes of ImageNet.", "resnet18, stock stem, 100 epochs"),
-    "imagenet-1k": ("ImageNet's thousand classes.", "torchvision's resnet18 weights"),
+    "imagenet-100": (
+        "A hundred classes of ImageNet, those that the field draws since CMC (2019).",
+        "resnet18, stock stem, 100 epochs",
+    ),
+    "imagenet-1k": ("ImageNet's thousand classes.", "torchvision's weights: delt teachers add torchvision:resnet18"),
+    "imagenet-21k": ("ImageNet's classes with many images, 224 x 224 pixels.", "resnet18, stock stem, 80 epochs"),
     "svhn": ("House numbers, 32 x 32 pixels.", "resnet18, width 0.5, small stem, 20 epochs"),
     "stl10": ("Ten kinds of animals and vehicles, 96 x 96 pixels.", "resnet18, small stem, 60 epochs"),
     "mnist": ("Handwritten digits, 28 x 28 pixels, enlarged.", "convnet-3, 10 epochs"),
@@ -123,8 +135,14 @@ _FOLDERS = {
     "imagenette": ("imagenette2", "imagenette2-320", "imagenette2-160", "imagenette"),
     "imagewoof": ("imagewoof2", "imagewoof2-320", "imagewoof2-160", "imagewoof"),
     "imagenet-100": ("imagenet-100", "imagenet100"),
-    "imagenet-1k": ("imagenet", "imagenet-1k", "ILSVRC2012"),
+    "imagenet-1k": ("imagenet", "imagenet-1k", "ILSVRC2012", "ILSVRC/Data/CLS-LOC"),
+    "imagenet-21k": ("imagenet21k_resized", "imagenet21k", "imagenet-21k", "imagenet-21k-p"),
 }
+
+_PART_OF = {name: "imagenet-1k" for name in ("imagenette", "imagewoof", "imagenet-100")}
+"""What is read from ImageNet-1K's folder where it has none of its own, as RDED and DELT have it, with 50 test images a
+class; the downloads of ImageNette and ImageWoof split the same classes' images otherwise."""
+
 
 _STRIKING = {"cifar10-mini": "horse", "photos": "temple"}
 
@@ -152,30 +170,15 @@ _CLASS_NAMES = {
     "fashion-mnist": _FASHION,
 }
 
-# class folders with their names
-_CLASS_TITLES = {
-    "imagenette": """n01440764 tench, n02102040 English springer, n02979186 cassette player, n03000684 chain saw,
-        n03028079 church, n03394916 French horn, n03417042 garbage truck, n03425413 gas pump, n03445777 golf ball,
-        n03888257 parachute""",
-    "imagewoof": """n02086240 Shih-Tzu, n02087394 Rhodesian ridgeback, n02088364 beagle, n02089973 English foxhound,
-        n02093754 Border terrier, n02096294 Australian terrier, n02099601 golden retriever,
-        n02105641 Old English sheepdog, n02111889 Samoyed, n02115641 dingo""",
-}
-
-
-def _class_titles(name: str) -> tuple[tuple[str, str], ...]:
-    rows = (row.split(maxsplit=1) for row in _CLASS_TITLES.get(name, "").split(",") if row)
-    return tuple((folder, title) for folder, title in rows)
-
-
 CATALOGUE: dict[str, CatalogueEntry] = {
     name: CatalogueEntry(
         *(name, title, kind, _TEXTS[name][0], size, *_STATISTICS.get(name, _IMAGENET), classes),
-        class_titles=_class_titles(name),
+        class_titles=class_titles(name),
         class_names=_CLASS_NAMES.get(name, ()),
         teacher_accuracy=accuracy,
         recipe=_TEXTS[name][1],
         folders=_FOLDERS.get(name, ()),
+        part_of=_PART_OF.get(name, ""),
         striking=_STRIKING.get(name, ""),
         train_size=train_size,
         test_size=test_size,
@@ -255,15 +258,26 @@ def _plain(name: str) -> str:
 
 
 def image_folder(entry: CatalogueEntry, root: str | Path | None = None) -> Path | None:
-    """Return the folder with train images of a named dataset, if it is where it may be."""
-    base = Path(root).expanduser() if root is not None else datasets_dir() / entry.name
-    places = [base, *(base / folder for folder in entry.folders)]
-    places += [base.parent / folder for folder in entry.folders] if root is None else []
-    return next((place for place in places for train in TRAIN_NAMES if (place / train).is_dir()), None)
+    """Return the folder with train images of a named dataset, if it is where it may be.
+
+    Those are ``root``, or the cache of datasets and the folders of ``DELT_DATA``. A dataset without a folder of its own
+    is in that of the dataset it is part of.
+    """
+    names = (entry.name, *entry.folders)
+    if root is not None:
+        base = Path(root).expanduser()
+        places = [base, *(base / name for name in names)]
+    else:
+        own = datasets_dir() / entry.name
+        places = [own, *(folder / name for folder in (own, datasets_dir(), *data_dirs()) for name in names)]
+        places += [folder for folder in data_dirs() if folder.name in names]
+    found = next((place for place in places for train in TRAIN_NAMES if (place / train).is_dir()), None)
+    return image_folder(CATALOGUE[entry.part_of], root) if found is None and entry.part_of else found
 
 
 def where_it_goes(entry: CatalogueEntry, root: str | Path | None = None) -> str:
     """Return what a person puts where for a dataset that is not there."""
     place = Path(root).expanduser().absolute() if root else datasets_dir() / entry.name
     folders = f"put its train and val folders, with one folder of images a class, in {place}"
-    return f"{folders}, or give the path of the folder that holds them as the dataset"
+    whole = f", or those of ImageNet-1K in {datasets_dir() / entry.part_of}" if entry.part_of and not root else ""
+    return f"{folders}{whole}, or give the path of the folder that holds them as the dataset"

@@ -69,6 +69,7 @@ class ImageSet(ABC):
 
     def __init__(self, labels: np.ndarray, names: Sequence[str], image_size: int, resize: Resize = "whole") -> None:
         self.labels = np.asarray(labels, dtype=np.int64)
+        self._by_class: tuple[np.ndarray, np.ndarray] | None = None
         self.names = names
         self.image_size = image_size
         self.resize: Resize = resize
@@ -91,7 +92,11 @@ class ImageSet(ABC):
 
     def of_class(self, class_index: int) -> np.ndarray:
         """Return the indices of one class's images, ascending, int64 (n,)."""
-        return np.flatnonzero(self.labels == class_index)
+        if self._by_class is None:  # sorted once: a look at all labels for each of 10,000 classes would take minutes
+            order = np.argsort(self.labels, kind="stable")
+            self._by_class = order, self.labels[order]
+        order, labels = self._by_class
+        return order[slice(*np.searchsorted(labels, (class_index, class_index + 1)))]
 
     def pixels(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         """Return images as squares, uint8 (n, S, S, 3), as ``resize`` says.

@@ -54,7 +54,7 @@ STANDARD_SIZES = (32, 64, 128, 224)
 class FolderTraits:
     """What is known of a folder beforehand; what is None is measured.
 
-    ``class_titles`` gives readable names to class folders.
+    ``class_titles`` gives readable names to class folders; where the folder has others beside them, those are left out.
     """
 
     name: str
@@ -182,7 +182,7 @@ def load_folder(
     """
     root = Path(root).expanduser().absolute()
     known = known or FolderTraits(root.name or "folder", root.name or "Folder", class_titles=titles_in(root))
-    listing = list_files(root)
+    listing = list_files(root, [folder for folder, _ in known.class_titles])
     if known.num_classes not in (None, len(listing.class_names)):
         raise DataError(
             f"dataset: {known.name} has {known.num_classes} classes, but {root} holds {len(listing.class_names)} class "
@@ -223,7 +223,8 @@ def load_folder(
         test_size=len(test),
         description=known.description or f"Images in {root}.",
     )
-    _keep_sizes(root, spec)
+    if not listing.is_part:
+        _keep_sizes(root, spec)
     skipped = [SkippedFile(listing.names[row], scan.reasons[row]) for row in sorted(scan.reasons)]
     skipped += [SkippedFile(path, reason) for path, reason in listing.refused]
     used = scan.is_usable
@@ -292,12 +293,13 @@ def _split(root: Path, listing: Listing, scan: Scan) -> np.ndarray:
     Raises:
         DataError: a class without usable train images, or nothing left to test on.
     """
-    is_usable = scan.is_usable
-    is_test = listing.is_test.copy()
-    for label, name in enumerate(listing.class_names):
-        rows = np.flatnonzero((listing.labels == label) & is_usable & ~listing.is_test)
+    is_usable, is_test = scan.is_usable, listing.is_test.copy()
+    order = np.argsort(listing.labels, kind="stable")
+    of_class = np.split(order, np.searchsorted(listing.labels[order], np.arange(1, len(listing.class_names))))
+    for name, all_rows in zip(listing.class_names, of_class, strict=True):
+        files = all_rows[~listing.is_test[all_rows]]
+        rows = files[is_usable[files]]
         if len(rows) == 0:
-            files = np.flatnonzero((listing.labels == label) & ~listing.is_test)
             first = next((row for row in files.tolist() if row in scan.reasons), None)
             why = "" if first is None else f" ({listing.names[first]}: {scan.reasons[first]})"
             raise DataError(

@@ -1,25 +1,28 @@
 """Which image files a folder holds, of which class and split; no file is opened here.
 
 Understood are ``train/<class>/...`` with ``test``, ``val`` or ``valid`` beside it, ``<class>/...`` without a split,
-and Tiny-ImageNet as it is distributed (``val/images`` with ``val_annotations.txt``). Files may lie deeper in a class's
-folder. Hidden files are passed over; files without an image's ending are counted as ignored.
+and test images in one folder with a list of their classes (:mod:`delt_engine.data.annotations`). Files may lie deeper
+in a class's folder. Hidden files are passed over; files without an image's ending are counted as ignored.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from delt_engine.data.annotations import read_annotations
 from delt_engine.data.decode import EXTENSIONS
 from delt_engine.errors import DataError
 
-TRAIN_NAMES = ("train", "training")
-TEST_NAMES = ("test", "testing", "val", "valid", "validation")
+TRAIN_NAMES = ("train", "training", "imagenet21k_train")
+TEST_NAMES = ("test", "testing", "val", "valid", "validation", "imagenet21k_val")
+"""Folders of a split, in any case; the last ones are ImageNet-21K-P's."""
+
 _SYSTEM_FOLDERS = frozenset({"__macosx", "@eadir", "lost+found"})
 
 
@@ -36,6 +39,7 @@ class Listing:
         sizes, mtimes: int64 (M,), in bytes and nanoseconds.
         refused: (path, reason) of files that cannot be listed.
         ignored: number of files that are not images by their name.
+        is_part: whether the folder has more classes, which were left alone.
     """
 
     class_names: tuple[str, ...]
@@ -47,6 +51,7 @@ class Listing:
     mtimes: np.ndarray
     refused: tuple[tuple[str, str], ...]
     ignored: int
+    is_part: bool = False
 
     def fingerprint(self, image_size: int) -> str:
         """Return a name that changes with the files' names, labels, sizes and times, and with S."""
@@ -62,6 +67,11 @@ class _Found:
     rows: list[tuple[bool, str, str, int, int]] = field(default_factory=list)  # is test, class, name, size, mtime
     refused: list[tuple[str, str]] = field(default_factory=list)
     ignored: int = 0
+    only: frozenset[str] = frozenset()  # the class folders to look into; all where it is empty
+
+    def folders(self, parent: Path) -> list[Path]:
+        """Return the class folders in ``parent``."""
+        return [path for path in _folders(parent) if not self.only or path.name in self.only]
 
 
 def check_layout(root: str | Path) -> int:
@@ -93,8 +103,11 @@ def innermost(root: str | Path) -> Path:
     return innermost(folders[0])
 
 
-def list_files(root: str | Path) -> Listing:
+def list_files(root: str | Path, part: Collection[str] = ()) -> Listing:
     """List the image files of a folder.
+
+    ``part`` names the class folders of a dataset that may be part of the folder's: where the folder has all of them,
+    no other is looked into, so that ImageNet-100 is read out of ImageNet-1K's folder.
 
     Raises:
         DataError: not a folder, no class folders, fewer than two classes, or a class that only test has.
@@ -102,6 +115,9 @@ def list_files(root: str | Path) -> Listing:
     root = Path(root)
     train, tests = _halves(root)
     found, parent = _Found(), train or root
+    names = {path.name for path in _folders(parent)} if part else set()
+    is_part = set(part) < names
+    found.only = frozenset(part if is_part else ())
     _walk_classes(found, parent, f"{train.name}/" if train else "", is_test=False)
     if not found.rows:
         raise _without_classes(parent)
@@ -120,6 +136,7 @@ def list_files(root: str | Path) -> Listing:
         mtimes=np.array(mtimes, dtype=np.int64),
         refused=tuple(found.refused),
         ignored=found.ignored,
+        is_part=is_part,
     )
 
 
@@ -179,10 +196,11 @@ def _one_class(root: Path, name: str) -> DataError:
 
 def _folders(parent: Path) -> list[Path]:
     try:
-        entries = sorted(parent.iterdir())
+        with os.scandir(parent) as entries:  # it knows what is a folder without asking for each file
+            names = [entry.name for entry in entries if not _is_hidden(entry.name) and entry.is_dir()]
     except OSError as error:
         raise DataError(f"dataset: {parent} cannot be read ({error.strerror}).") from None
-    return [path for path in entries if not _is_hidden(path.name) and path.is_dir()]
+    return [parent / name for name in sorted(names)]
 
 
 def _is_hidden(name: str) -> bool:
@@ -191,7 +209,7 @@ def _is_hidden(name: str) -> bool:
 
 def _walk_classes(found: _Found, parent: Path, prefix: str, is_test: bool) -> None:
     """Gather the files of every class folder in ``parent``, whose path relative to the root is ``prefix``."""
-    for path in _folders(parent):
+    for path in found.folders(parent):
         before = len(found.rows)
         for name, size, mtime in _walk(found, path, f"{prefix}{path.name}", set()):
             found.rows.append((is_test, path.name, name, size, mtime))
@@ -235,15 +253,15 @@ def _walk_tests(found: _Found, tests: list[Path]) -> bool:
     known = {row[1] for row in found.rows}
     unknown = None
     for path in tests:
-        if _read_annotations(found, path, known):
+        if _walk_annotated(found, path, known):
             return True
-        classes = [folder.name for folder in _folders(path)]
-        extra = [name for name in classes if name not in known]
-        is_candidate = len(extra) < len(classes)
+        classes = found.folders(path)
+        extra = [folder.name for folder in classes if folder.name not in known and _has_image(folder)]
+        is_candidate = any(folder.name in known for folder in classes)
         if is_candidate and not extra:
             _walk_classes(found, path, f"{path.name}/", is_test=True)
             return any(row[0] for row in found.rows)
-        if extra and [name.lower() for name in classes] != ["images"]:  # as Tiny-ImageNet's test/images
+        if extra and [folder.name.lower() for folder in classes] != ["images"]:  # as Tiny-ImageNet's test/images
             unknown = (extra[0], path) if is_candidate else unknown or (extra[0], path)
         if is_candidate:
             break
@@ -252,19 +270,18 @@ def _walk_tests(found: _Found, tests: list[Path]) -> bool:
     return False
 
 
-def _read_annotations(found: _Found, path: Path, known: set[str]) -> bool:
-    """Gather ``images/*`` labelled by ``val_annotations.txt`` (file, class, ...); True when there were any.
-
-    Source: the layout of tiny-imagenet-200.zip.
-    """
-    try:
-        text = (path / "val_annotations.txt").read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+def _walk_annotated(found: _Found, path: Path, known: set[str]) -> bool:
+    """Gather the test images that a list gives a class of train; True when there were any."""
+    label_of = read_annotations(path)
+    if not label_of:
         return False
-    label_of = dict(line.split("\t")[:2] for line in text.splitlines() if "\t" in line)
-    before = len(found.rows)
-    for name, size, mtime in _walk(found, path / "images", f"{path.name}/images", set()):
+    seen = _Found()
+    for name, size, mtime in _walk(seen, path, path.name, set()):
         label = label_of.get(name.rsplit("/", 1)[-1])
         if label in known:
-            found.rows.append((True, label, name, size, mtime))
-    return len(found.rows) > before
+            seen.rows.append((True, label, name, size, mtime))
+    if seen.rows:
+        found.rows += seen.rows
+        found.refused += seen.refused
+        found.ignored += seen.ignored
+    return bool(seen.rows)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,14 +134,23 @@ def _look_at(
             report("scan", done, len(rows))
 
 
-def is_scanned(root: str | Path) -> bool:
-    """Return whether the files of a folder were checked before, so that reading it is quick."""
-    return _scan_path(root).is_file()
+def is_scanned(root: str | Path, part: Sequence[str] = ()) -> bool:
+    """Return whether the files of a folder, or of these class folders of it, were checked before.
+
+    Reading it is quick then.
+    """
+    return _scan_path(root).is_file() or (bool(part) and _scan_path(root, part).is_file())
 
 
-def _scan_path(root: str | Path) -> Path:
-    name = hashlib.sha256(str(Path(root).absolute()).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+def _scan_path(root: str | Path, part: Sequence[str] = ()) -> Path:
+    """Return where the scan of a folder is stored; that of a part of its classes has a place of its own."""
+    key = "\0".join([str(Path(root).absolute()), *part])
+    name = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:16]
     return datasets_dir() / "scans" / f"{name}.npz"
+
+
+def _part_of(listing: Listing) -> Sequence[str]:
+    return listing.class_names if listing.is_part else ()
 
 
 def _write_scan(root: str | Path, listing: Listing, scan: Scan) -> None:
@@ -150,14 +159,14 @@ def _write_scan(root: str | Path, listing: Listing, scan: Scan) -> None:
     arrays = {"names": names, "stamps": np.stack([listing.sizes, listing.mtimes])}
     arrays |= {"heights": scan.heights, "widths": scan.widths, "traits": scan.traits}
     facts = {"format": _FORMAT, "reasons": {str(row): reason for row, reason in scan.reasons.items()}}
-    try_write(_scan_path(root), npz_bytes(arrays, facts, compress=False))
+    try_write(_scan_path(root, _part_of(listing)), npz_bytes(arrays, facts, compress=False))
 
 
 def _read_scan(root: str | Path, listing: Listing) -> Scan:
     """Return what an earlier scan knows about the listed files that have not changed since."""
-    scan = Scan.empty(len(listing.names))
+    scan, own = Scan.empty(len(listing.names)), _scan_path(root, _part_of(listing))
     try:
-        stored, facts = read_npz(_scan_path(root), "scan", "scan")
+        stored, facts = read_npz(own if own.is_file() else _scan_path(root), "scan", "scan")
     except DataError:
         return scan
     if facts.get("format") != _FORMAT:

@@ -10,6 +10,7 @@ from typing import Any
 from delt_engine.config import EvaluateConfig, Experiment
 from delt_engine.errors import ConfigError
 from delt_engine.jobs import start
+from delt_engine.models.networks import may_take_small_stem, takes_width
 from delt_engine.runs.sources import Source, find_source
 from delt_engine.runs.store import Run, list_runs
 from delt_engine.runs.titles import example_runs
@@ -57,6 +58,30 @@ def evaluation_experiment(source: Source, evaluate: EvaluateConfig, **changes: A
         raise ConfigError(f"{fixed[0]}: {changes[fixed[0]]!r} given, but run {source.ref} itself says it.")
     base = source.run.experiment if source.run is not None else Experiment()
     return base.replace(evaluate=evaluate, **changes)
+
+
+def for_students(config: EvaluateConfig, students: Iterable[str]) -> tuple[EvaluateConfig, ...]:
+    """Return the settings of each of several students, all else being equal.
+
+    Width and small stem go to those that can have them; the others are as published.
+
+    Raises:
+        ConfigError: no name, or one twice.
+    """
+    names = tuple(students)
+    if not names:
+        raise ConfigError("students: none given, but at least one network is needed.")
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ConfigError(f"students: {twice} given twice, but each is trained once; --seeds trains one several times.")
+    found = []
+    for name in names:
+        own = config.replace(student=name)
+        if name != "auto" and not takes_width(name):
+            own = own.replace(student_width=None)
+        if own.student_stem == "small" and not may_take_small_stem(name):
+            own = own.replace(student_stem="auto")
+        found.append(own)
+    return tuple(found)
 
 
 def start_evaluation(source: str | Path | Run, evaluate: EvaluateConfig, **changes: Any) -> Run:

@@ -16,12 +16,14 @@ from pathlib import Path
 from delt_engine.config import EvaluateConfig, Experiment
 from delt_engine.config.students import filled_in
 from delt_engine.data.catalogue import find_entry
-from delt_engine.errors import DataError
+from delt_engine.errors import CheckpointError, DataError
 from delt_engine.jobs import tasks
 from delt_engine.jobs.tasks import Task
+from delt_engine.models.card import find_teacher, read_card
 from delt_engine.paths import expanded, labels_dir
 from delt_engine.runs.command import RELABEL_SETTINGS, image_size_of, relabel_command
 from delt_engine.runs.sources import Source
+from delt_engine.runs.store import Run
 from delt_engine.training.label_facts import AUGMENTATION, StoreFacts, StoreSize, missing_epochs, read_facts, store_size
 
 
@@ -52,12 +54,16 @@ class KnownStore:
 
 @dataclass(frozen=True)
 class Needed:
-    """What a training asks of its labels: ``config`` with nothing open, and the images they are of."""
+    """What a training asks of its labels: ``config`` with nothing open, and the images they are of.
+
+    ``labeller`` is the fingerprint of the network that is to label; "" where it is not known.
+    """
 
     config: EvaluateConfig
     seed: int
     images: int
     num_classes: int
+    labeller: str = ""
 
     def size(self, form: str, label_epochs: int) -> StoreSize:
         """Return what a new store takes; 0 label epochs are all of the training's."""
@@ -79,7 +85,8 @@ def stores_of(source: Source, dataset: str) -> list[KnownStore]:
 
 def new_store(experiment: Experiment, source: Source) -> Path:
     """Return the folder of a store with these settings, whether it is there or not."""
-    evaluate = experiment.evaluate.model_dump(include={*RELABEL_SETTINGS})
+    without = set() if experiment.evaluate.relabeller else {"relabeller"}  # stores from before there was one
+    evaluate = experiment.evaluate.model_dump(include={*RELABEL_SETTINGS} - without)
     about = [evaluate, experiment.relabel.model_dump(), experiment.seed, experiment.image_size, experiment.teacher]
     words = f"{experiment.relabel.form}-{experiment.relabel.label_epochs or experiment.evaluate.epochs}ep"
     digest = hashlib.sha256(json.dumps([*about, experiment.classes]).encode()).hexdigest()[:8]
@@ -123,7 +130,19 @@ def needed(experiment: Experiment, source: Source) -> Needed | None:
         ipc = -(-images // classes)
     about = {"ipc": ipc, "images": images, "num_classes": classes, "image_size": size or 0}
     config = filled_in(config, **about, dataset=dataset, teacher=teacher)
-    return Needed(config, experiment.seed, images, classes)
+    return Needed(config, experiment.seed, images, classes, _labeller(config, run, classes))
+
+
+def _labeller(config: EvaluateConfig, run: Run | None, classes: int) -> str:
+    """Return the fingerprint of the network that labels; "" of one that knows more classes, of which it has another."""
+    record, name, known = run.record() if run else None, "", 0
+    if config.relabeller:
+        with contextlib.suppress(CheckpointError):
+            card = read_card(find_teacher(config.relabeller))
+            name, known = card.fingerprint, card.num_classes
+    elif record and record.teacher and record.dataset:
+        name, known = record.teacher.fingerprint, len(record.dataset.class_names)
+    return name if known == classes else ""
 
 
 def misfit(store: KnownStore, wanted: Needed) -> str:
@@ -136,6 +155,8 @@ def misfit(store: KnownStore, wanted: Needed) -> str:
         return f"{store.written:,} of {facts.label_epochs:,} label epochs are written"
     if (facts.images, facts.num_classes) != (wanted.images, wanted.num_classes):
         return f"it is of {facts.images:,} images in {facts.num_classes:,} classes"
+    if wanted.labeller and facts.teacher_fingerprint != wanted.labeller:
+        return f"another network labelled: {facts.teacher or facts.teacher_fingerprint}"
     if facts.epochs < config.epochs:
         return f"it is for {facts.epochs:,} epochs, not {config.epochs:,}"
     if facts.seed != wanted.seed:

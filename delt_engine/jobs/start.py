@@ -19,14 +19,23 @@ from pathlib import Path
 
 from delt_engine import files
 from delt_engine.config import Experiment
-from delt_engine.errors import RunError
+from delt_engine.errors import CheckpointError, RunError
 from delt_engine.jobs import queue
 from delt_engine.jobs.children import child_environment, keep_prefork, start_child, take_prefork
 from delt_engine.jobs.worker import STOPPED, device_lock_name, set_stopped
+from delt_engine.models.card import find_teacher, read_card
 from delt_engine.runs.command import command_for
 from delt_engine.runs.events import NoteEvent, StatusEvent
 from delt_engine.runs.processes import end, identity, is_running, memory_bytes, wake
-from delt_engine.runs.record import Kind, ProcessRecord, RunOptions, now, relevant_settings, with_absolute_paths
+from delt_engine.runs.record import (
+    Kind,
+    ProcessRecord,
+    RunOptions,
+    RunRecord,
+    now,
+    relevant_settings,
+    with_absolute_paths,
+)
 from delt_engine.runs.store import Run, StopRequest, list_runs, new_run_path
 
 RESUMABLE = ("paused", "cancelled", "interrupted", "failed")
@@ -256,6 +265,8 @@ def is_same(
     # one that stopped before it looked at its data may go on with these
     if record.dataset.fingerprint != dataset if record.dataset else record.status == "finished":
         return False
+    if kind == "evaluate" and not _same_relabeller(record, wanted):
+        return False
     return all(
         getattr(own, role) == getattr(wanted, role) if made_with is None or asked is None else made_with == asked
         for role, made_with, asked in (
@@ -263,3 +274,14 @@ def is_same(
             ("ranker", record.ranker and record.ranker.fingerprint, ranker),
         )
     )
+
+
+def _same_relabeller(record: RunRecord, wanted: Experiment) -> bool:
+    """Return whether the network that labelled, named as in the settings wanted, still has the same weights."""
+    ref = wanted.evaluate.relabeller
+    if not ref or record.relabeller is None:
+        return True
+    try:
+        return read_card(find_teacher(ref)).fingerprint == record.relabeller.fingerprint
+    except CheckpointError:
+        return False

@@ -29,6 +29,9 @@ SMALL_UP_TO = 64
 _CONVNETS = {f"convnet-{depth}": depth for depth in (3, 4, 5, 6)}
 _CONVNET_CHANNELS = 128
 _WIDTH_MULT = ("mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large")
+_SCALED = ("resnet", "resnext", "wide_resnet")
+_NO_SMALL_STEM = ("alexnet", "googlenet", "inception", "maxvit", "squeezenet", "swin")
+"""How names of torchvision's families begin that :mod:`delt_engine.models.stems` knows no small stem for."""
 _SIZE_ERRORS = (AssertionError, RuntimeError, TypeError, ValueError, ZeroDivisionError)
 """What the libraries raise for an image size they cannot take: assertions and arithmetic, no kind of their own."""
 _STEMS = ("auto", "small", "stock")
@@ -56,6 +59,20 @@ def resolve_stem(stem: str, image_size: int) -> str:
     if stem == "auto":
         return "small" if image_size <= SMALL_UP_TO else "stock"
     return stem
+
+
+def takes_width(name: str) -> bool:
+    """Return whether a network comes in other widths than the published one.
+
+    >>> takes_width("resnet18"), takes_width("convnet-3"), takes_width("vgg11_bn")
+    (True, True, False)
+    """
+    return name in _CONVNETS or name in _WIDTH_MULT or (name.startswith(_SCALED) and "." not in name)
+
+
+def may_take_small_stem(name: str) -> bool:
+    """Return whether a network may have a small stem; of timm's only building it tells."""
+    return not name.startswith(_NO_SMALL_STEM)
 
 
 def build_network(
@@ -121,7 +138,7 @@ def _build_published(name: str, num_classes: int, width: float, image_size: int)
                 f"network: {name!r} given, but it must be convnet-3 to convnet-6 or a name of torchvision or "
                 f"timm{hint}."
             )
-    if is_torchvisions and name.startswith(("resnet", "resnext", "wide_resnet")) and width != 1.0:
+    if is_torchvisions and name.startswith(_SCALED) and width != 1.0:
         return scaled_resnet(name, num_classes, width)
     if name in _WIDTH_MULT:
         settings["width_mult"] = width
@@ -152,8 +169,8 @@ def _takes(network: nn.Module, image_size: int) -> bool:
     from torch.func import functional_call
 
     for device in ("meta", "cpu"):
-        state = {key: value.to(device, copy=True) for key, value in network.state_dict().items()}
         try:
+            state = {key: value.to(device, copy=True) for key, value in network.state_dict().items()}
             with torch.no_grad(), torch.random.fork_rng(devices=[]):
                 functional_call(network, state, torch.zeros(2, 3, image_size, image_size, device=device))
         except _SIZE_ERRORS:

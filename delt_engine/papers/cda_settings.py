@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from delt_engine.papers.code_settings import jitter_of, put_labels, put_pictures
+from delt_engine.papers.code_settings import put_jitter, put_labels, put_pictures
 from delt_engine.papers.gathered import Asked, Gathered, Printed
 from delt_engine.papers.names import our_network
 
@@ -68,7 +68,7 @@ def recover(into: Gathered, asked: Asked) -> None:
     course = {"curriculum": table["curriculum_scheduler"], "milestone": table["curriculum_milestone"]}
     printed.put(into, "recover", "CDA Sec. 3.6", **course)
     into.assume("recover", "CDA's published code (recover_cda_*.py)", flip=True, first_bn_multiplier=10.0)
-    into.assume("recover", "CDA's published code rolls by up to 32 px, 4 on small images", jitter=jitter_of(asked))
+    put_jitter(into, asked)
     put_pictures(into)
 
 

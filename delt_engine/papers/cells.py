@@ -25,6 +25,9 @@ SCALES: tuple[Scale, ...] = ("paper", "laptop")
 Measure = Literal["accuracy", "hours", "teacher", "parameters", "cosine", "images", "judge"]
 """What a cell's number is: of students, of the recovery, of a teacher, of a network, or of the images themselves."""
 
+RANKER = "resnet18"
+"""What ranks where the network that recovers does not. Source: DELT Appendix B, Ranking."""
+
 _MEASURES: dict[str, Measure] = {
     "top1": "accuracy",
     "hours": "hours",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from delt_engine.config.methods import stage_settings
+from delt_engine.config.methods import recover_settings, stage_settings
 from delt_engine.config.student_rules import batch_size_rule, learning_rate_rule
 from delt_engine.papers.gathered import Asked, Gathered
 
@@ -28,9 +28,6 @@ _TORCHVISION: dict[str, Any] = {
     "flip": True,
 }
 """Defaults of its training script, whose 32 images on each of eight devices are one batch here."""
-
-ROLLED = 64
-"""Largest side in pixels at which SRe2L and CDA roll images by up to 4 px; above, by up to 32."""
 
 
 class _Sre2l(NamedTuple):
@@ -77,7 +74,7 @@ def recover_as_sre2l(into: Gathered, asked: Asked) -> None:
     source = _sre2l(asked)
     shared = {"batch_size": 100, "beta1": 0.5, "beta2": 0.9, "first_bn_multiplier": 10.0, "max_crop": 1.0}
     into.assume("recover", f"SRe2L's published code ({source.scripts[0]})", **shared, **source.recover)
-    into.assume("recover", f"SRe2L's published code ({source.scripts[0]})", jitter=jitter_of(asked))
+    put_jitter(into, asked)
     put_pictures(into)
 
 
@@ -105,9 +102,14 @@ def evaluate_as_rded(into: Gathered, asked: Asked) -> None:
     into.assume("evaluate", "ours: as many as DELT trains", seeds=3)
 
 
-def jitter_of(asked: Asked) -> int:
-    """Return by how many pixels CDA's and SRe2L's code rolls the images at most."""
-    return 4 if asked.image_size <= ROLLED else 32
+def put_jitter(into: Gathered, asked: Asked) -> None:
+    """Take by how many pixels images are rolled at most, which the method itself says by their size."""
+    settings = recover_settings(asked.method, asked.image_size)
+    if "jitter" in settings:
+        reason = "published code of CDA and SRe2L rolls by up to 32 px, 4 up to 64 px"
+        into.assume("recover", reason, jitter=settings["jitter"])
+    else:
+        into.assume("recover", "DELT's published scripts (recover.py --jitter 0)", jitter=0)
 
 
 def put_pictures(into: Gathered) -> None:

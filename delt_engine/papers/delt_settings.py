@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from delt_engine.config.student_rules import batch_size_rule, learning_rate_rule, printed_batch_size
-from delt_engine.papers.code_settings import squeeze_with_torchvision
+from delt_engine.papers.code_settings import put_jitter, squeeze_with_torchvision
 from delt_engine.papers.gathered import Asked, Gathered, Printed
 from delt_engine.papers.names import our_network
 
@@ -50,8 +50,9 @@ def recover(into: Gathered, asked: Asked) -> None:
     else:
         printed.put(into, "recover", where, iterations=table["recovery_iteration"])
         put_rounds(into, asked)
-    scripts = "published scripts (recover.py --jitter 0 --easy2hard-mode cosine --milestone 1)"
-    into.assume("recover", scripts, jitter=0, curriculum="cosine", milestone=1.0)
+    scripts = "published scripts (recover.py --easy2hard-mode cosine --milestone 1)"
+    into.assume("recover", scripts, curriculum="cosine", milestone=1.0)
+    put_jitter(into, asked)
     into.assume("recover", "published code (recover.py)", flip=True, first_bn_multiplier=10.0)
 
 

@@ -10,6 +10,7 @@ Source: DELT Tables 8 to 12, CDA Tables 10 to 21; where they are silent, the pub
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -19,19 +20,20 @@ from delt_engine.config.command_line import STAGE_RECORDS
 from delt_engine.config.student_rules import printed_batch_size
 from delt_engine.config.students import filled_in
 from delt_engine.data.catalogue import find_entry
-from delt_engine.errors import CheckpointError, ConfigError
+from delt_engine.errors import CheckpointError
 from delt_engine.models.card import TeacherCard, find_teacher, read_card
-from delt_engine.papers.cells import Cell, paper_cell, why_not
-from delt_engine.papers.published import PublishedValue, all_published
+from delt_engine.papers.cells import RANKER, Cell, paper_cell, why_not
+from delt_engine.papers.published import PublishedValue, all_published, published_settings
 from delt_engine.papers.recipes import published_experiment
 
 _NOT_COUNTED: dict[str, set[str]] = {
     "rank": {"batch_size"},
     "select": {"picked_from"},
     "recover": {"precision", "fold", "pack", "compile"},
-    "evaluate": {"recipe", "seeds", "student_stem", "label_store", "validate_every", "validate_from", "precision"},
+    "evaluate": {"recipe", "seeds", "student_stem", "label_store", "validate_every", "validate_from", "precision"}
+    | {"relabeller"},
 }
-"""Settings that change no result, or only how it is told."""
+"""Settings that change no result, or only how it is told; networks are compared by their weights."""
 
 _PREFIXES = {"rank": "Ranking: ", "select": "Patches: ", "recover": "Recovery: ", "evaluate": ""}
 
@@ -170,16 +172,14 @@ def _cell_without_row(found: Found) -> Cell | None:
     paper = _PAPERS_OF.get(method.removesuffix("-init").removesuffix("-early-late"))
     if paper is None:
         return None
-    for source in (paper, "delt"):
-        try:
-            made = published_experiment(source, found.dataset, method, student=found.result["student"], ipc=recover.ipc)
-        except ConfigError:
-            continue
-        value = PublishedValue(
-            method, "", float("nan"), None, source, "", found.dataset, recover.ipc, found.result["student"], "", "top1"
-        )
-        return Cell(value, "accuracy", made.experiment, origins=made.origins)
-    return None
+    student = str(found.result["student"])
+    source = next((name for name in (paper, "delt") if found.dataset in published_settings()[name]), None)
+    if source is None:
+        return None
+    made = published_experiment(source, found.dataset, method, student=student, ipc=recover.ipc)
+    about = {"dataset": found.dataset, "ipc": recover.ipc, "student": student, "teacher": "", "metric": "top1"}
+    value = PublishedValue(method, "", math.nan, None, source, "", **about)
+    return Cell(value, "accuracy", made.experiment, origins=made.origins)
 
 
 Row = tuple[str, Any, Any, str]
@@ -255,15 +255,14 @@ def _networks(cell: Cell, found: Found) -> Iterator[Row]:
     """Yield the networks that differ: teacher, ranker, and the one that labels."""
     if not cell.needs_images:
         return
-    wanted, teacher = cell.experiment, found.teacher
-    usual = (wanted.teacher, wanted.squeeze.network, wanted.squeeze.width)
+    wanted, teacher, is_named = cell.experiment, found.teacher, cell.scale == "laptop"
+    usual = (wanted.teacher if is_named else "", wanted.squeeze.network, wanted.squeeze.width)
     uses = [("Teacher", teacher, usual)]
     if wanted.recover.initialization == "patches":
-        ranker = (wanted.ranker, wanted.ranker, 1.0) if wanted.ranker else usual
-        uses.append(("Ranker", found.ranker or teacher, ranker))
+        uses.append(("Ranker", found.ranker or teacher, ("", RANKER, 1.0) if wanted.ranker else usual))
     if cell.needs_students:
-        relabeller = (cell.relabeller, cell.relabeller, 1.0) if cell.relabeller else usual
-        uses.append(("Labels of", found.relabeller or teacher, relabeller))
+        own = (cell.relabeller if is_named else "", cell.relabeller, 1.0)
+        uses.append(("Labels of", found.relabeller or teacher, own if cell.relabeller else usual))
     for title, here, (ref, network, width) in uses:
         card = _named(ref)
         if here is None:

@@ -1,6 +1,6 @@
 """Presets by name: the experiments of the papers' tables, for `--preset` and for the forms of the app.
 
-Source: DELT Tables 1, 2, 4d and 8; CDA Tables 10, 12, 16 and 21 and Appendix B.3; the published code of SRe2L and RDED.
+Source: DELT Tables 1 to 3, 4d, 8 and 9; CDA Tables 10, 12, 16, 21 and Appendix B.3; published code of SRe2L and RDED.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from delt_engine.config import Experiment, field_specs
@@ -81,8 +82,6 @@ def _made() -> Iterator[PaperPreset]:
         for student in students.split():
             words = ("ipc1",) if student == "resnet18" else ("ipc1", student)
             yield _preset("delt", dataset, "delt", *words, ipcs=(1,), student=student)
-    for dataset in ("cifar10", "tiny-imagenet", "imagenet-1k"):
-        yield _preset("delt", dataset, "cda-init", ipcs=(10, 50, 100))
     for dataset in ("cifar100", "tiny-imagenet", "imagenet-1k", "imagenet-21k"):
         yield _preset("cda", dataset, "cda")
     yield _preset("cda", "imagenet-1k", "cda", "ablations", ipcs=(50,), table="Table 18")
@@ -90,6 +89,10 @@ def _made() -> Iterator[PaperPreset]:
         yield _preset("delt", dataset, "sre2l")
     for dataset in _DELT:
         yield _preset("delt", dataset, "rded")
+    for dataset in ("cifar10", "tiny-imagenet", "imagenet-1k"):
+        yield _preset("delt", dataset, "cda-init", ipcs=(10, 50, 100))
+    for method in ("cda-early-late", "sre2l-init"):
+        yield _preset("delt", "imagenet-1k", method, ipcs=(50,))
 
 
 def _preset(paper: str, dataset: str, method: str, *words: str, **more: Any) -> PaperPreset:
@@ -116,6 +119,17 @@ def find_preset(name: str) -> PaperPreset:
     return PRESETS[name]
 
 
+@lru_cache(maxsize=8)
+def presets_of(stage: str) -> tuple[str, ...]:
+    """Return the presets that differ in a stage; of those that are alike for a dataset the one that states most."""
+    found = {name: preset.published() for name, preset in PRESETS.items()}
+    stated = {name: sum(setting.startswith(f"{stage}.") for setting in one.origins) for name, one in found.items()}
+    best: dict[tuple[str, Any], str] = {}
+    for name in sorted(PRESETS, key=lambda name: -stated[name]):
+        best.setdefault((PRESETS[name].dataset, getattr(found[name].experiment, stage)), name)
+    return tuple(name for name in PRESETS if name in best.values())
+
+
 class Change(NamedTuple):
     """What a preset changes against the defaults: a setting such as ``recover.iterations``, and where it is from."""
 
@@ -123,6 +137,25 @@ class Change(NamedTuple):
     default: Any
     value: Any
     origin: str
+
+    @property
+    def words(self) -> tuple[str, str]:
+        """Default and value as one reads them.
+
+        >>> Change("recover.flip", True, False, "").words, Change("evaluate.batch_size", None, 1024, "").words
+        (('on', 'off'), ('by rule', '1,024'))
+        """
+        return _words(self.default), _words(self.value)
+
+
+def _words(value: Any) -> str:
+    if value is None:
+        return "by rule"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return (
+        f"{value:,}" if isinstance(value, int) else f"{value:g}" if isinstance(value, float) else str(value) or "none"
+    )
 
 
 def changes(found: PublishedExperiment, stages: Collection[str] = tuple(STAGE_RECORDS)) -> list[Change]:

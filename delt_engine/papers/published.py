@@ -9,21 +9,16 @@ the published evaluation code and says so.
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from delt_engine.config.methods import METHOD_TITLES
-from delt_engine.config.schedule import EarlyLateSchedule
-from delt_engine.config.students import EvaluateConfig, rand_augment_rule
-from delt_engine.data.catalogue import find_entry
-from delt_engine.errors import CheckpointError
-from delt_engine.models.card import read_card, teacher_files
+from delt_engine.config.students import EvaluateConfig
 from delt_engine.papers.names import our_network
 from delt_engine.paths import assets_dir
 
@@ -34,7 +29,7 @@ MAIN_TABLES = {
 }
 """Tables that compare methods; the others are ablations."""
 
-_ASIDE = ("implied", "reproduced", "recovery_iterations")
+_ASIDE = ("implied", "reproduced", "recovery_iterations", "epochs")
 """What a variant may say without being another method."""
 
 ASSUMED: dict[tuple[str, str], dict[str, Any]] = {
@@ -62,25 +57,6 @@ _OTHER_TITLES = {"minimax-diffusion": "MinimaxDiffusion", "full": "Full data", "
 
 _ONLY_OWN_STUDENTS = ("Table 1", "Table 13")
 """Tables of CDA whose other methods had ConvNets as their students."""
-
-_DELT_SEEDS = 3
-_EVALUATED_ALIKE = ("delt", "cda-init", "rded")
-"""Methods whose published evaluation is the same code: best tested epoch, ImageNet's statistics."""
-
-_TRAINING_TITLES = {
-    "lr_schedule": "Learning rate over epochs",
-    "loss": "Loss",
-    "temperature": "Temperature",
-    "labels": "Labels",
-    "mix": "Mix",
-    "min_crop": "Smallest crop",
-    "flip": "Flips",
-    "shuffle_patches": "Shuffle tiles",
-}
-"""Settings of training that no table states."""
-
-_JPEG = ("delt", "cda", "cda-init", "sre2l")
-"""Methods whose published code writes JPEG at Pillow's default quality."""
 
 
 @dataclass(frozen=True)
@@ -128,14 +104,6 @@ class PublishedValue:
     def is_main(self) -> bool:
         """Whether it is from a comparison of methods and not from an ablation."""
         return self.table in MAIN_TABLES[self.source] and all(word in _ASIDE for word in self.words)
-
-
-class Difference(NamedTuple):
-    """A setting that differs: its name, what it is here, and what was published."""
-
-    name: str
-    here: str
-    published: str
 
 
 @lru_cache(maxsize=1)
@@ -202,136 +170,9 @@ def published(
     )
 
 
-def published_like(summary: Mapping[str, Any]) -> tuple[PublishedValue, ...]:
-    """Return what was printed for the dataset, images per class, student and method of an evaluate run's ``result``.
-
-    Nothing where only some of the dataset's classes were told apart, which is easier than what the papers do.
-    """
-    entry = find_entry(summary["dataset"])
-    if entry is None or len(summary["class_names"]) != entry.num_classes:
-        return ()
-    return published(summary["dataset"], summary["ipc"], summary["student"], summary["method"])
-
-
-def settings_that_differ(summary: Mapping[str, Any], method: str | None = None) -> list[Difference]:
-    """Return in what an evaluate run's ``result`` differs from how the published accuracy of a method was measured.
-
-    The method is the run's own when not given; without a publication there is nothing to differ from.
-    """
-    paper = _paper(method or summary["method"], summary["dataset"])
-    if paper is None:
-        return []
-    rows = (row for part in (_training, _networks, _images, _reported) for row in part(summary, paper))
-    texts = [Difference(name, _text(here), _text(there)) for name, here, there in rows if there is not None]
-    return [row for row in texts if row.here != row.published]
-
-
 def here_config(summary: Mapping[str, Any]) -> EvaluateConfig:
     """Return the settings of an evaluation: its recipe at the size of its images, with what was changed."""
     changed = {name: pair[1] for name, pair in summary["changes"].items()}
     if changed.get("labels") == "stored":
         changed["label_store"] = "as evaluated"  # the folder is not part of the result
     return EvaluateConfig.for_recipe(summary["recipe"], **changed).at_size(summary["image_size"])
-
-
-@dataclass(frozen=True)
-class _Paper:
-    """How a method's published accuracy was measured; ``stated`` and ``recover`` are its tables' own words."""
-
-    method: str
-    config: EvaluateConfig
-    stated: Mapping[str, Any]
-    recover: Mapping[str, Any]
-
-
-def _paper(method: str, dataset: str) -> _Paper | None:
-    """Return the settings of a method's publication, None where there is none.
-
-    SRe2L and RDED are not in our tables' settings, so their recipes stand for them.
-    """
-    if method in ("sre2l", "rded"):
-        return _Paper(method, EvaluateConfig.for_recipe(method), {}, {})
-    source = {"delt": "delt", "cda": "cda", "cda-init": "delt"}.get(method, "")
-    tables = published_settings().get(source, {}).get(dataset)
-    if not tables:
-        return None
-    recipe = EvaluateConfig.for_recipe("delt" if source == "delt" else "sre2l")
-    return _Paper(method, recipe, tables["validate"], tables["recover"])
-
-
-Row = tuple[str, Any, Any]
-"""Name of a setting, what it is here, and what was published; None where that is not known."""
-
-
-def _training(summary: Mapping[str, Any], paper: _Paper) -> Iterator[Row]:
-    """Yield the settings of the student's training: those a table states, then those of the code."""
-    config, stated, recipe = here_config(summary), paper.stated, paper.config
-    batch = stated.get("batch_size", recipe.batch_size)
-    rate = stated.get("base_lr", recipe.learning_rate)
-    if isinstance(batch, Mapping):
-        batch = batch.get(f"ipc{summary['ipc']}")
-    if isinstance(rate, Mapping):
-        rate = rate.get(summary["student"], rate.get("default"))
-    yield "Epochs", summary["epochs"], stated.get("training_epoch", recipe.epochs)
-    yield "Batch size", summary["batch_size"], batch
-    yield "Learning rate", summary["learning_rate"], rate
-    yield "Optimiser", config.optimizer, str(stated.get("optimizer", recipe.optimizer)).lower()
-    yield "Weight decay", config.weight_decay, stated.get("weight_decay", recipe.weight_decay)
-    theirs = recipe.at_size(summary["image_size"])
-    for name, title in _TRAINING_TITLES.items():
-        yield title, getattr(config, name), getattr(theirs, name)
-    auto = rand_augment_rule(summary["dataset"], summary["image_size"])
-    here, there = (auto if name == "auto" else name for name in (config.rand_augment, recipe.rand_augment))
-    if own := stated.get("randaugment"):
-        there = f"m{own['m']}-n{own['n']}-mstd{own['mstd']:g}"
-    yield "RandAugment", here, there
-
-
-def _networks(summary: Mapping[str, Any], paper: _Paper) -> Iterator[Row]:
-    """Yield the size of the images, teacher and student; published ones have their full width."""
-    entry = find_entry(summary["dataset"])
-    if entry is not None:
-        yield "Image size", f"{summary['image_size']} px", f"{entry.image_size} px"
-    width = summary["student_width"]
-    yield "Width of the student", 1.0 if width is None else float(width), 1.0
-    for _, path in teacher_files():
-        with contextlib.suppress(CheckpointError):  # a damaged file hides no other one
-            card = read_card(path)
-            if card.fingerprint == summary["teacher_fingerprint"]:
-                own = card.network if card.width == 1 else f"{card.network}, width {card.width:g}"
-                is_convnet = paper.method == "delt" and summary["student"].startswith("convnet")
-                yield "Teacher", own, summary["student"] if is_convnet else "resnet18"
-                return
-
-
-def _images(summary: Mapping[str, Any], paper: _Paper) -> Iterator[Row]:
-    """Yield how the images were made; a real or foreign set has no such settings."""
-    ipc, made, total = summary["ipc"], summary.get("image_iterations"), paper.recover.get("recovery_iteration")
-    if made and isinstance(total, int) and ipc:
-        mean: float = total
-        if paper.method == "delt" and ipc == 1:
-            student = summary["student"].replace("convnet-", "convnet")
-            mean = paper.recover.get("ipc1_recovery_iterations", {}).get(student) or total
-        elif paper.method == "delt":
-            mean = EarlyLateSchedule(ipc, total, paper.recover["round_iteration"]).image_iterations(1) / ipc
-        yield "Iterations an image, mean", f"{made / summary['images']:,.0f}", f"{mean:,.0f}"
-    if summary["method"] not in ("real", "folder") and paper.method in _JPEG:
-        yield "Image files", "PNG", "JPEG, quality 75 (published code)"
-
-
-def _reported(summary: Mapping[str, Any], paper: _Paper) -> Iterator[Row]:
-    """Yield how the accuracy is reported, as far as the method's published code says it."""
-    seeds = len(summary["seeds"])
-    if paper.method in ("delt", "cda-init") and seeds != _DELT_SEEDS:
-        yield "Seeds", seeds, f"{_DELT_SEEDS} (published code)"
-    if paper.method in _EVALUATED_ALIKE:
-        yield "Accuracy", "last epoch, the best beside it", "best of the tested epochs (published code)"
-        yield "Statistics of the images", "the dataset's own", "ImageNet's for every set (published code)"
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:g}" if isinstance(value, float) else str(value)

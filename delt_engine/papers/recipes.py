@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from delt_engine.config import METHOD_SETTINGS, EvaluateConfig, Experiment, RecoverConfig, SqueezeConfig, is_optimised
+from delt_engine.config.methods import SMALL_IMAGES
 from delt_engine.data.catalogue import CATALOGUE, find_entry
 from delt_engine.errors import ConfigError
 from delt_engine.papers import cda_settings, code_settings, delt_settings
@@ -80,9 +81,7 @@ def published_experiment(
     asked = _asked(paper, dataset, method, network, student, ipc, table)
     into = Gathered()
     into.state("experiment", f"{PAPERS[paper]} {asked.table}".strip(), dataset=asked.dataset)
-    if asked.image_size != asked.data_size:
-        reason = "published code (evaluation/argument.py) shows ConvNets smaller images"
-        into.assume("experiment", reason, image_size=asked.image_size)
+    _squares(into, asked)
     into.values["recover"] = {"ipc": asked.ipc}
     _squeeze(into, asked)
     _images(into, asked)
@@ -107,6 +106,19 @@ def _asked(paper: str, dataset: str, method: str, network: str | None, student: 
     recovering = our_network(network) if network else student if student.startswith("convnet-") else "resnet18"
     table = table.removeprefix(PAPERS[paper]).strip()
     return Asked(paper, name, method, recovering, student, ipc, table, classes, size)
+
+
+def _squares(into: Gathered, asked: Asked) -> None:
+    """Take how large images are shown, and which part of them."""
+    if asked.image_size != asked.data_size:
+        reason = "published code (evaluation/argument.py) shows ConvNets smaller images"
+        into.assume("experiment", reason, image_size=asked.image_size)
+    if asked.dataset == "imagenet-21k":
+        into.assume("experiment", "its published code shows all of a picture, squeezed to a square", resize="whole")
+    elif asked.method in ("cda", "sre2l") and asked.image_size <= SMALL_IMAGES:
+        into.assume("experiment", "published code of CDA and SRe2L shows small images as they are", resize="whole")
+    else:
+        into.assume("experiment", "published code (Resize to S // 7 * 8, then the centre)", resize="published")
 
 
 def _squeeze(into: Gathered, asked: Asked) -> None:
@@ -157,10 +169,15 @@ def _of_cda(asked: Asked) -> bool:
 
 
 def _networks(into: Gathered, asked: Asked) -> None:
-    """Take the teacher by name where it is no ResNet-18, and the ResNet-18 that ranks then."""
+    """Take the teacher by name where it is no ResNet-18, and who ranks where the teacher does not."""
     if asked.network != "resnet18":
         name = SqueezeConfig(network=asked.network).teacher_name(asked.dataset, asked.image_size)
         into.assume("experiment", "the teacher that `delt squeeze` makes with these settings", teacher=name)
+    starts_from_ranks = "criterion" in into.of("select") and is_optimised(asked.method)
+    data = "imagenet-1k" if asked.dataset == "imagenet-100" else asked.dataset
+    if starts_from_ranks and (asked.network, asked.dataset) != ("resnet18", data):
+        name = SqueezeConfig().teacher_name(data, asked.image_size)
+        into.state("experiment", "DELT Appendix B, Ranking", ranker=name)
 
 
 def _experiment(into: Gathered, asked: Asked) -> Experiment:

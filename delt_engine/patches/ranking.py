@@ -40,6 +40,10 @@ if TYPE_CHECKING:
     from delt_engine.models.teachers import Teacher
 
 
+IMPORTED = "imported from "
+"""How the name begins that an imported ranking has in the place of a teacher's."""
+
+
 @dataclass(frozen=True, eq=False)
 class Ranking(ArrayRecord):
     """The teacher's probability of the true class, of every patch of the training images.
@@ -94,6 +98,11 @@ class Ranking(ArrayRecord):
     def key(self) -> str:
         """Name under which this ranking is cached, see :func:`ranking_key`."""
         return ranking_key(self.dataset_fingerprint, self.teacher_fingerprint, self.config, self.seed, self.classes)
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether it came from a file, so that no teacher here made it."""
+        return self.teacher.startswith(IMPORTED)
 
     def class_name(self, class_index: int) -> str:
         """Return the name of a class, or its number where no names are known."""

@@ -215,7 +215,7 @@ def patch_pixels(dataset: Dataset, selected: SelectedImage) -> np.ndarray:
     """
     mosaic = math.isqrt(len(selected.patches))
     if mosaic < 1 or mosaic**2 != len(selected.patches):
-        raise ShapeError(f"patches: {len(selected.patches)} given, but an image is made of 1, 4, 9, 16 or 25.")
+        raise ShapeError(f"patches: {len(selected.patches)} given, but an image is made of 1, 4, 9, 16, 25 or 36.")
     if mosaic == 1:
         return _one_patch(dataset, selected.patches[0])
     edges = tile_edges(dataset.spec.image_size, mosaic)

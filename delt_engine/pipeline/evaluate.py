@@ -23,11 +23,11 @@ from delt_engine import files
 from delt_engine.config import EvaluateConfig
 from delt_engine.config.methods import METHOD_TITLES
 from delt_engine.errors import RunError
-from delt_engine.models.card import find_teacher, has_card, read_card
+from delt_engine.models.card import columns_of, find_teacher, has_card, read_card
 from delt_engine.models.teachers import Teacher
 from delt_engine.pipeline.context import StageContext
 from delt_engine.pipeline.inputs import training_images
-from delt_engine.pipeline.rank import loaded_teacher
+from delt_engine.pipeline.rank import loaded_other, loaded_teacher
 from delt_engine.pipeline.train import TrainingRun, note_team, read_state, state_path
 from delt_engine.runs.checkpoint import remove_checkpoint
 from delt_engine.runs.events import StudentEvent
@@ -49,7 +49,7 @@ class _Job:
     context: StageContext
     train: ImageTable
     test: ImageTable
-    teacher: Teacher | None
+    labeller: Teacher | None
     config: EvaluateConfig
 
 
@@ -71,16 +71,20 @@ def evaluate_stage(context: StageContext) -> None:
     if made_with and made_with.fingerprint != inputs.dataset.fingerprint and context.rank.is_first:
         context.note(f"{inputs.dataset.spec.title} has changed since run {source.ref} was made from it.")
     teacher, spec = _teacher(context, source), inputs.dataset.spec
+    labeller = _labeller(context, teacher, train)
     known: dict[str, Any] = {
         "card": teacher.card if teacher else None,
         "train": train,
         "dataset_name": inputs.dataset.spec.name,
+        "labeller": labeller.card.network if labeller else "",
     }
     config = resolve(context.experiment.evaluate, **known)
-    _train_students(_Job(context, train, test, teacher, config))
+    _train_students(_Job(context, train, test, labeller, config))
     if not context.rank.is_first:
         return
-    results = list(_results(run, config.seeds))
+    results, own = list(_results(run, config.seeds)), inputs.relabeller_record
+    made_by = source.run.record().teacher if source.run and own else None  # then it may not have been loaded
+    by = teacher.card if teacher else made_by
     result = EvaluationResult(
         students=tuple(results),
         source=_described(source, train),
@@ -90,8 +94,10 @@ def evaluate_stage(context: StageContext) -> None:
         dataset_title=spec.title,
         dataset_fingerprint=inputs.dataset.fingerprint,
         class_names=train.class_names,
-        teacher=teacher.card.name if teacher else None,
-        teacher_fingerprint=teacher.card.fingerprint if teacher else None,
+        teacher=by.name if by else None,
+        teacher_fingerprint=by.fingerprint if by else None,
+        relabeller=own.name if own else None,
+        relabeller_fingerprint=own.fingerprint if own else None,
         image_size=train.image_size,
         test_images=len(test),
         seconds=round(sum(each.seconds for each in results), 3),
@@ -117,6 +123,15 @@ def _teacher(context: StageContext, source: Source) -> Teacher | None:
     return loaded_teacher(replace(context, inputs=inputs))
 
 
+def _labeller(context: StageContext, teacher: Teacher | None, train: ImageTable) -> Teacher | None:
+    """Return what gives the labels: a network of its own if the settings name one, else the teacher."""
+    if context.inputs.relabeller is None:
+        return teacher
+    path, card = context.inputs.relabeller
+    columns_of(card.class_names, train.class_names, f"relabeller: {card.name}")
+    return loaded_other(context, path, "relabeller", context.inputs.dataset.spec.class_names)
+
+
 def _train_students(job: _Job) -> None:
     """Train the students that are not trained yet."""
     context, seeds = job.context, job.config.seeds
@@ -135,7 +150,7 @@ def _train(job: _Job, number: int, team: Team) -> None:
     """Train a student, from its checkpoint where it has one, and keep its result."""
     context, run, config = job.context, job.context.run, job.config
     path = state_path(run, f"student-{number}")
-    teacher, labels = job.teacher, None
+    teacher, labels = job.labeller, None
     if config.labels == "stored":  # all students are shown what was drawn for the first one; they differ in weights
         labels = StoredLabels.open(config.label_store, job.train, config, seed=context.experiment.seed)
     state = team.first(partial(read_state, path))

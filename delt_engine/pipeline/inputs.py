@@ -18,7 +18,7 @@ from delt_engine.config import Experiment
 from delt_engine.data.catalogue import dataset_ref, load_dataset
 from delt_engine.data.dataset import Dataset
 from delt_engine.errors import CheckpointError, DataError, RunError
-from delt_engine.models.card import TeacherCard, find_teacher, has_card, read_card, teacher_files
+from delt_engine.models.card import TeacherCard, find_other, find_teacher, has_card, read_card, teacher_files
 from delt_engine.patches.ranker import Ranker, find_ranker
 from delt_engine.patches.ranking import Ranking, cached_ranking
 from delt_engine.patches.selection import SelectedImage, patch_pixels, select, write_selection
@@ -49,6 +49,7 @@ class Inputs:
         teacher_path: the teacher's file; None for a squeeze, which makes one.
         card: what the file says of itself; None for a checkpoint from elsewhere.
         ranker: what ranks the patches; None where the teacher does.
+        relabeller: file and card of what labels; None where the teacher does.
         train: images that students learn from, where they were read already.
     """
 
@@ -57,6 +58,7 @@ class Inputs:
     teacher_path: Path | None = None
     card: TeacherCard | None = None
     ranker: Ranker | None = None
+    relabeller: tuple[Path, TeacherCard] | None = None
     train: ImageTable | None = None
 
     @property
@@ -66,17 +68,28 @@ class Inputs:
         return names[0] if names else str(self.teacher_path)
 
     @property
+    def relabeller_record(self) -> TeacherRecord | None:
+        """What run.json keeps of a network of its own that labels."""
+        if self.relabeller is None:
+            return None
+        path, card = self.relabeller
+        ref = next((name for name, known in teacher_files() if known == path), str(path))
+        return TeacherRecord(
+            name=card.name, network=card.network, fingerprint=card.fingerprint, ref=ref, accuracy=card.accuracy
+        )
+
+    @property
     def ranker_record(self) -> TeacherRecord | None:
         """What run.json keeps of a ranker of its own."""
         if self.ranker is None:
             return None
         card = self.ranker.card
         return TeacherRecord(
-            name=card.name,
-            network=card.network,
-            fingerprint=card.fingerprint,
+            name=self.ranker.name,
+            network=card.network if card else "",
+            fingerprint=self.ranker.fingerprint,
             ref=self.ranker.ref,
-            accuracy=card.accuracy,
+            accuracy=card.accuracy if card else None,
         )
 
     @property
@@ -103,8 +116,9 @@ def load_inputs(
     needs_ranker: bool = True,
     teacher: str | None = None,
     ranker: str | None = None,
+    relabeller: str = "",
 ) -> Inputs:
-    """Read the dataset, number the classes, and find teacher and ranker.
+    """Read the dataset, number the classes, and find teacher, ranker and relabeller.
 
     Args:
         experiment: dataset, image size, classes, teacher and ranker are looked at.
@@ -113,26 +127,33 @@ def load_inputs(
         needs_ranker: False for what ranks nothing.
         teacher: a teacher other than the experiment's, for a run that goes on with the one it began with.
         ranker: likewise.
+        relabeller: of an evaluation whose images another network labels.
 
     Raises:
         DataError: no such dataset, nothing in it, or no such class.
-        CheckpointError: no such teacher or ranker, or one with other classes.
+        CheckpointError: no such teacher, ranker or relabeller, or one with other classes.
     """
     dataset = load_dataset(experiment.dataset, experiment.image_size, report=report, resize=experiment.resize)
     spec = dataset.spec
     names = experiment.classes if experiment.classes is not None else spec.class_names
     classes = tuple(sorted({dataset.class_index(name) for name in names}))
     named = (ranker or experiment.ranker) if needs_ranker else ""
-    found = find_ranker(named, spec) if named else None
+    found = find_ranker(named, dataset) if named else None
+    if found is not None and found.card is None:  # read now, so that it is known to fit
+        found.known_ranking(dataset, experiment.rank, experiment.seed)
+    labels: tuple[Path, TeacherCard] | None = None
+    if relabeller:
+        known = [spec.class_names[number] for number in classes]
+        labels = find_other(relabeller, "relabeller", known, spec.image_size)
     if not needs_teacher:
-        return Inputs(dataset, classes, ranker=found)
+        return Inputs(dataset, classes, ranker=found, relabeller=labels)
     path = find_teacher(teacher or experiment.teacher, dataset_ref(dataset), spec.image_size, spec.class_names)
     card = read_card(path) if has_card(path) else None
     if card is not None and card.num_classes != spec.num_classes:
         raise CheckpointError(
             f"teacher: {card.name} has {card.num_classes} classes, but {spec.name} has {spec.num_classes}."
         )
-    return Inputs(dataset, classes, path, card, found)
+    return Inputs(dataset, classes, path, card, found, labels)
 
 
 def training_images(source: Source, inputs: Inputs) -> ImageTable:
@@ -162,7 +183,13 @@ def evaluation_inputs(experiment: Experiment, source: Source, report: Report | N
         DataError: no such dataset, a source that cannot be used, or classes that are not those of the test images.
         CheckpointError: no teacher where one is needed.
     """
-    inputs = load_inputs(experiment, report, needs_teacher=asks_for_teacher(experiment, source), needs_ranker=False)
+    inputs = load_inputs(
+        experiment,
+        report,
+        needs_teacher=asks_for_teacher(experiment, source),
+        needs_ranker=False,
+        relabeller=experiment.evaluate.relabeller,
+    )
     if source.run is not None and source.run.is_active:
         return inputs
     train = training_images(source, inputs)
@@ -177,8 +204,7 @@ def begin(run: Run, inputs: Inputs) -> None:
         return
     selection = read_selection(run, inputs)
     if selection is None:
-        ranks = inputs.ranker or inputs.card
-        ranking = known_ranking(run, inputs, ranks.fingerprint) if ranks else None
+        ranking = known_ranking(run, inputs, inputs.card.fingerprint if inputs.card else None)
         if ranking is None:
             return
         selection = write_selected(run, inputs, ranking)
@@ -210,11 +236,15 @@ def shown_classes(run: Run, inputs: Inputs) -> tuple[int, ...]:
     return inputs.classes[: run.record().options.snapshot_classes]
 
 
-def known_ranking(run: Run, inputs: Inputs, fingerprint: str) -> Ranking | None:
-    """Return the ranking made before of this data by the teacher or ranker of a fingerprint, or None."""
-    experiment = run.experiment
-    classes = None if experiment.classes is None else inputs.classes
-    return cached_ranking(inputs.dataset.fingerprint, fingerprint, experiment.rank, experiment.seed, classes)
+def known_ranking(run: Run, inputs: Inputs, teacher_fingerprint: str | None) -> Ranking | None:
+    """Return the ranking made before for this data by the run's ranker, else by the teacher, or None."""
+    config, seed = run.experiment.rank, run.experiment.seed
+    classes = None if run.experiment.classes is None else inputs.classes
+    if inputs.ranker is not None:
+        return inputs.ranker.known_ranking(inputs.dataset, config, seed, classes)
+    if teacher_fingerprint is None:
+        return None
+    return cached_ranking(inputs.dataset.fingerprint, teacher_fingerprint, config, seed, classes)
 
 
 def read_selection(run: Run, inputs: Inputs) -> tuple[SelectedImage, ...] | None:

@@ -1,4 +1,4 @@
-"""Which network on this machine takes the part of a printed one: teacher, ranker or relabelling network of a cell.
+"""Which network on this machine takes the part of a printed one, and which networks a finished run had.
 
 A printed network is any teacher of that kind and width for the dataset at the size, however it was trained, the user's
 newest first. At laptop scale it is the shipped one that the cell names. Readable without torch.
@@ -6,15 +6,20 @@ newest first. At laptop scale it is the shipped one that the cell names. Readabl
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from delt_engine.config import SqueezeConfig
 from delt_engine.data.catalogue import find_entry
-from delt_engine.models.card import TeacherCard, files_of, find_teacher, read_card, readable_cards, teacher_files
+from delt_engine.models.card import TeacherCard, files_of, find_teacher, readable_cards, teacher_files
 from delt_engine.models.held_out import second_dir
-from delt_engine.papers.cells import Cell
-from delt_engine.papers.fits import Network
+from delt_engine.papers.cells import RANKER, Cell
+from delt_engine.papers.fits import Found, Network
 from delt_engine.paths import assets_dir
+from delt_engine.runs.record import TeacherRecord
+from delt_engine.runs.store import Run
 
 
 def known_networks() -> dict[str, Network]:
@@ -24,29 +29,86 @@ def known_networks() -> dict[str, Network]:
     }
 
 
-def teacher_card(cell: Cell) -> TeacherCard | None:
-    """Return the card of the teacher of a cell; None while there is none."""
-    path = teacher_file(cell)
-    return read_card(path) if path else None
+def found_of(run: Run, networks: Mapping[str, Network] | None = None) -> Found | None:
+    """Return a finished run as it is held against printed numbers; None of one without data.
 
-
-def teacher_file(cell: Cell, network: str = "") -> Path | None:
-    """Return the file of a network of a cell; None while there is none.
-
-    Args:
-        cell: says data, size and the network that recovers.
-        network: another one, such as the cell's ranker or relabeller.
+    ``networks`` is what :func:`known_networks` returns, for many runs.
     """
-    experiment = cell.experiment
-    if cell.scale == "laptop":
-        return find_teacher(network or experiment.teacher)
-    entry = find_entry(experiment.dataset)
-    size = experiment.image_size or (entry.image_size if entry else 224)
-    wanted = (experiment.dataset, size, network or experiment.squeeze.network, experiment.squeeze.width)
+    record = run.record()
+    if record.dataset is None:
+        return None
+    known = known_networks() if networks is None else networks
+
+    def network(role: TeacherRecord | None) -> Network | None:
+        if role is None:
+            return None
+        return known.get(role.fingerprint, Network(role.name, role.network, None, role.fingerprint))
+
+    return Found(
+        experiment=record.experiment,
+        dataset=record.dataset.name,
+        image_size=record.dataset.image_size,
+        num_classes=len(record.result["class_names"]) if record.kind == "evaluate" else len(record.classes),
+        teacher=network(record.teacher),
+        ranker=network(record.ranker),
+        relabeller=network(record.relabeller),
+        result=record.result,
+    )
+
+
+@dataclass(frozen=True)
+class Part:
+    """A network that a cell needs: on which data it was or will be trained, and what it is.
+
+    ``ref`` names a shipped one, at laptop scale.
+    """
+
+    dataset: str
+    image_size: int
+    network: str
+    width: float
+    ref: str = ""
+
+
+def teacher_of(cell: Cell) -> Part:
+    """Return what recovers."""
+    experiment, size = cell.experiment, _size(cell)
+    ref = experiment.teacher if cell.scale == "laptop" else ""
+    return Part(experiment.dataset, size, experiment.squeeze.network, experiment.squeeze.width, ref)
+
+
+def ranker_of(cell: Cell) -> Part | None:
+    """Return what ranks, where that is not the teacher: a ResNet-18, for ImageNet-100 one of ImageNet-1K."""
+    experiment, size = cell.experiment, _size(cell)
+    if not experiment.ranker or experiment.recover.initialization != "patches":
+        return None
+    named = SqueezeConfig(network=RANKER).teacher_name
+    dataset = next((name for name in ("imagenet-1k",) if named(name, size) == experiment.ranker), experiment.dataset)
+    return Part(dataset, size, RANKER, 1.0)
+
+
+def relabeller_of(cell: Cell) -> Part | None:
+    """Return what labels the images, where that is not the teacher."""
+    if not cell.relabeller:
+        return None
+    ref = cell.relabeller if cell.scale == "laptop" else ""
+    return Part(cell.experiment.dataset, _size(cell), cell.relabeller, 1.0, ref)
+
+
+def file_of(part: Part) -> Path | None:
+    """Return the file of a network; None while there is none."""
+    if part.ref:
+        return find_teacher(part.ref)
+    wanted = (part.dataset, part.image_size, part.network, part.width)
     fitting = (
         path for path, card in _every_card() if (card.dataset, card.image_size, card.network, card.width) == wanted
     )
     return next(fitting, None)
+
+
+def _size(cell: Cell) -> int:
+    entry = find_entry(cell.experiment.dataset)
+    return cell.experiment.image_size or (entry.image_size if entry else 224)
 
 
 def _every_card() -> tuple[tuple[Path, TeacherCard], ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,6 @@ import numpy as np
 from delt_engine.errors import CheckpointError, RunError
 from delt_engine.models.health import keep_check
 from delt_engine.models.teachers import Teacher, check_teacher, load_teacher
-from delt_engine.patches.ranker import Ranker
 from delt_engine.patches.ranking import Ranking, joined, keep_ranking, partial_path, rank, ranking_key, shares
 from delt_engine.patches.selection import SelectedImage
 from delt_engine.pipeline.context import RankCounts, StageContext
@@ -51,9 +51,7 @@ def ranking_of(context: StageContext, teacher: Teacher | None) -> Ranking | None
     Args:
         teacher: what ranks where the run has no ranker of its own, which is loaded only where it has to score.
     """
-    ranks = context.inputs.ranker or (teacher.card if teacher else None)
-    assert ranks is not None  # a run has the one or the other
-    fingerprint = ranks.fingerprint
+    fingerprint = teacher.card.fingerprint if teacher else None
     found: list[Ranking | None] = []
     context.first(lambda: found.append(known_ranking(context.run, context.inputs, fingerprint)))
     ranking = found[0] if found else None
@@ -61,7 +59,8 @@ def ranking_of(context: StageContext, teacher: Teacher | None) -> Ranking | None
         if ranking is not None:
             context.event(StageEvent(stage="rank", done=len(ranking), total=len(ranking), cached=True))
         return ranking
-    scorer = teacher if context.inputs.ranker is None else _loaded_ranker(context, context.inputs.ranker)
+    ranker, spec = context.inputs.ranker, context.inputs.dataset.spec
+    scorer = loaded_other(context, ranker.path, "ranker", spec.class_names) if ranker else teacher
     assert scorer is not None
     labels, classes = context.inputs.dataset.train.labels, context.experiment.classes
     images = len(labels) if classes is None else int(np.isin(labels, context.inputs.classes).sum())
@@ -96,7 +95,7 @@ def _scored(context: StageContext, teacher: Teacher, share: tuple[int, int], cou
         classes=classes,
         kept=partial_path(key if share[1] == 1 else f"{key}-{share[0]}-of-{share[1]}"),
         share=share,
-        columns=context.inputs.ranker.columns(dataset.spec) if context.inputs.ranker else None,
+        columns=context.inputs.ranker.columns(dataset) if context.inputs.ranker else None,
     )
     next_event = 0.0
     with contextlib.closing(items):  # type: ignore[type-var]  # a generator; closed at once when the run is stopped, so what is scored is kept
@@ -136,23 +135,25 @@ def loaded_teacher(context: StageContext) -> Teacher:
     return teacher
 
 
-def _loaded_ranker(context: StageContext, ranker: Ranker) -> Teacher:
-    """Load a ranker of its own in every rank; the first one measures it on a sample, once a run.
+def loaded_other(context: StageContext, path: Path, role: str, classes: Sequence[str]) -> Teacher:
+    """Load a network beside the teacher in every rank; the first one measures it on a sample, once a run.
+
+    Args:
+        role: what it does, the name of its entry in run.json: ``ranker`` or ``relabeller``.
+        classes: of the dataset; of what it knows beside them nothing can be measured here.
 
     Raises:
         CheckpointError: it cannot be read, or its classes stand in another order.
     """
     with context.stop.loading():
-        loaded = load_teacher(str(ranker.path), device=context.device)
-    record = context.run.record().ranker
+        loaded = load_teacher(str(path), device=context.device)
+    record: TeacherRecord | None = getattr(context.run.record(), role)
     if record is not None and record.measured_accuracy is None:
-        spec = context.inputs.dataset.spec
-        names = spec.class_names  # of what it knows beside them nothing can be measured here
         asked = Teacher(
-            teacher_for(loaded.network, loaded.card.class_names, names),
-            replace(loaded.card, num_classes=len(names), class_names=names),
+            teacher_for(loaded.network, loaded.card.class_names, classes),
+            replace(loaded.card, num_classes=len(classes), class_names=tuple(classes)),
         )
-        context.first(lambda: context.update(ranker=_measured(context, asked, record, "ranker")))
+        context.first(lambda: context.update(**{role: _measured(context, asked, record, role)}))
     return loaded
 
 

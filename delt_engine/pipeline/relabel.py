@@ -18,12 +18,12 @@ from delt_engine.config import Experiment
 from delt_engine.errors import ConfigError, RanksLost, RunCancelled, RunError
 from delt_engine.jobs import ranks
 from delt_engine.jobs.worker import claimed_folder, listening
-from delt_engine.models.card import find_teacher
+from delt_engine.models.card import find_teacher, has_card, read_card
 from delt_engine.models.device import pick_device
 from delt_engine.models.teachers import load_teacher
 from delt_engine.pipeline.inputs import evaluation_inputs, training_images
 from delt_engine.runs.events import StageEvent
-from delt_engine.runs.sources import Source
+from delt_engine.runs.sources import Source, needs_teacher
 from delt_engine.training.draws import batch_bounds
 from delt_engine.training.image_table import ImageTable
 from delt_engine.training.recipe import resolve
@@ -74,7 +74,7 @@ def relabel_job(experiment: Experiment, source: Source) -> RelabelJob:
     Raises:
         ConfigError: hard labels, of which there is nothing to store, or more label epochs than epochs.
         DataError: a source that cannot be used, or that is not finished.
-        CheckpointError: no teacher.
+        CheckpointError: no teacher, or a relabeller that does not know the classes.
         RunError: the run's teacher is not the one any more that its images were made with.
     """
     config = experiment.evaluate
@@ -85,15 +85,21 @@ def relabel_job(experiment: Experiment, source: Source) -> RelabelJob:
     inputs = evaluation_inputs(experiment, source)
     spec, train, path = inputs.dataset.spec, inputs.train or training_images(source, inputs), inputs.teacher_path
     made_with = source.run.record().teacher if source.run else None
-    if path is None:
+    if path is None and (made_with or needs_teacher(config)):
         wanted = made_with.ref if made_with else experiment.teacher
         path = find_teacher(wanted, spec.name, spec.image_size, spec.class_names)
-    teacher = load_teacher(str(path), dataset=inputs.dataset, device=device, **experiment.squeeze.checkpoint)
-    if made_with is not None and teacher.card.fingerprint != made_with.fingerprint:
-        raise RunError(f"teacher: {made_with.name} is not the one any more that run {source.ref} was made with.")
+    if inputs.relabeller is not None:
+        teacher = load_teacher(str(inputs.relabeller[0]), device=device)
+        card = read_card(path) if path is not None and has_card(path) else teacher.card
+    else:
+        teacher = load_teacher(str(path), dataset=inputs.dataset, device=device, **experiment.squeeze.checkpoint)
+        card = teacher.card
+        if made_with is not None and card.fingerprint != made_with.fingerprint:
+            raise RunError(f"teacher: {made_with.name} is not the one any more that run {source.ref} was made with.")
     network = teacher_for(teacher.network, teacher.card.class_names, train.class_names)
-    resolved = resolve(config, card=teacher.card, train=train, dataset_name=spec.name)
-    facts = store_facts(train, network, resolved, experiment.relabel, seed=experiment.seed)
+    labeller = teacher.card.network
+    resolved = resolve(config, card=card, train=train, dataset_name=spec.name, labeller=labeller)
+    facts = store_facts(train, network, resolved, experiment.relabel, seed=experiment.seed, teacher=teacher.card.name)
     return RelabelJob(train, network, facts, device)
 
 

@@ -17,8 +17,8 @@ from delt_engine.jobs.evaluations import evaluation_experiment
 from delt_engine.papers.cells import Cell
 from delt_engine.papers.paper_tables import PaperTable, axis_label
 from delt_engine.pipeline.image_measures import measure_images
-from delt_engine.pipeline.inputs import Inputs, load_inputs
-from delt_engine.pipeline.paper_teachers import teacher_file
+from delt_engine.pipeline.inputs import Inputs, evaluation_inputs, load_inputs
+from delt_engine.pipeline.paper_teachers import Part, file_of, ranker_of, relabeller_of, teacher_of
 from delt_engine.pipeline.table_view import CellView
 from delt_engine.runs.record import Kind, RunOptions
 from delt_engine.runs.sources import find_source
@@ -156,9 +156,14 @@ def _work(view: CellView, made: _Made | None, how: _How) -> _Made | None:
         return None
     made = made or _images(view, cell, how)
     if cell.needs_students:
-        source = find_source(made.run.path)
-        students = evaluation_experiment(source, how.settings(cell).evaluate, device=how.device)
-        how.finish(students, "evaluate", made.inputs, made.teacher, source=source.ref, say=how.say)
+        source, config, inputs = find_source(made.run.path), how.settings(cell).evaluate, made.inputs
+        relabeller = relabeller_of(cell)
+        if relabeller is not None:
+            config = config.replace(relabeller=_network(cell, relabeller, how))
+        students = evaluation_experiment(source, config, device=how.device)
+        if relabeller is not None:
+            inputs = evaluation_inputs(students, source)
+        how.finish(students, "evaluate", inputs, made.teacher, source=source.ref, say=how.say)
     elif cell.measure in ("cosine", "judge"):
         how.say("measure the images")
         measure_images(cell, made.run, how.device)
@@ -167,9 +172,10 @@ def _work(view: CellView, made: _Made | None, how: _How) -> _Made | None:
 
 def _images(view: CellView, cell: Cell, how: _How) -> _Made:
     """Return the images of a cell, recovered now unless they are there."""
-    experiment = how.settings(cell).replace(teacher=_network(cell, "", how))
-    if cell.experiment.ranker and cell.experiment.recover.initialization == "patches":
-        experiment = experiment.replace(ranker=_network(cell, cell.experiment.ranker, how))
+    ranker = ranker_of(cell)
+    experiment = how.settings(cell).replace(
+        teacher=_network(cell, teacher_of(cell), how), ranker=_network(cell, ranker, how) if ranker else ""
+    )
     inputs = load_inputs(experiment)
     assert inputs.card is not None  # it was found by its card
     experiment, teacher = experiment.replace(teacher=inputs.teacher_ref), inputs.card.fingerprint
@@ -177,17 +183,16 @@ def _images(view: CellView, cell: Cell, how: _How) -> _Made:
     return _Made(experiment, inputs, teacher, run)
 
 
-def _network(cell: Cell, network: str, how: _How) -> str:
-    """Return the file of a cell's teacher, or of another network of it, which is trained where there is none."""
-    path = teacher_file(cell, network)
+def _network(cell: Cell, part: Part, how: _How) -> str:
+    """Return the file of a network that a cell needs, which is trained where there is none."""
+    path = file_of(part)
     if path is None:
         experiment = how.settings(cell)
-        if network:
-            experiment = experiment.replace(squeeze=experiment.squeeze.replace(network=network))
-        _squeeze(experiment, how, keep=True)
-        path = teacher_file(cell, network)
+        squeeze = experiment.squeeze.replace(network=part.network, width=part.width)
+        _squeeze(experiment.replace(dataset=part.dataset, squeeze=squeeze), how, keep=True)
+        path = file_of(part)
     if path is None:
-        raise RunError(f"teacher: the {network or cell.experiment.squeeze.network} that was trained is not found.")
+        raise RunError(f"teacher: the {part.network} that was trained on {part.dataset} is not found.")
     return str(path)
 
 

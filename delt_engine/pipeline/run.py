@@ -133,9 +133,13 @@ def _prepared(run: Run, begun: RunRecord, inputs: Inputs | None, stop: StopReque
         raise RunError(f"run {run.id}: {data.name} has changed since the run began, so it cannot go on.")
     if teacher is not None and inputs.card and teacher.fingerprint != inputs.card.fingerprint:
         raise RunError(f"run {run.id}: teacher {teacher.name} has changed since the run began.")
-    if begun.ranker is not None and inputs.ranker and begun.ranker.fingerprint != inputs.ranker.fingerprint:
-        raise RunError(f"run {run.id}: ranker {begun.ranker.name} has changed since the run began.")
-    run.update(dataset=inputs.dataset_record, classes=inputs.classes, ranker=begun.ranker or inputs.ranker_record)
+    others = {"ranker": inputs.ranker_record, "relabeller": inputs.relabeller_record}
+    for role, found in others.items():
+        known = getattr(begun, role)
+        if known is not None and found is not None and known.fingerprint != found.fingerprint:
+            raise RunError(f"run {run.id}: {role} {known.name} has changed since the run began.")
+        others[role] = known or found
+    run.update(dataset=inputs.dataset_record, classes=inputs.classes, **others)
     if begun.kind == "recover":
         begin(run, inputs)
     return inputs
@@ -183,7 +187,9 @@ def _looked_up(run: Run, record: RunRecord, stop: StopRequests) -> Inputs:
     needs_teacher = record.kind != "squeeze" and not (record.kind == "rank" and record.experiment.ranker)
     if record.kind == "evaluate":
         needs_teacher = asks_for_teacher(record.experiment, find_source(record.source))
-    teacher, ranker = (found.ref if found else None for found in (record.teacher, record.ranker))
+    teacher, ranker, relabeller = (
+        found.ref if found else None for found in (record.teacher, record.ranker, record.relabeller)
+    )
     return load_inputs(
         record.experiment,
         report,
@@ -191,6 +197,7 @@ def _looked_up(run: Run, record: RunRecord, stop: StopRequests) -> Inputs:
         needs_ranker=record.kind in ("recover", "rank"),
         teacher=teacher,
         ranker=ranker,
+        relabeller=(relabeller or record.experiment.evaluate.relabeller) if record.kind == "evaluate" else "",
     )
 
 

@@ -11,21 +11,29 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from statistics import fmean, stdev
-from typing import Any, Literal
+from typing import Literal
 
 from delt_engine.config import Experiment
 from delt_engine.data.catalogue import find_entry
 from delt_engine.errors import ConfigError
 from delt_engine.jobs.prices import Known, Price, recovery_price, students_price, teacher_price
+from delt_engine.models.card import read_card
 from delt_engine.papers.cells import Cell, Scale, paper_cell, why_not
-from delt_engine.papers.fits import Difference, Found, Network, differences, is_alike
+from delt_engine.papers.fits import Difference, Found, differences, is_alike
 from delt_engine.papers.laptop import laptop_cell
 from delt_engine.papers.names import MILLION_PARAMETERS, our_network
 from delt_engine.papers.order import Order, Point, order_of
 from delt_engine.papers.paper_tables import PaperTable, axis, find_table, place, rows_of
 from delt_engine.papers.published import PublishedValue
-from delt_engine.pipeline.paper_teachers import known_networks, teacher_card
-from delt_engine.runs.record import Kind, RunRecord, relevant_settings
+from delt_engine.pipeline.paper_teachers import (
+    file_of,
+    found_of,
+    known_networks,
+    ranker_of,
+    relabeller_of,
+    teacher_of,
+)
+from delt_engine.runs.record import Kind, relevant_settings
 from delt_engine.runs.store import Run, list_runs
 from delt_engine.runs.titles import example_runs
 
@@ -205,7 +213,7 @@ class _Looked:
         for run in readable:
             record, status = run.record(), run.status
             if status == "finished":
-                held = _found(record, networks)
+                held = found_of(run, networks)
                 if held is not None:
                     found.append((run, record.kind, held))
             elif record.kind in ("recover", "evaluate", "squeeze"):
@@ -215,29 +223,6 @@ class _Looked:
     def of(self, kind: Kind, cell: Cell) -> Iterable[tuple[Run, Found]]:
         """Yield the finished runs of a kind that ask the question of a cell."""
         return ((run, found) for run, own, found in self.found if own == kind and is_alike(cell, found))
-
-
-def _found(record: RunRecord, networks: dict[str, Network]) -> Found | None:
-    if record.dataset is None:
-        return None
-    is_evaluation = record.kind == "evaluate"
-
-    def network(role: Any) -> Network | None:
-        if role is None:
-            return None
-        plain = Network(role.name, role.network, None, role.fingerprint)
-        return networks.get(role.fingerprint, plain)
-
-    return Found(
-        experiment=record.experiment,
-        dataset=record.dataset.name,
-        image_size=record.dataset.image_size,
-        num_classes=len(record.result["class_names"]) if is_evaluation else len(record.classes),
-        teacher=network(record.teacher),
-        ranker=network(record.ranker),
-        relabeller=network(getattr(record, "relabeller", None)),
-        result=record.result,
-    )
 
 
 def _view(table: PaperTable, scale: Scale, looked: _Looked) -> TableView:
@@ -322,7 +307,7 @@ def _plain(experiment: Experiment, kind: Kind) -> Experiment:
     """Return the settings that tell runs of a kind apart whatever machine they are on."""
     plain: Experiment = relevant_settings(experiment, kind).replace(teacher="auto", ranker="", device="auto", seed=0)
     recover = plain.recover.replace(precision="auto")
-    evaluate = plain.evaluate.replace(precision="auto")
+    evaluate = plain.evaluate.replace(precision="auto", relabeller="")
     return plain.replace(recover=recover, evaluate=evaluate, squeeze=plain.squeeze.replace(precision="auto"))
 
 
@@ -335,15 +320,17 @@ def _parts(view: CellView, looked: _Looked) -> dict[str, Price]:
     classes = (entry.num_classes if entry else None) or 10450  # ImageNet-21K-P is in no catalogue of ours
     size = experiment.image_size or (entry.image_size if entry else 224)
     train, tests = (entry.train_size, entry.test_size) if entry else (11060223, 50000)
-    card = None if cell.measure == "teacher" else teacher_card(cell)
     found: dict[str, Price] = {}
-    if card is None:
-        key = f"squeeze {experiment.dataset} {size} {experiment.squeeze.network} {experiment.squeeze.width}"
-        found[key] = teacher_price(experiment.squeeze, train, size, known)
+    networks = [teacher_of(cell), ranker_of(cell), relabeller_of(cell)]
+    files = {part: file_of(part) for part in networks if part and cell.measure != "teacher"}
+    for part in files or [teacher_of(cell)]:
+        if files.get(part) is None:
+            squeeze = experiment.squeeze.replace(network=part.network, width=part.width)
+            found[f"squeeze {part}"] = teacher_price(squeeze, train, size, known)
     if cell.needs_images and view.recovered is None:
         key = f"recover {_plain(experiment, 'recover').model_dump_json()}"
-        fingerprint = card.fingerprint if card else ""
-        found[key] = recovery_price(experiment, classes, size, fingerprint, known)
+        path = files.get(teacher_of(cell))
+        found[key] = recovery_price(experiment, classes, size, read_card(path).fingerprint if path else "", known)
     if cell.needs_students:
         key = f"evaluate {_plain(experiment, 'evaluate').model_dump_json()} {cell.relabeller}"
         found[key] = students_price(experiment, classes, size, tests, known)

@@ -9,7 +9,17 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from delt_engine.config import EvaluateConfig, Experiment, RecoverConfig, RelabelConfig, Settings, SqueezeConfig
+from delt_engine.config import (
+    METHOD_STAGES,
+    EvaluateConfig,
+    Experiment,
+    RankConfig,
+    RecoverConfig,
+    RelabelConfig,
+    SelectConfig,
+    Settings,
+    SqueezeConfig,
+)
 from delt_engine.config.command_line import STAGE_RECORDS, TEACHER_SETTINGS, changed_words, option_words
 from delt_engine.config.methods import SMALL_IMAGES, recover_settings, stage_settings
 from delt_engine.data.catalogue import find_entry
@@ -27,6 +37,7 @@ STAGES: dict[str, tuple[str, ...]] = {
 
 RELABEL_SETTINGS = (
     "recipe",
+    "relabeller",
     "epochs",
     "batch_size",
     "temperature",
@@ -89,16 +100,26 @@ def command_for(
     return command + option_words(out=out)
 
 
-def compare_command(experiment: Experiment, methods: Iterable[str]) -> list[str]:
+def compare_command(
+    experiment: Experiment, methods: Iterable[str], basis: str = "published", typed: Collection[str] = ()
+) -> list[str]:
     """Return the `delt compare` that recovers each method on the experiment's data and trains its students.
 
-    MI (where the method of ``recover`` has it), RI and epochs are always written, since what is left out is shortened
-    on the built-in datasets.
+    IPC and epochs are always written, and MI and RI if they are among ``typed``, since what is left out is shortened on
+    the built-in datasets.
+
+    Args:
+        methods: by name.
+        basis: see :mod:`delt_engine.papers.method_settings`.
+        typed: names of settings of ``recover`` that stand on top for all methods.
     """
     recover, evaluate = experiment.recover, experiment.evaluate
-    command = ["delt", "compare", *option_words(dataset=experiment.dataset, methods=tuple(methods), ipc=recover.ipc)]
-    if recover.iterations:
-        command += option_words(mi=recover.iterations, ri=recover.round_iterations)
+    command = ["delt", "compare", *option_words(dataset=experiment.dataset, methods=tuple(methods))]
+    command += option_words(settings=basis) if basis != "published" else []
+    always = [name for name in ("ipc", "iterations", "round_iterations") if name in typed]
+    command += changed_words(recover, RecoverConfig(), only=typed, always=always)
+    if recover.method not in METHOD_STAGES:
+        command += changed_words(experiment.select, SelectConfig()) + changed_words(experiment.rank, RankConfig())
     command += _training_words(evaluate, always=("epochs",))
     command += changed_words(experiment.squeeze, SqueezeConfig(), only=TEACHER_SETTINGS)
     return command + changed_words(experiment, Experiment(dataset=experiment.dataset))

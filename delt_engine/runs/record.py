@@ -101,7 +101,8 @@ class RunRecord(_Record):
     ``source`` is what an evaluation trains on: the id or the folder of a run, a folder of images, or ``real``.
     ``machine`` is what it was computed on: processor, instruction set, torch and threads. ``speed`` is how a recovery
     is computed (precision, folding, packing), chosen at its start. ``memory`` is its peak, predicted and measured,
-    in MB. ``ranker`` is what ranked the patches where it was not the teacher.
+    in MB. ``ranker`` is what ranked the patches, and ``relabeller`` what labelled the images, where it was not the
+    teacher.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -120,6 +121,7 @@ class RunRecord(_Record):
     dataset: DatasetRecord | None = None
     teacher: TeacherRecord | None = None
     ranker: TeacherRecord | None = None
+    relabeller: TeacherRecord | None = None
     classes: tuple[int, ...] = ()
     device: str | None = None
     device_name: str | None = None
@@ -224,13 +226,20 @@ def with_absolute_paths(experiment: Experiment) -> Experiment:
     if experiment.dataset not in dataset_names() and os.path.exists(dataset):  # noqa: PTH110
         changes["dataset"] = str(dataset.absolute())
     for role in ("teacher", "ranker"):
-        ref = getattr(experiment, role)
-        if ref and ref not in dict(teacher_files()) and os.path.isfile(expanded(ref)):  # noqa: PTH113
-            changes[role] = str(expanded(ref).absolute())
-    store = experiment.evaluate.label_store
-    if store and not expanded(store).is_absolute():
-        changes["evaluate"] = experiment.evaluate.replace(label_store=str(expanded(store).absolute()))
+        if _is_teacher_file(getattr(experiment, role)):
+            changes[role] = str(expanded(getattr(experiment, role)).absolute())
+    evaluate, own = experiment.evaluate, {}
+    if evaluate.label_store and not expanded(evaluate.label_store).is_absolute():
+        own["label_store"] = str(expanded(evaluate.label_store).absolute())
+    if _is_teacher_file(evaluate.relabeller):
+        own["relabeller"] = str(expanded(evaluate.relabeller).absolute())
+    if own:
+        changes["evaluate"] = evaluate.replace(**own)
     return experiment.replace(**changes) if changes else experiment
+
+
+def _is_teacher_file(ref: str) -> bool:
+    return bool(ref) and ref not in dict(teacher_files()) and os.path.isfile(expanded(ref))  # noqa: PTH113
 
 
 def relevant_settings(experiment: Experiment, kind: Kind) -> Experiment:

@@ -67,8 +67,8 @@ def find_source(text: str | Path) -> Source:
 
 
 def needs_teacher(config: EvaluateConfig) -> bool:
-    """Return whether students need a teacher: for soft labels, or for the network they are to have."""
-    return config.labels != "hard" or config.student == "auto"
+    """Return whether students need the teacher: for soft labels of its own, or for the network they are to have."""
+    return (config.labels != "hard" and not config.relabeller) or config.student == "auto"
 
 
 def asks_for_teacher(experiment: Experiment, source: Source) -> bool:

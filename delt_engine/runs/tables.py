@@ -42,6 +42,7 @@ METHOD_COLUMNS: tuple[Column, ...] = (
     Column("cosine_similarity", "Cosine similarity", 3),
     Column("synthesis_seconds", "Synthesis (s)", 1),
     Column("train_seconds", "Training (s)", 1),
+    Column("settings", "Images made as in"),
     Column("training", "Student and recipe"),
 )
 """The table of methods that `delt compare` and the accuracy page show."""

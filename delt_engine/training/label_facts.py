@@ -47,6 +47,7 @@ class StoreFacts:
         image_fingerprint: of the images, their labels and their order.
         teacher_fingerprint: of the teacher's weights.
         title: what a reader calls the images.
+        teacher: name of the network that labelled; "" in stores from before it was kept.
         format: version.
     """
 
@@ -63,6 +64,7 @@ class StoreFacts:
     teacher_fingerprint: str
     title: str = ""
     format: int = FORMAT
+    teacher: str = ""
 
     @property
     def config(self) -> EvaluateConfig:
@@ -127,6 +129,7 @@ def read_facts(path: Path) -> StoreFacts:
             values["label_epochs"] = values["epochs"]
         values["augmentation"] = {"cutout": 0.0, **values["augmentation"]}  # stores from before there was any
         is_reduced = version == 1 and (values["form"] == "uint8" or values["top_k"] or values["directions"])
+        values = {"teacher": "", **values}
         facts = StoreFacts(**{field.name: values[field.name] for field in fields(StoreFacts)})
     except (OSError, ValueError, KeyError, TypeError):
         raise DataError(f"label_store: {path} holds no labels that `delt relabel` wrote.") from None
@@ -177,5 +180,5 @@ def check_same(stored: Mapping[str, Any], given: Mapping[str, Any], what: str) -
         other = given[name]
         if isinstance(value, Mapping):
             check_same(value, other, what)
-        elif value != other and name not in ("title", "format"):
+        elif value != other and name not in ("title", "format", "teacher"):
             raise DataError(f"{what} {name.replace('_', ' ')} {value!r}, but {other!r} is asked for.")

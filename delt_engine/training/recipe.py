@@ -24,6 +24,7 @@ def resolve(
     train: ImageTable,
     dataset_name: str = "",
     image_size: int | None = None,
+    labeller: str = "",
 ) -> EvaluateConfig:
     """Return the settings with nothing left open; what was given stays as it is.
 
@@ -35,6 +36,7 @@ def resolve(
         train: what the student learns from: its classes and images decide the batch size.
         dataset_name: a name of the catalogue, for the rules that single out datasets.
         image_size: side of the images; the table's when not given.
+        labeller: network that labels; the teacher's when not given.
 
     Raises:
         ConfigError: unknown student, a width, stem or image size it cannot have, or ``auto`` without a teacher.
@@ -56,7 +58,7 @@ def resolve(
         num_classes=num_classes,
         image_size=size,
         dataset=dataset_name,
-        teacher=card.network if card else "",
+        teacher=labeller or (card.network if card else ""),
     )
 
 

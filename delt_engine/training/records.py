@@ -118,6 +118,7 @@ class EvaluationResult:
         dataset: name of the dataset whose test images were used.
         class_names: the classes that were tested, in the order of ``per_class``.
         teacher: name of the teacher, or None for hard labels.
+        relabeller: name of the network that labelled, where it was another one.
         image_size: side of the images in pixels.
         test_images: how many there were.
     """
@@ -135,6 +136,8 @@ class EvaluationResult:
     image_size: int
     test_images: int
     seconds: float
+    relabeller: str | None = None
+    relabeller_fingerprint: str | None = None
 
     @property
     def chance(self) -> float:
@@ -152,6 +155,8 @@ class EvaluationResult:
             "class_names": list(self.class_names),
             "teacher": self.teacher,
             "teacher_fingerprint": self.teacher_fingerprint,
+            "relabeller": self.relabeller,
+            "relabeller_fingerprint": self.relabeller_fingerprint,
             "recipe": config.recipe,
             "recipe_title": RECIPE_TITLES[config.recipe],
             "is_shortened": config.is_shortened,

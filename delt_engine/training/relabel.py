@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -145,7 +145,7 @@ class StoredLabels:
         if made_with != given:
             raise DataError(
                 f"label_store: {self.store.path} has labels of teacher {made_with}, but {given} is asked for; name "
-                "that one with --teacher, or run `delt relabel` with this one."
+                "that one with --relabel-teacher, or run `delt relabel` with this one."
             )
 
     def draws(self, epoch: int) -> EpochDraws:
@@ -174,11 +174,17 @@ class RelabelProgress:
 
 
 def store_facts(
-    train: ImageTable, teacher: nn.Module, config: EvaluateConfig, settings: RelabelConfig, *, seed: int
+    train: ImageTable,
+    network: nn.Module,
+    config: EvaluateConfig,
+    settings: RelabelConfig,
+    *,
+    seed: int,
+    teacher: str = "",
 ) -> StoreFacts:
     """Return what the store of a training is of.
 
-    ``config`` is resolved, and the teacher's logits are the classes of ``train``.
+    ``config`` is resolved, the network's logits are the classes of ``train``, and ``teacher`` is what it is called.
 
     Raises:
         ConfigError: settings that are not resolved, or more label epochs than epochs.
@@ -190,7 +196,8 @@ def store_facts(
             f"label_epochs: {settings.label_epochs} given, but the training has {config.epochs} epochs; it must be at "
             "most as many, or 0 for all."
         )
-    return _facts(train, config, settings, seed, weights_fingerprint(teacher.state_dict()))
+    facts = _facts(train, config, settings, seed, weights_fingerprint(network.state_dict()))
+    return replace(facts, teacher=teacher)
 
 
 def write_epochs(

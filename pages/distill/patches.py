@@ -10,7 +10,7 @@ from delt_engine.data.catalogue import CATALOGUE, find_entry
 from delt_engine.data.dataset import Dataset
 from delt_engine.errors import CheckpointError
 from delt_engine.models.card import TeacherCard
-from delt_engine.patches.ranker import find_ranker
+from delt_engine.patches.ranker import Ranker, find_ranker
 from delt_engine.patches.ranking import Ranking
 from pages.shared import address, cached, controls, errors, nav
 from pages.shared.controls import button, headline
@@ -56,7 +56,7 @@ def controls_row() -> tuple[Dataset, int]:
         ipc = controls.spec_of(RecoverConfig, "ipc")
         now.change("recover", ipc=controls.setting(ipc, now.draft.recover.ipc, PAGE, label="IPC"))
         patch_ranking.crops_control(PAGE)
-        form.ranker_control(PAGE)
+        patch_ranking.ranker_control(PAGE, data)
     band.take_band()
     return data, class_index
 
@@ -75,19 +75,19 @@ def _select_control(name: str, titles: dict[str, str]) -> str:
     return controls.setting(spec, now, PAGE, compact=True, format_func=lambda value: titles.get(value, value))
 
 
-def _ranked(ranking: Ranking, data: Dataset, class_index: int, card: TeacherCard) -> None:
+def _ranked(ranking: Ranking, data: Dataset, class_index: int, ranks: Ranker | TeacherCard) -> None:
     view = rows.View(ranking, data, session().draft, band.settings(ranking), class_index)
     left, right = st.columns(2, gap="large")
     with left:
         band.figure(view)
-        patch_ranking.teacher_line(card, "Ranker" if view.experiment.ranker else "Teacher")
+        patch_ranking.line(ranks)
     with right:
         with headline("Chosen, in the order of joining"):
             if button("Recover from these", "arrow_forward", "patches/use", type="primary"):
                 forget("recover/")
                 nav.go("distill/recover")
         rows.chosen_grid(view)
-        st.subheader("One image from 1 x 1 to 5 x 5 patches")
+        st.subheader(f"One image from 1 x 1 to {rows.MOSAICS} x {rows.MOSAICS} patches")
         rows.mosaics_grid(view)
     st.subheader("Hardest, medium, easiest and random")
     rows.extremes_grid(view)
@@ -99,21 +99,30 @@ def _show() -> None:
     data, class_index = controls_row()
     experiment = session().draft
     try:
-        ranker = find_ranker(experiment.ranker, data.spec) if experiment.ranker else None
-        names = (data.spec.name, data.spec.image_size, data.spec.class_names)
-        card = ranker.card if ranker else cached.teacher(experiment.teacher, *names)
+        ranks = _ranks(data)
     except CheckpointError as error:
         st.info(plain(str(error)))
         nav.link("distill/data_and_teachers", "Train a teacher, or add one")
         rows.unranked_grid(data, experiment, class_index)
         return
-    ranking = cached.ranking(data.fingerprint, card.fingerprint, experiment.rank, experiment.seed)
+    ranking = cached.ranking(data.fingerprint, ranks.fingerprint, experiment.rank, experiment.seed)
     if ranking is not None:
-        _ranked(ranking, data, class_index, card)
+        _ranked(ranking, data, class_index, ranks)
         return
-    patch_ranking.teacher_line(card, "Ranker" if ranker else "Teacher")
+    patch_ranking.line(ranks)
     st.info("It has not ranked these images yet. That is done once, and the result is kept.")
     patch_ranking.rank_first(experiment, "Rank the training images")
+
+
+def _ranks(data: Dataset) -> Ranker | TeacherCard:
+    """Return what ranks; a ranking from a file is read where it was not yet."""
+    experiment = session().draft
+    if not experiment.ranker:
+        return cached.teacher(experiment.teacher, data.spec.name, data.spec.image_size, data.spec.class_names)
+    ranker = find_ranker(experiment.ranker, data)
+    if ranker.card is None:
+        ranker.known_ranking(data, experiment.rank, experiment.seed)
+    return ranker
 
 
 st.title("Patches")

@@ -28,6 +28,7 @@ class Session:
         watched: id of the run that Recover shows, "" when none was started or opened.
         parent: id of the run that the next one repeats with changes, "" when it repeats none.
         rounds: MI and RI to come back to from a method that optimises nothing.
+        basis: under which settings methods are compared, see :mod:`delt_engine.papers.method_settings`.
         training: settings of the next teacher; apart from the draft, whose ``squeeze`` says what a checkpoint is.
     """
 
@@ -36,6 +37,7 @@ class Session:
     training: SqueezeConfig = SMALL_TEACHER
     parent: str = ""
     rounds: tuple[int, int] = (QUICK.iterations, QUICK.round_iterations)
+    basis: str = "published"
 
     def change(self, stage: str = "", **values: Any) -> None:
         """Change settings of the draft: of a stage ("select", "recover"), or the experiment's own.

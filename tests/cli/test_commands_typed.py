@@ -7,11 +7,14 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from delt_engine import __version__, files
 from delt_engine.cli import app
+from delt_engine.jobs.label_stores import KnownStore
 from delt_engine.models.card import read_card
 from delt_engine.patches.ranking import Ranking
 from delt_engine.patches.selection import read_selection
@@ -85,6 +88,31 @@ def test_datasets_are_listed_and_read_and_a_file_that_is_no_image_is_named(answe
     (copy / "train" / "red" / "text.png").write_text("no image")
     assert [file["path"] for file in answer("datasets", copy)["skipped"]] == ["train/red/text.png"]
     assert "skipped train/red/text.png: " in delt("datasets", copy).stdout
+
+
+# rank
+
+
+def test_a_ranking_goes_out_as_a_table_and_ranks_for_other_commands(answer, delt, refusal, data, tmp_path) -> None:
+    table, (dataset, *rest) = tmp_path / "ranks.csv", data[1:]
+    made = answer("rank", "--dataset", dataset, *rest, "--csv", table)
+    assert made["csv"] == str(table)
+    taken = answer("rank", "--dataset", dataset, *rest, "--import", table)
+    assert taken["imported"] == {"rows": 48, "other_classes": 0, "unknown": 0, "unranked": 0}
+    assert (taken["classes"], taken["teacher"]) == (made["classes"], "imported from ranks.csv")
+    words = ["--dataset", dataset, *rest, "--ipc", 3, "--mi", 8, "--ri", 8]
+    assert answer("select", *words, "--ranker", table)["patches"] == answer("select", *words)["patches"]
+    said = delt("rank", "--dataset", dataset, *rest, "--import", table).stdout
+    assert f"48 of 48 rows are images of colours. Other commands take it with --ranker {table}." in said
+    found = answer("recover", *words, "--ranker", table, "--out", tmp_path / "run")
+    assert found["ranker"] == "imported from ranks.csv"
+    command = Run.open(tmp_path / "run").record().command
+    assert command[command.index("--ranker") + 1] == str(table)
+    (tmp_path / "other.csv").write_text("score,img_path,class\n0.5,cat/1.png,cat\n")
+    assert "none of the 1 images in" in refusal("recover", *words, "--ranker", tmp_path / "other.csv")
+    assert "none of the 1 images in" in refusal("rank", *words[:6], "--import", tmp_path / "other.csv")
+    assert "--import says which ranking it is" in refusal("rank", *words[:6], "--import", table, "--ranker", "auto")
+    assert "--crops 0" in refusal("select", *words, "--ranker", table, "--crops", 2)
 
 
 # recover
@@ -225,6 +253,55 @@ def test_run_does_a_whole_file_and_squeezes_where_there_is_no_teacher(answer, co
     )
     assert answer("run", file)["images"] == 6
     assert sorted(run.record().kind for run in list_runs(tmp_path / "home" / "runs")) == ["recover", "squeeze"]
+
+
+@pytest.fixture
+def experiment_file(colours, tmp_path) -> Callable[[str], Path]:
+    """Write a small experiment with further sections and return its file."""
+    head = f"dataset: {colours}\nimage_size: 8\ndevice: cpu\nrecover: {{ipc: 2, iterations: 4, round_iterations: 2}}\n"
+
+    def write(sections: str) -> Path:
+        (tmp_path / "experiment.yaml").write_text(head + sections)
+        return tmp_path / "experiment.yaml"
+
+    return write
+
+
+STUDENT = "epochs: 2, rand_augment: none, student: convnet-3, student_width: 0.0625"
+
+
+def test_run_labels_and_trains_where_the_file_has_these_sections(answer, experiment_file, tmp_path) -> None:
+    file, out = experiment_file(f"relabel: {{form: float32}}\nevaluate: {{{STUDENT}}}\n"), tmp_path / "run"
+    found = answer("run", file, "--out", out)
+    assert (found["run"], found["images"], found["evaluate"]["epochs"]) == (str(out), 6, 2)
+    assert (found["labels"], found["evaluate"]["labels"]) == (str(tmp_path / "run-labels"), "stored")
+    assert KnownStore.open(tmp_path / "run-labels").is_complete
+    students = Run(tmp_path / "run-students").record()
+    assert (students.source, students.experiment.evaluate.label_store) == (str(out), found["labels"])
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert answer("run", file, "--out", out) == found  # nothing is done again
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_run_trains_on_labels_on_the_fly_without_a_relabel_section(answer, delt, experiment_file, tmp_path) -> None:
+    found = answer("run", experiment_file(f"evaluate: {{{STUDENT}}}\n"), "--out", tmp_path / "run")
+    assert (found["evaluate"]["labels"], "labels" in found) == ("on-the-fly", False)
+    stored = delt("run", experiment_file(f"evaluate: {{labels: stored, {STUDENT}}}\n"), "--out", tmp_path / "run")
+    assert "labels: " in stored.stdout
+    assert "run-students holds a" in stored.stderr  # the students of before, with other labels
+
+
+def test_run_only_stores_labels_where_nothing_is_to_be_trained(answer, experiment_file, tmp_path) -> None:
+    found = answer("run", experiment_file("relabel: {label_epochs: 1}\n"), "--out", tmp_path / "run")
+    store = KnownStore.open(found["labels"])
+    assert (store.is_complete, store.facts.epochs, store.facts.label_epochs) == (True, 300, 1)
+    assert not (tmp_path / "run-students").exists()
+
+
+def test_run_refuses_to_store_hard_labels_before_anything_is_done(refusal, experiment_file, tmp_path) -> None:
+    file = experiment_file("relabel:\nevaluate: {recipe: hard}\n")
+    assert "relabel: given with hard labels" in refusal("run", file, "--out", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_run_names_what_is_wrong_in_the_file(refusal, tmp_path) -> None:

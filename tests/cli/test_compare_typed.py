@@ -10,17 +10,19 @@ import torch
 from click.testing import CliRunner
 from tiny_world import finished
 
-from delt_engine.cli import compare as compare_module
-from delt_engine.cli import main
-from delt_engine.cli.compare import shortened, shortening_note
+from delt_engine.cli import compare_plan, main
+from delt_engine.cli.compare import compare
+from delt_engine.cli.compare_plan import plan_comparison, shortened, shortening_note
 from delt_engine.cli.evaluate import evaluate, read_evaluation
 from delt_engine.cli.options import read_run_options
 from delt_engine.config import EvaluateConfig, Experiment
-from delt_engine.jobs.evaluations import evaluation_experiment
+from delt_engine.jobs.evaluations import evaluation_experiment, for_students
 from delt_engine.models.checkpoints import load_state
+from delt_engine.models.networks import build_network, may_take_small_stem, takes_width
+from delt_engine.papers.method_settings import BASIS_NOTES, method_settings, taken_over
 from delt_engine.pipeline import recover
 from delt_engine.pipeline import run as pipeline
-from delt_engine.runs.command import command_for
+from delt_engine.runs.command import command_for, compare_command
 from delt_engine.runs.record import RunOptions
 from delt_engine.runs.sources import find_source
 from delt_engine.runs.store import Run, list_runs
@@ -34,7 +36,7 @@ QUICK = ["--epochs", "2", "--rand-augment", "none"]
 @pytest.fixture
 def typed(world, monkeypatch):
     """Type a command; the tiny dataset answers to every name."""
-    monkeypatch.setattr(compare_module, "size_of", lambda dataset, image_size=None: 8)
+    monkeypatch.setattr(compare_plan, "size_of", lambda dataset, image_size=None: 8)
 
     def run(*words, code: int = 0):
         done = CliRunner().invoke(main, [str(word) for word in words])
@@ -97,6 +99,58 @@ def test_settings_that_the_run_itself_says_are_refused(typed, source) -> None:
     assert [run.id for run in list_runs()] == ["source"]  # nothing was made
 
 
+def test_several_students_are_a_run_each_in_one_table_and_used_again(typed, source, world) -> None:
+    words = ["evaluate", "source", *QUICK, "--student-width", "0.0625", "--students"]
+    found = json.loads(typed(*words, "convnet-3,mobilenet_v2", "--json", "-q").stdout)
+    assert [(one["student"], one["student_width"]) for one in found] == [
+        ("convnet-3", 0.0625),
+        ("mobilenet_v2", 0.0625),
+    ]
+    runs = [Run.open(one["run"]) for one in found]
+    assert ["--student" in run.record().command for run in runs] == [True, True]
+    assert {run.id for run in list_runs()} == {"source", *(run.id for run in runs)}
+    alone = json.loads(typed(*words[:-1], "--student", "convnet-3", "--json", "-q").stdout)
+    assert (alone["top1_last"], alone["per_class"]) == (found[0]["top1_last"], found[0]["per_class"])
+    said = typed(*words, "convnet-3,mobilenet_v2", "--seeds", "1").output
+    assert "mobilenet_v2 (2 of 2): train students: run" in said
+    assert "is used again" in said
+    assert "Top-1, last epoch (%)" in said
+    typed(*words, "convnet-3,mobilenet_v2", "--out", world / "many", "-q")
+    assert [run.id for run in sorted(list_runs(world / "many"), key=lambda run: run.id)] == [
+        "convnet-3",
+        "mobilenet_v2",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("students", "more", "words"),
+    [
+        ("convnet-3,convnet-3", (), "students: convnet-3 given twice"),
+        (",", (), "students: none given"),
+        ("convnet-3,alexnet", (), "alexnet given, but it cannot take images of 8 px"),
+        ("convnet-3,resnet19", (), "'resnet19' given, but it must be"),
+        ("convnet-3", ("--student", "resnet18"), "student: given beside --students"),
+    ],
+)
+def test_students_that_cannot_be_are_refused_before_any_is_trained(typed, source, students, more, words) -> None:
+    assert words in typed("evaluate", "source", *QUICK, "--students", students, *more, code=2).output
+    assert [run.id for run in list_runs()] == ["source"]
+
+
+def test_width_and_stem_go_to_the_students_that_can_have_them() -> None:
+    config = EvaluateConfig(student_width=0.5, student_stem="small", epochs=7)
+    found = for_students(config, ["resnet18", "vgg11_bn", "swin_t", "auto"])
+    assert [(one.student, one.student_width, one.student_stem, one.epochs) for one in found] == [
+        ("resnet18", 0.5, "small", 7),
+        ("vgg11_bn", None, "small", 7),
+        ("swin_t", None, "auto", 7),
+        ("auto", 0.5, "small", 7),
+    ]
+    for name in ("squeezenet1_0", "regnet_x_400mf"):
+        stem = "small" if may_take_small_stem(name) else "stock"
+        build_network(name, 3, width=0.25 if takes_width(name) else 1, stem=stem, image_size=64)
+
+
 COMPARE = ["compare", "--dataset", "colours", "--ipc", "4", "--mi", "8", "--ri", "2", "--device", "cpu", *QUICK]
 
 
@@ -108,9 +162,13 @@ def test_compare_fills_one_table_in_the_order_asked_and_uses_what_is_there(typed
     assert [row["method"] for row in rows] == ["random", "delt", "real"]
     assert [row["ipc"] for row in rows] == [4, 4, 24]
     assert [row["iterations"] for row in rows] == [0, 8, None]
+    assert found["settings"] == "published"
     assert found["notes"] == [
-        "Shortened against the papers: MI 8 instead of 4,000 and students of 2 instead of 300 epochs."
+        BASIS_NOTES["published"],
+        "On top, for all: --mi 8 --ri 2.",
+        "Shortened against the papers: MI 8 instead of 4,000 and students of 2 instead of 300 epochs.",
     ]
+    assert [row["settings"] for row in rows] == ["", "DELT Table 8b for CIFAR-10", ""]
     for row in rows:
         assert 0 <= row["top1_last"] <= row["top1_best"] <= 100
         assert -1 <= row["cosine_similarity"] <= 1
@@ -118,7 +176,7 @@ def test_compare_fills_one_table_in_the_order_asked_and_uses_what_is_there(typed
     with (world / "table.csv").open() as file:
         assert [row["method_title"] for row in csv.DictReader(file)] == ["Random real", "DELT", "All real images"]
     first = (world / "table.latex").read_text().splitlines()[0]
-    assert first.startswith("% Students: convnet-3 x 0.0625, DELT, 2 epochs (shortened). Shortened against the papers")
+    assert first.startswith("% Students: convnet-3 x 0.0625, DELT, 2 epochs (shortened). Images: each method under")
     assert (world / "table.markdown").read_text().count("\n| ") == 4
 
     made = {run.id for run in list_runs()}
@@ -202,5 +260,73 @@ def test_the_built_in_datasets_are_shortened_unless_said_otherwise() -> None:
     typed = ({"iterations": 4000, "round_iterations": 500}, {"epochs": 300})
     assert shortened(*typed) == typed
     assert shortened({"iterations": 400}, {})[0] == {"iterations": 400, "round_iterations": 100}
-    plans = {"delt": Experiment()}
-    assert shortening_note(plans, EvaluateConfig()) == ""
+    plans = {name: Experiment.for_method(name, recover={"iterations": 1000}) for name in ("delt", "cda")}
+    assert shortening_note({"delt": Experiment()}, EvaluateConfig(), {"delt": 4000}) == ""
+    assert shortening_note(plans, EvaluateConfig(), {"delt": 1000, "cda": 1000}) == ""
+    said = shortening_note(plans, EvaluateConfig(), {"delt": 4000, "cda": 1000})
+    assert said == "Shortened against the papers: MI 1,000 instead of 4,000."
+    said = shortening_note(plans, EvaluateConfig(), {"delt": 4000, "cda": 2000})
+    assert said == "Shortened against the papers: MI 1,000 instead of 2,000 to 4,000."
+
+
+def planned(basis: str, *words: str):
+    values = compare.make_context("compare", ["--dataset", "colours", *words]).params
+    return plan_comparison(("delt", "cda-init", "cda", "sre2l", "rded", "random"), basis, values)
+
+
+def test_what_is_typed_stands_on_top_of_every_papers_settings(typed) -> None:
+    plan = planned("published", "--mi", "40", "--ri", "10", "--r-bn", "0.5", "--criterion", "top", "--mosaic", "2")
+    found = {name: one.recover for name, one in plan.experiments.items()}
+    made = ("delt", "cda-init", "cda", "sre2l")
+    assert [(found[name].iterations, found[name].r_bn) for name in made] == [(40, 0.5)] * 4
+    assert [found[name].round_iterations for name in made] == [10, 40, 40, 40]  # pictures of start and end only
+    assert [found[name].min_crop for name in made] == [0.08, 0.4, 0.4, 1.0]
+    assert [found[name].flip for name in made] == [True, True, True, False]
+    patches = {name: (one.select.criterion, one.select.mosaic) for name, one in plan.experiments.items()}
+    assert patches == {
+        "delt": ("top", 2),
+        "cda-init": ("top", 2),
+        "cda": ("medium", 1),
+        "sre2l": ("medium", 1),
+        "rded": ("top", 1),
+        "random": ("random", 1),
+    }
+    assert "On top, for all: --mi 40 --ri 10 --r-bn 0.5 --criterion top --mosaic 2." in plan.notes
+    assert plan.origins["cda-init"] == "CDA Table 10b for CIFAR-100"
+    assert plan.origins["sre2l"].startswith("SRe2L's published code (recover_cifar.py)")
+
+
+def test_under_equal_settings_methods_differ_in_what_makes_them_only(typed) -> None:
+    plan = planned("equal", "--learning-rate", "0.1")
+    delt, *others = (plan.experiments[name].recover.model_dump() for name in ("delt", "cda-init", "cda", "sre2l"))
+    own = {"method", "early_late", "initialization", "batching", "curriculum", "jitter", "round_iterations"}
+    for other in others:
+        assert {name for name in delt if delt[name] != other[name]} <= own
+        assert (other["iterations"], other["learning_rate"], other["min_crop"]) == (4000, 0.1, 0.08)
+    assert plan.notes[0] == "Images: all methods under the same settings, but for what makes each of them."
+    assert plan.origins == dict.fromkeys(("delt", "cda-init", "cda", "sre2l"), "the same settings") | {
+        "rded": "RDED's published code",
+        "random": "",
+    }
+
+
+@pytest.mark.parametrize("basis", ["published", "equal"])
+@pytest.mark.parametrize(
+    "recover",
+    [
+        {"ipc": 10},
+        {"ipc": 4, "iterations": 40, "round_iterations": 10, "r_bn": 0.5, "flip": False, "pack": 2},
+        {"method": "random", "iterations": 0, "round_iterations": 1, "early_late": False, "ipc": 3},
+    ],
+)
+def test_the_apps_command_makes_the_same_comparison(typed, basis, recover) -> None:
+    base = Experiment(
+        dataset="colours", seed=7, recover=recover, rank={"crops": 2}, select={"criterion": "min", "pinned": (1, 2)}
+    )
+    methods = ("delt", "cda-init", "sre2l", "random")
+    top = taken_over(base, basis, 8)
+    _, _, *words = compare_command(base, methods, basis, tuple(top))
+    values = compare.make_context("compare", list(words)).params
+    assert (values.pop("settings"), values.pop("methods")) == (basis, ",".join(methods))
+    plan = plan_comparison(methods, basis, values)
+    assert plan.experiments == {name: method_settings(name, base, basis, top, 8).experiment for name in methods}

@@ -17,6 +17,7 @@ from delt_engine.data.catalogue import CATALOGUE, load_dataset
 from delt_engine.jobs import tasks
 from delt_engine.jobs.evaluations import Evaluation, evaluations
 from delt_engine.models.card import find_teacher, read_card
+from delt_engine.papers.presets import find_preset
 from delt_engine.runs.processes import this_process
 from delt_engine.runs.record import TeacherRecord
 from delt_engine.training.label_facts import AUGMENTATION, MANIFEST, StoreFacts, epoch_file
@@ -184,6 +185,21 @@ def test_a_recipe_brings_its_settings_and_training_starts_with_what_the_form_say
         assert [getattr(experiment.evaluate, name) for name in names] == ["rded", 30, 2, "convnet-3", 25, 0.002]
 
 
+def test_a_preset_brings_a_papers_training_at_the_images_per_class_of_the_run(open_page, started, finished) -> None:
+    app = open_page(PAGE)
+    app.selectbox(key="accuracy/train/paper").set_value("cda-tiny-imagenet").run()
+    row = app.table[0].value.set_index("Setting").loc["Optimiser"]
+    assert (row["Default"], row["Preset"], row["From"]) == ("adamw", "sgd", "CDA Table 12a")
+    assert app.segmented_control(key="accuracy/train/recipe").value == "cda-tiny-imagenet"
+    app.number_input(key="accuracy/train/epochs").set_value(30).run()
+    app.button(key="accuracy/train/start").click().run()
+    published = find_preset("cda-tiny-imagenet").published(finished.experiment.recover.ipc).experiment.evaluate
+    assert started.experiments[0][0].evaluate == published.replace(epochs=30)
+    app.segmented_control(key="accuracy/train/recipe").set_value("delt").run()
+    assert app.selectbox(key="accuracy/train/paper").value is None
+    assert app.selectbox(key="accuracy/train/optimizer").value == "adamw"
+
+
 def test_expected_time_is_from_an_evaluation_of_the_same_student(open_page, home) -> None:
     run, _ = make(home, "a", top1=(40.0, 41.0), ipc=4, epochs=60)  # 60 s for 12 images, 60 epochs, 2 students
     app = open_page(PAGE)
@@ -207,6 +223,29 @@ def test_compare_queues_recovery_before_students_and_takes_what_is_there(open_pa
     assert started.sources == [run.id for run in started.runs if run.record().kind == "recover"]
     app.button(key="accuracy/compare").click().run()  # both recoveries wait already
     assert [kind for _, kind in started.experiments[4:]] == ["evaluate", "evaluate"]
+
+
+def test_what_was_chosen_on_patches_and_the_basis_reach_the_comparison_and_its_command(
+    open_page, started, home
+) -> None:
+    app = open_page(PAGE)
+    now = app.session_state["delt/session"]
+    now.change("select", criterion="top", mosaic=2, pinned=(3,))
+    now.change("recover", r_bn=0.05)
+    app.session_state["delt/session"] = now
+    app.pills(key="accuracy/methods").set_value(["cda", "cda-init", "random"]).run()
+    for basis, r_bn in (("published", 0.01), ("equal", 0.05)):
+        app.segmented_control(key="accuracy/basis").set_value(basis).run()
+        before = len(started.experiments)
+        app.button(key="accuracy/compare").click().run()
+        made = [one for one, kind in started.experiments[before:] if kind == "recover"]
+        assert [one.recover.r_bn for one in made if one.recover.is_optimised] == [r_bn, r_bn]
+        chosen = {one.recover.method: (one.select.criterion, one.select.mosaic, one.select.pinned) for one in made}
+        assert chosen["cda-init"] == ("top", 2, (3,))
+        command = next(block.value for block in app.code if block.value.startswith("delt compare"))
+        assert "--mi 200 --ri 50" in command
+        assert "--criterion top --mosaic 2 --pinned 3" in command
+        assert ("--settings equal" in command) == ("--r-bn 0.05" in command) == (basis == "equal")
 
 
 def test_compare_takes_no_run_of_another_teacher(open_page, started, home) -> None:

@@ -19,6 +19,7 @@ from delt_engine.errors import CheckpointError
 from delt_engine.jobs import tasks
 from delt_engine.models.card import TeacherCard
 from delt_engine.models.health import CheckRecord, keep_check
+from delt_engine.papers.presets import find_preset
 from delt_engine.paths import cache_dir
 from delt_engine.runs.processes import this_process
 from delt_engine.runs.store import Run
@@ -107,6 +108,20 @@ def test_without_a_teacher_one_button_trains_a_small_one(open_page, started, mon
     experiment, kind = started.experiments[0]
     assert (kind, experiment.squeeze.width, experiment.squeeze.epochs) == ("squeeze", 0.25, 12)
     assert "data/train_small" not in {button.key for button in app.button}
+
+
+def test_a_teacher_is_trained_as_a_paper_prints_it(open_page, card, started) -> None:
+    app = open_page(PAGE, data="photos")
+    app.selectbox(key="data/teacher/paper").set_value("cda-imagenet-1k").run()
+    row = app.table[0].value.set_index("Setting").loc["Schedule"]
+    assert (row["Default"], row["Preset"], row["From"]) == ("one-cycle", "steps", "CDA Table 16a")
+    assert app.number_input(key="data/epochs").value == 90
+    app.number_input(key="data/epochs").set_value(3).run()  # what the reader changes stays on top
+    app.button(key="data/train").click().run()
+    experiment = started.experiments[0][0]
+    assert experiment.dataset == "photos"
+    expected = find_preset("cda-imagenet-1k").published().experiment.squeeze
+    assert experiment.squeeze == expected.replace(epochs=3)
 
 
 def test_a_teacher_is_trained_with_the_settings_and_watched(open_page, card, started) -> None:

@@ -11,7 +11,7 @@ from delt_engine.data.catalogue import find_entry, load_dataset
 from delt_engine.errors import CheckpointError
 from delt_engine.models.card import TeacherCard
 from delt_engine.patches.orders import median_order
-from delt_engine.patches.ranking import Ranking
+from delt_engine.patches.ranking import Ranking, cached_ranking
 from delt_engine.runs.events import StageEvent
 from delt_engine.runs.processes import this_process
 from pages.shared import cached
@@ -67,7 +67,7 @@ def test_the_medium_patches_are_chosen_in_the_published_order_beside_others(open
     assert [row["title"] for row in rows] == ["Hardest (min)", "Medium", "Easiest (top)", "Random"]
     assert (rows[0]["cells"][0]["counts"], rows[2]["cells"][-1]["counts"]) == (["p 0.100"], ["p 0.900"])
     mosaics = [cell["counts"][0] for cell in grids[MOSAICS]["rows"][0]["cells"]]
-    assert mosaics == [f"{k} x {k}" for k in range(1, 6)]
+    assert mosaics == [f"{k} x {k}" for k in range(1, 7)]
     assert not app.dataframe
     app.toggle(key="patches/table").set_value(True).run()
     table = app.dataframe[0].value
@@ -126,6 +126,27 @@ def test_without_a_ranking_one_button_makes_it_and_says_how_far_it_is(open_page,
     app = open_page(PAGE, data="photos")
     app.number_input(key="patches/crops").set_value(5).run()
     assert "has not ranked these images yet" in app.info[0].value
+
+
+def test_a_ranking_is_imported_and_ranks_from_then_on_and_another_file_is_a_sentence(
+    open_page, card, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setenv("DELT_HOME", str(tmp_path))
+    monkeypatch.setattr(cached, "cached_ranking", cached_ranking)
+    monkeypatch.setattr(cached, "alike_patches", lambda _name, _size, rows, _boxes: np.zeros((len(rows),) * 2, bool))
+    data = load_dataset("photos")
+    rows = [f"{i % 500 / 500},{name.removeprefix('train/')},x" for i, name in enumerate(data.train.names)]
+    app = open_page(PAGE, data="photos")
+    app.get("file_uploader")[0].upload("mine.csv", b"score,img_path,class\n0.5,cat/x.png,cat\n", "text/csv").run()
+    assert "none of the 1 images in mine.csv" in app.error[0].value
+    assert not list(tmp_path.glob("uploads/*"))
+    table = "\n".join(["score,img_path,class", *rows]).encode()
+    app.get("file_uploader")[0].upload("mine.csv", table, "text/csv").run()
+    assert "Ranking imported from mine.csv." in captions(app)
+    assert app.selectbox(key="patches/ranker").value == str(tmp_path / "uploads" / "mine.csv")
+    assert len(chosen(app)) == 10
+    app.button(key="patches/use").click().run()
+    assert app.selectbox(key="recover/ranker").value == str(tmp_path / "uploads" / "mine.csv")
 
 
 def test_without_a_teacher_it_says_how_to_get_one(open_page, monkeypatch) -> None:

@@ -69,8 +69,11 @@ def test_imitated_bfloat16_is_warned_of_beside_its_choice(open_page, monkeypatch
 
 def test_a_row_of_a_paper_sets_dataset_method_and_numbers_and_names_its_table(open_page, started) -> None:
     app = open_page(PAGE)
-    app.selectbox(key="recover/paper").set_value("CDA, Tiny-ImageNet").run()
+    app.selectbox(key="recover/paper").set_value("cda-tiny-imagenet").run()
     assert "Source: CDA Table 12b" in captions(app)
+    table = app.table[0].value
+    row = table.set_index("Setting").loc["BatchNorm weight"]
+    assert (row["Default"], row["Preset"], row["From"]) == ("0.01", "1", "CDA Table 12b")
     assert app.selectbox(key="recover/dataset").value == "tiny-imagenet"
     assert app.segmented_control(key="recover/method").value == "cda"
     assert (app.number_input(key="recover/r_bn").value, app.number_input(key="recover/jitter").value) == (1.0, 4)
@@ -316,9 +319,14 @@ def test_the_ways_on_lead_with_the_run_and_other_methods_are_queued_once(open_pa
         assert all(getattr(experiment.recover, name) == getattr(finished.experiment.recover, name) for name in same)
         assert (experiment.seed, experiment.dataset) == (finished.experiment.seed, finished.experiment.dataset)
     assert "recover/baselines" not in keys(app)  # both are there, so neither is made again
-    assert "Under the same settings:" in captions(app)
+    assert [experiment.recover.min_crop for experiment, _ in started.experiments] == [0.4, 1.0]  # CDA's and SRe2L's own
+    assert "Under each paper's settings:" in captions(app)
     links = [entry.proto.label for entry in app.get("page_link")]
     assert any("CDA · MI 40 / RI 10" in label and "queued" in label for label in links)
+    app.segmented_control(key="recover/basis").set_value("equal").run()
+    press(app, "recover/baselines")
+    assert [experiment.recover.min_crop for experiment, _ in started.experiments[2:]] == [0.08, 0.08]
+    assert "Under the same settings:" in captions(app)
     for key, title in (("recover/students", "Accuracy"), ("recover/alike", "Diversity")):
         app = open_page(PAGE, run=finished.id)
         press(app, key)

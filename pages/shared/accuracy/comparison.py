@@ -6,16 +6,16 @@ import contextlib
 
 import streamlit as st
 
-from delt_engine.config import EvaluateConfig, Experiment, is_optimised
+from delt_engine.config import EvaluateConfig, Experiment
 from delt_engine.config.methods import METHOD_SETTINGS, METHOD_TITLES
 from delt_engine.errors import DeltError
 from delt_engine.jobs import start as jobs
 from delt_engine.jobs.evaluations import start_evaluation
 from delt_engine.jobs.start import is_same
-from delt_engine.runs.command import compare_command, image_size_of
+from delt_engine.runs.command import compare_command
 from delt_engine.runs.sources import REAL
 from delt_engine.runs.store import Run
-from pages.shared import cached, controls, errors
+from pages.shared import basis, cached, controls, errors
 from pages.shared.controls import button
 from pages.shared.session import prime, session
 from pages.shared.wording import plain, plural, rounds_text, short_name
@@ -28,13 +28,15 @@ _SHARED = ("dataset", "image_size", "resize", "teacher", "ranker", "classes", "s
 def draw(config: EvaluateConfig) -> None:
     """Draw the choice of methods and the button that queues the recovery and the students of each of them."""
     draft = session().draft
-    recover = draft.recover
+    basis.draw("accuracy/basis")
+    recover, typed = draft.recover, basis.typed(draft)
     rounds = "each method's own MI and RI"
-    if recover.iterations:
+    if "iterations" in typed:
         rounds = f"{rounds_text(recover, ' and ')} as planned on Recover"
     st.markdown(
         f"Recovers and trains for each method on **{plain(short_name(draft.dataset))}** at **IPC {recover.ipc}**, with "
-        f"{rounds}, and the recipe above. What was made before with the very same settings is taken as it is."
+        f"{rounds}, and the recipe above. Methods that start from patches take those chosen on Patches. What was made "
+        "before with the very same settings is taken as it is."
     )
     key = "accuracy/methods"
     now = prime(key, list(USUAL))
@@ -45,30 +47,21 @@ def draw(config: EvaluateConfig) -> None:
             queued = sum(queue(method, draft, config) for method in chosen)
         st.toast(f"{plural(queued, 'run')} queued.")
         st.rerun()
-    controls.command(compare_command(draft.replace(evaluate=config), chosen or USUAL))
+    controls.command(compare_command(draft.replace(evaluate=config), chosen or USUAL, basis.chosen(), typed))
 
 
 def queue(method: str, base: Experiment, config: EvaluateConfig) -> int:
     """Queue what a method needs and has not yet, and return how many runs that is; a recovery before its students.
 
-    ``base`` says data, teacher, images per class, MI and RI.
+    ``base`` says data, teacher, images per class and patches, and the other settings as far as they are shared.
     """
     if method == REAL:
         start_evaluation(REAL, config, **_shared(base))
         return 1
-    experiment = of_method(method, base)
+    experiment = basis.of_method(method, base)
     found = made(experiment)
     start_evaluation(found or jobs.start(experiment), config, device=base.device)
     return 1 if found else 2
-
-
-def of_method(method: str, base: Experiment) -> Experiment:
-    """Return the recovery of a method under the settings of ``base``."""
-    recover = {"ipc": base.recover.ipc}
-    if is_optimised(method) and base.recover.iterations:
-        recover |= {"iterations": base.recover.iterations, "round_iterations": base.recover.round_iterations}
-    size = image_size_of(base.dataset, base.image_size)
-    return Experiment.for_method(method, size=size, recover=recover, **_shared(base))
 
 
 def _shared(base: Experiment) -> dict[str, object]:

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import streamlit as st
 
-from delt_engine.config import EvaluateConfig, Experiment
+from delt_engine.config import EvaluateConfig, Experiment, field_specs
 from delt_engine.config.students import RECIPE_TITLES
 from delt_engine.jobs import start as jobs
 from delt_engine.jobs.evaluations import evaluation_experiment
 from delt_engine.jobs.label_stores import needed
 from delt_engine.jobs.worker import device_lock_name
 from delt_engine.models.networks import NETWORKS
+from delt_engine.papers.presets import find_preset, presets_of
+from delt_engine.papers.recipes import PublishedExperiment
 from delt_engine.runs.command import command_for
 from delt_engine.runs.sources import REAL, find_source
 from delt_engine.runs.store import Run
-from pages.shared import cached, controls, errors
+from pages.shared import cached, controls, errors, paper_presets
 from pages.shared.accuracy import data, labels
 from pages.shared.accuracy.labels import Plan
 from pages.shared.controls import button
@@ -80,10 +83,16 @@ def _sources(titles: dict[str, str], named: Run | None, *, anything: bool) -> li
 def _settings(chosen: Sequence[str], dataset: str) -> tuple[EvaluateConfig, dict[str, Any], bool]:
     """Draw the settings; return the training, settings of the experiment beside it, and whether labels are stored."""
     controls.forget_refused(PAGE)
+    what, take = "recipe, network and training of the students", partial(_take_preset, chosen)
+    preset = paper_presets.choice(PAGE, presets_of("evaluate"), dataset or session().draft.dataset, what, take)
+    if preset:
+        paper_presets.draw_changes(_published(preset, chosen), ["evaluate"], PAGE)
     specs = {name: controls.spec_of(EvaluateConfig, name) for name in _OWN}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         key, look = f"{PAGE}/recipe", {"wrap": True, "on_change": _other_recipe, "help": specs["recipe"].help}
-        recipe = controls.choice("Recipe", RECIPE_TITLES, key, default="delt", segmented=True, **look)
+        now = st.session_state.get(key)
+        titles = {name: title for name, title in RECIPE_TITLES.items() if "-" not in name or name == now}
+        recipe = controls.choice("Recipe", titles, key, default="delt", segmented=True, **look)
         plain_config = EvaluateConfig.for_recipe(recipe)
         full = plain_config.epochs
         has_gpu = not device_lock_name(session().draft.device).startswith("cpu")
@@ -149,6 +158,25 @@ def _other_recipe() -> None:
     stay = {f"{PAGE}/{name}" for name in ("recipe", "sources", "named", "seeds", "student", "labels", "start", "more")}
     for key in [key for key in st.session_state if str(key).startswith(f"{PAGE}/") and key not in stay]:
         del st.session_state[key]
+
+
+def _published(preset: str, chosen: Sequence[str]) -> PublishedExperiment:
+    """Return a paper's experiment at the images per class of the first chosen run."""
+    run = next((run for source in chosen if (run := find_source(source).run) is not None), None)
+    return find_preset(preset).published(run.experiment.recover.ipc if run else None)
+
+
+def _take_preset(chosen: Sequence[str]) -> None:
+    """Take over a paper's training of students; what it is drawn from stays."""
+    key = f"{PAGE}/paper"
+    if not (preset := st.session_state[key]):
+        return
+    _other_recipe()
+    config = _published(preset, chosen).experiment.evaluate
+    for spec in field_specs(EvaluateConfig):
+        if spec.name not in ("label_store", "precision"):
+            st.session_state[f"{PAGE}/{spec.name}"] = getattr(config, spec.name)
+    st.session_state[key] = preset
 
 
 def _of_real(dataset: str) -> Experiment:

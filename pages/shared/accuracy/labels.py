@@ -105,10 +105,11 @@ def _choose(
 def _words(store: KnownStore, source: Source) -> str:
     """Return what tells one store from another: epochs, form, size and teacher."""
     facts, teacher = store.facts, source.run.record().teacher if source.run else None
-    name = teacher.name if teacher and teacher.fingerprint == facts.teacher_fingerprint else facts.teacher_fingerprint
+    is_own = teacher and teacher.fingerprint == facts.teacher_fingerprint
+    name = teacher.name if is_own else facts.teacher or facts.teacher_fingerprint
     epochs = plural(facts.label_epochs, "label epoch")
     of = f" of {count(facts.epochs)}" if facts.label_epochs < facts.epochs else ""
-    return f"{epochs}{of}, {facts.form}, {size(facts.size.total)}, teacher {name}"
+    return f"{epochs}{of}, {facts.form}, {size(facts.size.total)}, labelled by {name}"
 
 
 def _store(experiment: Experiment, source: Source, made: Path, wanted: Needed | None, *, is_there: bool) -> None:

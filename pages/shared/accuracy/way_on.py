@@ -10,8 +10,9 @@ import streamlit as st
 from delt_engine.config import EvaluateConfig, Experiment, RecoverConfig, is_optimised
 from delt_engine.config.methods import METHOD_TITLES
 from delt_engine.jobs.evaluations import Evaluation, start_evaluation
+from delt_engine.papers.method_settings import BASIS_TITLES
 from delt_engine.runs.store import Run
-from pages.shared import cached, errors
+from pages.shared import basis, cached, errors
 from pages.shared.accuracy import comparison, data
 from pages.shared.accuracy.choices import View
 from pages.shared.accuracy.data import setup_of
@@ -23,7 +24,7 @@ from pages.shared.wording import count, duration, plain, plural
 
 BASELINES = ("random", "rded", "sre2l", "cda", "delt")
 PLACE = "accuracy/way_on"
-_SAME = "The same recipe, epochs, student network and number of students as what is shown."
+_SAME = "The same recipe, epochs, student network and number of students as what is shown. Settings of the images: {}."
 
 
 def draw(view: View, run: Run | None, evaluations: Sequence[Evaluation], *, is_named: bool) -> None:
@@ -96,7 +97,7 @@ def _price(own: Evaluation, run: Run, missing: Sequence[str]) -> str:
     """Return what the baselines take: images to make, then students to train."""
     record, base, students = run.record(), _base(run.experiment), len(own.result["seeds"])
     fingerprints = (record.dataset.fingerprint, record.teacher.fingerprint if record.teacher else None)
-    plans = [comparison.of_method(method, base) for method in missing]
+    plans = [basis.of_method(method, base) for method in missing]
     new = [plan for plan in plans if comparison.same(plan, *fingerprints) is None]
     iterations = sum(plan.recover.schedule.image_iterations(len(run.classes)) for plan in new)
     times = [cost.expected(plan).seconds for plan in new if is_optimised(plan.recover.method)]
@@ -125,9 +126,10 @@ def _line(text: str, label: str = "", deed: tuple[Any, ...] = (), price: str = "
     with st.container(border=True):
         if label:
             said, action = st.columns([2, 1], vertical_alignment="center")
+            how = BASIS_TITLES[basis.chosen()]
             said.markdown(text + (f"  \n:gray[{price}]" if price else ""))
             with action:
-                button(label, "school", PLACE, *deed, type="primary", width="stretch", help=_SAME)
+                button(label, "school", PLACE, *deed, type="primary", width="stretch", help=_SAME.format(how.lower()))
         else:
             st.markdown(text)
     errors.show_failed(PLACE)

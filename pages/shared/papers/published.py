@@ -6,7 +6,9 @@ import streamlit as st
 
 from delt_engine.data.catalogue import find_entry
 from delt_engine.jobs.evaluations import Evaluation
-from delt_engine.papers.published import PublishedValue, all_published, published, published_like, settings_that_differ
+from delt_engine.papers.fits import published_like, settings_that_differ
+from delt_engine.papers.published import PublishedValue, all_published, published
+from delt_engine.pipeline.paper_teachers import found_of
 from delt_engine.plots.accuracy import PublishedMark, Score, against_published
 from pages.shared import figure
 from pages.shared.accuracy import data
@@ -22,7 +24,7 @@ Row = tuple[Evaluation, Score, tuple[PublishedValue, ...]]
 def draw(view: View) -> None:
     """Draw the comparison, or what there is instead."""
     st.subheader("You and the paper")
-    scores = ((one, data.score(one, view.label(one), view.kind), published_like(one.result)) for one in view.sets)
+    scores = ((one, data.score(one, view.label(one), view.kind), _printed_for(one)) for one in view.sets)
     rows = [(one, score, values) for one, score, values in scores if score is not None and values]
     if rows:
         _compare(rows)
@@ -44,6 +46,11 @@ def draw(view: View) -> None:
         f"IPC {ipcs}.",
         icon=icon,
     )
+
+
+def _printed_for(evaluation: Evaluation) -> tuple[PublishedValue, ...]:
+    found = found_of(evaluation.run)
+    return published_like(found) if found else ()
 
 
 def _compare(rows: list[Row]) -> None:
@@ -72,12 +79,14 @@ def _compare(rows: list[Row]) -> None:
 def _why(view: View, rows: list[Row]) -> None:
     compared = [one for one, _, _ in rows]
     key, first = "accuracy/paper", compared[0].run.id
-    result = view.pick("Settings that differ from the paper's", compared, key, first, 320).result
-    differing = settings_that_differ(result)
+    chosen = found_of(view.pick("Settings that differ from the paper's", compared, key, first, 320).run)
+    differing = settings_that_differ(chosen) if chosen else []
     if not differing:
         st.caption("None of the settings that the paper and its code tell.")
         return
-    table = [{"Setting": one.name, "Here": one.here, "Published": one.published} for one in differing]
+    table = [
+        {"Setting": one.name, "Here": one.here, "Published": one.published, "From": one.source} for one in differing
+    ]
     st.dataframe(table, hide_index=True, key="accuracy/differences")
 
 

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import streamlit as st
 
+from delt_engine.patches.ranking_csv import ranking_csv
 from delt_engine.runs.export import scores_csv, selection_zip
 from pages.shared import cached, controls
 from pages.shared.controls import button, download, headline
@@ -110,6 +111,10 @@ def draw_files(view: View) -> None:
         scores = partial(scores_csv, view.ranking, view.data.train.names, view.class_index, view.chosen)
         file = f"{name}-{class_name}-scores.csv"
         download(f"Scores of {class_name}, CSV", "table", "patches/csv", scores, file, "text/csv")
+        table = partial(ranking_csv, view.ranking, view.data.train.names)
+        what = "All classes with the published code's columns; it can be imported here and by `delt rank`."
+        look = {"help": what, "disabled": bool(view.ranking.config.crops)}
+        download("Ranking, CSV", "sort", "patches/ranking_csv", table, f"{name}-ranking.csv", "text/csv", **look)
         total, classes = view.experiment.recover.ipc * view.data.spec.num_classes, range(view.data.spec.num_classes)
         label = f"Chosen of all classes, {count(total)} images"
         if total > MOST_IN_ZIP:

@@ -5,11 +5,17 @@ from __future__ import annotations
 import streamlit as st
 
 from delt_engine.config import Experiment
-from delt_engine.jobs import start
+from delt_engine.data.dataset import Dataset
+from delt_engine.errors import DataError
+from delt_engine.jobs import start, tasks
 from delt_engine.models.card import TeacherCard
+from delt_engine.patches.ranker import Ranker
+from delt_engine.patches.ranking import keep_ranking
+from delt_engine.patches.ranking_csv import read_ranking_csv
 from delt_engine.runs.store import Run
 from pages.shared import cached, controls, errors, live
 from pages.shared.controls import button
+from pages.shared.recover import form
 from pages.shared.runs import actions
 from pages.shared.runs.progress import progress
 from pages.shared.session import session
@@ -18,8 +24,15 @@ from pages.shared.wording import plain, sentence
 CROPS = ("crops", "min_crop", "max_crop")
 
 
-def teacher_line(card: TeacherCard, role: str = "Teacher") -> None:
-    """Say which teacher ranks, or which ranker in its place."""
+UPLOAD = "patches/import"
+
+
+def line(ranks: Ranker | TeacherCard) -> None:
+    """Say which teacher ranks, which ranker in its place, or where the ranking is from."""
+    card, role = (ranks.card, "Ranker") if isinstance(ranks, Ranker) else (ranks, "Teacher")
+    if card is None:
+        st.caption(f"Ranking {plain(ranks.name)}.")
+        return
     accuracy = f", {card.accuracy:.1f} % on the test images (measured when it was trained)" if card.accuracy else ""
     st.caption(f"{role}: {plain(card.name)}, {plain(card.network)} at {card.image_size} px{accuracy}.")
 
@@ -29,6 +42,34 @@ def crops_control(page: str) -> None:
     with st.popover("Crops", icon=":material/crop:", width="stretch", key=f"{page}/crops_box"):
         st.caption("Whole images are scored unless crops are asked for; each choice is ranked once and kept.")
         session().change("rank", **controls.settings(session().draft.rank, CROPS, page, compact=True))
+
+
+def ranker_control(page: str, data: Dataset) -> None:
+    """Draw what ranks: the teacher, another network, or a ranking that is uploaded."""
+    with st.popover("Ranker", icon=":material/sort:", width="stretch", key=f"{page}/ranker_box"):
+        form.ranker_control(page)
+        look = {"key": UPLOAD, "on_change": errors.attempt, "args": (UPLOAD, _import, page, data)}
+        st.file_uploader("or import a ranking", type="csv", **look)
+        st.caption("A CSV with score and img_path, as the published code and the download below write it.")
+    errors.show_failed(UPLOAD)
+
+
+def _import(page: str, data: Dataset) -> None:
+    """Keep an uploaded ranking, and let it rank from now on."""
+    upload = st.session_state.get(UPLOAD)
+    if upload is None:
+        return
+    path = tasks.store_upload(upload.name, upload.getvalue())
+    try:
+        taken = read_ranking_csv(path, data)
+    except DataError as error:
+        path.unlink(missing_ok=True)
+        raise DataError(str(error).replace(str(path), path.name)) from None
+    keep_ranking(taken.ranking)
+    session().change(ranker=str(path))
+    session().change("rank", crops=0)
+    st.session_state[f"{page}/ranker"], st.session_state[f"{page}/crops"] = str(path), 0
+    st.toast(plain(taken.sentence))
 
 
 def newest(experiment: Experiment) -> Run | None:

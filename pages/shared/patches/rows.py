@@ -18,7 +18,7 @@ from delt_engine.patches.ranking import Ranking, keyed_rng
 from delt_engine.patches.selection import SelectedImage, select, taking_order
 from delt_engine.plots.style import round_colour
 from delt_engine.runs.image_facts import mean_prob
-from pages.shared import cached
+from pages.shared import cached, controls
 from pages.shared.gallery.grid import Cell, Look, Row, gallery_grid, image_row
 from pages.shared.runs.class_rows import start_colour
 from pages.shared.runs.strips import tile_side
@@ -28,7 +28,7 @@ EACH, UNRANKED = 8, 60
 MOST_COMPARED = 3000
 """Patches of a class up to which all are compared with each other."""
 
-MOSAICS = 5
+MOSAICS = int(controls.spec_of(SelectConfig, "mosaic").maximum or 1)
 """Most patches along a side of a mosaic."""
 
 
@@ -143,7 +143,7 @@ def chosen_grid(view: View) -> None:
 
 
 def mosaics_grid(view: View) -> None:
-    """Draw the first image of the class as it would start from 1x1 to 5x5 patches."""
+    """Draw the first image of the class as it would start from 1x1 patch and from every larger mosaic."""
     sheets, cells = [], []
     for side in range(1, MOSAICS + 1):
         key, title = f"mosaic/{side}", f"{side} x {side}"

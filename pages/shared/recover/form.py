@@ -5,19 +5,23 @@ from __future__ import annotations
 import streamlit as st
 
 from delt_engine.config import Experiment, RecoverConfig
-from delt_engine.config.presets import PAPER_PRESETS, PRESETS
+from delt_engine.config.presets import PRESETS
 from delt_engine.data.available import known_folders
 from delt_engine.data.catalogue import CATALOGUE, dataset_names
+from delt_engine.papers.presets import PRESETS as PAPER_PRESETS
+from delt_engine.papers.presets import find_preset
+from delt_engine.papers.recipes import PublishedExperiment
 from delt_engine.runs.command import image_size_of
-from pages.shared import cached, controls
+from pages.shared import cached, controls, paper_presets
 from pages.shared.recover import rounds
 from pages.shared.session import forget, prime, session
 from pages.shared.teachers import others
-from pages.shared.wording import METHOD_TITLES, count, short_name
+from pages.shared.wording import METHOD_TITLES, count, plain, short_name
 
 PAGE = "recover"
 _SMALL, _PAPER = f"{PAGE}/preset", f"{PAGE}/paper"
-_BY_TITLE = {preset.title: preset for preset in (*PRESETS, *PAPER_PRESETS)}
+_BY_TITLE = {preset.title: preset for preset in PRESETS}
+_PUBLISHED_STAGES = ("experiment", "rank", "select", "recover")
 _MAIN = ("method", "ipc", "iterations", "round_iterations")
 _SHARED_WITH_PATCHES = ("criterion", "median", "order", "mosaic", "min_probability", "max_probability")
 
@@ -50,35 +54,58 @@ def _take_rounds(iterations: int, round_iterations: int) -> None:
 
 def _presets() -> None:
     titles, origins = [preset.title for preset in PRESETS], [f"- {preset.title}: {preset.origin}" for preset in PRESETS]
-    take = {"on_change": _take_preset, "args": (_SMALL, _PAPER), "help": "\n".join(origins)}
-    st.pills("Preset", titles, key=_SMALL, wrap=True, **take)
-    titles, what = [preset.title for preset in PAPER_PRESETS], "DELT, CDA or SRe²L on a dataset"
-    take = {"on_change": _take_preset, "args": (_PAPER, _SMALL)}
-    take["help"] = "Sets dataset, method, MI, RI and the rest as the table has them."
-    st.selectbox("From a paper's table", titles, index=None, key=_PAPER, placeholder=what, **take)
-    chosen = _BY_TITLE.get(st.session_state.get(_PAPER) or st.session_state.get(_SMALL) or "")
-    if chosen is None:
+    st.pills("Preset", titles, key=_SMALL, wrap=True, on_change=_take_preset, help="\n".join(origins))
+    what, dataset = "dataset, method, MI, RI and the rest", session().draft.dataset
+    name, small = paper_presets.choice(PAGE, list(PAPER_PRESETS), dataset, what, _take_paper), st.session_state[_SMALL]
+    if name:
+        found = _published(name)
+        recover, where = found.experiment.recover, found.origin("recover.iterations") or "nothing is optimised"
+        st.caption(f"{_length(recover.ipc, recover.iterations, recover.round_iterations)} Source: {plain(where)}.")
+        paper_presets.draw_changes(found, _PUBLISHED_STAGES, PAGE)
+    elif small:
+        chosen = _BY_TITLE[small]
+        st.caption(f"{_length(chosen.ipc, chosen.iterations, chosen.round_iterations)} Source: {chosen.origin}.")
+    else:
         st.caption("A preset fills in the settings below; all can be changed.")
-        return
-    ipc = f"IPC {', '.join(map(str, chosen.ipcs))}, " if chosen.ipcs else ""
-    rounds = f"MI {count(chosen.iterations)}, RI {count(chosen.round_iterations)}"
-    st.caption(f"{ipc}{rounds}. Source: {chosen.origin}.")
 
 
-def _take_preset(key: str, other: str) -> None:
-    title = st.session_state[key]
-    preset = _BY_TITLE.get(title or "")
-    if preset is None:
+def _length(ipc: int, iterations: int, round_iterations: int) -> str:
+    return f"IPC {ipc:,}, MI {count(iterations)}, RI {count(round_iterations)}."
+
+
+def _published(name: str) -> PublishedExperiment:
+    """Return a paper's experiment at the IPC of the draft, where its tables speak of that."""
+    preset, ipc = find_preset(name), session().draft.recover.ipc
+    return preset.published(ipc if preset.allows(ipc) else None)
+
+
+def _take_preset() -> None:
+    title = st.session_state[_SMALL]
+    if not title:
         return
     now = session()
-    recover = preset.recover(now.draft.recover.method, now.draft.recover.ipc)
-    if preset.dataset and preset.dataset != now.draft.dataset:
-        now.change(dataset=preset.dataset, classes=None, teacher="auto", ranker="", image_size=None)
-        now.change("select", pinned=(), dropped=(), picked_from="")
-    now.take_recover(recover, image_size_of(now.draft.dataset, now.draft.image_size))
+    size = image_size_of(now.draft.dataset, now.draft.image_size)
+    now.take_recover(_BY_TITLE[title].recover(now.draft.recover.method, size), size)
+    _start_again(_SMALL, title)
+
+
+def _take_paper() -> None:
+    """Take over a paper's experiment; seed and device stay, of the same dataset its classes as well."""
+    name = st.session_state[_PAPER]
+    if not name:
+        return
+    now, found = session(), _published(name).experiment
+    kept = {"seed": now.draft.seed, "device": now.draft.device, "squeeze": {"network": found.squeeze.network}}
+    if found.dataset == now.draft.dataset:
+        kept["classes"] = now.draft.classes
+    now.draft = found.replace(**kept)
+    _start_again(_PAPER, name)
+
+
+def _start_again(key: str, chosen: str) -> None:
+    """Let all widgets start again from the draft, but the one that was chosen from."""
     forget(f"{PAGE}/")
-    st.session_state[key] = title
-    st.session_state[other] = None
+    st.session_state[key] = chosen
 
 
 def draw_more() -> None:

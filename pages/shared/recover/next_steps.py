@@ -11,7 +11,7 @@ from delt_engine.config.methods import METHOD_TITLES
 from delt_engine.jobs import queue
 from delt_engine.jobs import start as jobs
 from delt_engine.runs.store import Run
-from pages.shared import cached, errors, nav
+from pages.shared import basis, cached, errors, nav
 from pages.shared.controls import button
 from pages.shared.runs import actions, download
 from pages.shared.wording import handle, ordinal, plain
@@ -30,11 +30,13 @@ def draw(run: Run) -> None:
             alike = "On Diversity: the cosine similarity within each class."
             if button("How alike?", "scatter_plot", "recover/alike", help=alike):
                 nav.go("explore/diversity", run=run.id)
+        if run.experiment.recover.is_optimised:
+            basis.draw("recover/basis")
         others = dict(_others(run))
         missing = [method for method, found in others.items() if found is None]
         if missing:
             names = " and ".join(METHOD_TITLES[method] for method in missing)
-            what = f"Queues {names} with the dataset, classes, IPC, MI, RI, teacher and seed of this run."
+            what = f"Queues {names} on the data of this run, with its IPC, teacher and seed, under the settings chosen."
             compare = (errors.attempt, "recover/baselines", _start, run, missing)
             button(f"Compare with {names}", "balance", "recover/baselines", *compare, help=what)
         actions.open_button(run, "recover")
@@ -48,7 +50,8 @@ def _said(run: Run, found: list[Run]) -> None:
     if not found:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.caption("Under the same settings:", width="content")
+        titles = {"published": "Under each paper's settings:", "equal": "Under the same settings:"}
+        st.caption(titles[basis.chosen()], width="content")
         for other in found:
             place = queue.place(other) if other.status == "queued" else None
             state = f"{ordinal(place)} in the queue" if place else other.status
@@ -59,23 +62,14 @@ def _said(run: Run, found: list[Run]) -> None:
 
 
 def _others(run: Run) -> Iterator[tuple[str, Run | None]]:
-    """Yield the other methods that can be compared, each with its run under the same settings, if there is one."""
+    """Yield the other methods that can be compared, each with its run under the settings chosen, if there is one."""
     own = run.experiment.recover
     if not own.is_optimised:
         return
     known = [*cached.runs(), *cached.examples()]
     for method in COMPARED:
         if method != own.method:
-            yield method, _find(run, of_method(run.experiment, method), known)
-
-
-def of_method(experiment: Experiment, method: str) -> Experiment:
-    """Return the settings of another method with the data, IPC, MI, RI, teacher and seed of an experiment."""
-    recover = experiment.recover
-    names = ("dataset", "image_size", "resize", "teacher", "ranker", "classes", "seed", "device", "squeeze")
-    sizes = {"ipc": recover.ipc, "iterations": recover.iterations, "round_iterations": recover.round_iterations}
-    kept = {name: getattr(experiment, name) for name in names}
-    return Experiment.for_method(method, recover=sizes, **kept)
+            yield method, _find(run, basis.of_method(method, run.experiment), known)
 
 
 def _find(run: Run, wanted: Experiment, known: list[Run]) -> Run | None:
@@ -95,4 +89,4 @@ def _find(run: Run, wanted: Experiment, known: list[Run]) -> Run | None:
 
 def _start(run: Run, methods: list[str]) -> None:
     for method in methods:
-        jobs.start(of_method(run.experiment, method))
+        jobs.start(basis.of_method(method, run.experiment))

@@ -167,7 +167,8 @@ def _origin(run: Run) -> str:
     if record.teacher:
         parts.append(f"teacher {record.teacher.name} ({record.teacher.network})")
     if record.ranker:
-        parts.append(f"ranked by {record.ranker.name} ({record.ranker.network})")
+        by = f"by {record.ranker.name} ({record.ranker.network})" if record.ranker.network else record.ranker.name
+        parts.append(f"ranking {by}")
     if record.first_snapshot_seconds is not None:
         parts.append(f"first picture after {duration(record.first_snapshot_seconds)}")
     parts.append(f"{size(used.total)} on the disk, {size(used.rounds)} of it rounds between start and end")

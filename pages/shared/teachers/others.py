@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from pathlib import Path
 
 from delt_engine.errors import CheckpointError
 from delt_engine.models.card import teacher_files
@@ -28,4 +29,5 @@ def choose(
             if set(known) <= set(card.class_names) and image_size in (None, card.image_size):
                 names.append(name)
     names += [now] if now not in names else []
-    return controls.open_choice(label, names, key, now, format_func=lambda name: name or plain, **look)
+    # a file goes by its name
+    return controls.open_choice(label, names, key, now, format_func=lambda ref: Path(ref).name or plain, **look)

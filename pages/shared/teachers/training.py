@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from delt_engine.config import Experiment, SqueezeConfig
+from delt_engine.config import Experiment, SqueezeConfig, field_specs
 from delt_engine.data.catalogue import find_entry
 from delt_engine.data.dataset import Dataset
 from delt_engine.data.folder import sizes_read
@@ -17,19 +17,20 @@ from delt_engine.jobs import tasks
 from delt_engine.jobs.tasks import Task
 from delt_engine.jobs.teacher_time import SMALL_SIZE, small_teacher, training_seconds
 from delt_engine.models.networks import NETWORKS
+from delt_engine.papers.presets import find_preset, presets_of
 from delt_engine.paths import teachers_dir
 from delt_engine.plots.training import training_curves
 from delt_engine.runs.command import command_for
 from delt_engine.runs.events import SqueezeEpochEvent
 from delt_engine.runs.store import Run
-from pages.shared import cached, controls, errors, figure
+from pages.shared import cached, controls, errors, figure, paper_presets
 from pages.shared.controls import button
 from pages.shared.runs import actions
 from pages.shared.runs.progress import progress
 from pages.shared.session import session
 from pages.shared.wording import ago, duration, plain, sentence
 
-PAGE, CHECKPOINT = "data", "data/checkpoint"
+PAGE, CHECKPOINT, _PRESETS = "data", "data/checkpoint", "data/teacher"
 _USUAL_IMAGES = 5000
 """Training images of a dataset that was never read."""
 
@@ -88,6 +89,10 @@ def form(data: Dataset) -> None:
     entry = find_entry(data.spec.name)
     if entry and entry.recipe:
         st.caption(f"A recipe that does well on {entry.title}: {entry.recipe}.")
+    what = "network and training of the teacher"
+    name = paper_presets.choice(_PRESETS, presets_of("squeeze"), data.spec.name, what, _take_preset)
+    if name:
+        paper_presets.draw_changes(find_preset(name).published(), ["squeeze"], _PRESETS)
     now, network = session(), controls.spec_of(SqueezeConfig, "network")
     with st.grid(3, min_column_width=150, vertical_alignment="bottom"):
         key, help_text = f"{PAGE}/network", controls.help_text(network)
@@ -101,6 +106,14 @@ def form(data: Dataset) -> None:
     st.caption(expected(now.training))
     start_button("Train this teacher", "play_arrow", "train", now.training)
     controls.command(command_for(experiment_of(now.training), kind="squeeze"))
+
+
+def _take_preset() -> None:
+    """Take over the squeeze of a paper; the dataset stays."""
+    if name := st.session_state[f"{_PRESETS}/paper"]:
+        session().training = find_preset(name).published().experiment.squeeze
+        for spec in field_specs(SqueezeConfig):
+            st.session_state.pop(f"{PAGE}/{spec.name}", None)
 
 
 def newest(dataset: str) -> Run | None:

@@ -36,6 +36,10 @@ def test_a_store_fits_the_training_it_was_made_for_and_says_why_it_fits_no_other
     found, experiment = source
     wanted = needed(experiment, found)
     assert (wanted.images, wanted.num_classes, wanted.config.batch_size) == (12, 3, 10)  # 10 below IPC 10
+    assert wanted.labeller == "beef"
+    photos = experiment.replace(evaluate=experiment.evaluate.replace(relabeller="photos"))
+    assert needed(photos, found).labeller == ""  # it knows ten classes, of which these are three
+    assert new_store(photos, found) != new_store(experiment, found)
     assert wanted.size("float32", 0).labels == 2 * wanted.size("float16", 0).labels == 5 * 12 * 3 * 4
     facts = StoreFacts(
         images=12,
@@ -55,6 +59,7 @@ def test_a_store_fits_the_training_it_was_made_for_and_says_why_it_fits_no_other
     assert facts.size == wanted.size("float16", 0)
     for other, reason in (
         (replace(wanted, seed=1), "it is for seed 0, not 1"),
+        (replace(wanted, labeller="c0de"), "another network labelled: beef"),
         (replace(wanted, images=24), "it is of 12 images in 3 classes"),
         (replace(wanted, config=wanted.config.replace(epochs=6)), "it is for 5 epochs, not 6"),
         (replace(wanted, config=wanted.config.replace(batch_size=12)), "it is for batch size 10, not 12"),

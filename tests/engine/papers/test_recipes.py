@@ -8,7 +8,7 @@ import pytest
 
 from delt_engine.config import METHOD_SETTINGS
 from delt_engine.errors import ConfigError
-from delt_engine.papers.presets import PRESETS, changes, find_preset
+from delt_engine.papers.presets import PRESETS, changes, find_preset, presets_of
 from delt_engine.papers.recipes import PublishedExperiment, published_experiment
 from delt_engine.paths import assets_dir
 
@@ -174,6 +174,24 @@ def test_sre2l_is_its_published_code_and_says_so(dataset, recovered, trained) ->
     assert "published code" in found.unstated["recover.iterations"]
 
 
+def test_squares_are_the_published_code_s() -> None:
+    asked = [("delt", "tiny-imagenet", "delt"), ("cda", "tiny-imagenet", "cda"), ("cda", "imagenet-1k", "cda")]
+    asked += [("delt", "imagenette", "rded"), ("cda", "imagenet-21k", "cda")]
+    found = [published_experiment(*one).experiment.resize for one in asked]
+    assert found == ["published", "whole", "published", "published", "whole"]
+
+
+@pytest.mark.parametrize(("dataset", "jitter"), [("tiny-imagenet", 4), ("imagenet-1k", 32)])
+def test_variants_take_numbers_of_the_paper_that_prints_them(dataset, jitter) -> None:
+    names = "r_bn learning_rate early_late initialization jitter round_iterations"
+    late = published_experiment("delt", dataset, "cda-early-late", ipc=50)
+    r_bn, rate = RECOVERED[dataset][:2]
+    assert values(late, "recover", names) == (r_bn, rate, True, "noise", jitter, 500)
+    init = published_experiment("delt", dataset, "sre2l-init", ipc=50)
+    assert values(init, "recover", names)[2:5] == (False, "patches", jitter)
+    assert init.experiment.evaluate.recipe == late.experiment.evaluate.recipe == "delt"
+
+
 def test_rded_takes_patches_as_they_are() -> None:
     large, small = (published_experiment("delt", name, "rded", ipc=10) for name in ("imagenette", "cifar10"))
     assert values(large, "select", "criterion one_per_image mosaic") == ("top", True, 2)
@@ -200,7 +218,13 @@ def test_cda_init_in_delts_ablation_is_delts_recovery_without_early_late() -> No
 
 def test_a_teacher_that_is_no_resnet18_is_named_as_its_squeeze_names_it() -> None:
     assert published_experiment("delt", "cifar10", "delt").experiment.teacher == "auto"
+    assert published_experiment("delt", "cifar10", "delt").experiment.ranker == ""
     found = published_experiment("delt", "imagenet-1k", "delt", student="convnet4").experiment
+    assert found.ranker == "imagenet-1k-resnet18-64px"  # DELT ranks with ResNet-18 whatever recovers
+    subset = published_experiment("delt", "imagenet-100", "delt")
+    assert subset.experiment.ranker == "imagenet-1k-resnet18-224px"
+    assert subset.origins["experiment.ranker"] == "DELT Appendix B, Ranking"
+    assert published_experiment("cda", "imagenet-1k", "cda", network="densenet121").experiment.ranker == ""
     assert found.teacher == found.squeeze.teacher_name("imagenet-1k", 64) == "imagenet-1k-convnet-4-64px"
 
 
@@ -256,3 +280,10 @@ def test_changes_name_setting_default_value_and_table() -> None:
     assert {change.setting.partition(".")[0] for change in changes(found, ["squeeze"])} == {"squeeze"}
     with pytest.raises(ConfigError, match="preset: 'delt-cifar' given, but did you mean 'delt-cifar10'"):
         find_preset("delt-cifar")
+
+
+def test_a_form_offers_each_teacher_once_and_by_the_paper_that_prints_it() -> None:
+    names = presets_of("squeeze")
+    of_imagenet = [name for name in names if PRESETS[name].dataset == "imagenet-1k" and "convnet" not in name]
+    assert of_imagenet == ["cda-imagenet-1k"]  # DELT and SRe2L take torchvision's training, which CDA Table 16a prints
+    assert {"delt-cifar10", "cda-cifar100", "sre2l-cifar10", "cda-imagenet-21k"} <= {*names}

@@ -76,8 +76,8 @@ def test_a_run_does_not_go_on_with_another_ranker(world, settings, monkeypatch) 
 
 
 def test_a_ranker_that_cannot_rank_is_refused_before_anything_is_made(world, settings) -> None:
-    card, spec = of_more_classes("other"), tiny_dataset().spec
-    assert find_ranker("other", spec).columns(spec) == [2, 3, 0]
+    card, data = of_more_classes("other"), tiny_dataset()
+    assert find_ranker("other", data).columns(data) == [2, 3, 0]
     assert card.num_classes == 4
     with pytest.raises(CheckpointError, match="ranker: 'othr' given, but no teacher has that name; did you mean"):
         load_inputs(settings().replace(ranker="othr"))

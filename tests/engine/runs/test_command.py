@@ -87,6 +87,7 @@ def test_squeeze_and_run_options_are_read_back_as_well() -> None:
         ({"recipe": "rded", "epochs": 20, "batch_size": 64, "flip": False}, {"form": "float32", "label_epochs": 8}),
         ({"recipe": "edc", "mix": "mixup", "mix_alpha": 0.5, "temperature": 4.0}, {"label_epochs": 3}),
         ({"recipe": "sre2l", "batch_size": None, "min_crop": None}, {}),
+        ({"relabeller": "densenet121"}, {}),
     ],
 )
 def test_relabelling_is_read_back(evaluate, form) -> None:

@@ -1,0 +1,41 @@
+"""``--preset``: the experiment of a paper's table as the ground on which what is typed stands, and what it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import click
+
+from delt_engine.cli.options import given_preset
+from delt_engine.cli.output import say
+from delt_engine.jobs import ranks
+from delt_engine.papers.presets import PRESETS, changes
+
+preset_option = click.option(
+    "--preset",
+    metavar="NAME",
+    help="Start from a paper's settings; what is typed stands on top. The method's published code fills in what no "
+    f"table prints. NAME is one of {', '.join(PRESETS)}.",
+)
+
+
+def preset_told(
+    values: Mapping[str, Any], stages: Collection[str], *, silent: bool, ipc: int | None = None
+) -> dict[str, Any]:
+    """Say what the preset of a command changes against the defaults, a line a setting; return it for ``--json``.
+
+    Args:
+        values: parameters of the command.
+        stages: whose settings it uses.
+        silent: only return it.
+        ipc: images per class where they are not typed but known.
+    """
+    found = given_preset(values, ipc)
+    if found is None:
+        return {}
+    rows = changes(found, stages)
+    if not silent and ranks.this_rank().is_first:
+        for row in rows:
+            say(f"preset: {row.setting} {' -> '.join(row.words)} ({row.origin})")
+    return {"preset": {"name": values["preset"], "changes": [row._asdict() for row in rows]}}

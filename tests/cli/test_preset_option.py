@@ -1,0 +1,81 @@
+"""``--preset``: a paper's settings as the ground on which what is typed stands, and what it says of itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from delt_engine.cli.options import read_experiment, read_training
+from delt_engine.papers.presets import PRESETS
+from delt_engine.runs.store import Run
+
+
+def test_recover_starts_from_the_preset_and_says_what_it_changes(answer, delt, small, tmp_path) -> None:
+    found = answer("recover", "--preset", "cda-cifar100", *small, "--out", tmp_path / "run")
+    recover = Run.open(tmp_path / "run").experiment.recover
+    assert (recover.method, recover.min_crop, recover.initialization) == ("cda", 0.4, "noise")
+    assert (recover.ipc, recover.iterations, recover.round_iterations) == (4, 8, 2)  # typed
+    assert found["preset"]["name"] == "cda-cifar100"
+    rows = {row["setting"]: row for row in found["preset"]["changes"]}
+    assert rows["recover.iterations"] == {
+        "setting": "recover.iterations",
+        "default": 4000,
+        "value": 1000,
+        "origin": "CDA Table 10b",
+    }
+    assert not [name for name in rows if name.startswith(("squeeze.", "evaluate."))]
+    lines = delt("recover", "--preset", "cda-cifar100", *small, "--out", tmp_path / "again").stdout.splitlines()
+    assert "preset: recover.min_crop 0.08 -> 0.4 (CDA Appendix B.1 and Table 11)" in lines
+    quiet = delt("recover", "--preset", "cda-cifar100", *small, "--out", tmp_path / "quiet", "--quiet").stdout
+    assert "preset:" not in quiet
+
+
+def test_squeeze_and_evaluate_take_their_stages_of_the_preset(answer, small, data, tmp_path) -> None:
+    options = ["--network", "convnet-3", "--width", "0.0625", "--epochs", "1", "--batch-size", "16"]
+    words = ["squeeze", "--preset", "cda-imagenet-21k", *data, *options, "--no-keep-teacher"]
+    words += ["--out", tmp_path / "teacher"]
+    changed = {row["setting"] for row in answer(*words)["preset"]["changes"]}
+    assert {"squeeze.cutout", "squeeze.label_smoothing", "experiment.dataset"} <= changed
+    squeeze = Run.open(tmp_path / "teacher").experiment.squeeze
+    assert (squeeze.optimizer, squeeze.cutout, squeeze.label_smoothing, squeeze.epochs) == ("adam", 0.5, 0.2, 1)
+
+    answer("recover", *small, "--out", tmp_path / "run")
+    student = ["--student", "convnet-3", "--student-width", "0.0625", "--epochs", "1"]
+    words = ["evaluate", tmp_path / "run", "--preset", "cda-tiny-imagenet", *student, "--out", tmp_path / "students"]
+    found = answer(*words)
+    assert found["recipe"] == "cda-tiny-imagenet"
+    assert found["changes"] == {"epochs": [100, 1]}
+    evaluate = Run.open(tmp_path / "students").experiment.evaluate
+    assert (evaluate.optimizer, evaluate.learning_rate, evaluate.loss, evaluate.batch_size) == ("sgd", 0.2, "kl-t2", 64)
+    assert {row["setting"] for row in found["preset"]["changes"]} >= {"evaluate.optimizer", "evaluate.epochs"}
+
+
+def test_images_per_class_and_networks_decide_what_the_preset_is() -> None:
+    one = read_experiment({"preset": "delt-cifar10", "recover__ipc": 1})
+    assert (one.dataset, one.recover.iterations, one.evaluate.batch_size) == ("cifar10", 2000, 10)
+    dense = read_experiment({"preset": "cda-imagenet-1k", "squeeze__network": "densenet121"})
+    assert (dense.recover.learning_rate, dense.recover.iterations) == (0.5, 1000)
+    assert dense.teacher == "imagenet-1k-densenet121-224px"
+    conv = read_experiment({"preset": "delt-imagenette-ipc1-convnet-5"})
+    assert (conv.image_size, conv.recover.iterations, conv.squeeze.network) == (128, 4000, "convnet-5")
+    other = read_experiment({"preset": "delt-imagenette-ipc1-convnet-5", "experiment__dataset": "photos"})
+    assert (other.dataset, other.teacher) == ("photos", "auto")  # its own teacher knows other classes
+    assert read_training({"preset": "delt-cifar10", "evaluate__student": "mobilenet_v2"}).learning_rate == 0.0025
+    assert read_training({"preset": "delt-cifar10"}, ipc=50).batch_size == 100
+
+
+def test_what_a_preset_cannot_be_is_a_sentence(refusal, delt) -> None:
+    said = refusal("recover", "--preset", "delt-cifar")
+    assert "preset: 'delt-cifar' given, but did you mean 'delt-cifar10'?" in said
+    assert all(name in said for name in PRESETS)
+    said = refusal("recover", "--preset", "delt-cifar10", "--method", "cda")
+    assert "method: 'cda' given, but the preset itself says 'delt'" in said
+    for command in ("squeeze", "rank", "select", "recover", "evaluate", "relabel"):
+        assert "sre2l-imagenet-1k" in " ".join(delt(command, "--help").stdout.split())
+
+
+@pytest.mark.parametrize("preset", ["delt-cifar10", "sre2l-cifar100"])
+def test_what_is_typed_stands_on_top(preset) -> None:
+    plain = read_experiment({"preset": preset})
+    typed = read_experiment({"preset": preset, "recover__learning_rate": 0.3, "experiment__seed": 7})
+    assert (typed.recover.learning_rate, typed.seed) == (0.3, 7)
+    assert typed.recover.replace(learning_rate=plain.recover.learning_rate) == plain.recover

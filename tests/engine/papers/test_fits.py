@@ -1,0 +1,106 @@
+"""A run stands beside a printed number when it asks the same and every setting is equal; else what differs is told."""
+
+import pytest
+from paper_runs import printed, run_of
+
+from delt_engine.papers.cells import paper_cell
+from delt_engine.papers.fits import differences, fits, is_alike, published_like, settings_that_differ
+
+DELT = printed("DELT Table 1", dataset="cifar10", ipc=10, student="resnet18", method="delt")
+
+
+def _rows(value, found) -> dict[str, tuple[str, str]]:
+    return {row.name: (row.here, row.published) for row in differences(paper_cell(value), found)}
+
+
+def test_the_very_settings_fit() -> None:
+    assert fits(paper_cell(DELT), run_of(DELT))
+
+
+def test_how_it_was_computed_and_how_often_tested_does_not_count() -> None:
+    changes = {"recover__precision": "bfloat16", "recover__pack": 4, "rank__batch_size": 7}
+    changes |= {"evaluate__seeds": 1, "evaluate__validate_every": 5, "evaluate__precision": "float32"}
+    assert fits(paper_cell(DELT), run_of(DELT, **changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "row"),
+    [
+        ({"recover__iterations": 2000}, {"Recovery: Iterations (MI)": ("2,000", "4,000")}),
+        ({"recover__r_bn": 0.05}, {"Recovery: BatchNorm weight": ("0.05", "0.01")}),
+        ({"select__mosaic": 2}, {"Patches: Mosaic": ("2", "1")}),
+        ({"select__criterion": "top"}, {"Patches: Criterion": ("top", "medium")}),
+        ({"evaluate__epochs": 60}, {"Epochs": ("60", "300")}),
+        ({"evaluate__temperature": 4.0}, {"Temperature": ("4", "20")}),
+        ({"evaluate__student_width": 0.25}, {"Student width": ("0.25", "1")}),
+        ({"evaluate__rand_augment": "auto"}, {}),  # the rule is the table's
+    ],
+)
+def test_each_setting_that_differs_is_told_with_both_values(changes, row) -> None:
+    assert _rows(DELT, run_of(DELT, **changes)) == row
+
+
+def test_where_a_value_is_printed_is_told() -> None:
+    (row,) = differences(paper_cell(DELT), run_of(DELT, recover__iterations=2000))
+    assert row.source == "DELT Table 8b"
+    (row,) = differences(paper_cell(DELT), run_of(DELT, evaluate__temperature=4.0))
+    assert row.source == "published code"
+
+
+def test_another_teacher_is_told() -> None:
+    found = run_of(DELT)
+    other = found.__class__(**{**vars(found), "teacher": found.teacher._replace(network="resnet34", width=0.5)})
+    assert _rows(DELT, other)["Teacher"] == ("resnet34, width 0.5", "resnet18")
+
+
+@pytest.mark.parametrize("changes", [{"recover__ipc": 20}, {"evaluate__student": "resnet50"}])
+def test_another_question_is_not_near(changes) -> None:
+    assert not is_alike(paper_cell(DELT), run_of(DELT, **changes))
+
+
+def test_printed_and_published_batch_are_both_taken() -> None:
+    large = printed("DELT Table 1", dataset="imagenet-1k", ipc=50, student="resnet18", method="delt")
+    assert paper_cell(large).experiment.evaluate.batch_size == 200  # the published code doubles
+    assert fits(paper_cell(large), run_of(large))
+    assert fits(paper_cell(large), run_of(large, evaluate__batch_size=100))  # DELT Table 8a
+    assert _rows(large, run_of(large, evaluate__batch_size=50)) == {"Batch size": ("50", "200")}
+
+
+def test_round_iterations_of_methods_without_rounds_do_not_count() -> None:
+    value = printed("CDA Table 4", dataset="tiny-imagenet", ipc=50, student="resnet18", method="cda")
+    assert fits(paper_cell(value), run_of(value, recover__round_iterations=4000))
+
+
+def test_what_a_row_varies_decides_which_numbers_stand_beside_a_run() -> None:
+    plain = printed("DELT Table 4d", dataset="imagenet-1k", method="cda-init")
+    assert [one.where for one in published_like(run_of(plain))] == ["DELT Table 4d"]
+    mosaic = printed("DELT Table 9", patches="3x3", method="cda-init")
+    assert [(one.where, one.value) for one in published_like(run_of(mosaic))] == [("DELT Table 9", 56.6)]
+    assert published_like(run_of(mosaic, select__mosaic=1)) == ()
+    rounds = printed("DELT Table 4c", MI=2000, RI=1000)
+    assert 44.4 in [one.value for one in published_like(run_of(rounds))]
+    assert 45.61 not in [one.value for one in published_like(run_of(rounds))]
+
+
+def test_some_of_the_classes_are_not_the_published_task() -> None:
+    found = run_of(DELT)
+    assert published_like(found.__class__(**{**vars(found), "num_classes": 2})) == ()
+
+
+ALWAYS = {"Accuracy", "Statistics of the images", "Image files"}
+"""What no setting of a run can change."""
+
+
+def test_settings_that_differ_from_the_method_s_paper() -> None:
+    assert {row.name for row in settings_that_differ(run_of(DELT))} == ALWAYS
+    rows = {row.name: row.here for row in settings_that_differ(run_of(DELT, evaluate__epochs=60))}
+    assert rows.keys() == ALWAYS | {"Epochs"}
+    between = run_of(DELT, recover__ipc=20, evaluate__epochs=60)  # no number is printed for it
+    assert "Epochs" in {row.name for row in settings_that_differ(between)}
+
+
+def test_without_a_publication_nothing_differs() -> None:
+    found = run_of(DELT)
+    for result in ({"method": "random"}, {"method": "folder"}):
+        assert settings_that_differ(found.__class__(**{**vars(found), "result": {**found.result, **result}})) == []
+    assert settings_that_differ(found.__class__(**{**vars(found), "dataset": "photos"})) == []

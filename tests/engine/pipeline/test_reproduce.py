@@ -1,0 +1,141 @@
+"""The numbers of a table are made once: what cells share, what is finished and what stopped is used, and seen."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+from paper_runs import printed
+from tiny_world import SQUEEZE, stop_at
+
+from delt_engine.cli.finished import finished_run
+from delt_engine.config import EvaluateConfig
+from delt_engine.errors import RunCancelled
+from delt_engine.papers.cells import Cell
+from delt_engine.papers.paper_tables import find_table
+from delt_engine.pipeline import table_view
+from delt_engine.pipeline.reproduce import cell_title, grouped, reproduce
+from delt_engine.runs.store import list_runs
+
+pytest_plugins = ["tiny_world"]
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+TABLE = find_table("delt-4c")
+PLACES = ((1000, 500), (1000, 1000), (2000, 500))
+
+
+@pytest.fixture
+def cells(world, settings, monkeypatch):
+    """Three cells of a table on the tiny world: two with students of the same images, one with other images."""
+
+    def made(iterations: int, epochs: int) -> Cell:
+        evaluate = EvaluateConfig(student="convnet-3", student_width=0.0625, epochs=epochs, rand_augment="none")
+        experiment = settings(iterations=iterations, round_iterations=2, evaluate=evaluate)
+        return Cell(value, "accuracy", experiment.replace(image_size=8, device="auto"))
+
+    found = []
+    for (mi, ri), (iterations, epochs) in zip(PLACES, ((4, 1), (4, 2), (8, 1)), strict=True):
+        value = printed("DELT Table 4c", MI=mi, RI=ri)
+        found.append((value, made(iterations, epochs), ""))
+    monkeypatch.setattr(table_view, "cells_of", lambda _table, _scale: found)
+    return found
+
+
+def _view() -> table_view.TableView:
+    return table_view.table_view(TABLE)
+
+
+def _make(said: list[str] | None = None, **how):
+    say = (lambda _words: None) if said is None else said.append
+    return reproduce(TABLE, _view().cells, partial(finished_run, quiet=True), say, device="cpu", **how)
+
+
+def _kinds() -> list[str]:
+    return sorted(run.record().kind for run in list_runs() if run.status == "finished")
+
+
+def test_numbers_are_made_once_and_stand_in_the_table(cells) -> None:
+    before = _view()
+    assert [one.state for one in before.cells] == ["missing"] * 3
+    assert len(before.missing) == before.reachable == 3
+    said: list[str] = []
+    assert _make(said) == []
+    assert _kinds() == ["evaluate"] * 3 + ["recover"] * 2  # two of them share their images
+    assert said[0] == "1 of 3, DELT Table 4c, MI 1,000, RI 500: recover"
+    after = _view()
+    assert [one.state for one in after.cells] == ["finished"] * 3
+    for one in after.cells:
+        (run,) = one.runs
+        assert one.measured.mean == run.record().result["top1_last"]
+        assert one.gap == pytest.approx(one.measured.best - one.value.value)
+    assert after.missing == ()
+    assert _make() == []
+    assert len(list_runs()) == 5  # nothing was computed again
+
+
+def test_what_cells_share_costs_once(cells) -> None:
+    view = _view()
+    assert [len(group) for group in grouped(view.cells)] == [2, 1]
+    recovery, first, second = (view.cells[0].parts.keys() & view.cells[1].parts.keys(), *view.cells[:2])
+    assert len(recovery) == 1
+    alone = first.price.seconds + second.price.seconds
+    together = table_view.total_price([first, second]).seconds
+    assert together == pytest.approx(alone - first.parts[recovery.pop()].seconds)
+
+
+def test_a_stopped_table_goes_on_with_the_rest(cells, monkeypatch) -> None:
+    with monkeypatch.context() as patched:
+        stop_at(patched, 5)  # in the second recovery
+        with pytest.raises(RunCancelled, match=r"Table 4c, MI 2,000, RI 500: .* The same `delt reproduce` goes on"):
+            _make()
+    assert _kinds() == ["evaluate", "evaluate", "recover"]
+    assert [one.state for one in _view().cells] == ["finished", "finished", "stopped"]
+    stopped = next(run for run in list_runs() if run.status != "finished")
+    said: list[str] = []
+    _make(said)
+    assert said[0] == f"1 of 1, DELT Table 4c, MI 2,000, RI 500: recover: run {stopped.id} goes on"
+    assert len(list_runs()) == 5
+    assert stopped.status == "finished"
+
+
+def test_a_number_that_fails_does_not_hold_up_the_others(cells, monkeypatch) -> None:
+    value, cell, _ = cells[1]
+    wrong = cell.experiment.evaluate.replace(student="nonsense")
+    cells[1] = (value, Cell(value, "accuracy", cell.experiment.replace(evaluate=wrong)), "")
+    (failure,) = _make()
+    assert failure.cell.value == value
+    assert "nonsense" in str(failure.error)
+    assert [one.state for one in _view().cells] == ["finished", "stopped", "finished"]
+
+
+def test_a_missing_teacher_is_trained_first_and_found_again(cells, world) -> None:
+    (world / "home" / "teachers" / "colours.safetensors").unlink()
+    view = _view()
+    assert any(key.startswith("squeeze") for key in view.cells[0].parts)
+    assert _make() == []
+    assert _kinds() == ["evaluate"] * 3 + ["recover"] * 2 + ["squeeze"]
+    (run,) = (run for run in list_runs() if run.record().kind == "squeeze")
+    assert run.experiment.squeeze == SQUEEZE
+
+
+def test_runs_with_other_settings_stand_near_with_what_differs(cells) -> None:
+    _make()
+    value, cell, _ = cells[0]
+    other = cell.experiment.replace(recover=cell.experiment.recover.replace(r_bn=0.5))
+    cells[:] = [(value, Cell(value, "accuracy", other), "")]
+    (one,) = _view().cells
+    assert one.runs == ()
+    assert {row.name: row.here for near in one.near for row in near.differences}["Recovery: BatchNorm weight"] == "0.01"
+    assert cell_title(TABLE, one) == "DELT Table 4c, MI 1,000, RI 500"
+
+
+def test_hours_of_a_recovery_and_similarity_need_no_students(cells) -> None:
+    value, cell, _ = cells[0]
+    cells[:] = [(value, Cell(value, measure, cell.experiment), "") for measure in ("hours", "cosine", "images")]
+    _make()
+    assert _kinds() == ["recover"]
+    hours, cosine, images = _view().cells
+    (run,) = hours.runs
+    assert hours.measured.mean == run.record().seconds / 3600
+    assert 0 < cosine.measured.mean <= 1
+    assert (images.state, images.measured) == ("finished", None)
