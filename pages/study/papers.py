@@ -7,7 +7,7 @@ import streamlit as st
 from delt_engine.papers.cells import Scale
 from delt_engine.papers.paper_tables import PaperTable
 from delt_engine.pipeline.table_view import TableView
-from pages.shared import cached, errors, live, nav
+from pages.shared import cached, controls, errors, live, nav
 from pages.shared.papers import cell, choice, cost, data, figures, matrix, settings, work
 from pages.shared.wording import plain, plural
 
@@ -21,17 +21,17 @@ def draw_table(table: PaperTable, scale: Scale) -> None:
     draw_legend(view)
     if chosen is not None:
         cell.draw(view, chosen)
+    if table.id not in data.COST_TABLES or scale == "laptop":
+        figures.draw(view, only_measured=only_measured)
     if table.id in data.COST_TABLES:
-        cost.draw(view)
-    else:
-        figures.draw(view)
+        cost.draw()
     work.draw_command(work.command(view))
 
 
 def draw_filter(view: TableView) -> bool:
     """Draw the switch that hides rows without a measured number, where there are both kinds."""
-    measured = {one.row for one in view.cells if one.measured}
-    if not measured or measured == {one.row for one in view.cells}:
+    rows, measured = ({one.row for one in view.cells if one.measured or is_any} for is_any in (True, False))
+    if len(rows) < choice.MANY_ROWS or not measured or measured == rows:
         return False
     is_usual = (view.table.id, view.scale) == choice.REAL_ROW
     return st.toggle("Only rows with a measured number", is_usual, key=f"papers/only/{view.table.id}/{view.scale}")
@@ -51,12 +51,10 @@ def draw_intro(table: PaperTable, scale: Scale) -> None:
     """Say what the table shows, and at laptop scale what is made smaller."""
     st.subheader(plain(f"{table.where}: {table.title}"))
     st.markdown(plain(" ".join(filter(None, (table.caption, table.note)))))
-    if scale == "laptop" and not table.is_settings:
-        with st.expander("Laptop scale: the same axes, every number divided alike"):
-            st.markdown(
-                "Built-in datasets stand for the papers', iterations are a twentieth, epochs about a seventh, networks "
-                "narrow. The order of values may be compared, the values may not."
-            )
+    mapping = data.view_of(table.id, scale).mapping
+    if mapping:
+        with st.expander(data.laptop_words()):
+            controls.table([{"Setting": name, "Printed": was, "Here": now} for name, was, now in mapping])
 
 
 st.title("Papers")

@@ -28,18 +28,20 @@ class View {
     if (focused) this.buttons().find((one) => one.dataset.id === focused)?.focus({ preventScroll: true });
   }
 
-  // One line of headings an axis; equal ones beside each other are one, as the paper prints them.
+  // One line of headings an axis, below its name where numbers need one; equal ones beside each other are one, as the
+  // paper prints them.
   head() {
     const made = element("thead");
-    const levels = this.data.across;
-    levels.forEach((axis, level) => {
+    const lines = this.data.across.flatMap((title, level) => [...(title ? [{ title }] : []), { level }]);
+    lines.forEach((line, number) => {
       const row = made.appendChild(element("tr"));
-      if (level === 0) this.data.down.forEach((title) => this.corner(row, title, levels.length));
-      runs(this.data.columns, level).forEach(([label, span]) => {
+      if (number === 0) this.data.down.forEach((title) => this.corner(row, title, lines.length));
+      const own = line.title ? [[{ text: line.title }, this.data.columns.length]] : runs(this.data.columns, line.level);
+      own.forEach(([label, span]) => {
         const cell = row.appendChild(this.label("th", label));
         cell.colSpan = span;
         cell.scope = "col";
-        cell.title = `${axis}: ${label.text}`;
+        if (line.title) cell.className = "axis";
       });
     });
     return made;
@@ -55,8 +57,9 @@ class View {
     const labels = this.data.rows.map((row) => row.labels);
     const spans = this.data.down.map((_, level) => runs(labels, level));
     const begun = this.data.down.map(() => ({ at: 0, left: 0 }));
+    const isGroup = (at) => this.data.down.length > 1 && at > 0 && labels[at][0].text !== labels[at - 1][0].text;
     this.data.rows.forEach((row, number) => {
-      const line = made.appendChild(element("tr", number && labels[number][0].text !== labels[number - 1][0].text ? "first" : ""));
+      const line = made.appendChild(element("tr", isGroup(number) ? "first" : ""));
       begun.forEach((state, level) => {
         if (state.left === 0) {
           const [label, span] = spans[level][state.at++];

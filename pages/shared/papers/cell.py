@@ -15,7 +15,7 @@ from delt_engine.pipeline.table_view import CellView, Measured, Near, TableView
 from delt_engine.runs.store import Run
 from pages.shared import controls
 from pages.shared.papers import work
-from pages.shared.papers.data import here_words, number_words
+from pages.shared.papers.data import gap_words, here_words, printed_words, spread_words
 from pages.shared.runs import actions
 from pages.shared.wording import handle, plain, sentence
 
@@ -42,7 +42,7 @@ def draw(view: TableView, one: CellView) -> None:
         if one.recovered and one.recovered not in one.runs:
             _runs("Its images", [one.recovered], one)
         _near(one.near)
-        _settings(view, one)
+        _settings(one)
         work.draw_command(work.command(view, one))
 
 
@@ -52,7 +52,7 @@ def _numbers(one: CellView) -> None:
     with st.container(horizontal=True):
         if value.is_printed:
             spread = f" ± {value.std:g}" if value.std is not None else ""
-            st.metric(f"Printed, {value.where}", number_words(value.value) + spread, help=what, width="content")
+            st.metric(f"Printed, {value.where}", printed_words(value) + spread, help=what, width="content")
         if here is None:
             return
         if here.best is not None:
@@ -61,7 +61,9 @@ def _numbers(one: CellView) -> None:
         else:
             st.metric("Here", _spread(here.mean, here.std), width="content", help=what)
         if one.gap is not None:
-            st.metric("Gap to the printed number", f"{one.gap:+.1f}", width="content", help="Measured less printed.")
+            st.metric(
+                "Gap to the printed number", gap_words(one.gap, value), width="content", help="Measured less printed."
+            )
     st.caption(plain(" · ".join(filter(None, [_of(here), _assumed(one)]))))
 
 
@@ -75,7 +77,7 @@ def _assumed(one: CellView) -> str:
 
 
 def _spread(number: float, spread: float | None) -> str:
-    return here_words(number) + (f" ± {spread:.1f}" if spread is not None else "")
+    return here_words(number) + (f" ± {spread_words(spread, number)}" if spread is not None else "")
 
 
 def _runs(title: str, runs: Sequence[Run], one: CellView) -> None:
@@ -109,7 +111,7 @@ def _near_number(here: Measured) -> str:
     return _spread(here.mean, here.std) if here.best is None else _spread(here.best, here.best_std)
 
 
-def _settings(view: TableView, one: CellView) -> None:
+def _settings(one: CellView) -> None:
     cell = one.cell
     assert cell is not None  # it can be measured
     if cell.scaled:
@@ -126,13 +128,12 @@ def settings_rows(cell: Cell) -> list[dict[str, str]]:
     """Return the settings of a cell that its paper states, what its own row varies first."""
     rows = []
     for name in sorted(cell.origins, key=lambda name: name not in cell.varied):
-        stage, _, setting = name.rpartition(".")
-        record = getattr(cell.experiment, stage) if stage else cell.experiment
-        if not hasattr(record, setting):
-            continue
-        specs = {spec.name: spec.title for spec in field_specs(STAGE_RECORDS[stage])} if stage else {}
+        stage, _, setting = name.partition(".")
+        record = cell.experiment if stage == "experiment" else getattr(cell.experiment, stage)
+        specs = {spec.name: spec.title for spec in field_specs(STAGE_RECORDS[stage])}
         shown = getattr(record, setting)
         words = f"{shown:g}" if isinstance(shown, float) else str(shown)
         title = specs.get(setting, sentence(setting.replace("_", " ")))
-        rows.append({"Stage": stage, "Setting": title, "Value": words, "From": cell.origins[name]})
+        what = "" if stage == "experiment" else sentence(stage)
+        rows.append({"Stage": what, "Setting": title, "Value": words, "From": cell.origins[name]})
     return rows

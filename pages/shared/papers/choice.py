@@ -19,6 +19,9 @@ REAL_ROW: tuple[str, Scale] = ("delt-1", "paper")
 SMALL: tuple[str, Scale] = ("delt-4c", "laptop")
 """What comes first else."""
 
+MANY_ROWS = 7
+"""Rows of a table from which on those without a measured number can be hidden."""
+
 _MOST_HITS = 100
 
 
@@ -77,9 +80,8 @@ def _search() -> None:
 
 
 def _row(value: PublishedValue) -> dict[str, str]:
-    spread = f" ± {value.std:g}" if value.std is not None else ""
     return {
-        "Printed": data.printed_words(value) + spread,
+        "Printed": data.printed_with_spread(value),
         "What": METRIC_TITLES[value.metric],
         "Of": data.place_words(value),
         "From": value.where,

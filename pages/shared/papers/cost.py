@@ -10,9 +10,10 @@ from delt_engine.analysis.cost import formula_cost
 from delt_engine.config.schedule import EarlyLateSchedule
 from delt_engine.papers.paper_tables import axis_label
 from delt_engine.papers.published import PublishedValue, all_published
-from delt_engine.pipeline.table_view import CellView, TableView
+from delt_engine.pipeline.table_view import CellView
 from delt_engine.plots.papers import HoursCurve, hours_over_ipc
 from pages.shared import controls, figure
+from pages.shared.papers.data import COST_TABLES, view_of
 from pages.shared.wording import count, plain
 
 IPCS = (1, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100)
@@ -25,8 +26,9 @@ _PANELS = {
 _NAMES = {"g-vbsm": "G-VBSM", "cda": "CDA", "delt": "DELT"}
 
 
-def draw(view: TableView) -> None:
+def draw() -> None:
     """Draw hours over IPC by method and RI, in the two panels of Fig. 12, and the formula with its numbers."""
+    cells = [one for name in COST_TABLES for one in view_of(name, "paper").cells]
     st.subheader("Hours over images per class")
     datasets = {value.dataset: axis_label(value, "dataset") for value in _printed()}
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -36,7 +38,7 @@ def draw(view: TableView) -> None:
     for panel, column in zip(_PANELS.items(), st.columns(2), strict=True):
         with column:
             title, methods = panel
-            curves = [_curve(method, ri, dataset, view) for method, ri in methods]
+            curves = [_curve(method, ri, dataset, cells) for method, ri in methods]
             figure.plain(hours_over_ipc(curves), f"papers/hours/{title}")
     st.caption(
         f"Open: DELT Table 6, one RTX 4090, MI {count(MI)}. Lines: those hours times the image-iterations of the "
@@ -49,7 +51,7 @@ def _printed() -> list[PublishedValue]:
     return [value for value in all_published() if value.where == "DELT Table 6"]
 
 
-def _curve(method: str, ri: int | None, dataset: str, view: TableView) -> HoursCurve:
+def _curve(method: str, ri: int | None, dataset: str, cells: Sequence[CellView]) -> HoursCurve:
     printed = [
         (value.ipc, value.value)
         for value in _printed()
@@ -63,7 +65,7 @@ def _curve(method: str, ri: int | None, dataset: str, view: TableView) -> HoursC
         whole = _schedule(ipc, ri).image_iterations()
         line = [(one, hours * _schedule(one, ri).image_iterations() / whole) for one in IPCS]
     title = f"{_NAMES[method]}, RI {count(ri)}" if ri else _NAMES[method]
-    here = [(ipc, hours) for one in view.cells for ipc, hours in _own(one, method, ri, dataset)]
+    here = [(ipc, hours) for one in cells for ipc, hours in _own(one, method, ri, dataset)]
     return HoursCurve(title, method, line, printed, here, "dash" if ri == 1000 else "solid")
 
 
@@ -82,8 +84,8 @@ def _schedule(ipc: int, ri: int | None) -> EarlyLateSchedule:
 
 def _formula() -> None:
     st.markdown(
-        "**N · T − j(j − 1)/2 · RI** image-iterations a class (DELT Sec. 4.4): N images in j = MI / RI batches, T = MI. "
-        "A batch is its unit, so each of the N / j images of a batch counts its part."
+        "**N · T − j(j − 1)/2 · RI** image-iterations a class (DELT Sec. 4.4): N images in j = MI / RI batches, "
+        "T = MI. A batch is its unit, so each of the N / j images of a batch counts its part."
     )
     rows = []
     for ipc in (1, 10, 50, 100):

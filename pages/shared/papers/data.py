@@ -7,6 +7,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+import streamlit as st
+
+from delt_engine.jobs import tasks
 from delt_engine.papers.cells import Scale, why_not
 from delt_engine.papers.paper_tables import TABLES, PaperTable, axis, axis_label, axis_title, find_table
 from delt_engine.papers.published import PublishedValue, all_published
@@ -14,6 +17,7 @@ from delt_engine.pipeline.table_view import CellView, Measured, TableView, table
 from delt_engine.runs.store import Run
 from pages.shared import cached
 from pages.shared.cached import until_changed
+from pages.shared.runs.strips import stamp
 
 SCALES: dict[Scale, str] = {"paper": "As printed", "laptop": "Laptop"}
 
@@ -29,9 +33,21 @@ class Counts(NamedTuple):
     measured: int
 
 
+def task_of(table_id: str, scale: Scale) -> tasks.Task:
+    """Return the work on a table at a scale: one process at a time."""
+    return tasks.task("reproduce", table_id, scale)
+
+
 def view_of(table_id: str, scale: Scale) -> TableView:
     """Return a table as it stands now."""
-    return table_view(table_id, scale, runs=_runs())
+    runs, work = _runs(), task_of(table_id, scale)
+    now = tuple((str(run.path), stamp(run.path / "run.json"), run.status) for run in runs)
+    return _view(table_id, scale, (now, work.state, work.last_words()), runs)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _view(table_id: str, scale: Scale, now: object, _runs: list[Run]) -> TableView:  # noqa: ARG001 (part of the key)
+    return table_view(table_id, scale, runs=_runs)
 
 
 def counts(scale: Scale) -> dict[str, Counts]:
@@ -109,22 +125,25 @@ def _folded(text: str) -> str:
 
 
 def printed_words(value: PublishedValue) -> str:
-    """Return a number as its paper prints it, without the spread.
+    """Return a number as its paper prints it, without the spread; "" where a figure prints none.
 
-    >>> [printed_words(value) for value in all_published()[:1]]
-    ['16.6']
+    >>> [printed_words(value) for value in all_published() if value.value in (16.6, 46.3, 0.084)][:4]
+    ['16.6', '0.084', '0.084', '0.084']
     """
-    return number_words(value.value) if value.is_printed else ""
+    if not value.is_printed:
+        return ""
+    digits = max(1, _decimals(value.value)) if value.metric == "hours" else _digits(value.source, value.table)
+    return f"{value.value:,.{digits}f}"
 
 
-def number_words(number: float) -> str:
-    """Return a number with what decimals it has, one at least and three at most.
+@lru_cache(maxsize=64)
+def _digits(source: str, table: str) -> int:
+    """Return how many decimals a table prints; zeros at the end are not in our copy."""
+    return max(1, *(_decimals(one.value) for one in all_published() if (one.source, one.table) == (source, table)))
 
-    >>> number_words(43.0), number_words(53.45), number_words(0.084)
-    ('43.0', '53.45', '0.084')
-    """
-    text = f"{number:,.3f}".rstrip("0")
-    return f"{text}0" if text.endswith(".") else text
+
+def _decimals(number: float) -> int:
+    return len(f"{number:.3f}".rstrip("0").partition(".")[2])
 
 
 def shown(here: Measured) -> tuple[float, float | None]:
@@ -139,3 +158,17 @@ def here_words(number: float) -> str:
     ('43.0', '0.0841')
     """
     return f"{number:,.1f}" if abs(number) >= 10 else f"{number:.3g}"
+
+
+def spread_words(spread: float, number: float) -> str:
+    """Return the spread of a measured number with its decimals."""
+    return f"{spread:.1f}" if abs(number) >= 10 else f"{spread:.2g}"
+
+
+def gap_words(gap: float, value: PublishedValue) -> str:
+    """Return a gap with its sign: in tenths of a point, of hours two digits.
+
+    >>> gap_words(-0.94, all_published()[0])
+    '−0.9'
+    """
+    return (f"{gap:+.2g}" if value.metric == "hours" else f"{gap:+.1f}").replace("-", "−")

@@ -20,9 +20,10 @@ _ORDERED = ("ipc", "alpha", "batch_size", "classes", "crop_lower", "crop", "epoc
 _HEAT = ("delt-4c",)
 
 
-def draw(view: TableView) -> None:
+def draw(view: TableView, *, only_measured: bool = False) -> None:
     """Draw the figure of a table, if it has numbers."""
-    cells = [one for one in view.cells if one.value.is_printed or one.measured]
+    rows = {one.row for one in view.cells if one.measured or not only_measured}
+    cells = [one for one in view.cells if one.row in rows and (one.value.is_printed or one.measured)]
     if len(cells) < 2:
         return
     form, x, series, panel = layout(view.table)
@@ -67,7 +68,7 @@ def _mark(one: CellView, x: Sequence[str], series: Sequence[str], panel: Sequenc
     value = one.value
     here, spread = shown(one.measured) if one.measured else (None, None)
     return Mark(
-        x=_words(one, x),
+        x=tuple(_label(one, name, alone=len(x) == 1) for name in x),
         series=_words(one, series),
         method=value.method if "method" in series else "",
         printed=value.value if value.is_printed else None,
@@ -80,11 +81,14 @@ def _mark(one: CellView, x: Sequence[str], series: Sequence[str], panel: Sequenc
 
 
 def _words(one: CellView, names: Sequence[str]) -> str:
-    found = [(name, axis_label(one.value, name)) for name in names if axis(one.value, name)]
-    bare = len(names) == 1 or not any(label.replace(",", "").replace(".", "").isdigit() for _, label in found)
-    return ", ".join(
-        label if bare or not label[:1].isdigit() else f"{axis_title(name)} {label}" for name, label in found
-    )
+    found = [_label(one, name, alone=len(names) == 1) for name in names if axis(one.value, name)]
+    return ", ".join(found)
+
+
+def _label(one: CellView, name: str, *, alone: bool) -> str:
+    """Return a place on an axis; a number among others says of what it is."""
+    label = axis_label(one.value, name)
+    return label if alone or not label[:1].isdigit() else f"{axis_title(name)} {label}"
 
 
 def _title(names: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -13,7 +13,7 @@ from delt_engine.pipeline.table_view import CellView, TableView
 from delt_engine.plots.style import METHOD_COLOURS
 from pages.shared import address
 from pages.shared.component import component, versioned
-from pages.shared.papers.data import cell_id, here_words, place_words, printed_words, shown
+from pages.shared.papers.data import cell_id, gap_words, here_words, place_words, printed_words, shown, spread_words
 
 KEY, CHOSEN = "papers/table", "papers/cell"
 
@@ -38,7 +38,7 @@ def draw(view: TableView, *, only_measured: bool = False) -> CellView | None:
     data = {
         "title": f"{view.table.where}: {view.table.title}",
         "down": [axis_title(name) for name in view.table.rows],
-        "across": [axis_title(name) for name in view.table.columns],
+        "across": [axis_title(name) if _is_number(top, name) else "" for name in view.table.columns],
         "columns": [_labels(top[column], view.table.columns) for column in columns],
         "rows": [
             {
@@ -51,6 +51,11 @@ def draw(view: TableView, *, only_measured: bool = False) -> CellView | None:
     _component(key=KEY, data=versioned(data) | {"chosen": chosen}, on_picked_change=_take)
     address.publish("cell", CHOSEN, chosen if chosen in ids else "")
     return ids.get(chosen)
+
+
+def _is_number(top: Mapping[Any, PublishedValue], name: str) -> bool:
+    """Whether the labels of an axis across are numbers, which say nothing without its name."""
+    return all(axis_label(value, name)[:1].isdigit() for value in top.values())
 
 
 def _take() -> None:
@@ -83,8 +88,8 @@ def _cell(one: CellView | None) -> dict[str, Any] | None:
     side = "" if gap is None else "near" if abs(gap) <= _NOISE else "above" if gap > 0 else "below"
     return made | {
         "here": here_words(number),
-        "hereSpread": f"{spread:.1f}" if spread is not None else "",
-        "gap": f"{gap:+.1f}".replace("-", "−") if gap is not None else "",
+        "hereSpread": spread_words(spread, number) if spread is not None else "",
+        "gap": gap_words(gap, value) if gap is not None else "",
         "side": side if value.metric.startswith("top") else "near" if gap is not None else "",
     }
 
@@ -97,7 +102,7 @@ def hint(one: CellView) -> str:
         lines.append(f"Printed: {printed_words(value)}{spread} ({value.where})")
     if one.measured:
         number, spread = shown(one.measured)
-        words = f" ± {spread:.1f}" if spread is not None else ""
+        words = f" ± {spread_words(spread, number)}" if spread is not None else ""
         what = "best tested epoch, " if one.measured.best is not None else ""
         count = f"{what}n = {one.measured.n}"
         lines.append(f"Measured here: {here_words(number)}{words} ({count})")

@@ -15,17 +15,13 @@ from delt_engine.jobs.prices import Price
 from delt_engine.pipeline.table_view import CellView, TableView, total_price
 from pages.shared import cached, controls, errors, nav
 from pages.shared.controls import button
+from pages.shared.papers.data import task_of
 from pages.shared.wording import duration, plain, plural, size
 
 _BLOCKED = ("missing", "unusable")
 """Places of a dataset that somebody has to fill first."""
 
 _STAGES = {"squeeze": "train a teacher", "recover": "recover images", "evaluate": "train students"}
-
-
-def task_of(view: TableView) -> tasks.Task:
-    """Return the work on a table at a scale: one process at a time."""
-    return tasks.task("reproduce", view.table.id, view.scale)
 
 
 def command(view: TableView, one: CellView | None = None) -> list[str]:
@@ -41,12 +37,14 @@ def command(view: TableView, one: CellView | None = None) -> list[str]:
 
 def is_active(view: TableView) -> bool:
     """Whether anything is at work that may change the table."""
-    return task_of(view).is_running or any(run.is_active for run in cached.runs() if not run.unreadable)
+    return task_of(view.table.id, view.scale).is_running or any(
+        run.is_active for run in cached.runs() if not run.unreadable
+    )
 
 
 def draw(view: TableView) -> None:
     """Draw what is missing with its price and the button, or how far the work is and the button that stops it."""
-    work = task_of(view)
+    work = task_of(view.table.id, view.scale)
     errors.show_failed("papers/work")
     if work.is_running:
         _at_work(view, work)
@@ -62,7 +60,7 @@ def draw(view: TableView) -> None:
             label = f"Run {plural(len(ready), 'missing cell')}" if ready else "Nothing can be run yet"
             deed = (errors.attempt, "papers/work", _start, view, None)
             button(label, "play_arrow", "papers/start", *deed, type="primary", disabled=not ready)
-            st.caption(_price_line(view, ready, missing), width="content")
+            st.caption(_price_line(view, ready), width="content")
     _said(work)
     _first(missing)
 
@@ -71,7 +69,7 @@ def draw_one(view: TableView, one: CellView) -> None:
     """Draw the button that runs one cell alone, with its price."""
     if not one.is_open:
         return
-    off = task_of(view).is_running or place(one).state in _BLOCKED
+    off = task_of(view.table.id, view.scale).is_running or place(one).state in _BLOCKED
     with st.container(horizontal=True, vertical_alignment="center"):
         deed = (errors.attempt, "papers/work", _start, view, one)
         button("Run this cell", "play_arrow", "papers/start_one", *deed, disabled=off)
@@ -80,6 +78,11 @@ def draw_one(view: TableView, one: CellView) -> None:
     steps = [f"{what}, {time_words(parts[stage].seconds)}" for stage, what in _STAGES.items() if stage in parts]
     if steps:
         st.caption("In turn: " + "; ".join(steps) + ".")
+
+
+def finished(view: TableView) -> int:
+    """Return how many numbers of a table were measured."""
+    return sum(one.state == "finished" for one in view.cells)
 
 
 def price_words(price: Price) -> str:
@@ -111,9 +114,8 @@ def place(one: CellView) -> Place:
     return dataset_place(one.cell.experiment.dataset)
 
 
-def _price_line(view: TableView, ready: Sequence[CellView], missing: Sequence[CellView]) -> str:
-    there = view.reachable - len(missing)
-    parts = [price_words(total_price(ready)) if ready else "", f"{there} of {view.reachable} measured"]
+def _price_line(view: TableView, ready: Sequence[CellView]) -> str:
+    parts = [price_words(total_price(ready)) if ready else "", f"{finished(view)} of {view.reachable} measured"]
     return plain(" · ".join(filter(None, parts)))
 
 
@@ -142,13 +144,13 @@ def _title(dataset: str) -> str:
 
 
 def _start(view: TableView, one: CellView | None) -> None:
-    tasks.start(task_of(view), command(view, one), with_progress=False)
+    tasks.start(task_of(view.table.id, view.scale), command(view, one), with_progress=False)
 
 
 def _at_work(view: TableView, work: tasks.Task) -> None:
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
-            done = sum(one.state == "finished" for one in view.cells if one.cell)
+            done = finished(view)
             st.markdown(f"**At work** · {done} of {view.reachable} measured", width="content")
             st.space("stretch")
             what = "What is finished stays, and the run at work can go on later."
