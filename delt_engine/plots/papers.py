@@ -36,7 +36,7 @@ PRINTED, HERE = "As printed", "Measured here"
 _OTHERS = (LINE, ROUND_SCALE[0], ROUND_SCALE[2], BN_COLOUR, ROUND_SCALE[1], NEUTRAL)
 """Colours of series that are of no method."""
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
-_PALE = 0.35
+_PALE, _MEDIUM = 0.35, 0.6
 _NARROW = 7
 """Places along x up to which two panels stand side by side."""
 
@@ -166,7 +166,7 @@ def _add_bars(figure: go.Figure, marks: Sequence[Mark], look: Look, side: str, p
     pattern = {"shape": {"solid": "", "dash": "/", "dot": "."}.get(look.dash, "x"), "fgopacity": 0.6}
     figure.add_bar(
         y=[mark.here if is_here else mark.printed for mark in marks],
-        marker={"color": look.colour, "opacity": 1.0 if is_here else _PALE, "pattern": pattern},
+        marker={"color": look.colour, "opacity": {HERE: 1.0, PRINTED: _MEDIUM}.get(side, _PALE), "pattern": pattern},
         error_y=_whiskers([mark.here_spread if is_here else mark.printed_spread for mark in marks]),
         **shared,
         **place,

@@ -15,7 +15,7 @@ from delt_engine.pipeline.table_view import CellView, Measured, Near, TableView
 from delt_engine.runs.store import Run
 from pages.shared import controls
 from pages.shared.papers import work
-from pages.shared.papers.data import gap_words, here_words, printed_words, spread_words
+from pages.shared.papers.data import gap_words, here_words, printed_with_spread, spread_words
 from pages.shared.runs import actions
 from pages.shared.wording import handle, plain, sentence
 
@@ -51,8 +51,7 @@ def _numbers(one: CellView) -> None:
     what = METRIC_TITLES[value.metric]
     with st.container(horizontal=True):
         if value.is_printed:
-            spread = f" ± {value.std:g}" if value.std is not None else ""
-            st.metric(f"Printed, {value.where}", printed_words(value) + spread, help=what, width="content")
+            st.metric(f"Printed, {value.where}", printed_with_spread(value), help=what, width="content")
         if here is None:
             return
         if here.best is not None:

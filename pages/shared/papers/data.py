@@ -10,6 +10,7 @@ from typing import NamedTuple
 import streamlit as st
 
 from delt_engine.jobs import tasks
+from delt_engine.papers import laptop
 from delt_engine.papers.cells import Scale, why_not
 from delt_engine.papers.paper_tables import TABLES, PaperTable, axis, axis_label, axis_title, find_table
 from delt_engine.papers.published import PublishedValue, all_published
@@ -127,19 +128,32 @@ def _folded(text: str) -> str:
 def printed_words(value: PublishedValue) -> str:
     """Return a number as its paper prints it, without the spread; "" where a figure prints none.
 
-    >>> [printed_words(value) for value in all_published() if value.value in (16.6, 46.3, 0.084)][:4]
-    ['16.6', '0.084', '0.084', '0.084']
+    >>> [printed_words(value) for value in all_published() if value.value in (16.6, 46.3, 0.195)]
+    ['16.6', '0.195', '46.30']
     """
-    if not value.is_printed:
-        return ""
-    digits = max(1, _decimals(value.value)) if value.metric == "hours" else _digits(value.source, value.table)
-    return f"{value.value:,.{digits}f}"
+    return _decimal(value.value, _digits(value.source, value.table, value.metric)) if value.is_printed else ""
+
+
+def printed_spread(value: PublishedValue) -> str:
+    """Return the spread of a number as its paper prints it; "" where it prints none."""
+    return "" if value.std is None else _decimal(value.std)
+
+
+def printed_with_spread(value: PublishedValue) -> str:
+    """Return a number as its paper prints it, with its spread."""
+    return " ± ".join(filter(None, (printed_words(value), printed_spread(value))))
 
 
 @lru_cache(maxsize=64)
-def _digits(source: str, table: str) -> int:
-    """Return how many decimals a table prints; zeros at the end are not in our copy."""
-    return max(1, *(_decimals(one.value) for one in all_published() if (one.source, one.table) == (source, table)))
+def _digits(source: str, table: str, metric: str) -> int:
+    """Return how many decimals a table prints at least; zeros at the end are not in our copy."""
+    key = (source, table, metric)
+    own = [_decimals(one.value) for one in all_published() if (one.source, one.table, one.metric) == key]
+    return 2 if metric.startswith("top") and sum(digits == 2 for digits in own) > len(own) / 2 else 1
+
+
+def _decimal(number: float, least: int = 1) -> str:
+    return f"{number:,.{max(least, _decimals(number))}f}"
 
 
 def _decimals(number: float) -> int:
@@ -166,9 +180,19 @@ def spread_words(spread: float, number: float) -> str:
 
 
 def gap_words(gap: float, value: PublishedValue) -> str:
-    """Return a gap with its sign: in tenths of a point, of hours two digits.
+    """Return a gap with its sign: in tenths of a point, of hours and other measures two digits.
 
-    >>> gap_words(-0.94, all_published()[0])
-    '−0.9'
+    >>> gap_words(-0.94, all_published()[0]), gap_words(-0.04, all_published()[0])
+    ('−0.9', '0.0')
     """
-    return (f"{gap:+.2g}" if value.metric == "hours" else f"{gap:+.1f}").replace("-", "−")
+    text = f"{gap:+.1f}" if value.metric.startswith("top") else f"{gap:+.2g}"
+    return text.lstrip("+-") if float(text) == 0 else text.replace("-", "−")
+
+
+def laptop_words() -> str:
+    """Return how the axes are made smaller at laptop scale, in a sentence."""
+    ipcs = ", ".join(f"{printed} to {here}" for printed, here in list(laptop.IMAGES_PER_CLASS.items())[:4])
+    return (
+        f"Laptop scale: MI and RI divided by {laptop.ITERATIONS}, epochs by {laptop.EPOCHS:g}, IPC {ipcs}; built-in "
+        "datasets and narrow networks. The order of values may be compared, the values may not."
+    )

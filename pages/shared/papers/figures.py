@@ -37,7 +37,7 @@ def draw(view: TableView, *, only_measured: bool = False) -> None:
         st.caption(
             "Pale or dotted: printed. Solid, with whiskers: measured here."
             if is_one_scale
-            else "Left or above: printed. Beside it: measured here at laptop scale; only the order may be compared."
+            else "Panels of two kinds: as printed, and measured here at laptop scale; only the order may be compared."
         )
 
 

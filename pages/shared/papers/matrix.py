@@ -13,7 +13,17 @@ from delt_engine.pipeline.table_view import CellView, TableView
 from delt_engine.plots.style import METHOD_COLOURS
 from pages.shared import address
 from pages.shared.component import component, versioned
-from pages.shared.papers.data import cell_id, gap_words, here_words, place_words, printed_words, shown, spread_words
+from pages.shared.papers.data import (
+    cell_id,
+    gap_words,
+    here_words,
+    place_words,
+    printed_spread,
+    printed_with_spread,
+    printed_words,
+    shown,
+    spread_words,
+)
 
 KEY, CHOSEN = "papers/table", "papers/cell"
 
@@ -76,7 +86,7 @@ def _cell(one: CellView | None) -> dict[str, Any] | None:
     made = {
         "id": cell_id(one),
         "printed": printed_words(value),
-        "spread": f"{value.std:g}" if value.std is not None else "",
+        "spread": printed_spread(value),
         "state": _LOOKS.get(one.state, ""),
         "hint": hint(one),
     }
@@ -98,8 +108,7 @@ def hint(one: CellView) -> str:
     """Return what is said of a cell when it is pointed at: what it is, each number with its source, what is missing."""
     value, lines = one.value, [place_words(one.value)]
     if value.is_printed:
-        spread = f" ± {value.std:g}" if value.std is not None else ""
-        lines.append(f"Printed: {printed_words(value)}{spread} ({value.where})")
+        lines.append(f"Printed: {printed_with_spread(value)} ({value.where})")
     if one.measured:
         number, spread = shown(one.measured)
         words = f" ± {spread_words(spread, number)}" if spread is not None else ""

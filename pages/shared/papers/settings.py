@@ -9,6 +9,7 @@ import streamlit as st
 from delt_engine.data.catalogue import find_entry
 from delt_engine.papers.paper_tables import PaperTable
 from delt_engine.papers.published import published_settings
+from pages.shared import controls
 from pages.shared.wording import sentence
 
 _DATASETS = {"cda-10": "cifar100", "cda-12": "tiny-imagenet", "cda-16": "imagenet-1k", "cda-21": "imagenet-21k"}
@@ -29,7 +30,7 @@ def draw(table: PaperTable) -> None:
                 title = sentence(name.replace("_", " "))
                 row = rows.setdefault((stage, name), {"Stage": _STAGES[stage], "Setting": title})
                 row[entry.title if entry else dataset] = words(value)
-    st.dataframe(list(rows.values()), hide_index=True, height="content", key=f"papers/printed/{table.id}")
+    controls.table(list(rows.values()))
     st.caption("Every form and command takes them with a preset: `--preset` of `delt squeeze`, `recover`, `evaluate`.")
 
 
