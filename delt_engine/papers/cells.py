@@ -76,7 +76,12 @@ class Cell:
     @property
     def needs_images(self) -> bool:
         """Whether images are recovered."""
-        return self.measure not in ("teacher", "parameters") and self.value.method != "real"
+        return self.measure not in ("teacher", "parameters") and not self.needs_real
+
+    @property
+    def needs_real(self) -> bool:
+        """Whether it is a number of real images."""
+        return self.value.method == "real"
 
     @property
     def needs_students(self) -> bool:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from delt_engine.config import EvaluateConfig, Experiment, Settings, field_specs
@@ -20,8 +21,7 @@ from delt_engine.config.command_line import STAGE_RECORDS
 from delt_engine.config.student_rules import printed_batch_size
 from delt_engine.config.students import filled_in
 from delt_engine.data.catalogue import find_entry
-from delt_engine.errors import CheckpointError
-from delt_engine.models.card import TeacherCard, find_teacher, read_card
+from delt_engine.models.card import TeacherCard, read_card
 from delt_engine.papers.cells import RANKER, Cell, paper_cell, why_not
 from delt_engine.papers.published import PublishedValue, all_published, published_settings
 from delt_engine.papers.recipes import published_experiment
@@ -194,11 +194,10 @@ def _stages(cell: Cell, found: Found) -> Iterator[Row]:
     stages = ["rank", "select", "recover"] if cell.needs_images else []
     for stage in stages + (["evaluate"] if cell.needs_students else []):
         here, there = (_counted(stage, cell, found, own=own) for own in (True, False))
-        titles = {spec.name: spec.title for spec in field_specs(STAGE_RECORDS[stage])}
         for name in here:
             if here[name] != there[name]:
                 source = cell.origins.get(f"{stage}.{name}", "published code")
-                yield _PREFIXES[stage] + titles[name], here[name], there[name], source
+                yield _PREFIXES[stage] + _titles(stage)[name], here[name], there[name], source
 
 
 def _counted(stage: str, cell: Cell, found: Found, *, own: bool) -> dict[str, Any]:
@@ -273,14 +272,15 @@ def _networks(cell: Cell, found: Found) -> Iterator[Row]:
             yield title, here.title, network, cell.origins.get("squeeze.network", "")
 
 
-def _named(ref: str) -> TeacherCard | None:
-    """Return the card of a teacher that a cell names by name or file; None where it says only which network."""
-    if ref in ("", "auto"):
-        return None
-    try:
-        return read_card(find_teacher(ref))
-    except CheckpointError:
-        return None
+@lru_cache(maxsize=16)
+def _named(path: str) -> TeacherCard | None:
+    """Return the card of a shipped network that a cell names by its file; None where it says only which network."""
+    return read_card(path) if path else None
+
+
+@lru_cache(maxsize=8)
+def _titles(stage: str) -> dict[str, str]:
+    return {spec.name: spec.title for spec in field_specs(STAGE_RECORDS[stage])}
 
 
 def _classes(wanted: Experiment, found: Found) -> int:

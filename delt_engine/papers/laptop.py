@@ -141,14 +141,14 @@ def _students(cell: Cell, axes: tuple[str, ...]) -> tuple[Any, list[tuple[str, s
 
 
 def _teacher(dataset: str, network: str) -> str:
-    """Return the name or file of the shipped network that takes the place of a printed one."""
-    return dataset if our_network(network) == SHIPPED else str(assets_dir() / "second" / f"{dataset}.safetensors")
+    """Return the file of the shipped network that takes the place of a printed one."""
+    folder = "teachers" if our_network(network) == SHIPPED else "second"
+    return str(assets_dir() / folder / f"{dataset}.safetensors")
 
 
 @lru_cache(maxsize=16)
 def _card(dataset: str, network: str) -> TeacherCard:
-    folder = "teachers" if our_network(network) == SHIPPED else "second"
-    return read_card(assets_dir() / folder / f"{dataset}.safetensors")
+    return read_card(_teacher(dataset, network))
 
 
 def _pair(printed: int, here: int) -> tuple[str, str]:

@@ -13,13 +13,16 @@ from pathlib import Path
 
 from delt_engine.config import SqueezeConfig
 from delt_engine.data.catalogue import find_entry
-from delt_engine.models.card import TeacherCard, files_of, find_teacher, readable_cards, teacher_files
+from delt_engine.models.card import TeacherCard, files_of, read_card, readable_cards, teacher_files
 from delt_engine.models.held_out import second_dir
 from delt_engine.papers.cells import RANKER, Cell
 from delt_engine.papers.fits import Found, Network
 from delt_engine.paths import assets_dir
 from delt_engine.runs.record import TeacherRecord
 from delt_engine.runs.store import Run
+
+OUTSIDE = "mobilenet_v2"
+"""The network that CDA asks about finished images."""
 
 
 def known_networks() -> dict[str, Network]:
@@ -60,7 +63,7 @@ def found_of(run: Run, networks: Mapping[str, Network] | None = None) -> Found |
 class Part:
     """A network that a cell needs: on which data it was or will be trained, and what it is.
 
-    ``ref`` names a shipped one, at laptop scale.
+    ``ref`` is the file of a shipped one, at laptop scale.
     """
 
     dataset: str
@@ -98,12 +101,31 @@ def relabeller_of(cell: Cell) -> Part | None:
 def file_of(part: Part) -> Path | None:
     """Return the file of a network; None while there is none."""
     if part.ref:
-        return find_teacher(part.ref)
+        return Path(part.ref)
     wanted = (part.dataset, part.image_size, part.network, part.width)
     fitting = (
         path for path, card in _every_card() if (card.dataset, card.image_size, card.network, card.width) == wanted
     )
     return next(fitting, None)
+
+
+def outside_network(teacher: Part) -> Path | None:
+    """Return a network for the data of a teacher that is of another kind: a MobileNet-V2 where there is one.
+
+    Source: CDA Sec. 3.7 asks a MobileNet-V2.
+    """
+    others = [
+        (path, card)
+        for path, card in reversed(_every_card())
+        if (card.dataset, card.image_size) == (teacher.dataset, teacher.image_size)
+        and card.network not in (teacher.network, _network_of(teacher))
+    ]
+    named = [path for path, card in others if card.network == OUTSIDE]
+    return next(iter([*named, *(path for path, _ in others)]), None)
+
+
+def _network_of(part: Part) -> str:
+    return read_card(part.ref).network if part.ref else part.network
 
 
 def _size(cell: Cell) -> int:

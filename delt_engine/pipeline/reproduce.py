@@ -129,7 +129,7 @@ def grouped(cells: Iterable[CellView]) -> list[list[CellView]]:
         assert one.cell is not None
         experiment = one.cell.experiment
         shared = experiment.replace(evaluate=Experiment().evaluate, relabel=Experiment().relabel)
-        kind = "teacher" if one.cell.measure == "teacher" else "images"
+        kind = one.cell.measure if not one.cell.needs_images else "images"
         groups.setdefault(f"{kind} {shared.model_dump_json()}", []).append(one)
     return list(groups.values())
 
@@ -153,6 +153,9 @@ def _work(view: CellView, made: _Made | None, how: _How) -> _Made | None:
     assert cell is not None
     if cell.measure == "teacher":
         _squeeze(how.settings(cell), how, keep=cell.scale == "paper")
+        return None
+    if cell.needs_real:
+        measure_images(cell, None, how.device)
         return None
     made = made or _images(view, cell, how)
     if cell.needs_students:

@@ -25,6 +25,7 @@ from delt_engine.papers.names import MILLION_PARAMETERS, our_network
 from delt_engine.papers.order import Order, Point, order_of
 from delt_engine.papers.paper_tables import PaperTable, axis, find_table, place, rows_of
 from delt_engine.papers.published import PublishedValue
+from delt_engine.pipeline.image_measures import stored_measure
 from delt_engine.pipeline.paper_teachers import (
     file_of,
     found_of,
@@ -242,6 +243,9 @@ def _cell_view(view: CellView, looked: _Looked) -> CellView:
     if cell.measure == "parameters":
         counted = MILLION_PARAMETERS.get(our_network(cell.value.student))
         return replace(view, measured=Measured(counted), state="finished") if counted else view
+    if cell.needs_real:
+        number = stored_measure(cell, None)
+        return replace(view, measured=Measured(number), state="finished") if number is not None else view
     kind: Kind = "evaluate" if cell.needs_students else "squeeze" if cell.measure == "teacher" else "recover"
     fitting, near = [], []
     for run, found in looked.of(kind, cell):
@@ -278,8 +282,6 @@ def _measured(cell: Cell, runs: Sequence[Run]) -> Measured | None:
     elif cell.measure == "hours":
         numbers = [record.seconds / 3600 for record in records]
     else:
-        from delt_engine.pipeline.image_measures import stored_measure
-
         numbers = [number for run in runs if (number := stored_measure(cell, run)) is not None]
     return Measured(fmean(numbers), _std(numbers), len(numbers), device=device) if numbers else None
 
@@ -293,6 +295,8 @@ def _state(cell: Cell, looked: _Looked) -> State:
     kinds: list[Kind] = ["evaluate"] if cell.needs_students else []
     kinds += ["recover"] if cell.needs_images else ["squeeze"]
     for kind in kinds:
+        if not any(own == kind for _, own, _ in looked.unfinished):
+            continue
         wanted = _plain(cell.experiment, kind)
         statuses = {status for status, own, experiment in looked.unfinished if own == kind and experiment == wanted}
         for state in ("running", "queued"):
@@ -328,13 +332,20 @@ def _parts(view: CellView, looked: _Looked) -> dict[str, Price]:
             squeeze = experiment.squeeze.replace(network=part.network, width=part.width)
             found[f"squeeze {part}"] = teacher_price(squeeze, train, size, known)
     if cell.needs_images and view.recovered is None:
-        key = f"recover {_plain(experiment, 'recover').model_dump_json()}"
+        key = f"recover {_key(experiment)}"
         path = files.get(teacher_of(cell))
         found[key] = recovery_price(experiment, classes, size, read_card(path).fingerprint if path else "", known)
     if cell.needs_students:
-        key = f"evaluate {_plain(experiment, 'evaluate').model_dump_json()} {cell.relabeller}"
+        key = f"evaluate {_key(experiment)} {experiment.evaluate.model_dump_json()} {cell.relabeller}"
         found[key] = students_price(experiment, classes, size, tests, known)
     return found
+
+
+def _key(experiment: Experiment) -> str:
+    """Return what tells the images of experiments apart."""
+    stages = (experiment.rank, experiment.select, experiment.recover)
+    words = (experiment.dataset, experiment.image_size, experiment.teacher, experiment.ranker)
+    return " ".join([*map(str, words), experiment.squeeze.network, *(one.model_dump_json() for one in stages)])
 
 
 def _points(view: TableView) -> list[Point]:
