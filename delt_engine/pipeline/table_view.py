@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from statistics import fmean, stdev
 from typing import Literal
 
@@ -185,6 +185,7 @@ def total_price(cells: Iterable[CellView]) -> Price:
     return sum(parts.values(), Price())
 
 
+@lru_cache(maxsize=128)
 def cells_of(table: PaperTable, scale: Scale) -> list[tuple[PublishedValue, Cell | None, str]]:
     """Return each number of a table with its cell, or with why there is none."""
     found: list[tuple[PublishedValue, Cell | None, str]] = []

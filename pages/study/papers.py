@@ -72,4 +72,4 @@ with errors.shown():
     if table.is_settings:
         settings.draw(table)
     elif data.view_of(table.id, scale).cells:
-        live.follow(lambda: work.is_active(data.view_of(table.id, scale)), lambda: draw_table(table, scale), 2.0)
+        live.follow(lambda: work.is_active(table.id, scale), lambda: draw_table(table, scale), 2.0)

@@ -12,6 +12,7 @@ from delt_engine.data.catalogue import find_entry
 from delt_engine.errors import RunError
 from delt_engine.jobs import tasks
 from delt_engine.jobs.prices import Price
+from delt_engine.papers.cells import Scale
 from delt_engine.pipeline.table_view import CellView, TableView, total_price
 from pages.shared import cached, controls, errors, nav
 from pages.shared.controls import button
@@ -35,11 +36,9 @@ def command(view: TableView, one: CellView | None = None) -> list[str]:
     return words
 
 
-def is_active(view: TableView) -> bool:
-    """Whether anything is at work that may change the table."""
-    return task_of(view.table.id, view.scale).is_running or any(
-        run.is_active for run in cached.runs() if not run.unreadable
-    )
+def is_active(table_id: str, scale: Scale) -> bool:
+    """Whether anything is at work that may change a table."""
+    return task_of(table_id, scale).is_running or any(run.is_active for run in cached.runs() if not run.unreadable)
 
 
 def draw(view: TableView) -> None:
