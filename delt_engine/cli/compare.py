@@ -134,8 +134,8 @@ class Comparison:
     def _found(self, experiment: Experiment, kind: Kind, **which: Any) -> Run | None:
         inputs, runs = self.plan.inputs, list_runs(self.into)
         ranker = inputs.ranker.fingerprint if inputs.ranker else None
-        found = {"dataset": inputs.dataset.fingerprint, "teacher": self.plan.teacher, "ranker": ranker}
-        return same_run(experiment, kind, **found, runs=runs, **which)
+        found: dict[str, Any] = {"teacher": self.plan.teacher, "ranker": ranker}
+        return same_run(experiment, kind, dataset=inputs.dataset.fingerprint, runs=runs, **found, **which)
 
     def _finished_run(self, method: str, experiment: Experiment, kind: Kind, source: str = "") -> Run:
         path = None

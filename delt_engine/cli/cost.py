@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from delt_engine.analysis.cost import Plan, plan, predicted_memory, predicted_seconds
+from delt_engine.analysis.cost import Plan, formula_cost, plan, predicted_memory, predicted_seconds
 from delt_engine.cli.options import count_option, output_options, read_experiment, setting_options, teacher_options
 from delt_engine.cli.output import progress_option, reporter, say, say_json, say_table
 from delt_engine.config import Experiment
@@ -90,6 +90,7 @@ def cost(
         f"{result['baseline_image_iterations']:,}, {result['saved_percent']:g} % saved."
     )
     if result["has_rounds"]:
+        say(f"{result['formula']}.")
         columns = ("round", "join", "joined", "iterations")
         say_table(columns, [[row[column] for column in columns] for row in result["rounds"]], "Images of one class")
     if is_measured:
@@ -182,6 +183,19 @@ def size_words(count: int) -> str:
     return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.0f} MB"
 
 
+def formula_words(schedule: EarlyLateSchedule) -> str:
+    """Return what DELT's formula says of a class, and why the count is another one.
+
+    >>> formula_words(EarlyLateSchedule(8, 4000, 500))
+    'DELT Sec. 4.4, N x T - j(j-1)/2 x RI with j = 8: 18,000 a class, as counted'
+    """
+    cost, rounds = formula_cost(schedule), schedule.num_rounds
+    words = f"DELT Sec. 4.4, N x T - j(j-1)/2 x RI with j = {rounds:,}: {cost.formula:,.0f} a class"
+    if cost.is_exact:
+        return f"{words}, as counted"
+    return f"{words}, counted {cost.counted:,}, since {rounds:,} rounds do not divide IPC {schedule.ipc:,}"
+
+
 def counts(schedule: EarlyLateSchedule, classes: int) -> dict[str, Any]:
     """Return the iterations that recovering ``classes`` classes takes, as ``--json`` prints them."""
     notes = []
@@ -199,6 +213,8 @@ def counts(schedule: EarlyLateSchedule, classes: int) -> dict[str, Any]:
         "image_iterations": schedule.image_iterations(classes),
         "baseline_image_iterations": schedule.baseline_image_iterations(classes),
         "saved_percent": round(schedule.saved_percent, 2),
+        "formula": formula_words(schedule) if schedule.has_rounds else "",
+        "formula_image_iterations": round(formula_cost(schedule).formula * classes),
         "rounds": [
             {
                 "round": number,

@@ -59,8 +59,8 @@ def _say_matrix(view: TableView) -> None:
         texts = [_cell_text(placed[row, column]) if (row, column) in placed else "" for column in columns]
         rows.append([*(axis_label(first.value, name) for name in table.rows), *texts])
     metrics = {METRIC_TITLES[one.value.metric] for one in view.cells}
-    title = f"{' and '.join(sorted(metrics))}: printed, and below it measured here at {view.scale} scale"
-    say_table([*map(axis_title, table.rows), *(labels[column] for column in columns)], rows, title)
+    say(f"{' and '.join(sorted(metrics))}: printed, and below it measured here at {view.scale} scale.")
+    say_table([*map(axis_title, table.rows), *(labels[column] for column in columns)], rows)
 
 
 def _labels(value: PublishedValue, names: Iterable[str]) -> str:

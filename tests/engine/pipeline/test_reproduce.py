@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -12,8 +13,8 @@ from delt_engine.cli.finished import finished_run
 from delt_engine.config import EvaluateConfig
 from delt_engine.errors import RunCancelled
 from delt_engine.papers.cells import Cell
-from delt_engine.papers.paper_tables import find_table
-from delt_engine.pipeline import table_view
+from delt_engine.papers.paper_tables import find_table, rows_of
+from delt_engine.pipeline import image_measures, table_view
 from delt_engine.pipeline.reproduce import cell_title, grouped, reproduce
 from delt_engine.runs.store import list_runs
 
@@ -139,3 +140,23 @@ def test_hours_of_a_recovery_and_similarity_need_no_students(cells) -> None:
     assert hours.measured.mean == run.record().seconds / 3600
     assert 0 < cosine.measured.mean <= 1
     assert (images.state, images.measured) == ("finished", None)
+
+
+def test_an_outside_network_is_asked_about_whole_images_and_crops(cells, world, monkeypatch) -> None:
+    """A second network that knows the colours sees them in real images, whole or in part."""
+    second = world / "home" / "second"
+    second.mkdir()
+    other = second / "colours-second.safetensors"
+    other.write_bytes((world / "home" / "teachers" / "colours.safetensors").read_bytes())
+    cell = cells[0][1]
+    rows = rows_of(find_table("cda-9"))
+    named = [replace(row, dataset="colours") for row in rows if row.method in ("cda", "real")]
+    cells[:] = [(row, Cell(row, "judge", cell.experiment), "") for row in named]
+    monkeypatch.setattr(image_measures, "outside_network", lambda _teacher: other)
+    assert [one.state for one in _view().cells] == ["missing"] * 4
+    _make()
+    shown = {(one.value.method, one.value.metric): one.measured.mean for one in _view().cells}
+    assert shown["real", "whole"] == 100.0
+    assert 80 < shown["real", "crops"] < 100
+    assert 0 <= shown["cda", "crops"] <= 100
+    assert _kinds() == ["recover"]
