@@ -39,12 +39,15 @@ def draw_filter(view: TableView) -> bool:
 
 def draw_legend(view: TableView) -> None:
     """Say what the numbers of a cell are, and whether the paper's order holds here."""
-    printed = f"Above: printed, {view.table.where}." if any(one.value.is_printed for one in view.cells) else ""
-    here = " Below, bold: measured here by runs with the same settings, then the gap. Accuracies are of the best "
-    here += "tested epoch, as the papers report; a click on a cell shows the last epoch, runs and settings."
-    st.caption(printed + here)
+    printed = f"Above: printed, {view.table.where}. " if any(one.value.is_printed for one in view.cells) else ""
+    here = "Below, bold: measured here by runs with the same settings"
+    here += ", then the gap. " if view.scale == "paper" else " at laptop scale. "
+    best = (
+        "Accuracies are of the best tested epoch, as the papers report; a click on a cell shows the last epoch, runs "
+    )
+    st.caption(f"{printed}{here}{best}and settings.")
     if any(one.measured for one in view.cells):
-        st.markdown(f"**{plain(view.order.sentence)}**")
+        st.markdown(f"**{plain(view.order.sentence)}**", help="Held against each other: means of the last epoch.")
 
 
 def draw_intro(table: PaperTable, scale: Scale) -> None:

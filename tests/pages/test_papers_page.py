@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fake_runs import make_evaluation, prepare
+from fake_runs import dataset_record, fake_experiment, make_evaluation, prepare
 from page_helpers import captions, components, keys, press, texts, traces
 
 from delt_engine.config.students import filled_in
-from delt_engine.data.catalogue import load_dataset
 from delt_engine.jobs import tasks
 from delt_engine.models.card import read_card
 from delt_engine.papers.cells import paper_cell
@@ -40,7 +39,7 @@ def measure(home: Path, mi: int, ri: int, top1: tuple[float, ...]) -> None:
     value = next(one for one in all_published() if one.where == "DELT Table 4c" and one.variant == f"MI={mi} RI={ri}")
     experiment = laptop_cell(paper_cell(value), ("MI", "RI")).experiment
     card = read_card(assets_dir() / "teachers" / "photos.safetensors")
-    run = prepare(home / "runs" / f"20260101-000000-{mi}-{ri}", experiment, load_dataset("photos").spec.class_names)
+    run = prepare(home / "runs" / f"20260101-000000-{mi}-{ri}", experiment, card.class_names)
     run.update(teacher=TeacherRecord(name="photos", network=card.network, fingerprint=card.fingerprint))
     run.set_status("finished", seconds=2.0)
     recover, evaluate = experiment.recover, experiment.evaluate
@@ -116,6 +115,23 @@ def test_work_can_be_seen_and_stopped_and_its_error_is_said(open_page, home, ask
     app = open_page(PAGE, **SMALL)
     assert not app.error
     assert "it was paused" in captions(app)
+
+
+def test_runs_with_other_settings_stand_near(open_page, home, asked) -> None:
+    names = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+    experiment = fake_experiment(ipc=10).replace(dataset="cifar10")
+    run = prepare(home / "runs" / "20260101-000000-other", experiment, names)
+    run.update(dataset=dataset_record("cifar10", names))
+    run.set_status("finished", seconds=2.0)
+    students = make_evaluation(home / "runs" / "20260102-000000-students", run, student_width=1.0)
+    app = open_page(PAGE, table="delt-1", scale="paper", cell="cifar10,10,resnet18,delt")
+    assert cells_of(app)["cifar10,10,resnet18,delt"]["here"] == "1 near"
+    rows = next(frame.value for frame in app.dataframe if "Published" in frame.value.columns)
+    (row,) = rows[rows["Setting"] == "Recovery: Iterations (MI)"].to_dict("records")
+    assert (row["Here"], row["Published"]) == ("40", "4,000")
+    assert f"papers/near/open/{students.id}" in keys(app)
+    press(app, "papers/start")
+    assert asked == [["reproduce", "delt-1"]]
 
 
 def test_what_cannot_be_run_says_why(open_page, asked, home) -> None:

@@ -13,7 +13,7 @@ from delt_engine.papers.paper_tables import METRIC_TITLES, axis_label, axis_titl
 from delt_engine.pipeline.reproduce import cell_title
 from delt_engine.pipeline.table_view import CellView, Measured, Near, TableView
 from delt_engine.runs.store import Run
-from pages.shared import controls
+from pages.shared import controls, nav
 from pages.shared.papers import work
 from pages.shared.papers.data import gap_words, here_words, printed_with_spread, spread_words
 from pages.shared.runs import actions
@@ -84,6 +84,7 @@ def _runs(title: str, runs: Sequence[Run], one: CellView) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"{title} **{plain(handle(run))}** :gray[{plain(run.id)}]", width="content")
             actions.open_button(run, f"papers/{one.state}")
+            nav.link("manage/runs", "In the list of runs", run=run.id)
 
 
 def _near(near: Sequence[Near]) -> None:

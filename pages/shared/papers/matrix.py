@@ -24,6 +24,7 @@ from pages.shared.papers.data import (
     shown,
     spread_words,
 )
+from pages.shared.wording import plural
 
 KEY, CHOSEN = "papers/table", "papers/cell"
 
@@ -91,8 +92,10 @@ def _cell(one: CellView | None) -> dict[str, Any] | None:
         "hint": hint(one),
     }
     if one.measured is None or one.state == "running":
-        images = "images made" if one.state == "finished" else _STATES.get(one.state, "")
-        return made | {"here": images, "hereSpread": "", "gap": "", "side": ""}
+        words = "images made" if one.state == "finished" else _STATES.get(one.state, "")
+        words = words or (f"{len(one.near)} near" if one.near else "")
+        look = made["state"] or ("waiting" if words else "")
+        return made | {"here": words, "state": look, "hereSpread": "", "gap": "", "side": ""}
     number, spread = shown(one.measured)
     gap = one.gap
     side = "" if gap is None else "near" if abs(gap) <= _NOISE else "above" if gap > 0 else "below"
@@ -119,4 +122,6 @@ def hint(one: CellView) -> str:
         lines.append(one.reason)
     else:
         lines.append(f"Measured here: {_STATES.get(one.state) or 'not yet'}")
+    if one.near and not one.measured:
+        lines.append(f"{plural(len(one.near), 'run')} with other settings")
     return "\n".join(lines)

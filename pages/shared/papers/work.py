@@ -132,7 +132,7 @@ def _first(missing: Sequence[CellView]) -> None:
     teachers = {
         key for one in missing if place(one).state not in _BLOCKED for key in one.parts if key.startswith("squeeze ")
     }
-    before += [f"{plural(len(teachers), 'teacher')} trained, which no file here is yet"] if teachers else []
+    before += [f"{plural(len(teachers), 'teacher')} to train, for there is no file of such a one"] if teachers else []
     if before:
         st.caption(plain(f"First: {'; '.join(before)}."))
 
@@ -143,7 +143,12 @@ def _title(dataset: str) -> str:
 
 
 def _start(view: TableView, one: CellView | None) -> None:
-    tasks.start(task_of(view.table.id, view.scale), command(view, one), with_progress=False)
+    words = command(view, one)
+    states = {each.cell.experiment.dataset: place(each).state for each in view.missing if each.cell}
+    ready = [name for name, state in states.items() if state not in _BLOCKED]
+    if one is None and len(ready) == 1 < len(states):  # the others would fail one by one
+        words += ["--only", f"dataset={ready[0]}"]
+    tasks.start(task_of(view.table.id, view.scale), words, with_progress=False)
 
 
 def _at_work(view: TableView, work: tasks.Task) -> None:
