@@ -42,10 +42,10 @@ def draw_legend(view: TableView) -> None:
     printed = f"Above: printed, {view.table.where}. " if any(one.value.is_printed for one in view.cells) else ""
     here = "Below, bold: measured here by runs with the same settings"
     here += ", then the gap. " if view.scale == "paper" else " at laptop scale. "
-    best = (
-        "Accuracies are of the best tested epoch, as the papers report; a click on a cell shows the last epoch, runs "
-    )
-    st.caption(f"{printed}{here}{best}and settings.")
+    best = ""
+    if any(one.value.metric == "top1" for one in view.cells):
+        best = "Accuracies are of the best tested epoch, as papers report; a click on a cell shows the last epoch too."
+    st.caption(f"{printed}{here}{best}")
     if any(one.measured for one in view.cells):
         st.markdown(f"**{plain(view.order.sentence)}**", help="Held against each other: means of the last epoch.")
 

@@ -29,6 +29,7 @@ def choose() -> tuple[PaperTable, Scale]:
     """Draw the choices and return the table and the scale; the address keeps both."""
     first, first_scale = _first()
     tables = {table.id: table for paper in PAPERS for table in TABLES if table.paper == paper}
+    address.restore("scale", SCALE, address.member(SCALES))
     known = data.counts(st.session_state.get(SCALE) or first_scale)
     titles = {name: f"{table.where} · {table.title} · {_counted(known[name])}" for name, table in tables.items()}
     _take_hit()

@@ -104,7 +104,7 @@ def _formula() -> None:
                     "RI": count(ri),
                     "Formula with its numbers": f"{words} = {count(cost.formula)}",
                     "Counted": count(cost.counted),
-                    "Saved": f"{schedule.saved_percent:.1f} %",
+                    "Saved": f"{schedule.saved_percent:.1f}\u00a0%",
                     "Integer division": said,
                 }
             )

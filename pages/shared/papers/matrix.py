@@ -93,7 +93,7 @@ def _cell(one: CellView | None) -> dict[str, Any] | None:
     }
     if one.measured is None or one.state == "running":
         words = "images made" if one.state == "finished" else _STATES.get(one.state, "")
-        words = words or (f"{len(one.near)} near" if one.near else "")
+        words = words or (f"{len(one.near)} near" if one.near else "" if value.is_printed else "not yet")
         look = made["state"] or ("waiting" if words else "")
         return made | {"here": words, "state": look, "hereSpread": "", "gap": "", "side": ""}
     number, spread = shown(one.measured)

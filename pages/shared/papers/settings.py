@@ -15,7 +15,7 @@ from pages.shared.wording import sentence
 _DATASETS = {"cda-10": "cifar100", "cda-12": "tiny-imagenet", "cda-16": "imagenet-1k", "cda-21": "imagenet-21k"}
 """CDA has a table a dataset; DELT one of all."""
 
-_STAGES = {"squeeze": "Squeeze", "recover": "Recover", "validate": "Train students"}
+_STAGES = {"squeeze": "Squeeze", "recover": "Recover", "validate": "Students"}
 
 
 def draw(table: PaperTable) -> None:

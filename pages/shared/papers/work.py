@@ -54,7 +54,7 @@ def draw(view: TableView) -> None:
     ready = [one for one in missing if place(one).state not in _BLOCKED]
     with st.container(horizontal=True, vertical_alignment="center"):
         if not missing:
-            st.markdown("All numbers that can be measured here are.", width="content")
+            st.markdown(f"Measured: all {finished(view)} numbers that can be.", width="content")
         else:
             label = f"Run {plural(len(ready), 'missing cell')}" if ready else "Nothing can be run yet"
             deed = (errors.attempt, "papers/work", _start, view, None)
