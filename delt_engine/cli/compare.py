@@ -11,14 +11,22 @@ import click
 
 from delt_engine.cli.compare_plan import ComparisonPlan, plan_comparison
 from delt_engine.cli.finished import finished_run
-from delt_engine.cli.options import output_options, path_option, setting_options, teacher_options
+from delt_engine.cli.options import (
+    named_students,
+    output_options,
+    path_option,
+    setting_options,
+    students_option,
+    teacher_options,
+)
 from delt_engine.cli.output import say, say_json, say_table
-from delt_engine.config import METHOD_SETTINGS, Experiment
+from delt_engine.cli.presets import preset_option, preset_told
+from delt_engine.config import METHOD_SETTINGS, EvaluateConfig, Experiment
 from delt_engine.config.command_line import split_names
 from delt_engine.errors import DeltError, RunCancelled
 from delt_engine.files import check_writable, write_bytes
 from delt_engine.jobs import ranks
-from delt_engine.jobs.evaluations import Evaluation, evaluation_experiment
+from delt_engine.jobs.evaluations import Evaluation, evaluation_experiment, for_students
 from delt_engine.jobs.start import same_run
 from delt_engine.papers.method_settings import BASIS_TITLES, SHARED_SETTINGS
 from delt_engine.pipeline.compare import method_row
@@ -49,6 +57,8 @@ _FORMATS = {"csv": lambda rows, _columns, _note: to_csv(rows), "latex": to_latex
 )
 @setting_options(["experiment", "recover", "select", "rank", "evaluate"], {"recover": SHARED_SETTINGS})
 @teacher_options
+@preset_option
+@students_option("Train each of these networks in place of --student on every set of images, a row each.")
 @path_option(
     "--into", "DIR", "Put the runs there, named by dataset and method, and not among your runs.", is_folder=True
 )
@@ -58,7 +68,14 @@ _FORMATS = {"csv": lambda rows, _columns, _note: to_csv(rows), "latex": to_latex
 @path_option("--markdown", "FILE", "Also write the table to FILE as Markdown.")
 @output_options
 def compare(
-    methods: str, settings: str, into: Path | None, fresh: bool, as_json: bool, quiet: bool, **values: Any
+    methods: str,
+    settings: str,
+    students: str | None,
+    into: Path | None,
+    fresh: bool,
+    as_json: bool,
+    quiet: bool,
+    **values: Any,
 ) -> None:
     """Compare methods: recover each, train students on it, measure similarity, and print one table.
 
@@ -67,14 +84,22 @@ def compare(
 
     Runs and evaluations with the very same settings, data and teacher are used again. Stop with Ctrl-C and type the
     same command again: it goes on. On the built-in datasets it is shortened to suit a laptop, unless --mi, --ri and
-    --epochs say otherwise. Methods without rounds keep pictures of their start and their end.
+    --epochs say otherwise. A preset gives the dataset, its images per class and the students' training. Methods without
+    rounds keep pictures of their start and their end.
     """
+    from delt_engine.training.recipe import check_student
+
     files = {name: path for name in _FORMATS if (path := values.pop(name)) is not None}
     for path in files.values():
         check_writable(path)
+    told = preset_told(values, ("experiment", "evaluate"), silent=as_json or quiet)
+    names = named_students(students, values)
     plan = plan_comparison(split_names(methods), settings, values)
-    comparison = Comparison(plan, into, fresh=fresh, quiet=quiet)
-    rows = [comparison.row(method) for method in plan.experiments]
+    trained = for_students(plan.evaluate, names) if names is not None else (plan.evaluate,)
+    for config in trained:
+        check_student(config, len(plan.inputs.classes), plan.inputs.dataset.spec.image_size)
+    comparison = Comparison(plan, trained, into, fresh=fresh, quiet=quiet)
+    rows = [row for method in plan.experiments for row in comparison.rows(method)]
     if not ranks.this_rank().is_first:
         return
     columns, common = without_common(rows)
@@ -83,7 +108,7 @@ def compare(
         text = _FORMATS[name](rows, columns, note)
         write_bytes(path, text.encode())
     if as_json:
-        say_json({"settings": settings, "rows": rows, "notes": plan.notes})
+        say_json({"settings": settings, "rows": rows, "notes": plan.notes, **told})
         return
     say_table([column.title for column in columns], [[shown(row, column) for column in columns] for row in rows])
     if note:
@@ -94,17 +119,18 @@ def compare(
 class Comparison:
     """A plan that is carried out, method by method.
 
-    ``into`` is where the runs are put, named by dataset and method; among this user's runs when None. ``fresh``
-    computes everything anew.
+    ``students`` are how each student is trained. ``into`` is where the runs are put, named by dataset and method;
+    among this user's runs when None. ``fresh`` computes everything anew.
     """
 
     plan: ComparisonPlan
+    students: tuple[EvaluateConfig, ...]
     into: Path | None
     fresh: bool
     quiet: bool
 
-    def row(self, method: str) -> dict[str, Any]:
-        """Return the row of a method, after doing what is not done yet.
+    def rows(self, method: str) -> list[dict[str, Any]]:
+        """Return the rows of a method, one a student, after doing what is not done yet.
 
         Raises:
             RunCancelled: it was stopped.
@@ -115,12 +141,15 @@ class Comparison:
             if method != REAL:
                 run = self._finished_run(method, experiment, "recover")
                 source = find_source(run.path)
-                experiment = evaluation_experiment(source, self.plan.evaluate)
-            evaluated = self._finished_run(method, experiment, "evaluate", source.ref)
+            found = []
+            for config in self.students:
+                own = evaluation_experiment(source, config) if run else experiment.replace(evaluate=config)
+                found.append(self._finished_run(method, own, "evaluate", source.ref))
             self._say(method, "measure similarity")
-            result = Evaluation(evaluated, evaluated.record().result)
-            row = ranks.first(lambda: method_row(result, run, self._similarity(run, experiment)))
-            return {**row, "settings": self.plan.origins.get(method, "")}
+            similarity = ranks.first(lambda: self._similarity(run, experiment))
+            results = [Evaluation(evaluated, evaluated.record().result) for evaluated in found]
+            origin = {"settings": self.plan.origins.get(method, "")}
+            return [{**method_row(result, run, similarity), **origin} for result in results]
         except RunCancelled as stopped:
             raise RunCancelled(f"{method}: {stopped} The same `delt compare` goes on as well.") from None
         except DeltError as error:
@@ -141,6 +170,8 @@ class Comparison:
         path = None
         if self.into is not None:
             ending = "-students" if kind == "evaluate" else ""
+            if ending and len(self.students) > 1:
+                ending = f"-{experiment.evaluate.student}"
             path = self.into / f"{self.plan.inputs.dataset.spec.name}-{method}{ending}"
         return finished_run(
             experiment,

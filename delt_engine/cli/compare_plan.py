@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from delt_engine.cli.options import size_of, typed_settings
+from delt_engine.cli.options import given_preset, read_training, size_of, typed_settings
 from delt_engine.config import (
     DEFAULT_DATASET,
     METHOD_SETTINGS,
@@ -55,12 +55,20 @@ def plan_comparison(methods: tuple[str, ...], basis: str, values: Mapping[str, A
     _check_methods(methods)
     typed = typed_settings(values)
     overall, recover = typed.get("experiment", {}), typed.get("recover", {})
-    evaluate = {"recipe": "delt", **typed.get("evaluate", {})}
+    preset = given_preset(values)
+    if preset is not None:
+        own = preset.experiment
+        overall = {"dataset": own.dataset, "image_size": own.image_size, "resize": own.resize, **overall}
+        recover = {"ipc": own.recover.ipc, **recover}
     dataset = overall.get("dataset", DEFAULT_DATASET)
     entry = find_entry(dataset)
-    if entry is not None and entry.kind == "built-in":
-        recover, evaluate = shortened(recover, evaluate)
-    config = EvaluateConfig.for_recipe(**evaluate)
+    if preset is not None:
+        config = read_training(values)
+    elif entry is not None and entry.kind == "built-in":
+        recover, evaluate = shortened(recover, typed.get("evaluate", {}))
+        config = EvaluateConfig.for_recipe(**{"recipe": "delt", **evaluate})
+    else:
+        config = EvaluateConfig.for_recipe(**{"recipe": "delt", **typed.get("evaluate", {})})
     size = size_of(dataset, overall.get("image_size"))
     base = Experiment(**overall, **{stage: typed.get(stage, {}) for stage in ("squeeze", "rank", "select")})
 
@@ -68,7 +76,7 @@ def plan_comparison(methods: tuple[str, ...], basis: str, values: Mapping[str, A
         return {name: method_settings(name, base, basis, values, size, network) for name in methods if name != REAL}
 
     planned(recover)  # refuses a wrong value before data is read
-    inputs = load_inputs(base)
+    inputs = load_inputs(base, relabeller=config.relabeller)
     card = inputs.card
     if card is None:  # of a checkpoint that does not say its fingerprint, it follows from the weights
         from delt_engine.models.teachers import load_teacher

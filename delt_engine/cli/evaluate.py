@@ -14,12 +14,14 @@ import click
 from delt_engine.cli import STOPPED
 from delt_engine.cli.options import (
     given_preset,
+    named_students,
     output_options,
     path_option,
     read_run_options,
     read_training,
     run_options,
     setting_options,
+    students_option,
     teacher_options,
     typed_settings,
 )
@@ -28,11 +30,10 @@ from delt_engine.cli.presets import preset_option, preset_told
 from delt_engine.cli.progress import display
 from delt_engine.cli.recover import OUT, completed, finish, flags, made, results
 from delt_engine.config import Experiment, RelabelConfig
-from delt_engine.config.command_line import split_names
 from delt_engine.errors import ConfigError
 from delt_engine.jobs import ranks
 from delt_engine.jobs.evaluations import evaluation_experiment, for_students
-from delt_engine.runs.command import RELABEL_SETTINGS, STAGES, command_for, relabel_command
+from delt_engine.runs.command import EVALUATED_DATA, RELABEL_SETTINGS, STAGES, command_for, relabel_command
 from delt_engine.runs.events import StageEvent
 from delt_engine.runs.record import RunOptions
 from delt_engine.runs.sources import Source, asks_for_teacher, find_source
@@ -55,15 +56,13 @@ STUDENT_COLUMNS = (
 
 @click.command()
 @click.argument("source", metavar="SOURCE")
-@setting_options(["experiment", *STAGES["evaluate"]])
+@setting_options(["experiment", *STAGES["evaluate"]], {"experiment": EVALUATED_DATA})
 @teacher_options
 @preset_option
 @run_options("evaluate")
-@click.option(
-    "--students",
-    metavar="NAME,...",
-    help="Train each of these networks in place of --student, one run each: resnet18,mobilenet_v2,convnet-3. With "
-    "--out, the runs are folders in it. One that is finished is used again.",
+@students_option(
+    "Train each of these networks in place of --student, one run each; with --out, as folders in it. One that is "
+    "finished is used again."
 )
 @OUT
 @output_options
@@ -78,10 +77,9 @@ def evaluate(source: str, students: str | None, out: Path | None, as_json: bool,
     found, options = find_source(source), read_run_options(values)
     experiment = read_evaluation(found, values)
     told = preset_told(values, ("evaluate",), silent=as_json or quiet, ipc=ipc_of(found))
-    if students is not None:
-        if "student" in typed_settings(values).get("evaluate", {}):
-            raise ConfigError("student: given beside --students, but one of them says which networks are trained.")
-        runs = trained(experiment, found, split_names(students), out, options, quiet=quiet)
+    names = named_students(students, values)
+    if names is not None:
+        runs = trained(experiment, found, names, out, options, quiet=quiet)
         _say_students([results(run) for run in runs], as_json=as_json)
         return
     from delt_engine.pipeline.inputs import evaluation_inputs
@@ -109,13 +107,12 @@ def trained(
     """
     from delt_engine.cli.finished import finished_run
     from delt_engine.pipeline.inputs import evaluation_inputs
-    from delt_engine.training.recipe import resolve
+    from delt_engine.training.recipe import check_student
 
     plans = [experiment.replace(evaluate=config) for config in for_students(experiment.evaluate, students)]
     inputs = evaluation_inputs(max(plans, key=lambda plan: asks_for_teacher(plan, source)), source)
     for plan in plans:
-        if inputs.train is not None and plan.evaluate.student != "auto":
-            resolve(plan.evaluate, card=None, train=inputs.train, dataset_name=inputs.dataset.spec.name)
+        check_student(plan.evaluate, len(inputs.classes), inputs.dataset.spec.image_size)
     made_with = source.run.record().teacher if source.run else inputs.card
     teacher, runs = made_with.fingerprint if made_with else None, []
     for number, plan in enumerate(plans, start=1):
@@ -173,7 +170,7 @@ def ipc_of(source: Source) -> int | None:
 
 @click.command()
 @click.argument("source", metavar="SOURCE")
-@setting_options(["relabel", "evaluate", "experiment"], {"evaluate": RELABEL_SETTINGS})
+@setting_options(["relabel", "evaluate", "experiment"], {"evaluate": RELABEL_SETTINGS, "experiment": EVALUATED_DATA})
 @teacher_options
 @preset_option
 @run_options("relabel")

@@ -28,7 +28,6 @@ def finished_run(
     path: Path | None = None,
     runs: Iterable[Run] | None = None,
     fresh: bool = False,
-    ranks_asked: int = 1,
     quiet: bool = False,
     options: RunOptions | None = None,
     say: Callable[[str], None] = lambda _words: None,
@@ -42,7 +41,6 @@ def finished_run(
         path: folder of a new run; one among this user's runs when not given.
         runs: where to look for one; this user's runs when not given.
         fresh: pass over what is finished.
-        ranks_asked: processes that work on it; 0 for one a card.
         options: how a new run is worked on, also by how many ranks; by one when not given.
         say: takes a line about what is done.
 
@@ -68,7 +66,7 @@ def finished_run(
         own = inputs
         place, how = path or new_run_path(experiment, kind), options or RunOptions()
         run, _ = made(experiment, kind, place, how, lambda: inputs, source)
-    stopped = completed(run, own, ranks_asked=None if options else ranks_asked, quiet=quiet)
+    stopped = completed(run, own, ranks_asked=None if options else 1, quiet=quiet)
     if stopped is not None:
         raise stopped
     return run

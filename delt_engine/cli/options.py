@@ -168,8 +168,8 @@ def typed_on_top(experiment: Experiment, typed: Mapping[str, Mapping[str, Any]])
         if asked not in (None, own):
             raise ConfigError(f"{name}: {asked!r} given, but the preset itself says {own!r}.")
     overall = dict(typed.get("experiment", {}))
-    if overall.get("dataset", experiment.dataset) != experiment.dataset:  # the preset's teacher knows other classes
-        overall = {"teacher": "auto", **overall}
+    if overall.get("dataset", experiment.dataset) != experiment.dataset:  # the preset's teachers know other classes
+        overall = {"teacher": "auto", "ranker": "", **overall}
     stages = {stage: getattr(experiment, stage).replace(**own) for stage, own in typed.items() if stage != "experiment"}
     return experiment.replace(**overall, **stages)
 
@@ -177,13 +177,19 @@ def typed_on_top(experiment: Experiment, typed: Mapping[str, Mapping[str, Any]])
 def read_training(values: Mapping[str, Any], ipc: int | None = None) -> EvaluateConfig:
     """Make the training of students of a command's parameters; ``ipc`` as for :func:`given_preset`.
 
+    Batch size and learning rate that follow from rules stay open, for more than one student may be trained.
+
     Raises:
         ConfigError: a value that is not allowed, or an unknown preset.
     """
     typed, published = typed_settings(values).get("evaluate", {}), given_preset(values, ipc)
     if published is None:
         return EvaluateConfig.for_recipe(**{"recipe": "delt", **typed})
-    return typed_on_top(published.experiment, {"evaluate": typed}).evaluate
+    own = published.experiment.evaluate
+    recipe = EvaluateConfig.for_recipe(own.recipe)
+    by_rule = {name: None for name in ("batch_size", "learning_rate") if getattr(recipe, name) is None}
+    opened = published.experiment.replace(evaluate=own.replace(**by_rule))
+    return typed_on_top(opened, {"evaluate": typed}).evaluate
 
 
 def typed_settings(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -272,6 +278,24 @@ def count_option(
     """Return an option that takes a whole number within limits."""
     kind, is_shown = click.IntRange(least, most), default is not None
     return click.option(*names, type=kind, default=default, show_default=is_shown, metavar="N", help=text)
+
+
+def students_option(text: str) -> Decorator:
+    """Return the option that names several students."""
+    return click.option("--students", metavar="NAME,...", help=f"{text} Such as resnet18,mobilenet_v2,convnet-3.")
+
+
+def named_students(students: str | None, values: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Return the students that were named; None where it was not asked for several.
+
+    Raises:
+        ConfigError: one was named with ``--student`` as well.
+    """
+    if students is None:
+        return None
+    if "student" in typed_settings(values).get("evaluate", {}):
+        raise ConfigError("student: given beside --students, but one of them says which networks are trained.")
+    return split_names(students)
 
 
 def output_options(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from statistics import fmean
 from typing import Any
 
 from delt_engine.analysis.cost import formula_cost
@@ -45,6 +46,34 @@ def say_view(view: TableView) -> None:
         scale = "" if view.scale == "paper" else f" --scale {view.scale}"
         say(f"Missing: {len(view.missing)} of {view.reachable} numbers, {price_words(view.price)}.")
         say(f"Make them with `delt reproduce {table.id}{scale}`.")
+
+
+def list_lines(large: Sequence[TableView], small: Sequence[TableView]) -> list[str]:
+    """Return the list of tables in Markdown: command, what full size needs on a GPU, and what was measured here.
+
+    Args:
+        large: the tables at paper scale, with prices on a GPU.
+        small: the same at laptop scale.
+    """
+    columns = ("Table", "About", "Command", "Full size", "As printed, measured", "Laptop scale, measured", "Order here")
+    lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
+    for view, laptop in zip(large, small, strict=True):
+        if not view.cells:
+            continue
+        command = f"`delt reproduce {view.table.id}`" if view.reachable else "printed values only"
+        needs = f"about {time_words(view.price.hours)} on an RTX 4090" if view.missing else ""
+        order = laptop.order.answer if laptop.order.pairs else ""
+        words = [view.table.where, view.table.title, command, needs, _progress(view), _progress(laptop), order]
+        lines.append("| " + " | ".join(words) + " |")
+    return [*lines, ""]
+
+
+def _progress(view: TableView) -> str:
+    """Return how many numbers of a table were measured, and how far they are from the printed ones."""
+    done = [one for one in view.cells if one.state == "finished"]
+    gaps = [one.gap for one in done if one.gap is not None and one.cell and one.cell.needs_students]
+    words = f"{len(done)} of {view.reachable}" if view.reachable else ""
+    return words + (f", mean gap {fmean(gaps):+.1f}" if gaps else "")
 
 
 def _say_matrix(view: TableView) -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import click
 
 from delt_engine.cli.finished import finished_run
-from delt_engine.cli.options import output_options
+from delt_engine.cli.options import output_options, path_option
 from delt_engine.cli.output import say, say_json, say_table
-from delt_engine.cli.paper_tables import price_words, say_view
+from delt_engine.cli.paper_tables import list_lines, price_words, say_view
 from delt_engine.errors import ConfigError, RunError
+from delt_engine.files import write_bytes
 from delt_engine.jobs import ranks
 from delt_engine.papers.cells import SCALES, Scale, why_not
 from delt_engine.papers.paper_tables import TABLES, PaperTable, axis, find_table
@@ -35,18 +37,25 @@ _device = click.option("--device", default="auto", metavar="TEXT", help="Where i
 @click.command()
 @click.argument("table", required=False)
 @_scale
+@path_option("--markdown", "FILE", "Write the list as Markdown: commands, what full size needs, what was measured.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
-def papers(table: str | None, scale: Scale, as_json: bool) -> None:
+def papers(table: str | None, scale: Scale, markdown: Path | None, as_json: bool) -> None:
     """List the tables and figures of DELT and CDA, or show TABLE, such as delt-4c: printed and measured values.
 
     A number counts as measured where a run has every setting of its row; runs with other settings are told with them.
     """
+    if table is not None and markdown is not None:
+        raise ConfigError(f"markdown: {markdown} given together with table {table!r}, but it is of the whole list.")
     if table is not None:
         (view,) = views([find_table(table)], scale)
         if as_json:
             say_json(table_json(view))
         else:
             say_view(view)
+        return
+    if markdown is not None:
+        large, small = (views(TABLES, name, device="cuda") for name in SCALES)
+        write_bytes(markdown, "\n".join(list_lines(large, small)).encode())
         return
     both = {name: views(TABLES, name) for name in SCALES}
     if as_json:

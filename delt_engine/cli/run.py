@@ -1,7 +1,8 @@
-"""``delt run``: a whole experiment from a file."""
+"""``delt run``: a whole experiment from a file, from a paper's preset, or from a file on top of a preset."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,15 +12,18 @@ import click
 
 from delt_engine.cli.evaluate import labels_written
 from delt_engine.cli.finished import finished_run, teacher_fingerprint
-from delt_engine.cli.options import output_options, size_of
+from delt_engine.cli.options import output_options, setting_options, size_of, typed_on_top, typed_settings
 from delt_engine.cli.output import say, say_json
+from delt_engine.cli.presets import preset_option, preset_told
 from delt_engine.cli.recover import OUT, flags, recovered, results, sentence
 from delt_engine.cli.squeeze import squeezed
-from delt_engine.config import EvaluateConfig, Experiment
+from delt_engine.config import EvaluateConfig, Experiment, SqueezeConfig
+from delt_engine.config.command_line import STAGE_RECORDS
 from delt_engine.errors import CheckpointError, ConfigError, RunCancelled
 from delt_engine.jobs import ranks
 from delt_engine.jobs.evaluations import evaluation_experiment
 from delt_engine.jobs.label_stores import new_store
+from delt_engine.papers.presets import find_preset
 from delt_engine.paths import expanded
 from delt_engine.runs.record import RunOptions
 from delt_engine.runs.sources import Source, find_source
@@ -30,22 +34,34 @@ _LATER = "labels"
 
 
 @click.command("run")
-@click.argument("experiment", type=click.Path(path_type=Path))
+@click.argument("experiment", type=click.Path(path_type=Path), required=False)
+@preset_option
+@setting_options(
+    ["experiment", "recover", "evaluate"],
+    {"experiment": ("seed", "device"), "recover": ("ipc",), "evaluate": ("student", "seeds")},
+)
 @OUT
 @output_options
-def run_file(experiment: Path, out: Path | None, as_json: bool, quiet: bool) -> None:
-    """Do a whole experiment as a YAML or JSON file says.
+def run_file(
+    experiment: Path | None, preset: str | None, out: Path | None, as_json: bool, quiet: bool, **values: Any
+) -> None:
+    """Do a whole experiment as a YAML or JSON file says, or a paper's preset with what the file says on top.
 
-    A teacher is squeezed first where there is none for the dataset yet. Students are trained where the file has an
-    `evaluate` section; on stored labels where it has a `relabel` section as well, or asks for them. With one of these
-    sections, what the same file made before is used again: stop with Ctrl-C and type the same command again. With --out
-    DIR the labels go to DIR-labels and the students to DIR-students.
+    A teacher is squeezed first where there is none for the dataset yet. Students are trained with a preset, and where
+    the file has an `evaluate` section; on stored labels where it has a `relabel` section as well, or asks for them.
+    With one of these sections, what the same file made before is used again: stop with Ctrl-C and type the same command
+    again. With --out DIR the labels go to DIR-labels and the students to DIR-students.
     """
-    plan = _read(experiment)
+    if experiment is None and preset is None:
+        raise ConfigError("experiment: nothing given, but it needs a file, or a paper's settings with --preset.")
+    plan = _read(experiment, preset, typed_settings(values))
     if out is not None and not (out / "run.json").is_file():
         check_free(out)
-    if plan.experiment.teacher == "auto" and not ranks.first(lambda: _has_teacher(plan.experiment)):
-        squeezed(plan.experiment, None, RunOptions(), quiet=quiet)
+    recover, evaluate = plan.experiment.recover, plan.experiment.evaluate
+    known = {"preset": preset, "recover__ipc": recover.ipc, "evaluate__student": evaluate.student}
+    told = preset_told(known, tuple(STAGE_RECORDS), silent=as_json or quiet)
+    for missing in ranks.first(lambda: _missing_teachers(plan.experiment)):
+        squeezed(plan.experiment.replace(squeeze=missing), None, RunOptions(), quiet=quiet)
     if not (plan.is_storing or plan.is_training):
         recovered(plan.experiment, out, RunOptions(), as_json=as_json, quiet=quiet)
         return
@@ -54,7 +70,7 @@ def run_file(experiment: Path, out: Path | None, as_json: bool, quiet: bool) -> 
     except RunCancelled as stopped:
         raise RunCancelled(f"{stopped} The same `delt run` goes on as well.") from None
     if as_json and ranks.this_rank().is_first:
-        say_json(found)
+        say_json({**found, **told})
 
 
 @dataclass(frozen=True)
@@ -66,13 +82,18 @@ class _Plan:
     is_training: bool
 
 
-def _read(path: Path) -> _Plan:
+def _read(path: Path | None, preset: str | None, typed: Mapping[str, Mapping[str, Any]]) -> _Plan:
     """Read a file; labels that it leaves open are stored where it has a relabel section.
 
     Raises:
         ConfigError: what stands there is not allowed.
     """
-    values = Experiment.values_in(path)
+    values = Experiment.values_in(path) if path is not None else {}
+    for stage, own in typed.items():
+        where = values if stage == "experiment" else values.setdefault(stage, {})
+        where.update(own)
+    if preset is not None:
+        values = _on_preset(values, preset)
     is_storing, is_training = "relabel" in values, "evaluate" in values
     for stage in ("relabel", "evaluate"):
         if values.get(stage, {}) is None:  # a section without a line
@@ -94,6 +115,20 @@ def _read(path: Path) -> _Plan:
     return plan
 
 
+def _on_preset(values: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return a paper's experiment as plain values, with those that are given on top."""
+    given = {stage: dict(values.get(stage) or {}) for stage in STAGE_RECORDS if stage != "experiment"}
+    given["experiment"] = {key: value for key, value in values.items() if key not in given}
+    axes = given["recover"].get("ipc"), given["evaluate"].get("student", ""), given["squeeze"].get("network", "")
+    whole = typed_on_top(find_preset(name).published(*axes).experiment, given)
+    made = json.loads(whole.model_dump_json())
+    if "relabel" not in values:
+        del made["relabel"]  # labels are stored where that is asked for
+    if "labels" not in given["evaluate"]:
+        del made["evaluate"]["labels"]
+    return made
+
+
 def _done(plan: _Plan, out: Path | None, *, quiet: bool, as_json: bool) -> dict[str, Any]:
     """Recover, store labels and train students, as far as it is asked for and not done yet; return what was found."""
     from delt_engine.pipeline.inputs import evaluation_inputs, load_inputs
@@ -101,7 +136,7 @@ def _done(plan: _Plan, out: Path | None, *, quiet: bool, as_json: bool) -> dict[
     experiment, config = plan.experiment, plan.experiment.evaluate
     inputs = load_inputs(experiment)
     teacher = teacher_fingerprint(experiment, inputs)
-    run = finished_run(experiment, "recover", inputs, teacher, **_places(out), ranks_asked=0, quiet=quiet)
+    run = finished_run(experiment, "recover", inputs, teacher, **_places(out), quiet=quiet, options=RunOptions())
     found = _told(run, as_json=as_json)
     source = find_source(run.path)
     own = evaluation_experiment(source, config, seed=experiment.seed, device=experiment.device)
@@ -119,7 +154,7 @@ def _done(plan: _Plan, out: Path | None, *, quiet: bool, as_json: bool) -> dict[
         students = _places(None if out is None else out.with_name(f"{out.name}-students"))
         inputs = evaluation_inputs(own, source)
         trained = finished_run(
-            own, "evaluate", inputs, teacher, source=source.ref, **students, ranks_asked=0, quiet=quiet
+            own, "evaluate", inputs, teacher, source=source.ref, **students, quiet=quiet, options=RunOptions()
         )
         found["evaluate"] = _told(trained, as_json=as_json)
     return found
@@ -147,13 +182,19 @@ def _told(run: Run, *, as_json: bool) -> dict[str, Any]:
     return found
 
 
-def _has_teacher(experiment: Experiment) -> bool:
+def _missing_teachers(experiment: Experiment) -> list[SqueezeConfig]:
+    """Return how the teachers are squeezed that are not there: the one that recovers, and a ResNet-18 that ranks."""
     from delt_engine.data.catalogue import load_dataset
     from delt_engine.models.card import find_teacher
 
     spec = load_dataset(experiment.dataset, experiment.image_size, resize=experiment.resize).spec
-    try:
-        find_teacher("auto", spec.name, spec.image_size, spec.class_names)
-    except CheckpointError:
-        return False
-    return True
+    recovers, ranks_them = experiment.squeeze, experiment.squeeze.replace(network="resnet18")
+    missing = []
+    for ref, config in ((experiment.teacher, recovers), (experiment.ranker, ranks_them)):
+        if ref not in ("auto", config.teacher_name(spec.name, spec.image_size)):
+            continue
+        try:
+            find_teacher(ref, spec.name, spec.image_size, spec.class_names)
+        except CheckpointError:
+            missing.append(config)
+    return missing

@@ -10,18 +10,27 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from delt_engine.cli.options import count_option, output_options, read_experiment, setting_options, teacher_options
+from delt_engine.cli.options import (
+    count_option,
+    output_options,
+    read_experiment,
+    setting_options,
+    teacher_options,
+    typed_settings,
+)
 from delt_engine.cli.output import progress_option, reporter, say, say_json, say_table
 from delt_engine.config import Experiment
 from delt_engine.errors import CheckpointError
 
 if TYPE_CHECKING:
     from delt_engine.data.dataset import Dataset
+    from delt_engine.models.card import TeacherCard
     from delt_engine.models.health import CheckRecord
     from delt_engine.models.teachers import Teacher
 
 Report = Callable[[str, int, int], None]
 DATA_SETTINGS = {"experiment": ("dataset", "image_size", "device", "seed")}
+NAMES_SHOWN = 100
 SAMPLE = count_option("--sample", text="Test images to look at, at most.", default=2000)
 
 
@@ -58,7 +67,9 @@ def datasets(name: str | None, image_size: int | None, progress_json: bool, as_j
     if as_json:
         say_json(found)
         return
-    shown = {**found, "class_names": ", ".join(found["class_names"]), "skipped": len(found["skipped"])}
+    names = found["class_names"]
+    more = f" and {len(names) - NAMES_SHOWN:,} more" if len(names) > NAMES_SHOWN else ""
+    shown = {**found, "class_names": ", ".join(names[:NAMES_SHOWN]) + more, "skipped": len(found["skipped"])}
     shown["counts"] = ", ".join(f"{count:,} {what}" for what, count in dataset.counts.items()) or "-"
     say_table(("about", "value"), [(key, value if value is not None else "-") for key, value in shown.items()])
     for file in dataset.skipped:
@@ -129,7 +140,7 @@ def check(ref: str, sample: int, progress_json: bool, as_json: bool, quiet: bool
 
 
 @teachers.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("weights", metavar="FILE|torchvision:NAME|timm:NAME")
 @click.option("--name", default="", metavar="TEXT", help="Name of the teacher. [default: of the file]")
 @click.option("--force", is_flag=True, help="Add it although it does not know the dataset.")
 @setting_options(["experiment"], DATA_SETTINGS)
@@ -137,31 +148,73 @@ def check(ref: str, sample: int, progress_json: bool, as_json: bool, quiet: bool
 @SAMPLE
 @progress_option
 @output_options
-def add(file: Path, name: str, force: bool, sample: int, progress_json: bool, as_json: bool, **typed: Any) -> None:
-    """Take in a checkpoint: read it safely, check it on the dataset, and keep it where `--teacher` finds it."""
+def add(weights: str, name: str, force: bool, sample: int, progress_json: bool, as_json: bool, **typed: Any) -> None:
+    """Take in a checkpoint: read it safely, check it on the dataset, and keep it where `--teacher` finds it.
+
+    torchvision:NAME[:WEIGHTS] and timm:NAME[.TAG] are the weights of ImageNet-1K that these libraries publish, such as
+    torchvision:resnet18. They are checked where a dataset is given.
+    """
+    from delt_engine.models.published_weights import is_published
+
+    report, experiment = reporter(progress_json), read_experiment(typed)
+    if is_published(weights):
+        is_asked = "dataset" in typed_settings(typed).get("experiment", {})
+        dataset, teacher = _published(weights, experiment, is_asked, report)
+    else:
+        dataset, teacher = _loaded(weights, experiment, report)
+    record, text = _measured(teacher, dataset, sample, report) if dataset else (None, "")
+    if record and record.verdict == "class order?" and not force:
+        raise CheckpointError(f"teacher: {record.message} It was not added; --force adds it all the same.")
+    file = Path(weights).name
+    path = _place(name or (teacher.card.name if is_published(weights) else file.split(".")[0]), teacher.card)
+    card = replace(teacher.card, name=path.stem, added_from=teacher.card.added_from or file)
+    if dataset and record:
+        is_whole = card.accuracy is None and record.sample >= record.test_size
+        card = replace(card, dataset=dataset.spec.name, accuracy=record.accuracy if is_whole else card.accuracy)
+    _keep(path, teacher, card, record, text, as_json)
+
+
+def _place(name: str, card: TeacherCard) -> Path:
+    """Return where a teacher of this name goes; the same weights may be taken again, others may not hide them."""
     from delt_engine.models.card import SUFFIX, read_card
-    from delt_engine.models.checkpoints import save_teacher
     from delt_engine.paths import teachers_dir
 
-    report = reporter(progress_json)
-    dataset, teacher = _loaded(str(file), read_experiment(typed), report)
-    record, text = _measured(teacher, dataset, sample, report)
-    if record.verdict == "class order?" and not force:
-        raise CheckpointError(f"teacher: {record.message} It was not added; --force adds it all the same.")
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name or file.name.split(".")[0]).strip("-.") or "teacher"
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "teacher"
     path = teachers_dir() / f"{plain}{SUFFIX}"
-    if path.exists() and read_card(path).fingerprint != teacher.card.fingerprint:  # that of the same is taken again
+    if path.exists() and read_card(path).fingerprint != card.fingerprint:
         raise CheckpointError(f"teacher: there is another teacher named {plain}; give this one another name (--name).")
-    came = f"added from {file.name}"
-    source = came if teacher.card.source.startswith("checkpoint") else f"{teacher.card.source}; {came}"
-    card = replace(teacher.card, name=path.stem, dataset=dataset.spec.name, source=source)
-    if card.accuracy is None and record.sample >= record.test_size:
-        card = replace(card, accuracy=record.accuracy)
+    return path
+
+
+def _keep(
+    path: Path, teacher: Teacher, card: TeacherCard, record: CheckRecord | None, text: str, as_json: bool
+) -> None:
+    from delt_engine.models.checkpoints import save_teacher
+
     save_teacher(path, teacher.network, card)
     if as_json:
-        say_json({"teacher": card.name, "path": str(path), **asdict(record)})
-    else:
-        say(f"{text} Added as {card.name}: {path}")
+        measured = asdict(record) if record else {"accuracy": card.accuracy, "sample": 0}
+        say_json({**measured, "teacher": card.name, "path": str(path)})
+        return
+    published = "" if card.accuracy is None else f", {card.accuracy:.1f} % as published"
+    unmeasured = f"{card.network} with {card.num_classes:,} classes{published}; not measured here."
+    say(f"{text or unmeasured} Added as {card.name}: {path}")
+
+
+def _published(ref: str, experiment: Experiment, is_asked: bool, report: Report) -> tuple[Dataset | None, Teacher]:
+    """Return published weights as a teacher, and the dataset to check them on where one was asked for."""
+    from delt_engine.data.catalogue import load_dataset
+    from delt_engine.models.device import pick_device
+    from delt_engine.models.health import misfit
+    from delt_engine.models.published_weights import load_published
+
+    teacher = load_published(ref, pick_device(experiment.device), report)
+    if not is_asked:
+        return None, teacher
+    dataset = load_dataset(experiment.dataset, experiment.image_size or teacher.card.image_size, report=report)
+    if reason := misfit(teacher.card, dataset.spec, experiment.dataset):
+        raise CheckpointError(f"teacher: {reason} Leave --dataset out to add it unchecked, as a ranker of a subset.")
+    return dataset, teacher
 
 
 def _loaded(ref: str, experiment: Experiment, report: Report) -> tuple[Dataset, Teacher]:
@@ -169,7 +222,7 @@ def _loaded(ref: str, experiment: Experiment, report: Report) -> tuple[Dataset, 
     from delt_engine.models.device import pick_device
     from delt_engine.models.teachers import load_teacher
 
-    dataset = load_dataset(experiment.dataset, experiment.image_size, report=report)
+    dataset = load_dataset(experiment.dataset, experiment.image_size, report=report, resize=experiment.resize)
     report("teacher", 0, 1)
     device = pick_device(experiment.device)
     return dataset, load_teacher(ref, dataset=dataset, device=device, **experiment.squeeze.checkpoint)

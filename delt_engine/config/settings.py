@@ -114,7 +114,7 @@ def field_specs(record: type[Settings]) -> tuple[FieldSpec, ...]:
 
     >>> from delt_engine.config import SelectConfig
     >>> [spec.flag for spec in field_specs(SelectConfig)][:3]
-    ['--criterion', '--order', '--mosaic']
+    ['--criterion', '--median', '--order']
     """
     specs = []
     for name, info in record.model_fields.items():

@@ -35,7 +35,7 @@ _SGD: dict[str, Any] = {**_STORED, "optimizer": "sgd", "loss": "kl-t2", "mix": "
 RECIPES: dict[str, dict[str, Any]] = {
     "delt": {},
     "rded": {"rand_augment": "none", "min_crop": None, "shuffle_patches": True, "validate_from": 0.8},
-    "sre2l": {**_STORED, "batch_size": 1024},
+    "sre2l": {**_STORED, "batch_size": 1024, "learning_rate": 0.001},
     "edc": {
         "batch_size": 25,
         "loss": "mse-ce",

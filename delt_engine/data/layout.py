@@ -115,8 +115,7 @@ def list_files(root: str | Path, part: Collection[str] = ()) -> Listing:
     root = Path(root)
     train, tests = _halves(root)
     found, parent = _Found(), train or root
-    names = {path.name for path in _folders(parent)} if part else set()
-    is_part = set(part) < names
+    is_part = bool(part) and set(part) < {path.name for path in _folders(parent)}
     found.only = frozenset(part if is_part else ())
     _walk_classes(found, parent, f"{train.name}/" if train else "", is_test=False)
     if not found.rows:

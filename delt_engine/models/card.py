@@ -15,11 +15,14 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
+from delt_engine.data.class_lists import class_title
 from delt_engine.errors import CheckpointError
 from delt_engine.paths import assets_dir, teachers_dir
 
 CARD_KEY = "delt.teacher"
 SUFFIX = ".safetensors"
+PUBLISHED_PREFIXES = ("torchvision:", "timm:")
+"""How references to published weights begin; see :mod:`delt_engine.models.published_weights`."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class TeacherCard:
     epochs: int | None
     source: str  # how the weights came to be
     fingerprint: str  # of the weights
+    added_from: str = ""  # the file or the published weights that it was taken from; empty where it was trained here
 
     def to_json(self) -> str:
         """Return the card as JSON."""
@@ -51,13 +55,17 @@ class TeacherCard:
         """Read a card from the JSON of :meth:`to_json`; unknown names are left out, bad ones a CheckpointError."""
         names = [field.name for field in fields(cls)]
         try:
-            values = json.loads(text)
+            values = {**json.loads(text)}
+            if "added_from" not in values:  # cards once said it at the end of their source
+                source, said, file = values["source"].rpartition("added from ")
+                values["added_from"] = file if said else ""
+                values["source"] = (source.rstrip("; ") or f"checkpoint {file}") if said else file
             values = {name: values[name] for name in names}
             for name, kind in (("class_names", str), ("mean", float), ("std", float)):
                 values[name] = tuple(kind(value) for value in values[name])
         except KeyError as error:
             raise CheckpointError(f"teacher: the card has no {error.args[0]!r}.") from None
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, AttributeError):
             raise CheckpointError("teacher: the card cannot be read.") from None
         if values["num_classes"] != len(values["class_names"]):
             raise CheckpointError(
@@ -158,6 +166,9 @@ def find_teacher(
     path = Path(ref).expanduser()
     if path.is_file():
         return path
+    if ref.startswith(PUBLISHED_PREFIXES):
+        add = shlex.join(["delt", "teachers", "add", ref])
+        raise CheckpointError(f"{role}: {ref!r} given, but published weights are taken in first, with `{add}`.")
     if path.suffix or len(path.parts) > 1:
         what = "is a folder" if path.is_dir() else "is no file"
         raise CheckpointError(f"{role}: {ref!r} given, but it {what}.")
@@ -193,7 +204,9 @@ def find_other(ref: str, role: str, class_names: Sequence[str], image_size: int)
 
 
 def columns_of(known: Sequence[str], wanted: Sequence[str], who: str = "teacher: it") -> list[int]:
-    """Return which of the known classes each wanted one is, by name; ``who`` begins the error.
+    """Return which of the known classes each wanted one is, by name, ImageNet's by folder as well.
+
+    ``who`` begins the error.
 
     Raises:
         CheckpointError: a class that is not known.
@@ -201,11 +214,11 @@ def columns_of(known: Sequence[str], wanted: Sequence[str], who: str = "teacher:
     >>> columns_of(("cat", "cow", "dog"), ("dog", "cat"))
     [2, 0]
     """
-    position = {name: number for number, name in enumerate(known)}
-    unknown = [name for name in wanted if name not in position]
+    position = {class_title(name): number for number, name in enumerate(known)}
+    unknown = [name for name in wanted if class_title(name) not in position]
     if unknown:
         raise CheckpointError(f"{who} does not know the class {unknown[0]!r}, which the images have.")
-    return [position[name] for name in wanted]
+    return [position[class_title(name)] for name in wanted]
 
 
 def _automatic(
@@ -222,6 +235,7 @@ def _automatic(
     size = f" at {image_size} px" if image_size else ""
     flag = ["--image-size", str(image_size)] if image_size else []
     command = shlex.join(["delt", "squeeze", "--dataset", dataset_name, *flag])
-    raise CheckpointError(
-        f"teacher: there is none for {name}{size}; train one with `{command}`, or give a checkpoint with --teacher."
-    )
+    other = "give a checkpoint with --teacher"
+    if name == "imagenet-1k":
+        other = "take in published weights with `delt teachers add torchvision:resnet18`"
+    raise CheckpointError(f"teacher: there is none for {name}{size}; train one with `{command}`, or {other}.")

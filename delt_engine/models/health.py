@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from delt_engine.data.catalogue import find_entry
+from delt_engine.data.class_lists import class_title
 from delt_engine.data.dataset import DatasetSpec
 from delt_engine.errors import RunError
 from delt_engine.files import KeyedStore
-from delt_engine.models.card import TeacherCard
+from delt_engine.models.card import PUBLISHED_PREFIXES, TeacherCard
 
 if TYPE_CHECKING:
     from delt_engine.data.dataset import Dataset
@@ -182,14 +183,14 @@ def judge(card: TeacherCard, spec: DatasetSpec, check: CheckRecord | None) -> He
 def misfit(card: TeacherCard, spec: DatasetSpec, asked: str = "") -> str:
     """Return in a sentence why a teacher cannot be used on a dataset at all; empty where it can.
 
-    Classes have to be the same in the same order, and so has the image size: BatchNorm statistics hold for the size
-    they were measured at.
+    Classes have to be the same in the same order, ImageNet's by folder or by name, and so has the image size:
+    BatchNorm statistics hold for the size they were measured at.
     """
     if card.num_classes != spec.num_classes:
         return f"{card.name} has {card.num_classes} classes, but {spec.name} has {spec.num_classes}."
     for index, (own, given) in enumerate(zip(card.class_names, spec.class_names, strict=True)):
-        if own != given:
-            is_order = sorted(card.class_names) == sorted(spec.class_names)
+        if class_title(own) != class_title(given):
+            is_order = sorted(map(class_title, card.class_names)) == sorted(map(class_title, spec.class_names))
             what = "the same classes in another order" if is_order else "other classes"
             return (
                 f"{card.name} was trained on {what} than {spec.name} has: class {index} is {own!r} in the teacher and "
@@ -232,7 +233,8 @@ def reference_of(card: TeacherCard, spec: DatasetSpec) -> tuple[float | None, st
     The published teachers are ResNet-18 of full width at the dataset's own size; other networks are not held to them.
     """
     if card.accuracy is not None:
-        return card.accuracy, "measured when it was trained"
+        is_theirs = card.added_from.startswith(PUBLISHED_PREFIXES)
+        return card.accuracy, "published with its weights" if is_theirs else "measured when it was trained"
     entry = find_entry(spec.name)
     if entry is None or entry.teacher_accuracy is None:
         return None, ""

@@ -6,8 +6,9 @@ teachers have; for most others the two first strided layers. A vision transforme
 so that it sees 64 of them and not 4; a ConvNeXt patches of 2 px in place of 4. MobileNet-V2 becomes the one that DELT
 trains on CIFAR-10 and Tiny-ImageNet.
 
-Source: DELT recover/models.py (resnet stem); He et al., "Deep Residual Learning" Sec. 4.2 (3x3 stem on CIFAR); DELT
-evaluation/model_utils/models.py ``MobileNetV2``, which is mdistiller's mv2_tinyimagenet.
+Source: DELT recover/models.py (resnet stem), which is CDA's "modified ResNet-18" on CIFAR-100 and Tiny-ImageNet as well
+(SRe2L squeeze_cifar.py at 32 px and recover_tiny.py at 64 px); He et al., "Deep Residual Learning" Sec. 4.2 (3x3 stem
+on CIFAR); DELT evaluation/model_utils/models.py ``MobileNetV2``, which is mdistiller's mv2_tinyimagenet.
 Differs: the published MobileNet-V2 has a bias in every convolution, which the BatchNorm behind it takes off again.
 Checkpoints of our former small MobileNet-V2, the stock one with its two first strides left out, do not fit this one and
 are refused.

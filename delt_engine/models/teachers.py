@@ -74,13 +74,24 @@ def load_teacher(
             raise CheckpointError(f"teacher: {reason}")
         if card.fingerprint != weights_fingerprint(state):
             raise CheckpointError(f"teacher: {path} is damaged: its weights are not those its card was written for.")
-        model = _build(card, card.stem)
-        fit_state(model, state, card.network)
-    else:
-        model, card = _fit_foreign(path, state, dataset, network, width, stem)
-    card = replace(card, fingerprint=weights_fingerprint(state))
-    model = model.to(device).eval().requires_grad_(requires_grad=False)
-    return Teacher(model, card)
+        return teacher_of(card, state, device)
+    model, card = _fit_foreign(path, state, dataset, network, width, stem)
+    return _frozen(model, replace(card, fingerprint=weights_fingerprint(state)), device)
+
+
+def teacher_of(card: TeacherCard, state: State, device: str | torch.device = "cpu") -> Teacher:
+    """Return the teacher of a card and its weights, frozen and in eval mode.
+
+    Raises:
+        CheckpointError: weights that do not fit the card's network.
+    """
+    model = _build(card, card.stem)
+    fit_state(model, state, card.network)
+    return _frozen(model, card, device)
+
+
+def _frozen(model: nn.Module, card: TeacherCard, device: str | torch.device) -> Teacher:
+    return Teacher(model.to(device).eval().requires_grad_(requires_grad=False), card)
 
 
 def check_teacher(

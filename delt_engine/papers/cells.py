@@ -151,7 +151,8 @@ def varied(value: PublishedValue) -> dict[str, Any]:
     >>> [varied(one) for one in all_published() if one.where == "DELT Table 4c"][-1]
     {'recover.iterations': 4000, 'recover.round_iterations': 1000}
     """
-    words, found = value.words, {}
+    words = value.words
+    found: dict[str, Any] = {}
     is_squeeze = words.get("stage") == "squeeze"
     for name in ("MI", "iterations", "recovery_iterations"):
         if name in words and is_optimised(value.method):

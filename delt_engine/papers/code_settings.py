@@ -46,7 +46,7 @@ _CIFAR = _Sre2l(
 )
 _TINY = _Sre2l(
     {**_SQUEEZED_SMALL, "learning_rate": 0.2, "weight_decay": 1e-4, "batch_size": 256, "epochs": 50, "min_crop": 0.08},
-    {"iterations": 4000, "learning_rate": 0.1, "r_bn": 1.0, "min_crop": 0.08, "flip": True},
+    {"iterations": 4000, "learning_rate": 0.1, "r_bn": 1.0, "min_crop": 0.08, "flip": True, "jitter_both_ways": True},
     "sre2l-tiny-imagenet",
     ("recover_tiny.py", "train_kd.sh"),
 )
@@ -82,8 +82,6 @@ def evaluate_as_sre2l(into: Gathered, asked: Asked) -> None:
     """Take SRe2L's training of students."""
     source = _sre2l(asked)
     into.assume("evaluate", f"SRe2L's published code ({source.scripts[1]})", recipe=source.recipe)
-    if source.recipe == "sre2l":
-        into.assume("evaluate", "SRe2L's published code (train_FKD.py --adamw-lr)", learning_rate=0.001)
     put_labels(into, "SRe2L")
 
 

@@ -33,6 +33,7 @@ def select(into: Gathered, asked: Asked) -> None:
     printed.put(into, "select", "DELT Table 8b", criterion="medium")
     into.state("select", "DELT Tables 10 and 11", order="delt")
     into.state("select", "DELT Table 4a", mosaic=1)
+    into.assume("select", "published code (data_selection.py)", median="published")
     into.assume("rank", "published code scores whole images (data_selection.py)", crops=0)
 
 

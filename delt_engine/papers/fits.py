@@ -177,8 +177,9 @@ def _cell_without_row(found: Found) -> Cell | None:
     if source is None:
         return None
     made = published_experiment(source, found.dataset, method, student=student, ipc=recover.ipc)
-    about = {"dataset": found.dataset, "ipc": recover.ipc, "student": student, "teacher": "", "metric": "top1"}
-    value = PublishedValue(method, "", math.nan, None, source, "", **about)
+    value = PublishedValue(
+        method, "", math.nan, None, source, "", found.dataset, recover.ipc, student, teacher="", metric="top1"
+    )
     return Cell(value, "accuracy", made.experiment, origins=made.origins)
 
 
@@ -290,7 +291,7 @@ def _classes(wanted: Experiment, found: Found) -> int:
 
 def _image_size(wanted: Experiment, found: Found) -> int:
     entry = find_entry(found.dataset)
-    return wanted.image_size or (entry.image_size if entry else found.image_size)
+    return wanted.image_size or (entry.image_size if entry else None) or found.image_size
 
 
 def _text(value: Any) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from delt_engine.config import METHOD_STAGES, Experiment, RecoverConfig, is_optimised
+from delt_engine.config import METHOD_STAGES, Experiment, RecoverConfig, field_specs, is_optimised
 from delt_engine.config.methods import METHOD_DECIDES, VARIANT_OF
 from delt_engine.data.catalogue import find_entry
 from delt_engine.papers.published import published_settings
@@ -26,8 +26,7 @@ Basis = Literal["published", "equal"]
 BASIS_TITLES: dict[str, str] = {"published": "As in each paper", "equal": "The same for all"}
 
 BASIS_NOTES: dict[str, str] = {
-    "published": "Images: each method under its own paper's settings; where a dataset is named, it is the nearest in "
-    "image size.",
+    "published": "Images: each method under its own paper's settings; a dataset that is named is the nearest in size.",
     "equal": "Images: all methods under the same settings, but for what makes each of them.",
 }
 
@@ -37,7 +36,7 @@ SHARED_SETTINGS = tuple(name for name in RecoverConfig.model_fields if name not 
 _SMALL, _IPC = 32, RecoverConfig().ipc
 _CODE = "RDED's published code"
 _SPEED = ("precision", "fold", "pack", "compile")
-_SHARED = ("dataset", "image_size", "resize", "teacher", "ranker", "classes", "seed", "device", "squeeze")
+_SHARED = (*(spec.name for spec in field_specs(Experiment)), "squeeze")
 
 
 @dataclass(frozen=True)

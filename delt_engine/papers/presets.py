@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from delt_engine.config import Experiment, field_specs
 from delt_engine.config.command_line import STAGE_RECORDS
 from delt_engine.config.methods import METHOD_TITLES
-from delt_engine.data.catalogue import find_entry
+from delt_engine.data.catalogue import CATALOGUE
 from delt_engine.errors import ConfigError
 from delt_engine.papers.recipes import PublishedExperiment, published_experiment
 
@@ -60,7 +60,6 @@ class PaperPreset:
         return not self.ipcs or ipc in self.ipcs
 
 
-_TITLES = {"imagenet-21k": "ImageNet-21K-P"}
 _DELT = ("cifar10", "tiny-imagenet", "imagenette", "imagenet-100", "imagenet-1k")
 _IPC_1 = {
     "cifar10": "resnet18 resnet101 mobilenet_v2",
@@ -96,8 +95,7 @@ def _made() -> Iterator[PaperPreset]:
 
 
 def _preset(paper: str, dataset: str, method: str, *words: str, **more: Any) -> PaperPreset:
-    entry = find_entry(dataset)
-    titles = [METHOD_TITLES[method], entry.title if entry else _TITLES[dataset]]
+    titles = [METHOD_TITLES[method], CATALOGUE[dataset].title]
     titles += ["IPC 1" if word == "ipc1" else word for word in words]
     return PaperPreset("-".join([method, dataset, *words]), ", ".join(titles), paper, dataset, method, **more)
 
@@ -170,5 +168,6 @@ def changes(found: PublishedExperiment, stages: Collection[str] = tuple(STAGE_RE
             default, value = getattr(ours, spec.name), getattr(theirs, spec.name)
             name = f"{stage}.{spec.name}"
             if value != default:
-                rows.append(Change(name, default, value, found.origin(name) or kept))
+                origin = "what the preset is" if spec.name in ("method", "recipe") else found.origin(name) or kept
+                rows.append(Change(name, default, value, origin))
     return rows

@@ -120,7 +120,12 @@ def _read(row: Mapping[str, str]) -> PublishedValue:
         ipc=int(row["ipc"]) if row["ipc"] else None,
         student=row["eval_model"],
         teacher=row["recover_model"],
-        **{name: row[name] for name in ("method", "variant", "source", "table", "dataset", "metric")},
+        method=row["method"],
+        variant=row["variant"],
+        source=row["source"],
+        table=row["table"],
+        dataset=row["dataset"],
+        metric=row["metric"],
     )
     known = ASSUMED.get((value.source, value.table), {}) if value.metric == "top1" else {}
     if value.table in _ONLY_OWN_STUDENTS and value.method != "cda":

@@ -25,9 +25,6 @@ from delt_engine.papers.published import PAPERS
 
 __all__ = ["PublishedExperiment", "nearest_dataset", "published_experiment"]
 
-_UNLISTED = {"imagenet-21k": (10450, 224)}
-"""Classes and side in pixels of datasets that the papers use and the catalogue has not. Source: CDA Appendix A."""
-
 
 @dataclass(frozen=True)
 class PublishedExperiment:
@@ -63,7 +60,7 @@ def published_experiment(
 
     Args:
         paper: ``delt`` or ``cda``.
-        dataset: a name of the catalogue, or ``imagenet-21k``.
+        dataset: a name of the catalogue.
         method: one of this project's methods.
         network: that is squeezed and recovers, by its printed name or ours; where not given the student if it is a
             ConvNet, else ResNet-18.
@@ -97,15 +94,13 @@ def _asked(paper: str, dataset: str, method: str, network: str | None, student: 
     if method not in METHOD_SETTINGS:
         raise ConfigError(f"method: {method!r} given, but it must be one of {', '.join(METHOD_SETTINGS)}.")
     entry = find_entry(dataset)
-    if entry is None and dataset not in _UNLISTED:
-        known = ", ".join([*CATALOGUE, *(name for name in _UNLISTED if name not in CATALOGUE)])
-        raise ConfigError(f"dataset: {dataset!r} given, but it must be one of {known}.")
-    name = entry.name if entry else dataset
-    classes, size = (entry.num_classes or 0, entry.image_size) if entry else _UNLISTED[dataset]
+    if entry is None:
+        raise ConfigError(f"dataset: {dataset!r} given, but it must be one of {', '.join(CATALOGUE)}.")
     student = our_network(student)
     recovering = our_network(network) if network else student if student.startswith("convnet-") else "resnet18"
     table = table.removeprefix(PAPERS[paper]).strip()
-    return Asked(paper, name, method, recovering, student, ipc, table, classes, size)
+    classes, size = entry.num_classes or 0, entry.image_size or 0
+    return Asked(paper, entry.name, method, recovering, student, ipc, table, classes, size)
 
 
 def _squares(into: Gathered, asked: Asked) -> None:

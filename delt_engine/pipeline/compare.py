@@ -67,7 +67,7 @@ def method_row(
 
 
 def training_words(result: dict[str, Any]) -> str:
-    """Return student and recipe in words, and whether it is shortened.
+    """Return student and recipe in words, whether it is shortened, and what labelled where it was not the teacher.
 
     >>> training_words({"student": "resnet18", "student_width": 0.25, "recipe_title": "DELT", "epochs": 60,
     ...     "is_shortened": True, "seeds": [0, 1]})
@@ -76,4 +76,5 @@ def training_words(result: dict[str, Any]) -> str:
     width = "" if result.get("student_width") in (None, 1.0) else f" x {result['student_width']:g}"
     short = " (shortened)" if result["is_shortened"] else ""
     seeds = f", {len(result['seeds'])} seeds" if len(result["seeds"]) > 1 else ""
-    return f"{result['student']}{width}, {result['recipe_title']}, {result['epochs']} epochs{short}{seeds}"
+    by = f", labelled by {result['relabeller']}" if result.get("relabeller") else ""
+    return f"{result['student']}{width}, {result['recipe_title']}, {result['epochs']} epochs{short}{by}{seeds}"

@@ -79,8 +79,7 @@ def _measured(
         return {int(number): float(rate) for number, rate in _PACKS.read(subject).items()}
     device = torch.device(context.device)
     with context.stop.loading():
-        size = {"image_size": image_size, "num_classes": classes}
-        rates = pack_rates(teacher, config, fast, device=device, most=most, **size)
+        rates = pack_rates(teacher, config, fast, image_size=image_size, num_classes=classes, device=device, most=most)
     forget_peak(device)
     with contextlib.suppress(RunError):  # a disk that refuses costs the next run a measurement
         _PACKS.write(subject, rates)

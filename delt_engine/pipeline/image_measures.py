@@ -10,6 +10,7 @@ ones from 0.08 of the area on; of real images at most :data:`MOST_REAL` a class 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 
@@ -83,7 +84,7 @@ def _batches(experiment: Experiment, run: Run | None) -> Iterator[tuple[np.ndarr
         yield train.pixels(rows), np.full(len(rows), number)
 
 
-def _accuracies(judge: TeacherCard, batches: Iterable[tuple[np.ndarray, np.ndarray]], device: str) -> dict[str, float]:
+def _accuracies(judge: Path, batches: Iterable[tuple[np.ndarray, np.ndarray]], device: str) -> dict[str, float]:
     """Return top-1 in percent on whole images, and as the mean over random crops of each."""
     import torch
 

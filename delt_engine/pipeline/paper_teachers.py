@@ -21,6 +21,9 @@ from delt_engine.paths import assets_dir
 from delt_engine.runs.record import TeacherRecord
 from delt_engine.runs.store import Run
 
+LARGE_SIZE = 224
+"""Side in pixels of a dataset that the catalogue does not know."""
+
 OUTSIDE = "mobilenet_v2"
 """The network that CDA asks about finished images."""
 
@@ -130,7 +133,7 @@ def _network_of(part: Part) -> str:
 
 def _size(cell: Cell) -> int:
     entry = find_entry(cell.experiment.dataset)
-    return cell.experiment.image_size or (entry.image_size if entry else 224)
+    return cell.experiment.image_size or (entry.image_size if entry else None) or LARGE_SIZE
 
 
 def _every_card() -> tuple[tuple[Path, TeacherCard], ...]:

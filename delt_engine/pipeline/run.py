@@ -127,13 +127,17 @@ def _work(run: Run, inputs: Inputs | None, rank: Rank, stop: StopRequests, repor
 
 def _prepared(run: Run, begun: RunRecord, inputs: Inputs | None, stop: StopRequests) -> Inputs:
     with stop.loading():
-        inputs = inputs or _looked_up(run, begun, stop)
+        if inputs is None or not _is_enough(inputs, begun):
+            inputs = _looked_up(run, begun, stop)
     data, teacher = begun.dataset, begun.teacher
     if data is not None and data.fingerprint != inputs.dataset.fingerprint:
         raise RunError(f"run {run.id}: {data.name} has changed since the run began, so it cannot go on.")
     if teacher is not None and inputs.card and teacher.fingerprint != inputs.card.fingerprint:
         raise RunError(f"run {run.id}: teacher {teacher.name} has changed since the run began.")
-    others = {"ranker": inputs.ranker_record, "relabeller": inputs.relabeller_record}
+    others = {
+        "ranker": inputs.ranker_record if _ranks_itself(begun) else None,
+        "relabeller": inputs.relabeller_record if begun.kind == "evaluate" else None,
+    }
     for role, found in others.items():
         known = getattr(begun, role)
         if known is not None and found is not None and known.fingerprint != found.fingerprint:
@@ -143,6 +147,18 @@ def _prepared(run: Run, begun: RunRecord, inputs: Inputs | None, stop: StopReque
     if begun.kind == "recover":
         begin(run, inputs)
     return inputs
+
+
+def _ranks_itself(record: RunRecord) -> bool:
+    """Return whether the run has a ranker of its own."""
+    return record.kind in ("recover", "rank") and bool(record.experiment.ranker)
+
+
+def _is_enough(inputs: Inputs, record: RunRecord) -> bool:
+    """Return whether inputs that were looked up for several runs have what this one names beside its teacher."""
+    has_ranker = inputs.ranker is not None or not _ranks_itself(record)
+    labels_itself = record.kind == "evaluate" and bool(record.experiment.evaluate.relabeller)
+    return has_ranker and (inputs.relabeller is not None or not labels_itself)
 
 
 def _joined(context: StageContext, chosen: str, held: contextlib.ExitStack) -> StageContext:

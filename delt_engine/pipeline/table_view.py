@@ -231,11 +231,8 @@ class _Looked:
 def _view(table: PaperTable, scale: Scale, looked: _Looked) -> TableView:
     cells = []
     for value, cell, reason in cells_of(table, scale):
-        spot = {"row": place(value, table.rows), "column": place(value, table.columns)}
-        if cell is None:
-            cells.append(CellView(value, **spot, reason=reason, state="not here"))
-        else:
-            cells.append(_cell_view(CellView(value, **spot, cell=cell), looked))
+        view = CellView(value, place(value, table.rows), place(value, table.columns), cell, reason)
+        cells.append(_cell_view(view, looked) if cell else replace(view, state="not here"))
     return TableView(table, scale, tuple(cells))
 
 
@@ -330,7 +327,7 @@ def _parts(view: CellView, looked: _Looked) -> dict[str, Price]:
     experiment, known = cell.experiment, looked.known
     entry = find_entry(experiment.dataset)
     classes = (entry.num_classes if entry else None) or 10450  # ImageNet-21K-P is in no catalogue of ours
-    size = experiment.image_size or (entry.image_size if entry else 224)
+    size = teacher_of(cell).image_size
     train, tests = (entry.train_size, entry.test_size) if entry else (11060223, 50000)
     found: dict[str, Price] = {}
     networks = [teacher_of(cell), ranker_of(cell), relabeller_of(cell)]

@@ -19,6 +19,7 @@ from delt_engine.config import (
     SelectConfig,
     Settings,
     SqueezeConfig,
+    field_specs,
 )
 from delt_engine.config.command_line import STAGE_RECORDS, TEACHER_SETTINGS, changed_words, option_words
 from delt_engine.config.methods import SMALL_IMAGES, recover_settings, stage_settings
@@ -50,6 +51,12 @@ RELABEL_SETTINGS = (
     "shuffle_patches",
 )
 """Settings of the training that stored labels depend on."""
+
+_NO_RANKER = ("ranker",)
+"""What students have no use for."""
+
+EVALUATED_DATA = tuple(spec.name for spec in field_specs(Experiment) if spec.name not in _NO_RANKER)
+"""Settings of the experiment that `delt evaluate` and `delt relabel` take."""
 
 RUN_OPTIONS: dict[str, tuple[str, ...]] = {
     "recover": ("ranks", "teacher_check", "snapshot_classes", "live_seconds", "checkpoint_seconds"),
@@ -93,7 +100,7 @@ def command_for(
         command += _stage_words(experiment, kind, stage)
     if kind != "squeeze":
         command += changed_words(experiment.squeeze, own.squeeze, only=TEACHER_SETTINGS)
-    command += changed_words(experiment, own)
+    command += changed_words(experiment, own, without=_NO_RANKER if kind == "evaluate" else ())
     command += option_words(
         **(options or RunOptions()).model_dump(exclude_defaults=True, include=set(RUN_OPTIONS[kind]))
     )
@@ -101,7 +108,11 @@ def command_for(
 
 
 def compare_command(
-    experiment: Experiment, methods: Iterable[str], basis: str = "published", typed: Collection[str] = ()
+    experiment: Experiment,
+    methods: Iterable[str],
+    basis: str = "published",
+    typed: Collection[str] = (),
+    students: Collection[str] = (),
 ) -> list[str]:
     """Return the `delt compare` that recovers each method on the experiment's data and trains its students.
 
@@ -112,6 +123,7 @@ def compare_command(
         methods: by name.
         basis: see :mod:`delt_engine.papers.method_settings`.
         typed: names of settings of ``recover`` that stand on top for all methods.
+        students: networks that are trained in place of the one of ``evaluate``.
     """
     recover, evaluate = experiment.recover, experiment.evaluate
     command = ["delt", "compare", *option_words(dataset=experiment.dataset, methods=tuple(methods))]
@@ -120,6 +132,8 @@ def compare_command(
     command += changed_words(recover, RecoverConfig(), only=typed, always=always)
     if recover.method not in METHOD_STAGES:
         command += changed_words(experiment.select, SelectConfig()) + changed_words(experiment.rank, RankConfig())
+    if students:
+        command, evaluate = [*command, *option_words(students=tuple(students))], evaluate.replace(student="auto")
     command += _training_words(evaluate, always=("epochs",))
     command += changed_words(experiment.squeeze, SqueezeConfig(), only=TEACHER_SETTINGS)
     return command + changed_words(experiment, Experiment(dataset=experiment.dataset))
@@ -134,7 +148,7 @@ def relabel_command(experiment: Experiment, out: str | Path, source: str) -> lis
     command = ["delt", "relabel", *words, *_training_words(experiment.evaluate, only=RELABEL_SETTINGS)]
     command += changed_words(experiment.relabel, RelabelConfig())
     command += changed_words(experiment.squeeze, own.squeeze, only=TEACHER_SETTINGS)
-    return [*command, *changed_words(experiment, own), *option_words(out=out)]
+    return [*command, *changed_words(experiment, own, without=_NO_RANKER), *option_words(out=out)]
 
 
 def _source_words(experiment: Experiment, source: str) -> tuple[list[str], Experiment]:
@@ -161,13 +175,13 @@ def _stage_words(experiment: Experiment, kind: Kind, stage: str) -> list[str]:
         return _named("--method", recover.method) + changed_words(
             settings, plain, without=("method",), always=("jitter",) if size is None and by_size else ()
         )
-    plain, always = STAGE_RECORDS[stage](), ()
+    plain, always = STAGE_RECORDS[stage](), False
     if "recover" in STAGES[kind]:
         plain = STAGE_RECORDS[stage](**stage_settings(recover.method, size).get(stage, {}))
         # what hangs on the size of a folder's images, which only reading it tells
         by_size = "mosaic" in stage_settings(recover.method, SMALL_IMAGES + 1).get(stage, {})
-        always = ("mosaic",) if size is None and by_size else ()
-    return changed_words(settings, plain, always=always)
+        always = size is None and by_size
+    return changed_words(settings, plain, always=("mosaic",) if always else ())
 
 
 def _training_words(

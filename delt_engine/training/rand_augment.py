@@ -14,9 +14,11 @@ Shapes: N images of an epoch, B in a batch, n operations an image, S side in pix
 
 Source: Cubuk et al., "RandAugment"; timm data/auto_augment.py (operations, arguments, noise of the level, writing of
 the settings).
-Differs: geometry is always resampled bilinearly, where timm draws bilinear or bicubic for each operation unless told;
-levels are rounded to a thousandth, so that a recorded epoch is exact. Published evaluation code passes a translation
-constant of 117 px, but timm's RandAugment moves by a share of the image (0.45 at level 10) and never reads it.
+Differs: geometry is always resampled bilinearly, where timm, unless told, draws bilinear or bicubic for each operation.
+Bicubic reads four times as many pixels for little: where it is drawn, a value moves by 2 of 255 levels at 32 px and by
+1 at 64 px (means over images of CIFAR-10 at level 5). Levels are rounded to a thousandth, so that a recorded epoch is
+exact. Published evaluation code passes a translation constant of 117 px, but timm's RandAugment moves by a share of the
+image (0.45 at level 10) and never reads it.
 """
 
 from __future__ import annotations

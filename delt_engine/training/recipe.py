@@ -76,6 +76,16 @@ def recipe_changes(config: EvaluateConfig, **known: Any) -> dict[str, tuple[Any,
     return {name: (getattr(plain, name), getattr(own, name)) for name in names}
 
 
+def check_student(config: EvaluateConfig, num_classes: int, image_size: int) -> None:
+    """Refuse a student that cannot be built for such images; ``auto`` is the teacher's network, which can.
+
+    Raises:
+        ConfigError: an unknown network, or a width, stem or image size that it cannot have.
+    """
+    if config.student != "auto":
+        _stem(config.student, config.student_width or 1.0, config.student_stem, num_classes, image_size)
+
+
 def _stem(student: str, width: float, stem: str, num_classes: int, image_size: int) -> str:
     """Return the stem the student has, and refuse a student that cannot be built."""
     build = partial(build_network, student, num_classes, width=width, stem=stem, image_size=image_size)

@@ -13,7 +13,7 @@ from pages.shared import cached, errors, live
 from pages.shared.controls import button, headline
 from pages.shared.session import session
 from pages.shared.teachers import card as teacher_card
-from pages.shared.teachers import datasets, own_folder, steps, training
+from pages.shared.teachers import datasets, own_folder, own_teacher, steps, training
 from pages.shared.wording import plain
 
 
@@ -32,7 +32,7 @@ def at_work(tasks: list[Task], run: Run | None) -> None:
 
 def teacher_side(data: Dataset, chosen: str, card: TeacherCard | None, refusal: str) -> None:
     """Draw the teacher's card, or how to get a teacher; then training and checkpoints."""
-    run, works = training.newest(session().draft.dataset), [training.adding()]
+    run, works = training.newest(session().draft.dataset), [own_teacher.adding()]
     if card is None:
         st.info(plain(teacher_card.none_yet(data) if chosen == "auto" else refusal), icon=":material/school:")
         size = teacher_card.other_size(data)
@@ -47,7 +47,7 @@ def teacher_side(data: Dataset, chosen: str, card: TeacherCard | None, refusal: 
     with st.expander("Train a teacher", icon=":material/model_training:", key="data/training"):
         training.form(data)
     with st.expander("Use a checkpoint", icon=":material/upload_file:", key="data/checkpoint_box"):
-        training.draw_checkpoint()
+        own_teacher.draw()
 
 
 def data_side(data: Dataset) -> None:

@@ -49,6 +49,6 @@ with errors.shown():
             nav.link("distill/recover", "Plan a run")
     st.subheader("Train students")
     st.write("Students are trained from scratch on the chosen images and tested on the real test images.")
-    config = form.draw(shown, about if named else None)
+    configs = form.draw(shown, about if named else None)
     with st.expander("Compare methods: recover and train for several at once", expanded=not finished):
-        comparison.draw(config)
+        comparison.draw(configs)

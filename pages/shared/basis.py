@@ -19,10 +19,10 @@ HELP = (
 )
 
 
-def draw(key: str) -> None:
-    """Draw the choice; :func:`chosen` tells it, on every page."""
+def draw(key: str, **look: Any) -> None:
+    """Draw the choice, the widget takes ``look`` besides; :func:`chosen` tells it, on every page."""
     now = prime(key, chosen())
-    look: dict[str, Any] = {"format_func": BASIS_TITLES.get, "key": key, "required": True, "help": HELP}
+    look = {"format_func": BASIS_TITLES.get, "key": key, "required": True, "help": HELP} | look
     session().basis = st.segmented_control("Settings of the methods", list(BASIS_TITLES), default=now, **look)
 
 

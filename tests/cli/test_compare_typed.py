@@ -8,6 +8,7 @@ import json
 import pytest
 import torch
 from click.testing import CliRunner
+from other_teachers import moved
 from tiny_world import finished
 
 from delt_engine.cli import compare_plan, main
@@ -101,24 +102,24 @@ def test_settings_that_the_run_itself_says_are_refused(typed, source) -> None:
 
 def test_several_students_are_a_run_each_in_one_table_and_used_again(typed, source, world) -> None:
     words = ["evaluate", "source", *QUICK, "--student-width", "0.0625", "--students"]
-    found = json.loads(typed(*words, "convnet-3,mobilenet_v2", "--json", "-q").stdout)
+    found = json.loads(typed(*words, "convnet-3,resnet18", "--json", "-q").stdout)
     assert [(one["student"], one["student_width"]) for one in found] == [
         ("convnet-3", 0.0625),
-        ("mobilenet_v2", 0.0625),
+        ("resnet18", 0.0625),
     ]
     runs = [Run.open(one["run"]) for one in found]
     assert ["--student" in run.record().command for run in runs] == [True, True]
     assert {run.id for run in list_runs()} == {"source", *(run.id for run in runs)}
     alone = json.loads(typed(*words[:-1], "--student", "convnet-3", "--json", "-q").stdout)
     assert (alone["top1_last"], alone["per_class"]) == (found[0]["top1_last"], found[0]["per_class"])
-    said = typed(*words, "convnet-3,mobilenet_v2", "--seeds", "1").output
-    assert "mobilenet_v2 (2 of 2): train students: run" in said
+    said = typed(*words, "convnet-3,resnet18", "--seeds", "1").output
+    assert "resnet18 (2 of 2): train students: run" in said
     assert "is used again" in said
     assert "Top-1, last epoch (%)" in said
-    typed(*words, "convnet-3,mobilenet_v2", "--out", world / "many", "-q")
+    typed(*words, "convnet-3,resnet18", "--out", world / "many", "-q")
     assert [run.id for run in sorted(list_runs(world / "many"), key=lambda run: run.id)] == [
         "convnet-3",
-        "mobilenet_v2",
+        "resnet18",
     ]
 
 
@@ -152,6 +153,31 @@ def test_width_and_stem_go_to_the_students_that_can_have_them() -> None:
 
 
 COMPARE = ["compare", "--dataset", "colours", "--ipc", "4", "--mi", "8", "--ri", "2", "--device", "cpu", *QUICK]
+
+
+def test_several_students_of_a_comparison_are_a_row_each(typed, world) -> None:
+    moved("other")
+    words = [*COMPARE, "--methods", "random,real", "--students", "convnet-3,resnet18", "--student-width", "0.0625"]
+    words += ["--teacher", "colours", "--relabel-teacher", "other"]
+    rows = json.loads(typed(*words, "--json", "-q").stdout)["rows"]
+    assert [(row["method"], row["student"]) for row in rows] == [
+        ("random", "convnet-3"),
+        ("random", "resnet18"),
+        ("real", "convnet-3"),
+        ("real", "resnet18"),
+    ]
+    assert len({row["run"] for row in rows[:2]}) == 1
+    assert rows[0]["cosine_similarity"] == rows[1]["cosine_similarity"]
+    runs = {run.id: run for run in list_runs()}
+    assert len(runs) == 5
+    for row in rows:
+        assert runs[row["evaluation"]].record().relabeller.name == "other"
+        assert "labelled by other" in row["training"]
+    assert runs[rows[0]["run"]].record().relabeller is None
+    again = json.loads(typed(*words, "--json", "-q").stdout)["rows"]
+    assert [row["evaluation"] for row in again] == [row["evaluation"] for row in rows]
+    assert "alexnet given, but it cannot take" in typed(*COMPARE, "--students", "alexnet", code=2).output
+    assert len(list_runs()) == 5
 
 
 def test_compare_fills_one_table_in_the_order_asked_and_uses_what_is_there(typed, world) -> None:
@@ -294,6 +320,17 @@ def test_what_is_typed_stands_on_top_of_every_papers_settings(typed) -> None:
     assert "On top, for all: --mi 40 --ri 10 --r-bn 0.5 --criterion top --mosaic 2." in plan.notes
     assert plan.origins["cda-init"] == "CDA Table 10b for CIFAR-100"
     assert plan.origins["sre2l"].startswith("SRe2L's published code (recover_cifar.py)")
+
+
+def test_a_preset_gives_dataset_images_per_class_and_the_training_of_the_students(typed) -> None:
+    plan = planned("published", "--preset", "delt-cifar10-ipc1", "--seeds", "2")
+    assert {one.recover.ipc for one in plan.experiments.values()} == {1}
+    assert {(one.dataset, one.resize) for one in plan.experiments.values()} == {("colours", "published")}
+    assert (plan.evaluate.rand_augment, plan.evaluate.seeds, plan.evaluate.epochs) == ("m5-n4-mstd1", 2, 300)
+    assert (plan.evaluate.batch_size, plan.evaluate.learning_rate) == (None, None)  # by rule, for every student
+    plan = planned("published", "--preset", "cda-tiny-imagenet", "--ipc", "3")
+    assert (plan.evaluate.recipe, plan.evaluate.batch_size) == ("cda-tiny-imagenet", 64)
+    assert plan.experiments["delt"].recover.ipc == 3
 
 
 def test_under_equal_settings_methods_differ_in_what_makes_them_only(typed) -> None:

@@ -79,7 +79,7 @@ def test_run_lets_all_cards_squeeze_only_where_it_pays(delt, launched, colours, 
 
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
-    monkeypatch.setattr("delt_engine.cli.run._has_teacher", lambda experiment: False)
+    monkeypatch.setattr("delt_engine.cli.run._missing_teachers", lambda experiment: [experiment.squeeze])
     file = tmp_path / "experiment.yaml"
     file.write_text(f"dataset: {colours}\nimage_size: 8\nrecover: {{ipc: 4, iterations: 8, round_iterations: 2}}\n")
     with monkeypatch.context() as patched:

@@ -13,7 +13,7 @@ def test_the_list_counts_what_is_printed_and_what_can_be_measured(answer) -> Non
     assert found["reachable"] + sum(found["not_here"].values()) == found["printed"]
     assert [row["id"] for row in found["tables"]] == [table.id for table in TABLES]
     own = {row["id"]: row for row in found["tables"]}
-    assert (own["delt-1"]["printed"], own["delt-1"]["reachable"]) == (117, 117)
+    assert (own["delt-1"]["printed"], own["delt-1"]["reachable"]) == (117, 126)  # nine stand beside
     assert (own["cda-14"]["printed"], own["cda-14"]["reachable"]) == (10, 0)
     assert own["cda-20"]["measured"] == 12  # parameters need no run
 
@@ -36,6 +36,17 @@ def test_settings_and_figures_are_shown_as_well(delt) -> None:
     said = delt("papers", "delt-6").stdout
     assert "N x T - j(j-1)/2 x RI" in said
     assert "25,500" in said  # IPC 10, RI 500: 2, 2 and six times 1 image join
+
+
+def test_the_list_is_written_for_documents(delt, tmp_path, refusal) -> None:
+    file = tmp_path / "papers.md"
+    assert delt("papers", "--markdown", file).exit_code == 0
+    rows = {line.split(" | ")[0].strip("| "): line for line in file.read_text().splitlines()[2:]}
+    assert "`delt reproduce delt-4c`" in rows["DELT Table 4c"]
+    assert "on an RTX 4090" in rows["DELT Table 4c"]
+    assert "printed values only" in rows["CDA Table 14"]
+    assert "DELT Table 8" not in rows  # settings
+    assert refusal("papers", "delt-1", "--markdown", file).startswith("Error: markdown: ")
 
 
 def test_a_price_is_told_before_anything_is_done(answer, delt) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from delt_engine.cli.options import read_experiment, read_training
@@ -49,6 +51,23 @@ def test_squeeze_and_evaluate_take_their_stages_of_the_preset(answer, small, dat
     assert {row["setting"] for row in found["preset"]["changes"]} >= {"evaluate.optimizer", "evaluate.epochs"}
 
 
+def test_a_file_stands_on_top_of_a_preset_and_its_students_are_trained(answer, refusal, colours, tmp_path) -> None:
+    small = {"epochs": 1, "student": "convnet-3", "student_width": 0.0625}
+    file = {"dataset": str(colours), "image_size": 8, "recover": {"iterations": 8, "round_iterations": 2}}
+    (tmp_path / "file.yaml").write_text(json.dumps({**file, "device": "cpu", "evaluate": small}))
+    words = ["run", tmp_path / "file.yaml", "--preset", "delt-cifar10", "--ipc", "4", "--seeds", "2"]
+    found = answer(*words, "--out", tmp_path / "run")
+    assert found["preset"]["name"] == "delt-cifar10"
+    experiment = Run.open(tmp_path / "run").experiment
+    assert (experiment.recover.ipc, experiment.recover.iterations, experiment.resize) == (4, 8, "published")
+    assert (found["evaluate"]["student"], found["evaluate"]["epochs"], len(found["evaluate"]["seeds"])) == (
+        *("convnet-3", 1, 2),
+    )
+    students = Run.open(tmp_path / "run-students").experiment.evaluate
+    assert (students.recipe, students.rand_augment, students.labels) == ("delt", "m5-n4-mstd1", "on-the-fly")
+    assert "experiment: nothing given, but it needs a file" in refusal("run")
+
+
 def test_images_per_class_and_networks_decide_what_the_preset_is() -> None:
     one = read_experiment({"preset": "delt-cifar10", "recover__ipc": 1})
     assert (one.dataset, one.recover.iterations, one.evaluate.batch_size) == ("cifar10", 2000, 10)
@@ -57,10 +76,11 @@ def test_images_per_class_and_networks_decide_what_the_preset_is() -> None:
     assert dense.teacher == "imagenet-1k-densenet121-224px"
     conv = read_experiment({"preset": "delt-imagenette-ipc1-convnet-5"})
     assert (conv.image_size, conv.recover.iterations, conv.squeeze.network) == (128, 4000, "convnet-5")
+    assert (conv.teacher, conv.ranker) == ("imagenette-convnet-5-128px", "imagenette-resnet18-128px")
     other = read_experiment({"preset": "delt-imagenette-ipc1-convnet-5", "experiment__dataset": "photos"})
-    assert (other.dataset, other.teacher) == ("photos", "auto")  # its own teacher knows other classes
-    assert read_training({"preset": "delt-cifar10", "evaluate__student": "mobilenet_v2"}).learning_rate == 0.0025
-    assert read_training({"preset": "delt-cifar10"}, ipc=50).batch_size == 100
+    assert (other.dataset, other.teacher, other.ranker) == ("photos", "auto", "")  # its own know other classes
+    assert read_training({"preset": "delt-cifar10"}).learning_rate is None  # by rule, for every student
+    assert read_training({"preset": "cda-cifar100"}, ipc=50).batch_size == 8
 
 
 def test_what_a_preset_cannot_be_is_a_sentence(refusal, delt) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from delt_engine.data.catalogue import load_dataset
 from delt_engine.models.card import read_card, teacher_files
 from delt_engine.models.health import find_check
+from delt_engine.models.teachers import load_teacher
 
 
 @pytest.fixture
@@ -42,7 +45,7 @@ def test_a_checkpoint_is_checked_and_added(delt, fitting, weights, tmp_path) -> 
     done = delt("teachers", "add", tmp_path / "my net.pth", *fitting, "--json")
     assert done.exit_code == 0, done.stderr
     card = read_card(json.loads(done.stdout)["path"])
-    assert (card.name, card.accuracy, card.source) == ("my-net", 100.0, "added from my net.pth")
+    assert (card.name, card.accuracy, card.added_from) == ("my-net", 100.0, "my net.pth")
     assert "my-net" in dict(teacher_files())
     assert delt("teachers", "add", tmp_path / "my net.pth", *fitting).exit_code == 0, "the same weights again"
 
@@ -51,14 +54,14 @@ def test_a_teacher_of_ours_is_added_for_another_dataset_of_its_classes(
     delt, home, monkeypatch, colours, tmp_path
 ) -> None:
     monkeypatch.setenv("DELT_HOME", str(home))
-    path = teacher_files()[0][1]
+    path = next(path for _, path in teacher_files() if not read_card(path).added_from)
     before = read_card(path)
     (tmp_path / "sample").symlink_to(colours, target_is_directory=True)
     words = ("--dataset", tmp_path / "sample", "--image-size", "8", "--name", "for-the-sample")
     done = delt("teachers", "add", path, *words, "--json")
     card = read_card(json.loads(done.stdout)["path"])
     assert (card.dataset, card.accuracy, card.fingerprint) == ("sample", before.accuracy, before.fingerprint)
-    assert card.source == f"{before.source}; added from {path.name}"
+    assert (card.source, card.added_from) == (before.source, path.name)
 
 
 def test_a_checkpoint_in_another_class_order_is_not_added(delt, fitting, weights, tmp_path) -> None:
@@ -90,3 +93,21 @@ def test_a_zip_of_images_becomes_a_dataset_and_a_bad_one_leaves_nothing(answer, 
     done = delt("datasets", tmp_path / "bad.zip")
     assert (done.exit_code, "bad.zip is not a zip, or is damaged" in done.stderr) == (2, True)
     assert [entry.name for entry in (home / "datasets").iterdir()] == ["my colours"]
+
+
+def test_published_weights_are_added_without_a_dataset_or_checked_on_one(
+    answer, delt, home, colours, monkeypatch
+) -> None:
+    monkeypatch.setenv("DELT_HOME", str(home))
+    network = load_teacher(teacher_files()[0][0], dataset=load_dataset(str(colours), 8))
+    made = replace(network, card=replace(network.card, name="made-v1", accuracy=70.0, added_from="torchvision:made"))
+    monkeypatch.setattr("delt_engine.models.published_weights.load_published", lambda *_: made)
+    found = answer("teachers", "add", "torchvision:made")
+    assert (found["teacher"], found["accuracy"], found["sample"]) == ("made-v1", 70.0, 0)
+    assert read_card(found["path"]).added_from == "torchvision:made"
+    said = delt("teachers", "add", "torchvision:made", "--name", "again").stdout
+    assert "convnet-3 with 3 classes, 70.0 % as published; not measured here. Added as again" in " ".join(said.split())
+    found = answer("teachers", "add", "torchvision:made", "--dataset", colours, "--image-size", "8")
+    assert (found["accuracy"], found["sample"]) == (100.0, 24)
+    done = delt("teachers", "add", "torchvision:made", "--dataset", "photos", "--image-size", "8")
+    assert "made-v1 has 3 classes, but photos has 10. Leave --dataset out" in " ".join(done.stderr.split())

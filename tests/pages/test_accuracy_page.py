@@ -128,7 +128,7 @@ def test_you_and_the_paper_names_gap_table_and_settings_of_the_same_classes(open
     assert (row["Published"], row["From"]) == ("43.0 ± 0.9 %", "DELT Table 1")
     assert row["Gap, points"] == pytest.approx(-1.0)
     assert row["Measured here"] == "42.0 ± 1.0 % (3 students)"
-    assert "Iterations an image, mean" in set(table_with(app, "Here")["Setting"])
+    assert "Recovery: Iterations (MI)" in set(table_with(app, "Here")["Setting"])
     shutil.rmtree(home / "runs")
     some = CIFAR.model_copy(update={"class_names": CIFAR.class_names[:3]})
     make(home, "a", epochs=300, dataset=some, student_width=1.0)
@@ -171,7 +171,7 @@ def test_a_recipe_brings_its_settings_and_training_starts_with_what_the_form_say
     app.number_input(key="accuracy/train/student_width").set_value(0.5)
     app.number_input(key="accuracy/train/image_size").set_value(64)  # of the whole real set; a run brings its own
     app.number_input(key="accuracy/train/seeds").set_value(2)
-    app.selectbox(key="accuracy/train/student").set_value("convnet-3").run()
+    app.multiselect(key="accuracy/train/students").set_value(["convnet-3"]).run()
     first, second = (block.value for block in app.code if block.value.startswith("delt evaluate"))
     assert first.startswith(f"delt evaluate {finished.id} --recipe rded --student convnet-3 --student-width 0.5")
     assert "--student-batch-size 25" in first
@@ -183,6 +183,27 @@ def test_a_recipe_brings_its_settings_and_training_starts_with_what_the_form_say
         assert (kind, experiment.evaluate.shuffle_patches) == ("evaluate", True)
         names = ("recipe", "epochs", "seeds", "student", "batch_size", "learning_rate")
         assert [getattr(experiment.evaluate, name) for name in names] == ["rded", 30, 2, "convnet-3", 25, 0.002]
+
+
+def test_several_students_are_a_run_each_also_in_the_comparison_and_another_network_labels(
+    open_page, started, finished
+) -> None:
+    app = open_page(PAGE)
+    app.number_input(key="accuracy/train/student_width").set_value(0.5)
+    app.selectbox(key="accuracy/train/relabeller").set_value("photos")  # it knows the classes of the run
+    app.multiselect(key="accuracy/train/students").set_value(["resnet18", "vgg11_bn"]).run()
+    command, *_ = (block.value for block in app.code if block.value.startswith("delt compare"))
+    assert "--students resnet18,vgg11_bn" in command
+    app.button(key="accuracy/train/start").click().run()
+    found = [experiment.evaluate for experiment, _ in started.experiments]
+    assert [(one.student, one.student_width, one.relabeller) for one in found] == [
+        ("resnet18", 0.5, "photos"),
+        ("vgg11_bn", None, "photos"),
+    ]
+    assert started.sources == [finished.id] * 2
+    app.pills(key="accuracy/methods").set_value(["random"]).run()
+    app.button(key="accuracy/compare").click().run()
+    assert [kind for _, kind in started.experiments[2:]] == ["recover", "evaluate", "evaluate"]
 
 
 def test_a_preset_brings_a_papers_training_at_the_images_per_class_of_the_run(open_page, started, finished) -> None:
@@ -206,7 +227,7 @@ def test_expected_time_is_from_an_evaluation_of_the_same_student(open_page, home
     app.multiselect(key="accuracy/train/sources").set_value([run.id])
     app.number_input(key="accuracy/train/epochs").set_value(120).run()
     assert "About 1 min 0 s for 1 set of images." in captions(app)
-    app.selectbox(key="accuracy/train/student").set_value("resnet50").run()
+    app.multiselect(key="accuracy/train/students").set_value(["resnet50"]).run()
     assert "not known yet" in captions(app)
 
 
@@ -358,9 +379,11 @@ def test_labels_are_stored_first_and_the_store_is_taken(open_page, started, fini
     write_store(Path(words[words.index("--out") + 1]), epochs=20)
     app.run()
     assert not app.button(key="accuracy/train/start").disabled
+    app.multiselect(key="accuracy/train/students").set_value(["convnet-3", "mobilenet_v2"]).run()
     app.button(key="accuracy/train/start").click().run()
-    evaluate = started.experiments[0][0].evaluate
-    assert (evaluate.labels, evaluate.label_store) == ("stored", words[words.index("--out") + 1])
+    trained = [experiment.evaluate for experiment, _ in started.experiments]
+    assert [config.student for config in trained] == ["convnet-3", "mobilenet_v2"]
+    assert {(config.labels, config.label_store) for config in trained} == {("stored", words[words.index("--out") + 1])}
     app.number_input(key="accuracy/train/epochs").set_value(21).run()  # more than the store is for
     assert app.button(key="accuracy/train/start").disabled
     assert "it is for 20 epochs, not 21" in captions(app)

@@ -209,6 +209,14 @@ def test_a_checkpoint_is_handed_to_a_process_and_a_refusal_is_shown(open_page, c
     assert app.error[0].value == "It was refused."
 
 
+def test_published_weights_are_fetched_by_a_process(open_page, card, asked) -> None:
+    app = open_page(PAGE, data="photos")
+    app.segmented_control(key="data/checkpoint/way").set_value("published").run()
+    app.selectbox(key="data/checkpoint/weights").set_value("torchvision:resnet50").run()
+    app.button(key="data/checkpoint/add").click().run()
+    assert asked[0][1] == ["teachers", "add", "torchvision:resnet50", "--device", "auto"], "photos cannot check it"
+
+
 def pets(folder):
     """A small dataset of one's own."""
     for name, number in (("cat", 12), ("dog", 70)):

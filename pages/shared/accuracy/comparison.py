@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 
 import streamlit as st
 
@@ -25,8 +26,11 @@ USUAL = ("sre2l", "cda", "rded", "delt", "random")
 _SHARED = ("dataset", "image_size", "resize", "teacher", "ranker", "classes", "seed", "squeeze", "device")
 
 
-def draw(config: EvaluateConfig) -> None:
-    """Draw the choice of methods and the button that queues the recovery and the students of each of them."""
+def draw(configs: Sequence[EvaluateConfig]) -> None:
+    """Draw the choice of methods and the button that queues the recovery and the students of each of them.
+
+    ``configs`` are how each of the students is trained.
+    """
     draft = session().draft
     basis.draw("accuracy/basis")
     recover, typed = draft.recover, basis.typed(draft)
@@ -44,10 +48,11 @@ def draw(config: EvaluateConfig) -> None:
     off = not chosen or bool(controls.refused("accuracy/train"))
     if button("Compare methods", "compare_arrows", "accuracy/compare", disabled=off):
         with errors.shown():
-            queued = sum(queue(method, draft, config) for method in chosen)
+            queued = sum(queue(method, draft, config) for method in chosen for config in configs)
         st.toast(f"{plural(queued, 'run')} queued.")
         st.rerun()
-    controls.command(compare_command(draft.replace(evaluate=config), chosen or USUAL, basis.chosen(), typed))
+    names = [config.student for config in configs] if len(configs) > 1 else []
+    controls.command(compare_command(draft.replace(evaluate=configs[0]), chosen or USUAL, basis.chosen(), typed, names))
 
 
 def queue(method: str, base: Experiment, config: EvaluateConfig) -> int:

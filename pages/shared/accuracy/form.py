@@ -12,17 +12,16 @@ import streamlit as st
 from delt_engine.config import EvaluateConfig, Experiment, field_specs
 from delt_engine.config.students import RECIPE_TITLES
 from delt_engine.jobs import start as jobs
-from delt_engine.jobs.evaluations import evaluation_experiment
+from delt_engine.jobs.evaluations import evaluation_experiment, for_students
 from delt_engine.jobs.label_stores import needed
 from delt_engine.jobs.worker import device_lock_name
-from delt_engine.models.networks import NETWORKS
 from delt_engine.papers.presets import find_preset, presets_of
 from delt_engine.papers.recipes import PublishedExperiment
 from delt_engine.runs.command import command_for
 from delt_engine.runs.sources import REAL, find_source
 from delt_engine.runs.store import Run
 from pages.shared import cached, controls, errors, paper_presets
-from pages.shared.accuracy import data, labels
+from pages.shared.accuracy import data, labels, students
 from pages.shared.accuracy.labels import Plan
 from pages.shared.controls import button
 from pages.shared.session import session
@@ -37,8 +36,8 @@ _FOR_REAL = ("image_size", "teacher")
 """Settings that a run brings itself, so only the whole real set can be given others."""
 
 
-def draw(dataset: str = "", named: Run | None = None) -> EvaluateConfig:
-    """Draw the form and return how students are trained.
+def draw(dataset: str = "", named: Run | None = None) -> tuple[EvaluateConfig, ...]:
+    """Draw the form and return how each of the students is trained.
 
     Runs of ``dataset`` are offered first, and ``named``, the run of the address, is chosen when it is news.
     """
@@ -46,15 +45,16 @@ def draw(dataset: str = "", named: Run | None = None) -> EvaluateConfig:
     titles = {run.id: long_title(run) for run in runs}
     titles[REAL] = f"The whole real training set of {short_name(dataset or session().draft.dataset)}"
     chosen = _sources(titles, named, anything=not dataset)
-    config, changes, is_stored = _settings(chosen, dataset)
-    plans = [(source, planned(source, config, dataset, **changes)) for source in chosen]
-    command_of = plans or [(one, planned(one, config, dataset)) for one in list(titles)[:1]]
+    configs, changes, is_stored = _settings(chosen, dataset)
+    plans = [(source, planned(source, config, dataset, **changes)) for config in configs for source in chosen]
+    command_of = plans or [(one, planned(one, configs[0], dataset)) for one in list(titles)[:1]]
     is_ready = True
     if is_stored:
-        plans, is_ready = labels.draw(plans, titles)
-        command_of = plans or command_of
+        stored, is_ready = labels.draw(plans[: len(chosen)], titles)  # of the first student
+        plans, fits = students.with_stores(plans, stored)
+        command_of, is_ready = plans or command_of, is_ready and fits
     wrong = controls.refused(PAGE)
-    _expect(plans, config)
+    _expect(plans, configs[0])
     if not is_ready:
         st.caption("Training begins when the labels are stored, or a store that fits is chosen.")
     off = not plans or not is_ready or bool(wrong)
@@ -65,7 +65,7 @@ def draw(dataset: str = "", named: Run | None = None) -> EvaluateConfig:
         st.rerun()
     for source, experiment in command_of:
         controls.command(command_for(experiment, kind="evaluate", source=source))
-    return config
+    return configs
 
 
 def _sources(titles: dict[str, str], named: Run | None, *, anything: bool) -> list[str]:
@@ -80,8 +80,8 @@ def _sources(titles: dict[str, str], named: Run | None, *, anything: bool) -> li
     return st.multiselect("Images to learn from", list(titles), key=key, format_func=titles.get, placeholder=many)
 
 
-def _settings(chosen: Sequence[str], dataset: str) -> tuple[EvaluateConfig, dict[str, Any], bool]:
-    """Draw the settings; return the training, settings of the experiment beside it, and whether labels are stored."""
+def _settings(chosen: Sequence[str], dataset: str) -> tuple[tuple[EvaluateConfig, ...], dict[str, Any], bool]:
+    """Draw the settings; return each student's, those of the experiment beside them, and whether labels are stored."""
     controls.forget_refused(PAGE)
     what, take = "recipe, network and training of the students", partial(_take_preset, chosen)
     preset = paper_presets.choice(PAGE, presets_of("evaluate"), dataset or session().draft.dataset, what, take)
@@ -100,24 +100,24 @@ def _settings(chosen: Sequence[str], dataset: str) -> tuple[EvaluateConfig, dict
         epochs = controls.setting(specs["epochs"], full if has_gpu else full // _SHORT, PAGE, width=130, help=fewer)
         look = {"label": "Students", "width": 130, "help": "Each from another seed; the spread is over them."}
         seeds = controls.setting(specs["seeds"], 1, PAGE, **look)
-        names, look = ["auto", *NETWORKS], {"width": 200, "help": specs["student"].help}
-        student = controls.open_choice("Student network", names, f"{PAGE}/student", "auto", **look)
+        networks = students.choose()
         is_hard, is_stored = plain_config.labels == "hard", False
         if not is_hard:
             what = "The teacher is asked for every image that is shown, or its answers are stored once and replayed."
             key, look = f"{PAGE}/labels", {"segmented": True, "help": what}
             is_stored = controls.choice("Soft labels", LABELS, key, default="on-the-fly", **look) == "stored"
-    values = {"epochs": epochs, "seeds": seeds, "student": student}
+    values = {"epochs": epochs, "seeds": seeds, "student": networks[0]}
     with st.expander("More settings", key=f"{PAGE}/more"):
         more, changes = _more(EvaluateConfig.for_recipe(recipe, **values), chosen, dataset)
         controls.precision_warning(more["precision"], session().draft.device)
     with errors.shown():
-        return EvaluateConfig.for_recipe(recipe, **values, **more), changes, is_stored
+        config = EvaluateConfig.for_recipe(recipe, **values, **more)
+        return for_students(config, networks), changes, is_stored
 
 
 def _more(config: EvaluateConfig, chosen: Sequence[str], dataset: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Draw what is less usual; return settings of the training and of the experiment, of these only what is given."""
-    left_out = {*_OWN, "labels", "label_store"} | ({"loss"} if config.labels == "hard" else set())
+    left_out = {*_OWN, "labels", "label_store", "relabeller"} | ({"loss"} if config.labels == "hard" else set())
     names = controls.names_behind_more(EvaluateConfig, left_out)
     specs = {name: controls.spec_of(EvaluateConfig, name) for name in names}
     if "loss" in specs:  # with classes as labels it is the recipe "Hard labels"
@@ -129,6 +129,9 @@ def _more(config: EvaluateConfig, chosen: Sequence[str], dataset: str) -> tuple[
         for name in names:
             look = {"placeholder": by_rule.get(name, "by rule")} if specs[name].may_be_open else {}
             values[name] = controls.setting(specs[name], getattr(config, name), PAGE, compact=True, **look)
+        if config.labels != "hard":
+            real = _of_real(dataset)
+            values["relabeller"] = students.choose_relabeller(PAGE, config.relabeller, chosen, real)
         seed = replace(controls.spec_of(Experiment, "seed"), may_be_open=True, default=None)
         changes = {"seed": controls.setting(seed, None, PAGE, placeholder="of the run", help="Of the first student.")}
         if REAL in chosen:
@@ -155,7 +158,7 @@ def _rules(config: EvaluateConfig, chosen: Sequence[str], dataset: str) -> dict[
 
 def _other_recipe() -> None:
     """Let the controls start again from the new recipe; students, labels and seeds stay."""
-    stay = {f"{PAGE}/{name}" for name in ("recipe", "sources", "named", "seeds", "student", "labels", "start", "more")}
+    stay = {f"{PAGE}/{name}" for name in ("recipe", "sources", "named", "seeds", "students", "labels", "start", "more")}
     for key in [key for key in st.session_state if str(key).startswith(f"{PAGE}/") and key not in stay]:
         del st.session_state[key]
 
@@ -176,6 +179,7 @@ def _take_preset(chosen: Sequence[str]) -> None:
     for spec in field_specs(EvaluateConfig):
         if spec.name not in ("label_store", "precision"):
             st.session_state[f"{PAGE}/{spec.name}"] = getattr(config, spec.name)
+    st.session_state[students.KEY] = [config.student]
     st.session_state[key] = preset
 
 
@@ -202,6 +206,8 @@ def _expect(plans: Sequence[Plan], config: EvaluateConfig) -> None:
     times = [data.expected(source, experiment) for source, experiment in plans]
     if times and all(times):
         seconds = sum(time for time, _ in times)
-        st.caption(f"About {duration(seconds)} for {plural(len(plans), 'set')} of images. {plain(times[0][1])}")
+        sets = len({source for source, _ in plans})
+        each = f", {plural(len(plans) // sets, 'student network')} each" if len(plans) > sets else ""
+        st.caption(f"About {duration(seconds)} for {plural(sets, 'set')} of images{each}. {plain(times[0][1])}")
     elif times:
         st.caption("How long this takes is not known yet: the first finished evaluation of this student tells.")

@@ -30,17 +30,24 @@ def draw(run: Run) -> None:
             alike = "On Diversity: the cosine similarity within each class."
             if button("How alike?", "scatter_plot", "recover/alike", help=alike):
                 nav.go("explore/diversity", run=run.id)
-        if run.experiment.recover.is_optimised:
-            basis.draw("recover/basis")
+        actions.open_button(run, "recover")
+        download.button(run, f"recover/download/{run.id}")
+    if run.experiment.recover.is_optimised:
+        _baselines(run)
+
+
+def _baselines(run: Run) -> None:
+    """Draw under which settings other methods stand beside the run, the button that makes them, and those there."""
+    with st.container(horizontal=True, vertical_alignment="center", key="recover/beside"):
+        st.markdown("**Beside other methods**", width="content")
+        basis.draw("recover/basis", label_visibility="collapsed", width="content")
         others = dict(_others(run))
         missing = [method for method, found in others.items() if found is None]
         if missing:
             names = " and ".join(METHOD_TITLES[method] for method in missing)
-            what = f"Queues {names} on the data of this run, with its IPC, teacher and seed, under the settings chosen."
+            what = f"Queues {names} on the data of this run, with its IPC, teacher and seed. {basis.HELP}"
             compare = (errors.attempt, "recover/baselines", _start, run, missing)
             button(f"Compare with {names}", "balance", "recover/baselines", *compare, help=what)
-        actions.open_button(run, "recover")
-        download.button(run, f"recover/download/{run.id}")
     errors.show_failed("recover/baselines")
     _said(run, [found for found in others.values() if found is not None])
 
@@ -63,12 +70,9 @@ def _said(run: Run, found: list[Run]) -> None:
 
 def _others(run: Run) -> Iterator[tuple[str, Run | None]]:
     """Yield the other methods that can be compared, each with its run under the settings chosen, if there is one."""
-    own = run.experiment.recover
-    if not own.is_optimised:
-        return
     known = [*cached.runs(), *cached.examples()]
     for method in COMPARED:
-        if method != own.method:
+        if method != run.experiment.recover.method:
             yield method, _find(run, basis.of_method(method, run.experiment), known)
 
 

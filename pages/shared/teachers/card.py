@@ -7,6 +7,7 @@ import contextlib
 import streamlit as st
 
 from delt_engine.data.catalogue import find_entry
+from delt_engine.data.class_lists import class_title
 from delt_engine.data.dataset import Dataset
 from delt_engine.errors import CheckpointError
 from delt_engine.jobs import tasks
@@ -115,12 +116,14 @@ def _accuracies(card: TeacherCard, data: Dataset, health: Health, measured: Chec
 def _facts(card: TeacherCard, data: Dataset) -> str:
     """Return the facts, one a line: each beside the dataset's where both have it."""
     spec = data.spec
-    order = "in the dataset's order" if card.class_names == spec.class_names else "**not as the dataset has them**"
+    known, wanted = (tuple(map(class_title, names)) for names in (card.class_names, spec.class_names))
+    order = "in the dataset's order" if known == wanted else "**not as the dataset has them**"
     where = f" on {plain(card.dataset)}"
-    if "added from" in card.source:  # trained on other images of the same classes; the source says which
+    if card.added_from:  # trained on other images of the same classes; the source says which
         where = ""
     elif card.dataset_fingerprint.partition("-")[0] != data.fingerprint.partition("-")[0]:  # without how it is shown
         where += " as it was then (its images have changed since)"
+    added = f"; added from {plain(card.added_from)}" if card.added_from else ""
     rows = [
         ("Network", f"{plain(card.network)}, width {card.width:g}"),
         ("Stem", _STEMS.get(card.stem, card.stem)),
@@ -128,7 +131,7 @@ def _facts(card: TeacherCard, data: Dataset) -> str:
         ("Mean", f"{triple(card.mean)}{_beside(are_alike(card.mean, spec.mean), triple(spec.mean))}"),
         ("Std", f"{triple(card.std)}{_beside(are_alike(card.std, spec.std), triple(spec.std))}"),
         ("Classes", f"{card.num_classes}, {order}"),
-        ("Trained", f"{card.epochs or '?'} epochs{where}; {plain(card.source)}"),
+        ("Trained", f"{card.epochs or '?'} epochs{where}; {plain(card.source)}{added}"),
     ]
     return "  \n".join(f":gray[{name}] {value}" for name, value in rows)
 

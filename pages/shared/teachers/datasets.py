@@ -29,6 +29,9 @@ from pages.shared.wording import count, plain, plural, said, sentence, triple
 
 PAGE = "data"
 SAMPLES, CLASSES_SHOWN = 8, 10
+MOST_BARS = 1000
+"""Classes up to which a figure shows each; ImageNet-21K-P has 10,450."""
+
 STATES = {
     "ready": "here",
     "unread": "here, not read yet",
@@ -213,11 +216,15 @@ def samples(name: str, image_size: int | None, data: Dataset) -> None:
 
 
 def per_class(data: Dataset) -> None:
-    """Say how many images each class has: one line when all are alike, else a figure."""
+    """Say how many images each class has: one line when all are alike or very many, else a figure."""
     classes = data.spec.num_classes
     train, test = (np.bincount(part.labels, minlength=classes) for part in (data.train, data.test))
     if len(set(train)) == len(set(test)) == 1:
         st.caption(f"Every class has {count(train[0])} training and {count(test[0])} test images.")
+        return
+    if classes > MOST_BARS:
+        spans = [f"{count(part.min())} to {count(part.max())}" for part in (train, test)]
+        st.caption(f"A class has {spans[0]} training and {spans[1]} test images.")
         return
     figure.plain(class_counts(data.spec.class_names, train.tolist(), test.tolist()), f"{PAGE}/per_class")
 

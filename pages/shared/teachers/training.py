@@ -1,7 +1,4 @@
-"""How to get a teacher: train one as a run of its own, or take in a checkpoint from elsewhere.
-
-A checkpoint is read without running its code, checked on the dataset, then copied.
-"""
+"""Training a teacher as a run of its own."""
 
 from __future__ import annotations
 
@@ -11,14 +8,10 @@ from delt_engine.config import Experiment, SqueezeConfig, field_specs
 from delt_engine.data.catalogue import find_entry
 from delt_engine.data.dataset import Dataset
 from delt_engine.data.folder import sizes_read
-from delt_engine.errors import DeltError
 from delt_engine.jobs import start as jobs
-from delt_engine.jobs import tasks
-from delt_engine.jobs.tasks import Task
 from delt_engine.jobs.teacher_time import SMALL_SIZE, small_teacher, training_seconds
 from delt_engine.models.networks import NETWORKS
 from delt_engine.papers.presets import find_preset, presets_of
-from delt_engine.paths import teachers_dir
 from delt_engine.plots.training import training_curves
 from delt_engine.runs.command import command_for
 from delt_engine.runs.events import SqueezeEpochEvent
@@ -30,7 +23,7 @@ from pages.shared.runs.progress import progress
 from pages.shared.session import session
 from pages.shared.wording import ago, duration, plain, sentence
 
-PAGE, CHECKPOINT, _PRESETS = "data", "data/checkpoint", "data/teacher"
+PAGE, _PRESETS = "data", "data/teacher"
 _USUAL_IMAGES = 5000
 """Training images of a dataset that was never read."""
 
@@ -144,49 +137,3 @@ def watch(run: Run) -> None:
         epochs = run.events(SqueezeEpochEvent)
         if epochs:
             figure.plain(training_curves(epochs, squeeze.epochs), f"{PAGE}/curves")
-
-
-def adding() -> Task:
-    """Return the task that adds a checkpoint for the chosen dataset, whether it was started or not."""
-    return tasks.task("add", session().draft.dataset, session().draft.image_size)
-
-
-def draw_checkpoint() -> None:
-    """Draw where the file is, what network it is, and the button that checks and adds it."""
-    st.caption(
-        f"The file is read without running any code in it, measured on test images, and copied to "
-        f"{plain(str(teachers_dir()))} when it knows the dataset."
-    )
-    left, right = st.columns(2)
-    with left:
-        st.text_input("File on this machine", key=f"{CHECKPOINT}/path", placeholder="/path/to/checkpoint.pth")
-    with right:
-        st.file_uploader("or upload one", type=["safetensors", "pt", "pth", "tar", "bin"], key=f"{CHECKPOINT}/upload")
-    default = SqueezeConfig()
-    with st.grid(4, min_column_width=130, vertical_alignment="bottom"):
-        what = "Of a file that does not say so itself; any name of torchvision or timm."
-        controls.open_choice("Network", NETWORKS, f"{CHECKPOINT}/network", default.network, help=what)
-        controls.settings(default, ["width", "stem"], CHECKPOINT, compact=True)
-        st.text_input("Name", key=f"{CHECKPOINT}/name", placeholder="as the file")
-    key, work = f"{CHECKPOINT}/add", adding()
-    button("Check and add", "verified_user", key, errors.attempt, CHECKPOINT, _add, disabled=work.is_running)
-    errors.show_failed(CHECKPOINT)
-    errors.show(work.error)
-    result = work.result() if work.state == "done" else None
-    if result:
-        measured = f"{result['accuracy']:.1f} % of {result['sample']} test images"
-        st.success(f"{plain(result['teacher'])} was added: {measured}.", icon=":material/check_circle:")
-
-
-def _add() -> None:
-    draft, state = session().draft, st.session_state
-    path, upload = (state.get(f"{CHECKPOINT}/path") or "").strip(), state.get(f"{CHECKPOINT}/upload")
-    if upload is not None:
-        path = str(tasks.store_upload(upload.name, upload.getvalue()))
-    if not path:
-        raise DeltError("file: none given; type the path of a checkpoint or upload one.")
-    words = ["--dataset", draft.dataset, "--device", draft.device, "--network", state[f"{CHECKPOINT}/network"]]
-    words += ["--width", str(state[f"{CHECKPOINT}/width"]), "--stem", state[f"{CHECKPOINT}/stem"]]
-    words += ["--image-size", str(draft.image_size)] if draft.image_size else []
-    name = (state.get(f"{CHECKPOINT}/name") or "").strip()
-    tasks.start(adding(), ["teachers", "add", path, *words, *(["--name", name] if name else [])])

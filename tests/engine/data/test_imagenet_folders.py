@@ -64,6 +64,14 @@ def test_a_subset_is_read_out_of_the_whole_folder(imagenet: Path, monkeypatch: p
     assert load_dataset(str(imagenet), 16).spec.num_classes == 12
 
 
+def test_what_is_known_of_the_whole_folder_serves_its_parts(imagenet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("delt_engine.data.folder.MAX_STORED_BYTES", 0)
+    load_dataset(str(imagenet), 16)
+    assert place_of("imagewoof").state == "ready"
+    monkeypatch.setattr("delt_engine.data.scan._look_at", lambda *_: pytest.fail("all files are known"))
+    assert load_dataset("imagewoof", 16).spec.train_size == 20
+
+
 def test_a_folder_without_all_of_the_classes_is_no_part(imagenet: Path) -> None:
     with pytest.raises(DataError, match=r"imagenet-100 has 100 classes, but .*imagenet holds 12 class folders; give"):
         load_dataset("imagenet-100", 16)

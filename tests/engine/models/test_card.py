@@ -46,6 +46,22 @@ def test_broken_files_are_one_sentence(tmp_path, content, message):
         read_card(path)
 
 
+@pytest.mark.parametrize(
+    ("source", "now"),
+    [
+        ("delt squeeze; added from a.pth", ("delt squeeze", "a.pth")),
+        ("added from a.pth", ("checkpoint a.pth", "a.pth")),
+        ("delt squeeze", ("delt squeeze", "")),
+    ],
+)
+def test_old_cards_said_in_their_source_what_they_were_added_from(source, now):
+    values = json.loads(CARD.to_json()) | {"source": source}
+    del values["added_from"]
+    card = TeacherCard.from_json(json.dumps(values))
+    assert (card.source, card.added_from) == now
+    assert TeacherCard.from_json(card.to_json()) == card
+
+
 def test_incomplete_card_names_what_is_missing():
     values = json.loads(CARD.to_json())
     del values["mean"]

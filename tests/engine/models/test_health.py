@@ -6,8 +6,8 @@ import pytest
 
 from delt_engine.data.catalogue import CATALOGUE
 from delt_engine.data.dataset import DatasetSpec
-from delt_engine.models.card import read_card
-from delt_engine.models.health import CheckRecord, find_check, judge, keep_check, reference_of
+from delt_engine.models.card import columns_of, read_card
+from delt_engine.models.health import CheckRecord, find_check, judge, keep_check, misfit, reference_of
 from delt_engine.paths import assets_dir
 
 ENTRY = CATALOGUE["cifar10"]
@@ -96,3 +96,16 @@ def test_other_statistics_are_a_warning() -> None:
     assert "mean and std" in health.reasons[0]
     rounded = replace(CARD, std=(0.2470, 0.2435, 0.2616), mean=(0.49, 0.48, 0.45))
     assert judge(rounded, SPEC, check(93.86)).level == "good"
+
+
+def test_classes_of_imagenet_are_the_same_by_folder_and_by_name() -> None:
+    spec = replace(SPEC, class_names=("tench", "goldfish"), num_classes=2)
+    card = replace(CARD, class_names=("n01440764", "n01443537"), num_classes=2)
+    assert misfit(card, spec) == misfit(replace(card, class_names=spec.class_names), spec) == ""
+    assert "same classes in another order" in misfit(replace(card, class_names=("goldfish", "n01440764")), spec)
+    assert columns_of(("goldfish", "shark", "n01440764"), spec.class_names) == [2, 0]
+
+
+def test_an_accuracy_published_with_weights_is_called_so() -> None:
+    card = replace(CARD, accuracy=69.8, added_from="torchvision:resnet18")
+    assert reference_of(card, SPEC) == (69.8, "published with its weights")

@@ -1,5 +1,6 @@
 """Networks by name: sizes, stems, widths, BatchNorm layers in order, and what cannot be built."""
 
+import contextlib
 import subprocess
 import sys
 
@@ -13,6 +14,8 @@ from delt_engine.models.bn_layers import bn_layers
 from delt_engine.models.convnet import ConvNet
 from delt_engine.models.networks import NETWORKS, build_network, network_names, resolve_stem, stem_of
 from delt_engine.models.resnet import scaled_resnet
+from delt_engine.papers.names import our_network
+from delt_engine.papers.published import all_published
 
 
 def parameters(network: torch.nn.Module) -> int:
@@ -47,6 +50,33 @@ def test_families_take_32_px(name):
     network = build_network(name, 5, image_size=32).eval()
     with torch.no_grad():
         assert network(torch.zeros(2, 3, 32, 32)).shape == (2, 5)
+
+
+FAMILIES = [
+    *("alexnet", "convnet4", "convnet6", "convnext_tiny", "deit_tiny", "densenet121", "efficientnet_b0", "mnasnet1_3"),
+    *("mobilenet_v2", "regnet_y_8gf", "resmlp", "resnet18", "shufflenet_v2_x2_0", "squeezenet", "vgg11", "vgg11_bn"),
+]
+DEEPER = {"deit_base", "resnet50", "resnet101", "vgg13", "vgg16", "vgg19"}
+
+
+@pytest.mark.parametrize(("names", "size"), [(FAMILIES, 64), (("convnet6", "deit_tiny", "resmlp"), 224)])
+def test_every_family_of_the_papers_tables_takes_small_and_large_images(names, size):
+    assert {*FAMILIES, *DEEPER} == {name for one in all_published() for name in (one.teacher, one.student)} - {""}
+    for name in names:  # a RegNet works its widths out with tensors, which have no values without memory
+        with contextlib.nullcontext() if name == "regnet_y_8gf" else torch.device("meta"):
+            network = build_network(our_network(name), 4, image_size=size)  # this tries it with two images
+        assert list(network.state_dict().values())[-1].shape[0] == 4
+
+
+def test_the_modified_resnet_of_cda_is_the_small_stem():
+    theirs = get_model("resnet18", weights=None, num_classes=200)  # SRe2L squeeze_cifar.py and recover_tiny.py
+    theirs.conv1 = nn.Conv2d(3, 64, kernel_size=3, stride=1, padding=1, bias=False)
+    theirs.maxpool = nn.Identity()
+    ours = build_network("resnet18", 200, image_size=64)
+    ours.load_state_dict(theirs.state_dict())
+    images = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(ours.eval()(images), theirs.eval()(images))
 
 
 def test_torchvision_comes_first():

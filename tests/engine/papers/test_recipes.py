@@ -170,6 +170,7 @@ def test_sre2l_is_its_published_code_and_says_so(dataset, recovered, trained) ->
     found = published_experiment("delt", dataset, "sre2l", ipc=50)
     assert values(found, "recover", "iterations learning_rate r_bn min_crop flip jitter") == recovered
     assert values(found, "evaluate", "recipe epochs batch_size mix temperature") == trained
+    assert found.experiment.recover.jitter_both_ways == (dataset == "tiny-imagenet")
     assert not [name for name in found.origins if name.startswith(("recover.", "squeeze."))]
     assert "published code" in found.unstated["recover.iterations"]
 
