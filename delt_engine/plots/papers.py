@@ -160,7 +160,7 @@ def series_looks(marks: Iterable[Mark]) -> Mapping[str, Look]:
 
 def _add_bars(figure: go.Figure, marks: Sequence[Mark], look: Look, side: str, place: Mapping[str, int]) -> None:
     """Add printed bars, pale, with the measured numbers over them; in a panel of their own measured ones are bars."""
-    shared = {"name": marks[0].series, "legendgroup": marks[0].series, "offsetgroup": marks[0].series}
+    shared: dict[str, Any] = {"name": marks[0].series, "legendgroup": marks[0].series, "offsetgroup": marks[0].series}
     shared |= {"x": _places(marks), "hovertext": [mark.words for mark in marks], "hoverinfo": "text"}
     is_here = side == HERE
     pattern = {"shape": {"solid": "", "dash": "/", "dot": "."}.get(look.dash, "x"), "fgopacity": 0.6}
@@ -204,7 +204,8 @@ def _add_series(figure: go.Figure, marks: Sequence[Mark], look: Look, side: str,
             hovertext=[mark.words for mark in own],
             hoverinfo="text",
             legendgroup=name,
-            **place,
+            row=place["row"],
+            col=place["col"],
         )
 
 

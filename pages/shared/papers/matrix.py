@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -38,8 +38,8 @@ _component = component("papers_table")
 
 def draw(view: TableView, *, only_measured: bool = False) -> CellView | None:
     """Draw the table and return the chosen cell, if one is chosen; the address keeps it."""
-    rows = list(dict.fromkeys(one.row for one in view.cells if not only_measured or one.measured))
-    columns = list(dict.fromkeys(one.column for one in view.cells if one.row in rows))
+    rows = _grouped(one.row for one in view.cells if not only_measured or one.measured)
+    columns = _grouped(one.column for one in view.cells if one.row in rows)
     placed = {(one.row, one.column): one for one in view.cells}
     first = {one.row: one.value for one in reversed(view.cells)}
     top = {one.column: one.value for one in reversed(view.cells)}
@@ -67,6 +67,17 @@ def draw(view: TableView, *, only_measured: bool = False) -> CellView | None:
 def _is_number(top: Mapping[Any, PublishedValue], name: str) -> bool:
     """Whether the labels of an axis across are numbers, which say nothing without its name."""
     return all(axis_label(value, name)[:1].isdigit() for value in top.values())
+
+
+def _grouped(places: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Return places in their order, each once, those that begin alike beside each other.
+
+    >>> _grouped([("a", "x"), ("b", "x"), ("a", "y")])
+    [('a', 'x'), ('a', 'y'), ('b', 'x')]
+    """
+    found = list(dict.fromkeys(places))
+    begun = {place[:depth]: at for at, place in reversed(list(enumerate(found))) for depth in range(1, len(place))}
+    return sorted(found, key=lambda place: [begun[place[:depth]] for depth in range(1, len(place))])
 
 
 def _take() -> None:
