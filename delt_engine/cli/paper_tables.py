@@ -11,10 +11,13 @@ from delt_engine.cli.cost import size_words, time_words
 from delt_engine.cli.output import say, say_table
 from delt_engine.config.schedule import EarlyLateSchedule
 from delt_engine.jobs.prices import Price
-from delt_engine.papers.paper_tables import METRIC_TITLES, PaperTable, axis_label, axis_title
+from delt_engine.papers.fits import beyond_settings
+from delt_engine.papers.paper_tables import METRIC_TITLES, axis_label, axis_title
 from delt_engine.papers.published import PublishedValue, published_settings
+from delt_engine.papers.table_record import PaperTable
+from delt_engine.pipeline.paper_teachers import found_of
 from delt_engine.pipeline.reproduce import cell_title
-from delt_engine.pipeline.table_view import CellView, Measured, TableView
+from delt_engine.pipeline.table_records import CellView, Measured, TableView
 
 NEAR = 5
 """Runs with other settings that are told of a table."""
@@ -38,6 +41,7 @@ def say_view(view: TableView) -> None:
     if view.scale == "laptop":
         say_table(("axis", "printed", "here"), view.mapping, "Made small")
     _say_near(view)
+    _say_beyond(view)
     if any(one.measured for one in view.cells):
         say(view.order.sentence)
     if table.id in ("delt-6", "delt-fig12"):
@@ -140,6 +144,15 @@ def _say_near(view: TableView) -> None:
         say_table(("setting", "here", "published", "from"), rows, title)
     if len(near) > NEAR:
         say(f"{len(near) - NEAR} more runs ask the same with other settings; --json lists them.")
+
+
+def _say_beyond(view: TableView) -> None:
+    """Print in what measured numbers differ from published code whatever is set."""
+    runs = (one.runs[0] for one in view.cells if one.runs and one.cell and one.cell.needs_students)
+    found = (found_of(run) for run in runs if view.scale == "paper")
+    rows = dict.fromkeys(row for each in found if each for row in beyond_settings(each))
+    if rows:
+        say_table(("setting", "here", "published", "from"), list(rows), "Whatever is set, of those measured here")
 
 
 def _say_settings(table: PaperTable) -> None:

@@ -18,11 +18,13 @@ from delt_engine.errors import ConfigError, RunError
 from delt_engine.files import write_bytes
 from delt_engine.jobs import ranks
 from delt_engine.papers.cells import SCALES, Scale, why_not
-from delt_engine.papers.paper_tables import TABLES, PaperTable, axis, find_table
+from delt_engine.papers.paper_tables import TABLES, axis, find_table
 from delt_engine.papers.published import all_published
+from delt_engine.papers.table_record import PaperTable
 from delt_engine.pipeline.reproduce import cell_title
 from delt_engine.pipeline.reproduce import reproduce as make
-from delt_engine.pipeline.table_view import CellView, TableView, total_price, views
+from delt_engine.pipeline.table_records import CellView, TableView, total_price
+from delt_engine.pipeline.table_view import views
 
 _scale = click.option(
     "--scale",

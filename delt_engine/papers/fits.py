@@ -21,6 +21,7 @@ from delt_engine.config.command_line import STAGE_RECORDS
 from delt_engine.config.student_rules import printed_batch_size
 from delt_engine.config.students import filled_in
 from delt_engine.data.catalogue import find_entry
+from delt_engine.data.decode import view_side
 from delt_engine.models.card import TeacherCard, read_card
 from delt_engine.papers.cells import RANKER, Cell, paper_cell, why_not
 from delt_engine.papers.published import PublishedValue, all_published, published_settings
@@ -192,6 +193,9 @@ def _stages(cell: Cell, found: Found) -> Iterator[Row]:
     size = _image_size(cell.experiment, found)
     if size != found.image_size:
         yield "Image size", f"{found.image_size} px", f"{size} px", cell.origins.get("image_size", "")
+    squares, wanted = found.experiment.resize, cell.experiment.resize
+    if view_side(found.image_size, squares) != view_side(found.image_size, wanted):
+        yield "Squares", squares, wanted, cell.origins.get("experiment.resize", "published code")
     stages = ["rank", "select", "recover"] if cell.needs_images else []
     for stage in stages + (["evaluate"] if cell.needs_students else []):
         here, there = (_counted(stage, cell, found, own=own) for own in (True, False))

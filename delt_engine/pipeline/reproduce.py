@@ -15,11 +15,12 @@ from delt_engine.config import Experiment
 from delt_engine.errors import DeltError, RunCancelled, RunError
 from delt_engine.jobs.evaluations import evaluation_experiment
 from delt_engine.papers.cells import Cell
-from delt_engine.papers.paper_tables import PaperTable, axis_label
+from delt_engine.papers.paper_tables import axis_label
+from delt_engine.papers.table_record import PaperTable
 from delt_engine.pipeline.image_measures import measure_images
 from delt_engine.pipeline.inputs import Inputs, evaluation_inputs, load_inputs
 from delt_engine.pipeline.paper_teachers import Part, file_of, ranker_of, relabeller_of, teacher_of
-from delt_engine.pipeline.table_view import CellView
+from delt_engine.pipeline.table_records import CellView
 from delt_engine.runs.record import Kind, RunOptions
 from delt_engine.runs.sources import find_source
 from delt_engine.runs.store import Run

@@ -7,11 +7,10 @@ as near, with the settings that differ.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from statistics import fmean, stdev
-from typing import Literal
 
 from delt_engine.config import Experiment
 from delt_engine.data.catalogue import find_entry
@@ -19,12 +18,12 @@ from delt_engine.errors import ConfigError
 from delt_engine.jobs.prices import Known, Price, recovery_price, students_price, teacher_price
 from delt_engine.models.card import read_card
 from delt_engine.papers.cells import Cell, Scale, paper_cell, why_not
-from delt_engine.papers.fits import Difference, Found, differences, is_alike
+from delt_engine.papers.fits import Found, differences, is_alike
 from delt_engine.papers.laptop import laptop_cell
 from delt_engine.papers.names import MILLION_PARAMETERS, our_network
-from delt_engine.papers.order import Order, Point, order_of
-from delt_engine.papers.paper_tables import PaperTable, axis, find_table, place, rows_of
+from delt_engine.papers.paper_tables import find_table, place, rows_of
 from delt_engine.papers.published import PublishedValue
+from delt_engine.papers.table_record import PaperTable
 from delt_engine.pipeline.image_measures import stored_measure
 from delt_engine.pipeline.paper_teachers import (
     file_of,
@@ -34,119 +33,12 @@ from delt_engine.pipeline.paper_teachers import (
     relabeller_of,
     teacher_of,
 )
+from delt_engine.pipeline.table_records import CellView, Measured, Near, State, TableView
 from delt_engine.runs.record import Kind, relevant_settings
 from delt_engine.runs.store import Run, list_runs
 from delt_engine.runs.titles import example_runs
 
-State = Literal["finished", "running", "queued", "stopped", "missing", "not here"]
-
 _STOPPED = ("paused", "cancelled", "interrupted", "failed")
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What was measured here: mean and spread over ``n`` students or runs.
-
-    Accuracies are in percent, of the last epoch and as ``best`` of the best tested one, which published code reports.
-    """
-
-    mean: float
-    std: float | None = None
-    n: int = 1
-    best: float | None = None
-    best_std: float | None = None
-    device: str = ""
-
-
-@dataclass(frozen=True)
-class Near:
-    """A run that asks the same question with other settings."""
-
-    run: Run
-    measured: Measured
-    differences: tuple[Difference, ...]
-
-
-@dataclass(frozen=True)
-class CellView:
-    """One number of a table.
-
-    Attributes:
-        value: as printed, or a row of a figure without a number.
-        row, column: where it stands on the table's axes, as printed.
-        cell: the experiment that measures it here; None where ``reason`` says why there is none.
-        measured: by ``runs``, which fit it; None while there are none, and for images, which have no number.
-        near: runs that ask the same question with other settings; at paper scale only.
-        state: of its work.
-        recovered: a finished run with its images.
-        parts: what is missing with its price; what several cells share has the same key.
-    """
-
-    value: PublishedValue
-    row: tuple[str, ...]
-    column: tuple[str, ...]
-    cell: Cell | None = None
-    reason: str = ""
-    measured: Measured | None = None
-    runs: tuple[Run, ...] = ()
-    near: tuple[Near, ...] = ()
-    state: State = "missing"
-    recovered: Run | None = None
-    parts: Mapping[str, Price] = field(default_factory=dict)
-
-    @property
-    def price(self) -> Price:
-        """What the missing work of this cell alone takes."""
-        return sum(self.parts.values(), Price())
-
-    @property
-    def gap(self) -> float | None:
-        """Measured less printed, of the best tested epoch where it is an accuracy; only at paper scale."""
-        if self.measured is None or self.cell is None or self.cell.scale != "paper" or not self.value.is_printed:
-            return None
-        here = self.measured.best if self.measured.best is not None else self.measured.mean
-        return here - self.value.value
-
-    @property
-    def is_open(self) -> bool:
-        """Whether there is work to do for it."""
-        return self.cell is not None and self.state not in ("finished", "running", "queued")
-
-
-@dataclass(frozen=True)
-class TableView:
-    """A table as it stands here."""
-
-    table: PaperTable
-    scale: Scale
-    cells: tuple[CellView, ...]
-
-    @property
-    def price(self) -> Price:
-        """What all missing work takes; what cells share counts once."""
-        return total_price(self.missing)
-
-    @property
-    def reachable(self) -> int:
-        """Numbers that can be measured here."""
-        return sum(one.cell is not None for one in self.cells)
-
-    @property
-    def missing(self) -> tuple[CellView, ...]:
-        """Numbers that could be measured and were not."""
-        return tuple(one for one in self.cells if one.is_open)
-
-    @property
-    def mapping(self) -> tuple[tuple[str, str, str], ...]:
-        """What laptop scale makes smaller: name, printed, here; each once, by name."""
-        found = dict.fromkeys(words for one in self.cells if one.cell for words in one.cell.scaled)
-        names = list(dict.fromkeys(name for name, _, _ in found))
-        return tuple(sorted(found, key=lambda words: names.index(words[0])))
-
-    @cached_property
-    def order(self) -> Order:
-        """Whether the printed order holds among what was measured."""
-        return order_of(_points(self))
 
 
 def table_view(
@@ -177,12 +69,6 @@ def views(
     looked = _Looked.at([*list_runs(), *example_runs()] if runs is None else runs, device)
     found = [find_table(table) if isinstance(table, str) else table for table in tables]
     return [_view(table, scale, looked) for table in found]
-
-
-def total_price(cells: Iterable[CellView]) -> Price:
-    """Return what the missing work of cells takes; what they share counts once."""
-    parts = {key: price for one in cells for key, price in one.parts.items()}
-    return sum(parts.values(), Price())
 
 
 @lru_cache(maxsize=128)
@@ -351,18 +237,3 @@ def _key(experiment: Experiment) -> str:
     stages = (experiment.rank, experiment.select, experiment.recover)
     words = (experiment.dataset, experiment.image_size, experiment.teacher, experiment.ranker)
     return " ".join([*map(str, words), experiment.squeeze.network, *(one.model_dump_json() for one in stages)])
-
-
-def _points(view: TableView) -> list[Point]:
-    groups = [name for name in (*view.table.rows, *view.table.columns) if name not in view.table.compared]
-    return [
-        Point(
-            tuple(axis(one.value, name) for name in groups),
-            one.value.value,
-            one.measured.mean,
-            one.measured.std or 0.0,
-            one.measured.n,
-        )
-        for one in view.cells
-        if one.measured is not None and one.value.is_printed and one.cell and one.cell.measure != "parameters"
-    ]

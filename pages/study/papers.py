@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from delt_engine.papers.cells import Scale
-from delt_engine.papers.paper_tables import PaperTable
-from delt_engine.pipeline.table_view import TableView
+from delt_engine.papers.table_record import PaperTable
+from delt_engine.pipeline.table_records import TableView
 from pages.shared import cached, controls, errors, live, nav
 from pages.shared.papers import cell, choice, cost, data, figures, matrix, settings, work
 from pages.shared.wording import plain, plural

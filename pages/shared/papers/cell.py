@@ -11,7 +11,7 @@ from delt_engine.config.command_line import STAGE_RECORDS
 from delt_engine.papers.cells import Cell
 from delt_engine.papers.paper_tables import METRIC_TITLES, axis_label, axis_title
 from delt_engine.pipeline.reproduce import cell_title
-from delt_engine.pipeline.table_view import CellView, Measured, Near, TableView
+from delt_engine.pipeline.table_records import CellView, Measured, Near, TableView
 from delt_engine.runs.store import Run
 from pages.shared import controls, nav
 from pages.shared.papers import work

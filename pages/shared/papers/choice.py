@@ -5,8 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from delt_engine.papers.cells import Scale
-from delt_engine.papers.paper_tables import METRIC_TITLES, TABLES, PaperTable, find_table
+from delt_engine.papers.paper_tables import METRIC_TITLES, TABLES, find_table
 from delt_engine.papers.published import PAPERS, PublishedValue
+from delt_engine.papers.table_record import PaperTable
 from pages.shared import address, controls
 from pages.shared.papers import data
 from pages.shared.papers.data import SCALES, Counts

@@ -10,7 +10,7 @@ from delt_engine.analysis.cost import formula_cost
 from delt_engine.config.schedule import EarlyLateSchedule
 from delt_engine.papers.paper_tables import axis_label
 from delt_engine.papers.published import PublishedValue, all_published
-from delt_engine.pipeline.table_view import CellView
+from delt_engine.pipeline.table_records import CellView
 from delt_engine.plots.papers import HoursCurve, hours_over_ipc
 from pages.shared import controls, figure
 from pages.shared.papers.data import COST_TABLES, view_of

@@ -12,9 +12,11 @@ import streamlit as st
 from delt_engine.jobs import tasks
 from delt_engine.papers import laptop
 from delt_engine.papers.cells import Scale, why_not
-from delt_engine.papers.paper_tables import TABLES, PaperTable, axis, axis_label, axis_title, find_table
+from delt_engine.papers.paper_tables import TABLES, axis, axis_label, axis_title, find_table
 from delt_engine.papers.published import PublishedValue, all_published
-from delt_engine.pipeline.table_view import CellView, Measured, TableView, table_view, views
+from delt_engine.papers.table_record import PaperTable
+from delt_engine.pipeline.table_records import CellView, Measured, TableView
+from delt_engine.pipeline.table_view import table_view, views
 from delt_engine.runs.store import Run
 from pages.shared import cached
 from pages.shared.cached import until_changed

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from delt_engine.papers.paper_tables import METRIC_TITLES, PaperTable, axis, axis_label, axis_title
-from delt_engine.pipeline.table_view import CellView, TableView
+from delt_engine.papers.paper_tables import METRIC_TITLES, axis, axis_label, axis_title
+from delt_engine.papers.table_record import PaperTable
+from delt_engine.pipeline.table_records import CellView, TableView
 from delt_engine.plots import papers
 from delt_engine.plots.papers import Axes, Form, Mark
 from pages.shared import figure

@@ -9,7 +9,7 @@ import streamlit as st
 
 from delt_engine.papers.paper_tables import axis_label, axis_title
 from delt_engine.papers.published import PublishedValue
-from delt_engine.pipeline.table_view import CellView, TableView
+from delt_engine.pipeline.table_records import CellView, TableView
 from delt_engine.plots.style import METHOD_COLOURS
 from pages.shared import address
 from pages.shared.component import component, versioned

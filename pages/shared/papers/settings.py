@@ -7,8 +7,8 @@ from typing import Any
 import streamlit as st
 
 from delt_engine.data.catalogue import find_entry
-from delt_engine.papers.paper_tables import PaperTable
 from delt_engine.papers.published import published_settings
+from delt_engine.papers.table_record import PaperTable
 from pages.shared import controls
 from pages.shared.wording import sentence
 

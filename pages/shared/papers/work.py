@@ -13,7 +13,7 @@ from delt_engine.errors import RunError
 from delt_engine.jobs import tasks
 from delt_engine.jobs.prices import Price
 from delt_engine.papers.cells import Scale
-from delt_engine.pipeline.table_view import CellView, TableView, total_price
+from delt_engine.pipeline.table_records import CellView, TableView, total_price
 from pages.shared import cached, controls, errors, nav
 from pages.shared.controls import button
 from pages.shared.papers.data import task_of

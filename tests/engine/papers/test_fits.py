@@ -53,6 +53,19 @@ def test_another_teacher_is_told() -> None:
     assert _rows(DELT, other)["Teacher"] == ("resnet34, width 0.5", "resnet18")
 
 
+def test_squares_count_where_they_show_other_parts() -> None:
+    found = run_of(DELT)  # at 32 px both show the whole picture
+    assert fits(paper_cell(DELT), found.__class__(**{**vars(found), "experiment": _whole(found)}))
+    tiny = printed("DELT Table 1", dataset="tiny-imagenet", ipc=10, student="resnet18", method="delt")
+    found = run_of(tiny)
+    whole = found.__class__(**{**vars(found), "experiment": _whole(found)})
+    assert _rows(tiny, whole) == {"Squares": ("whole", "published")}
+
+
+def _whole(found):
+    return found.experiment.replace(resize="whole")
+
+
 @pytest.mark.parametrize("changes", [{"recover__ipc": 20}, {"evaluate__student": "resnet50"}])
 def test_another_question_is_not_near(changes) -> None:
     assert not is_alike(paper_cell(DELT), run_of(DELT, **changes))

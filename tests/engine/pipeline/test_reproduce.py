@@ -16,6 +16,7 @@ from delt_engine.papers.cells import Cell
 from delt_engine.papers.paper_tables import find_table, rows_of
 from delt_engine.pipeline import image_measures, table_view
 from delt_engine.pipeline.reproduce import cell_title, grouped, reproduce
+from delt_engine.pipeline.table_records import TableView, total_price
 from delt_engine.runs.store import list_runs
 
 pytest_plugins = ["tiny_world"]
@@ -42,7 +43,7 @@ def cells(world, settings, monkeypatch):
     return found
 
 
-def _view() -> table_view.TableView:
+def _view() -> TableView:
     return table_view.table_view(TABLE)
 
 
@@ -80,7 +81,7 @@ def test_what_cells_share_costs_once(cells) -> None:
     recovery, first, second = (view.cells[0].parts.keys() & view.cells[1].parts.keys(), *view.cells[:2])
     assert len(recovery) == 1
     alone = first.price.seconds + second.price.seconds
-    together = table_view.total_price([first, second]).seconds
+    together = total_price([first, second]).seconds
     assert together == pytest.approx(alone - first.parts[recovery.pop()].seconds)
 
 
