@@ -133,9 +133,7 @@ def test_a_ranking_is_imported_and_ranks_from_then_on_and_another_file_is_a_sent
 ) -> None:
     monkeypatch.setenv("DELT_HOME", str(tmp_path))
     monkeypatch.setattr(cached, "cached_ranking", cached_ranking)
-    monkeypatch.setattr(
-        real_pictures, "alike_patches", lambda _name, _size, rows, _boxes: np.zeros((len(rows),) * 2, bool)
-    )
+    monkeypatch.setattr(real_pictures, "alike_patches", lambda _name, _size, rows, *_: np.zeros((len(rows),) * 2, bool))
     data = load_dataset("photos")
     rows = [f"{i % 500 / 500},{name.removeprefix('train/')},x" for i, name in enumerate(data.train.names)]
     app = open_page(PAGE, data="photos")
