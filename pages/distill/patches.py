@@ -22,12 +22,7 @@ from pages.shared.wording import plain
 
 PAGE = "patches"
 CRITERIA = {"medium": "medium", "top": "top (easiest)", "min": "min (hardest)", "random": "random"}
-ORDERS = {
-    "delt": "as the criterion",
-    "ascending": "hardest first",
-    "descending": "easiest first",
-    "random": "random",
-}
+ORDERS = {"delt": "as the criterion", "ascending": "hardest first", "descending": "easiest first", "random": "random"}
 
 
 def controls_row() -> tuple[Dataset, int]:
