@@ -87,7 +87,7 @@ def evaluate_stage(context: StageContext) -> None:
     by = teacher.card if teacher else made_by
     result = EvaluationResult(
         students=tuple(results),
-        source=_described(source, train),
+        source=described(source, train),
         config=config,
         changes=recipe_changes(context.experiment.evaluate, **known),
         dataset=spec.name,
@@ -175,7 +175,7 @@ def _train(job: _Job, number: int, team: Team) -> None:
         context.event(StudentEvent(student=number, students=config.seeds, **asdict(result)))
 
 
-def _described(source: Source, train: ImageTable) -> records.Source:
+def described(source: Source, train: ImageTable) -> records.Source:
     """Return what the students were trained on, in words and numbers."""
     run = source.run
     method = "real" if source.is_real else "folder"

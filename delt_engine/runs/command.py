@@ -23,6 +23,7 @@ from delt_engine.config import (
 )
 from delt_engine.config.command_line import STAGE_RECORDS, TEACHER_SETTINGS, changed_words, option_words
 from delt_engine.config.methods import SMALL_IMAGES, recover_settings, stage_settings
+from delt_engine.config.pruning import TRAINING_SETTINGS, PruneConfig
 from delt_engine.data.catalogue import find_entry
 from delt_engine.runs.record import Kind, RunOptions
 from delt_engine.runs.sources import REAL, find_source
@@ -149,6 +150,17 @@ def relabel_command(experiment: Experiment, out: str | Path, source: str) -> lis
     command += changed_words(experiment.relabel, RelabelConfig())
     command += changed_words(experiment.squeeze, own.squeeze, only=TEACHER_SETTINGS)
     return [*command, *changed_words(experiment, own, without=_NO_RANKER), *option_words(out=out)]
+
+
+def prune_command(experiment: Experiment, config: PruneConfig, *sources: str) -> list[str]:
+    """Return the `delt prune` of some sets of images; of a folder or the real ones there is one.
+
+    ``evaluate`` of the experiment says how the network is trained.
+    """
+    words, own = _source_words(experiment, sources[0])
+    command = ["delt", "prune", words[0], *sources[1:], *words[1:], *changed_words(config, PruneConfig())]
+    command += _training_words(experiment.evaluate, only=TRAINING_SETTINGS)
+    return command + changed_words(experiment, own, without=_NO_RANKER)
 
 
 def _source_words(experiment: Experiment, source: str) -> tuple[list[str], Experiment]:
