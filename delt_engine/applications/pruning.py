@@ -140,7 +140,7 @@ def prune(
         )
         trained = yield from _steps("sparsity", records)
         sparse, seconds = trained.top1_last, trained.seconds
-    kept = kept_channels(network, config.percent)
+    kept = kept_channels(network, config.percent, config.least_percent)
     slimmed = slim(network, kept)
     pruned = accuracy_of(slimmed, pictures).top1
     records = evaluate(train, test, teacher, training.replace(epochs=config.epochs), network=slimmed, **how)

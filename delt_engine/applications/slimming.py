@@ -9,12 +9,14 @@ Shapes: C channels of a layer, S side of an image in pixels.
 Source: Liu et al., "Learning Efficient Convolutional Networks through Network Slimming" (2017), Sec. 3 and Eq. 1;
 published code of Liu et al., "Rethinking the Value of Network Pruning" (VGG-11 with BatchNorm, 50 % of the channels).
 Differs: of equal scales the first go, so that exactly the asked share is cut, where published code keeps what is above
-a threshold; a layer keeps its largest channel, where published code may leave a layer empty and fails.
+a threshold; a layer keeps a share of its channels, where published code may leave a layer nearly empty, through which
+then nothing is learned any more (see :class:`delt_engine.config.pruning.PruneConfig`).
 """
 
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -59,11 +61,7 @@ def chain(network: nn.Module) -> tuple[Link, ...]:
     ]
     links = list(_links(layers))
     norms = sum(isinstance(layer, nn.BatchNorm2d) for _, layer in layers)
-    if (
-        not links
-        or len(links) != norms
-        or any(each.conv.groups * getattr(each.reader, "groups", 1) != 1 for each in links)
-    ):
+    if not links or len(links) != norms or not all(map(_fits, links)):
         raise _no_chain(network)
     return tuple(links)
 
@@ -76,6 +74,14 @@ def _links(layers: Sequence[tuple[str, nn.Module]]) -> Iterator[Link]:
             and isinstance(reader, nn.Conv2d | nn.Linear)
         ):
             yield Link(name, conv, norm, reader)
+
+
+def _fits(link: Link) -> bool:
+    """Return whether the reader reads the channels of this layer and no others."""
+    channels, reader = link.norm.num_features, link.reader
+    if isinstance(reader, nn.Linear):
+        return reader.in_features % channels == 0
+    return reader.in_channels == channels == link.conv.out_channels and link.conv.groups == reader.groups == 1
 
 
 def _no_chain(network: nn.Module) -> ConfigError:
@@ -93,24 +99,31 @@ def scale_norm(network: nn.Module) -> Tensor:
     return torch.stack([link.norm.weight.float().abs().sum() for link in chain(network)]).sum()
 
 
-def kept_channels(network: nn.Module, percent: float) -> tuple[Tensor, ...]:
+def kept_channels(network: nn.Module, percent: float, least_percent: float = 0.0) -> tuple[Tensor, ...]:
     """Return which channels stay, bool (C,) a layer.
 
     Args:
         network: a chain.
-        percent: share of all channels that goes, above 0 and below 100; a layer keeps its largest one whatever.
+        percent: share of all channels that goes, above 0 and below 100.
+        least_percent: share of a layer's channels that stays whatever, the largest ones, but at least one.
 
     Raises:
-        ConfigError: the network is no chain.
+        ConfigError: the network is no chain, or less can be cut than is asked for.
     """
     scales = [link.norm.weight.detach().float().abs().cpu() for link in chain(network)]
-    kept = torch.ones(sum(map(len, scales)), dtype=torch.bool)
-    kept[torch.cat(scales).argsort(stable=True)[: int(len(kept) * percent / 100)]] = False
-    masks = kept.split([len(each) for each in scales])
-    for mask, scale in zip(masks, scales, strict=True):
-        if not mask.any():
-            mask[scale.argmax()] = True
-    return masks
+    ranked = [scale.clone() for scale in scales]
+    for scale in ranked:  # out of reach
+        scale[scale.topk(max(1, math.ceil(len(scale) * least_percent / 100))).indices] = math.inf
+    joined = torch.cat(ranked)
+    count = int(len(joined) * percent / 100)
+    if count > int(joined.isfinite().sum()):
+        raise ConfigError(
+            f"percent: {percent:g} given, but with {least_percent:g} % of each layer staying at most "
+            f"{100.0 * int(joined.isfinite().sum()) / len(joined):.1f} % of the channels can be cut."
+        )
+    kept = torch.ones(len(joined), dtype=torch.bool)
+    kept[joined.argsort(stable=True)[:count]] = False
+    return kept.split([len(each) for each in scales])
 
 
 def slim(network: nn.Module, kept: Sequence[Tensor]) -> nn.Module:

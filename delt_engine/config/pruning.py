@@ -27,11 +27,13 @@ class PruneConfig(Settings):
     """Passes over the real data of a network that has to be trained first."""
     percent: float = setting(50.0, gt=0, lt=100, more=False, source="DELT Table 7")
     """Share of all channels that is cut, the smallest BatchNorm scales of the whole network first."""
+    least_percent: float = setting(10.0, title="Least kept of a layer", ge=0, lt=100, source="ours")
+    """Share of each layer's channels that stays whatever its scales; 0 keeps one channel."""
     sparsity: float = setting(1e-4, ge=0, le=1, more=False, source="Liu et al. 2017 take 1e-4 for VGGs and ResNets")
     """Weight of the L1 norm of the BatchNorm scales in the sparsity training; 0 trains without it."""
     sparsity_epochs: int | None = setting(None, ge=0, le=100_000)
     """Passes over the images before channels are cut; as many as after when not given, 0 cuts at once."""
-    epochs: int = setting(30, ge=1, le=100_000, more=False, source="ours")
+    epochs: int = setting(100, ge=1, le=100_000, more=False, source="ours")
     """Passes over the images of the fine-tuning, after channels are cut."""
     seeds: int = setting(1, ge=1, le=100, more=False)
     """Prunings, each from another seed; mean and spread are over them."""

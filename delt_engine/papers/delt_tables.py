@@ -116,7 +116,9 @@ DELT_TABLES: tuple[PaperTable, ...] = (
         ("ipc",),
         ("method",),
         ("method",),
-        note="Pruning is not here: printed values only.",
+        note="The table prints neither dataset nor training, so no run here has its settings: printed values only. "
+        "`delt prune` and the page Applications measure the same question on any dataset: slimming of a VGG11-BN at "
+        "50 % on a finished run. Its network was likely torchvision's for ImageNet-1K.",
     ),
     PaperTable("delt-8", "Settings", "Settings of recovery and of student training, and the iterations at one image."),
     PaperTable(

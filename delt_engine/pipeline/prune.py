@@ -293,7 +293,9 @@ def _facts(work: _Work, card: TeacherCard, labeller: Teacher | None, training: E
         "epochs": config.epochs,
         "recipe": training.recipe,
         "recipe_title": RECIPE_TITLES[training.recipe],
-        "settings": {name: getattr(config, name) for name in ("percent", "sparsity", "epochs_before", "epochs")},
+        "settings": {
+            name: getattr(config, name) for name in ("percent", "least_percent", "sparsity", "epochs_before", "epochs")
+        },
         "training": training.model_dump(mode="json", include=set(TRAINING_SETTINGS)),
         "device": str(work.device),
     }

@@ -57,7 +57,7 @@ def test_a_price_is_told_before_anything_is_done(answer, delt) -> None:
     assert (one["cells"], one["missing"]) == (1, 1)
     assert 0 < one["hours"] < found["hours"]
     assert "6 numbers, 6 missing" in delt("reproduce", "delt-4c", "--price").stdout
-    assert "Pruning is not here" in delt("reproduce", "delt-7", "--price").stdout
+    assert "`delt prune` and the page Applications" in delt("reproduce", "delt-7", "--price").stdout
 
 
 @pytest.mark.parametrize(
