@@ -68,6 +68,15 @@ def _whole(found):
     return found.experiment.replace(resize="whole")
 
 
+def test_a_shorter_training_of_the_teacher_fits_but_is_told() -> None:
+    value = printed("CDA Table 4", dataset="tiny-imagenet", ipc=50, student="resnet18", method="cda")
+    found = run_of(value)
+    found = found.__class__(**{**vars(found), "teacher": found.teacher._replace(epochs=10)})
+    assert fits(paper_cell(value), found)
+    (row,) = (row for row in settings_that_differ(found) if "teacher" in row.name)
+    assert row == ("Epochs of the teacher", "10", "50", "CDA Table 12a")
+
+
 @pytest.mark.parametrize("changes", [{"recover__ipc": 20}, {"evaluate__student": "resnet50"}])
 def test_another_question_is_not_near(changes) -> None:
     assert not is_alike(paper_cell(DELT), run_of(DELT, **changes))
