@@ -29,6 +29,7 @@ from delt_engine.papers.published import PublishedValue, all_published, publishe
 from delt_engine.papers.recipes import published_experiment
 
 _NOT_COUNTED: dict[str, set[str]] = {
+    "squeeze": {"precision"},
     "rank": {"batch_size"},
     "select": {"picked_from"},
     "recover": {"precision", "fold", "pack", "compile"},
@@ -36,7 +37,7 @@ _NOT_COUNTED: dict[str, set[str]] = {
 }
 """Settings that change no result, or only how it is told; networks are compared by their weights."""
 
-_PREFIXES = {"rank": "Ranking: ", "select": "Patches: ", "recover": "Recovery: ", "evaluate": ""}
+_PREFIXES = {"squeeze": "", "rank": "Ranking: ", "select": "Patches: ", "recover": "Recovery: ", "evaluate": ""}
 
 _PAPERS_OF = {"delt": "delt", "cda": "cda", "sre2l": "cda", "rded": "delt"}
 """Whose settings a method is held against where no printed row says it."""
@@ -99,8 +100,14 @@ class Found:
 
 
 def is_alike(cell: Cell, found: Found) -> bool:
-    """Return whether a run asks the same question as a printed number: data, method, images a class and student."""
+    """Return whether a run asks the same question as a printed number: data, method, images a class and student.
+
+    Of a teacher's number that is data and network.
+    """
     wanted = cell.experiment
+    if cell.measure == "teacher":
+        here = (found.dataset, found.num_classes, found.experiment.squeeze.network)
+        return here == (wanted.dataset, _classes(wanted, found), wanted.squeeze.network)
     if (found.dataset, found.method) != (wanted.dataset, wanted.recover.method):
         return False
     if found.num_classes != _classes(wanted, found) or found.experiment.recover.ipc != wanted.recover.ipc:
@@ -206,7 +213,7 @@ def _stages(cell: Cell, found: Found) -> Iterator[Row]:
     squares, wanted = found.experiment.resize, cell.experiment.resize
     if view_side(found.image_size, squares) != view_side(found.image_size, wanted):
         yield "Squares", squares, wanted, cell.origins.get("experiment.resize", "published code")
-    stages = ["rank", "select", "recover"] if cell.needs_images else []
+    stages = ["rank", "select", "recover"] if cell.needs_images else ["squeeze"] if cell.measure == "teacher" else []
     for stage in stages + (["evaluate"] if cell.needs_students else []):
         here, there = (_counted(stage, cell, found, own=own) for own in (True, False))
         for name in here:
@@ -222,6 +229,8 @@ def _counted(stage: str, cell: Cell, found: Found, *, own: bool) -> dict[str, An
         return _training(cell, found, own=own)
     record: Settings = getattr(experiment, stage)
     values, recover = record.model_dump(exclude=_NOT_COUNTED[stage]), cell.experiment.recover
+    if stage == "squeeze":
+        return values
     if stage != "recover":
         return values if recover.initialization == "patches" else {}
     if not recover.is_optimised:
