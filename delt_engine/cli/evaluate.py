@@ -136,7 +136,7 @@ def _say_students(found: list[dict[str, Any]], *, as_json: bool) -> None:
         return
     say_table(
         [column.title for column in STUDENT_COLUMNS],
-        [[shown(row, column) for column in STUDENT_COLUMNS] for row in found],
+        [[shown({**row, "run": Path(row["run"]).name}, column) for column in STUDENT_COLUMNS] for row in found],
         found[0]["source_title"],
     )
 

@@ -81,8 +81,12 @@ class Task:
         """Why it failed, as one sentence; "" when it did not."""
         if self.state != "failed":
             return ""
-        words = [line for line in self._log() if line.strip() and not line.startswith("{")]
-        return words[-1].removeprefix("Error: ") if words else "The process ended without a word."
+        return self.last_words().removeprefix("Error: ") or "The process ended without a word."
+
+    def last_words(self) -> str:
+        """Return the last line that the process said and that is no progress; "" when there is none."""
+        lines = (line for line in reversed(self._log()) if line.strip() and not line.startswith("{"))
+        return next(lines, "")
 
     def forget(self) -> None:
         """End the process if it is at work, and remove what it left."""
@@ -116,8 +120,10 @@ def task(kind: str, *about: object) -> Task:
     return Task(f"{kind}-{digest[:12]}")
 
 
-def start(work: Task, words: Sequence[str]) -> Task:
+def start(work: Task, words: Sequence[str], *, with_progress: bool = True) -> Task:
     """Start ``delt <words> --json --progress-json`` for a task and return at once; one at work is left to go on.
+
+    Commands of many runs say how far they are in lines, ``with_progress`` False.
 
     Raises:
         RunError: its folder cannot be written, or the process cannot be started.
@@ -127,7 +133,7 @@ def start(work: Task, words: Sequence[str]) -> Task:
     work.forget()
     with files.as_run_error(work.path):
         work.path.mkdir(parents=True, exist_ok=True)
-    command = [*words, "--json", "--progress-json"]
+    command = [*words, "--json", *(["--progress-json"] if with_progress else [])]
     with (work.path / "result.json").open("wb") as out, (work.path / "log.txt").open("wb") as log:
         try:
             process = start_child(command, out, log, child_environment())
@@ -142,8 +148,10 @@ def uploads_dir() -> Path:
     return home() / "uploads"
 
 
-def store_upload(name: str, content: bytes) -> Path:
+def store_upload(name: str, content: bytes, *, is_apart: bool = False) -> Path:
     """Keep an uploaded file in the user's home and return where; only the last part of the name counts.
+
+    ``is_apart`` puts it into a folder of its content, so that another file of the same name does not take its place.
 
     Raises:
         DeltError: the name is none, or the disk refuses.
@@ -151,6 +159,6 @@ def store_upload(name: str, content: bytes) -> Path:
     plain = Path(name.replace("\\", "/")).name
     if not plain or plain.startswith("."):
         raise DeltError(f"file: {name!r} given, but it needs a name.")
-    path = uploads_dir() / plain
+    path = uploads_dir() / (hashlib.sha256(content).hexdigest()[:8] if is_apart else "") / plain
     files.write_bytes(path, content)
     return path

@@ -44,6 +44,38 @@ MILLION_PARAMETERS = MappingProxyType(
 """Parameters at 1,000 classes, counted here in millions; a test counts them again."""
 
 
+NETWORK_TITLES = MappingProxyType(
+    {
+        "alexnet": "AlexNet",
+        "convnext_tiny": "ConvNeXt-Tiny",
+        "deit_base": "DeiT-Base",
+        "deit_tiny": "DeiT-Tiny",
+        "densenet121": "DenseNet-121",
+        "efficientnet_b0": "EfficientNet-B0",
+        "mnasnet1_3": "MnasNet-1.3",
+        "mobilenet_v2": "MobileNet-V2",
+        "regnet_y_8gf": "RegNet-Y-8GF",
+        "resmlp": "ResMLP-24",
+        "shufflenet_v2_x2_0": "ShuffleNet-V2 x2",
+        "squeezenet": "SqueezeNet",
+        "vgg11_bn": "VGG11-BN",
+    }
+)
+"""What printed networks are called for people, where :func:`network_title` does not see it by itself."""
+
+
+def network_title(printed: str) -> str:
+    """Return what a network is called for people.
+
+    >>> [network_title(name) for name in ("resnet18", "convnet4", "vgg11", "mobilenet_v2")]
+    ['ResNet-18', 'Conv-4', 'VGG11', 'MobileNet-V2']
+    """
+    for family, title in (("resnet", "ResNet-"), ("convnet", "Conv-"), ("vgg", "VGG")):
+        if (number := printed.removeprefix(family)).isdigit():
+            return f"{title}{number}"
+    return NETWORK_TITLES.get(printed, printed)
+
+
 def our_network(printed: str) -> str:
     """Return the name by which a network can be built.
 

@@ -19,6 +19,7 @@ from delt_engine.data.catalogue import CATALOGUE
 from delt_engine.errors import ConfigError
 from delt_engine.papers.cda_tables import CDA_TABLES
 from delt_engine.papers.delt_tables import DELT_TABLES
+from delt_engine.papers.names import network_title
 from delt_engine.papers.published import PublishedValue, all_published
 from delt_engine.papers.table_record import PaperTable
 
@@ -96,6 +97,9 @@ _AXIS_TITLES = {
     "type": "Constant crops",
 }
 
+_WORDS = {"best-of-resnet18-densenet121": "The better of two", "cda": "CDA", "ridnik": "Ridnik et al."}
+_WORDS |= {"delt": "DELT", "imagenet-1k": "ImageNet-1K"}
+
 METRIC_TITLES = {
     "top1": "Top-1, %",
     "top5": "Top-5, %",
@@ -127,7 +131,9 @@ def axis_label(value: PublishedValue, name: str) -> str:
         return CATALOGUE[text].title
     if name == "metric":
         return METRIC_TITLES[text]
-    return f"{int(text):,}" if text.isdigit() else text
+    if name in ("student", "teacher", "relabel"):
+        return network_title(text)
+    return f"{int(text):,}" if text.isdigit() else _WORDS.get(text, text[:1].upper() + text[1:])
 
 
 def place(value: PublishedValue, names: tuple[str, ...]) -> tuple[str, ...]:

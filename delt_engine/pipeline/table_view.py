@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from statistics import fmean, stdev
 
 from delt_engine.config import Experiment
@@ -70,6 +71,7 @@ def views(
     return [_view(table, scale, looked) for table in found]
 
 
+@lru_cache(maxsize=128)
 def cells_of(table: PaperTable, scale: Scale) -> list[tuple[PublishedValue, Cell | None, str]]:
     """Return each number of a table with its cell, or with why there is none."""
     found: list[tuple[PublishedValue, Cell | None, str]] = []
@@ -88,7 +90,7 @@ class _Looked:
     """All runs, read once: those that can be held against numbers, and those that are not finished."""
 
     found: tuple[tuple[Run, Kind, Found], ...]
-    unfinished: tuple[tuple[str, Kind, Experiment], ...]
+    unfinished: tuple[tuple[str, Kind, Experiment, str], ...]
     known: Known
 
     @classmethod
@@ -103,7 +105,8 @@ class _Looked:
                 if held is not None:
                     found.append((run, record.kind, held))
             elif record.kind in ("recover", "evaluate", "squeeze"):
-                unfinished.append((status, record.kind, _plain(record.experiment, record.kind)))
+                settings = _plain(record.experiment, record.kind)
+                unfinished.append((status, record.kind, settings, record.source))
         return cls(tuple(found), tuple(unfinished), Known.of(readable, device))
 
     def of(self, kind: Kind, cell: Cell) -> Iterable[tuple[Run, Found]]:
@@ -139,7 +142,7 @@ def _cell_view(view: CellView, looked: _Looked) -> CellView:
     measured = _measured(cell, fitting) if fitting else None
     is_done = bool(fitting) and (measured is not None or cell.measure == "images")
     recovered = _recovered(cell, looked) if cell.needs_images else None
-    state: State = "finished" if is_done else _state(cell, looked)
+    state: State = "finished" if is_done else _state(cell, looked, recovered)
     view = replace(view, measured=measured, runs=tuple(fitting), near=tuple(near), state=state, recovered=recovered)
     return replace(view, parts=_parts(view, looked)) if view.is_open else view
 
@@ -172,15 +175,21 @@ def _std(numbers: Sequence[float]) -> float | None:
     return stdev(numbers) if len(numbers) > 1 else None
 
 
-def _state(cell: Cell, looked: _Looked) -> State:
-    """Return how far the work on a cell is that has no finished run."""
+def _state(cell: Cell, looked: _Looked, recovered: Run | None) -> State:
+    """Return how far the work on a cell is that has no finished run; students may learn from ``recovered``."""
     kinds: list[Kind] = ["evaluate"] if cell.needs_students else []
     kinds += ["recover"] if cell.needs_images else ["squeeze"]
     for kind in kinds:
-        if not any(own == kind for _, own, _ in looked.unfinished):
+        begun = [one for one in looked.unfinished if one[1] == kind]
+        if not begun:
             continue
         wanted = _plain(cell.experiment, kind)
-        statuses = {status for status, own, experiment in looked.unfinished if own == kind and experiment == wanted}
+        sources = () if recovered is None else (recovered.id, str(recovered.path))
+        statuses = {
+            status
+            for status, _, own, source in begun
+            if own == wanted or (source in sources and own.evaluate == wanted.evaluate)
+        }
         for state in ("running", "queued"):
             if state in statuses:
                 return state  # type: ignore[return-value]  # one of the two

@@ -22,12 +22,7 @@ from pages.shared.wording import plain
 
 PAGE = "patches"
 CRITERIA = {"medium": "medium", "top": "top (easiest)", "min": "min (hardest)", "random": "random"}
-ORDERS = {
-    "delt": "as the criterion",
-    "ascending": "hardest first",
-    "descending": "easiest first",
-    "random": "random",
-}
+ORDERS = {"delt": "as the criterion", "ascending": "hardest first", "descending": "easiest first", "random": "random"}
 
 
 def controls_row() -> tuple[Dataset, int]:
@@ -36,7 +31,7 @@ def controls_row() -> tuple[Dataset, int]:
     known = (*CATALOGUE, *known_folders())
     address.tell_stranger("data", key, known, "dataset")
     address.restore("data", key, address.member(known))
-    grid = st.grid(8, min_column_width=124, vertical_alignment="bottom")
+    grid = st.grid(7, min_column_width=124, vertical_alignment="bottom")
     with grid:
         name = form.dataset_control(PAGE)
     address.publish("data", key, name)
@@ -55,8 +50,7 @@ def controls_row() -> tuple[Dataset, int]:
         now.change("select", **select)
         ipc = controls.spec_of(RecoverConfig, "ipc")
         now.change("recover", ipc=controls.setting(ipc, now.draft.recover.ipc, PAGE, label="IPC"))
-        patch_ranking.crops_control(PAGE)
-        patch_ranking.ranker_control(PAGE, data)
+        patch_ranking.ranking_control(PAGE, data)
     band.take_band()
     return data, class_index
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import functools
-import io
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +15,6 @@ from typing import Any, TypeVar, get_args
 
 import numpy as np
 import streamlit as st
-from PIL import Image
 
 from delt_engine.analysis.similarity import halves_cosine, pair_cosine, pixel_change, pixel_vectors
 from delt_engine.config import Experiment, RankConfig, Resize
@@ -26,25 +24,17 @@ from delt_engine.data.dataset import Dataset, DatasetSpec
 from delt_engine.data.downloads import is_fetched
 from delt_engine.errors import CheckpointError, DataError
 from delt_engine.models.card import TeacherCard, find_teacher, read_card
-from delt_engine.patches.duplicates import near_duplicates
 from delt_engine.patches.ranking import Ranking, cached_ranking
-from delt_engine.patches.selection import SelectedImage, patch_pixels
+from delt_engine.patches.selection import SelectedImage
 from delt_engine.paths import assets_dir, runs_dir
 from delt_engine.runs.image_facts import ImageFacts, selected_of
 from delt_engine.runs.image_facts import image_facts as image_facts_of
 from delt_engine.runs.store import Run
 from delt_engine.runs.strips import png_bytes
 from delt_engine.runs.titles import in_order
-from pages.shared.runs.strips import THUMBNAIL, stamp, thumbnails
-
-COLUMNS = 32
-"""Tiles side by side in a sheet of real images."""
-
-_SMALL = 48
-"""Largest side of such a tile, pixels: all real images of a map travel with the page."""
+from pages.shared.runs.strips import stamp
 
 Made = TypeVar("Made")
-Boxes = tuple[tuple[int, ...], ...]
 
 
 def until_changed(
@@ -244,86 +234,3 @@ def ranking(dataset_fingerprint: str, teacher_fingerprint: str, config: RankConf
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _ranking(dataset_fingerprint: str, teacher_fingerprint: str, config: RankConfig, seed: int) -> Ranking | None:
     return cached_ranking(dataset_fingerprint, teacher_fingerprint, config, seed)
-
-
-@st.cache_data(max_entries=200, max_size="128MB", show_spinner=False)
-def patch_sheet(
-    dataset_name: str,
-    image_size: int | None,
-    image_indices: tuple[int, ...],
-    boxes: Boxes,
-    resize: Resize = "whole",
-) -> str:
-    """Return patches of the training images as one sheet."""
-    images = _patches(dataset_name, image_size, image_indices, boxes, resize)
-    n, side = images.shape[:2]
-    joined = images.transpose(1, 0, 2, 3).reshape(side, n * side, 3)  # (n, S, S, 3) -> (S, n*S, 3)
-    return data_url(thumbnails(Image.fromarray(joined)))
-
-
-@st.cache_data(max_entries=8, max_size="64MB", show_spinner=False)
-def patch_pictures(
-    dataset_name: str,
-    image_size: int | None,
-    image_indices: tuple[int, ...],
-    boxes: Boxes,
-    resize: Resize = "whole",
-) -> list[str]:
-    """Return patches of the training images, each as a picture of its own, for a table."""
-    images = _patches(dataset_name, image_size, image_indices, boxes, resize)
-    return [data_url(thumbnails(Image.fromarray(image))) for image in images]
-
-
-def _patches(
-    dataset_name: str, image_size: int | None, image_indices: tuple[int, ...], boxes: Boxes, resize: Resize
-) -> np.ndarray:
-    """Return patches, uint8 (n, S, S, 3): whole images from what is decoded already, crops from the originals."""
-    train = dataset(dataset_name, image_size, resize).train
-    if all(tuple(box) == train.seen_box(index) for index, box in zip(image_indices, boxes, strict=True)):
-        return train.pixels(image_indices)
-    return train.crops(image_indices, np.array(boxes).reshape(-1, 4))
-
-
-@st.cache_data(max_entries=500, max_size="64MB", show_spinner=False)
-def mosaic(dataset_name: str, image_size: int | None, selected: SelectedImage, resize: Resize = "whole") -> str:
-    """Return the start image that a selection makes, as a data URL."""
-    return data_url(patch_pixels(dataset(dataset_name, image_size, resize), selected))
-
-
-@st.cache_data(max_entries=16, max_size="64MB", show_spinner=False)
-def alike_patches(
-    dataset_name: str,
-    image_size: int | None,
-    image_indices: tuple[int, ...],
-    boxes: Boxes,
-    resize: Resize = "whole",
-) -> np.ndarray:
-    """Return which patches of the training images are near-duplicates, bool (n, n)."""
-    return near_duplicates(_patches(dataset_name, image_size, image_indices, boxes, resize))
-
-
-def real_sheet(run: Run, indices: tuple[int, ...]) -> str:
-    """Return training images of a run's dataset as one sheet, a data URL; "" when the dataset is not at hand here."""
-    experiment, record = run.experiment, run.record().dataset
-    if not indices or not is_at_hand(experiment.dataset):
-        return ""
-    try:
-        if dataset_of(experiment).fingerprint != record.fingerprint:
-            return ""
-    except DataError:  # the folder was moved: the map stands without its pictures
-        return ""
-    return _real_sheet(experiment.dataset, experiment.image_size, indices, experiment.resize)
-
-
-@st.cache_data(max_entries=8, max_size="32MB", show_spinner=False)
-def _real_sheet(dataset_name: str, image_size: int | None, indices: tuple[int, ...], resize: Resize) -> str:
-    images = dataset(dataset_name, image_size, resize).train.pixels(np.array(indices))
-    side = min(images.shape[1], _SMALL, THUMBNAIL)
-    sheet = Image.new("RGB", (COLUMNS * side, -(-len(images) // COLUMNS) * side))
-    for tile, image_u8 in enumerate(images):
-        picture = Image.fromarray(image_u8)
-        picture = picture if picture.width == side else picture.resize((side, side), Image.Resampling.LANCZOS)
-        sheet.paste(picture, (tile % COLUMNS * side, tile // COLUMNS * side))
-    buffer = io.BytesIO()
-    sheet.save(buffer, "JPEG", quality=85, subsampling=0)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

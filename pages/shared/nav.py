@@ -47,6 +47,7 @@ PAGES = (
     PageEntry("explore/early_late", "Explore", "Early vs late", ":material/compare:"),
     PageEntry("explore/diversity", "Explore", "Diversity", ":material/scatter_plot:"),
     PageEntry("explore/accuracy", "Explore", "Accuracy", ":material/leaderboard:"),
+    PageEntry("study/papers", "Study", "Papers", ":material/table_view:"),
     PageEntry("manage/runs", "Manage", "Runs", ":material/list_alt:"),
 )
 _BY_NAME = {entry.name: entry for entry in PAGES}

@@ -76,5 +76,5 @@ def test_what_cannot_be_is_refused_in_a_sentence(refusal, words, sentence) -> No
 def test_what_has_no_data_fails_with_the_reason_and_leaves_nothing(delt, home) -> None:
     done = delt("reproduce", "delt-4b", "--device", "cpu", "-q")
     assert done.exit_code == 1
-    assert "3 of 3 numbers failed; DELT Table 4b, lowest, ImageNet-1K: " in done.stderr
+    assert "3 of 3 numbers failed; DELT Table 4b, Lowest, ImageNet-1K: " in done.stderr
     assert not list((home / "runs").glob("*imagenet-1k*"))

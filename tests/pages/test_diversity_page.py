@@ -20,7 +20,7 @@ from delt_engine.jobs import tasks
 from delt_engine.pipeline.image_sets import Subject
 from delt_engine.pipeline.measure import space_network
 from delt_engine.runs.store import Run
-from pages.shared.cached import COLUMNS, real_sheet
+from pages.shared.real_pictures import COLUMNS, real_sheet
 
 PAGE = "explore/diversity"
 

@@ -14,7 +14,7 @@ from delt_engine.patches.orders import median_order
 from delt_engine.patches.ranking import Ranking, cached_ranking
 from delt_engine.runs.events import StageEvent
 from delt_engine.runs.processes import this_process
-from pages.shared import cached
+from pages.shared import cached, real_pictures
 from pages.shared import session as session_module
 from pages.shared.patches import band
 
@@ -45,7 +45,7 @@ def ranking(card, monkeypatch) -> Ranking:
     whose = ("photos", data.fingerprint, card.name, card.fingerprint)
     made = Ranking(*scores, *whose, 32, RankConfig(), names)
     monkeypatch.setattr(cached, "cached_ranking", lambda *_: made)
-    monkeypatch.setattr(cached, "alike_patches", lambda _name, _size, rows, *_: np.zeros((len(rows),) * 2, bool))
+    monkeypatch.setattr(real_pictures, "alike_patches", lambda _name, _size, rows, *_: np.zeros((len(rows),) * 2, bool))
     return made
 
 
@@ -133,20 +133,21 @@ def test_a_ranking_is_imported_and_ranks_from_then_on_and_another_file_is_a_sent
 ) -> None:
     monkeypatch.setenv("DELT_HOME", str(tmp_path))
     monkeypatch.setattr(cached, "cached_ranking", cached_ranking)
-    monkeypatch.setattr(cached, "alike_patches", lambda _name, _size, rows, *_: np.zeros((len(rows),) * 2, bool))
+    monkeypatch.setattr(real_pictures, "alike_patches", lambda _name, _size, rows, *_: np.zeros((len(rows),) * 2, bool))
     data = load_dataset("photos")
     rows = [f"{i % 500 / 500},{name.removeprefix('train/')},x" for i, name in enumerate(data.train.names)]
     app = open_page(PAGE, data="photos")
     app.get("file_uploader")[0].upload("mine.csv", b"score,img_path,class\n0.5,cat/x.png,cat\n", "text/csv").run()
     assert "none of the 1 images in mine.csv" in app.error[0].value
-    assert not list(tmp_path.glob("uploads/*"))
+    assert not list(tmp_path.rglob("mine.csv"))
     table = "\n".join(["score,img_path,class", *rows]).encode()
     app.get("file_uploader")[0].upload("mine.csv", table, "text/csv").run()
     assert "Ranking imported from mine.csv." in captions(app)
-    assert app.selectbox(key="patches/ranker").value == str(tmp_path / "uploads" / "mine.csv")
+    (kept,) = map(str, tmp_path.rglob("mine.csv"))
+    assert app.selectbox(key="patches/ranker").value == kept
     assert len(chosen(app)) == 10
     app.button(key="patches/use").click().run()
-    assert app.selectbox(key="recover/ranker").value == str(tmp_path / "uploads" / "mine.csv")
+    assert app.selectbox(key="recover/ranker").value == kept
 
 
 def test_without_a_teacher_it_says_how_to_get_one(open_page, monkeypatch) -> None:
@@ -224,7 +225,7 @@ def test_near_duplicates_are_marked_and_one_of_each_is_kept(open_page, ranking, 
         found[first, second] = found[second, first] = True
         return found
 
-    monkeypatch.setattr(cached, "alike_patches", alike)
+    monkeypatch.setattr(real_pictures, "alike_patches", alike)
     app = open_page(PAGE, data="photos")
     assert "2 of this class are near-duplicates, 1 chosen beside another." in captions(app)
     assert components(app)[CHOSEN]["rows"][0]["cells"][1]["lines"][-1] == "near-duplicate"

@@ -13,7 +13,7 @@ from delt_engine.pipeline.embed import stored_embedding
 from delt_engine.pipeline.image_sets import of_run
 from delt_engine.plots.style import method_colour
 from delt_engine.runs.store import Run
-from pages.shared import cached, controls, errors, nav
+from pages.shared import controls, errors, nav, real_pictures
 from pages.shared.component import component, versioned
 from pages.shared.diversity import views
 from pages.shared.diversity.data import Sets, labels
@@ -80,8 +80,8 @@ def map_points(found: Embedding, sets: Sets, layout: str, class_name: str = EVER
     ]
     real = [int(at) for at in range(len(found)) if found.methods[found.set_number[at]] == "real"]
     tile_of = {index: tile for tile, index in enumerate(dict.fromkeys(int(found.index[at]) for at in real))}
-    url = cached.real_sheet(sets.runs[0], tuple(tile_of)) if sets.runs else ""
-    sheets = [{"url": url, "columns": cached.COLUMNS}] if url else []
+    url = real_pictures.real_sheet(sets.runs[0], tuple(tile_of)) if sets.runs else ""
+    sheets = [{"url": url, "columns": real_pictures.COLUMNS}] if url else []
     real_sheet, strip_of, points = len(sheets) - 1, {}, []
     for at, (x, y) in enumerate(getattr(found, layout).tolist()):
         number, label, index = int(found.set_number[at]), int(found.class_index[at]), int(found.index[at])

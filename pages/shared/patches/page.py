@@ -9,7 +9,7 @@ import streamlit as st
 
 from delt_engine.patches.ranking_csv import ranking_csv
 from delt_engine.runs.export import scores_csv, selection_zip
-from pages.shared import cached, controls
+from pages.shared import controls, real_pictures
 from pages.shared.controls import button, download, headline
 from pages.shared.gallery.grid import Cell, Look, image_row
 from pages.shared.patches import band
@@ -146,7 +146,7 @@ def _table(view: View) -> None:
         "Row": rows,
     }
     if len(rows) <= MOST_PICTURES:
-        columns = {"Patch": view.pictures(range(len(rows)), cached.patch_pictures), **columns}
+        columns = {"Patch": view.pictures(range(len(rows)), real_pictures.patch_pictures), **columns}
     config = {
         "Patch": st.column_config.ImageColumn(width="small"),
         "Probability": st.column_config.ProgressColumn(min_value=0, max_value=1, format="%.4f"),

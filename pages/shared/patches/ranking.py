@@ -37,20 +37,16 @@ def line(ranks: Ranker | TeacherCard) -> None:
     st.caption(f"{role}: {plain(card.name)}, {plain(card.network)} at {card.image_size} px{accuracy}.")
 
 
-def crops_control(page: str) -> None:
-    """Draw what is scored: whole images or crops; another choice is another ranking."""
-    with st.popover("Crops", icon=":material/crop:", width="stretch", key=f"{page}/crops_box"):
-        st.caption("Whole images are scored unless crops are asked for; each choice is ranked once and kept.")
-        session().change("rank", **controls.settings(session().draft.rank, CROPS, page, compact=True))
-
-
-def ranker_control(page: str, data: Dataset) -> None:
-    """Draw what ranks: the teacher, another network, or a ranking that is uploaded."""
-    with st.popover("Ranker", icon=":material/sort:", width="stretch", key=f"{page}/ranker_box"):
+def ranking_control(page: str, data: Dataset) -> None:
+    """Draw what ranks (the teacher, another network, an uploaded ranking) and what is scored: whole images or crops."""
+    with st.popover("Ranking", icon=":material/sort:", width="stretch", key=f"{page}/ranking_box"):
         form.ranker_control(page)
         look = {"key": UPLOAD, "on_change": errors.attempt, "args": (UPLOAD, _import, page, data)}
         st.file_uploader("or import a ranking", type="csv", **look)
         st.caption("A CSV with score and img_path, as the published code and the download below write it.")
+        st.divider()
+        session().change("rank", **controls.settings(session().draft.rank, CROPS, page, compact=True))
+        st.caption("Whole images are scored unless crops are asked for; each choice is ranked once and kept.")
     errors.show_failed(UPLOAD)
 
 
@@ -59,7 +55,7 @@ def _import(page: str, data: Dataset) -> None:
     upload = st.session_state.get(UPLOAD)
     if upload is None:
         return
-    path = tasks.store_upload(upload.name, upload.getvalue())
+    path = tasks.store_upload(upload.name, upload.getvalue(), is_apart=True)
     try:
         taken = read_ranking_csv(path, data)
     except DataError as error:

@@ -18,7 +18,7 @@ from delt_engine.patches.ranking import Ranking, keyed_rng
 from delt_engine.patches.selection import SelectedImage, select, taking_order
 from delt_engine.plots.style import round_colour
 from delt_engine.runs.image_facts import mean_prob
-from pages.shared import cached, controls
+from pages.shared import controls, real_pictures
 from pages.shared.gallery.grid import Cell, Look, Row, gallery_grid, image_row
 from pages.shared.runs.class_rows import start_colour
 from pages.shared.runs.strips import tile_side
@@ -76,7 +76,7 @@ class View:
         """
         is_quick = self.data.train.is_ready and not self.experiment.rank.crops and len(self.rows) <= MOST_COMPARED
         ranks = list(range(len(self.rows))) if is_quick else sorted(self.joins)
-        return ranks, self.pictures(ranks, cached.alike_patches)
+        return ranks, self.pictures(ranks, real_pictures.alike_patches)
 
     @cached_property
     def twins(self) -> dict[int, list[int]]:
@@ -112,9 +112,9 @@ class View:
 
     def mosaic(self, image: SelectedImage) -> str:
         """Return the start image of a selection, as a data URL."""
-        return cached.mosaic(self.experiment.dataset, self.experiment.image_size, image, self.experiment.resize)
+        return real_pictures.mosaic(self.experiment.dataset, self.experiment.image_size, image, self.experiment.resize)
 
-    def pictures(self, ranks: Sequence[int], draw: object = cached.patch_sheet) -> object:
+    def pictures(self, ranks: Sequence[int], draw: object = real_pictures.patch_sheet) -> object:
         """Return the patches of some ranks as one sheet, or as ``draw`` makes them."""
         rows = self.rows[np.asarray(ranks, np.int64)]
         boxes = tuple(map(tuple, self.ranking.crop_box[rows].tolist()))
@@ -187,7 +187,7 @@ def unranked_grid(data: Dataset, experiment: Experiment, class_index: int) -> No
     all_of_class = data.train.of_class(class_index)
     indices = tuple(int(index) for index in all_of_class[:UNRANKED])
     boxes = tuple(data.train.seen_box(index) for index in indices)
-    sheet = cached.patch_sheet(experiment.dataset, experiment.image_size, indices, boxes, data.train.resize)
+    sheet = real_pictures.patch_sheet(experiment.dataset, experiment.image_size, indices, boxes, data.train.resize)
     cells = [Cell(f"image/{x}", data.train.names[index], (0,), x) for x, index in enumerate(indices)]
     name = plain(data.spec.class_names[class_index])
     st.caption(f"The first {len(cells)} of {count(len(all_of_class))} training images of {name}:")

@@ -19,7 +19,7 @@ from delt_engine.jobs import tasks
 from delt_engine.jobs.tasks import Task
 from delt_engine.jobs.worker import device_lock_name
 from delt_engine.plots.data import class_counts
-from pages.shared import address, cached, errors, figure
+from pages.shared import address, cached, errors, figure, real_pictures
 from pages.shared.controls import button
 from pages.shared.gallery.grid import Cell, Look, Row, gallery_grid
 from pages.shared.recover import form
@@ -209,7 +209,7 @@ def samples(name: str, image_size: int | None, data: Dataset) -> None:
         rows.append(Row(spec.class_names[number], tuple(cells), count(sizes[number])))
         indices += chosen
     boxes = tuple(data.train.seen_box(index) for index in indices)
-    sheet = cached.patch_sheet(name, image_size, tuple(indices), boxes, data.train.resize)
+    sheet = real_pictures.patch_sheet(name, image_size, tuple(indices), boxes, data.train.resize)
     look = Look(tile=tile_side(spec.image_size), shown=44, columns=SAMPLES)
     gallery_grid(rows, [sheet], key=f"{PAGE}/samples", look=look)
     st.caption("The first training images of each class; the number is how many there are.")

@@ -1,0 +1,104 @@
+"""Which table the page of the papers shows, at which scale, and the search for any printed number."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from delt_engine.papers.cells import Scale
+from delt_engine.papers.paper_tables import METRIC_TITLES, TABLES, find_table
+from delt_engine.papers.published import PAPERS, PublishedValue
+from delt_engine.papers.table_record import PaperTable
+from pages.shared import address, controls
+from pages.shared.papers import data
+from pages.shared.papers.data import SCALES, Counts
+from pages.shared.papers.matrix import CHOSEN
+from pages.shared.wording import plural
+
+TABLE, SCALE, FOUND, HITS = "papers/id", "papers/scale", "papers/find", "papers/hits"
+REAL_ROW: tuple[str, Scale] = ("delt-1", "paper")
+"""Table and scale that come first where something of them was measured."""
+SMALL: tuple[str, Scale] = ("delt-4c", "laptop")
+"""What comes first else."""
+
+MANY_ROWS = 7
+"""Rows of a table from which on those without a measured number can be hidden."""
+
+_MOST_HITS = 100
+
+
+def choose() -> tuple[PaperTable, Scale]:
+    """Draw the choices and return the table and the scale; the address keeps both."""
+    first, first_scale = _first()
+    tables = {table.id: table for paper in PAPERS for table in TABLES if table.paper == paper}
+    address.restore("scale", SCALE, address.member(SCALES))
+    known = data.counts(st.session_state.get(SCALE) or first_scale)
+    titles = {name: f"{table.where} · {table.title} · {_counted(known[name])}" for name, table in tables.items()}
+    _take_hit()
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        look = {"default": first, "always": True}
+        address.tell_stranger("table", TABLE, tables, "table")
+        chosen = controls.linked_choice("table", "Table or figure", titles, TABLE, **look)
+        what = (
+            "As printed: the paper's data, networks and iterations. Laptop: the same axes on a built-in dataset, all "
+            "numbers divided alike, in minutes; only the order of values may be compared."
+        )
+        look = {"default": first_scale, "segmented": True, "always": True, "help": what, "width": "content"}
+        scale: Scale = controls.linked_choice("scale", "Scale", SCALES, SCALE, **look)
+    _search()
+    return find_table(chosen), scale
+
+
+def _first() -> tuple[str, Scale]:
+    """Return what the page opens with: the real row where there is one, else a small table at laptop scale."""
+    return REAL_ROW if any(one.measured for one in data.view_of(*REAL_ROW).cells) else SMALL
+
+
+def _counted(counts: Counts) -> str:
+    if not counts.printed and not counts.reachable:
+        return "settings or drawings"
+    printed = f"{counts.printed} printed" if counts.printed else "no numbers printed"
+    here = f"{counts.measured} of {counts.reachable} measured" if counts.reachable else "none can be measured here"
+    return f"{printed}, {here}"
+
+
+def _search() -> None:
+    """Draw the search over all printed numbers; a click on one opens its table with its cell chosen."""
+    printed, _ = data.reachable_of_all()
+    label = f"Find any of the {printed} printed numbers"
+    hint = "Paper, table, dataset, method or network, as: cifar10 delt resnet18 ipc10, or 64.9"
+    asked = st.text_input(label, key=FOUND, placeholder=hint, icon=":material/search:")
+    if not asked.strip():
+        return
+    found = data.search(asked)
+    if not found:
+        st.caption("None of the printed numbers has all of these words.")
+        return
+    rows = [_row(value) for value in found[:_MOST_HITS]]
+    height = "content" if len(rows) <= 8 else 320
+    look = {"hide_index": True, "selection_mode": "single-row", "on_select": "rerun", "height": height}
+    st.dataframe(rows, key=HITS, **look)
+    st.session_state["papers/offered"] = found[:_MOST_HITS]
+    more = f"; the first {_MOST_HITS} are listed" if len(found) > _MOST_HITS else ""
+    st.caption(f"{plural(len(found), 'number')}{more}. Select a row to open its table.")
+
+
+def _row(value: PublishedValue) -> dict[str, str]:
+    return {
+        "Printed": data.printed_with_spread(value),
+        "What": METRIC_TITLES[value.metric],
+        "Of": data.place_words(value),
+        "From": value.where,
+    }
+
+
+def _take_hit() -> None:
+    """Before the choices are drawn: go to the number whose row was selected in the hits, once."""
+    state = st.session_state.get(HITS)
+    rows = list(state["selection"]["rows"]) if state else []
+    offered = st.session_state.get("papers/offered", ())
+    if rows == st.session_state.get("papers/taken", []) or not all(row < len(offered) for row in rows):
+        return
+    st.session_state["papers/taken"] = rows
+    if rows:
+        table, cell = data.place_of(offered[rows[0]])
+        st.session_state[TABLE], st.session_state[CHOSEN] = table.id, cell

@@ -1,0 +1,96 @@
+"""The figure of a table: which form its numbers take, and which of its axes is which of the figure's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from delt_engine.papers.paper_tables import METRIC_TITLES, axis, axis_label, axis_title
+from delt_engine.papers.table_record import PaperTable
+from delt_engine.pipeline.table_records import CellView, TableView
+from delt_engine.plots import papers
+from delt_engine.plots.papers import Axes, Form, Mark
+from pages.shared import figure
+from pages.shared.papers.data import shown
+from pages.shared.papers.matrix import hint
+
+_ORDERED = ("ipc", "alpha", "batch_size", "classes", "crop_lower", "crop", "epochs", "milestone", "patches")
+"""Axes whose values follow one another, so that a line may run through them."""
+
+_HEAT = ("delt-4c",)
+
+
+def draw(view: TableView, *, only_measured: bool = False) -> None:
+    """Draw the figure of a table, if it has numbers."""
+    rows = {one.row for one in view.cells if one.measured or not only_measured}
+    cells = [one for one in view.cells if one.row in rows and (one.value.is_printed or one.measured)]
+    if len(cells) < 2:
+        return
+    form, x, series, panel = layout(view.table)
+    marks = [_mark(one, x, series, panel) for one in cells]
+    is_one_scale = view.scale == "paper"
+    metrics = list(dict.fromkeys(METRIC_TITLES[one.value.metric] for one in cells))
+    y = metrics[0] if len(metrics) == 1 else ""
+    axes = Axes(_title(x), y, _title(series), is_one_scale)
+    figure.draw(papers.table_figure(form, marks, axes), f"papers/figure/{view.table.id}")
+    if any(one.measured for one in cells):
+        st.caption(
+            "Pale or dotted: printed. Solid, with whiskers: measured here."
+            if is_one_scale
+            else "Panels of two kinds: as printed, and measured here at laptop scale; only the order may be compared."
+        )
+
+
+def layout(table: PaperTable) -> tuple[Form, tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """Return the form of a table's figure, and which axes stand along x, make series, and make panels."""
+    if table.id in _HEAT:
+        return "heat", table.columns, table.rows, ()
+    names = (*table.rows, *table.columns)
+    panel = tuple(name for name in names if name == "metric") or _first_of_two(table)
+    names = tuple(name for name in names if name not in panel)
+    ordered = [name for name in names if name in _ORDERED and (name in table.compared or name == "classes")]
+    if not ordered and table.columns == ("method",) and table.rows == ("ipc",):
+        ordered = ["ipc"]
+    if ordered:
+        return "lines", (ordered[0],), tuple(name for name in names if name != ordered[0]), panel
+    others = tuple(name for name in names if name not in table.compared)
+    if not others or others == ("dataset",) and table.compared != ("method",):
+        return "bars", tuple(name for name in names if name in table.compared), others, panel
+    return "bars", others, tuple(name for name in names if name in table.compared), panel
+
+
+def _first_of_two(table: PaperTable) -> tuple[str, ...]:
+    """Return the upper axis of two across, whose values each have a panel."""
+    return table.columns[:1] if len(table.columns) == 2 and "student" in table.columns else ()
+
+
+def _mark(one: CellView, x: Sequence[str], series: Sequence[str], panel: Sequence[str]) -> Mark:
+    value = one.value
+    here, spread = shown(one.measured) if one.measured else (None, None)
+    return Mark(
+        x=tuple(_label(one, name, alone=len(x) == 1) for name in x),
+        series=_words(one, series),
+        method=value.method if "method" in series else "",
+        printed=value.value if value.is_printed else None,
+        here=here,
+        printed_spread=value.std or 0.0,
+        here_spread=spread or 0.0,
+        panel=_words(one, panel),
+        words=hint(one).replace("\n", "<br>"),
+    )
+
+
+def _words(one: CellView, names: Sequence[str]) -> str:
+    found = [_label(one, name, alone=len(names) == 1) for name in names if axis(one.value, name)]
+    return ", ".join(found)
+
+
+def _label(one: CellView, name: str, *, alone: bool) -> str:
+    """Return a place on an axis; a number among others says of what it is."""
+    label = axis_label(one.value, name)
+    return label if alone or not label[:1].isdigit() else f"{axis_title(name)} {label}"
+
+
+def _title(names: Sequence[str]) -> str:
+    return axis_title(names[0]) if len(names) == 1 else ""

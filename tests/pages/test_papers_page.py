@@ -1,0 +1,214 @@
+"""The page of the papers' tables: the paper's form, what was measured beside it, what is missing, and how it is run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fake_runs import dataset_record, fake_experiment, make_evaluation, prepare
+from page_helpers import captions, components, keys, press, texts, traces
+
+from delt_engine.config.students import filled_in
+from delt_engine.jobs import tasks
+from delt_engine.models.card import read_card
+from delt_engine.papers.cells import paper_cell
+from delt_engine.papers.laptop import laptop_cell
+from delt_engine.papers.paper_tables import TABLES, find_table
+from delt_engine.papers.published import all_published
+from delt_engine.paths import assets_dir
+from delt_engine.pipeline.table_view import table_view
+from delt_engine.runs.processes import this_process
+from delt_engine.runs.record import TeacherRecord
+from pages.shared.papers import cell, data, figures, work
+
+PAGE = "study/papers"
+SMALL = {"table": "delt-4c", "scale": "laptop"}
+
+
+@pytest.fixture
+def asked(home, monkeypatch) -> list[list[str]]:
+    """A home for tasks, and what they were asked for; nothing is started."""
+    monkeypatch.setenv("DELT_HOME", str(home))
+    words: list[list[str]] = []
+    monkeypatch.setattr(tasks, "start", lambda _work, asked, **_how: words.append(asked))
+    return words
+
+
+def measure(home: Path, mi: int, ri: int, top1: tuple[float, ...]) -> None:
+    """Put a run with its students, as the laptop scale of DELT Table 4c has them, among the user's."""
+    value = next(one for one in all_published() if one.where == "DELT Table 4c" and one.variant == f"MI={mi} RI={ri}")
+    experiment = laptop_cell(paper_cell(value), ("MI", "RI")).experiment
+    card = read_card(assets_dir() / "teachers" / "photos.safetensors")
+    run = prepare(home / "runs" / f"20260101-000000-{mi}-{ri}", experiment, card.class_names)
+    run.update(teacher=TeacherRecord(name="photos", network=card.network, fingerprint=card.fingerprint))
+    run.set_status("finished", seconds=2.0)
+    recover, evaluate = experiment.recover, experiment.evaluate
+    about = {"ipc": recover.ipc, "images": 10 * recover.ipc, "num_classes": 10, "image_size": 32, "dataset": "photos"}
+    names = ("student", "student_width", "student_stem", "epochs", "batch_size", "learning_rate", "rand_augment")
+    settings = {name: getattr(filled_in(evaluate, **about), name) for name in names}
+    make_evaluation(home / "runs" / f"20260102-000000-{mi}-{ri}", run, top1, **settings)
+
+
+def table_of(app) -> dict:
+    return next(one for one in components(app) if "across" in one)
+
+
+def cells_of(app) -> dict[str, dict]:
+    return {one["id"]: one for row in table_of(app)["rows"] for one in row["cells"] if one}
+
+
+def test_nothing_was_measured_yet_and_the_missing_cells_are_started(open_page, address, asked) -> None:
+    app = open_page(PAGE)
+    assert address(app) == SMALL
+    table = table_of(app)
+    assert (table["down"], table["across"]) == (["MI"], ["RI"])
+    assert [column[0]["text"] for column in table["columns"]] == ["500", "1,000"]
+    assert [row["labels"][0]["text"] for row in table["rows"]] == ["1,000", "2,000", "4,000"]
+    first = cells_of(app)["1000,500"]
+    assert (first["printed"], first["here"]) == ("44.87", "")
+    assert "Printed: 44.87 (DELT Table 4c)" in first["hint"]
+    assert app.code[0].value == "delt reproduce delt-4c --scale laptop"
+    assert app.button(key="papers/start").label == "Run 6 missing cells"
+    assert "0 of 6 measured" in captions(app)
+    assert [trace["type"] for trace in traces(app)] == ["heatmap"]
+    press(app, "papers/start")
+    assert asked == [["reproduce", "delt-4c", "--scale", "laptop"]]
+
+
+def test_measured_numbers_stand_below_the_printed_ones(open_page, home, address, asked) -> None:
+    measure(home, 1000, 500, (49.0, 50.0, 51.0))
+    measure(home, 4000, 500, (55.0, 56.0, 57.0))
+    app = open_page(PAGE, **SMALL, cell="1000,500")
+    found = cells_of(app)["1000,500"]
+    assert (found["here"], found["hereSpread"], found["gap"]) == ("51.0", "1.0", "")  # the best tested epoch
+    assert "n = 3" in found["hint"]
+    assert "The paper's order holds here: yes (1 pair" in texts(app)
+    metrics = {entry.label: entry.value for entry in app.metric}
+    assert metrics["Printed, DELT Table 4c"] == "44.87"
+    assert (metrics["Here, best tested epoch"], metrics["Here, last epoch"]) == ("51.0 ± 1.0", "50.0 ± 1.0")
+    assert any(key.startswith("papers/finished/open/20260102") for key in keys(app))
+    assert [trace["type"] for trace in traces(app)] == ["heatmap", "heatmap"]
+    assert traces(app)[1]["z"] == [[51.0, None], [None, None], [57.0, None]]
+    app = open_page(PAGE, **SMALL, cell="2000,500")
+    press(app, "papers/start_one")
+    assert asked == [["reproduce", "delt-4c", "--scale", "laptop", "--only", "MI=2000,RI=500"]]
+
+
+def test_work_can_be_seen_and_stopped_and_its_error_is_said(open_page, home, asked, monkeypatch) -> None:
+    task = data.task_of("delt-4c", "laptop")
+    task.path.mkdir(parents=True)
+    (task.path / "process.json").write_text(this_process().model_dump_json())
+    (task.path / "log.txt").write_text("1 of 6, DELT Table 4c, MI 1,000, RI 500: recover\n")
+    stopped: list[str] = []
+    monkeypatch.setattr(tasks.Task, "forget", lambda work: stopped.append(work.name))
+    app = open_page(PAGE, **SMALL)
+    assert "MI 1,000, RI 500: recover" in captions(app)
+    assert "papers/start" not in keys(app)
+    press(app, "papers/stop")
+    assert stopped == [task.name]
+    gone = this_process().model_copy(update={"created": 1.0})
+    (task.path / "process.json").write_text(gone.model_dump_json())
+    (task.path / "log.txt").write_text("Error: teacher: there is none.\n")
+    app = open_page(PAGE, **SMALL)
+    assert "There is none." in app.error[0].value
+    (task.path / "log.txt").write_text("Stopped: run a: it was paused.\n")
+    app = open_page(PAGE, **SMALL)
+    assert not app.error
+    assert "it was paused" in captions(app)
+
+
+def test_runs_with_other_settings_stand_near(open_page, home, asked) -> None:
+    names = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+    experiment = fake_experiment(ipc=10).replace(dataset="cifar10")
+    run = prepare(home / "runs" / "20260101-000000-other", experiment, names)
+    run.update(dataset=dataset_record("cifar10", names))
+    run.set_status("finished", seconds=2.0)
+    students = make_evaluation(home / "runs" / "20260102-000000-students", run, student_width=1.0)
+    app = open_page(PAGE, table="delt-1", scale="paper", cell="cifar10,10,resnet18,delt")
+    assert cells_of(app)["cifar10,10,resnet18,delt"]["here"] == "1 near"
+    rows = next(frame.value for frame in app.dataframe if "Published" in frame.value.columns)
+    (row,) = rows[rows["Setting"] == "Recovery: Iterations (MI)"].to_dict("records")
+    assert (row["Here"], row["Published"]) == ("40", "4,000")
+    assert f"papers/near/open/{students.id}" in keys(app)
+    press(app, "papers/start")
+    assert asked == [["reproduce", "delt-1"]]
+
+
+def test_what_cannot_be_run_says_why(open_page, asked, home) -> None:
+    app = open_page(PAGE, table="cda-1", scale="paper", cell="10,dsa")
+    assert "DSA is not here." in texts(app)
+    assert cells_of(app)["10,dsa"]["here"] == "not here"
+    app = open_page(PAGE, table="delt-4c", scale="paper")
+    assert app.button(key="papers/start").disabled
+    assert "ImageNet-1K" in texts(app)
+    broken = home / "runs" / "20260104-000000-broken"
+    broken.mkdir(parents=True)
+    (broken / "run.json").write_text("{")
+    app = open_page(PAGE, table="none-such", scale="laptop")
+    assert "none-such" in app.warning[0].value
+    assert "1 run cannot be read" in captions(app)
+
+
+def test_settings_are_shown_as_printed(open_page, asked) -> None:
+    app = open_page(PAGE, table="delt-8", scale="paper")
+    shown = app.table[0].value
+    (row,) = shown[shown["Setting"] == "Recovery iteration"].to_dict("records")
+    assert (row["CIFAR-10"], row["ImageNet-1K"]) == ("4000", "4000")
+
+
+@pytest.mark.parametrize("scale", ["paper", "laptop"])
+def test_hours_are_drawn_by_the_schedule(open_page, asked, scale) -> None:
+    app = open_page(PAGE, table="delt-6", scale=scale)
+    lines = [trace for trace in traces(app, -2) if trace.get("name") == "DELT, RI 500"]
+    at_50 = dict(zip(lines[0]["x"], lines[0]["y"], strict=True))[50]
+    assert at_50 == pytest.approx(17.6)  # DELT Table 6
+    rows = app.table[-1].value
+    (row,) = rows[(rows["IPC"] == "50") & (rows["RI"] == "500")].to_dict("records")
+    assert row["Formula with its numbers"] == "50 · 4,000 − 6.25 · 8 · 7 / 2 · 500 = 112,500"
+    assert (row["Counted"], row["Integer division"]) == ("115,500", "2 of the 8 rounds hold one image more")
+
+
+def test_every_printed_number_is_found_and_leads_to_its_cell() -> None:
+    ids = {table.id: {data.cell_id(one) for one in table_view(table, runs=()).cells} for table in TABLES}
+    for value in all_published():
+        table, cell_id = data.place_of(value)
+        assert cell_id in ids[table.id]
+    (found,) = data.search("cifar10 delt resnet18 64.9")
+    assert (found.where, found.ipc) == ("DELT Table 1", 50)
+    assert {one.where for one in data.search("milestone cosine 0.9")} == {"CDA Table 18"}
+    assert data.search("no such thing") == []
+
+
+def test_a_search_lists_numbers(open_page, asked) -> None:
+    app = open_page(PAGE)
+    app.text_input(key="papers/find").set_value("mobilenet imagenette delt ipc50").run()
+    hits = next(frame.value for frame in app.dataframe if "Printed" in frame.value.columns)
+    assert list(hits["Printed"]) == ["80.0 ± 0.0", "85.7 ± 0.4"]
+    assert "2 numbers." in captions(app)
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "x", "series", "panel"),
+    [
+        ("delt-1", "bars", ("dataset", "ipc"), ("method",), ("student",)),
+        ("delt-4a", "lines", ("patches",), ("dataset",), ()),
+        ("delt-4b", "bars", ("selection",), ("dataset",), ()),
+        ("delt-4c", "heat", ("RI",), ("MI",), ()),
+        ("delt-4d", "bars", ("dataset",), ("method",), ()),
+        ("delt-12", "lines", ("crop",), ("dataset",), ()),
+        ("cda-2", "lines", ("alpha",), ("type",), ()),
+        ("cda-7", "bars", ("student",), ("teacher", "method"), ()),
+        ("cda-18", "lines", ("milestone",), ("scheduler",), ()),
+        ("cda-20", "bars", ("student",), (), ("metric",)),
+        ("cda-fig7", "lines", ("classes",), ("method", "steps"), ()),
+    ],
+)
+def test_figures_have_the_form_of_the_papers(name, form, x, series, panel) -> None:
+    assert figures.layout(find_table(name)) == (form, x, series, panel)
+
+
+def test_settings_of_a_number_name_their_tables() -> None:
+    view = table_view("delt-4c", runs=())
+    rows = {row["Setting"]: row for row in cell.settings_rows(view.cells[0].cell)}
+    assert (rows["Iterations (MI)"]["Value"], rows["Iterations (MI)"]["From"]) == ("1000", "DELT Table 4c")
+    assert work.command(view, view.cells[1])[-1] == "MI=1000,RI=1000"
