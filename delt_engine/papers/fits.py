@@ -61,12 +61,13 @@ class Difference(NamedTuple):
 
 
 class Network(NamedTuple):
-    """A network with weights: the name of its file, what it is, its share of the published width where known."""
+    """A network with weights: name of its file, what it is; where known its share of published width, and epochs."""
 
     name: str
     network: str
     width: float | None
     fingerprint: str
+    epochs: int | None = None
 
     @property
     def title(self) -> str:
@@ -140,12 +141,19 @@ def settings_that_differ(found: Found) -> list[Difference]:
     values = published_like(found)
     main = next((value for value in values if value.is_main), values[0] if values else None)
     cell = paper_cell(main) if main else _cell_without_row(found)
-    return [*differences(cell, found), *beyond_settings(found)] if cell else []
+    return [*differences(cell, found), *beyond_settings(cell, found)] if cell else []
 
 
-def beyond_settings(found: Found) -> list[Difference]:
-    """Return what differs from the published code whatever is set."""
+def beyond_settings(cell: Cell, found: Found) -> list[Difference]:
+    """Return what differs from the published code whatever is set, and how long the teacher was trained.
+
+    A run fits with any teacher of the printed kind.
+    """
     rows = []
+    here, there = found.teacher and found.teacher.epochs, cell.experiment.squeeze.epochs
+    if here and here != there:
+        source = cell.origins.get("squeeze.epochs", "published code")
+        rows.append(Difference("Epochs of the teacher", f"{here:,}", f"{there:,}", source))
     seeds = len(found.result.get("seeds", ()))
     if found.method in _EVALUATED_ALIKE and seeds != _SEEDS:
         rows.append(Difference("Seeds", str(seeds), str(_SEEDS), "published code"))
@@ -204,7 +212,7 @@ def _stages(cell: Cell, found: Found) -> Iterator[Row]:
     squares, wanted = found.experiment.resize, cell.experiment.resize
     if view_side(found.image_size, squares) != view_side(found.image_size, wanted):
         yield "Squares", squares, wanted, cell.origins.get("experiment.resize", "published code")
-    stages = ["rank", "select", "recover"] if cell.needs_images else ["squeeze"]
+    stages = ["rank", "select", "recover"] if cell.needs_images else ["squeeze"] if cell.measure == "teacher" else []
     for stage in stages + (["evaluate"] if cell.needs_students else []):
         here, there = (_counted(stage, cell, found, own=own) for own in (True, False))
         for name in here:
