@@ -29,7 +29,7 @@ from delt_engine.papers.published import PublishedValue, all_published, publishe
 from delt_engine.papers.recipes import published_experiment
 
 _NOT_COUNTED: dict[str, set[str]] = {
-    "squeeze": {"precision"},
+    "squeeze": {"precision", "stem"},
     "rank": {"batch_size"},
     "select": {"picked_from"},
     "recover": {"precision", "fold", "pack", "compile"},
@@ -102,15 +102,14 @@ class Found:
 def is_alike(cell: Cell, found: Found) -> bool:
     """Return whether a run asks the same question as a printed number: data, method, images a class and student.
 
-    Of a teacher's number that is data and network.
+    Of a teacher: data and network.
     """
-    wanted = cell.experiment
-    if cell.measure == "teacher":
-        here = (found.dataset, found.num_classes, found.experiment.squeeze.network)
-        return here == (wanted.dataset, _classes(wanted, found), wanted.squeeze.network)
-    if (found.dataset, found.method) != (wanted.dataset, wanted.recover.method):
+    wanted, own = cell.experiment, found.experiment
+    if (found.dataset, found.num_classes) != (wanted.dataset, _classes(wanted, found)):
         return False
-    if found.num_classes != _classes(wanted, found) or found.experiment.recover.ipc != wanted.recover.ipc:
+    if cell.measure == "teacher":
+        return own.squeeze.network == wanted.squeeze.network
+    if (found.method, own.recover.ipc) != (wanted.recover.method, wanted.recover.ipc):
         return False
     return not cell.needs_students or found.result.get("student") == wanted.evaluate.student
 
@@ -213,7 +212,7 @@ def _stages(cell: Cell, found: Found) -> Iterator[Row]:
     squares, wanted = found.experiment.resize, cell.experiment.resize
     if view_side(found.image_size, squares) != view_side(found.image_size, wanted):
         yield "Squares", squares, wanted, cell.origins.get("experiment.resize", "published code")
-    stages = ["rank", "select", "recover"] if cell.needs_images else ["squeeze"] if cell.measure == "teacher" else []
+    stages = ["rank", "select", "recover"] if cell.needs_images else ["squeeze"]
     for stage in stages + (["evaluate"] if cell.needs_students else []):
         here, there = (_counted(stage, cell, found, own=own) for own in (True, False))
         for name in here:

@@ -151,6 +151,21 @@ def test_hours_of_a_recovery_and_similarity_need_no_students(cells) -> None:
     assert hours.measured.mean == of_device.seconds / 3600
 
 
+def test_a_teacher_s_own_number_is_that_of_its_training(cells, world) -> None:
+    value, cell, _ = cells[0]
+    cells[:] = [(value, Cell(value, "teacher", cell.experiment), "")]
+    assert _make() == []
+    (one,) = _view().cells
+    (run,) = one.runs
+    assert one.measured.mean == run.record().result["accuracy"]
+    assert _make() == []
+    assert len(list_runs()) == 1
+    longer = cell.experiment.replace(squeeze=SQUEEZE.replace(epochs=4))
+    cells[:] = [(value, Cell(value, "teacher", longer), "")]
+    (one,) = _view().cells
+    assert [(row.name, row.here, row.published) for row in one.near[0].differences] == [("Epochs", "3", "4")]
+
+
 def test_an_outside_network_is_asked_about_whole_images_and_crops(cells, world, monkeypatch) -> None:
     """A second network that knows the colours sees them in real images, whole or in part."""
     second = world / "home" / "second"
