@@ -212,7 +212,7 @@ def _stages(cell: Cell, found: Found) -> Iterator[Row]:
     squares, wanted = found.experiment.resize, cell.experiment.resize
     if view_side(found.image_size, squares) != view_side(found.image_size, wanted):
         yield "Squares", squares, wanted, cell.origins.get("experiment.resize", "published code")
-    stages = ["rank", "select", "recover"] if cell.needs_images else ["squeeze"] if cell.measure == "teacher" else []
+    stages = ["rank", "select", "recover"] if cell.needs_images else ["squeeze"]
     for stage in stages + (["evaluate"] if cell.needs_students else []):
         here, there = (_counted(stage, cell, found, own=own) for own in (True, False))
         for name in here:
