@@ -58,6 +58,7 @@ def test_prunings_of_one_question_stand_side_by_side(open_page) -> None:
 
 def test_a_pruning_is_started_and_stopped(open_page, finished, monkeypatch) -> None:
     asked = []
+    monkeypatch.setattr(tasks.Task, "forget", lambda self: (self.path / "process.json").unlink())
     monkeypatch.setattr(tasks, "start", lambda _work, words, **_how: asked.append(words))
     app = open_page(PAGE)
     assert "Nothing was pruned here yet" in texts(app)
@@ -72,7 +73,6 @@ def test_a_pruning_is_started_and_stopped(open_page, finished, monkeypatch) -> N
     app.run()
     assert "Fine-tune: 3 of 12" in captions(app)
     assert f"{form.PAGE}/start" not in keys(app)
-    monkeypatch.setattr(tasks.Task, "forget", lambda self: (self.path / "process.json").unlink())
     press(app, f"{form.PAGE}/stop")
     assert f"{form.PAGE}/start" in keys(app)
 
