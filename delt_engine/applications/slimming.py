@@ -156,11 +156,11 @@ def slim(network: nn.Module, kept: Sequence[Tensor]) -> nn.Module:
 
 def _take(layer: nn.Conv2d | nn.BatchNorm2d, rows: Tensor) -> None:
     """Keep some outputs of a layer in all its tensors, the running statistics included."""
-    for name, value in list(layer.named_parameters(recurse=False)):
-        setattr(layer, name, nn.Parameter(value.detach()[rows].clone()))
-    for name, value in list(layer.named_buffers(recurse=False)):
-        if value.ndim:
-            setattr(layer, name, value[rows].clone())
+    for name, weight in list(layer.named_parameters(recurse=False)):
+        setattr(layer, name, nn.Parameter(weight.detach()[rows].clone()))
+    for name, statistic in list(layer.named_buffers(recurse=False)):
+        if statistic.ndim:
+            setattr(layer, name, statistic[rows].clone())
 
 
 def check_chain(network: nn.Module, image_size: int) -> None:

@@ -34,17 +34,18 @@ def _scaled(layers: nn.Sequential, width: float, inputs: int, name: str, num_cla
             outputs = round(layer.out_channels * width)
             if outputs < 1:
                 raise ConfigError(f"width: {width} given, but it leaves layers of {name} without channels.")
-            new: nn.Module = nn.Conv2d(inputs, outputs, kernel_size=3, padding=1)
-            nn.init.kaiming_normal_(new.weight, mode="fan_out", nonlinearity="relu")
-            nn.init.zeros_(new.bias)
+            conv = nn.Conv2d(inputs, outputs, kernel_size=3, padding=1, bias=False)
+            nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
+            conv.bias = nn.Parameter(torch.zeros(outputs))
             inputs = outputs
+            scaled.append(conv)
         elif isinstance(layer, nn.Linear):
             outputs = num_classes if layer is layers[-1] else max(1, round(layer.out_features * width))
-            new = nn.Linear(inputs, outputs)
-            nn.init.normal_(new.weight, 0, 0.01)
-            nn.init.zeros_(new.bias)
+            linear = nn.Linear(inputs, outputs)
+            nn.init.normal_(linear.weight, 0, 0.01)
+            nn.init.zeros_(linear.bias)
             inputs = outputs
+            scaled.append(linear)
         else:
-            new = nn.BatchNorm2d(inputs) if isinstance(layer, nn.BatchNorm2d) else layer
-        scaled.append(new)
+            scaled.append(nn.BatchNorm2d(inputs) if isinstance(layer, nn.BatchNorm2d) else layer)
     return scaled

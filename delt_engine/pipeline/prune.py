@@ -50,7 +50,7 @@ from delt_engine.paths import assets_dir
 from delt_engine.pipeline.evaluate import described
 from delt_engine.pipeline.inputs import Inputs, evaluation_inputs, training_images
 from delt_engine.runs.command import prune_command
-from delt_engine.runs.prunings import networks_dir, pruning_path, read_pruning, summary, write_pruning
+from delt_engine.runs.prunings import networks_dir, pruning_path, read_pruning, shipped_path, summary, write_pruning
 from delt_engine.runs.record import now, versions
 from delt_engine.runs.sources import Source, needs_teacher
 from delt_engine.training.image_table import ImageTable, test_table
@@ -221,7 +221,8 @@ def _all_seeds(
 ) -> dict[str, Any]:
     facts = _facts(work, network.card, labeller, training)
     asked = {name: facts[name] for name in ("settings", "training", "network_fingerprint", "teacher_fingerprint")}
-    path = pruning_path(_key(work, {**asked, "seed": experiment.seed}))
+    key = _key(work, {**asked, "seed": experiment.seed})
+    path = next((path for path in (pruning_path(key), shipped_path(key)) if read_pruning(path)), pruning_path(key))
     command = shlex.join(prune_command(experiment, work.config, work.source.ref))
     facts |= {"command": command, "machine": this_machine(torch.get_num_threads()), "versions": versions()}
     found = read_pruning(path)
@@ -234,7 +235,7 @@ def _all_seeds(
             continue
         place = f", {number + 1} of {work.config.seeds}" if work.config.seeds > 1 else ""
         result = _one_seed(work, copy.deepcopy(network.network), asked_of, training, seed, place)
-        results[seed] = _plain(result)
+        results[seed], path = _plain(result), pruning_path(key)
         card = replace(network.card, accuracy=result.finetuned, source=command)
         save_slimmed(path / f"network-{seed}{SUFFIX}", result.network, card, result.kept)
         write_pruning(path, {**facts, "created": now()}, list(results.values()))

@@ -7,6 +7,7 @@ project are read as well.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -51,6 +52,11 @@ def pruning_path(key: str) -> Path:
     return prunings_dir() / key
 
 
+def shipped_path(key: str) -> Path:
+    """Return where a pruning that ships with the project is, whether it is there or not."""
+    return assets_dir() / "pruning" / key
+
+
 def read_pruning(path: Path) -> dict[str, Any] | None:
     """Return what a pruning's folder holds, None where it is none: its facts and ``results``, one a seed."""
     found = files.read_json(path / _FILE)
@@ -69,16 +75,19 @@ def write_pruning(path: Path, facts: Mapping[str, Any], results: Sequence[Mappin
 
 def pruning_files() -> list[Path]:
     """Return the files of all prunings, the user's and those that ship, newest first."""
-    paths = [*prunings_dir().glob(f"*/{_FILE}"), *(assets_dir() / "pruning").glob(f"*/{_FILE}")]
-    return sorted(paths, key=lambda path: (-path.stat().st_mtime_ns, str(path)))
+    found: dict[str, Path] = {}
+    for path in (*prunings_dir().glob(f"*/{_FILE}"), *shipped_path("").glob(f"*/{_FILE}")):
+        found.setdefault(path.parent.name, path)  # the user's may have more seeds
+    return sorted(found.values(), key=lambda path: (-path.stat().st_mtime_ns, str(path)))
 
 
 def prunings(paths: Iterable[Path] | None = None) -> Iterator[dict[str, Any]]:
     """Yield the summaries of all prunings, or of those of some files; damaged ones are left out."""
     for path in pruning_files() if paths is None else paths:
         found = read_pruning(path.parent)
-        if found is not None:
-            yield summary(found, path.parent)
+        with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError, ArithmeticError):
+            if found is not None:
+                yield summary(found, path.parent)
 
 
 def summary(record: Mapping[str, Any], path: Path, seeds: int | None = None) -> dict[str, Any]:

@@ -41,6 +41,7 @@ def test_prunings_of_one_question_stand_side_by_side(open_page) -> None:
     write("photos-a", "random", "Random real", (40.0, 42.0))
     write("photos-b", "delt", "DELT", (44.0, 46.0))
     write("photos-c", "delt", "DELT", (50.0,), epochs=9)
+    write_pruning(pruning_path("photos-odd"), {"method": "delt"}, [{"seed": 0}])  # of others, and left out
     app = open_page(PAGE)
     bars = {trace["name"]: trace for trace in traces(app)}
     assert list(bars) == ["DELT, IPC 10", "Random real, IPC 10"]

@@ -75,7 +75,11 @@ def _settings() -> PruneConfig | None:
         spec = controls.spec_of(PruneConfig, "network")
         key, look = f"{PAGE}/network", {"help": controls.help_text(spec)}
         values = {"network": controls.open_choice(spec.title, NETWORKS, key, plain_config.network, **look)}
-        values |= controls.settings(plain_config, _USUAL, PAGE, compact=True)
+        for name in _USUAL:
+            look = {"placeholder": "the teacher's"} if name == "width" else {}
+            values[name] = controls.setting(
+                controls.spec_of(PruneConfig, name), getattr(plain_config, name), PAGE, compact=True, **look
+            )
     with st.expander("More settings", key=f"{PAGE}/more"):
         values |= controls.settings_grid(plain_config, ("sparsity", *controls.names_behind_more(PruneConfig)), PAGE)
     with errors.shown():
