@@ -134,7 +134,7 @@ def needed(experiment: Experiment, source: Source) -> Needed | None:
 
 
 def _labeller(config: EvaluateConfig, run: Run | None, classes: int) -> str:
-    """Return the fingerprint of the network that labels; "" where it is another one: of a committee, or of more classes."""
+    """Return the fingerprint of the network that labels; "" of a committee, and of one that knows more classes."""
     record, name, known = run.record() if run else None, "", 0
     if config.relabeller:
         with contextlib.suppress(CheckpointError):

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from delt_engine.config import Experiment, RecoverConfig, SelectConfig
-from delt_engine.config.methods import stage_settings
+from delt_engine.config.methods import recover_settings, stage_settings
 from delt_engine.data.catalogue import CATALOGUE
 from delt_engine.models.card import TeacherCard, read_card
 from delt_engine.papers.cells import Cell
@@ -68,6 +68,8 @@ NETWORKS: MappingProxyType[str, tuple[str, float, str]] = MappingProxyType(
 """Small students in the place of printed ones: network, share of its published width, and stem. Stock stems are fast at
 32 px where the small one of the family is not."""
 
+_MATCHED = ("patch_side", "statistics_ema", "layer_drop", "pad")
+
 SHIPPED = "resnet18"
 """Network whose place the shipped teacher takes; the shipped second network takes that of all others."""
 
@@ -97,6 +99,11 @@ def laptop_cell(cell: Cell, axes: tuple[str, ...]) -> Cell:
         squeeze = {"network": card.network, "width": card.width}
         said.append(("Recovery network", network, f"{_named(card.network, card.width)}, shipped"))
         changes["recover"] = _recover(cell)
+        if cell.experiment.recover.committee:
+            changes["teachers"] = (changes["teacher"], _teacher(dataset, OUTSIDE))
+            said.append(
+                ("Committee", "4 or 5 networks", f"{card.network} and {_card(dataset, OUTSIDE).network}, shipped")
+            )
         if "select.mosaic" not in cell.varied:
             mosaic = stage_settings(cell.value.method, size).get("select", {}).get("mosaic", 1)
             changes["select"] = cell.experiment.select.replace(mosaic=mosaic)
@@ -115,8 +122,10 @@ def laptop_cell(cell: Cell, axes: tuple[str, ...]) -> Cell:
 
 
 def _recover(cell: Cell) -> Any:
-    recover = cell.experiment.recover
+    recover, size = cell.experiment.recover, CATALOGUE[DATASETS[cell.experiment.dataset]].image_size
     changes: dict[str, Any] = {"ipc": IMAGES_PER_CLASS[recover.ipc], "jitter": min(recover.jitter, 4)}
+    if recover.committee:  # what it matches goes by the size of the images
+        changes = {**{name: recover_settings(recover.method, size)[name] for name in _MATCHED}, **changes}
     if recover.is_optimised:
         mi = recover.iterations // ITERATIONS
         shows = recover.schedule.has_rounds or "recover.round_iterations" in cell.varied
