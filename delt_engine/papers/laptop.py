@@ -101,9 +101,8 @@ def laptop_cell(cell: Cell, axes: tuple[str, ...]) -> Cell:
         changes["recover"] = _recover(cell)
         if cell.experiment.recover.committee:
             changes["teachers"] = (changes["teacher"], _teacher(dataset, OUTSIDE))
-            said.append(
-                ("Committee", "4 or 5 networks", f"{card.network} and {_card(dataset, OUTSIDE).network}, shipped")
-            )
+            both = f"{card.network} and {_card(dataset, OUTSIDE).network}, shipped"
+            said.append(("Committee", "4 or 5 networks", both))
         if "select.mosaic" not in cell.varied:
             mosaic = stage_settings(cell.value.method, size).get("select", {}).get("mosaic", 1)
             changes["select"] = cell.experiment.select.replace(mosaic=mosaic)

@@ -199,14 +199,14 @@ def recover(
             else:  # each group with its own crop, group after group
                 groups = zip(leaf.index_select(0, places).chunk(len(rows)), rows, strict=True)
                 crops, targets = torch.cat([apply_crop(group, row[iteration]) for group, row in groups]), labels[places]
-            losses = losses_of(iteration, state.averages, crops, targets)
+            losses, averages = losses_of(iteration, state.averages, crops, targets)
             (gradient,) = torch.autograd.grad(len(rows) * losses.total, leaf)  # each group's images see its loss alone
 
             is_shared = config.adam_counters == "shared"
             steps = iteration + 1 - (first_iterations[0] if is_shared else first_steps[:joined])
             _adam_step(state, gradient, learning_rate, steps, (config.beta1, config.beta2))
             state.images[:joined].clamp_(low, high)
-            state.averages.update(losses.averages)
+            state.averages.update(averages)
             state.iteration = iteration + 1
 
             yield RecoverStep(

@@ -43,8 +43,9 @@ DENSE_SIDE = 32
 DENSE_TEMPERATURE = 4.0
 
 Averages = Mapping[str, Tensor]
-Turn = Callable[[int, Averages, Tensor, Tensor], Losses]
-"""From iteration, averages so far, augmented images ``(N, C, H, W)`` and labels ``(N,)`` to losses."""
+Turn = Callable[[int, Averages, Tensor, Tensor], tuple[Losses, Averages]]
+"""From iteration, averages so far, augmented images ``(N, C, H, W)`` and labels ``(N,)`` to losses and the averages
+that the iteration changed. Of the losses ``bn`` is the sum over all layers, and ``total`` may have D in it."""
 
 
 def drop_plan(config: RecoverConfig, teacher: PreparedTeacher, generator: torch.Generator) -> Tensor | None:
@@ -91,7 +92,7 @@ def in_turn(
 
 
 def _plainly(losses_of: Callable[[Tensor, Tensor], Losses]) -> Turn:
-    return lambda _iteration, _averages, images, labels: losses_of(images, labels)
+    return lambda _iteration, _averages, images, labels: (losses_of(images, labels), {})
 
 
 @contextlib.contextmanager
@@ -104,7 +105,7 @@ def _matching(
     passed_over: set[nn.Module] = set()
     with frozen(teacher.network), _measured(teacher.network, targets, config.patch_side, passed_over) as found:
 
-        def losses(iteration: int, averages: Averages, images: Tensor, labels: Tensor) -> Losses:
+        def losses(iteration: int, averages: Averages, images: Tensor, labels: Tensor) -> tuple[Losses, Averages]:
             passed_over.clear()
             if dropped is not None:
                 passed_over.update(layer for layer, place in places.items() if bool(dropped[iteration, place]))
@@ -130,7 +131,7 @@ def _matching(
             total = ce_loss + config.r_bn * matched
             if config.densification:
                 total = total + config.densification * densification(images, labels)
-            return Losses(ce_loss, matched, total, logits.detach(), now if config.statistics_ema else {})
+            return Losses(ce_loss, matched, total, logits.detach()), now if config.statistics_ema else {}
 
         yield losses
 

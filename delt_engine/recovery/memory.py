@@ -78,7 +78,7 @@ def predict(
         shown = torch.randn(number, 3, image_size, image_size, generator=draw).to(device).requires_grad_()
         labels = torch.zeros(number, dtype=torch.int64, device=device)
         with in_turn(teacher, config, replace(fast, low_memory=False)) as losses_of, saved(teacher.network) as found:
-            losses = losses_of(0, {}, shown, labels)
+            losses, _ = losses_of(0, {}, shown, labels)
         probes.append(list(found.values()))
         del losses  # until here what is saved had to stay, so that every address is one tensor's
     step = before = 0

@@ -18,9 +18,8 @@ memory is ours; activation checkpointing would compute the features twice.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -38,17 +37,12 @@ Forward = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 class Losses(NamedTuple):
-    """The objective and its two parts, 0-dim tensors: ``total = ce + r_bn * bn``; ``logits`` are without gradient.
-
-    ``averages`` are running averages of statistics after the step, where there are any; see
-    :mod:`delt_engine.recovery.matching`, whose total has a third part.
-    """
+    """The objective and its two parts, 0-dim tensors: ``total = ce + r_bn * bn``; ``logits`` are without gradient."""
 
     ce: Tensor
     bn: Tensor
     total: Tensor
     logits: Tensor
-    averages: Mapping[str, Tensor] = MappingProxyType({})
 
 
 @contextlib.contextmanager
@@ -153,7 +147,7 @@ def _group_by_group(losses: Callable[[Tensor, Tensor], Losses], groups: int, ima
         leaf = part.requires_grad_()
         one = losses(leaf, targets)
         gradients += torch.autograd.grad(one.total, leaf)
-        found.append(Losses(*(value.detach() for value in one[:4])))
+        found.append(Losses(*(value.detach() for value in one)))
     ce_loss, bn_loss, total = torch.stack([torch.stack(one[:3]) for one in found]).mean(0)
     # Losses are means over the groups, and an image has a part in its own group's alone.
     total = _Known.apply(images, torch.cat(gradients) / groups, total)
