@@ -34,7 +34,7 @@ DATASETS = MappingProxyType(
 )
 """Which built-in dataset stands for a published one; its shipped teacher stands for ResNet-18."""
 
-IMAGES_PER_CLASS = MappingProxyType({1: 1, 10: 5, 20: 8, 50: 10, 100: 20, 200: 40})
+IMAGES_PER_CLASS = MappingProxyType({1: 1, 10: 10, 20: 12, 50: 16, 100: 24, 200: 40})
 
 ITERATIONS, EPOCHS, TEACHER_EPOCHS, BATCH, SEEDS = 20, 7.5, 10, 4, 3
 """What MI and RI, a student's epochs, a teacher's epochs, and a batch size that a table varies are divided by; and how
@@ -141,8 +141,8 @@ def _said_of_images(cell: Cell, recover: RecoverConfig, select: SelectConfig) ->
         said.append(("Jitter", *_pair(printed.jitter, recover.jitter)))
     if printed.schedule.has_rounds:
         said.append(("RI", *_pair(printed.round_iterations, recover.round_iterations)))
-        joining = (" ".join(map(str, one.schedule.newcomers)) for one in (printed, recover))
-        said.append(("Images joining in each round", *joining))
+        there, here = (" ".join(map(str, one.schedule.newcomers)) for one in (printed, recover))
+        said.append(("Images joining in each round", there, here))
     if printed.initialization == "patches":
         said.append(("Mosaic", *_pair(cell.experiment.select.mosaic, select.mosaic)))
         if cell.experiment.ranker and cell.experiment.squeeze.network != SHIPPED:
