@@ -149,8 +149,9 @@ def _average(before: Tensor | None, value: Tensor, share: float) -> Tensor:
 
 def _targets(teacher: PreparedTeacher, config: RecoverConfig) -> dict[nn.Module, tuple[Tensor, ...]]:
     """Return what the statistics of each layer are matched with, in the order of registration."""
-    norms = {layer: (layer.running_mean, layer.running_var) for layer in bn_layers(teacher.network)}
-    convs: dict[nn.Module, tuple[Tensor, ...]] = {}
+    known: dict[nn.Module, Any] = {
+        layer: (layer.running_mean, layer.running_var) for layer in bn_layers(teacher.network)
+    }
     if config.conv_statistics:
         device = next(teacher.network.parameters()).device
         layers = conv_layers(teacher.network)
@@ -158,10 +159,10 @@ def _targets(teacher: PreparedTeacher, config: RecoverConfig) -> dict[nn.Module,
             raise CheckpointError(
                 f"network: it has {len(layers)} convolutions, but statistics of {len(teacher.statistics)} are given."
             )
-        for layer, known in zip(layers, teacher.statistics, strict=True):
-            convs[layer] = known.to(device).tensors()
-    both: dict[nn.Module, Any] = {**norms, **convs}
-    return {module: both[module] for module in teacher.network.modules() if module in both}
+        known |= {
+            layer: gathered.to(device).tensors() for layer, gathered in zip(layers, teacher.statistics, strict=True)
+        }
+    return {module: known[module] for module in teacher.network.modules() if module in known}
 
 
 @contextlib.contextmanager

@@ -171,8 +171,9 @@ def _stage_words(experiment: Experiment, kind: Kind, stage: str) -> list[str]:
     size = image_size_of(experiment.dataset, experiment.image_size)
     if stage == "recover":
         plain: Settings = RecoverConfig.for_method(recover.method, size=size)
-        by_size = settings_by_size(recover.method) if size is None else ()
-        return _named("--method", recover.method) + changed_words(settings, plain, without=("method",), always=by_size)
+        open_names = settings_by_size(recover.method) if size is None else ()
+        words = changed_words(settings, plain, without=("method",), always=open_names)
+        return _named("--method", recover.method) + words
     plain, always = STAGE_RECORDS[stage](), False
     if "recover" in STAGES[kind]:
         plain = STAGE_RECORDS[stage](**stage_settings(recover.method, size).get(stage, {}))
