@@ -145,7 +145,7 @@ def _said_of_images(cell: Cell, recover: RecoverConfig, select: SelectConfig) ->
         said.append(("MI", *_pair(printed.iterations, recover.iterations)))
         said.append(("Jitter", *_pair(printed.jitter, recover.jitter)))
         if printed.committee:
-            said += [(_TITLES[name], *(f"{getattr(one, name):g}" for one in (printed, recover))) for name in _MATCHED]
+            said += [(_TITLES[name], f"{getattr(printed, name):g}", f"{getattr(recover, name):g}") for name in _MATCHED]
     if printed.schedule.has_rounds:
         said.append(("RI", *_pair(printed.round_iterations, recover.round_iterations)))
         there, here = (" ".join(map(str, one.schedule.newcomers)) for one in (printed, recover))
