@@ -131,6 +131,7 @@ _STAGES = {
     "data": "reading the dataset",
     "rank": "ranking patches by the teacher's probability",
     "select": "selecting patches",
+    "scores": "scoring the training images",
     "images": "writing images",
     "recover": "starting the optimisation",
     "evaluate": "training students",
