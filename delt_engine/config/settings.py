@@ -5,6 +5,7 @@ Source: pydantic does the checking; the sentence form is ours.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
@@ -119,6 +120,10 @@ class FieldSpec:
         return " ".join(filter(None, [start, end])) if end else f"{start} or more"
 
 
+def _unlisted(extra: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(extra.get("unlisted", ()))
+
+
 def field_specs(record: type[Settings]) -> tuple[FieldSpec, ...]:
     """Return one FieldSpec a setting of ``record``, in order of declaration; nested records are left out.
 
@@ -137,8 +142,9 @@ def field_specs(record: type[Settings]) -> tuple[FieldSpec, ...]:
         )
         may_be_open = type(None) in get_args(info.annotation)
         kind = get_args(info.annotation)[0] if may_be_open else info.annotation
-        unlisted = extra.get("unlisted", ())
-        listed = tuple(one for one in get_args(kind) if one not in unlisted) if get_origin(kind) is Literal else ()
+        listed = (
+            tuple(one for one in get_args(kind) if one not in _unlisted(extra)) if get_origin(kind) is Literal else ()
+        )
         specs.append(
             FieldSpec(
                 name=name,

@@ -56,7 +56,7 @@ def coreset_scores(context: StageContext, teacher: Teacher) -> np.ndarray | None
         scores = herding_scores(looked, data.train.labels)
     else:
         trained = [_of_training(context, teacher, number) for number in range(config.score_networks)]
-        scores = np.mean(trained, axis=0, dtype=np.float32)
+        scores = np.stack(trained).mean(0, dtype=np.float32)
     return store_scores(scores, data.fingerprint, teacher.card, config, seed)
 
 

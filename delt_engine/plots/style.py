@@ -29,8 +29,8 @@ METHOD_COLOURS: dict[str, str] = {
     "real": "#02732c",  # green
 }
 """One colour a method, the same everywhere. Ours: hues apart, moved in lightness until every pair is at least 18 apart
-(CIE76) in normal sight and in full protan, deutan and tritan simulation, the coresets, which came later, 15; SRe2L and CDA, seen side by side most, are at
-least 40 apart."""
+(CIE76) in normal sight and in full protan, deutan and tritan simulation, those of
+coresets 15; SRe2L and CDA, seen side by side most, are at least 40 apart."""
 
 ROUND_SCALE: tuple[str, ...] = ("#7a4bd6", "#c2488f", "#e5752f")
 """Colours from the first round to the last: violet, pink, orange, growing lighter."""
