@@ -151,24 +151,19 @@ def _say_near(view: TableView) -> None:
 
 def _say_beyond(view: TableView) -> None:
     """Print in what measured numbers differ from published code whatever is set."""
-    runs = (one.runs[0] for one in view.cells if one.runs and one.cell and one.cell.needs_students)
-    found = (found_of(run) for run in runs if view.scale == "paper")
-    rows = dict.fromkeys(row for each in found if each for row in beyond_settings(each))
+    pairs = ((one.cell, one.runs[0]) for one in view.cells if one.runs and one.cell and one.cell.needs_students)
+    found = ((cell, found_of(run)) for cell, run in pairs if view.scale == "paper")
+    rows = dict.fromkeys(row for cell, each in found if each for row in beyond_settings(cell, each))
     if rows:
         say_table(("setting", "here", "published", "from"), list(rows), "Whatever is set, of those measured here")
 
 
 def _say_settings(table: PaperTable) -> None:
-    datasets = {
-        "cda-10": ["cifar100"],
-        "cda-12": ["tiny-imagenet"],
-        "cda-16": ["imagenet-1k"],
-        "cda-21": ["imagenet-21k"],
-    }
     printed = published_settings()[table.paper]
+    datasets = [_SETTINGS_OF[table.id]] if table.id in _SETTINGS_OF else printed
     rows = [
         (dataset, stage, name, _plain(value))
-        for dataset in datasets.get(table.id, printed)
+        for dataset in datasets
         for stage, settings in printed[dataset].items()
         for name, value in settings.items()
     ]

@@ -90,14 +90,15 @@ def evaluate(into: Gathered, asked: Asked) -> None:
     table, where = printed.tables["validate"], printed.where("validate")
     into.values.setdefault("evaluate", {})["recipe"] = "delt"
     printed.put(into, "evaluate", where, epochs=table["training_epoch"], weight_decay=table["weight_decay"])
-    printed.put(into, "evaluate", where, optimizer=table["optimizer"].lower())
+    is_flipped = "RandomHorizontalFlip" in table["augmentation"]
+    printed.put(into, "evaluate", where, optimizer=table["optimizer"].lower(), flip=is_flipped)
     _learning_rate(into, asked, printed)
     _batch_size(into, asked, printed)
     policy = table["randaugment"]
     text = f"m{policy['m']}-n{policy['n']}-mstd{policy['mstd']:g}"
     printed.put(into, "evaluate", "DELT Table 8c", rand_augment=text)
     code: dict[str, Any] = {"temperature": 20.0, "loss": "kl", "labels": "on-the-fly", "mix": "cutmix"}
-    into.assume("evaluate", "published code (evaluation/argument.py)", mix_alpha=1.0, flip=True, **code)
+    into.assume("evaluate", "published code (evaluation/argument.py)", mix_alpha=1.0, **code)
     into.assume("evaluate", "published scripts (--min-scale-crops 0.25)", min_crop=0.25)
     half = f"{where} says cosine decay; the published code takes the first half of one, down to half the rate"
     into.assume("evaluate", half, lr_schedule="half-cosine")

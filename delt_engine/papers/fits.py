@@ -29,6 +29,7 @@ from delt_engine.papers.published import PublishedValue, all_published, publishe
 from delt_engine.papers.recipes import published_experiment
 
 _NOT_COUNTED: dict[str, set[str]] = {
+    "squeeze": {"precision", "stem"},
     "rank": {"batch_size"},
     "select": {"picked_from"},
     "recover": {"precision", "fold", "pack", "compile"},
@@ -36,7 +37,7 @@ _NOT_COUNTED: dict[str, set[str]] = {
 }
 """Settings that change no result, or only how it is told; networks are compared by their weights."""
 
-_PREFIXES = {"rank": "Ranking: ", "select": "Patches: ", "recover": "Recovery: ", "evaluate": ""}
+_PREFIXES = {"squeeze": "", "rank": "Ranking: ", "select": "Patches: ", "recover": "Recovery: ", "evaluate": ""}
 
 _PAPERS_OF = {"delt": "delt", "cda": "cda", "sre2l": "cda", "rded": "delt"}
 """Whose settings a method is held against where no printed row says it."""
@@ -60,12 +61,13 @@ class Difference(NamedTuple):
 
 
 class Network(NamedTuple):
-    """A network with weights: the name of its file, what it is, its share of the published width where known."""
+    """A network with weights: name of its file, what it is; where known its share of published width, and epochs."""
 
     name: str
     network: str
     width: float | None
     fingerprint: str
+    epochs: int | None = None
 
     @property
     def title(self) -> str:
@@ -98,11 +100,16 @@ class Found:
 
 
 def is_alike(cell: Cell, found: Found) -> bool:
-    """Return whether a run asks the same question as a printed number: data, method, images a class and student."""
-    wanted = cell.experiment
-    if (found.dataset, found.method) != (wanted.dataset, wanted.recover.method):
+    """Return whether a run asks the same question as a printed number: data, method, images a class and student.
+
+    Of a teacher: data and network.
+    """
+    wanted, own = cell.experiment, found.experiment
+    if (found.dataset, found.num_classes) != (wanted.dataset, _classes(wanted, found)):
         return False
-    if found.num_classes != _classes(wanted, found) or found.experiment.recover.ipc != wanted.recover.ipc:
+    if cell.measure == "teacher":
+        return own.squeeze.network == wanted.squeeze.network
+    if (found.method, own.recover.ipc) != (wanted.recover.method, wanted.recover.ipc):
         return False
     return not cell.needs_students or found.result.get("student") == wanted.evaluate.student
 
@@ -134,12 +141,19 @@ def settings_that_differ(found: Found) -> list[Difference]:
     values = published_like(found)
     main = next((value for value in values if value.is_main), values[0] if values else None)
     cell = paper_cell(main) if main else _cell_without_row(found)
-    return [*differences(cell, found), *beyond_settings(found)] if cell else []
+    return [*differences(cell, found), *beyond_settings(cell, found)] if cell else []
 
 
-def beyond_settings(found: Found) -> list[Difference]:
-    """Return what differs from the published code whatever is set."""
+def beyond_settings(cell: Cell, found: Found) -> list[Difference]:
+    """Return what differs from the published code whatever is set, and how long the teacher was trained.
+
+    A run fits with any teacher of the printed kind.
+    """
     rows = []
+    here, there = found.teacher and found.teacher.epochs, cell.experiment.squeeze.epochs
+    if here and here != there:
+        source = cell.origins.get("squeeze.epochs", "published code")
+        rows.append(Difference("Epochs of the teacher", f"{here:,}", f"{there:,}", source))
     seeds = len(found.result.get("seeds", ()))
     if found.method in _EVALUATED_ALIKE and seeds != _SEEDS:
         rows.append(Difference("Seeds", str(seeds), str(_SEEDS), "published code"))
@@ -198,7 +212,7 @@ def _stages(cell: Cell, found: Found) -> Iterator[Row]:
     squares, wanted = found.experiment.resize, cell.experiment.resize
     if view_side(found.image_size, squares) != view_side(found.image_size, wanted):
         yield "Squares", squares, wanted, cell.origins.get("experiment.resize", "published code")
-    stages = ["rank", "select", "recover"] if cell.needs_images else []
+    stages = ["rank", "select", "recover"] if cell.needs_images else ["squeeze"] if cell.measure == "teacher" else []
     for stage in stages + (["evaluate"] if cell.needs_students else []):
         here, there = (_counted(stage, cell, found, own=own) for own in (True, False))
         for name in here:
@@ -214,6 +228,8 @@ def _counted(stage: str, cell: Cell, found: Found, *, own: bool) -> dict[str, An
         return _training(cell, found, own=own)
     record: Settings = getattr(experiment, stage)
     values, recover = record.model_dump(exclude=_NOT_COUNTED[stage]), cell.experiment.recover
+    if stage == "squeeze":
+        return values
     if stage != "recover":
         return values if recover.initialization == "patches" else {}
     if not recover.is_optimised:

@@ -133,8 +133,8 @@ def _said_of_images(cell: Cell, recover: RecoverConfig, select: SelectConfig) ->
         said.append(("Jitter", *_pair(printed.jitter, recover.jitter)))
     if printed.schedule.has_rounds:
         said.append(("RI", *_pair(printed.round_iterations, recover.round_iterations)))
-        joining = (" ".join(map(str, one.schedule.newcomers)) for one in (printed, recover))
-        said.append(("Images joining in each round", *joining))
+        there, here = (" ".join(map(str, one.schedule.newcomers)) for one in (printed, recover))
+        said.append(("Images joining in each round", there, here))
     if printed.initialization == "patches":
         said.append(("Mosaic", *_pair(cell.experiment.select.mosaic, select.mosaic)))
         if cell.experiment.ranker and cell.experiment.squeeze.network != SHIPPED:

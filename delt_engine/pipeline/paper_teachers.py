@@ -30,7 +30,8 @@ LARGE_SIZE = 224
 def known_networks() -> dict[str, Network]:
     """Return every network with a card on this machine, by the fingerprint of its weights."""
     return {
-        card.fingerprint: Network(card.name, card.network, card.width, card.fingerprint) for _, card in _every_card()
+        card.fingerprint: Network(card.name, card.network, card.width, card.fingerprint, card.epochs)
+        for _, card in _every_card()
     }
 
 

@@ -155,9 +155,13 @@ def _recovered(cell: Cell, looked: _Looked) -> Run | None:
 
 
 def _measured(cell: Cell, runs: Sequence[Run]) -> Measured | None:
-    """Return what runs measured of a cell's number; None where they tell no number of the kind."""
+    """Return what runs measured of a cell's number; None where they tell no number of the kind.
+
+    Hours are those on the device of the first run.
+    """
     records = [run.record() for run in runs]
-    device = records[0].device_name or records[0].device or ""
+    devices = [record.device_name or record.device or "" for record in records]
+    device = devices[0]
     if cell.measure == "accuracy":
         students = [student for record in records for student in record.result["students"]]
         last, best = ([float(each[name]) for each in students] for name in ("top1_last", "top1_best"))
@@ -165,7 +169,7 @@ def _measured(cell: Cell, runs: Sequence[Run]) -> Measured | None:
     if cell.measure == "teacher":
         numbers = [float(record.result["accuracy"]) for record in records if record.result.get("accuracy")]
     elif cell.measure == "hours":
-        numbers = [record.seconds / 3600 for record in records]
+        numbers = [record.seconds / 3600 for record, own in zip(records, devices, strict=True) if own == device]
     else:
         numbers = [number for run in runs if (number := stored_measure(cell, run)) is not None]
     return Measured(fmean(numbers), _std(numbers), len(numbers), device=device) if numbers else None

@@ -5,6 +5,7 @@ from paper_runs import printed, run_of
 
 from delt_engine.papers.cells import paper_cell
 from delt_engine.papers.fits import differences, fits, is_alike, published_like, settings_that_differ
+from delt_engine.runs.record import relevant_settings
 
 DELT = printed("DELT Table 1", dataset="cifar10", ipc=10, student="resnet18", method="delt")
 
@@ -68,6 +69,15 @@ def _whole(found):
     return found.experiment.replace(resize="whole")
 
 
+def test_a_shorter_training_of_the_teacher_fits_but_is_told() -> None:
+    value = printed("CDA Table 4", dataset="tiny-imagenet", ipc=50, student="resnet18", method="cda")
+    found = run_of(value)
+    found = found.__class__(**{**vars(found), "teacher": found.teacher._replace(epochs=10)})
+    assert fits(paper_cell(value), found)
+    (row,) = (row for row in settings_that_differ(found) if "teacher" in row.name)
+    assert row == ("Epochs of the teacher", "10", "50", "CDA Table 12a")
+
+
 @pytest.mark.parametrize("changes", [{"recover__ipc": 20}, {"evaluate__student": "resnet50"}])
 def test_another_question_is_not_near(changes) -> None:
     assert not is_alike(paper_cell(DELT), run_of(DELT, **changes))
@@ -112,6 +122,20 @@ def test_what_a_row_varies_decides_which_numbers_stand_beside_a_run() -> None:
     rounds = printed("DELT Table 4c", MI=2000, RI=1000)
     assert 44.4 in [one.value for one in published_like(run_of(rounds))]
     assert 45.61 not in [one.value for one in published_like(run_of(rounds))]
+
+
+def test_a_teacher_s_number_is_of_its_network_and_training() -> None:
+    values = {
+        name: printed("CDA Table 5", student=name, init="random", metric="top1") for name in ("resnet18", "resnet50")
+    }
+    cell = paper_cell(values["resnet18"])
+    made = run_of(cell)
+    run = made.__class__(**{**vars(made), "experiment": relevant_settings(cell.experiment, "squeeze"), "result": {}})
+    assert fits(cell, run)
+    assert not is_alike(paper_cell(values["resnet50"]), run)
+    shorter = run.experiment.replace(squeeze=run.experiment.squeeze.replace(epochs=80))
+    (row,) = differences(cell, run.__class__(**{**vars(run), "experiment": shorter}))
+    assert row == ("Epochs", "80", "140", "CDA Table 5")
 
 
 def test_some_of_the_classes_are_not_the_published_task() -> None:

@@ -36,7 +36,7 @@ def test_delt_recovers_and_trains_as_table_8_says(dataset) -> None:
     policy = {"cifar10": "m5-n4-mstd1", "tiny-imagenet": "m4-n3-mstd1"}.get(dataset, "m6-n2-mstd1")
     assert found.experiment.evaluate.rand_augment == policy
     assert found.origins["recover.iterations"] == "DELT Table 8b"
-    assert found.origins["evaluate.epochs"] == "DELT Table 8a"
+    assert found.origins["evaluate.epochs"] == found.origins["evaluate.flip"] == "DELT Table 8a"
     assert found.origins["evaluate.rand_augment"] == "DELT Table 8c"
     assert "first half" in found.unstated["evaluate.lr_schedule"]
 

@@ -68,7 +68,7 @@ def test_students_of_a_run_with_a_ranker_are_held_against_numbers_with_it(world,
         world / "b", evaluation_experiment(find_source(run.path), config), "evaluate", source=str(run.path)
     )
     run_experiment(students)
-    assert found_of(students).ranker == Network("other", card.network, card.width, card.fingerprint)
+    assert found_of(students).ranker == Network("other", card.network, card.width, card.fingerprint, card.epochs)
     shutil.rmtree(run.path)
     assert found_of(students).ranker is None
 

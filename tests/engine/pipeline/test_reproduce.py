@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from functools import partial
 
 import pytest
 from paper_runs import printed
-from tiny_world import SQUEEZE, stop_at
+from tiny_world import SQUEEZE, finished, stop_at
 
 from delt_engine.cli.finished import finished_run
 from delt_engine.config import EvaluateConfig
@@ -141,6 +142,28 @@ def test_hours_of_a_recovery_and_similarity_need_no_students(cells) -> None:
     assert hours.measured.mean == run.record().seconds / 3600
     assert 0 < cosine.measured.mean <= 1
     assert (images.state, images.measured) == ("finished", None)
+    other = finished(run.path.with_name("on-a-card"), run.experiment)
+    file = other.path / "run.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "device_name": "A card"}))
+    hours = _view().cells[0]
+    assert (len(hours.runs), hours.measured.n) == (2, 1)
+    (of_device,) = (one.record() for one in hours.runs if one.record().device_name == hours.measured.device)
+    assert hours.measured.mean == of_device.seconds / 3600
+
+
+def test_a_teacher_s_own_number_is_that_of_its_training(cells, world) -> None:
+    value, cell, _ = cells[0]
+    cells[:] = [(value, Cell(value, "teacher", cell.experiment), "")]
+    assert _make() == []
+    (one,) = _view().cells
+    (run,) = one.runs
+    assert one.measured.mean == run.record().result["accuracy"]
+    assert _make() == []
+    assert len(list_runs()) == 1
+    longer = cell.experiment.replace(squeeze=SQUEEZE.replace(epochs=4))
+    cells[:] = [(value, Cell(value, "teacher", longer), "")]
+    (one,) = _view().cells
+    assert [(row.name, row.here, row.published) for row in one.near[0].differences] == [("Epochs", "3", "4")]
 
 
 def test_an_outside_network_is_asked_about_whole_images_and_crops(cells, world, monkeypatch) -> None:
