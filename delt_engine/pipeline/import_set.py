@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -43,6 +44,7 @@ LONGEST_NAME = 40
 """Letters of what a method is called."""
 
 _AT_ONCE = 128
+_ABANDONED_AFTER_S = 24 * 3600
 Slot = tuple[int, int]
 
 
@@ -149,6 +151,9 @@ def _in_one_piece(final: Path) -> Iterator[Path]:
     """Yield a folder of the same name beside the final one, which takes its place once it is whole."""
     with files.as_run_error(final):
         final.parent.mkdir(parents=True, exist_ok=True)
+        for left in final.parent.glob(".import-*"):  # of a process that was killed
+            if left.stat().st_mtime < time.time() - _ABANDONED_AFTER_S:
+                shutil.rmtree(left, ignore_errors=True)
         around = Path(tempfile.mkdtemp(prefix=".import-", dir=final.parent))
     try:
         yield around / final.name
