@@ -8,7 +8,27 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-Method = Literal["delt", "cda", "cda-init", "cda-early-late", "sre2l", "sre2l-init", "gvbsm", "rded", "random"]
+Method = Literal[
+    "delt",
+    "cda",
+    "cda-init",
+    "cda-early-late",
+    "sre2l",
+    "sre2l-init",
+    "gvbsm",
+    "rded",
+    "el2n",
+    "forgetting",
+    "herding",
+    "random",
+    "imported",
+]
+
+IMPORTED = "imported"
+"""The method of a run whose images came from elsewhere; it is never recovered, so it has no settings."""
+
+CORESETS = ("el2n", "forgetting", "herding")
+"""Methods, and criteria of the selection, that take real images by a score of every training image."""
 
 SMALL_IMAGES = 64
 """Largest side in pixels of what the published code takes for small images: their jitter is 4, RDED's are one patch."""
@@ -48,13 +68,14 @@ METHOD_SETTINGS: dict[str, dict[str, Any]] = {
     "sre2l-init": {**_SRE2L, "initialization": "patches"},
     "gvbsm": _GVBSM,
     "rded": _NOT_OPTIMISED,
+    **dict.fromkeys(CORESETS, _NOT_OPTIMISED),
     "random": _NOT_OPTIMISED,
 }
 """What a method changes against DELT's recovery settings; :func:`recover_settings` adds what depends on the image size.
 
 A variant isolates one thing against the method it is named after: ``-init`` starts from DELT's patches, and
-``-early-late`` lets the images of a class join round by round, for which they share a batch as in DELT. rded and random
-optimise nothing: their images are what DELT would start from.
+``-early-late`` lets the images of a class join round by round, for which they share a batch as in DELT. rded, the
+coresets and random optimise nothing: their images are what DELT would start from.
 
 Source: field facts on recover_cda_in1k.py, recover_cda_tiny.py and data_synthesis.py; ``cda-init`` is DELT Table 4d's
 "CDA + our init.", ``cda-early-late`` Table 3's last column, and ``sre2l-init`` Table 9's first. gvbsm: scripts and
@@ -72,6 +93,9 @@ METHOD_DECIDES = ("method", *_SRE2L, *_GVBSM_MATCHES, "statistics_ema", "layer_d
 
 METHOD_STAGES: dict[str, dict[str, dict[str, Any]]] = {
     "rded": {"rank": {"crops": 5, "min_crop": 0.08}, "select": {"criterion": "top", "one_per_image": True}},
+    "el2n": {"select": {"criterion": "el2n"}},
+    "forgetting": {"select": {"criterion": "forgetting", "score_networks": 1, "score_epochs": 20}},
+    "herding": {"select": {"criterion": "herding"}},
     "random": {"select": {"criterion": "random"}},
 }
 """What a method changes in the stages before the recovery; :func:`stage_settings` adds what depends on the image size.
@@ -91,11 +115,15 @@ METHOD_TITLES = {
     "sre2l-init": "SRe²L + real init",
     "gvbsm": "G-VBSM",
     "rded": "RDED",
+    "el2n": "EL2N",
+    "forgetting": "Forgetting",
+    "herding": "Herding",
     "random": "Random real",
     "real": "All real images",
     "folder": "Folder",
+    IMPORTED: "Imported",
 }
-"""What methods are called; the last two are only trained on, never recovered."""
+"""What methods are called; the last three are only trained on, never recovered."""
 
 
 def is_optimised(method: str) -> bool:
@@ -104,7 +132,7 @@ def is_optimised(method: str) -> bool:
     >>> is_optimised("delt"), is_optimised("random")
     (True, False)
     """
-    return METHOD_SETTINGS.get(method, {}).get("iterations") != 0
+    return method != IMPORTED and METHOD_SETTINGS.get(method, {}).get("iterations") != 0
 
 
 def stage_settings(method: str, image_size: int | None) -> dict[str, dict[str, Any]]:

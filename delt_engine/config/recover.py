@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import model_validator
 
-from delt_engine.config.methods import METHOD_SETTINGS, Method, is_optimised, recover_settings
+from delt_engine.config.methods import IMPORTED, METHOD_SETTINGS, Method, is_optimised, recover_settings
 from delt_engine.config.schedule import EarlyLateSchedule, check_rounds
 from delt_engine.config.settings import Settings, setting
 from delt_engine.errors import ConfigError
@@ -18,10 +18,10 @@ from delt_engine.errors import ConfigError
 class RecoverConfig(Settings):
     """How the images are optimised. Defaults are DELT's; :meth:`for_method` gives the baselines'."""
 
-    method: Method = setting("delt", more=False)
+    method: Method = setting("delt", more=False, unlisted=(IMPORTED,))
     """delt, cda, sre2l and gvbsm are one loop with other settings; -init starts cda or sre2l from real patches,
-    cda-early-late adds EarlyLate alone; gvbsm recovers from several teachers; rded and random take real patches as
-    they are, the easiest crops or random."""
+    cda-early-late adds EarlyLate alone; gvbsm recovers from several teachers; rded takes the easiest crops as they are,
+    el2n, forgetting and herding real images by a score, random any."""
     ipc: int = setting(10, title="Images per class (IPC)", ge=1, le=10000, more=False)
     """Synthetic images per class."""
     iterations: int = setting(

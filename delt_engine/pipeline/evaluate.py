@@ -193,8 +193,9 @@ def described(source: Source, train: ImageTable) -> records.Source:
         return records.Source(source.ref, train.title, method, METHOD_TITLES[method], train.ipc, len(train))
     recover, record = run.experiment.recover, run.record()
     rounds = f", MI {recover.iterations:,}, RI {recover.round_iterations:,}" if recover.is_optimised else ""
-    method = METHOD_TITLES[recover.method]
-    cost, title = (record.seconds, record.image_iterations), f"{method}, IPC {recover.ipc}{rounds}"
+    method = record.method_title
+    cost = (None, None) if record.origin else (record.seconds, record.image_iterations)
+    title = f"{method}, IPC {recover.ipc}{rounds}"
     return records.Source(source.ref, title, recover.method, method, recover.ipc, len(train), *cost)
 
 

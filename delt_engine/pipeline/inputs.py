@@ -20,6 +20,7 @@ from delt_engine.data.dataset import Dataset
 from delt_engine.errors import CheckpointError, ConfigError, DataError, RunError
 from delt_engine.models.card import TeacherCard, find_other, find_teacher, has_card, read_card, teacher_files
 from delt_engine.models.committee import SECOND, find_committee
+from delt_engine.patches.coresets import needs_scores, stored_scores
 from delt_engine.patches.ranker import Ranker, find_ranker
 from delt_engine.patches.ranking import Ranking, cached_ranking
 from delt_engine.patches.selection import SelectedImage, patch_pixels, select, write_selection
@@ -230,9 +231,10 @@ def begin(run: Run, inputs: Inputs) -> None:
     selection = read_selection(run, inputs)
     if selection is None:
         ranking = known_ranking(run, inputs, inputs.card.fingerprint if inputs.card else None)
-        if ranking is None:
+        scores = known_scores(run, inputs)
+        if ranking is None or (scores is None and needs_scores(run.experiment.select)):
             return
-        selection = write_selected(run, inputs, ranking)
+        selection = write_selected(run, inputs, ranking, scores)
     plans = plan_batches(inputs.classes, run.experiment.recover)
     picture_all(run, inputs, plans, lambda plan: start_pixels(inputs, selection, slots_of(plan)))
 
@@ -284,8 +286,18 @@ def read_selection(run: Run, inputs: Inputs) -> tuple[SelectedImage, ...] | None
     return selection if is_whole else None
 
 
-def write_selected(run: Run, inputs: Inputs, ranking: Ranking) -> tuple[SelectedImage, ...]:
-    """Select from a ranking, and write the run's selection to the disk.
+def known_scores(run: Run, inputs: Inputs) -> np.ndarray | None:
+    """Return the scores of the training images that a coreset goes by, None where they are not computed or needed."""
+    experiment = run.experiment
+    if not needs_scores(experiment.select):
+        return None
+    return stored_scores(inputs.dataset.fingerprint, inputs.card, experiment.select, experiment.seed)
+
+
+def write_selected(
+    run: Run, inputs: Inputs, ranking: Ranking, scores: np.ndarray | None = None
+) -> tuple[SelectedImage, ...]:
+    """Select from a ranking, for a coreset by scores, and write the run's selection to the disk.
 
     Raises:
         DataError: a class has too few patches.
@@ -298,6 +310,7 @@ def write_selected(run: Run, inputs: Inputs, ranking: Ranking) -> tuple[Selected
         experiment.select,
         seed=experiment.seed,
         classes=inputs.classes,
+        scores=scores,
     )
     path = run.path / "selection.csv"
     write_selection(path, selected, dataset.spec.class_names)

@@ -20,6 +20,7 @@ from delt_engine.models.teachers import Teacher, check_teacher, load_teacher
 from delt_engine.patches.ranking import Ranking, joined, keep_ranking, partial_path, rank, ranking_key, shares
 from delt_engine.patches.selection import SelectedImage
 from delt_engine.pipeline.context import RankCounts, StageContext
+from delt_engine.pipeline.coreset_scores import coreset_scores
 from delt_engine.pipeline.inputs import known_ranking, read_selection, write_selected
 from delt_engine.runs.checkpoint import FOLDER, remove_checkpoint
 from delt_engine.runs.events import StageEvent
@@ -41,8 +42,12 @@ def selection_of(context: StageContext, teacher: Teacher) -> tuple[SelectedImage
     """Return the run's selection; made once, then read back, and made anew where it cannot be read whole."""
     if context.first(lambda: read_selection(context.run, context.inputs) is None):
         ranking = ranking_of(context, teacher)
-        context.first(lambda: None if ranking is None else write_selected(context.run, context.inputs, ranking))
+        context.first(lambda: None if ranking is None else _select(context, teacher, ranking))
     return context.run.selection()
+
+
+def _select(context: StageContext, teacher: Teacher, ranking: Ranking) -> None:
+    write_selected(context.run, context.inputs, ranking, coreset_scores(context, teacher))
 
 
 def ranking_of(context: StageContext, teacher: Teacher | None) -> Ranking | None:

@@ -132,6 +132,7 @@ _STAGES = {
     "statistics": "gathering statistics of the convolutions",
     "rank": "ranking patches by the teacher's probability",
     "select": "selecting patches",
+    "scores": "scoring the training images",
     "images": "writing images",
     "recover": "starting the optimisation",
     "evaluate": "training students",
