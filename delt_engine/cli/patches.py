@@ -134,6 +134,7 @@ def select(out: Path | None, as_json: bool, quiet: bool, **values: Any) -> None:
 
     Patches are ranked first where that was not done yet.
     """
+    from delt_engine.patches.coresets import stored_scores
     from delt_engine.patches.selection import select as select_patches
     from delt_engine.patches.selection import write_selection
 
@@ -142,7 +143,13 @@ def select(out: Path | None, as_json: bool, quiet: bool, **values: Any) -> None:
     ranking, inputs, _ = ranked(experiment, RunOptions(), None, quiet=quiet)
     names = inputs.dataset.train.names
     chosen = select_patches(
-        ranking, names, experiment.recover.schedule, experiment.select, seed=experiment.seed, classes=inputs.classes
+        ranking,
+        names,
+        experiment.recover.schedule,
+        experiment.select,
+        seed=experiment.seed,
+        classes=inputs.classes,
+        scores=stored_scores(inputs.dataset.fingerprint, inputs.card, experiment.select, experiment.seed),
     )
     class_names = inputs.dataset.spec.class_names
     if out is not None:

@@ -1,14 +1,34 @@
 """The methods as rows of one table: what each changes against DELT's settings, stage by stage.
 
 Source: DELT Table 8b and its ablation of CDA "+ real init"; recover_cda_in1k.py and data_synthesis.py for CDA and
-SRe2L; RDED's synthesis code.
+SRe2L; RDED's synthesis code; recover.sh and data_synthesis_*.py of G-VBSM.
 """
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
-Method = Literal["delt", "cda", "cda-init", "cda-early-late", "sre2l", "sre2l-init", "rded", "random"]
+Method = Literal[
+    "delt",
+    "cda",
+    "cda-init",
+    "cda-early-late",
+    "sre2l",
+    "sre2l-init",
+    "gvbsm",
+    "rded",
+    "el2n",
+    "forgetting",
+    "herding",
+    "random",
+    "imported",
+]
+
+IMPORTED = "imported"
+"""The method of a run whose images came from elsewhere; it is never recovered, so it has no settings."""
+
+CORESETS = ("el2n", "forgetting", "herding")
+"""Methods, and criteria of the selection, that take real images by a score of every training image."""
 
 SMALL_IMAGES = 64
 """Largest side in pixels of what the published code takes for small images: their jitter is 4, RDED's are one patch."""
@@ -18,6 +38,26 @@ LARGE_JITTER = 32
 
 _CDA: dict[str, Any] = {"early_late": False, "initialization": "noise", "batching": "one-per-class", "jitter": 4}
 _SRE2L: dict[str, Any] = {**_CDA, "curriculum": "constant"}
+_GVBSM_MATCHES: dict[str, Any] = {"committee": True, "conv_statistics": True, "densification": 1.0}
+_GVBSM: dict[str, Any] = {
+    **_SRE2L,
+    **_GVBSM_MATCHES,
+    "batching": "classes",
+    "jitter": 32,
+    "learning_rate": 0.05,
+    "statistics_ema": 0.8,
+    "layer_drop": 0.4,
+    "patch_side": 4,
+    "pad": 4,
+}
+_GVBSM_LARGE: dict[str, Any] = {
+    "batch_size": 80,
+    "learning_rate": 0.1,
+    "statistics_ema": 0.4,
+    "layer_drop": 0.0,
+    "patch_side": 16,
+    "pad": 0,
+}
 _NOT_OPTIMISED: dict[str, Any] = {"early_late": False, "iterations": 0, "round_iterations": 1}
 METHOD_SETTINGS: dict[str, dict[str, Any]] = {
     "delt": {},
@@ -26,17 +66,21 @@ METHOD_SETTINGS: dict[str, dict[str, Any]] = {
     "cda-early-late": {**_CDA, "early_late": True, "batching": "classes"},
     "sre2l": _SRE2L,
     "sre2l-init": {**_SRE2L, "initialization": "patches"},
+    "gvbsm": _GVBSM,
     "rded": _NOT_OPTIMISED,
+    **dict.fromkeys(CORESETS, _NOT_OPTIMISED),
     "random": _NOT_OPTIMISED,
 }
 """What a method changes against DELT's recovery settings; :func:`recover_settings` adds what depends on the image size.
 
 A variant isolates one thing against the method it is named after: ``-init`` starts from DELT's patches, and
-``-early-late`` lets the images of a class join round by round, for which they share a batch as in DELT. rded and random
-optimise nothing: their images are what DELT would start from.
+``-early-late`` lets the images of a class join round by round, for which they share a batch as in DELT. rded, the
+coresets and random optimise nothing: their images are what DELT would start from.
 
 Source: field facts on recover_cda_in1k.py, recover_cda_tiny.py and data_synthesis.py; ``cda-init`` is DELT Table 4d's
-"CDA + our init.", ``cda-early-late`` Table 3's last column, and ``sre2l-init`` Table 9's first.
+"CDA + our init.", ``cda-early-late`` Table 3's last column, and ``sre2l-init`` Table 9's first. gvbsm: scripts and
+defaults of G-VBSM's published code, which pads by an eighth of the image's side up to 64 px, rolls by 32 px at every
+size, and on ImageNet-1K drops no layers.
 Differs: DELT does not say in which batches and with which jitter it ran its versions of CDA and SRe2L; here they are
 CDA's and SRe2L's own, so that nothing else changes.
 """
@@ -44,11 +88,14 @@ CDA's and SRe2L's own, so that nothing else changes.
 VARIANT_OF = {"cda-init": "cda", "cda-early-late": "cda", "sre2l-init": "sre2l"}
 """The method that a variant is named after, and whose paper's settings it takes."""
 
-METHOD_DECIDES = ("method", *_SRE2L)
+METHOD_DECIDES = ("method", *_SRE2L, *_GVBSM_MATCHES, "statistics_ema", "layer_drop", "patch_side", "pad")
 """Settings of the recovery that tell methods apart; all others can be the same for all of them."""
 
 METHOD_STAGES: dict[str, dict[str, dict[str, Any]]] = {
     "rded": {"rank": {"crops": 5, "min_crop": 0.08}, "select": {"criterion": "top", "one_per_image": True}},
+    "el2n": {"select": {"criterion": "el2n"}},
+    "forgetting": {"select": {"criterion": "forgetting", "score_networks": 1, "score_epochs": 20}},
+    "herding": {"select": {"criterion": "herding"}},
     "random": {"select": {"criterion": "random"}},
 }
 """What a method changes in the stages before the recovery; :func:`stage_settings` adds what depends on the image size.
@@ -66,12 +113,17 @@ METHOD_TITLES = {
     "cda-early-late": "CDA + EarlyLate",
     "sre2l": "SRe²L",
     "sre2l-init": "SRe²L + real init",
+    "gvbsm": "G-VBSM",
     "rded": "RDED",
+    "el2n": "EL2N",
+    "forgetting": "Forgetting",
+    "herding": "Herding",
     "random": "Random real",
     "real": "All real images",
     "folder": "Folder",
+    IMPORTED: "Imported",
 }
-"""What methods are called; the last two are only trained on, never recovered."""
+"""What methods are called; the last three are only trained on, never recovered."""
 
 
 def is_optimised(method: str) -> bool:
@@ -80,7 +132,7 @@ def is_optimised(method: str) -> bool:
     >>> is_optimised("delt"), is_optimised("random")
     (True, False)
     """
-    return METHOD_SETTINGS.get(method, {}).get("iterations") != 0
+    return method != IMPORTED and METHOD_SETTINGS.get(method, {}).get("iterations") != 0
 
 
 def stage_settings(method: str, image_size: int | None) -> dict[str, dict[str, Any]]:
@@ -101,10 +153,23 @@ def recover_settings(method: str, image_size: int | None) -> dict[str, Any]:
     >>> recover_settings("cda", 224)["jitter"], recover_settings("cda", 64)["jitter"], recover_settings("delt", 224)
     (32, 4, {})
     """
-    settings = METHOD_SETTINGS[method]
-    if "jitter" in settings and (image_size or 0) > SMALL_IMAGES:
-        return {**settings, "jitter": LARGE_JITTER}
-    return dict(settings)
+    settings = dict(METHOD_SETTINGS[method])
+    is_large = (image_size or 0) > SMALL_IMAGES
+    if is_large and "jitter" in settings:
+        settings["jitter"] = LARGE_JITTER
+    if method == "gvbsm":
+        settings |= _GVBSM_LARGE if is_large else {"pad": max(1, (image_size or 32) // 8)}
+    return settings
+
+
+def settings_by_size(method: str) -> tuple[str, ...]:
+    """Return the settings of the recovery that a method sets by the size of the images.
+
+    >>> settings_by_size("cda"), settings_by_size("delt")
+    (('jitter',), ())
+    """
+    small, large = recover_settings(method, 32), recover_settings(method, SMALL_IMAGES + 1)
+    return tuple(name for name in large if small.get(name) != large[name])
 
 
 def depends_on_size(method: str) -> bool:

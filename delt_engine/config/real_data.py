@@ -94,8 +94,11 @@ class RankConfig(Settings):
 class SelectConfig(Settings):
     """Which ranked patches start the synthetic images, and in what order they join."""
 
-    criterion: Literal["medium", "top", "min", "random"] = setting("medium", more=False, source="DELT Table 4b")
-    """medium takes the patches around the class's median probability."""
+    criterion: Literal["medium", "top", "min", "random", "el2n", "forgetting", "herding"] = setting(
+        "medium", more=False, source="DELT Table 4b"
+    )
+    """medium takes the patches around the class's median probability; el2n, forgetting and herding take whole images
+    by a score of their own, as the methods of that name do."""
     median: Literal["published", "exact"] = setting(
         "published", title="Median of an odd number", source="published: DELT data_selection.py; exact: DELT Fig. 4"
     )
@@ -112,6 +115,12 @@ class SelectConfig(Settings):
     has too few in the band, those nearest to it follow."""
     max_probability: float = setting(1.0, title="Band to", ge=0, le=1)
     """Upper end of the band."""
+    score_end: Literal["highest", "lowest"] = setting("highest", source="Paul et al. 2021 and Toneva et al. 2019")
+    """From which end el2n and forgetting take: highest takes the hardest images, lowest the easiest."""
+    score_networks: int = setting(3, ge=1, le=100, source="Paul et al. 2021 average 10")
+    """Short trainings that the score of el2n or forgetting is averaged over; forgetting as a method takes 1."""
+    score_epochs: int = setting(10, ge=1, le=2000, source="Paul et al. 2021 score after 10 to 20 epochs")
+    """Passes over the training images in each of these; forgetting as a method takes 20."""
     pinned: tuple[int, ...] = setting((), title="Pinned patches")
     """Rows of the ranking whose patches are taken whatever the criterion says."""
     dropped: tuple[int, ...] = setting((), title="Dropped patches")
@@ -125,6 +134,12 @@ class SelectConfig(Settings):
         low, high = self.min_probability, self.max_probability
         if low > high:
             raise ConfigError(f"min_probability: {low} given, but it must not be above max_probability = {high}.")
+        return self
+
+    @model_validator(mode="after")
+    def _herding_from_the_front(self) -> SelectConfig:
+        if self.criterion == "herding" and self.score_end == "lowest":
+            raise ConfigError("score_end: 'lowest' given, but herding is an order, so it must be 'highest'.")
         return self
 
     @property

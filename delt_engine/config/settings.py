@@ -5,6 +5,7 @@ Source: pydantic does the checking; the sentence form is ours.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
@@ -24,13 +25,23 @@ _BOUNDS = {
 }
 
 
-def setting(default: Any, *, title: str = "", source: str = "", flag: str = "", more: bool = True, **limits):
+def setting(
+    default: Any,
+    *,
+    title: str = "",
+    source: str = "",
+    flag: str = "",
+    more: bool = True,
+    unlisted: tuple[str, ...] = (),
+    **limits: Any,
+):
     """Declare one setting; the string below it is its help text.
 
     Title and flag of the command line follow from its name unless given. ``source`` is where the default is from,
-    ``more`` is whether it stands among the less usual settings, ``limits`` are ``ge``, ``gt``, ``le`` and ``lt``.
+    ``more`` is whether it stands among the less usual settings, ``unlisted`` are choices that nobody is offered, and
+    ``limits`` are ``ge``, ``gt``, ``le`` and ``lt``.
     """
-    extra: dict[str, Any] = {"source": source, "flag": flag, "more": more}
+    extra: dict[str, Any] = {"source": source, "flag": flag, "more": more, "unlisted": unlisted}
     return Field(default, title=title or None, json_schema_extra=extra, **limits)
 
 
@@ -109,6 +120,10 @@ class FieldSpec:
         return " ".join(filter(None, [start, end])) if end else f"{start} or more"
 
 
+def _unlisted(extra: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(extra.get("unlisted", ()))
+
+
 def field_specs(record: type[Settings]) -> tuple[FieldSpec, ...]:
     """Return one FieldSpec a setting of ``record``, in order of declaration; nested records are left out.
 
@@ -127,6 +142,9 @@ def field_specs(record: type[Settings]) -> tuple[FieldSpec, ...]:
         )
         may_be_open = type(None) in get_args(info.annotation)
         kind = get_args(info.annotation)[0] if may_be_open else info.annotation
+        listed = (
+            tuple(one for one in get_args(kind) if one not in _unlisted(extra)) if get_origin(kind) is Literal else ()
+        )
         specs.append(
             FieldSpec(
                 name=name,
@@ -135,7 +153,7 @@ def field_specs(record: type[Settings]) -> tuple[FieldSpec, ...]:
                 default=info.default,
                 minimum=low,
                 maximum=high,
-                choices=get_args(kind) if get_origin(kind) is Literal else (),
+                choices=listed,
                 title=info.title or name.replace("_", " ").capitalize(),
                 help=" ".join((info.description or "").split()),
                 source=str(extra.get("source", "")),

@@ -18,6 +18,7 @@ import contextlib
 import enum
 import errno
 import functools
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,8 +79,8 @@ class Decoded:
     traits: Trait
 
 
-def decode(path: str | Path, enough: int | None = None) -> Decoded:
-    """Read one image file wholly.
+def decode(path: str | Path | bytes, enough: int | None = None) -> Decoded:
+    """Read one image file, or what one holds, wholly.
 
     ``enough`` is S when the picture will be resized to S anyway: large JPEGs are then decoded at a lower scale, at
     least three times S, which is several times faster.
@@ -88,9 +89,9 @@ def decode(path: str | Path, enough: int | None = None) -> Decoded:
         UnreadableImage: the file cannot be used; the text says why.
     """
     try:
-        if Path(path).stat().st_size == 0:
+        if (len(path) if isinstance(path, bytes) else Path(path).stat().st_size) == 0:
             raise UnreadableImage("the file is empty")
-        with Image.open(path, formats=formats()) as opened:
+        with Image.open(io.BytesIO(path) if isinstance(path, bytes) else path, formats=formats()) as opened:
             return _converted(opened, enough)
     except UnreadableImage:
         raise

@@ -39,7 +39,7 @@ _NOT_COUNTED: dict[str, set[str]] = {
 
 _PREFIXES = {"squeeze": "", "rank": "Ranking: ", "select": "Patches: ", "recover": "Recovery: ", "evaluate": ""}
 
-_PAPERS_OF = {"delt": "delt", "cda": "cda", "sre2l": "cda", "rded": "delt"}
+_PAPERS_OF = {"delt": "delt", "cda": "cda", "sre2l": "cda", "gvbsm": "delt", "rded": "delt"}
 """Whose settings a method is held against where no printed row says it."""
 
 _JPEG = ("delt", "cda", "cda-init", "cda-early-late", "sre2l", "sre2l-init")

@@ -31,12 +31,22 @@ def median_order(n: int, median: str = "published") -> list[int]:
     return [middle + step for step in steps if 0 <= middle + step < n]
 
 
-def criterion_order(n: int, criterion: str, rng: np.random.Generator, median: str = "published") -> list[int]:
+def criterion_order(
+    n: int,
+    criterion: str,
+    rng: np.random.Generator,
+    median: str = "published",
+    scores: np.ndarray | None = None,
+) -> list[int]:
     """Return the ranks 0 .. n-1 in the order in which a criterion takes them; see :func:`median_order`.
+
+    With ``scores``, of each rank one, the highest come first, of equal ones the harder.
 
     >>> criterion_order(4, "top", np.random.default_rng(0))
     [3, 2, 1, 0]
     """
+    if scores is not None:
+        return np.argsort(-scores, kind="stable").tolist()
     if criterion == "medium":
         return median_order(n, median)
     if criterion == "random":

@@ -7,8 +7,9 @@ Two settings, in this order:
 
 - the **criterion** puts all patches of a class into a line and takes as many from its front as are needed.
   ``medium`` starts at the median and widens (``orders.median_order``), ``top`` starts at the easiest patch, ``min`` at
-  the hardest, ``random`` draws. The line does not depend on the number of images: those of IPC 10 are the first ten
-  of IPC 50.
+  the hardest, ``random`` draws, and ``el2n``, ``forgetting`` and ``herding`` go by a score of each image
+  (:mod:`delt_engine.patches.coresets`). The line does not depend on the number of images: those of IPC 10 are the
+  first ten of IPC 50.
   A **band** of probabilities (ours) lets the criterion work within it: ``medium`` starts at the band's median. Those
   outside it follow, the nearest first, so that a class with few patches in the band is not refused.
 - the **order** says who of the taken joins first, and so gets the most iterations. ``delt`` keeps the line as it is:
@@ -41,6 +42,7 @@ from delt_engine.config import SelectConfig
 from delt_engine.config.schedule import EarlyLateSchedule
 from delt_engine.errors import ConfigError, DataError, ShapeError
 from delt_engine.files import write_bytes
+from delt_engine.patches.coresets import missing_scores, needs_scores
 from delt_engine.patches.orders import criterion_order, joining_order, repeated
 from delt_engine.patches.ranking import Ranking, keyed_rng
 
@@ -97,12 +99,14 @@ def select(
     *,
     seed: int,
     classes: Sequence[int],
+    scores: np.ndarray | None = None,
 ) -> tuple[SelectedImage, ...]:
     """Choose the patches that the images of each class start from.
 
     Pinned patches are taken whatever the criterion says, in the places of those it would have taken last; when they
     join, the order decides. In place of dropped ones the next in line are taken, and all other ranks stay. The seed is
-    used by ``random`` only, and by each class for itself.
+    used by ``random`` only, and by each class for itself. ``scores``, of each training image one, are what a coreset
+    goes by.
 
     Returns:
         IPC images a class, class by class, in the order of joining. Image i of n = IPC has in tile t the patch that is
@@ -110,9 +114,11 @@ def select(
 
     Raises:
         ConfigError: more pinned patches in a class than there is room for, one that is pinned and dropped, or rows
-            that were picked from another ranking.
+            that were picked from another ranking; scores that are needed and not there.
         DataError: a class has fewer patches than are needed.
     """
+    if needs_scores(config) and scores is None:
+        raise missing_scores(config)
     pinned, dropped = _picked(ranking, config)
     ipc, needed = schedule.ipc, schedule.ipc * config.mosaic**2
     result = []
@@ -122,7 +128,8 @@ def select(
         drops = {rank for rank, row in enumerate(rows.tolist()) if row in dropped}
         others = repeated(ranking.image_index[rows]) - set(pins) if config.one_per_image else set()
         rng = keyed_rng(seed, "select", class_index)
-        whole = taking_order(ranking.true_class_prob[rows], config, rng)
+        own = scores[ranking.image_index[rows]] if scores is not None and needs_scores(config) else None
+        whole = taking_order(ranking.true_class_prob[rows], config, rng, own)
         line = [rank for rank in whole if rank not in drops | others]
         name = ranking.class_name(class_index)
         each = f"IPC {ipc}" + (f" with {config.mosaic} x {config.mosaic} patches an image" if config.mosaic > 1 else "")
@@ -145,8 +152,12 @@ def select(
     return tuple(result)
 
 
-def taking_order(probabilities: np.ndarray, config: SelectConfig, rng: np.random.Generator) -> list[int]:
+def taking_order(
+    probabilities: np.ndarray, config: SelectConfig, rng: np.random.Generator, scores: np.ndarray | None = None
+) -> list[int]:
     """Return the ranks of a class, (n,) ascending probabilities, in the order in which they are taken.
+
+    ``scores`` are those of a coreset, of each rank one.
 
     >>> config = SelectConfig(min_probability=0.3, max_probability=0.5)
     >>> taking_order(np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.9]), config, np.random.default_rng(0))
@@ -155,7 +166,8 @@ def taking_order(probabilities: np.ndarray, config: SelectConfig, rng: np.random
     low, high = np.float32(config.min_probability), np.float32(config.max_probability)
     first = int(np.searchsorted(probabilities, low, "left"))
     last = max(first, int(np.searchsorted(probabilities, high, "right")))
-    order = criterion_order(last - first, config.criterion, rng, config.median) if last > first else []
+    own = None if scores is None else scores[first:last]
+    order = criterion_order(last - first, config.criterion, rng, config.median, own) if last > first else []
     inside = [first + rank for rank in order]
     outside = [*range(first), *range(last, len(probabilities))]
     away = {rank: float(max(low - probabilities[rank], probabilities[rank] - high)) for rank in outside}

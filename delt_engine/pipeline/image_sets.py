@@ -16,7 +16,6 @@ import numpy as np
 
 from delt_engine.analysis.diversity_store import RANDOM, REAL, REFERENCE_TITLES
 from delt_engine.config import SqueezeConfig
-from delt_engine.config.methods import METHOD_TITLES
 from delt_engine.data.dataset import Dataset
 from delt_engine.errors import CheckpointError, ConfigError, DataError, RunError
 from delt_engine.models.card import TeacherCard, find_teacher, has_card, read_card
@@ -75,13 +74,18 @@ def of_run(run: Run) -> Subject:
     record = run.record()
     if record.kind != "recover":
         raise RunError(f"run {run.id}: it is a {record.kind} run, but similarity is measured of recovered images.")
+    if record.origin is not None and record.teacher is None:
+        raise RunError(
+            f"run {run.id}: there was no teacher for its data when it was imported; import it again with --teacher, "
+            "for similarity is measured in a teacher's features."
+        )
     if record.status != "finished" or record.dataset is None or record.teacher is None:
         raise RunError(f"run {run.id}: it is {run.status}, but similarity is measured of finished images.")
     recover, schedule = record.experiment.recover, record.experiment.recover.schedule
     return Subject(
         key=f"run {run.id} {record.finished}",
         source=run.id,
-        title=METHOD_TITLES.get(recover.method, recover.method),
+        title=record.method_title,
         method=recover.method,
         ipc=recover.ipc,
         dataset=record.dataset,

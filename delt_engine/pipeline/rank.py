@@ -20,6 +20,7 @@ from delt_engine.models.teachers import Teacher, check_teacher, load_teacher
 from delt_engine.patches.ranking import Ranking, joined, keep_ranking, partial_path, rank, ranking_key, shares
 from delt_engine.patches.selection import SelectedImage
 from delt_engine.pipeline.context import RankCounts, StageContext
+from delt_engine.pipeline.coreset_scores import coreset_scores
 from delt_engine.pipeline.inputs import known_ranking, read_selection, write_selected
 from delt_engine.runs.checkpoint import FOLDER, remove_checkpoint
 from delt_engine.runs.events import StageEvent
@@ -41,8 +42,12 @@ def selection_of(context: StageContext, teacher: Teacher) -> tuple[SelectedImage
     """Return the run's selection; made once, then read back, and made anew where it cannot be read whole."""
     if context.first(lambda: read_selection(context.run, context.inputs) is None):
         ranking = ranking_of(context, teacher)
-        context.first(lambda: None if ranking is None else write_selected(context.run, context.inputs, ranking))
+        context.first(lambda: None if ranking is None else _select(context, teacher, ranking))
     return context.run.selection()
+
+
+def _select(context: StageContext, teacher: Teacher, ranking: Ranking) -> None:
+    write_selected(context.run, context.inputs, ranking, coreset_scores(context, teacher))
 
 
 def ranking_of(context: StageContext, teacher: Teacher | None) -> Ranking | None:
@@ -149,12 +154,23 @@ def loaded_other(context: StageContext, path: Path, role: str, classes: Sequence
         loaded = load_teacher(str(path), device=context.device)
     record: TeacherRecord | None = getattr(context.run.record(), role)
     if record is not None and record.measured_accuracy is None:
-        asked = Teacher(
-            teacher_for(loaded.network, loaded.card.class_names, classes),
-            replace(loaded.card, num_classes=len(classes), class_names=tuple(classes)),
-        )
-        context.first(lambda: context.update(**{role: _measured(context, asked, record, role)}))
+        context.first(lambda: context.update(**{role: measured_other(context, loaded, classes, record, role)}))
     return loaded
+
+
+def measured_other(
+    context: StageContext, loaded: Teacher, classes: Sequence[str], record: TeacherRecord, role: str
+) -> TeacherRecord:
+    """Return the record of a network beside the teacher with what a sample of test images says of it.
+
+    Raises:
+        CheckpointError: its classes stand in another order.
+    """
+    asked = Teacher(
+        teacher_for(loaded.network, loaded.card.class_names, classes),
+        replace(loaded.card, num_classes=len(classes), class_names=tuple(classes)),
+    )
+    return _measured(context, asked, record, role)
 
 
 def _check(context: StageContext, teacher: Teacher) -> None:

@@ -60,9 +60,10 @@ class NoteEvent(Event):
 
 
 class StageEvent(Event):
-    """How far a stage is: rank, select, images, relabel, or what is read.
+    """How far a stage is: rank, scores, select, images, relabel, or what is read.
 
-    ``cached`` of a ranking that was made before; ``timing`` of one that was made now, where its time went.
+    ``cached`` of a ranking or scores that were made before; ``timing`` of a ranking that was made now, where its time
+    went.
     """
 
     kind = "stage"

@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from delt_engine import __version__
 from delt_engine.config import Experiment, Resize, SqueezeConfig
 from delt_engine.config.command_line import STAGE_RECORDS, TEACHER_SETTINGS
+from delt_engine.config.methods import METHOD_TITLES
 from delt_engine.data.catalogue import dataset_names
 from delt_engine.errors import RunError
 from delt_engine.models.card import teacher_files
@@ -77,6 +78,19 @@ class TeacherRecord(_Record):
     measured_sample: int | None = None
 
 
+class ImportRecord(_Record):
+    """Where the images of an imported run are from.
+
+    ``method`` is what whoever imported them called it, ``layout`` how they lay (folder, tensors, parquet), ``digest``
+    a fingerprint of all their pixels.
+    """
+
+    method: str
+    path: str
+    layout: str
+    digest: str
+
+
 class RunOptions(_Record):
     """How a run is worked on; nothing here changes an image.
 
@@ -101,8 +115,9 @@ class RunRecord(_Record):
     ``source`` is what an evaluation trains on: the id or the folder of a run, a folder of images, or ``real``.
     ``machine`` is what it was computed on: processor, instruction set, torch and threads. ``speed`` is how a recovery
     is computed (precision, folding, packing), chosen at its start. ``memory`` is its peak, predicted and measured,
-    in MB. ``ranker`` is what ranked the patches, and ``relabeller`` what labelled the images, where it was not the
-    teacher.
+    in MB. ``committee`` are the teachers that recover in turn after ``teacher``, in their order. ``ranker`` is what
+    ranked the patches, and ``relabeller`` what labelled the images, where it was not the teacher. ``origin`` is where
+    images are from that were made elsewhere.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -120,8 +135,10 @@ class RunRecord(_Record):
     finished: str | None = None
     dataset: DatasetRecord | None = None
     teacher: TeacherRecord | None = None
+    committee: tuple[TeacherRecord, ...] = ()
     ranker: TeacherRecord | None = None
     relabeller: TeacherRecord | None = None
+    origin: ImportRecord | None = None
     classes: tuple[int, ...] = ()
     device: str | None = None
     device_name: str | None = None
@@ -141,6 +158,12 @@ class RunRecord(_Record):
     def to_json(self) -> str:
         """Return the record as the text of run.json."""
         return self.model_dump_json(indent=2) + "\n"
+
+    @property
+    def method_title(self) -> str:
+        """What the method of its images is called; of imported ones what the user calls it."""
+        method = self.experiment.recover.method
+        return self.origin.method if self.origin else METHOD_TITLES.get(method, method)
 
     def changed(self, **changes: Any) -> RunRecord:
         """Return a validated copy with ``changes``.
@@ -228,6 +251,10 @@ def with_absolute_paths(experiment: Experiment) -> Experiment:
     for role in ("teacher", "ranker"):
         if _is_teacher_file(getattr(experiment, role)):
             changes[role] = str(expanded(getattr(experiment, role)).absolute())
+    if any(map(_is_teacher_file, experiment.teachers)):
+        changes["teachers"] = tuple(
+            str(expanded(ref).absolute()) if _is_teacher_file(ref) else ref for ref in experiment.teachers
+        )
     evaluate, own = experiment.evaluate, {}
     if evaluate.label_store and not expanded(evaluate.label_store).is_absolute():
         own["label_store"] = str(expanded(evaluate.label_store).absolute())
@@ -245,8 +272,8 @@ def _is_teacher_file(ref: str) -> bool:
 def relevant_settings(experiment: Experiment, kind: Kind) -> Experiment:
     """Return the experiment with the settings that such a run does not use set to their defaults.
 
-    A recovery that starts from noise has no ranker. Of ``squeeze`` every run keeps which network it is, for
-    checkpoints that do not say so themselves.
+    A recovery that starts from noise has no ranker, and one from a single teacher no committee. Of ``squeeze`` every
+    run keeps which network it is, for checkpoints that do not say so themselves.
     """
     images = {"rank", "select", "recover"}
     used = {"recover": images, "squeeze": {"squeeze"}, "rank": {"rank"}, "evaluate": {*images, "evaluate"}}[kind]
@@ -257,6 +284,8 @@ def relevant_settings(experiment: Experiment, kind: Kind) -> Experiment:
         unused["squeeze"] = SqueezeConfig(**experiment.squeeze.model_dump(include=set(TEACHER_SETTINGS)))
     if kind == "squeeze" or (kind == "recover" and experiment.recover.initialization != "patches"):
         unused["ranker"] = Experiment().ranker
+    if kind != "recover" or not experiment.recover.committee:
+        unused["teachers"] = ()
     return experiment.replace(**unused)
 
 

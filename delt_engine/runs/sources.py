@@ -72,5 +72,10 @@ def needs_teacher(config: EvaluateConfig) -> bool:
 
 
 def asks_for_teacher(experiment: Experiment, source: Source) -> bool:
-    """Return whether an evaluation looks for a teacher of its own; the images of a run bring theirs."""
-    return source.run is None and needs_teacher(experiment.evaluate)
+    """Return whether an evaluation looks for a teacher of its own; the images of a run bring theirs.
+
+    Imported ones have none where there was none for their data.
+    """
+    record = source.run.record() if source.run else None
+    has_none = record is None or (record.origin is not None and record.teacher is None)
+    return has_none and needs_teacher(experiment.evaluate)

@@ -136,7 +136,7 @@ def from_folder(
     wanted = names if classes is None else tuple(names[dataset.class_index(name)] for name in classes)
     entry = find_entry(dataset.spec.name)
     codes = dict(entry.class_titles if entry and class_folders is None else class_folders or {})
-    owners = [_class_of(folder, names, codes) for folder in listing.class_names]
+    owners = [class_of(folder, names, codes) for folder in listing.class_names]
     check_same_classes(owners, wanted, "source", str(root), dataset.spec.title)
     rows = np.flatnonzero(~listing.is_test)
     position = np.array([wanted.index(owner) for owner in owners], dtype=np.int64)
@@ -210,8 +210,18 @@ def _listed(names: Sequence[str]) -> str:
     return shown + (f" and {len(names) - _SAMPLES_SHOWN} more" if len(names) > _SAMPLES_SHOWN else "")
 
 
-def _class_of(folder: str, names: Sequence[str], class_folders: Mapping[str, str]) -> str:
-    """Return the class of a folder: by its name, by the table, or by the name behind its class number."""
+def class_of(folder: str, names: Sequence[str], class_folders: Mapping[str, str]) -> str:
+    """Return the class of a folder, or the folder itself where it is none.
+
+    By its name, by the table, by the name behind its class number, by the name as others write it, or by a bare class
+    number, counted from 0.
+
+    Source: SRe2L, CDA and DELT name folders ``new000``, RDED ``00000``.
+
+    >>> names = ("cat", "sea lion")
+    >>> [class_of(folder, names, {"n02": "cat"}) for folder in ("n02", "1-sea lion", "Sea_Lion", "new000")]
+    ['cat', 'sea lion', 'sea lion', 'cat']
+    """
     if folder in names:
         return folder
     if folder in class_folders:
@@ -219,7 +229,15 @@ def _class_of(folder: str, names: Sequence[str], class_folders: Mapping[str, str
     numbered = re.fullmatch(r"0*(\d+)-(.*)", folder)
     if numbered and int(numbered[1]) < len(names) and names[int(numbered[1])].startswith(numbered[2]):
         return names[int(numbered[1])]
-    return folder
+    alike = [name for name in names if _plain(folder) in (_plain(name), _plain(name.split(",")[0]))]
+    if len(alike) == 1:
+        return alike[0]
+    bare = re.fullmatch(r"(?:new|class|label)?[_-]?0*(\d+)", folder)
+    return names[int(bare[1])] if bare and int(bare[1]) < len(names) else folder
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name).casefold()
 
 
 def _of_images(dataset: Dataset, images: ImageSet, title: str, class_names: Sequence[str] | None = None) -> ImageTable:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,6 +96,7 @@ def squeeze(
     device: str | torch.device = "auto",
     state: TrainingState | None = None,
     team: Team = ALONE,
+    after_epoch: Callable[[nn.Module, int], None] | None = None,
 ) -> Iterator[SqueezeRecord]:
     """Train a teacher.
 
@@ -107,6 +108,7 @@ def squeeze(
         state: of a :class:`SqueezedEpoch`, to go on from there.
         team: the ranks that train it together, all from the same state; each of them asks for as many records, and
             all get the same ones.
+        after_epoch: called with the network and the epoch after each, in place of the test.
 
     Yields:
         SqueezeProgress after every step, and its last one again now and then while test images are looked at;
@@ -126,10 +128,14 @@ def squeeze(
             f"dataset: {dataset.spec.name} has {len(dataset.train)} training images in {classes} classes, "
             f"but a teacher needs at least 2 images of 2 classes."
         )
-    yield from _Squeeze(dataset, config, seed, pick_device(str(device)), team).records(state)
+    training = _Squeeze(dataset, config, seed, pick_device(str(device)), team)
+    training.after_epoch = after_epoch
+    yield from training.records(state)
 
 
 class _Squeeze(Training[SqueezeConfig]):
+    after_epoch: Callable[[nn.Module, int], None] | None = None
+
     def __init__(self, dataset: Dataset, config: SqueezeConfig, seed: int, device: torch.device, team: Team) -> None:
         spec = dataset.spec
         network = initial_network(
@@ -188,6 +194,9 @@ class _Squeeze(Training[SqueezeConfig]):
         return SqueezeProgress(epoch, self.config.epochs, step, self.steps, self.loss, self.train_accuracy, self.rate)
 
     def tested(self, epoch: int) -> Iterator[None]:  # noqa: ARG002
+        if self.after_epoch is not None:
+            self.after_epoch(self.network, epoch)
+            return
         test, spec, right = self.data.test, self.data.spec, 0
         for start in range(0, len(test), _TESTED_AT_ONCE):
             if start:

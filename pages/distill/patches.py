@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from delt_engine.config import RecoverConfig, SelectConfig
+from delt_engine.config.methods import CORESETS, METHOD_TITLES
 from delt_engine.data.available import known_folders
 from delt_engine.data.catalogue import CATALOGUE, find_entry
 from delt_engine.data.dataset import Dataset
@@ -22,6 +23,7 @@ from pages.shared.wording import plain
 
 PAGE = "patches"
 CRITERIA = {"medium": "medium", "top": "top (easiest)", "min": "min (hardest)", "random": "random"}
+CRITERIA |= {name: METHOD_TITLES[name] for name in CORESETS}
 ORDERS = {"delt": "as the criterion", "ascending": "hardest first", "descending": "easiest first", "random": "random"}
 
 

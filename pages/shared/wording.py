@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from delt_engine.config import Experiment, RecoverConfig
-from delt_engine.config.methods import METHOD_TITLES
+from delt_engine.config.methods import IMPORTED, METHOD_TITLES
 from delt_engine.config.students import RECIPE_TITLES
 from delt_engine.runs.record import RunRecord
 from delt_engine.runs.sources import REAL
@@ -30,7 +30,7 @@ STATUS_LOOKS = {
 
 _COMMAND = re.compile(r"(`delt [^`\n]*`)")
 _OWN_ID = re.compile(r"\d{8}-\d{6}-.*-[0-9a-f]{4}")
-_SETTING = re.compile(r"^(dataset|classes|teacher|label_store|file): ")
+_SETTING = re.compile(r"^(dataset|set|classes|teacher|label_store|file): ")
 _MARKDOWN = re.compile(r"[\\`*_\[\]<>#$~|!]|:(?=[a-zA-Z_/+-])|(?<!\d):(?=\d)|&(?=#?\w+;)")
 """Letters that Markdown takes for its own; colons only where an icon, a colour or an address could begin."""
 
@@ -188,7 +188,9 @@ def run_title(experiment: Experiment, kind: str = "recover") -> str:
 
 
 def rounds_text(recover: RecoverConfig, between: str = " / ") -> str:
-    """Return MI and RI, or that nothing is optimised."""
+    """Return MI and RI, or that nothing is optimised, or that somebody else made the images."""
+    if recover.method == IMPORTED:
+        return "imported"
     if not recover.is_optimised:
         return "not optimised"
     return f"MI {count(recover.iterations)}{between}RI {count(recover.round_iterations)}"
@@ -202,10 +204,10 @@ def handle(run: Run) -> str:
     record = run.record()
     recover, name = record.experiment.recover, read_title(run).title
     what = {
-        "recover": f"{METHOD_TITLES[recover.method]} · {rounds_text(recover)}",
+        "recover": f"{record.method_title} · {rounds_text(recover)}",
         "rank": "Ranking",
         "squeeze": f"Teacher {record.experiment.squeeze.network}",
-        "evaluate": f"Students of {METHOD_TITLES[recover.method]}",
+        "evaluate": f"Students of {record.result.get('method_title', METHOD_TITLES[recover.method])}",
     }[record.kind]
     return f"{name or what} · {'example' if is_example(run) else clock(record.created)}"
 
@@ -215,7 +217,7 @@ def long_title(run: Run) -> str:
     experiment = run.experiment
     what = f"IPC {experiment.recover.ipc} · {short_name(experiment.dataset)}"
     if read_title(run).title:
-        what = f"{METHOD_TITLES[experiment.recover.method]} · {rounds_text(experiment.recover)} · {what}"
+        what = f"{run.record().method_title} · {rounds_text(experiment.recover)} · {what}"
     return f"{handle(run)} · {what}"
 
 
@@ -227,9 +229,13 @@ def own_title(record: RunRecord) -> str:
     'photos · students of all real images · DELT recipe'
     """
     experiment = record.experiment
+    if record.origin is not None:
+        return f"{short_name(experiment.dataset)} · {record.method_title} · IPC {experiment.recover.ipc} · imported"
     if record.kind != "evaluate":
         return run_title(experiment, record.kind)
-    what = f"{METHOD_TITLES[experiment.recover.method]}, IPC {experiment.recover.ipc}"
+    what = (
+        f"{record.result.get('method_title', METHOD_TITLES[experiment.recover.method])}, IPC {experiment.recover.ipc}"
+    )
     if record.source == REAL:
         what = "all real images"
     elif record.result.get("method") == "folder":

@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from delt_engine.config import Experiment
+from delt_engine.config import Experiment, is_optimised
+from delt_engine.config.methods import CORESETS, IMPORTED, METHOD_SETTINGS
 from delt_engine.data.catalogue import find_entry
 from delt_engine.errors import RunError
 from delt_engine.jobs.evaluations import Evaluation, evaluations
@@ -21,7 +22,7 @@ from delt_engine.runs.store import Run
 from delt_engine.runs.titles import is_example
 from pages.shared import cached
 from pages.shared.diversity import data as diversity_data
-from pages.shared.wording import count, distinct, id_end, rounds_text
+from pages.shared.wording import count, distinct, id_end, plain, rounds_text
 
 KINDS = {"last": "Last epoch", "best": "Best epoch", "ema": "EMA"}
 """Which accuracy; the best epoch was chosen on the test images, EMA is of averaged weights."""
@@ -34,7 +35,9 @@ METHOD_ORDER = (
     "cda-init",
     "cda-early-late",
     "rded",
+    *CORESETS,
     "delt",
+    IMPORTED,
     "folder",
     "real",
 )
@@ -120,9 +123,9 @@ def distance(evaluation: Evaluation, subject: Run | None) -> int:
 
 
 def _cell(evaluation: Evaluation) -> tuple[str, int]:
-    # Folders of others are each a set of images of their own.
+    # Sets of others are each a set of images of their own.
     method = evaluation.result["method"]
-    return (evaluation.result["source"] if method == "folder" else method, ipc_of(evaluation))
+    return (evaluation.result["source"] if method in ("folder", IMPORTED) else method, ipc_of(evaluation))
 
 
 def labels(evaluations: Sequence[Evaluation]) -> dict[str, str]:
@@ -161,6 +164,33 @@ def score(evaluation: Evaluation, label: str, kind: str = "last") -> Score | Non
         return None
     spread = result[f"top1_{kind}_std"] or 0.0
     return Score(label, result["method"], ipc_of(evaluation), value, spread, len(result["seeds"]))
+
+
+def free_win(scores: Sequence[Score]) -> str:
+    """Return that real images which nothing was optimised for are ahead, as a sentence an IPC; "" where they are not.
+
+    They are held against the best method here that optimises its images, at the same IPC; sets of others and the whole
+    real set are left out.
+    """
+    said = []
+    for ipc in sorted({one.ipc for one in scores}):
+        alike = [one for one in scores if one.ipc == ipc and one.method in METHOD_SETTINGS]
+        free = max((one for one in alike if not is_optimised(one.method)), key=_value, default=None)
+        best = max((one for one in alike if is_optimised(one.method)), key=_value, default=None)
+        if free is None or best is None or free.value <= best.value:
+            continue
+        gap, spread = free.value - best.value, free.spread + best.spread
+        words = ", by less than their students' spread" if gap < spread else ""
+        by = f"{free.value:.1f} % against {best.value:.1f} % of {plain(best.label)}"
+        said.append(
+            f"At IPC {ipc:,} **{plain(free.label)}**, real images that nothing was optimised for, beats every "
+            f"optimised set here{words}: {by}."
+        )
+    return " ".join(said)
+
+
+def _value(score: Score) -> float:
+    return score.value
 
 
 def shortened(evaluation: Evaluation) -> str:

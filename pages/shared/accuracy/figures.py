@@ -46,6 +46,9 @@ def draw(view: View) -> None:
     look = {"segmented": True, "label_visibility": "collapsed"}
     shown = controls.linked_choice("figure", "Figure", TABS, "accuracy/figure", **look)
     {"bars": _bars, "epochs": _epochs, "classes": _classes, "cost": _cost}[shown](view)
+    won = data.free_win(_measured(view, view.sets))
+    if won:
+        st.info(won, icon=":material/emoji_events:")
 
 
 def _measured(view: View, evaluations: list[Evaluation]) -> list[Score]:

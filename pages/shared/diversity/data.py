@@ -10,7 +10,6 @@ import streamlit as st
 
 from delt_engine.analysis.diversity_store import RANDOM, REAL, SPACE_TITLES
 from delt_engine.analysis.similarity import halves
-from delt_engine.config.methods import METHOD_TITLES
 from delt_engine.config.schedule import EarlyLateSchedule
 from delt_engine.errors import CheckpointError
 from delt_engine.pipeline.image_sets import Subject, of_run, reference
@@ -100,11 +99,12 @@ def _one(name: str, label: str, options: dict[str, str], **look: object) -> str:
 
 def labels(runs: Sequence[Run]) -> dict[str, str]:
     """Return what to call each run, by its id: the method, and MI, RI and the end of the id where it needs more."""
-    several, found = Counter(run.experiment.recover.method for run in runs), {}
+    titles = {run.id: run.record().method_title for run in runs}
+    several, found = Counter(titles.values()), {}
     for run in runs:
         recover = run.experiment.recover
-        more = f", {rounds_text(recover)}" if several[recover.method] > 1 and recover.is_optimised else ""
-        found[run.id] = METHOD_TITLES[recover.method] + more
+        more = f", {rounds_text(recover)}" if several[titles[run.id]] > 1 and recover.is_optimised else ""
+        found[run.id] = titles[run.id] + more
     return distinct(found, id_end)
 
 

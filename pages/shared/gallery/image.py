@@ -57,7 +57,8 @@ def draw(run: Run, class_index: int, index: int, position: int, place: int = 0) 
     _buttons(run, class_index, index, place)
     st.caption(f"{early}: it {when}." if schedule.has_rounds else f"It {when}.")
     if schedule.is_still:
-        st.caption("Nothing was optimised: the image is its patch.")
+        origin = run.record().origin
+        st.caption("Made elsewhere and imported." if origin else "Nothing was optimised: the image is its patch.")
     else:
         _change(run, class_index, index, round_number)
     _rounds(run, class_index, index, round_number)
@@ -186,6 +187,9 @@ def _settings(run: Run) -> None:
     record, recover = run.record(), run.experiment.recover
     teacher = record.teacher
     st.markdown("**How it was made**")
+    if record.origin is not None:
+        _facts({"Method": record.method_title, "From": f"{record.origin.path} ({record.origin.layout})"})
+        return
     _facts(
         {
             "Method": f"{METHOD_TITLES[recover.method]}, {rounds_text(recover, ', ')}",

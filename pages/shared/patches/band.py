@@ -12,6 +12,7 @@ import numpy as np
 import streamlit as st
 
 from delt_engine.config import SelectConfig
+from delt_engine.config.methods import CORESETS, METHOD_TITLES
 from delt_engine.patches.ranking import Ranking
 from delt_engine.patches.selection import SelectedImage
 from delt_engine.plots.data import patch_figure
@@ -27,6 +28,7 @@ RULES = {
     "top": "the {} most probable of it are chosen",
     "min": "the {} least probable of it are chosen",
     "random": "{} drawn from it are chosen",
+    **{name: f"the {{}} first of it by {METHOD_TITLES[name]} are chosen" for name in CORESETS},
 }
 """How each criterion chooses in the band."""
 

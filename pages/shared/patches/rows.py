@@ -12,13 +12,14 @@ import streamlit as st
 from delt_engine.config import Experiment, SelectConfig
 from delt_engine.data.dataset import Dataset
 from delt_engine.errors import DataError
+from delt_engine.patches.coresets import stored_scores
 from delt_engine.patches.duplicates import repeats
 from delt_engine.patches.orders import criterion_order, median_order
 from delt_engine.patches.ranking import Ranking, keyed_rng
 from delt_engine.patches.selection import SelectedImage, select, taking_order
 from delt_engine.plots.style import round_colour
 from delt_engine.runs.image_facts import mean_prob
-from pages.shared import controls, real_pictures
+from pages.shared import cached, controls, real_pictures
 from pages.shared.gallery.grid import Cell, Look, Row, gallery_grid, image_row
 from pages.shared.runs.class_rows import start_colour
 from pages.shared.runs.strips import tile_side
@@ -46,7 +47,13 @@ class View:
         """Return what the images of some classes start from, also under changed settings."""
         schedule, config = self.experiment.recover.schedule, self.config.replace(**changes)
         names, seed = self.data.train.names, self.experiment.seed
-        return select(self.ranking, names, schedule, config, seed=seed, classes=classes)
+        return select(self.ranking, names, schedule, config, seed=seed, classes=classes, scores=self.scores)
+
+    @cached_property
+    def scores(self) -> np.ndarray | None:
+        """What a coreset goes by, of each training image; None where it is not computed or not needed."""
+        card, seed = cached.found_teacher(self.experiment), self.experiment.seed
+        return stored_scores(self.data.fingerprint, card, self.config, seed)
 
     @cached_property
     def chosen(self) -> tuple[SelectedImage, ...]:
@@ -96,7 +103,8 @@ class View:
         ranks, alike = self.compared
         place = {rank: at for at, rank in enumerate(ranks)}
         rng = keyed_rng(self.experiment.seed, "select", self.class_index)
-        whole = taking_order(self.probabilities, self.config, rng)
+        own = None if self.scores is None else self.scores[self.ranking.image_index[self.rows]]
+        whole = taking_order(self.probabilities, self.config, rng, own)
         order = [place[rank] for rank in whole if rank in place and not self.mark(int(self.rows[rank]))]
         pinned = [place[rank] for rank in ranks if self.mark(int(self.rows[rank])) == "pinned"]
         return [int(self.rows[ranks[at]]) for at in repeats(order, alike, self.room, pinned)]

@@ -90,7 +90,12 @@ def again_buttons(run: Run, page: str) -> None:
 
 
 def rerun_button(experiment: Experiment, key: str, run: Run | None = None, label: str = RERUN) -> None:
-    """Draw the button that plans a run with some settings; it stands beside ``run``, which has them, where given."""
+    """Draw the button that plans a run with some settings; it stands beside ``run``, which has them, where given.
+
+    An imported run has none to change, so it has no button.
+    """
+    if run is not None and run.record().origin is not None:
+        return  # nobody here knows how its images are made
     if button(label, "tune", key, help="Opens Recover with these settings; nothing starts yet."):
         now = session()
         now.draft, now.watched, now.parent = experiment, "", run.id if run else ""

@@ -6,7 +6,7 @@ import streamlit as st
 
 from delt_engine.runs.store import Run
 from delt_engine.runs.titles import read_title
-from pages.shared.wording import METHOD_TITLES, own_title
+from pages.shared.wording import own_title
 
 KIND_TITLES = {"squeeze": "Teacher", "rank": "Ranking", "evaluate": "Students"}
 
@@ -23,7 +23,7 @@ def method(run: Run) -> str:
     if run.unreadable:
         return "Unreadable"
     record = run.record()
-    return KIND_TITLES.get(record.kind) or METHOD_TITLES[record.experiment.recover.method]
+    return KIND_TITLES.get(record.kind) or record.method_title
 
 
 def chosen(runs: list[Run]) -> list[Run]:

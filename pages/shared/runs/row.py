@@ -162,6 +162,8 @@ def _labels(run: Run) -> None:
 def _origin(run: Run) -> str:
     record, used = run.record(), space.use(run)
     parts = [f"DELT Studio {record.versions.get('delt')}, torch {record.versions.get('torch')}"]
+    if record.origin:
+        parts.append(f"{record.method_title}, imported from {record.origin.path} ({record.origin.layout})")
     if record.threads:
         parts.append(f"{record.device_name or record.device}, {record.threads} threads")
     if record.teacher:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-from delt_engine.config.methods import METHOD_TITLES
 from delt_engine.runs.store import Run
 from pages.shared import cached
 from pages.shared.wording import ago, plain, rounds_text
@@ -39,4 +38,4 @@ def words(run: Run) -> str:
     recover = run.experiment.recover
     rounds = f", {rounds_text(recover)}" if recover.is_optimised else ""
     when = ago(run.record().finished)
-    return f"{METHOD_TITLES[recover.method]}, IPC {recover.ipc:,}{rounds}" + (f" ({when})" if when else "")
+    return f"{run.record().method_title}, IPC {recover.ipc:,}{rounds}" + (f" ({when})" if when else "")

@@ -1,0 +1,71 @@
+"""How a published set is laid out, found out and read: a folder of images, tensors, or parquet tables.
+
+- **folder**: one folder of image files a class, as ImageFolder reads it; so are ``new000/class000_id000.jpg`` and
+  ``00000/class00000_id00000.jpg``.
+- **tensors**: :mod:`delt_engine.data.tensor_files`.
+- **parquet**: :mod:`delt_engine.data.parquet_tables`.
+
+Source: what SRe2L, CDA, DELT and RDED save; DD-Ranking; Hugging Face.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from delt_engine.data.foreign import JPEG_NOTE, ForeignSet, decoded
+from delt_engine.data.layout import list_files
+from delt_engine.data.parquet_tables import read_tables
+from delt_engine.data.tensor_files import IMAGES_FILE, Scale, read_tensors
+from delt_engine.data.unpack import MAX_FILES
+from delt_engine.errors import DataError
+
+
+def read_foreign(path: str | Path, num_classes: int, scale: Scale, pixels: str = "auto") -> ForeignSet:
+    """Find out how a set is laid out, and return it.
+
+    Args:
+        path: a folder, a tensor file or a parquet file.
+        num_classes: K, by which tensors without labels are shared out.
+        scale: mean and standard deviation that normalised tensors were made with.
+        pixels: what numbers in tensors mean, see :data:`PIXELS`.
+
+    Raises:
+        DataError: it is none of the layouts, too large, or damaged.
+    """
+    path = Path(path).expanduser().absolute()
+    if not path.exists():
+        raise DataError(f"set: {path} does not exist.")
+    if path.suffix == ".parquet" or (path.is_dir() and any(path.rglob("*.parquet"))):
+        found = read_tables(path)
+    elif path.suffix in (".pt", ".pth") or (path / IMAGES_FILE).is_file():
+        found = read_tensors(path, num_classes, scale, pixels)
+    elif path.is_dir():
+        found = _folder(path)
+    else:
+        raise DataError(
+            f"set: {path} given, but it must be a folder with one folder of images a class, a zip of one, a folder "
+            f"with {IMAGES_FILE}, a .pt file or a .parquet file."
+        )
+    if not found.labels:
+        raise DataError(f"set: {path} holds no images.")
+    if len(found.labels) > MAX_FILES:
+        raise DataError(f"set: {path} holds {len(found.labels):,} images, but at most {MAX_FILES:,} are imported.")
+    return found
+
+
+def _folder(root: Path) -> ForeignSet:
+    listing = list_files(root)
+    rows = np.flatnonzero(~np.asarray(listing.is_test)).tolist()
+    names = [listing.names[row] for row in rows]
+    notes = [JPEG_NOTE] if any(name.lower().endswith((".jpg", ".jpeg")) for name in names) else []
+    if listing.refused:
+        raise DataError(f"set: {listing.refused[0][0]} cannot be read ({listing.refused[0][1]}).")
+
+    def pixels() -> Iterator[np.ndarray]:
+        for name in names:
+            yield decoded(root / name, name)
+
+    return ForeignSet("folder", root, tuple(listing.class_names[listing.labels[row]] for row in rows), pixels, notes)
