@@ -62,15 +62,16 @@ def prepare(context: StageContext, teacher: Teacher) -> PreparedTeacher:
 
 def _measure(context: StageContext, others: Sequence[Teacher]) -> None:
     """Measure the teachers that take turns after the first one, before they are used."""
-    known = context.run.record().committee
-    if others and not any(record.measured_accuracy for record in known):
-        names = context.inputs.dataset.spec.class_names
 
-        def measure() -> None:
-            pairs = zip(others, known, strict=True)
-            records = [measured_other(context, one, names, record, "teachers") for one, record in pairs]
-            context.update(committee=tuple(records))
+    def measure() -> None:
+        known, names = context.run.record().committee, context.inputs.dataset.spec.class_names
+        if any(record.measured_accuracy is not None for record in known):
+            return
+        pairs = zip(others, known, strict=True)
+        records = [measured_other(context, one, names, record, "teachers") for one, record in pairs]
+        context.update(committee=tuple(records))
 
+    if others:
         context.first(measure)
 
 
