@@ -19,7 +19,8 @@ from delt_engine.config.methods import SMALL_IMAGES
 from delt_engine.data.pixels import normalise, to_pixels
 from delt_engine.errors import RunError
 from delt_engine.files import KeyedStore
-from delt_engine.models.card import TeacherCard, find_teacher, read_card
+from delt_engine.models.card import TeacherCard, read_card
+from delt_engine.models.committee import member_file
 from delt_engine.models.device import memory_format
 from delt_engine.models.teachers import Teacher, load_teacher
 from delt_engine.pipeline.context import StageContext
@@ -128,7 +129,7 @@ def labelling_committee(record: RunRecord, teacher: Teacher, class_names: Sequen
     device = next(teacher.network.parameters()).device
     members = [teacher]
     for one in record.committee:
-        path = find_teacher(one.ref, role="teachers")
+        path = member_file(one.ref, one.fingerprint)
         if read_card(path).fingerprint != one.fingerprint:
             raise RunError(
                 f"teachers: {one.name} ({one.network}) is not the one any more that run {record.id} was made with."
