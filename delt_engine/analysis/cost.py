@@ -34,9 +34,21 @@ PROCESS_MB = 690.0
 """Memory of a recovery's process on a CPU before its first step: torch, mostly. Ours, measured on Linux."""
 
 
+MATCHING_FACTOR = {32: 2.3, 64: 1.1, 224: 3.9}
+"""How much longer an iteration of G-VBSM takes than one of CDA with its first teacher, by the side of the images.
+
+Source: DELT Table 6, hours on one RTX 4090; a committee of other networks takes another time, so it is a guess.
+"""
+
+_MATCHING, _IN_TURN = "+matching", "+committee"
+
+
 @dataclass(frozen=True)
 class RateKey:
-    """What a rate depends on: kind of device, fingerprint of the teacher, S in pixels, images in the largest batch."""
+    """What a rate depends on: kind of device, the teacher, S in pixels, images in the largest batch.
+
+    The teacher is its fingerprint, with a word behind it where it takes turns or more than BatchNorm is matched.
+    """
 
     device: str
     teacher: str
@@ -169,15 +181,31 @@ def predicted_seconds(config: RecoverConfig, num_classes: int, rate: Rate) -> fl
     return rate.fixed_s * steps(config, num_classes) + rate.per_image_s * work
 
 
+def rate_teacher(config: RecoverConfig, fingerprint: str) -> str:
+    """Return the teacher of a :class:`RateKey`.
+
+    >>> rate_teacher(RecoverConfig(), "f00d"), rate_teacher(RecoverConfig.for_method("gvbsm"), "f00d")
+    ('f00d', 'f00d+matching')
+    """
+    return fingerprint + (_MATCHING if config.matches_generally else _IN_TURN if config.committee else "")
+
+
 def best_rate(rates: Iterable[Rate], key: RateKey) -> tuple[Rate | None, bool]:
     """Return the rate to predict with, and whether it is for the very same question.
 
     One from this machine goes before one from another, one of the same batch before another, then the first given.
-    Another image size is taken in proportion to the pixels; another teacher or device not at all.
+    Another image size is taken in proportion to the pixels; another teacher or device not at all. For a committee of
+    which nothing is known, its first teacher's rate alone is taken, by :data:`MATCHING_FACTOR`.
     """
+    rates = list(rates)
     fitting = [rate for rate in rates if (rate.key.device, rate.key.teacher) == (key.device, key.teacher)]
     if not fitting:
-        return None, False
+        first, joint, word = key.teacher.partition("+")
+        plain, _ = best_rate(rates, replace(key, teacher=first)) if joint else (None, False)
+        if plain is None:
+            return None, False
+        factor = _matching_factor(key.image_size) if joint + word == _MATCHING else 1.0
+        return replace(plain, fixed_s=plain.fixed_s * factor, per_image_s=plain.per_image_s * factor), False
     chosen = min(
         fitting,
         key=lambda r: (r.key.image_size != key.image_size, not r.is_here, abs(r.key.batch_size - key.batch_size)),
@@ -185,6 +213,10 @@ def best_rate(rates: Iterable[Rate], key: RateKey) -> tuple[Rate | None, bool]:
     factor = (key.image_size / chosen.key.image_size) ** 2
     scaled = chosen if factor == 1 else replace(chosen, per_image_s=chosen.per_image_s * factor)
     return scaled, chosen.key == key and chosen.is_here
+
+
+def _matching_factor(image_size: int) -> float:
+    return MATCHING_FACTOR[min(MATCHING_FACTOR, key=lambda side: max(side / image_size, image_size / side))]
 
 
 def predicted_bytes(

@@ -115,6 +115,7 @@ def explained(error: BaseException) -> tuple[str, int]:
         "compare": "delt_engine.cli.compare:compare",
         "papers": "delt_engine.cli.papers:papers",
         "reproduce": "delt_engine.cli.papers:reproduce",
+        "prune": "delt_engine.cli.prune:prune",
         "diversity": "delt_engine.cli.diversity:diversity",
         "import": "delt_engine.cli.import_set:import_command",
         "run": "delt_engine.cli.run:run_file",

@@ -200,8 +200,9 @@ def typed_settings(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         if joint and stage != "option" and value is not None and value != ():
             typed.setdefault(stage, {})[setting] = None if value is _LEFT_OPEN else value
     overall = typed.get("experiment", {})
-    if "classes" in overall:
-        overall["classes"] = tuple(part for text in overall["classes"] for part in split_names(text))
+    for name in ("classes", "teachers"):
+        if name in overall:
+            overall[name] = tuple(part for text in overall[name] for part in split_names(text))
     return typed
 
 

@@ -28,7 +28,12 @@ from delt_engine.runs.events import (
 
 LINE_SECONDS = 10.0
 _SAID_AT_ONCE = (RoundEvent, NoteEvent, StudentEvent, MemoryEvent, SqueezeEpochEvent)
-_STAGES = {"rank": "rank patches", "select": "select patches", "scores": "score images"}
+_STAGES = {
+    "rank": "rank patches",
+    "select": "select patches",
+    "statistics": "gather statistics",
+    "scores": "score images",
+}
 
 
 @contextmanager

@@ -98,7 +98,7 @@ def recovered(
     """Make a recover run, work on it, and say the result; ``told`` is said beside it as JSON."""
     from delt_engine.pipeline.inputs import load_inputs
 
-    run, inputs = made(experiment, "recover", out, options, lambda: load_inputs(experiment))
+    run, inputs = made(experiment, "recover", out, options, lambda: load_inputs(experiment, needs_committee=True))
     finish(run, as_json=as_json, stopped=completed(run, inputs, quiet=quiet), told=told)
 
 
@@ -271,6 +271,8 @@ def results(run: Run) -> dict[str, Any]:
     if record.teacher is not None:
         found["teacher"] = record.teacher.name
         found["teacher_accuracy"] = record.teacher.measured_accuracy
+    if record.committee:
+        found["committee"] = [one.network for one in record.committee]
     if record.ranker is not None:
         found["ranker"] = record.ranker.name
     return found

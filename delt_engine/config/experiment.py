@@ -35,6 +35,9 @@ class Experiment(Settings):
     published resizes the short side to S // 7 * 8, bilinear, and takes the centre, 79 % of the square at 64 px."""
     teacher: str = setting("auto")
     """Shipped or trained teacher by name, or a checkpoint file; auto finds one for the dataset."""
+    teachers: tuple[str, ...] = setting(())
+    """Committee that gvbsm recovers from, in turn: names or files, or second for the held-out network; when not given
+    the teacher and one network of every other kind that is known for the dataset."""
     ranker: str = setting("", source="DELT ranks with ResNet-18 whatever recovers")
     """Teacher that ranks the patches, by name or file, or the CSV of a ranking; the teacher that recovers when not
     given."""

@@ -1,7 +1,7 @@
 """The methods as rows of one table: what each changes against DELT's settings, stage by stage.
 
 Source: DELT Table 8b and its ablation of CDA "+ real init"; recover_cda_in1k.py and data_synthesis.py for CDA and
-SRe2L; RDED's synthesis code.
+SRe2L; RDED's synthesis code; recover.sh and data_synthesis_*.py of G-VBSM.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ Method = Literal[
     "cda-early-late",
     "sre2l",
     "sre2l-init",
+    "gvbsm",
     "rded",
     "el2n",
     "forgetting",
@@ -37,6 +38,26 @@ LARGE_JITTER = 32
 
 _CDA: dict[str, Any] = {"early_late": False, "initialization": "noise", "batching": "one-per-class", "jitter": 4}
 _SRE2L: dict[str, Any] = {**_CDA, "curriculum": "constant"}
+_GVBSM_MATCHES: dict[str, Any] = {"committee": True, "conv_statistics": True, "densification": 1.0}
+_GVBSM: dict[str, Any] = {
+    **_SRE2L,
+    **_GVBSM_MATCHES,
+    "batching": "classes",
+    "jitter": 32,
+    "learning_rate": 0.05,
+    "statistics_ema": 0.8,
+    "layer_drop": 0.4,
+    "patch_side": 4,
+    "pad": 4,
+}
+_GVBSM_LARGE: dict[str, Any] = {
+    "batch_size": 80,
+    "learning_rate": 0.1,
+    "statistics_ema": 0.4,
+    "layer_drop": 0.0,
+    "patch_side": 16,
+    "pad": 0,
+}
 _NOT_OPTIMISED: dict[str, Any] = {"early_late": False, "iterations": 0, "round_iterations": 1}
 METHOD_SETTINGS: dict[str, dict[str, Any]] = {
     "delt": {},
@@ -45,6 +66,7 @@ METHOD_SETTINGS: dict[str, dict[str, Any]] = {
     "cda-early-late": {**_CDA, "early_late": True, "batching": "classes"},
     "sre2l": _SRE2L,
     "sre2l-init": {**_SRE2L, "initialization": "patches"},
+    "gvbsm": _GVBSM,
     "rded": _NOT_OPTIMISED,
     **dict.fromkeys(CORESETS, _NOT_OPTIMISED),
     "random": _NOT_OPTIMISED,
@@ -56,7 +78,9 @@ A variant isolates one thing against the method it is named after: ``-init`` sta
 coresets and random optimise nothing: their images are what DELT would start from.
 
 Source: field facts on recover_cda_in1k.py, recover_cda_tiny.py and data_synthesis.py; ``cda-init`` is DELT Table 4d's
-"CDA + our init.", ``cda-early-late`` Table 3's last column, and ``sre2l-init`` Table 9's first.
+"CDA + our init.", ``cda-early-late`` Table 3's last column, and ``sre2l-init`` Table 9's first. gvbsm: scripts and
+defaults of G-VBSM's published code, which pads by an eighth of the image's side up to 64 px, rolls by 32 px at every
+size, and on ImageNet-1K drops no layers.
 Differs: DELT does not say in which batches and with which jitter it ran its versions of CDA and SRe2L; here they are
 CDA's and SRe2L's own, so that nothing else changes.
 """
@@ -64,7 +88,7 @@ CDA's and SRe2L's own, so that nothing else changes.
 VARIANT_OF = {"cda-init": "cda", "cda-early-late": "cda", "sre2l-init": "sre2l"}
 """The method that a variant is named after, and whose paper's settings it takes."""
 
-METHOD_DECIDES = ("method", *_SRE2L)
+METHOD_DECIDES = ("method", *_SRE2L, *_GVBSM_MATCHES, "statistics_ema", "layer_drop", "patch_side", "pad")
 """Settings of the recovery that tell methods apart; all others can be the same for all of them."""
 
 METHOD_STAGES: dict[str, dict[str, dict[str, Any]]] = {
@@ -89,6 +113,7 @@ METHOD_TITLES = {
     "cda-early-late": "CDA + EarlyLate",
     "sre2l": "SRe²L",
     "sre2l-init": "SRe²L + real init",
+    "gvbsm": "G-VBSM",
     "rded": "RDED",
     "el2n": "EL2N",
     "forgetting": "Forgetting",
@@ -128,10 +153,23 @@ def recover_settings(method: str, image_size: int | None) -> dict[str, Any]:
     >>> recover_settings("cda", 224)["jitter"], recover_settings("cda", 64)["jitter"], recover_settings("delt", 224)
     (32, 4, {})
     """
-    settings = METHOD_SETTINGS[method]
-    if "jitter" in settings and (image_size or 0) > SMALL_IMAGES:
-        return {**settings, "jitter": LARGE_JITTER}
-    return dict(settings)
+    settings = dict(METHOD_SETTINGS[method])
+    is_large = (image_size or 0) > SMALL_IMAGES
+    if is_large and "jitter" in settings:
+        settings["jitter"] = LARGE_JITTER
+    if method == "gvbsm":
+        settings |= _GVBSM_LARGE if is_large else {"pad": max(1, (image_size or 32) // 8)}
+    return settings
+
+
+def settings_by_size(method: str) -> tuple[str, ...]:
+    """Return the settings of the recovery that a method sets by the size of the images.
+
+    >>> settings_by_size("cda"), settings_by_size("delt")
+    (('jitter',), ())
+    """
+    small, large = recover_settings(method, 32), recover_settings(method, SMALL_IMAGES + 1)
+    return tuple(name for name in large if small.get(name) != large[name])
 
 
 def depends_on_size(method: str) -> bool:

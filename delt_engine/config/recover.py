@@ -19,9 +19,9 @@ class RecoverConfig(Settings):
     """How the images are optimised. Defaults are DELT's; :meth:`for_method` gives the baselines'."""
 
     method: Method = setting("delt", more=False, unlisted=(IMPORTED,))
-    """delt, cda and sre2l are one loop with other settings; -init starts cda or sre2l from real patches,
-    cda-early-late adds EarlyLate alone; rded takes the easiest crops as they are, el2n, forgetting and herding real
-    images by a score, random any."""
+    """delt, cda, sre2l and gvbsm are one loop with other settings; -init starts cda or sre2l from real patches,
+    cda-early-late adds EarlyLate alone; gvbsm recovers from several teachers; rded takes the easiest crops as they are,
+    el2n, forgetting and herding real images by a score, random any."""
     ipc: int = setting(10, title="Images per class (IPC)", ge=1, le=10000, more=False)
     """Synthetic images per class."""
     iterations: int = setting(
@@ -59,6 +59,23 @@ class RecoverConfig(Settings):
         source="--first-bn-multiplier of the recovery code of SRe2L, CDA and DELT; no paper prints it",
     )
     """Weight of the first BatchNorm layer against the others."""
+    committee: bool = setting(False, source="G-VBSM")
+    """Recover from several teachers, one an iteration in turn: those of --teachers."""
+    conv_statistics: bool = setting(False, title="Convolution statistics", source="G-VBSM")
+    """Match what each convolution is given as well: mean and variance of channels and of patches over the training
+    images, gathered once and kept."""
+    patch_side: int = setting(4, ge=1, le=256, source="G-VBSM's code: 4 up to 64 px, 16 at 224 px")
+    """Side of the patches in positions of a layer's input, for the statistics of convolutions."""
+    statistics_ema: float = setting(
+        0.0, title="EMA of statistics", ge=0, lt=1, source="G-VBSM's code: 0.8 up to 64 px, 0.4 at 224 px"
+    )
+    """Weight of former iterations in the running average of statistics that is matched; 0 matches each iteration's."""
+    layer_drop: float = setting(
+        0.0, title="Layer drop", ge=0, lt=1, source="G-VBSM's code: 0.4 up to 64 px, none at 224 px"
+    )
+    """Share of the convolutions that an iteration passes over, drawn at random."""
+    densification: float = setting(0.0, title="Data densification", ge=0, le=1000, source="G-VBSM's code: 1")
+    """Weight of the loss that keeps the images of a class apart."""
     curriculum: Literal["cosine", "linear", "step", "constant", "reverse"] = setting(
         "cosine", title="Crop curriculum", source="CDA Algorithm 1"
     )
@@ -75,10 +92,12 @@ class RecoverConfig(Settings):
         source="RandomHorizontalFlip in the recovery code of SRe2L, CDA and DELT; SRe2L's CIFAR script has none",
     )
     """Mirror the whole batch in half of the iterations."""
+    pad: int = setting(0, title="Pad and crop", ge=0, le=128, source="G-VBSM's code: 4 at 32 px, 8 at 64 px")
+    """Pad the batch by so many pixels and crop it back at random, in place of crops by area; 0 crops by area."""
     jitter: int = setting(
         0, ge=0, le=64, source="the published scripts: DELT 0, CDA and SRe2L 4 up to 64 px, 32 at 224 px"
     )
-    """Largest roll of the batch in pixels before each step; CDA and SRe2L take 4, and 32 above 64 px."""
+    """Largest roll of the batch in pixels before each step; CDA and SRe2L take 4, and 32 above 64 px, G-VBSM 32."""
     jitter_both_ways: bool = setting(
         False, title="Roll both ways", source="SRe2L's Tiny-ImageNet script; all others roll one way"
     )
@@ -122,7 +141,17 @@ class RecoverConfig(Settings):
             )
         if self.min_crop > self.max_crop:
             raise ConfigError(f"min_crop: {self.min_crop} given, but it must not be above max_crop = {self.max_crop}.")
+        if self.matches_generally and self.pack > 1:
+            raise ConfigError(
+                f"pack: {self.pack} given, but with statistics of convolutions, their EMA or data densification "
+                "batches take their steps one by one; it must be 0 or 1."
+            )
         return self
+
+    @property
+    def matches_generally(self) -> bool:
+        """Whether more is matched than the BatchNorm statistics of each iteration; it is computed without speed-ups."""
+        return self.conv_statistics or self.statistics_ema > 0 or self.densification > 0
 
     @property
     def is_optimised(self) -> bool:

@@ -134,13 +134,13 @@ def needed(experiment: Experiment, source: Source) -> Needed | None:
 
 
 def _labeller(config: EvaluateConfig, run: Run | None, classes: int) -> str:
-    """Return the fingerprint of the network that labels; "" of one that knows more classes, of which it has another."""
+    """Return the fingerprint of the network that labels; "" of a committee, and of one that knows more classes."""
     record, name, known = run.record() if run else None, "", 0
     if config.relabeller:
         with contextlib.suppress(CheckpointError):
             card = read_card(find_teacher(config.relabeller))
             name, known = card.fingerprint, card.num_classes
-    elif record and record.teacher and record.dataset:
+    elif record and record.teacher and record.dataset and not record.committee:
         name, known = record.teacher.fingerprint, len(record.dataset.class_names)
     return name if known == classes else ""
 

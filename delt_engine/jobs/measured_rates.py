@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
-from delt_engine.analysis.cost import Rate, RateKey, largest_batch
+from delt_engine.analysis.cost import Rate, RateKey, largest_batch, rate_teacher
 from delt_engine.config import Experiment
 from delt_engine.files import KeyedStore
 from delt_engine.jobs.worker import device_lock_name
@@ -28,7 +28,8 @@ def rate_key(experiment: Experiment, num_classes: int, teacher: str, image_size:
     ``teacher`` is the fingerprint of its teacher, ``image_size`` in pixels.
     """
     device = device_lock_name(experiment.device).partition("-")[0]
-    return RateKey(device, teacher, image_size, largest_batch(experiment.recover, num_classes))
+    config = experiment.recover
+    return RateKey(device, rate_teacher(config, teacher), image_size, largest_batch(config, num_classes))
 
 
 def keep_rate(rate: Rate) -> Path:
@@ -57,9 +58,10 @@ def rate_of(run: Run) -> Rate | None:
     rate = record.image_iterations_per_second
     if record.kind != "recover" or not rate or record.dataset is None or record.teacher is None:
         return None
-    batch = largest_batch(record.experiment.recover, max(1, len(record.classes)))
+    config = record.experiment.recover
+    batch = largest_batch(config, max(1, len(record.classes)))
     device = (record.device or "cpu").partition(":")[0]
-    key = RateKey(device, record.teacher.fingerprint, record.dataset.image_size, batch)
+    key = RateKey(device, rate_teacher(config, record.teacher.fingerprint), record.dataset.image_size, batch)
     is_here = run.path.parent == runs_dir()
     memory = record.memory.get("measured_mb")
     if memory is None:  # of a version that did not keep it

@@ -19,6 +19,7 @@ from delt_engine.analysis.cost import (
     predicted_bytes,
     predicted_memory,
     predicted_seconds,
+    rate_teacher,
 )
 from delt_engine.config import EvaluateConfig, Experiment, SqueezeConfig
 from delt_engine.jobs.measured_rates import known_rates
@@ -88,7 +89,7 @@ def recovery_price(experiment: Experiment, num_classes: int, size: int, teacher:
     disk = predicted_bytes(config, num_classes, size)
     if not config.is_optimised:
         return Price(0.0, None, disk)
-    key = RateKey(known.device, teacher, size, largest_batch(config, num_classes))
+    key = RateKey(known.device, rate_teacher(config, teacher), size, largest_batch(config, num_classes))
     rate, _ = best_rate(known.rates, key)
     memory = predicted_memory(known.rates, key)
     if rate is not None:

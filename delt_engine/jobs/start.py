@@ -16,6 +16,7 @@ import subprocess
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from delt_engine import files
 from delt_engine.config import Experiment
@@ -24,6 +25,7 @@ from delt_engine.jobs import queue
 from delt_engine.jobs.children import child_environment, keep_prefork, start_child, take_prefork
 from delt_engine.jobs.worker import STOPPED, device_lock_name, set_stopped
 from delt_engine.models.card import find_teacher, read_card
+from delt_engine.models.committee import find_committee
 from delt_engine.runs.command import command_for
 from delt_engine.runs.events import NoteEvent, StatusEvent
 from delt_engine.runs.processes import end, identity, is_running, memory_bytes, wake
@@ -260,10 +262,13 @@ def is_same(
     if (record.kind, record.source) != (kind, source):
         return False
     own, wanted = (relevant_settings(with_absolute_paths(each), kind) for each in (record.experiment, experiment))
-    if own.replace(teacher="auto", ranker="") != wanted.replace(teacher="auto", ranker=""):
+    of_any_network: dict[str, Any] = {"teacher": "auto", "teachers": (), "ranker": ""}
+    if own.replace(**of_any_network) != wanted.replace(**of_any_network):
         return False
     # one that stopped before it looked at its data may go on with these
     if record.dataset.fingerprint != dataset if record.dataset else record.status == "finished":
+        return False
+    if kind == "recover" and not _same_committee(record, wanted):
         return False
     if kind == "evaluate" and not _same_relabeller(record, wanted):
         return False
@@ -274,6 +279,18 @@ def is_same(
             ("ranker", record.ranker and record.ranker.fingerprint, ranker),
         )
     )
+
+
+def _same_committee(record: RunRecord, wanted: Experiment) -> bool:
+    """Return whether the settings wanted name, or find, the committee that a run began with."""
+    if not wanted.recover.committee or record.teacher is None or record.dataset is None:
+        return not wanted.recover.committee or record.experiment.teachers == wanted.teachers
+    try:
+        first = find_teacher(record.teacher.ref)
+        found = find_committee(wanted.teachers, first, wanted.dataset, record.dataset.class_names)
+    except CheckpointError:
+        return False
+    return [card.fingerprint for _, card in found] == [one.fingerprint for one in record.committee]
 
 
 def _same_relabeller(record: RunRecord, wanted: Experiment) -> bool:

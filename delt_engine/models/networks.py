@@ -29,7 +29,7 @@ SMALL_UP_TO = 64
 _CONVNETS = {f"convnet-{depth}": depth for depth in (3, 4, 5, 6)}
 _CONVNET_CHANNELS = 128
 _WIDTH_MULT = ("mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large")
-_SCALED = ("resnet", "resnext", "wide_resnet")
+_SCALED = ("resnet", "resnext", "wide_resnet", "vgg")
 _NO_SMALL_STEM = ("alexnet", "googlenet", "inception", "maxvit", "squeezenet", "swin")
 """How names of torchvision's families begin that :mod:`delt_engine.models.stems` knows no small stem for."""
 _SIZE_ERRORS = (AssertionError, RuntimeError, TypeError, ValueError, ZeroDivisionError)
@@ -64,7 +64,7 @@ def resolve_stem(stem: str, image_size: int) -> str:
 def takes_width(name: str) -> bool:
     """Return whether a network comes in other widths than the published one.
 
-    >>> takes_width("resnet18"), takes_width("convnet-3"), takes_width("vgg11_bn")
+    >>> takes_width("resnet18"), takes_width("vgg11_bn"), takes_width("densenet121")
     (True, True, False)
     """
     return name in _CONVNETS or name in _WIDTH_MULT or (name.startswith(_SCALED) and "." not in name)
@@ -125,6 +125,7 @@ def _build_published(name: str, num_classes: int, width: float, image_size: int)
     from torchvision.models import get_model
 
     from delt_engine.models.resnet import scaled_resnet
+    from delt_engine.models.vgg import scaled_vgg
 
     settings: dict[str, Any] = {"num_classes": num_classes}
     is_torchvisions = name in _torchvision_names()
@@ -139,13 +140,13 @@ def _build_published(name: str, num_classes: int, width: float, image_size: int)
                 f"timm{hint}."
             )
     if is_torchvisions and name.startswith(_SCALED) and width != 1.0:
-        return scaled_resnet(name, num_classes, width)
+        return (scaled_vgg if name.startswith("vgg") else scaled_resnet)(name, num_classes, width)
     if name in _WIDTH_MULT:
         settings["width_mult"] = width
     elif width != 1.0:
         raise ConfigError(
             f"width: {width} given, but {name} comes in width 1 only; other widths are for torchvision's resnet, "
-            f"resnext, wide_resnet and mobilenet families and for convnet-3 to convnet-6."
+            f"resnext, wide_resnet, vgg and mobilenet families and for convnet-3 to convnet-6."
         )
     try:
         if not is_torchvisions:

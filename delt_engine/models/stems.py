@@ -77,7 +77,8 @@ def _mobilenet_v2(network: Any) -> None:
 def _vgg(network: Any) -> None:
     """VGG: pool to one value a channel and classify it by one linear layer, in place of 7x7 values and 4096 units."""
     network.avgpool = nn.AdaptiveAvgPool2d(1)
-    network.classifier = nn.Linear(512, network.classifier[-1].out_features)
+    channels = network.classifier[0].in_features // 49  # of 7 x 7 places
+    network.classifier = nn.Linear(channels, network.classifier[-1].out_features)
 
 
 def _convnext(network: Any) -> None:

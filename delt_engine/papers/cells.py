@@ -42,7 +42,7 @@ _MEASURES: dict[str, Measure] = {
 }
 
 _TASKS = {
-    "data-free-pruning": "Data-free pruning is not here.",
+    "data-free-pruning": "No dataset is printed; `delt prune` measures pruning on any.",
     "class-incremental": "Continual learning is not here.",
 }
 

@@ -39,7 +39,7 @@ _NOT_COUNTED: dict[str, set[str]] = {
 
 _PREFIXES = {"squeeze": "", "rank": "Ranking: ", "select": "Patches: ", "recover": "Recovery: ", "evaluate": ""}
 
-_PAPERS_OF = {"delt": "delt", "cda": "cda", "sre2l": "cda", "rded": "delt"}
+_PAPERS_OF = {"delt": "delt", "cda": "cda", "sre2l": "cda", "gvbsm": "delt", "rded": "delt"}
 """Whose settings a method is held against where no printed row says it."""
 
 _JPEG = ("delt", "cda", "cda-init", "cda-early-late", "sre2l", "sre2l-init")
@@ -212,7 +212,7 @@ def _stages(cell: Cell, found: Found) -> Iterator[Row]:
     squares, wanted = found.experiment.resize, cell.experiment.resize
     if view_side(found.image_size, squares) != view_side(found.image_size, wanted):
         yield "Squares", squares, wanted, cell.origins.get("experiment.resize", "published code")
-    stages = ["rank", "select", "recover"] if cell.needs_images else ["squeeze"] if cell.measure == "teacher" else []
+    stages = ["rank", "select", "recover"] if cell.needs_images else ["squeeze"]
     for stage in stages + (["evaluate"] if cell.needs_students else []):
         here, there = (_counted(stage, cell, found, own=own) for own in (True, False))
         for name in here:

@@ -13,8 +13,8 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
-from delt_engine.config import Experiment, RecoverConfig, SelectConfig
-from delt_engine.config.methods import stage_settings
+from delt_engine.config import Experiment, RecoverConfig, SelectConfig, field_specs
+from delt_engine.config.methods import recover_settings, stage_settings
 from delt_engine.data.catalogue import CATALOGUE
 from delt_engine.models.card import TeacherCard, read_card
 from delt_engine.papers.cells import Cell
@@ -34,7 +34,7 @@ DATASETS = MappingProxyType(
 )
 """Which built-in dataset stands for a published one; its shipped teacher stands for ResNet-18."""
 
-IMAGES_PER_CLASS = MappingProxyType({1: 1, 10: 5, 20: 8, 50: 10, 100: 20, 200: 40})
+IMAGES_PER_CLASS = MappingProxyType({1: 1, 10: 10, 20: 12, 50: 16, 100: 24, 200: 40})
 
 ITERATIONS, EPOCHS, TEACHER_EPOCHS, BATCH, SEEDS = 20, 7.5, 10, 4, 3
 """What MI and RI, a student's epochs, a teacher's epochs, and a batch size that a table varies are divided by; and how
@@ -68,6 +68,11 @@ NETWORKS: MappingProxyType[str, tuple[str, float, str]] = MappingProxyType(
 """Small students in the place of printed ones: network, share of its published width, and stem. Stock stems are fast at
 32 px where the small one of the family is not."""
 
+_MATCHED = ("patch_side", "statistics_ema", "layer_drop", "pad")
+"""What G-VBSM sets by the size of the images, but batch and learning rate."""
+
+_TITLES = {spec.name: spec.title for spec in field_specs(RecoverConfig)}
+
 SHIPPED = "resnet18"
 """Network whose place the shipped teacher takes; the shipped second network takes that of all others."""
 
@@ -97,6 +102,10 @@ def laptop_cell(cell: Cell, axes: tuple[str, ...]) -> Cell:
         squeeze = {"network": card.network, "width": card.width}
         said.append(("Recovery network", network, f"{_named(card.network, card.width)}, shipped"))
         changes["recover"] = _recover(cell)
+        if cell.experiment.recover.committee:
+            changes["teachers"] = (changes["teacher"], _teacher(dataset, OUTSIDE))
+            both = f"{card.network} and {_card(dataset, OUTSIDE).network}, shipped"
+            said.append(("Committee", "4 or 5 networks", both))
         if "select.mosaic" not in cell.varied:
             mosaic = stage_settings(cell.value.method, size).get("select", {}).get("mosaic", 1)
             changes["select"] = cell.experiment.select.replace(mosaic=mosaic)
@@ -115,8 +124,12 @@ def laptop_cell(cell: Cell, axes: tuple[str, ...]) -> Cell:
 
 
 def _recover(cell: Cell) -> Any:
-    recover = cell.experiment.recover
-    changes: dict[str, Any] = {"ipc": IMAGES_PER_CLASS[recover.ipc], "jitter": min(recover.jitter, 4)}
+    recover, size = cell.experiment.recover, CATALOGUE[DATASETS[cell.experiment.dataset]].image_size
+    changes: dict[str, Any] = {"ipc": IMAGES_PER_CLASS[recover.ipc]}
+    if recover.committee:  # what it matches goes by the size of the images
+        changes |= {name: recover_settings(recover.method, size)[name] for name in _MATCHED}
+    else:
+        changes["jitter"] = min(recover.jitter, 4)
     if recover.is_optimised:
         mi = recover.iterations // ITERATIONS
         shows = recover.schedule.has_rounds or "recover.round_iterations" in cell.varied
@@ -131,6 +144,8 @@ def _said_of_images(cell: Cell, recover: RecoverConfig, select: SelectConfig) ->
     if printed.is_optimised:
         said.append(("MI", *_pair(printed.iterations, recover.iterations)))
         said.append(("Jitter", *_pair(printed.jitter, recover.jitter)))
+        if printed.committee:
+            said += [(_TITLES[name], f"{getattr(printed, name):g}", f"{getattr(recover, name):g}") for name in _MATCHED]
     if printed.schedule.has_rounds:
         said.append(("RI", *_pair(printed.round_iterations, recover.round_iterations)))
         there, here = (" ".join(map(str, one.schedule.newcomers)) for one in (printed, recover))

@@ -139,6 +139,8 @@ def _our_method(value: PublishedValue) -> str:
 
     Source: DELT Table 4d writes ``init=delt``, Table 9 ``init=yes``; Table 3 has EarlyLate from noise.
     """
+    if value.method == "g-vbsm":
+        return "gvbsm"
     starts_real = value.words.get("init") in ("yes", "delt")
     if value.method in ("cda", "sre2l") and starts_real:
         return f"{value.method}-init"

@@ -25,6 +25,7 @@ from delt_engine.config.methods import METHOD_TITLES
 from delt_engine.errors import RunError
 from delt_engine.models.card import columns_of, find_teacher, has_card, read_card
 from delt_engine.models.teachers import Teacher
+from delt_engine.pipeline.committees import committee_name, labelling_committee
 from delt_engine.pipeline.context import StageContext
 from delt_engine.pipeline.inputs import training_images
 from delt_engine.pipeline.rank import loaded_other, loaded_teacher
@@ -71,7 +72,7 @@ def evaluate_stage(context: StageContext) -> None:
     if made_with and made_with.fingerprint != inputs.dataset.fingerprint and context.rank.is_first:
         context.note(f"{inputs.dataset.spec.title} has changed since run {source.ref} was made from it.")
     teacher, spec = _teacher(context, source), inputs.dataset.spec
-    labeller = _labeller(context, teacher, train)
+    labeller = _labeller(context, source, teacher, train)
     known: dict[str, Any] = {
         "card": teacher.card if teacher else None,
         "train": train,
@@ -85,9 +86,12 @@ def evaluate_stage(context: StageContext) -> None:
     results, own = list(_results(run, config.seeds)), inputs.relabeller_record
     made_by = source.run.record().teacher if source.run and own else None  # then it may not have been loaded
     by = teacher.card if teacher else made_by
+    named = (own.name, own.fingerprint) if own else (None, None)
+    if own is None and config.labels != "hard" and source.run and source.run.record().committee:
+        named = committee_name(source.run.record())
     result = EvaluationResult(
         students=tuple(results),
-        source=_described(source, train),
+        source=described(source, train),
         config=config,
         changes=recipe_changes(context.experiment.evaluate, **known),
         dataset=spec.name,
@@ -96,8 +100,8 @@ def evaluate_stage(context: StageContext) -> None:
         class_names=train.class_names,
         teacher=by.name if by else None,
         teacher_fingerprint=by.fingerprint if by else None,
-        relabeller=own.name if own else None,
-        relabeller_fingerprint=own.fingerprint if own else None,
+        relabeller=named[0],
+        relabeller_fingerprint=named[1],
         image_size=train.image_size,
         test_images=len(test),
         seconds=round(sum(each.seconds for each in results), 3),
@@ -123,10 +127,16 @@ def _teacher(context: StageContext, source: Source) -> Teacher | None:
     return loaded_teacher(replace(context, inputs=inputs))
 
 
-def _labeller(context: StageContext, teacher: Teacher | None, train: ImageTable) -> Teacher | None:
-    """Return what gives the labels: a network of its own if the settings name one, else the teacher."""
+def _labeller(context: StageContext, source: Source, teacher: Teacher | None, train: ImageTable) -> Teacher | None:
+    """Return what gives the labels: a network of its own if the settings name one, else the teacher, or its committee.
+
+    Source: G-VBSM labels with the mean of all networks that it recovers from.
+    """
     if context.inputs.relabeller is None:
-        return teacher
+        if teacher is None or source.run is None:
+            return teacher
+        with context.stop.loading():
+            return labelling_committee(source.run.record(), teacher, train.class_names)
     path, card = context.inputs.relabeller
     columns_of(card.class_names, train.class_names, f"relabeller: {card.name}")
     return loaded_other(context, path, "relabeller", context.inputs.dataset.spec.class_names)
@@ -175,7 +185,7 @@ def _train(job: _Job, number: int, team: Team) -> None:
         context.event(StudentEvent(student=number, students=config.seeds, **asdict(result)))
 
 
-def _described(source: Source, train: ImageTable) -> records.Source:
+def described(source: Source, train: ImageTable) -> records.Source:
     """Return what the students were trained on, in words and numbers."""
     run = source.run
     method = "real" if source.is_real else "folder"

@@ -17,8 +17,9 @@ from delt_engine import files
 from delt_engine.config import Experiment
 from delt_engine.data.catalogue import dataset_ref, load_dataset
 from delt_engine.data.dataset import Dataset
-from delt_engine.errors import CheckpointError, DataError, RunError
+from delt_engine.errors import CheckpointError, ConfigError, DataError, RunError
 from delt_engine.models.card import TeacherCard, find_other, find_teacher, has_card, read_card, teacher_files
+from delt_engine.models.committee import SECOND, find_committee
 from delt_engine.patches.coresets import needs_scores, stored_scores
 from delt_engine.patches.ranker import Ranker, find_ranker
 from delt_engine.patches.ranking import Ranking, cached_ranking
@@ -51,6 +52,7 @@ class Inputs:
         card: what the file says of itself; None for a checkpoint from elsewhere.
         ranker: what ranks the patches; None where the teacher does.
         relabeller: file and card of what labels; None where the teacher does.
+        committee: file and card of the teachers that take turns after the teacher.
         train: images that students learn from, where they were read already.
     """
 
@@ -60,6 +62,7 @@ class Inputs:
     card: TeacherCard | None = None
     ranker: Ranker | None = None
     relabeller: tuple[Path, TeacherCard] | None = None
+    committee: tuple[tuple[Path, TeacherCard], ...] = ()
     train: ImageTable | None = None
 
     @property
@@ -71,13 +74,12 @@ class Inputs:
     @property
     def relabeller_record(self) -> TeacherRecord | None:
         """What run.json keeps of a network of its own that labels."""
-        if self.relabeller is None:
-            return None
-        path, card = self.relabeller
-        ref = next((name for name, known in teacher_files() if known == path), str(path))
-        return TeacherRecord(
-            name=card.name, network=card.network, fingerprint=card.fingerprint, ref=ref, accuracy=card.accuracy
-        )
+        return None if self.relabeller is None else _record_of(*self.relabeller)
+
+    @property
+    def committee_records(self) -> tuple[TeacherRecord, ...]:
+        """What run.json keeps of the teachers that take turns after the teacher."""
+        return tuple(_record_of(path, card) for path, card in self.committee)
 
     @property
     def ranker_record(self) -> TeacherRecord | None:
@@ -109,31 +111,49 @@ class Inputs:
         )
 
 
+def _record_of(path: Path, card: TeacherCard) -> TeacherRecord:
+    ref = next((name for name, known in teacher_files() if known == path), str(path))
+    return TeacherRecord(
+        name=card.name, network=card.network, fingerprint=card.fingerprint, ref=ref, accuracy=card.accuracy
+    )
+
+
 def load_inputs(
     experiment: Experiment,
     report: Report | None = None,
     *,
     needs_teacher: bool = True,
     needs_ranker: bool = True,
+    needs_committee: bool = False,
     teacher: str | None = None,
+    committee: Sequence[str] = (),
     ranker: str | None = None,
     relabeller: str = "",
 ) -> Inputs:
-    """Read the dataset, number the classes, and find teacher, ranker and relabeller.
+    """Read the dataset, number the classes, and find teacher, committee, ranker and relabeller.
 
     Args:
         experiment: dataset, image size, classes, teacher and ranker are looked at.
         report: called with how far reading is: what, done, total.
         needs_teacher: False for a squeeze, and for a ranking by a ranker of its own.
         needs_ranker: False for what ranks nothing.
+        needs_committee: True for what recovers; the settings say whether there is one.
         teacher: a teacher other than the experiment's, for a run that goes on with the one it began with.
+        committee: likewise of those that take turns after it.
         ranker: likewise.
         relabeller: of an evaluation whose images another network labels.
 
     Raises:
         DataError: no such dataset, nothing in it, or no such class.
         CheckpointError: no such teacher, ranker or relabeller, or one with other classes.
+        ConfigError: a committee for a method that recovers from one teacher.
     """
+    has_committee = needs_committee and experiment.recover.committee
+    if needs_committee and experiment.teachers and not has_committee:
+        raise ConfigError(
+            f"teachers: {', '.join(experiment.teachers)} given, but {experiment.recover.method} recovers from one "
+            "teacher, --teacher; several take turns with --method gvbsm or --committee."
+        )
     dataset = load_dataset(experiment.dataset, experiment.image_size, report=report, resize=experiment.resize)
     spec = dataset.spec
     names = experiment.classes if experiment.classes is not None else spec.class_names
@@ -148,13 +168,18 @@ def load_inputs(
         labels = find_other(relabeller, "relabeller", known, spec.image_size)
     if not needs_teacher:
         return Inputs(dataset, classes, ranker=found, relabeller=labels)
-    path = find_teacher(teacher or experiment.teacher, dataset_ref(dataset), spec.image_size, spec.class_names)
+    named_teacher = teacher or experiment.teacher
+    if has_committee and named_teacher == "auto" and experiment.teachers and experiment.teachers[0] != SECOND:
+        named_teacher = experiment.teachers[0]
+    path = find_teacher(named_teacher, dataset_ref(dataset), spec.image_size, spec.class_names)
     card = read_card(path) if has_card(path) else None
     if card is not None and card.num_classes != spec.num_classes:
         raise CheckpointError(
             f"teacher: {card.name} has {card.num_classes} classes, but {spec.name} has {spec.num_classes}."
         )
-    return Inputs(dataset, classes, path, card, found, labels)
+    others = committee or experiment.teachers
+    members = find_committee(others, path, dataset_ref(dataset), spec.class_names) if has_committee else ()
+    return Inputs(dataset, classes, path, card, found, labels, members)
 
 
 def training_images(source: Source, inputs: Inputs) -> ImageTable:

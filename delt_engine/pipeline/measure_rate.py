@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import torch
 
@@ -19,11 +20,13 @@ from delt_engine.jobs.measured_rates import keep_rate, rate_key
 from delt_engine.jobs.worker import DeviceLock, device_lock_name
 from delt_engine.models.device import pick_device
 from delt_engine.models.teachers import Teacher, load_teacher
-from delt_engine.pipeline.inputs import load_inputs
+from delt_engine.pipeline.inputs import Inputs, load_inputs
 from delt_engine.recovery.augment import crop_plan
 from delt_engine.recovery.batches import BatchPlan, Slot, pack_batches, plan_batches
+from delt_engine.recovery.conv_statistics import gathered
 from delt_engine.recovery.folding import PreparedTeacher
 from delt_engine.recovery.loop import RecoverStep, recover, start_noise
+from delt_engine.recovery.matching import drop_plan
 from delt_engine.runs.record import now
 from delt_engine.seeding import generator
 
@@ -49,7 +52,7 @@ def measure(experiment: Experiment, report: Report | None = None, seconds: float
         RunError: a run works on the device, so nothing can be measured.
         DataError, CheckpointError, ConfigError: as a run would.
     """
-    inputs = load_inputs(experiment, report, needs_ranker=False)
+    inputs = load_inputs(experiment, report, needs_ranker=False, needs_committee=True)
     device = pick_device(experiment.device)
     lock = DeviceLock(device_lock_name(str(device)))
     if not lock.take():
@@ -57,6 +60,7 @@ def measure(experiment: Experiment, report: Report | None = None, seconds: float
     try:
         own = experiment.squeeze.checkpoint
         teacher = load_teacher(str(inputs.teacher_path), dataset=inputs.dataset, device=str(device), **own)
+        prepared = _prepared(teacher, inputs, experiment)
         together = experiment.recover.pack or experiment.recover.batches_that_fill(len(inputs.classes))
         plan = pack_batches(plan_batches(inputs.classes, experiment.recover), together)[0]
         sizes = sorted({plan.joined(plan.start_rounds[0]), len(plan.slots)})
@@ -68,7 +72,7 @@ def measure(experiment: Experiment, report: Report | None = None, seconds: float
             # The first images of the batch, all of which join at once.
             part = BatchPlan(0, tuple(Slot(slot.class_index, slot.index, 1) for slot in plan.slots[:size]))
             images = start_noise(part, image_size, seed=experiment.seed).to(device)
-            steps = _steps(teacher, part, experiment, images)
+            steps = _steps(prepared, part, experiment, images)
             points.append((size, _seconds_per_iteration(steps, seconds / len(sizes))))
     finally:
         lock.release()
@@ -80,13 +84,29 @@ def measure(experiment: Experiment, report: Report | None = None, seconds: float
     return rate
 
 
-def _steps(teacher: Teacher, plan: BatchPlan, experiment: Experiment, images: torch.Tensor) -> Iterator[RecoverStep]:
+def _prepared(teacher: Teacher, inputs: Inputs, experiment: Experiment) -> PreparedTeacher:
+    """Return what recovers, with statistics of noise where convolutions are matched: the time is the same."""
+    device, config = next(teacher.network.parameters()).device, experiment.recover
+    loaded = [teacher, *(load_teacher(str(path), device=device) for path, _ in inputs.committee)]
+    members = []
+    for one in loaded:
+        size = one.card.image_size
+        noise = [torch.randn(2, 3, size, size, device=device)]
+        statistics = gathered(one.network, noise, config.patch_side) if config.conv_statistics else ()
+        members.append(PreparedTeacher(one.network, one.card.mean, one.card.std, statistics))
+    return replace(members[0], others=tuple(members[1:]))
+
+
+def _steps(
+    teacher: PreparedTeacher, plan: BatchPlan, experiment: Experiment, images: torch.Tensor
+) -> Iterator[RecoverStep]:
     """Return a loop with every image in it from the start, longer than anything that is timed."""
     length = _WARM_UP + _MOST + 1
     config = experiment.recover.replace(iterations=length, round_iterations=length, early_late=False)
     labels = torch.tensor([slot.class_index for slot in plan.slots], device=images.device)
     rows = crop_plan(config, images.shape[-1], generator(experiment.seed, "measure"))
-    return recover(images, labels, PreparedTeacher.of(teacher), plan, config, rows)
+    dropped = drop_plan(config, teacher, generator(experiment.seed, "drop"))
+    return recover(images, labels, teacher, plan, config, rows, dropped=dropped)
 
 
 def _seconds_per_iteration(steps: Iterator[RecoverStep], seconds: float) -> float:

@@ -154,12 +154,23 @@ def loaded_other(context: StageContext, path: Path, role: str, classes: Sequence
         loaded = load_teacher(str(path), device=context.device)
     record: TeacherRecord | None = getattr(context.run.record(), role)
     if record is not None and record.measured_accuracy is None:
-        asked = Teacher(
-            teacher_for(loaded.network, loaded.card.class_names, classes),
-            replace(loaded.card, num_classes=len(classes), class_names=tuple(classes)),
-        )
-        context.first(lambda: context.update(**{role: _measured(context, asked, record, role)}))
+        context.first(lambda: context.update(**{role: measured_other(context, loaded, classes, record, role)}))
     return loaded
+
+
+def measured_other(
+    context: StageContext, loaded: Teacher, classes: Sequence[str], record: TeacherRecord, role: str
+) -> TeacherRecord:
+    """Return the record of a network beside the teacher with what a sample of test images says of it.
+
+    Raises:
+        CheckpointError: its classes stand in another order.
+    """
+    asked = Teacher(
+        teacher_for(loaded.network, loaded.card.class_names, classes),
+        replace(loaded.card, num_classes=len(classes), class_names=tuple(classes)),
+    )
+    return _measured(context, asked, record, role)
 
 
 def _check(context: StageContext, teacher: Teacher) -> None:

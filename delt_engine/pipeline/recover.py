@@ -11,7 +11,6 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from delt_engine.errors import RunCancelled, RunError
 from delt_engine.models.device import peak_memory
 from delt_engine.models.teachers import Teacher
 from delt_engine.patches.selection import SelectedImage
+from delt_engine.pipeline.committees import prepare
 from delt_engine.pipeline.compute import Tally, fast_path, memory_record, predicted_mb, within_memory
 from delt_engine.pipeline.context import StageContext
 from delt_engine.pipeline.inputs import (
@@ -37,6 +37,7 @@ from delt_engine.recovery.augment import crop_plan
 from delt_engine.recovery.batches import BatchPlan, pack_batches, plan_batches
 from delt_engine.recovery.folding import PreparedTeacher
 from delt_engine.recovery.loop import BatchState, RecoverStep, recover, start_noise
+from delt_engine.recovery.matching import drop_plan
 from delt_engine.recovery.speed import FastPath
 from delt_engine.runs.checkpoint import Position, read_checkpoint, remove_checkpoint, write_checkpoint
 from delt_engine.runs.events import MemoryEvent, RoundEvent, StageEvent, StepEvent
@@ -58,16 +59,12 @@ MOST_GROUPS = 24
 
 @dataclass(frozen=True, eq=False)
 class RecoverJob:
-    """What all batches of a run are recovered with."""
+    """What all batches of a run are recovered with; ``prepared`` is the teacher as the loop uses it."""
 
     context: StageContext
     teacher: Teacher
     selection: tuple[SelectedImage, ...]
-
-    @cached_property
-    def prepared(self) -> PreparedTeacher:
-        """The teacher as the loop uses it."""
-        return PreparedTeacher.of(self.teacher)
+    prepared: PreparedTeacher
 
     @property
     def image_size(self) -> int:
@@ -111,6 +108,7 @@ class RecoverJob:
         """Return the settings that go into each image of a batch."""
         experiment, config = self.context.experiment, self.context.experiment.recover
         names = self.context.inputs.dataset.spec.class_names
+        committee = self.context.inputs.committee_records
         selected = {(image.class_index, image.index): image.patches for image in self.selection}
         shared = {
             "method": config.method,
@@ -118,6 +116,7 @@ class RecoverJob:
             "dataset": experiment.dataset,
             "resize": experiment.resize,
             "teacher": self.teacher.card.name,
+            **({"committee": [one.network for one in committee]} if committee else {}),
             **({"ranker": self.context.inputs.ranker.ref} if self.selection and self.context.inputs.ranker else {}),
             "rank": experiment.rank.model_dump(),
             "select": experiment.select.model_dump(),
@@ -157,7 +156,8 @@ def recover_stage(context: StageContext) -> None:
         context.note(NO_ROUNDS)
     teacher = loaded_teacher(context)
     selection = selection_of(context, teacher) if config.initialization == "patches" else ()
-    job = RecoverJob(context, teacher, selection)
+    prepared = prepare(context, teacher) if config.is_optimised else PreparedTeacher.of(teacher)
+    job = RecoverJob(context, teacher, selection, prepared)
     plans = plan_batches(context.inputs.classes, config)
     context.first(lambda: picture_all(context.run, context.inputs, plans, job.start_u8))
     if config.is_optimised:
@@ -227,8 +227,11 @@ class _Batch:
         draws = (generator(self.context.experiment.seed, "crops", member) for member in plan.members)
         rows = torch.stack([crop_plan(config, images.shape[-1], draw) for draw in draws])  # (G, MI, 7)
 
+        # Batches with a drop plan are never packed.
+        dropped = drop_plan(config, job.prepared, generator(self.context.experiment.seed, "drop", plan.batch_index))
+
         def start(state: BatchState | None, fast: FastPath) -> Iterator[RecoverStep]:
-            return recover(images, labels, job.prepared, plan, config, rows, state=state, fast=fast)
+            return recover(images, labels, job.prepared, plan, config, rows, state=state, fast=fast, dropped=dropped)
 
         return start
 

@@ -21,6 +21,7 @@ from delt_engine.jobs.worker import claimed_folder, listening
 from delt_engine.models.card import find_teacher, has_card, read_card
 from delt_engine.models.device import pick_device
 from delt_engine.models.teachers import load_teacher
+from delt_engine.pipeline.committees import labelling_committee
 from delt_engine.pipeline.inputs import evaluation_inputs, training_images
 from delt_engine.runs.events import StageEvent
 from delt_engine.runs.sources import Source, needs_teacher
@@ -96,6 +97,8 @@ def relabel_job(experiment: Experiment, source: Source) -> RelabelJob:
         card = teacher.card
         if made_with is not None and card.fingerprint != made_with.fingerprint:
             raise RunError(f"teacher: {made_with.name} is not the one any more that run {source.ref} was made with.")
+        if source.run is not None:
+            teacher = labelling_committee(source.run.record(), teacher, train.class_names)
     network = teacher_for(teacher.network, teacher.card.class_names, train.class_names)
     labeller = teacher.card.network
     resolved = resolve(config, card=card, train=train, dataset_name=spec.name, labeller=labeller)

@@ -143,7 +143,10 @@ def _prepared(run: Run, begun: RunRecord, inputs: Inputs | None, stop: StopReque
         if known is not None and found is not None and known.fingerprint != found.fingerprint:
             raise RunError(f"run {run.id}: {role} {known.name} has changed since the run began.")
         others[role] = known or found
-    run.update(dataset=inputs.dataset_record, classes=inputs.classes, **others)
+    committee = begun.committee or inputs.committee_records
+    if [one.fingerprint for one in committee] != [card.fingerprint for _, card in inputs.committee]:
+        raise RunError(f"run {run.id}: a teacher of its committee has changed since the run began.")
+    run.update(dataset=inputs.dataset_record, classes=inputs.classes, committee=committee, **others)
     if begun.kind == "recover":
         begin(run, inputs)
     return inputs
@@ -158,7 +161,8 @@ def _is_enough(inputs: Inputs, record: RunRecord) -> bool:
     """Return whether inputs that were looked up for several runs have what this one names beside its teacher."""
     has_ranker = inputs.ranker is not None or not _ranks_itself(record)
     labels_itself = record.kind == "evaluate" and bool(record.experiment.evaluate.relabeller)
-    return has_ranker and (inputs.relabeller is not None or not labels_itself)
+    has_committee = bool(inputs.committee) or not (record.kind == "recover" and record.experiment.recover.committee)
+    return has_ranker and has_committee and (inputs.relabeller is not None or not labels_itself)
 
 
 def _joined(context: StageContext, chosen: str, held: contextlib.ExitStack) -> StageContext:
@@ -211,7 +215,9 @@ def _looked_up(run: Run, record: RunRecord, stop: StopRequests) -> Inputs:
         report,
         needs_teacher=needs_teacher,
         needs_ranker=record.kind in ("recover", "rank"),
+        needs_committee=record.kind == "recover",
         teacher=teacher,
+        committee=[one.ref for one in record.committee] if record.kind == "recover" else (),
         ranker=ranker,
         relabeller=(relabeller or record.experiment.evaluate.relabeller) if record.kind == "evaluate" else "",
     )

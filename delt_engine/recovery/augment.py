@@ -7,7 +7,8 @@ MI is the number of iterations; ``images`` are ``(N, C, S, S)``.
 
 Source: DELT recover/recover.py and CDA recover_cda_in1k.py, RandomResizedCrop and RandomHorizontalFlip on the stacked
 batch, then the roll by 0 to jitter pixels (SRe2L's recover_tiny.py: by -jitter to jitter); geometry as in torchvision's
-RandomResizedCrop.get_params; the area bound is CDA Algorithm 1's.
+RandomResizedCrop.get_params; the area bound is CDA Algorithm 1's. G-VBSM pads small images and crops them back, as
+torchvision's RandomCrop does: a shift, with zeros where the image ends.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ def crop_plan(config: RecoverConfig, image_size: int, generator: torch.Generator
 
     Returns:
         int64 ``(MI, 7)`` with :data:`COLUMNS` in pixels; flip is 0 or 1. Where none of ten tries fits into the image
-        the crop is the whole image.
+        the crop is the whole image. With ``pad`` the crop is the image's size, and its corner up to ``pad`` pixels
+        off.
     """
     draws = torch.rand(config.iterations, CROP_DRAWS + 3, generator=generator, dtype=torch.float64)
     boxes, flip, roll = draws.split((CROP_DRAWS, 1, 2), dim=1)
@@ -50,7 +52,11 @@ def crop_plan(config: RecoverConfig, image_size: int, generator: torch.Generator
     is_flipped = (flip < 0.5) & config.flip
     least = -config.jitter if config.jitter_both_ways else 0
     shift = least + (roll * (config.jitter - least + 1)).floor()
-    return torch.cat((crop_boxes(boxes, low, high, image_size), is_flipped.long(), shift.long()), dim=1)
+    crops = crop_boxes(boxes, low, high, image_size)
+    if config.pad:
+        crops[:, :2] = (boxes[:, -2:] * (2 * config.pad + 1)).floor().long() - config.pad
+        crops[:, 2:] = image_size
+    return torch.cat((crops, is_flipped.long(), shift.long()), dim=1)
 
 
 def crop_boxes(draws: Tensor, low: Tensor | float, high: Tensor | float, image_size: int) -> Tensor:
@@ -89,6 +95,8 @@ def apply_crop(images: Tensor, row: Sequence[int] | Tensor) -> Tensor:
     if (height, width) != tuple(size):
         window = images[:, :, top : top + height, left : left + width]
         images = F.interpolate(window, size=size, mode="bilinear", align_corners=False)
+    elif top or left:
+        images = F.pad(images, (-left, left, -top, top))  # what leaves on one side is zero on the other
     if is_flipped:
         images = images.flip(-1)
     if roll_y or roll_x:

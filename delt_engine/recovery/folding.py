@@ -13,7 +13,7 @@ from __future__ import annotations
 import copy
 import operator
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -24,6 +24,7 @@ from torch.nn import functional as F
 from delt_engine.models.bn_layers import bn_layers
 from delt_engine.models.device import memory_format
 from delt_engine.models.teachers import Teacher
+from delt_engine.recovery.conv_statistics import ConvStatistics
 from delt_engine.recovery.operators import FoldedStatistics, StatisticsDistance
 
 LEAST_SCALE = 1e-2
@@ -100,18 +101,27 @@ class Folding:
 class PreparedTeacher:
     """A teacher as recovery uses it: folded once, however many batches there are.
 
-    Its weights must not change any more; ``mean`` and ``std`` are per channel of pixels in [0, 1].
+    Its weights must not change any more; ``mean`` and ``std`` are per channel of pixels in [0, 1]. ``statistics`` are
+    those of its convolutions over the training images, in order, where they are matched; ``others`` are the teachers
+    that take their turns after it.
     """
 
     network: nn.Module
     mean: Sequence[float]
     std: Sequence[float]
+    statistics: tuple[ConvStatistics, ...] = ()
+    others: tuple[PreparedTeacher, ...] = ()
     _foldings: dict[str, Folding | None] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, teacher: Teacher) -> PreparedTeacher:
         """Return a loaded teacher as recovery uses it."""
         return cls(teacher.network, teacher.card.mean, teacher.card.std)
+
+    @property
+    def members(self) -> tuple[PreparedTeacher, ...]:
+        """All teachers in the order of their turns, each without the others."""
+        return (replace(self, others=()), *self.others) if self.others else (self,)
 
     def folding(self, precision: str = "float32") -> Folding | None:
         """Return the network folded, for work in a number format; None where nothing can be folded."""

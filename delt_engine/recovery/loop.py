@@ -1,4 +1,4 @@
-"""The loop that turns start images into synthetic ones: EarlyLate recovery, which is also CDA's and SRe2L's.
+"""The loop that turns start images into synthetic ones: EarlyLate recovery, also CDA's, SRe2L's and G-VBSM's.
 
 N images of a batch stand in the order in which they join, so the joined ones are one slice; images that wait are not
 moved, not counted in the statistics, and cost nothing. ``images`` are normalised float ``(N, C, H, W)``, ``labels``
@@ -17,7 +17,7 @@ hold one to the other.
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -31,21 +31,26 @@ from delt_engine.recovery.augment import COLUMNS, apply_crop, crop_bounds
 from delt_engine.recovery.batches import BatchPlan, clock
 from delt_engine.recovery.curriculum import learning_rate_at
 from delt_engine.recovery.folding import PreparedTeacher
-from delt_engine.recovery.objective import objective
+from delt_engine.recovery.matching import in_turn
 from delt_engine.recovery.speed import FastPath, choose
 from delt_engine.seeding import generator
 
 ADAM_EPS = 1e-8  # torch.optim.Adam's default, which the published code keeps
+_AVERAGE = "average."
 
 
 @dataclass
 class BatchState:
-    """All that changes in a batch: images, Adam's moments, and how many iterations are completed."""
+    """All that changes in a batch: images, Adam's moments, and how many iterations are completed.
+
+    ``averages`` are running averages of statistics, where they are matched; see :mod:`delt_engine.recovery.matching`.
+    """
 
     images: Tensor
     exp_avg: Tensor
     exp_avg_sq: Tensor
     iteration: int = 0
+    averages: dict[str, Tensor] = field(default_factory=dict)
 
     @classmethod
     def start(cls, images: Tensor) -> BatchState:
@@ -55,6 +60,7 @@ class BatchState:
     def to_tensors(self) -> dict[str, Tensor]:
         """Return a copy as contiguous CPU tensors, fit for safetensors."""
         tensors = {"images": self.images, "exp_avg": self.exp_avg, "exp_avg_sq": self.exp_avg_sq}
+        tensors |= {_AVERAGE + name: average for name, average in self.averages.items()}
         for name, tensor in tensors.items():
             tensors[name] = tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         return {**tensors, "iteration": torch.tensor(self.iteration)}
@@ -73,7 +79,10 @@ class BatchState:
         for name, moment in (("exp_avg", exp_avg), ("exp_avg_sq", exp_avg_sq)):
             if moment.shape != images.shape:
                 raise ShapeError(f"{name}: shape {tuple(moment.shape)} given, but it must be {tuple(images.shape)}.")
-        return cls(images, exp_avg, exp_avg_sq, int(tensors["iteration"]))
+        averages = {
+            name.removeprefix(_AVERAGE): tensor for name, tensor in tensors.items() if name.startswith(_AVERAGE)
+        }
+        return cls(images, exp_avg, exp_avg_sq, int(tensors["iteration"]), averages)
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,17 +143,20 @@ def recover(
     *,
     state: BatchState | None = None,
     fast: FastPath | None = None,
+    dropped: Tensor | None = None,
 ) -> Generator[RecoverStep, None, None]:
     """Optimise the images of one batch; stop asking to cancel.
 
     Args:
         images: ``(N, 3, H, W)`` normalised start images in the order of ``plan.slots``; not changed.
         labels: int64 ``(N,)``.
-        teacher: frozen while the loop is open, then as it was; its mean and std give the bounds of valid pixels.
+        teacher: with others, they take the iterations in turn; frozen while the loop is open, then as it was; its mean
+            and std give the bounds of valid pixels.
         crop_rows: int64 ``(MI, 7)`` of :func:`delt_engine.recovery.augment.crop_plan`, on the CPU; of a packed batch
             ``(G, MI, 7)``, in the order of ``plan.members``, where G may be 1 as well.
         state: where to go on; not changed. On a CPU the images come out bit for bit as without the stop.
         fast: how it is computed; what the settings mean on the images' device when not given.
+        dropped: of :func:`delt_engine.recovery.matching.drop_plan`, where convolutions are dropped.
 
     Yields:
         One record an iteration.
@@ -162,7 +174,7 @@ def recover(
     layout = memory_format(teacher.network, device) if device.type == "cpu" else torch.contiguous_format
     moving = (state.images, state.exp_avg, state.exp_avg_sq)
     images, exp_avg, exp_avg_sq = (tensor.detach().clone(memory_format=layout) for tensor in moving)
-    state = BatchState(images, exp_avg, exp_avg_sq, state.iteration)
+    state = BatchState(images, exp_avg, exp_avg_sq, state.iteration, dict(state.averages))
     low, high = (bound.to(state.images) for bound in value_bounds(teacher.mean, teacher.std))
     first_iterations = plan.first_iterations(config.round_iterations)
     first_steps = torch.tensor(first_iterations, dtype=low.dtype, device=low.device).view(-1, 1, 1, 1)
@@ -172,7 +184,7 @@ def recover(
     order: list[int] | None = None  # of packed batches: which image stands where, group after group
     places: Tensor | None = None
 
-    with objective(teacher, config, fast, len(rows)) as losses_of:
+    with in_turn(teacher, config, fast, len(rows), dropped) as losses_of:
         for iteration in range(max(state.iteration, first_iterations[0]), config.iterations):
             round_number = iteration // config.round_iterations + 1
             joined = plan.joined(round_number)
@@ -187,13 +199,14 @@ def recover(
             else:  # each group with its own crop, group after group
                 groups = zip(leaf.index_select(0, places).chunk(len(rows)), rows, strict=True)
                 crops, targets = torch.cat([apply_crop(group, row[iteration]) for group, row in groups]), labels[places]
-            losses = losses_of(crops, targets)
+            losses, averages = losses_of(iteration, state.averages, crops, targets)
             (gradient,) = torch.autograd.grad(len(rows) * losses.total, leaf)  # each group's images see its loss alone
 
             is_shared = config.adam_counters == "shared"
             steps = iteration + 1 - (first_iterations[0] if is_shared else first_steps[:joined])
             _adam_step(state, gradient, learning_rate, steps, (config.beta1, config.beta2))
             state.images[:joined].clamp_(low, high)
+            state.averages.update(averages)
             state.iteration = iteration + 1
 
             yield RecoverStep(

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from delt_engine.config import RecoverConfig
 from delt_engine.recovery.folding import PreparedTeacher
-from delt_engine.recovery.objective import objective
+from delt_engine.recovery.matching import in_turn
 from delt_engine.recovery.speed import FastPath
 
 PROBES = (2, 4)
@@ -59,7 +59,7 @@ def predict(
     images: int,
     device: torch.device,
 ) -> MemoryPrediction:
-    """Predict the memory of a recovery.
+    """Predict the memory of a recovery; of a committee that of its largest member.
 
     Args:
         teacher: on the device; left as it was.
@@ -69,13 +69,16 @@ def predict(
     Raises:
         CheckpointError: the teacher has no BatchNorm layers.
     """
+    if teacher.others:
+        parts = (predict(member, config, fast, image_size, images, device) for member in teacher.members)
+        return max(parts, key=lambda part: part.step)
     probes: list[list[int]] = []
     for number in PROBES:
         draw = torch.Generator().manual_seed(0)
         shown = torch.randn(number, 3, image_size, image_size, generator=draw).to(device).requires_grad_()
         labels = torch.zeros(number, dtype=torch.int64, device=device)
-        with objective(teacher, config, replace(fast, low_memory=False)) as losses_of, saved(teacher.network) as found:
-            losses = losses_of(shown, labels)
+        with in_turn(teacher, config, replace(fast, low_memory=False)) as losses_of, saved(teacher.network) as found:
+            losses, _ = losses_of(0, {}, shown, labels)
         probes.append(list(found.values()))
         del losses  # until here what is saved had to stay, so that every address is one tensor's
     step = before = 0

@@ -22,7 +22,8 @@ from delt_engine.config import (
     field_specs,
 )
 from delt_engine.config.command_line import STAGE_RECORDS, TEACHER_SETTINGS, changed_words, option_words
-from delt_engine.config.methods import SMALL_IMAGES, recover_settings, stage_settings
+from delt_engine.config.methods import SMALL_IMAGES, settings_by_size, stage_settings
+from delt_engine.config.pruning import TRAINING_SETTINGS, PruneConfig
 from delt_engine.data.catalogue import find_entry
 from delt_engine.runs.record import Kind, RunOptions
 from delt_engine.runs.sources import REAL, find_source
@@ -52,8 +53,8 @@ RELABEL_SETTINGS = (
 )
 """Settings of the training that stored labels depend on."""
 
-_NO_RANKER = ("ranker",)
-"""What students have no use for."""
+_NO_RANKER = ("ranker", "teachers")
+"""What students have no use for; a run's committee labels its images without being named again."""
 
 EVALUATED_DATA = tuple(spec.name for spec in field_specs(Experiment) if spec.name not in _NO_RANKER)
 """Settings of the experiment that `delt evaluate` and `delt relabel` take."""
@@ -151,6 +152,17 @@ def relabel_command(experiment: Experiment, out: str | Path, source: str) -> lis
     return [*command, *changed_words(experiment, own, without=_NO_RANKER), *option_words(out=out)]
 
 
+def prune_command(experiment: Experiment, config: PruneConfig, *sources: str) -> list[str]:
+    """Return the `delt prune` of some sets of images; of a folder or the real ones there is one.
+
+    ``evaluate`` of the experiment says how the network is trained.
+    """
+    words, own = _source_words(experiment, sources[0])
+    command = ["delt", "prune", words[0], *sources[1:], *words[1:], *changed_words(config, PruneConfig())]
+    command += _training_words(experiment.evaluate, only=TRAINING_SETTINGS)
+    return command + changed_words(experiment, own, without=_NO_RANKER)
+
+
 def _source_words(experiment: Experiment, source: str) -> tuple[list[str], Experiment]:
     """Return how the images of an evaluation are named, and the settings that need no words then.
 
@@ -171,10 +183,9 @@ def _stage_words(experiment: Experiment, kind: Kind, stage: str) -> list[str]:
     size = image_size_of(experiment.dataset, experiment.image_size)
     if stage == "recover":
         plain: Settings = RecoverConfig.for_method(recover.method, size=size)
-        by_size = "jitter" in recover_settings(recover.method, size)
-        return _named("--method", recover.method) + changed_words(
-            settings, plain, without=("method",), always=("jitter",) if size is None and by_size else ()
-        )
+        open_names = settings_by_size(recover.method) if size is None else ()
+        words = changed_words(settings, plain, without=("method",), always=open_names)
+        return _named("--method", recover.method) + words
     plain, always = STAGE_RECORDS[stage](), False
     if "recover" in STAGES[kind]:
         plain = STAGE_RECORDS[stage](**stage_settings(recover.method, size).get(stage, {}))

@@ -115,8 +115,9 @@ class RunRecord(_Record):
     ``source`` is what an evaluation trains on: the id or the folder of a run, a folder of images, or ``real``.
     ``machine`` is what it was computed on: processor, instruction set, torch and threads. ``speed`` is how a recovery
     is computed (precision, folding, packing), chosen at its start. ``memory`` is its peak, predicted and measured,
-    in MB. ``ranker`` is what ranked the patches, and ``relabeller`` what labelled the images, where it was not the
-    teacher. ``origin`` is where images are from that were made elsewhere.
+    in MB. ``committee`` are the teachers that recover in turn after ``teacher``, in their order. ``ranker`` is what
+    ranked the patches, and ``relabeller`` what labelled the images, where it was not the teacher. ``origin`` is where
+    images are from that were made elsewhere.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -134,6 +135,7 @@ class RunRecord(_Record):
     finished: str | None = None
     dataset: DatasetRecord | None = None
     teacher: TeacherRecord | None = None
+    committee: tuple[TeacherRecord, ...] = ()
     ranker: TeacherRecord | None = None
     relabeller: TeacherRecord | None = None
     origin: ImportRecord | None = None
@@ -249,6 +251,10 @@ def with_absolute_paths(experiment: Experiment) -> Experiment:
     for role in ("teacher", "ranker"):
         if _is_teacher_file(getattr(experiment, role)):
             changes[role] = str(expanded(getattr(experiment, role)).absolute())
+    if any(map(_is_teacher_file, experiment.teachers)):
+        changes["teachers"] = tuple(
+            str(expanded(ref).absolute()) if _is_teacher_file(ref) else ref for ref in experiment.teachers
+        )
     evaluate, own = experiment.evaluate, {}
     if evaluate.label_store and not expanded(evaluate.label_store).is_absolute():
         own["label_store"] = str(expanded(evaluate.label_store).absolute())
@@ -266,8 +272,8 @@ def _is_teacher_file(ref: str) -> bool:
 def relevant_settings(experiment: Experiment, kind: Kind) -> Experiment:
     """Return the experiment with the settings that such a run does not use set to their defaults.
 
-    A recovery that starts from noise has no ranker. Of ``squeeze`` every run keeps which network it is, for
-    checkpoints that do not say so themselves.
+    A recovery that starts from noise has no ranker, and one from a single teacher no committee. Of ``squeeze`` every
+    run keeps which network it is, for checkpoints that do not say so themselves.
     """
     images = {"rank", "select", "recover"}
     used = {"recover": images, "squeeze": {"squeeze"}, "rank": {"rank"}, "evaluate": {*images, "evaluate"}}[kind]
@@ -278,6 +284,8 @@ def relevant_settings(experiment: Experiment, kind: Kind) -> Experiment:
         unused["squeeze"] = SqueezeConfig(**experiment.squeeze.model_dump(include=set(TEACHER_SETTINGS)))
     if kind == "squeeze" or (kind == "recover" and experiment.recover.initialization != "patches"):
         unused["ranker"] = Experiment().ranker
+    if kind != "recover" or not experiment.recover.committee:
+        unused["teachers"] = ()
     return experiment.replace(**unused)
 
 

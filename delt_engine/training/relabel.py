@@ -51,6 +51,29 @@ class SelectedClasses(nn.Module):
         return self.network(images)[:, self.columns]
 
 
+class MeanLogits(nn.Module):
+    """A committee as one network: the mean of its members' logits.
+
+    With ``evens_out`` the logits of each member are first scaled so that their norm over the images asked about
+    together is the mean of the members' norms.
+
+    Source: G-VBSM's published relabelling; the scaling stands in that for ImageNet-1K alone.
+    """
+
+    def __init__(self, members: Sequence[nn.Module], *, evens_out: bool = False) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        self.evens_out = evens_out
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits ``(B, K)`` of images ``(B, 3, S, S)``."""
+        logits = torch.stack([member(images) for member in self.members])
+        if self.evens_out:
+            norms = torch.linalg.vector_norm(logits, dim=(1, 2), keepdim=True).clamp_min(torch.finfo(logits.dtype).tiny)
+            logits = logits / norms * norms.mean(0, keepdim=True)
+        return logits.mean(0)
+
+
 def teacher_for(network: nn.Module, known: Sequence[str], wanted: Sequence[str]) -> nn.Module:
     """Return a teacher whose logits are those of ``wanted``, found by name.
 

@@ -24,7 +24,7 @@ statistics of BatchNorm are averaged with the weights, as timm does.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -63,6 +63,8 @@ def evaluate(
     state: TrainingState | None = None,
     number: int = 0,
     team: Team = ALONE,
+    network: nn.Module | None = None,
+    penalty: Callable[[nn.Module], Tensor] | None = None,
 ) -> Iterator[StudentStep | TrainedEpoch | StudentResult]:
     """Train one student and test it.
 
@@ -79,6 +81,8 @@ def evaluate(
         number: which of ``config.seeds`` students it is, from 0, for the records.
         team: the ranks that train it together, all from the same state; each of them asks for as many records, and
             all get the same ones.
+        network: trained in place, where it is not a new one of the configuration.
+        penalty: added to every batch's loss, float32 (), of the network.
 
     Yields:
         StudentStep after every step, TrainedEpoch after every epoch, StudentResult at the end.
@@ -92,7 +96,8 @@ def evaluate(
     """
     _check(train, test, config)
     source = _label_source(teacher, config, labels)
-    student = _Student(train, test, config, seed, pick_device(str(device)), source, number, team)
+    student = _Student(train, test, config, seed, pick_device(str(device)), source, number, team, network)
+    student.penalty = penalty
     yield from student.records(state)
 
 
@@ -168,8 +173,10 @@ class _Student(Training[EvaluateConfig]):
         labels: LabelSource | None,
         number: int,
         team: Team,
+        network: nn.Module | None,
     ) -> None:
-        super().__init__(config, initial_student(config, train, seed), seed, device, team)
+        super().__init__(config, network or initial_student(config, train, seed), seed, device, team)
+        self.penalty: Callable[[nn.Module], Tensor] | None = None
         assert config.batch_size is not None  # settings are resolved
         self.table, self.labels, self.batch_size = train, labels, config.batch_size
         self.optimizer = student_optimizer(self.network, config)
@@ -203,7 +210,8 @@ class _Student(Training[EvaluateConfig]):
             yield Batch(mixed, (soft, classes[rows], partners[rows], batch.share), count, seeds[number])
 
     def measured(self, logits: Tensor, target: tuple[Tensor | None, Tensor, Tensor, float]) -> tuple[Tensor]:
-        return (student_loss(self.config, logits, *target),)
+        loss = student_loss(self.config, logits, *target)
+        return (loss if self.penalty is None else loss + self.penalty(self.network),)
 
     def read(self, sums: Tensor, step: int) -> None:
         self.loss = float(sums) / step

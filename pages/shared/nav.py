@@ -48,6 +48,7 @@ PAGES = (
     PageEntry("explore/diversity", "Explore", "Diversity", ":material/scatter_plot:"),
     PageEntry("explore/accuracy", "Explore", "Accuracy", ":material/leaderboard:"),
     PageEntry("study/papers", "Study", "Papers", ":material/table_view:"),
+    PageEntry("study/applications", "Study", "Applications", ":material/content_cut:"),
     PageEntry("manage/runs", "Manage", "Runs", ":material/list_alt:"),
 )
 _BY_NAME = {entry.name: entry for entry in PAGES}

@@ -142,6 +142,19 @@ def test_recover_without_out_makes_a_run_of_the_methods_settings_among_the_users
     assert (config.early_late, config.curriculum, config.initialization) == (True, "constant", "noise")
 
 
+def test_g_vbsm_needs_teachers_of_two_kinds_or_named_ones(answer, refusal, small, home, tmp_path) -> None:
+    said = refusal("recover", *small, "--method", "gvbsm")
+    assert "is the only network for" in said
+    assert "delt squeeze" in said
+    assert "delt recovers from one teacher" in refusal("recover", *small, "--teachers", "a,b")
+    file = next((home / "teachers").glob("*.safetensors"))
+    found = answer("recover", *small, "--method", "gvbsm", "--teachers", file, "--out", tmp_path / "run")
+    assert (found["method"], found["images"], found["image_iterations"]) == ("gvbsm", 12, 96)
+    assert "committee" not in found  # one alone
+    command = Run.open(tmp_path / "run").record().command
+    assert command[command.index("--teachers") + 1] == str(file)
+
+
 def test_progress_goes_to_stderr_and_quiet_ends_it_and_ipc_1_has_no_rounds(answer, delt, small, tmp_path) -> None:
     assert "round 4 of 4" in delt("recover", *small, "--out", tmp_path / "a").stderr
     assert delt("recover", *small, "--out", tmp_path / "b", "--quiet").stderr == ""

@@ -191,14 +191,14 @@ def test_several_students_are_a_run_each_also_in_the_comparison_and_another_netw
     app = open_page(PAGE)
     app.number_input(key="accuracy/train/student_width").set_value(0.5)
     app.selectbox(key="accuracy/train/relabeller").set_value("photos")  # it knows the classes of the run
-    app.multiselect(key="accuracy/train/students").set_value(["resnet18", "vgg11_bn"]).run()
+    app.multiselect(key="accuracy/train/students").set_value(["resnet18", "densenet121"]).run()
     command, *_ = (block.value for block in app.code if block.value.startswith("delt compare"))
-    assert "--students resnet18,vgg11_bn" in command
+    assert "--students resnet18,densenet121" in command
     app.button(key="accuracy/train/start").click().run()
     found = [experiment.evaluate for experiment, _ in started.experiments]
     assert [(one.student, one.student_width, one.relabeller) for one in found] == [
         ("resnet18", 0.5, "photos"),
-        ("vgg11_bn", None, "photos"),
+        ("densenet121", None, "photos"),
     ]
     assert started.sources == [finished.id] * 2
     app.pills(key="accuracy/methods").set_value(["random"]).run()

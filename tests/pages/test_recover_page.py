@@ -133,6 +133,22 @@ def test_a_method_brings_its_settings_and_keeps_the_size(open_page, started) -> 
     assert started.experiments[0][0].recover == expected
 
 
+def test_g_vbsm_takes_a_committee_that_other_methods_forget(open_page, started) -> None:
+    app = open_page(PAGE)
+    app.segmented_control(key="recover/method").set_value("gvbsm").run()
+    app.multiselect(key="recover/teachers").set_value(["cifar10-mini", "second"]).run()
+    assert not app.error
+    app.button(key="recover/start").click().run()
+    experiment = started.experiments[0][0]
+    assert (experiment.teachers, experiment.recover.committee) == (("cifar10-mini", "second"), True)
+    app = open_page(PAGE)
+    app.segmented_control(key="recover/method").set_value("gvbsm").run()
+    app.multiselect(key="recover/teachers").set_value(["second"]).run()
+    app.segmented_control(key="recover/method").set_value("cda").run()
+    app.button(key="recover/start").click().run()
+    assert started.experiments[1][0].teachers == ()
+
+
 def test_settings_and_the_run_of_a_session_survive_a_visit_to_another_page(open_page, started, address) -> None:
     app = open_page(PAGE)
     app.number_input(key="recover/ipc").set_value(6).run()

@@ -46,7 +46,7 @@ def opened(url: str) -> np.ndarray:
 def test_help_says_default_and_origin() -> None:
     spec = controls.spec_of(RecoverConfig, "learning_rate")
     assert controls.help_text(spec).endswith("Default: 0.25 (DELT Table 8b).")
-    assert controls.names_behind_more(SelectConfig)[:2] == ["order", "mosaic"]
+    assert controls.names_behind_more(SelectConfig)[:3] == ["median", "order", "mosaic"]
     assert all(spec.help for spec in field_specs(RecoverConfig))
 
 

@@ -19,11 +19,11 @@ from pages.shared.wording import count, plain
 IPCS = (1, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100)
 MI = 4000
 _PANELS = {
-    "Methods": (("g-vbsm", None), ("cda", None), ("delt", 500)),
+    "Methods": (("gvbsm", None), ("cda", None), ("delt", 500)),
     "Round lengths": (("cda", None), ("delt", 1000), ("delt", 500)),
 }
 """The two panels of DELT Fig. 12."""
-_NAMES = {"g-vbsm": "G-VBSM", "cda": "CDA", "delt": "DELT"}
+_NAMES = {"gvbsm": "G-VBSM", "cda": "CDA", "delt": "DELT"}
 
 
 def draw() -> None:

@@ -129,9 +129,22 @@ def draw_more() -> None:
             names = controls.names_behind_more(RecoverConfig, _MAIN)
             now.change("recover", **controls.settings_grid(now.draft.recover, names, PAGE))
             controls.precision_warning(now.draft.recover.precision, now.draft.device)
+            _committee()
         st.markdown("**Data and device**")
         _classes()
         now.change(**controls.settings_grid(now.draft, ["resize", "seed", "teacher", "device"], PAGE))
+
+
+def _committee() -> None:
+    """Draw the choice of the teachers that recover in turn, where several do; a method with one teacher forgets it."""
+    now, card = session(), cached.found_teacher(session().draft)
+    if not now.draft.recover.committee:
+        now.change(teachers=())
+    elif card is not None:
+        spec = controls.spec_of(Experiment, "teachers")
+        look = {"help": controls.help_text(spec)}
+        chosen = others.choose_committee("Committee", f"{PAGE}/teachers", now.draft.teachers, card, **look)
+        now.change(teachers=chosen)
 
 
 def dataset_control(page: str) -> str:
@@ -141,9 +154,10 @@ def dataset_control(page: str) -> str:
     look = {"format_func": dataset_title, "help": typed}
     chosen = controls.open_choice("Dataset", names, f"{page}/dataset", session().draft.dataset, **look).strip()
     if chosen != session().draft.dataset:
-        session().change(dataset=chosen, classes=None, teacher="auto", ranker="", image_size=None)
+        session().change(dataset=chosen, classes=None, teacher="auto", teachers=(), ranker="", image_size=None)
         session().change("select", pinned=(), dropped=(), picked_from="")
-        st.session_state.pop(f"{page}/classes", None)
+        for name in ("classes", "teachers"):
+            st.session_state.pop(f"{page}/{name}", None)
     return chosen
 
 

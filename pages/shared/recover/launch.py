@@ -10,6 +10,8 @@ import streamlit as st
 from delt_engine.config import Experiment
 from delt_engine.errors import CheckpointError
 from delt_engine.jobs import start as jobs
+from delt_engine.models.card import find_teacher
+from delt_engine.models.committee import find_committee
 from delt_engine.runs.lineage import save_parent
 from delt_engine.runs.store import Run
 from delt_engine.runs.titles import LONGEST_TITLE, RunTitle, write_title
@@ -23,7 +25,7 @@ from pages.shared.teachers import training
 from pages.shared.wording import plain, sentence
 
 _NAME = "recover/name"
-Lacking = Literal["", "data", "teacher", "named teacher"]
+Lacking = Literal["", "data", "teacher", "named teacher", "committee"]
 
 
 def draw(experiment: Experiment, *, is_refused: bool) -> bool:
@@ -38,6 +40,9 @@ def draw(experiment: Experiment, *, is_refused: bool) -> bool:
         title = plain(form.dataset_title(experiment.dataset))
         st.info(f"{title} is not on this machine yet; Data and teachers fetches it.", icon=":material/info:")
         nav.link("distill/data_and_teachers", "Go to Data and teachers")
+    elif lacking == "committee":
+        errors.show(_committee_error(experiment))
+        nav.link("distill/data_and_teachers", "Train another network")
     elif lacking:
         _teacher(experiment, lacking)
     return is_started
@@ -48,10 +53,23 @@ def missing(experiment: Experiment) -> Lacking:
     if not cached.is_at_hand(experiment.dataset):
         return "data"
     if cached.found_teacher(experiment) is not None:
-        return ""
+        return "committee" if _committee_error(experiment) else ""
     if Path(experiment.teacher).expanduser().is_file():  # it may come without a card
         return ""
     return "teacher" if experiment.teacher == "auto" else "named teacher"
+
+
+def _committee_error(experiment: Experiment) -> CheckpointError | None:
+    """Return why there is no committee for a recovery that needs one."""
+    card = cached.found_teacher(experiment)
+    if card is None or not experiment.recover.committee:
+        return None
+    try:
+        path = find_teacher(experiment.teacher, experiment.dataset, card.image_size, card.class_names)
+        find_committee(experiment.teachers, path, experiment.dataset, card.class_names)
+    except CheckpointError as error:
+        return error
+    return None
 
 
 def _teacher(experiment: Experiment, lacking: Lacking) -> None:

@@ -129,6 +129,7 @@ def _rate(steps: list[StepEvent]) -> float | None:
 
 _STAGES = {
     "data": "reading the dataset",
+    "statistics": "gathering statistics of the convolutions",
     "rank": "ranking patches by the teacher's probability",
     "select": "selecting patches",
     "scores": "scoring the training images",

@@ -13,6 +13,7 @@ from delt_engine.analysis.cost import (
     largest_batch,
     predicted_bytes,
     predicted_seconds,
+    rate_teacher,
     steps,
 )
 from delt_engine.config import RecoverConfig
@@ -56,6 +57,17 @@ def test_a_rate_is_taken_for_the_same_teacher_and_device_only() -> None:
     assert best_rate([RATE], KEY) == (RATE, True)
     assert best_rate([RATE], replace(KEY, batch_size=40)) == (RATE, False)
     assert best_rate([replace(RATE, is_here=False)], KEY)[1] is False
+
+
+def test_a_committee_is_guessed_from_its_first_teacher_until_it_was_measured() -> None:
+    key = replace(KEY, teacher=rate_teacher(RecoverConfig.for_method("gvbsm"), KEY.teacher))
+    guess, is_exact = best_rate([RATE], key)  # DELT Table 6, CIFAR-10: 0.195 hours for CDA's 0.084
+    assert (guess.fixed_s, guess.per_image_s, is_exact) == (pytest.approx(0.23), pytest.approx(0.0092), False)
+    measured = replace(RATE, key=key, per_image_s=0.02)
+    assert best_rate([RATE, measured], key) == (measured, True)
+    assert best_rate([RATE, measured], KEY) == (RATE, True)  # and tells nothing of the teacher alone
+    in_turn = replace(key, teacher=rate_teacher(RecoverConfig(committee=True), KEY.teacher))
+    assert best_rate([RATE], in_turn) == (RATE, False)
 
 
 def test_the_nearest_question_goes_first() -> None:

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from delt_engine.config import (
+    METHOD_SETTINGS,
     Experiment,
     RankConfig,
     RecoverConfig,
@@ -134,6 +135,19 @@ def test_the_jitter_of_cda_and_sre2l_goes_by_the_size_of_the_images() -> None:
         assert Experiment.for_method(method, image_size=128).recover.jitter == 32
     assert RecoverConfig.for_method("cda", size=224, jitter=7).jitter == 7
     assert RecoverConfig.for_method("delt", size=224).jitter == 0
+
+
+def test_g_vbsm_goes_by_the_size_of_the_images_and_matches_more_than_others() -> None:
+    names = ("learning_rate", "batch_size", "statistics_ema", "layer_drop", "patch_side", "pad", "jitter")
+    found = {size: RecoverConfig.for_method("gvbsm", size=size) for size in (32, 64, 224)}
+    assert {size: tuple(getattr(config, name) for name in names) for size, config in found.items()} == {
+        32: (0.05, 100, 0.8, 0.4, 4, 4, 32),
+        64: (0.05, 100, 0.8, 0.4, 4, 8, 32),
+        224: (0.1, 80, 0.4, 0.0, 16, 0, 32),
+    }
+    for method in METHOD_SETTINGS:
+        own = RecoverConfig.for_method(method)
+        assert (own.matches_generally, own.committee) == (method == "gvbsm",) * 2
 
 
 @pytest.mark.parametrize("suffix", ["yaml", "json"])

@@ -1,0 +1,310 @@
+"""Prune a network on a set of images from end to end: what is looked up, trained first, measured and kept.
+
+The network that is pruned was trained on the real data before, as DELT's Sec. 4.6 has it ("data-free" is the pruning:
+it sees the distilled images in place of that data). It is a teacher of the asked kind where one is there, else it is
+trained now, once for each dataset. What each seed gave is kept as soon as it is known, so a pruning that was stopped
+goes on with the seed it was at.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import hashlib
+import json
+import shlex
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from delt_engine.applications.pruning import PruneResult, prune
+from delt_engine.applications.slimmed_file import save_slimmed
+from delt_engine.applications.slimming import check_chain
+from delt_engine.config import Experiment, SqueezeConfig
+from delt_engine.config.pruning import TRAINING_SETTINGS, PruneConfig
+from delt_engine.config.students import RECIPE_TITLES, EvaluateConfig
+from delt_engine.data.dataset import Dataset
+from delt_engine.errors import DataError, RunCancelled, RunError
+from delt_engine.jobs.worker import DeviceLock, StopRequests, device_lock_name, listening
+from delt_engine.models.card import (
+    SUFFIX,
+    TeacherCard,
+    columns_of,
+    files_of,
+    find_other,
+    find_teacher,
+    readable_cards,
+    teacher_files,
+)
+from delt_engine.models.checkpoints import save_teacher
+from delt_engine.models.device import pick_device
+from delt_engine.models.held_out import second_dir
+from delt_engine.models.networks import build_network, takes_width
+from delt_engine.models.processor import this_machine
+from delt_engine.models.teachers import Teacher, load_teacher
+from delt_engine.paths import assets_dir
+from delt_engine.pipeline.evaluate import described
+from delt_engine.pipeline.inputs import Inputs, evaluation_inputs, training_images
+from delt_engine.runs.command import prune_command
+from delt_engine.runs.prunings import networks_dir, pruning_path, read_pruning, shipped_path, summary, write_pruning
+from delt_engine.runs.record import now, versions
+from delt_engine.runs.sources import Source, needs_teacher
+from delt_engine.training.image_table import ImageTable, test_table
+from delt_engine.training.recipe import resolve
+from delt_engine.training.relabel import teacher_for
+from delt_engine.training.squeeze import SqueezeProgress, SqueezeResult, squeeze
+
+Report = Callable[[str, int, int], None]
+"""Takes what is done, how much of it, and of how much."""
+
+PHASES = {"sparsity": "train with sparse scales", "finetune": "fine-tune"}
+
+
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """What one pruning works with, the same for all seeds."""
+
+    source: Source
+    inputs: Inputs
+    train: ImageTable
+    test: ImageTable
+    config: PruneConfig
+    device: torch.device
+    stop: StopRequests
+    report: Report
+
+    @property
+    def dataset(self) -> Dataset:
+        return self.inputs.dataset
+
+
+def prune_images(source: Source, experiment: Experiment, config: PruneConfig, report: Report) -> dict[str, Any]:
+    """Prune a network on the images of a source, or find what was measured before.
+
+    Args:
+        source: a finished run, a folder of images, or the real training set.
+        experiment: data, teacher, seed and device; ``evaluate`` has how the network is trained.
+        config: what is pruned and how much.
+        report: told how far it is.
+
+    Returns:
+        What :func:`delt_engine.runs.prunings.summary` returns.
+
+    Raises:
+        ConfigError: a network that cannot be slimmed, or a value that is not allowed.
+        DataError: images that cannot be used, or not of all classes.
+        CheckpointError: a teacher or a network that is missing or does not fit.
+        RunCancelled: it was stopped; the same command goes on.
+    """
+    inputs = evaluation_inputs(experiment, source, report)
+    train = inputs.train if inputs.train is not None else training_images(source, inputs)
+    spec = inputs.dataset.spec
+    if train.class_names != tuple(spec.class_names):
+        raise DataError(
+            f"source: {source.ref} has {len(train.class_names)} of the {spec.num_classes} classes of {spec.title}, but "
+            "the network that is pruned knows all of them."
+        )
+    device = pick_device(experiment.device)
+    with _holding(device) as stop:
+        work = _Work(source, inputs, train, test_table(inputs.dataset, train), config, device, stop, report)
+        teacher = _teacher(work, experiment)
+        path = _network_path(work, teacher, experiment)
+        network = load_teacher(str(path), dataset=inputs.dataset, device=device)
+        check_chain(network.network, spec.image_size)
+        labeller = _labeller(work, teacher, experiment.evaluate)
+        training = _training(work, experiment.evaluate, network.card, labeller)
+        return _all_seeds(work, network, labeller, training, experiment)
+
+
+@contextlib.contextmanager
+def _holding(device: torch.device) -> Iterator[StopRequests]:
+    """Wait for the device and hold it; a request to stop becomes one sentence."""
+    lock = DeviceLock(device_lock_name(str(device)))
+    with listening(None) as stop:
+        try:
+            lock.wait(stop.check)
+            try:
+                yield stop
+            finally:
+                lock.release()
+        except RunCancelled:
+            raise RunCancelled("seeds that are finished are kept, and the same command goes on.") from None
+
+
+def _teacher(work: _Work, experiment: Experiment) -> Teacher | None:
+    """Return the teacher of the images, which labels them; None where nothing asks it."""
+    if not needs_teacher(experiment.evaluate.replace(student=work.config.network)):
+        return None
+    spec, made_with = work.dataset.spec, work.source.run.record().teacher if work.source.run else None
+    path = work.inputs.teacher_path
+    if made_with is not None:
+        path = find_teacher(made_with.ref, spec.name, spec.image_size, spec.class_names)
+    with work.stop.loading():
+        own = experiment.squeeze.checkpoint
+        teacher = load_teacher(str(path), dataset=work.dataset, device=work.device, **own)
+    if made_with is not None and teacher.card.fingerprint != made_with.fingerprint:
+        raise RunError(f"teacher: {made_with.name} is not the one any more that run {work.source.ref} was made with.")
+    return teacher
+
+
+def _labeller(work: _Work, teacher: Teacher | None, config: EvaluateConfig) -> Teacher | None:
+    if not config.relabeller:
+        return teacher
+    spec = work.dataset.spec
+    path, card = find_other(config.relabeller, "relabeller", spec.class_names, spec.image_size)
+    columns_of(card.class_names, work.train.class_names, f"relabeller: {card.name}")
+    return load_teacher(str(path), device=work.device)
+
+
+def _network_path(work: _Work, teacher: Teacher | None, experiment: Experiment) -> Path:
+    """Return the file of the network that is pruned, trained now on the real data where there is none."""
+    config, spec = work.config, work.dataset.spec
+    if config.checkpoint:
+        path, card = find_other(config.checkpoint, "checkpoint", spec.class_names, spec.image_size)
+        if card.class_names != tuple(spec.class_names):
+            raise DataError(f"checkpoint: {card.name} has other classes than {spec.title}, or in another order.")
+        return path
+    width = config.width
+    if width is None:
+        width = teacher.card.width if teacher is not None and takes_width(config.network) else 1.0
+    squeeze_config = SqueezeConfig(network=config.network, width=width, stem=config.stem, epochs=config.network_epochs)
+    wanted = (spec.name, spec.image_size, tuple(spec.class_names), config.network, width)
+    known = [*files_of(networks_dir(), assets_dir() / "pruning"), *dict(teacher_files()).values()]
+    known += files_of(second_dir(), assets_dir() / "second")
+    for path, card in readable_cards(known):
+        own = (card.dataset, card.image_size, card.class_names, card.network, card.width)
+        if own == wanted and config.stem in ("auto", card.stem):
+            return path
+    with torch.random.fork_rng(devices=[]):
+        build = build_network(
+            config.network, spec.num_classes, width=width, stem=config.stem, image_size=spec.image_size
+        )
+    check_chain(build, spec.image_size)  # before minutes of training
+    return _trained(work, squeeze_config, experiment.seed)
+
+
+def _trained(work: _Work, config: SqueezeConfig, seed: int) -> Path:
+    spec = work.dataset.spec
+    path = networks_dir() / f"{config.teacher_name(spec.name, spec.image_size)}{SUFFIX}"
+    for record in squeeze(work.dataset, config, seed=seed, device=work.device):
+        work.stop.check()
+        if isinstance(record, SqueezeProgress):
+            done, total = (record.epoch - 1) * record.steps + record.step, record.epochs * record.steps
+            work.report(f"train {config.network} on the real data", done, total)
+        elif isinstance(record, SqueezeResult):
+            save_teacher(path, record.network, record.card)
+    return path
+
+
+def _training(work: _Work, config: EvaluateConfig, card: TeacherCard, labeller: Teacher | None) -> EvaluateConfig:
+    """Return the settings of both trainings with nothing left open."""
+    network = {"student": card.network, "student_width": card.width, "student_stem": card.stem}
+    return resolve(
+        config.replace(**network, seeds=1),
+        card=card,
+        train=work.train,
+        dataset_name=work.dataset.spec.name,
+        labeller=labeller.card.network if labeller else "",
+    )
+
+
+def _all_seeds(
+    work: _Work,
+    network: Teacher,
+    labeller: Teacher | None,
+    training: EvaluateConfig,
+    experiment: Experiment,
+) -> dict[str, Any]:
+    facts = _facts(work, network.card, labeller, training)
+    asked = {name: facts[name] for name in ("settings", "training", "network_fingerprint", "teacher_fingerprint")}
+    key = _key(work, {**asked, "seed": experiment.seed})
+    path = next((path for path in (pruning_path(key), shipped_path(key)) if read_pruning(path)), pruning_path(key))
+    command = shlex.join(prune_command(experiment, work.config, work.source.ref))
+    facts |= {"command": command, "machine": this_machine(torch.get_num_threads()), "versions": versions()}
+    found = read_pruning(path)
+    results = {one["seed"]: one for one in found["results"]} if found else {}
+    names = work.train.class_names
+    asked_of = teacher_for(labeller.network, labeller.card.class_names, names) if labeller else None
+    for number in range(work.config.seeds):
+        seed = experiment.seed + number
+        if seed in results:
+            continue
+        place = f", {number + 1} of {work.config.seeds}" if work.config.seeds > 1 else ""
+        result = _one_seed(work, copy.deepcopy(network.network), asked_of, training, seed, place)
+        results[seed], path = _plain(result), pruning_path(key)
+        card = replace(network.card, accuracy=result.finetuned, source=command)
+        save_slimmed(path / f"network-{seed}{SUFFIX}", result.network, card, result.kept)
+        write_pruning(path, {**facts, "created": now()}, list(results.values()))
+    record = read_pruning(path)
+    assert record is not None  # written just now, or before
+    return summary(record, path, work.config.seeds)
+
+
+def _one_seed(
+    work: _Work, network: nn.Module, teacher: nn.Module | None, training: EvaluateConfig, seed: int, place: str
+) -> PruneResult:
+    records = prune(network, work.train, work.test, teacher, work.config, training, seed=seed, device=work.device)
+    for record in records:
+        if isinstance(record, PruneResult):
+            return record
+        work.stop.check()
+        work.report(f"{PHASES[record.phase]}{place}", record.done, record.total)
+    raise AssertionError("the last record of a pruning is its result")
+
+
+def _plain(result: PruneResult) -> dict[str, Any]:
+    """Return the numbers of a pruning as plain values."""
+    sizes = {"before": result.size_before, "after": result.size_after}
+    numbers = ("seed", "before", "sparse", "pruned", "finetuned", "finetuned_best", "kept_percent", "seconds")
+    return {
+        **{name: getattr(result, name) for name in numbers},
+        "parameters": {when: size.parameters for when, size in sizes.items()},
+        "macs": {when: size.macs for when, size in sizes.items()},
+        "layers": [asdict(layer) for layer in result.layers],
+    }
+
+
+def _facts(work: _Work, card: TeacherCard, labeller: Teacher | None, training: EvaluateConfig) -> dict[str, Any]:
+    """Return everything that is known of a pruning before it begins."""
+    source, spec = described(work.source, work.train), work.dataset.spec
+    config = work.config
+    return {
+        "source": source.id,
+        "source_title": source.title,
+        **{name: getattr(source, name) for name in ("method", "method_title", "ipc", "images")},
+        "dataset": spec.name,
+        "dataset_title": spec.title,
+        "dataset_fingerprint": work.dataset.fingerprint,
+        "image_size": spec.image_size,
+        "test_images": len(work.test),
+        "chance": 100.0 / spec.num_classes,
+        **{name: getattr(card, name) for name in ("network", "width", "stem")},
+        "network_name": card.name,
+        "network_fingerprint": card.fingerprint,
+        "network_epochs": card.epochs,
+        "teacher": labeller.card.name if labeller else None,
+        "teacher_fingerprint": labeller.card.fingerprint if labeller else None,
+        "percent": config.percent,
+        "sparsity": config.sparsity,
+        "sparsity_epochs": config.epochs_before,
+        "epochs": config.epochs,
+        "recipe": training.recipe,
+        "recipe_title": RECIPE_TITLES[training.recipe],
+        "settings": {
+            name: getattr(config, name) for name in ("percent", "least_percent", "sparsity", "epochs_before", "epochs")
+        },
+        "training": training.model_dump(mode="json", include=set(TRAINING_SETTINGS)),
+        "device": str(work.device),
+    }
+
+
+def _key(work: _Work, asked: dict[str, Any]) -> str:
+    """Return what a pruning is called: its dataset, and a hash of the images and of everything that was asked."""
+    digest = hashlib.sha256(json.dumps([work.dataset.fingerprint, asked], sort_keys=True).encode())
+    for array in (work.train.image_u8, work.train.labels):
+        digest.update(array.tobytes())
+    return f"{work.dataset.spec.name}-{digest.hexdigest()[:12]}"

@@ -1,0 +1,132 @@
+"""Finished prunings: a folder each, with what was measured and the pruned networks; readable without torch.
+
+A folder is named by what was asked: the images, the network, the teacher and all settings but the number of seeds. So
+the same question finds its answer again, and more seeds are added to those that are there. Those that ship with the
+project are read as well.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+from delt_engine import files
+from delt_engine.paths import assets_dir, home
+from delt_engine.runs.tables import Column
+
+ACCURACIES = ("before", "sparse", "pruned", "finetuned", "finetuned_best")
+"""What is measured of each pruning, top-1 in percent on the real test images."""
+
+COLUMNS = (
+    Column("method_title", "Images"),
+    Column("ipc", "IPC", 0),
+    Column("before", "Before (%)", 1),
+    Column("sparse", "Sparse (%)", 1, "sparse_std"),
+    Column("pruned", "Pruned (%)", 1, "pruned_std"),
+    Column("finetuned", "Fine-tuned (%)", 1, "finetuned_std"),
+    Column("kept_percent", "Channels kept (%)", 1),
+    Column("parameters_percent", "Parameters kept (%)", 1),
+    Column("macs_percent", "MACs kept (%)", 1),
+)
+"""The table of prunings, of the command and of the app."""
+
+_FILE = "pruning.json"
+
+
+def prunings_dir() -> Path:
+    """Return the folder of the prunings of this user."""
+    return home() / "pruning"
+
+
+def networks_dir() -> Path:
+    """Return the folder of the networks that were trained to be pruned; ``--teacher auto`` never finds them."""
+    return prunings_dir() / "networks"
+
+
+def pruning_path(key: str) -> Path:
+    """Return the folder of a pruning."""
+    return prunings_dir() / key
+
+
+def shipped_path(key: str) -> Path:
+    """Return where a pruning that ships with the project is, whether it is there or not."""
+    return assets_dir() / "pruning" / key
+
+
+def read_pruning(path: Path) -> dict[str, Any] | None:
+    """Return what a pruning's folder holds, None where it is none: its facts and ``results``, one a seed."""
+    found = files.read_json(path / _FILE)
+    return found if isinstance(found, dict) and found.get("results") else None
+
+
+def write_pruning(path: Path, facts: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> None:
+    """Write what was measured so far.
+
+    Raises:
+        RunError: the system refuses.
+    """
+    record = {**facts, "results": sorted(results, key=lambda one: one["seed"])}
+    files.write_bytes(path / _FILE, (json.dumps(record, indent=1) + "\n").encode())
+
+
+def pruning_files() -> list[Path]:
+    """Return the files of all prunings, the user's and those that ship, newest first."""
+    found: dict[str, Path] = {}
+    for path in (*prunings_dir().glob(f"*/{_FILE}"), *shipped_path("").glob(f"*/{_FILE}")):
+        found.setdefault(path.parent.name, path)  # the user's may have more seeds
+    return sorted(found.values(), key=lambda path: (-path.stat().st_mtime_ns, str(path)))
+
+
+def prunings(paths: Iterable[Path] | None = None) -> Iterator[dict[str, Any]]:
+    """Yield the summaries of all prunings, or of those of some files; damaged ones are left out."""
+    for path in pruning_files() if paths is None else paths:
+        found = read_pruning(path.parent)
+        with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError, ArithmeticError):
+            if found is not None:
+                yield summary(found, path.parent)
+
+
+def summary(record: Mapping[str, Any], path: Path, seeds: int | None = None) -> dict[str, Any]:
+    """Return a pruning as one row of plain values, its numbers the means over the seeds, each with its spread.
+
+    Args:
+        record: as :func:`read_pruning` returns it.
+        path: its folder.
+        seeds: how many prunings count, the first ones; all when not given.
+    """
+    results = record["results"][:seeds]
+    means: dict[str, Any] = {}
+    for name in (*ACCURACIES, "kept_percent"):
+        values = [one[name] for one in results]
+        means |= {name: fmean(values), f"{name}_std": stdev(values) if len(values) > 1 else 0.0}
+    for name in ("parameters", "macs"):
+        before, after = (fmean(one[name][when] for one in results) for when in ("before", "after"))
+        means[name] = {"before": round(before), "after": round(after), "kept_percent": 100.0 * after / before}
+    layers = [
+        {"name": own[0]["name"], "channels": own[0]["channels"], "kept": fmean(one["kept"] for one in own)}
+        for own in zip(*(one["layers"] for one in results), strict=True)
+    ]
+    facts = {name: value for name, value in record.items() if name != "results"}
+    seconds = sum(one["seconds"] for one in results)
+    numbers = {"seeds": [one["seed"] for one in results], "seconds": round(seconds, 3), "layers": layers}
+    return {**facts, **means, **numbers, "results": results, "pruning": str(path)}
+
+
+def table_row(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a summary as a row of :data:`COLUMNS`; one seed has no spread."""
+    row = {f"{name}_percent": found[name]["kept_percent"] for name in ("parameters", "macs")}
+    alone = {f"{name}_std": None for name in (*ACCURACIES, "kept_percent")} if len(found["seeds"]) == 1 else {}
+    return {**found, **row, **alone}
+
+
+def network_title(found: Mapping[str, Any]) -> str:
+    """Return what was pruned, in words.
+
+    >>> network_title({"network": "vgg11_bn", "width": 0.25})
+    'vgg11_bn x 0.25'
+    """
+    return found["network"] + ("" if found["width"] == 1 else f" x {found['width']:g}")

@@ -1,0 +1,130 @@
+"""Finished prunings of one question side by side: accuracy at each step, channels by layer, size, and a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from delt_engine.plots import pruning
+from delt_engine.plots.pruning import PrunedOn
+from delt_engine.runs.prunings import COLUMNS, network_title, pruning_files, prunings, prunings_dir, table_row
+from delt_engine.runs.tables import Column
+from pages.shared import controls, errors, figure, nav, tables
+from pages.shared.cached import until_changed
+from pages.shared.wording import count, distinct, plain, plural, short_name
+
+_SAME = ("network_fingerprint", "percent", "sparsity", "sparsity_epochs", "epochs", "recipe")
+"""What prunings that stand side by side have in common, besides the test images."""
+
+_MORE = (Column("finetuned_best", "Best epoch (%)", 1), Column("seeds_count", "n", 0), Column("source", "Source"))
+_METHODS = ("delt", "cda", "sre2l", "rded", "random", "real")
+
+
+def all_found() -> list[dict[str, Any]]:
+    """Return the summaries of all prunings, those written last first."""
+    return _found(str(prunings_dir()))
+
+
+def _files(_home: str) -> Iterable[Path]:
+    return pruning_files()
+
+
+@until_changed(_files, max_entries=2)
+def _found(_home: str) -> list[dict[str, Any]]:
+    return list(prunings())
+
+
+def draw(found: Sequence[dict[str, Any]]) -> None:
+    """Draw one question's prunings, which the reader chooses where there are several questions."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for one in found:
+        groups.setdefault(_group(one), []).append(one)
+    titles = distinct({key: _title(own[0]) for key, own in groups.items()}, lambda key: key[-4:])
+    fullest = max(groups, key=lambda key: len(groups[key]))
+    chosen = controls.linked_choice("of", "Compared", titles, "applications/of", default=fullest)
+    own = sorted(groups[chosen], key=_place)
+    for one in own[:1]:
+        _sizes(one)
+    drawn = _drawn(own)
+    figure.draw(pruning.accuracy_steps(drawn, chance=own[0]["chance"]), "applications/accuracy")
+    st.caption(_measured(own))
+    figure.draw(pruning.kept_channels(drawn), "applications/channels")
+    st.caption(
+        "Channels of each convolution, grey before the cut; the smallest BatchNorm scales of all layers go first."
+    )
+    _table(own)
+    _links(own)
+
+
+def _group(one: dict[str, Any]) -> str:
+    return "-".join(str(one[name]) for name in (*_SAME, "dataset_fingerprint"))
+
+
+def _title(one: dict[str, Any]) -> str:
+    parts = (short_name(one["dataset"]), network_title(one), f"{one['percent']:g} % cut", f"{one['epochs']} epochs")
+    return " · ".join(parts)
+
+
+def _place(one: dict[str, Any]) -> tuple[int, int, str]:
+    place = _METHODS.index(one["method"]) if one["method"] in _METHODS else len(_METHODS)
+    return one["ipc"] or 0, place, one["source"]
+
+
+def _sizes(one: dict[str, Any]) -> None:
+    """Draw what the cut leaves: channels, parameters and multiplications."""
+    with st.container(horizontal=True):
+        st.metric("Channels kept", f"{one['kept_percent']:.1f} %")
+        for name, title in (("parameters", "Parameters"), ("macs", "MACs of an image")):
+            size = one[name]
+            change = f"{size['kept_percent'] - 100:.0f} %"
+            st.metric(title, count(size["after"]), change, delta_color="off", help=f"{count(size['before'])} before.")
+
+
+def _drawn(own: Sequence[dict[str, Any]]) -> list[PrunedOn]:
+    labels = {one["pruning"]: f"{one['method_title']}, IPC {one['ipc']}" for one in own}
+    labels = distinct(labels, lambda key: Path(key).name[-4:])
+    return [
+        PrunedOn(
+            label=labels[one["pruning"]],
+            method=one["method"],
+            accuracies={step: one[step] for step in pruning.STEPS},
+            spreads={step: one[f"{step}_std"] for step in pruning.STEPS},
+            layers=[(layer["name"], layer["channels"], layer["kept"]) for layer in one["layers"]],
+            seeds=len(one["seeds"]),
+        )
+        for one in own
+    ]
+
+
+def _measured(own: Sequence[dict[str, Any]]) -> str:
+    """Return where the numbers are from."""
+    one, seeds = own[0], {len(each["seeds"]) for each in own}
+    trained = f", {one['network_epochs']} epochs on the real data" if one["network_epochs"] else ""
+    number = plural(max(seeds), "seed") if len(seeds) == 1 else "several seeds"
+    words = (
+        f"Measured here on {count(one['test_images'])} test images of {one['dataset_title']}, mean over {number}. "
+        f"Network: {one['network_name']}{trained}. Sparsity {one['sparsity']:g} for {one['sparsity_epochs']} epochs, "
+        f"then {one['epochs']} epochs of fine-tuning, {one['recipe_title']} recipe, "
+        f"labels of {one['teacher'] or 'the classes'}."
+    )
+    return plain(words)
+
+
+def _table(own: Sequence[dict[str, Any]]) -> None:
+    rows = [{**table_row(one), "seeds_count": len(one["seeds"])} for one in own]
+    note = f"{_title(own[0])}; top-1 on the real test images, ± is the sample standard deviation over the n seeds."
+    tables.draw(rows, (*COLUMNS, *_MORE), "applications/pruning", f"pruning-{own[0]['dataset']}", note)
+
+
+def _links(own: Sequence[dict[str, Any]]) -> None:
+    with st.expander("Commands and files"):
+        for one in own:
+            with errors.contained(one["source"]):
+                st.markdown(f"**{plain(one['source_title'])}**: {plain(one['pruning'])}")
+                controls.command(one["command"].split())
+    with st.container(horizontal=True):
+        nav.link("study/papers", "DELT Table 7", table="delt-7")
+        nav.link("explore/accuracy", "Students on these images")
