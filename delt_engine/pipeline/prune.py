@@ -220,7 +220,8 @@ def _all_seeds(
     experiment: Experiment,
 ) -> dict[str, Any]:
     facts = _facts(work, network.card, labeller, training)
-    asked = {name: facts[name] for name in ("settings", "training", "network_fingerprint", "teacher_fingerprint")}
+    parts = ("source", "settings", "training", "network_fingerprint", "teacher_fingerprint")
+    asked = {name: facts[name] for name in parts}
     key = _key(work, {**asked, "seed": experiment.seed})
     path = next((path for path in (pruning_path(key), shipped_path(key)) if read_pruning(path)), pruning_path(key))
     command = shlex.join(prune_command(experiment, work.config, work.source.ref))

@@ -104,3 +104,11 @@ def test_images_of_some_classes_are_refused(refusal, delt, colours, run, tmp_pat
     )
     assert made.exit_code == 0, made.stderr
     assert "has 2 of the 3 classes of colours" in refusal("prune", tmp_path / "two", *NETWORK, "--quiet")
+
+
+def test_real_images_and_folders_are_pruned_on_as_well(answer, delt, data, colours, tmp_path) -> None:
+    words = ["prune", "real", colours / "train", *data, *NETWORK, *TRAINING, "--recipe", "hard", "--quiet"]
+    real, folder = answer(*words)
+    assert (real["method"], real["images"], real["teacher"]) == ("real", 48, None)
+    assert (folder["method"], folder["images"]) == ("folder", 48)
+    assert real["pruning"] != folder["pruning"]  # the same images, but of another source
