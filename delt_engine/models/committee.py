@@ -17,6 +17,7 @@ from delt_engine.models.card import (
     TeacherCard,
     files_of,
     find_other,
+    find_teacher,
     has_card,
     read_card,
     readable_cards,
@@ -61,6 +62,20 @@ def find_committee(refs: Sequence[str], first: Path, dataset: str, class_names: 
     return tuple(found)
 
 
+def member_file(ref: str, fingerprint: str) -> Path:
+    """Return the file of a teacher that was in a committee: by its weights wherever it lies, else by its reference.
+
+    Raises:
+        CheckpointError: there is no such teacher any more.
+    """
+    known = (path for path, card in readable_cards(_every_file()) if card.fingerprint == fingerprint)
+    return next(known, None) or find_teacher(ref, role="teachers")
+
+
+def _every_file() -> tuple[Path, ...]:
+    return (*dict(teacher_files()).values(), *files_of(second_dir(), assets_dir() / "second"))
+
+
 def _named(refs: Sequence[str], first: TeacherCard, dataset: str, class_names: Sequence[str]) -> Iterator[Member]:
     seen: set[str] = set()
     for ref in refs:
@@ -81,8 +96,7 @@ def _named(refs: Sequence[str], first: TeacherCard, dataset: str, class_names: S
 def _of_other_kinds(first: TeacherCard, dataset: str, class_names: Sequence[str]) -> Iterator[Member]:
     wanted = (Path(dataset).name, first.image_size, tuple(class_names), first.mean, first.std)
     kinds = {first.network}
-    paths = (*dict(teacher_files()).values(), *files_of(second_dir(), assets_dir() / "second"))
-    for path, card in readable_cards(paths):
+    for path, card in readable_cards(_every_file()):
         own = (card.dataset, card.image_size, card.class_names, card.mean, card.std)
         if card.network not in kinds and own == wanted:
             kinds.add(card.network)

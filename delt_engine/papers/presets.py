@@ -90,6 +90,8 @@ def _made() -> Iterator[PaperPreset]:
         yield _preset("delt", dataset, "rded")
     for dataset in ("cifar10", "tiny-imagenet", "imagenet-1k"):
         yield _preset("delt", dataset, "cda-init", ipcs=(10, 50, 100))
+    for dataset in ("cifar10", "tiny-imagenet", "imagenet-1k"):
+        yield _preset("delt", dataset, "gvbsm")
     for method in ("cda-early-late", "sre2l-init"):
         yield _preset("delt", "imagenet-1k", method, ipcs=(50,))
 

@@ -19,7 +19,8 @@ from delt_engine.config.methods import SMALL_IMAGES
 from delt_engine.data.pixels import normalise, to_pixels
 from delt_engine.errors import RunError
 from delt_engine.files import KeyedStore
-from delt_engine.models.card import TeacherCard, find_teacher, read_card
+from delt_engine.models.card import TeacherCard, read_card
+from delt_engine.models.committee import member_file
 from delt_engine.models.device import memory_format
 from delt_engine.models.teachers import Teacher, load_teacher
 from delt_engine.pipeline.context import StageContext
@@ -62,15 +63,16 @@ def prepare(context: StageContext, teacher: Teacher) -> PreparedTeacher:
 
 def _measure(context: StageContext, others: Sequence[Teacher]) -> None:
     """Measure the teachers that take turns after the first one, before they are used."""
-    known = context.run.record().committee
-    if others and not any(record.measured_accuracy for record in known):
-        names = context.inputs.dataset.spec.class_names
 
-        def measure() -> None:
-            pairs = zip(others, known, strict=True)
-            records = [measured_other(context, one, names, record, "teachers") for one, record in pairs]
-            context.update(committee=tuple(records))
+    def measure() -> None:
+        known, names = context.run.record().committee, context.inputs.dataset.spec.class_names
+        if any(record.measured_accuracy is not None for record in known):
+            return
+        pairs = zip(others, known, strict=True)
+        records = [measured_other(context, one, names, record, "teachers") for one, record in pairs]
+        context.update(committee=tuple(records))
 
+    if others:
         context.first(measure)
 
 
@@ -127,7 +129,7 @@ def labelling_committee(record: RunRecord, teacher: Teacher, class_names: Sequen
     device = next(teacher.network.parameters()).device
     members = [teacher]
     for one in record.committee:
-        path = find_teacher(one.ref, role="teachers")
+        path = member_file(one.ref, one.fingerprint)
         if read_card(path).fingerprint != one.fingerprint:
             raise RunError(
                 f"teachers: {one.name} ({one.network}) is not the one any more that run {record.id} was made with."

@@ -16,6 +16,7 @@ from delt_engine.errors import RanksLost, RunCancelled, RunError
 from delt_engine.jobs import queue, ranks
 from delt_engine.jobs.ranks import Rank, this_rank
 from delt_engine.jobs.worker import STOPPED, DeviceLock, StopRequests, claimed, device_lock_name, listening, set_stopped
+from delt_engine.models.committee import member_file
 from delt_engine.models.processor import bfloat16_warning, this_machine
 from delt_engine.pipeline.context import Report, StageContext, leave_failure, left_failure, note_failure
 from delt_engine.pipeline.inputs import Inputs, begin, load_inputs
@@ -217,7 +218,7 @@ def _looked_up(run: Run, record: RunRecord, stop: StopRequests) -> Inputs:
         needs_ranker=record.kind in ("recover", "rank"),
         needs_committee=record.kind == "recover",
         teacher=teacher,
-        committee=[one.ref for one in record.committee] if record.kind == "recover" else (),
+        committee=[str(member_file(one.ref, one.fingerprint)) for one in record.committee],
         ranker=ranker,
         relabeller=(relabeller or record.experiment.evaluate.relabeller) if record.kind == "evaluate" else "",
     )

@@ -98,9 +98,9 @@ def learning_curves(config: RecoverConfig) -> go.Figure:
     length = config.round_iterations if config.restart_rounds else config.iterations
     # evenly spread, and both sides of every jump
     spread = np.linspace(0, config.iterations - 1, min(config.iterations, _POINTS)).astype(int).tolist()
-    turn = int(np.ceil(config.milestone * length))
+    turn = int(config.milestone * length + 1e-6)  # the last iteration before the milestone's jump
     starts = range(0, config.iterations, length) if config.iterations // length <= _POINTS else range(0)
-    jumps = [start + at for start in starts for at in (0, turn - 1, turn, length - 1) if 0 <= at < length]
+    jumps = [start + at for start in starts for at in (0, turn, turn + 1, length - 1) if 0 <= at < length]
     iterations = sorted({*spread, *jumps})
     times = [clock(iteration, config) for iteration in iterations]
     rates = [learning_rate_at(*time, config.learning_rate) for time in times]

@@ -74,5 +74,7 @@ with errors.shown():
     draw_intro(table, scale)
     if table.is_settings:
         settings.draw(table)
+    elif table.id == "cda-fig2":
+        figures.draw_crops()
     elif data.view_of(table.id, scale).cells:
         live.follow(lambda: work.is_active(table.id, scale), lambda: draw_table(table, scale), 2.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,12 @@ def test_what_cannot_be_run_says_why(open_page, asked, home) -> None:
     app = open_page(PAGE, table="none-such", scale="laptop")
     assert "none-such" in app.warning[0].value
     assert "1 run cannot be read" in captions(app)
+
+
+def test_where_crops_fall_is_drawn(open_page) -> None:
+    app = open_page(PAGE, table="cda-fig2")
+    assert not app.exception
+    assert json.loads(app.get("plotly_chart")[0].proto.spec)["layout"]["shapes"]
 
 
 def test_settings_are_shown_as_printed(open_page, asked) -> None:

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from delt_engine.papers.crop_distribution import crop_distributions
 from delt_engine.papers.paper_tables import METRIC_TITLES, axis, axis_label, axis_title
 from delt_engine.papers.table_record import PaperTable
 from delt_engine.pipeline.table_records import CellView, TableView
 from delt_engine.plots import papers
+from delt_engine.plots.crop_distribution import crop_figure
 from delt_engine.plots.papers import Axes, Form, Mark
 from pages.shared import figure
 from pages.shared.papers.data import shown
@@ -40,6 +42,12 @@ def draw(view: TableView, *, only_measured: bool = False) -> None:
             if is_one_scale
             else "Panels of two kinds: as printed, and measured here at laptop scale; only the order may be compared."
         )
+
+
+def draw_crops() -> None:
+    """Draw where random crops fall, from hard to easy bounds (CDA Figure 2)."""
+    figure.draw(crop_figure(crop_distributions()), "papers/figure/cda-fig2")
+    st.caption("1,000 seeded crops for each range of the area: their centres, then 30 and 10 of them.")
 
 
 def layout(table: PaperTable) -> tuple[Form, tuple[str, ...], tuple[str, ...], tuple[str, ...]]:

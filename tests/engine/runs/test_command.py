@@ -63,7 +63,7 @@ def test_defaults_are_left_out() -> None:
             select=SelectConfig(criterion="top", mosaic=2),
             squeeze=SqueezeConfig(network="convnet-3", width=0.5, stem="small"),
         ),
-        Experiment.for_method("gvbsm", dataset="pictures", size=224, teachers=("a", "second"), recover={"pad": 2}),
+        Experiment.for_method("gvbsm", dataset="imagenette", teachers=("a", "second"), size=224, recover={"pad": 2}),
         Experiment(select=SelectConfig(pinned=(17, 3), dropped=(0,), picked_from="0123abcd")),
     ],
 )
