@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from delt_engine.cli.finished import teacher_card
 from delt_engine.cli.options import given_preset, read_training, size_of, typed_settings
 from delt_engine.config import (
     DEFAULT_DATASET,
@@ -77,11 +78,7 @@ def plan_comparison(methods: tuple[str, ...], basis: str, values: Mapping[str, A
 
     planned(recover)  # refuses a wrong value before data is read
     inputs = load_inputs(base, relabeller=config.relabeller)
-    card = inputs.card
-    if card is None:  # of a checkpoint that does not say its fingerprint, it follows from the weights
-        from delt_engine.models.teachers import load_teacher
-
-        card = load_teacher(str(inputs.teacher_path), dataset=inputs.dataset, **base.squeeze.checkpoint).card
+    card = teacher_card(base, inputs)
     made = planned(recover, card.network)
     whole = planned({name: value for name, value in recover.items() if name == "ipc"}, card.network)
     real = base.replace(rank=RankConfig(), select=SelectConfig(), evaluate=config)

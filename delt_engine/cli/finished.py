@@ -10,6 +10,7 @@ from delt_engine.cli.recover import completed, made
 from delt_engine.config import Experiment
 from delt_engine.jobs import ranks
 from delt_engine.jobs.start import same_run
+from delt_engine.models.card import TeacherCard
 from delt_engine.pipeline.inputs import Inputs
 from delt_engine.runs.record import Kind, RunOptions
 from delt_engine.runs.store import Run, new_run_path
@@ -72,11 +73,11 @@ def finished_run(
     return run
 
 
-def teacher_fingerprint(experiment: Experiment, inputs: Inputs) -> str:
-    """Return the fingerprint of the teacher that was looked up; of a checkpoint without a card from its weights."""
+def teacher_card(experiment: Experiment, inputs: Inputs) -> TeacherCard:
+    """Return the card of the teacher that was looked up; of a checkpoint without one what its weights say."""
     if inputs.card is not None:
-        return inputs.card.fingerprint
+        return inputs.card
     from delt_engine.models.teachers import load_teacher
 
     path, own = str(inputs.teacher_path), experiment.squeeze.checkpoint
-    return load_teacher(path, dataset=inputs.dataset, **own).card.fingerprint
+    return load_teacher(path, dataset=inputs.dataset, **own).card

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from delt_engine.cli.evaluate import labels_written
-from delt_engine.cli.finished import finished_run, teacher_fingerprint
+from delt_engine.cli.finished import finished_run, teacher_card
 from delt_engine.cli.options import output_options, setting_options, size_of, typed_on_top, typed_settings
 from delt_engine.cli.output import say, say_json
 from delt_engine.cli.presets import preset_option, preset_told
@@ -135,7 +135,7 @@ def _done(plan: _Plan, out: Path | None, *, quiet: bool, as_json: bool) -> dict[
 
     experiment, config = plan.experiment, plan.experiment.evaluate
     inputs = load_inputs(experiment)
-    teacher = teacher_fingerprint(experiment, inputs)
+    teacher = teacher_card(experiment, inputs).fingerprint
     run = finished_run(experiment, "recover", inputs, teacher, **_places(out), quiet=quiet, options=RunOptions())
     found = _told(run, as_json=as_json)
     source = find_source(run.path)

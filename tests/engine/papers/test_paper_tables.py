@@ -161,7 +161,7 @@ def test_laptop_scale_tells_what_small_images_and_one_ranker_change() -> None:
     assert convnet["Ranker"] == ("resnet18", "the recovery network")
 
 
-def test_an_order_holds_where_most_decided_pairs_say_so() -> None:
+def test_an_order_holds_where_most_pairs_are_decided_and_most_of_those_say_so() -> None:
     def point(printed: float, mean: float, std: float = 1.0, n: int = 3, group: str = "a") -> Point:
         return Point(group, printed, mean, std, n)
 
@@ -173,9 +173,7 @@ def test_an_order_holds_where_most_decided_pairs_say_so() -> None:
     assert order_of([point(1, 10), point(1, 20)]) == Order()  # printed as equal
     assert order_of([point(1, 10), point(2, 20, group="b")]) == Order()
     assert order_of([point(1, 10, 0.0, 1), point(2, 20)]) == Order(0, 0, 1)  # one number has no spread
-    assert [Order(2, 1, 5).answer, Order(1, 1, 0).answer, Order(0, 0, 2).answer, Order().answer] == [
-        "yes",
-        "no",
-        "within noise",
-        "unknown",
-    ]
+    assert Order(2, 1, 3).answer == "yes"
+    assert Order(2, 1, 4).answer == "within noise"  # most pairs are
+    assert Order(1, 1, 0).answer == "no"
+    assert [Order(0, 0, 2).answer, Order().answer] == ["within noise", "unknown"]
