@@ -12,6 +12,7 @@ from delt_engine.analysis.privacy import PrivacyResult
 from delt_engine.cli.options import output_options, path_option
 from delt_engine.cli.output import progress_option, reporter, say, say_json, say_table
 from delt_engine.pipeline.image_sets import of_run
+from delt_engine.pipeline.measure import not_neutral
 from delt_engine.pipeline.privacy import MOST_IMAGES, look_up, stored_file
 from delt_engine.runs.store import Run
 
@@ -49,8 +50,8 @@ def privacy(
         say_json({"run": subject.id, "spaces": spaces, "missing": missing})
     elif not quiet:
         _say(list(results.values()))
-        if missing:
-            say(f"second: {missing}")
+        for words in filter(None, [missing, not_neutral(of_run(subject), "second", network)]):
+            say(words)
 
 
 def _say(results: list[PrivacyResult]) -> None:

@@ -13,6 +13,8 @@ from delt_engine.data.catalogue import find_entry
 from delt_engine.data.dataset import ImageSet
 from delt_engine.errors import DataError
 from delt_engine.jobs import tasks
+from delt_engine.pipeline.image_sets import of_run
+from delt_engine.pipeline.measure import not_neutral
 from delt_engine.pipeline.privacy import MOST_IMAGES, SPACES, lacks_one, seconds_needed, stored_tests
 from delt_engine.plots.privacy import distance_figure
 from delt_engine.runs.store import Run
@@ -98,6 +100,8 @@ def _show(run: Run, result: PrivacyResult, class_name: str) -> None:
         with st.container(width=2 * _SIDE + 24):
             _pair(run, result, picked)
     st.markdown(f"**What it means.** {MEANS}\n\n**What it does not mean.** {MEANS_NOT}")
+    if biased := not_neutral(of_run(run), result.space):
+        st.warning(plain(biased), icon=":material/balance:")
     features = f"features of {result.network_title}, which took no part" if result.network_title else "the pixels"
     is_part = len(result) < result.total
     looked = f"{count(len(result))} of {count(result.total)}" if is_part else f"All {count(result.total)}"
