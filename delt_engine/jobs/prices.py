@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from delt_engine.analysis.cost import (
     Rate,
     RateKey,
+    as_fast_as_here,
     best_rate,
     largest_batch,
     predicted_bytes,
@@ -96,6 +97,7 @@ def recovery_price(experiment: Experiment, num_classes: int, size: int, teacher:
     rate, _ = best_rate(known.rates, key)
     memory = predicted_memory(known.rates, key)
     if rate is not None:
+        rate, _ = as_fast_as_here(rate, known.rates)
         return Price(predicted_seconds(config, num_classes, rate), memory[0] if memory else None, disk)
     seconds = config.schedule.image_iterations(num_classes) * _image_seconds(experiment.squeeze, size, known.device)
     return Price(seconds, None, disk, is_measured=False)

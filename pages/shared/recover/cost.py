@@ -9,6 +9,7 @@ import streamlit as st
 from delt_engine.analysis.cost import (
     Plan,
     Rate,
+    as_fast_as_here,
     best_rate,
     largest_batch,
     plan,
@@ -100,10 +101,15 @@ def expected(experiment: Experiment) -> Expected:
         return Expected(None, _UNKNOWN)
     if card is not None:
         key = rate_key(experiment, classes, card.fingerprint, experiment.image_size or card.image_size)
-        rate, is_exact = best_rate(_rates(), key)
+        rates = _rates()
+        rate, is_exact = best_rate(rates, key)
         if rate is not None:
+            rate, own = as_fast_as_here(rate, rates)
             seconds = predicted_seconds(experiment.recover, classes, rate)
-            return Expected(seconds, _origin(rate, is_exact, key.batch_size), _where(rate.is_here))
+            origin = _origin(rate, is_exact, key.batch_size)
+            if own is not None:
+                origin += f" Taken at this machine's speed, as its {own.source} {own.name} shows it."
+            return Expected(seconds, origin, _where(rate.is_here or own is not None))
     run = next((run for run in _runs() if _is_like(run, experiment)), None)
     if run is None:
         return Expected(None, _UNKNOWN)
