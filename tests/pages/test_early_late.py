@@ -263,6 +263,7 @@ def test_the_lesson_on_privacy_shows_a_shipped_test_at_once(open_page, monkeypat
     values = [found.recognised(1), found.recognised(5), found.recognised(1, at_start=True)]
     assert [metric.value for metric in app.metric] == [f"{value} of 100" for value in values]
     assert "by chance 0.05" in captions(app)
+    assert f"the photograph behind {values[0]} of 100 images by nothing but distance" in texts(app)
     assert "no proof of privacy" in texts(app)
     assert "The nearest real image is its own photograph" in captions(app)
     app.session_state["lab/privacy_picked/cifar10-mini-delt"] = 1

@@ -29,10 +29,6 @@ from pages.shared.wording import count, duration, plain
 
 _FIGURE, _PICKED = "lab/privacy", "lab/privacy_picked"
 _SIDE = 132
-MEANS = (
-    "Whoever has the training images finds the photograph behind these images by nothing but distance; images with few "
-    "iterations are found most easily."
-)
 MEANS_NOT = (
     "It is no proof of privacy where it fails: a better attack may still find the photograph, and it says nothing of "
     "what a student that learned from the images gives away."
@@ -99,10 +95,12 @@ def _show(run: Run, result: PrivacyResult, class_name: str) -> None:
             st.plotly_chart(drawn, key=_FIGURE, on_select=partial(_take_click, run.id), **look)
         with st.container(width=2 * _SIDE + 24):
             _pair(run, result, picked)
-    st.markdown(f"**What it means.** {MEANS}\n\n**What it does not mean.** {MEANS_NOT}")
-    if biased := not_neutral(of_run(run), result.space):
+    st.markdown(f"**What it means.** {meaning(result)}\n\n**What it does not mean.** {MEANS_NOT}")
+    biased = not_neutral(of_run(run), result.space)
+    if biased:
         st.warning(plain(biased), icon=":material/balance:")
-    features = f"features of {result.network_title}, which took no part" if result.network_title else "the pixels"
+    apart = "" if biased else ", which took no part"
+    features = f"features of {result.network_title}{apart}" if result.network_title else "the pixels"
     is_part = len(result) < result.total
     looked = f"{count(len(result))} of {count(result.total)}" if is_part else f"All {count(result.total)}"
     st.caption(
@@ -112,6 +110,22 @@ def _show(run: Run, result: PrivacyResult, class_name: str) -> None:
             f"{count(len(result.test_distance))} test images. DELT's Appendix A names the risk and prints no numbers."
         )
     )
+
+
+def meaning(result: PrivacyResult) -> str:
+    """Return what the test tells of these images, in a sentence."""
+    known = int(result.has_source.sum())
+    if not known:
+        return "These images started from noise, so distance alone cannot lead to a photograph that they were made of."
+    said = (
+        f"Whoever has the training images finds the photograph behind {count(result.recognised(1))} of {count(known)}"
+    )
+    rounds = result.by_round()
+    first, last = rounds[0], rounds[-1]
+    if len(rounds) == 1:
+        return f"{said} images by nothing but distance."
+    words = (f"{row['top1']} of {row['images']} with {count(row['iterations'])} iterations" for row in (last, first))
+    return f"{said} images by nothing but distance: {', '.join(words)}."
 
 
 def _numbers(result: PrivacyResult) -> None:
