@@ -63,7 +63,6 @@ def write(pictures: list[Image.Image], name: str) -> None:
     first, *others = pictures
     times = [ROUND_MS] * len(others) + [LAST_MS]
     first.save(OUT / name, save_all=True, append_images=others, duration=times, loop=0, quality=70, method=6)
-    print(f"{name}: {(OUT / name).stat().st_size / 1000:.0f} KB, {first.size[0]} x {first.size[1]}")
 
 
 if __name__ == "__main__":
