@@ -226,13 +226,13 @@ def test_what_the_disk_or_the_system_refuses_is_one_sentence(refusal, small, tmp
     assert "there is no permission" in refusal(*words, code=1)
 
 
-def test_a_stopped_run_leaves_130_and_resume_goes_on_and_refuses_what_is_finished(
+def test_a_paused_run_leaves_75_and_resume_goes_on_and_refuses_what_is_finished(
     answer, refusal, delt, small, tmp_path, monkeypatch
 ) -> None:
     with monkeypatch.context() as patched:
         patched.setattr("delt_engine.jobs.worker.StopRequests.asked", lambda self: "pause")
         result = delt("recover", *small, "--out", tmp_path / "run", "--json")
-    assert (result.exit_code, json.loads(result.stdout)["status"]) == (130, "paused")
+    assert (result.exit_code, json.loads(result.stdout)["status"]) == (75, "paused")
     assert result.stderr.startswith("Stopped: run run: it was paused; `delt resume")
     found = answer("resume", tmp_path / "run")
     assert (found["status"], found["images"]) == ("finished", 12)
