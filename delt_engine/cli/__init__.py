@@ -144,6 +144,7 @@ def explained(error: BaseException) -> tuple[str, int]:
         "cost": "delt_engine.cli.cost:cost",
         "lab": "delt_engine.cli.lab:lab",
         "bench": "delt_engine.cli.bench:bench",
+        "chaos": "delt_engine.cli.chaos:chaos",
         "app": "delt_engine.cli.app:app",
     },
 )

@@ -8,7 +8,7 @@ from delt_engine.runs.heartbeat import PATIENCE, silence, silent_since
 from delt_engine.runs.processes import hostname
 from delt_engine.runs.store import Run
 
-__all__ = ["end_and_resume", "free", "is_silent", "silent_since"]
+__all__ = ["end_and_resume", "free", "is_silent", "silence", "silent_since"]
 
 
 def is_silent(run: Run) -> bool:

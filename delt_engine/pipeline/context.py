@@ -159,8 +159,12 @@ def in_words(run: Run, error: Exception) -> Exception:
 
 def note_failure(run: Run, error: Exception) -> None:
     """Write into the run that it failed, and why."""
-    with contextlib.suppress(DeltError):  # a full disk may refuse this as well
-        run.set_status("failed", error=left_failure(run) or failure_sentence(error), finished=now(), process=None)
+    how = {"error": left_failure(run) or failure_sentence(error), "finished": now(), "process": None}
+    with contextlib.suppress(DeltError):  # a full disk may refuse this as well, or the event alone
+        try:
+            run.set_status("failed", **how)
+        except DeltError:
+            run.update(status="failed", **how)
 
 
 def _failure_path(run: Run) -> Path:

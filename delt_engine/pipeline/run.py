@@ -29,6 +29,9 @@ from delt_engine.runs.sources import asks_for_teacher, find_source
 from delt_engine.runs.store import Run, StopRequest
 from delt_engine.threads import settle_waiting
 
+_OF_OTHERS = ("control", "queue", "job.json", "labels.json", "parent.json")
+"""Files of a run's folder that others than its process write."""
+
 EVENT_SECONDS = 0.25
 """Shortest time between two events about reading."""
 
@@ -47,9 +50,9 @@ def run_experiment(run: Run, inputs: Inputs | None = None, report: Report | None
     """
     rank = this_rank()
     with contextlib.ExitStack() as held:
-        stop = held.enter_context(listening(run))
+        stop, about = held.enter_context(listening(run)), _about(run, rank)
         ranks.first(lambda: _take(run, rank, held))
-        held.enter_context(written(run, rank.number, _about(run, rank)))
+        held.enter_context(written(run, rank.number, about))
         try:
             if rank.is_first:
                 queue.enter(run, device_lock_name(run.record().device or run.record().experiment.device))
@@ -80,6 +83,7 @@ def _take(run: Run, rank: Rank, held: contextlib.ExitStack) -> None:
     if record.status != "queued" or record.process is not None:
         run.request(None)  # what was asked before is answered
     with files.as_run_error(run.path):
+        files.remove_unfinished(run.path, _OF_OTHERS)
         shutil.rmtree(run.path / processes.RANKS_FOLDER, ignore_errors=True)
         if rank.size > 1:
             (run.path / processes.RANKS_FOLDER).mkdir()
