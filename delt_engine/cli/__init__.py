@@ -137,6 +137,7 @@ def explained(error: BaseException) -> tuple[str, int]:
         "reproduce": "delt_engine.cli.papers:reproduce",
         "prune": "delt_engine.cli.prune:prune",
         "diversity": "delt_engine.cli.diversity:diversity",
+        "privacy": "delt_engine.cli.privacy:privacy",
         "import": "delt_engine.cli.import_set:import_command",
         "run": "delt_engine.cli.run:run_file",
         "resume": "delt_engine.cli.recover:resume",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from pages.shared import address, controls, errors, nav
-from pages.shared.lab import overview, predict, stored, timeline, tour
+from pages.shared.lab import overview, predict, privacy, stored, timeline, tour
 from pages.shared.lab.source import Source, SourceScene, scene, sources
 from pages.shared.lab.steps import lab_steps
 from pages.shared.wording import plain
@@ -59,7 +59,14 @@ def _show(found: Sequence[Source]) -> None:
         if step == 5:
             inside(shown, found)
         else:
-            views = {1: timeline.one_patch, 2: timeline.twins, 3: timeline.late, 4: predict.predict, 6: tour.take_home}
+            views = {
+                1: timeline.one_patch,
+                2: timeline.twins,
+                3: timeline.late,
+                4: predict.predict,
+                6: privacy.draw,
+                7: tour.take_home,
+            }
             views[step](shown)
     tour.walk(step)
 
