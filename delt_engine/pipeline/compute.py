@@ -48,7 +48,7 @@ def _choose(context: StageContext, teacher: PreparedTeacher, fingerprint: str) -
     config, kind = context.experiment.recover, torch.device(context.device).type
     classes = len(context.inputs.classes)
     fast, rates = choose(config, kind, context.inputs.dataset.spec.image_size, classes), {}
-    if not config.pack and not config.matches_generally:
+    if not config.pack and not config.is_plain:
         # Every rank is to have work.
         most = max(1, len(plan_batches(context.inputs.classes, config)) // context.rank.size)
         if kind in MEASURED:
