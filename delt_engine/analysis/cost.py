@@ -40,6 +40,9 @@ MATCHING_FACTOR = {32: 2.3, 64: 1.1, 224: 3.9}
 Source: DELT Table 6, hours on one RTX 4090; a committee of other networks takes another time, so it is a guess.
 """
 
+MATCHING_COST = ("real_batch", "matching_depth", "matching_width", "network_steps", "network_epochs")
+"""Settings that change how long an iteration of DM or DC takes."""
+
 _MATCHING, _IN_TURN = "+matching", "+committee"
 
 

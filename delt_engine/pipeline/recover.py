@@ -22,7 +22,7 @@ from delt_engine.models.device import peak_memory
 from delt_engine.models.teachers import Teacher
 from delt_engine.patches.selection import SelectedImage
 from delt_engine.pipeline.committees import prepare
-from delt_engine.pipeline.compute import Tally, fast_path, memory_record, predicted_mb, within_memory
+from delt_engine.pipeline.compute import MemoryRecord, Tally, fast_path, predicted_mb, within_memory
 from delt_engine.pipeline.context import StageContext
 from delt_engine.pipeline.inputs import (
     is_small,
@@ -178,8 +178,9 @@ def _recover_batches(job: RecoverJob, plans: Sequence[BatchPlan]) -> None:
     plans = pack_batches(plans, fast.pack)
     tally = Tally(context, plans, lambda plan: are_written(run, slots_of(plan), job.image_size))
     predicted = predicted_mb(context, job.prepared, fast, tally.pending or plans)
+    memory = MemoryRecord(predicted, context.device)
     if context.rank.is_first:
-        context.update(memory=memory_record(predicted, context.device))
+        context.update(memory=memory.now())
         context.event(MemoryEvent(predicted_mb=predicted))
     try:
         with context.sharing():
@@ -192,7 +193,7 @@ def _recover_batches(job: RecoverJob, plans: Sequence[BatchPlan]) -> None:
         tally.save()
         raise
     tally.save()
-    context.update(memory=memory_record(predicted, context.device))
+    context.update(memory=memory.now())
 
 
 class _Batch:
