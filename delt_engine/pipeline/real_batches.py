@@ -39,8 +39,19 @@ def matching_steps(
     """
     config, seed = experiment.recover, experiment.seed
     real = partial(real_batch, train, teacher, seed, config.real_batch, images.device)
-    about = {"seed": seed, "mean": teacher.mean, "std": teacher.std}
-    return match_batches(images, labels, real, plan, config, crop_rows, state=state, low_memory=low_memory, **about)
+    return match_batches(
+        images,
+        labels,
+        real,
+        plan,
+        config,
+        crop_rows,
+        seed=seed,
+        mean=teacher.mean,
+        std=teacher.std,
+        state=state,
+        low_memory=low_memory,
+    )
 
 
 def real_batch(

@@ -71,8 +71,8 @@ def match_batches(
         and no BatchNorm loss (not-a-number), and no logits.
     """
     state = BatchState.start(images) if state is None else state
-    moving = (tensor.detach().clone() for tensor in (state.images, state.exp_avg, state.exp_avg_sq))
-    state = BatchState(*moving, state.iteration, {}, dict(state.weights))
+    moved, momentum = state.images.detach().clone(), state.exp_avg.detach().clone()
+    state = BatchState(moved, momentum, state.exp_avg_sq, state.iteration, {}, dict(state.weights))
     low, high = (bound.to(state.images) for bound in value_bounds(mean, std))
     classes, rows = labels.unique(), crop_rows.view(config.iterations, -1)
     places = torch.searchsorted(classes, labels)  # among the outputs of DC's network
