@@ -114,9 +114,20 @@ CDA's and SRe2L's own, so that nothing else changes.
 VARIANT_OF = {"cda-init": "cda", "cda-early-late": "cda", "sre2l-init": "sre2l"}
 """The method that a variant is named after, and whose paper's settings it takes."""
 
+MATCHING_SETTINGS = (
+    "sgd_rate",
+    "real_batch",
+    "matching_depth",
+    "matching_width",
+    "network_steps",
+    "network_epochs",
+    "siamese",
+)
+"""Settings that only dm and dc have a use for."""
+
 METHOD_DECIDES = (
     *("method", *_SRE2L, *_GVBSM_MATCHES, "statistics_ema", "layer_drop", "patch_side", "pad"),
-    *("siamese", "real_batch", "matching_depth", "matching_width", "sgd_rate", "network_steps", "network_epochs"),
+    *MATCHING_SETTINGS,
 )
 """Settings of the recovery that tell methods apart; all others can be the same for all of them."""
 

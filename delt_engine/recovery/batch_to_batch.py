@@ -87,16 +87,10 @@ def match_batches(
         gradient, total = torch.zeros_like(known), torch.zeros_like(missing)
         for place, class_index in enumerate(classes.tolist()):
             of_class = own == place
-            leaf, shown = known[of_class].requires_grad_(), real(iteration, class_index)
-            with _offloaded(leaf) if low_memory else contextlib.nullcontext():
-                seen = apply_crop(leaf, rows[iteration]) if config.siamese else leaf
-                shown = apply_crop(shown, rows[iteration]) if config.siamese else shown
-                if config.method == "dc":
-                    distance = gradient_distance(network, shown, seen, place)
-                else:
-                    distance = feature_distance(network, shown, seen)
-                (gradient[of_class],) = torch.autograd.grad(distance, leaf)
-            total += distance.detach() / len(classes)
+            pair = real(iteration, class_index), known[of_class]
+            with _offloaded(known) if low_memory else contextlib.nullcontext():
+                distance, gradient[of_class] = _of_class(config, network, *pair, place, rows[iteration])
+            total += distance / len(classes)
 
         momentum = state.exp_avg[:joined].mul_(config.beta1).add_(gradient)
         state.images[:joined].sub_(config.sgd_rate * momentum).clamp_(low, high)
@@ -116,6 +110,20 @@ def match_batches(
             logits=known.new_zeros(joined, 0),
             labels=labels[:joined],
         )
+
+
+def _of_class(
+    config: RecoverConfig, network: ConvNet, real: Tensor, synthetic: Tensor, label: int, row: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return the distance of a class's images to real ones and its gradient; ``label`` is the class's output."""
+    leaf = synthetic.requires_grad_()
+    real, seen = (apply_crop(images, row) if config.siamese else images for images in (real, leaf))
+    if config.method == "dc":
+        distance = gradient_distance(network, real, seen, label)
+    else:
+        distance = feature_distance(network, real, seen)
+    (gradient,) = torch.autograd.grad(distance, leaf)
+    return distance.detach(), gradient
 
 
 def random_network(config: RecoverConfig, image_size: int, num_classes: int, *, seed: int, number: int) -> ConvNet:
