@@ -130,6 +130,7 @@ def explained(error: BaseException) -> tuple[str, int]:
         "papers": "delt_engine.cli.papers:papers",
         "reproduce": "delt_engine.cli.papers:reproduce",
         "prune": "delt_engine.cli.prune:prune",
+        "continual": "delt_engine.cli.continual:continual",
         "diversity": "delt_engine.cli.diversity:diversity",
         "import": "delt_engine.cli.import_set:import_command",
         "run": "delt_engine.cli.run:run_file",

@@ -10,7 +10,7 @@ import streamlit as st
 
 from delt_engine.plots import pruning
 from delt_engine.plots.pruning import PrunedOn
-from delt_engine.runs.prunings import COLUMNS, network_title, pruning_files, prunings, prunings_dir, table_row
+from delt_engine.runs.prunings import COLUMNS, PRUNINGS, network_title, prunings, table_row
 from delt_engine.runs.tables import Column
 from pages.shared import controls, errors, figure, nav, tables
 from pages.shared.cached import until_changed
@@ -25,11 +25,11 @@ _METHODS = ("delt", "cda", "sre2l", "rded", "random", "real")
 
 def all_found() -> list[dict[str, Any]]:
     """Return the summaries of all prunings, those written last first."""
-    return _found(str(prunings_dir()))
+    return _found(str(PRUNINGS.folder))
 
 
 def _files(_home: str) -> Iterable[Path]:
-    return pruning_files()
+    return PRUNINGS.all()
 
 
 @until_changed(_files, max_entries=2)
