@@ -20,7 +20,7 @@ _SAME = ("network_fingerprint", "percent", "sparsity", "sparsity_epochs", "epoch
 """What prunings that stand side by side have in common, besides the test images."""
 
 _MORE = (Column("finetuned_best", "Best epoch (%)", 1), Column("seeds_count", "n", 0), Column("source", "Source"))
-_METHODS = ("delt", "cda", "sre2l", "rded", "random", "real")
+_METHODS = ("delt", "cda", "sre2l", "gvbsm", "rded", "herding", "forgetting", "el2n", "random", "real")
 
 
 def all_found() -> list[dict[str, Any]]:
@@ -45,7 +45,7 @@ def draw(found: Sequence[dict[str, Any]]) -> None:
     titles = distinct({key: _title(own[0]) for key, own in groups.items()}, lambda key: key[-4:])
     fullest = max(groups, key=lambda key: len(groups[key]))
     chosen = controls.linked_choice("of", "Compared", titles, "applications/of", default=fullest)
-    own = sorted(groups[chosen], key=_place)
+    own = sorted(groups[chosen], key=method_place)
     for one in own[:1]:
         _sizes(one)
     drawn = _drawn(own)
@@ -68,7 +68,8 @@ def _title(one: dict[str, Any]) -> str:
     return " · ".join(parts)
 
 
-def _place(one: dict[str, Any]) -> tuple[int, int, str]:
+def method_place(one: dict[str, Any]) -> tuple[int, int, str]:
+    """Return where a set of images stands among others: by images a class, then by method, random real last."""
     place = _METHODS.index(one["method"]) if one["method"] in _METHODS else len(_METHODS)
     return one["ipc"] or 0, place, one["source"]
 
