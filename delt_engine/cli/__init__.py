@@ -136,6 +136,7 @@ def explained(error: BaseException) -> tuple[str, int]:
         "papers": "delt_engine.cli.papers:papers",
         "reproduce": "delt_engine.cli.papers:reproduce",
         "prune": "delt_engine.cli.prune:prune",
+        "continual": "delt_engine.cli.continual:continual",
         "diversity": "delt_engine.cli.diversity:diversity",
         "privacy": "delt_engine.cli.privacy:privacy",
         "import": "delt_engine.cli.import_set:import_command",
