@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from delt_engine.analysis.cost import Plan, formula_cost, plan, predicted_memory, predicted_seconds
+from delt_engine.analysis.cost import MATCHING_COST, Plan, formula_cost, plan, predicted_memory, predicted_seconds
 from delt_engine.cli.options import count_option, output_options, read_experiment, setting_options, teacher_options
 from delt_engine.cli.output import progress_option, reporter, say, say_json, say_table
 from delt_engine.config import Experiment
@@ -26,7 +26,10 @@ from delt_engine.runs.store import list_runs
 from delt_engine.runs.titles import example_runs
 from delt_engine.threads import settle_waiting
 
-COST_SETTINGS = ("method", "ipc", "iterations", "round_iterations", "early_late", "batching", "batch_size")
+COST_SETTINGS = (
+    *("method", "ipc", "iterations", "round_iterations", "early_late", "batching", "batch_size"),
+    *MATCHING_COST,
+)
 
 
 @click.command()

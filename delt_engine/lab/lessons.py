@@ -55,6 +55,13 @@ LESSONS = (
         "Which stage makes late iterations gentle?",
     ),
     Lesson(
+        "Batch to batch, batch to global",
+        "Batches",
+        "Two ways to give synthetic images what real ones have, from the same patches: match batches of real images "
+        "again and again, or the memory of a network that was trained once.",
+        "Which of the two would you take for 1,000 classes, and which for ten?",
+    ),
+    Lesson(
         "Near its photograph",
         "Privacy",
         "Each synthetic image is looked up among all training images, and its nearest one is shown. Where that is the "

@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from delt_engine.config import Experiment
-from delt_engine.config.methods import METHOD_SETTINGS, is_optimised
+from delt_engine.config.methods import BATCH_TO_BATCH, METHOD_SETTINGS, is_optimised
+from delt_engine.data.catalogue import CATALOGUE
 from delt_engine.errors import ConfigError
+from delt_engine.papers import matching_settings
 from delt_engine.papers.names import our_network
 from delt_engine.papers.published import PublishedValue, all_published
 from delt_engine.papers.recipes import published_experiment
@@ -130,7 +132,7 @@ def paper_cell(value: PublishedValue) -> Cell:
     measure: Measure = "teacher" if value.words.get("stage") == "squeeze" else _MEASURES[value.metric]
     if measure == "parameters":
         return Cell(value, measure, Experiment())
-    network, student = our_network(value.teacher), our_network(value.student) or "resnet18"
+    network, student = our_network(value.teacher), our_network(value.student) or _unnamed_student(value)
     found = published_experiment(
         value.source,
         value.dataset,
@@ -155,6 +157,14 @@ def paper_cell(value: PublishedValue) -> Cell:
         origins,
         relabeller="" if relabeller == experiment.squeeze.network else relabeller,
     )
+
+
+def _unnamed_student(value: PublishedValue) -> str:
+    """Return the student of a number whose table names none: of DM and DC that of their own papers."""
+    entry = CATALOGUE.get(value.dataset)
+    if value.method in BATCH_TO_BATCH and entry is not None:
+        return matching_settings.student(entry.image_size or 32)
+    return "resnet18"
 
 
 def varied(value: PublishedValue) -> dict[str, Any]:

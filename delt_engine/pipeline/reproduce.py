@@ -113,7 +113,7 @@ def reproduce(
             try:
                 made = _work(one, made, said)
             except RunCancelled as stopped:
-                raise RunCancelled(f"{title}: {stopped} The same `delt reproduce` goes on as well.") from None
+                raise type(stopped)(f"{title}: {stopped} The same `delt reproduce` goes on as well.") from None
             except DeltError as error:
                 said.say(str(error))
                 failures.append(Failure(one, error))

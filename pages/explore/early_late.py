@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from pages.shared import address, controls, errors, nav
-from pages.shared.lab import overview, predict, privacy, stored, timeline, tour
+from pages.shared.lab import batches, overview, predict, privacy, stored, timeline, tour
 from pages.shared.lab.source import Source, SourceScene, scene, sources
 from pages.shared.lab.steps import lab_steps
 from pages.shared.wording import plain
@@ -55,6 +55,9 @@ def _show(found: Sequence[Source]) -> None:
         overview.draw(source, class_name)
     else:
         tour.introduce(step, is_run=source.run is not None)
+    if step == 6:
+        batches.draw()
+    elif step:
         shown = scene(source, class_name, number, end)
         if step == 5:
             inside(shown, found)
@@ -64,8 +67,8 @@ def _show(found: Sequence[Source]) -> None:
                 2: timeline.twins,
                 3: timeline.late,
                 4: predict.predict,
-                6: privacy.draw,
-                7: tour.take_home,
+                7: privacy.draw,
+                8: tour.take_home,
             }
             views[step](shown)
     tour.walk(step)

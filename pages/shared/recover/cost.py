@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from delt_engine.analysis.cost import (
+    MATCHING_COST,
     Plan,
     Rate,
     as_fast_as_here,
@@ -110,6 +111,8 @@ def expected(experiment: Experiment) -> Expected:
             if own is not None:
                 origin += f" Taken at this machine's speed, as its {own.source} {own.name} shows it."
             return Expected(seconds, origin, _where(rate.is_here or own is not None))
+    if experiment.recover.is_batch_to_batch:  # other networks and real images take another time
+        return Expected(None, _UNKNOWN)
     run = next((run for run in _runs() if _is_like(run, experiment)), None)
     if run is None:
         return Expected(None, _UNKNOWN)
@@ -150,7 +153,11 @@ def _where(is_here: bool) -> str:
 
 
 def _is_like(run: Run, experiment: Experiment) -> bool:
-    if run.status != "finished" or not run.record().image_iterations_per_second:
+    if (
+        run.status != "finished"
+        or run.experiment.recover.is_batch_to_batch
+        or not run.record().image_iterations_per_second
+    ):
         return False
     return (run.experiment.dataset, run.experiment.image_size) == (experiment.dataset, experiment.image_size)
 
@@ -205,5 +212,6 @@ def _words(experiment: Experiment) -> list[str]:
         image_size=experiment.image_size,
         mi=recover.iterations,
         ri=recover.round_iterations,
+        **({name: getattr(recover, name) for name in MATCHING_COST} if recover.is_batch_to_batch else {}),
     )
     return ["cost", *options]
