@@ -228,6 +228,27 @@ def best_rate(rates: Iterable[Rate], key: RateKey) -> tuple[Rate | None, bool]:
     return scaled, chosen.key == key and chosen.is_here
 
 
+def as_fast_as_here(rate: Rate, rates: Iterable[Rate]) -> tuple[Rate, Rate | None]:
+    """Return another machine's rate at the speed of this one, and the measurement here that tells it.
+
+    That is the first, so the newest, of this machine that has a counterpart there: the same teacher, image size and
+    kind of device. Without one the rate stays as it is, with None.
+    """
+    rates = list(rates)
+    if rate.is_here:
+        return rate, None
+    for own in rates:
+        there = next((one for one in rates if not one.is_here and _same_question(one.key, own.key)), None)
+        if own.is_here and own.key.device == rate.key.device and there is not None:
+            factor = there.per_second(own.key.batch_size) / own.per_second(own.key.batch_size)
+            return replace(rate, fixed_s=rate.fixed_s * factor, per_image_s=rate.per_image_s * factor), own
+    return rate, None
+
+
+def _same_question(one: RateKey, other: RateKey) -> bool:
+    return (one.device, one.teacher, one.image_size) == (other.device, other.teacher, other.image_size)
+
+
 def _matching_factor(image_size: int) -> float:
     return MATCHING_FACTOR[min(MATCHING_FACTOR, key=lambda side: max(side / image_size, image_size / side))]
 

@@ -62,6 +62,13 @@ LESSONS = (
         "Which of the two would you take for 1,000 classes, and which for ten?",
     ),
     Lesson(
+        "Near its photograph",
+        "Privacy",
+        "Each synthetic image is looked up among all training images, and its nearest one is shown. Where that is the "
+        "photograph it started from, the image gives it away.",
+        "Which images would you not publish if the photographs were of people?",
+    ),
+    Lesson(
         "Take it home",
         "Save",
         "The lessons as one file that needs no installation, a film strip for a slide, an animation for a web page.",

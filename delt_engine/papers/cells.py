@@ -79,6 +79,12 @@ class Cell:
     relabeller: str = ""
 
     @property
+    def key(self) -> str:
+        """What tells experiments apart: cells with the same key are measured by the same runs."""
+        own = (self.measure, self.value.metric, self.value.method, self.relabeller)
+        return f"{' '.join(own)} {self.experiment.model_dump_json()}"
+
+    @property
     def needs_images(self) -> bool:
         """Whether images are recovered."""
         return self.measure not in ("teacher", "parameters") and not self.needs_real
@@ -140,12 +146,15 @@ def paper_cell(value: PublishedValue) -> Cell:
     seeds = max(SEEDS, found.experiment.evaluate.seeds)
     experiment = with_changes(found.experiment, {**changes, "evaluate.seeds": seeds})
     relabeller = relabelling_network(value)
+    origins = {**found.origins, **dict.fromkeys(changes, value.where)}
+    if "student" in value.assumed:  # the table leaves it open
+        del origins["evaluate.student"]
     return Cell(
         value,
         measure,
         experiment,
         changes,
-        {**found.origins, **dict.fromkeys(changes, value.where)},
+        origins,
         relabeller="" if relabeller == experiment.squeeze.network else relabeller,
     )
 

@@ -44,6 +44,13 @@ class Event(BaseModel):
     rank: Count = 0
     time: str = ""
 
+    def __str__(self) -> str:
+        """Return it as the log tells it."""
+        said = {name: value for name, value in self.model_dump(exclude_unset=True).items() if name != "time"}
+        return f"{self.kind}: " + (
+            str(*said.values()) if len(said) == 1 else " ".join(f"{k}={v}" for k, v in said.items())
+        )
+
 
 class StatusEvent(Event):
     """The run has another status."""

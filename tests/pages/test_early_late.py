@@ -1,4 +1,4 @@
-"""Early vs late: the pipeline and seven lessons on a recorded lab or a run; what links lock cannot be moved."""
+"""Early vs late: the pipeline and eight lessons on a recorded lab or a run; what links lock cannot be moved."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from page_helpers import captions, components, keys, metrics, texts
 from delt_engine.lab.batch_lesson import lesson_experiment
 from delt_engine.lab.material import open_lab
 from delt_engine.paths import assets_dir
+from delt_engine.pipeline.privacy import stored_tests
+from delt_engine.runs.store import Run
 from pages.shared import cached
 from pages.shared.lab import batches, stored
 
@@ -213,7 +215,7 @@ def test_the_tour_is_walked_forward_and_back_to_what_can_be_saved(open_page, add
     app.button(key="lab/back").click().run()
     app.button(key="lab/back").click().run()
     assert address(app)["step"] == "0"
-    app = open_page(PAGE, src=LAB, step="7", cls="cat")
+    app = open_page(PAGE, src=LAB, step="8", cls="cat")
     labels = [button.proto.label for button in app.get("download_button")]
     file = "4 lessons as one file (HTML)"
     assert labels == [file, file, "Film strip (PNG)", "Animation (GIF)", "Animation (WebP)"]  # one is by the link
@@ -286,3 +288,26 @@ def test_without_any_material_it_says_what_to_do(open_page, monkeypatch, tmp_pat
     monkeypatch.setattr("delt_engine.lab.material.assets_dir", lambda: tmp_path / "none")
     app = open_page(PAGE)
     assert "delt lab" in app.info[0].value
+
+
+def test_the_lesson_on_privacy_shows_a_shipped_test_at_once(open_page, monkeypatch) -> None:
+    monkeypatch.setattr("pages.shared.cached.assets_dir", assets_dir)
+    app = open_page(PAGE, src=LAB, step="7", cls="horse")
+    assert [metric.label for metric in app.metric] == ["Recognised, top 1", "Recognised, top 5", "Start patches, top 1"]
+    found = stored_tests(Run.open(assets_dir() / "examples" / "cifar10-mini-delt"))["pixels"]
+    values = [found.recognised(1), found.recognised(5), found.recognised(1, at_start=True)]
+    assert [metric.value for metric in app.metric] == [f"{value} of 100" for value in values]
+    assert "by chance 0.05" in captions(app)
+    assert f"the photograph behind {values[0]} of 100 images by nothing but distance" in texts(app)
+    assert "no proof of privacy" in texts(app)
+    assert "The nearest real image is its own photograph" in captions(app)
+    app.session_state["lab/privacy_picked/cifar10-mini-delt"] = 1
+    app.run()
+    assert "airplane, image 2, 1,000 iterations" in captions(app)
+
+
+def test_a_run_that_was_not_looked_up_has_a_price_and_a_button(open_page, finished) -> None:
+    app = open_page(PAGE, src=finished.id, step="7", cls="cat")
+    assert app.button(key="diversity/privacy").label == "Find the nearest"
+    assert f"delt privacy {finished.id}" in app.code[-1].value
+    assert not app.metric
