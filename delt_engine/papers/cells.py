@@ -15,6 +15,7 @@ from typing import Any, Literal
 from delt_engine.config import Experiment
 from delt_engine.config.methods import METHOD_SETTINGS, is_optimised
 from delt_engine.errors import ConfigError
+from delt_engine.papers.continual_values import steps_of
 from delt_engine.papers.names import our_network
 from delt_engine.papers.published import PublishedValue, all_published
 from delt_engine.papers.recipes import published_experiment
@@ -22,8 +23,9 @@ from delt_engine.papers.recipes import published_experiment
 Scale = Literal["paper", "laptop"]
 SCALES: tuple[Scale, ...] = ("paper", "laptop")
 
-Measure = Literal["accuracy", "hours", "teacher", "parameters", "cosine", "images", "judge"]
-"""What a cell's number is: of students, of the recovery, of a teacher, of a network, or of the images themselves."""
+Measure = Literal["accuracy", "continual", "hours", "teacher", "parameters", "cosine", "images", "judge"]
+"""What a cell's number is: of students, of students after a step of the classes, of the recovery, of a teacher, of a
+network, or of the images themselves."""
 
 SEEDS = 3
 """Students of a cell, also where the paper trains one: an order needs a spread. Source: DELT's scripts train three."""
@@ -41,10 +43,7 @@ _MEASURES: dict[str, Measure] = {
     "crops": "judge",
 }
 
-_TASKS = {
-    "data-free-pruning": "No dataset is printed; `delt prune` measures pruning on any.",
-    "class-incremental": "Continual learning is not here.",
-}
+_PRUNING = "No dataset is printed; `delt prune` measures pruning on any."
 
 _CRITERIA = {"lowest": "min", "medium": "medium", "highest": "top", "random": "random", "delt": "medium"}
 _CRITERIA |= {"ascending": "min", "descending": "top"}
@@ -89,7 +88,7 @@ class Cell:
     @property
     def needs_students(self) -> bool:
         """Whether students are trained on them."""
-        return self.measure == "accuracy"
+        return self.measure in ("accuracy", "continual")
 
 
 def why_not(value: PublishedValue) -> str:
@@ -100,8 +99,8 @@ def why_not(value: PublishedValue) -> str:
     True
     """
     words = value.words
-    if "task" in words:
-        return _TASKS[words["task"]]
+    if words.get("task") == "data-free-pruning":
+        return _PRUNING
     if words.get("stage") == "squeeze":
         if words["recipe"] != "cda":
             return "The recipe of Ridnik et al. is not here."
@@ -122,6 +121,7 @@ def paper_cell(value: PublishedValue) -> Cell:
     if reason := why_not(value):
         raise ConfigError(f"{value.where}: {reason}")
     measure: Measure = "teacher" if value.words.get("stage") == "squeeze" else _MEASURES[value.metric]
+    measure = "continual" if steps_of(value) else measure
     if measure == "parameters":
         return Cell(value, measure, Experiment())
     network, student = our_network(value.teacher), our_network(value.student) or "resnet18"
