@@ -13,7 +13,7 @@ import torch
 from delt_engine.config import Experiment
 from delt_engine.config.students import EvaluateConfig
 from delt_engine.data.dataset import Dataset
-from delt_engine.errors import DataError, RunCancelled, RunError
+from delt_engine.errors import DataError, RunCancelled, RunError, RunPaused
 from delt_engine.jobs.worker import DeviceLock, StopRequests, device_lock_name, listening
 from delt_engine.models.card import columns_of, find_other, find_teacher
 from delt_engine.models.teachers import Teacher, load_teacher
@@ -34,8 +34,9 @@ def holding(device: torch.device, kept: str) -> Iterator[StopRequests]:
                 yield stop
             finally:
                 lock.release()
-        except RunCancelled:
-            raise RunCancelled(f"{kept}, and the same command goes on.") from None
+        except RunCancelled as stopped:
+            kind = RunPaused if str(stopped) == "pause" else RunCancelled
+            raise kind(f"{kept}, and the same command goes on.") from None
 
 
 def check_all_classes(source: Source, train: ImageTable, dataset: Dataset, why: str) -> None:
