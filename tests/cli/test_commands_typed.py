@@ -156,6 +156,15 @@ def test_g_vbsm_needs_teachers_of_two_kinds_or_named_ones(answer, refusal, small
     assert command[command.index("--teachers") + 1] == str(file)
 
 
+@pytest.mark.parametrize("method", ["dm", "dc"])
+def test_batches_of_real_images_are_matched_by_a_typed_command(answer, refusal, small, tmp_path, method) -> None:
+    words = ["recover", *small, "--method", method, "--real-batch", "4", "--matching-width", "4"]
+    assert f"{method} computes in float32" in refusal(*words, "--precision", "bfloat16")
+    found = answer(*words, "--network-epochs", "1", "--out", tmp_path / "run")
+    assert (found["method"], found["images"], found["image_iterations"]) == (method, 12, 96)
+    assert {"predicted_mb", "measured_mb"} <= set(found["memory"])
+
+
 def test_progress_goes_to_stderr_and_quiet_ends_it_and_ipc_1_has_no_rounds(answer, delt, small, tmp_path) -> None:
     assert "round 4 of 4" in delt("recover", *small, "--out", tmp_path / "a").stderr
     assert delt("recover", *small, "--out", tmp_path / "b", "--quiet").stderr == ""
