@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from urllib.parse import unquote
 
 import numpy as np
@@ -61,7 +61,7 @@ def test_a_draft_keeps_what_was_valid() -> None:
 
 
 def test_words_for_numbers_and_names() -> None:
-    now = datetime(2026, 1, 2, 12, tzinfo=timezone.utc)
+    now = datetime(2026, 1, 2, 12, tzinfo=UTC)
     for time, words in (("01-02T11:59:30.000", "30 s"), ("01-02T09:00:00", "3 h"), ("01-01T11:00:00", "1 day")):
         assert wording.ago(f"2026-{time}Z", now) == f"{words} ago"
     assert wording.ago(None) == ""
