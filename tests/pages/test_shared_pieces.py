@@ -16,7 +16,9 @@ from starlette.responses import Response
 from delt_engine.config import Experiment, RecoverConfig, SelectConfig, field_specs
 from delt_engine.config.schedule import EarlyLateSchedule
 from delt_engine.errors import ConfigError
+from delt_engine.plots.style import add_line, blank_figure
 from pages.shared import controls, schedule_words, wording
+from pages.shared.figure import described
 from pages.shared.runs import class_rows, strips
 from pages.shared.runs.progress import progress
 from pages.shared.session import Session
@@ -162,3 +164,10 @@ def test_progress_counts_image_iterations_and_measures_the_rate(tmp_path) -> Non
     assert (now.round_text, now.iteration_text) == ("2 of 4", "20 of 40")
     assert now.rate == pytest.approx((done - 3) / 0.19)  # from iteration 0 to 19, 0.01 s each
     assert now.left_s == pytest.approx((total - done) / now.rate)
+
+
+def test_a_figure_is_described_by_its_axes_and_what_is_drawn() -> None:
+    figure = blank_figure("Epoch", "Accuracy<br>(%)")
+    for name in ("DELT", "CDA", "DELT"):
+        add_line(figure, name, [1], [2], "#000000")
+    assert described(figure) == "Chart. Accuracy (%) over Epoch: DELT, CDA"
