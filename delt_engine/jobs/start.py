@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from delt_engine import files
+from delt_engine import access, files
 from delt_engine.config import Experiment
 from delt_engine.errors import CheckpointError, RunError
 from delt_engine.jobs import queue
@@ -62,6 +62,7 @@ def start(
     Raises:
         RunError: the folder is taken or cannot be written, or the process cannot be started.
     """
+    access.check_change("start a run")
     path = Path(run_path).expanduser().absolute() if run_path is not None else new_run_path(experiment, kind)
     experiment = with_absolute_paths(experiment)
     command = command_for(experiment, path, kind, options, source)
@@ -87,6 +88,7 @@ def resume(run: Run) -> None:
     Raises:
         RunError: the run is finished, still active, unreadable, or an example that ships with the project.
     """
+    access.check_change("resume a run")
     status = run.status
     if status == "unreadable":
         raise RunError(run.unreadable or "")
@@ -136,6 +138,7 @@ def stop_hard(run: Run) -> None:
     Raises:
         RunError: the process runs on another machine.
     """
+    access.check_change("stop a run")
     if run.status in ("unreadable", "finished"):
         return
     request, launcher = run.requested() or "cancel", run.job_process()
@@ -165,6 +168,7 @@ def memory(run: Run) -> int | None:
 
 
 def _ask(run: Run, request: StopRequest) -> None:
+    access.check_change("stop a run")
     if run.unreadable or run.record().status in ("finished", "cancelled", STOPPED[request]):
         return
     own, worker = run.job_process(), run.record().process
