@@ -20,15 +20,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from delt_engine.errors import DataError, DeltError, RunError
 from delt_engine.paths import home
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 _SYNCS = 16
 """Files that are synced at once."""
