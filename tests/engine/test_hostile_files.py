@@ -7,15 +7,19 @@ import contextlib
 import os
 import random
 import re
+import zipfile
 from pathlib import Path
 
 import pytest
 import torch
 from small_pictures import folder
 
+from delt_engine.config import Experiment
+from delt_engine.data import unpack
 from delt_engine.data.available import add_folder, place_of
 from delt_engine.data.catalogue import load_dataset
-from delt_engine.errors import CheckpointError, DeltError
+from delt_engine.data.tensor_files import read_tensors
+from delt_engine.errors import CheckpointError, ConfigError, DataError, DeltError
 from delt_engine.models.card import TeacherCard, find_teacher, read_card
 from delt_engine.models.checkpoints import load_state, safetensors
 
@@ -95,3 +99,39 @@ def test_a_pipe_among_the_pictures_is_left_out(tmp_path) -> None:
     os.mkfifo(root / "train" / "class 0" / "a.png")
     data = load_dataset(str(root))  # without a size: the usual one is looked for in the files
     assert (len(data.train), data.counts["skipped"]) == (4, 1)
+
+
+def test_a_tensor_that_repeats_one_number_without_end_is_refused(tmp_path) -> None:
+    many = torch.zeros(1).expand(4, 3, 10**5, 10**5)
+    torch.save({"w": many}, tmp_path / "net.pt")
+    torch.save(many, tmp_path / "images.pt")
+    torch.save([many[0]] * 4, tmp_path / "list.pt")
+    with pytest.raises(CheckpointError, match="far more numbers than it has bytes for"):
+        load_state(tmp_path / "net.pt")
+    for name in ("images.pt", "list.pt"):
+        with pytest.raises(DataError, match="far more numbers than it has bytes for"):
+            read_tensors(tmp_path / name, 2, ((0.0,) * 3, (1.0,) * 3), "auto")
+
+
+def test_a_zip_that_swells_beyond_what_pictures_do_is_refused(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("DELT_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(unpack, "_SMALL", 10**5)
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("a/1.png", "b/1.png"):
+            archive.writestr(name, bytes(10**6))
+    with pytest.raises(DataError, match=r"bomb.zip unpacks to 0.0 GB, more than 100 times its size"):
+        unpack.unpack_zip(tmp_path / "bomb.zip")
+
+
+@pytest.mark.parametrize("setting", ["seed", "dataset", "classes", "recover: {method", "recover: {ipc"])
+def test_a_few_lines_of_yaml_that_stand_for_billions_are_one_sentence(tmp_path, setting) -> None:
+    path, names = tmp_path / "laughs.yaml", "abcdefghijk"
+    lines = ["squeeze: &a [x, x, x, x, x, x, x, x, x]"]
+    for stage, (before, after) in zip(
+        ("rank", "select", "relabel", "evaluate"), zip(names, names[1:], strict=False), strict=False
+    ):
+        lines.append(f"{stage}: &{after} [{', '.join([f'*{before}'] * 90)}]")
+    path.write_text("\n".join([*lines, f"{setting}: *e{'}' if '{' in setting else ''}"]))
+    with pytest.raises(ConfigError) as caught:
+        Experiment.read(path)
+    assert len(str(caught.value)) <= 602
