@@ -313,3 +313,24 @@ class ArrayRecord:
             return cls(**plain, **{name: arrays[name] for name in cls.ARRAYS})
         except (ValueError, KeyError, TypeError, AttributeError):
             raise DataError(f"{cls.WHAT}: {path} is not a {cls.NAME}, or is damaged.") from None
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def guarded(value: Any) -> Any:
+    """Return a value for a cell of CSV: text that a spreadsheet would take for a formula gets an apostrophe before it.
+
+    >>> guarded("=HYPERLINK(1)"), guarded("cat"), guarded(-1.5)
+    ("'=HYPERLINK(1)", 'cat', -1.5)
+    """
+    return f"'{value}" if isinstance(value, str) and value.lstrip("'").startswith(_FORMULA) else value
+
+
+def unguarded(text: str) -> str:
+    """Return what :func:`guarded` was given.
+
+    >>> [unguarded(guarded(text)) for text in ("=1", "'=1", "'cat", "cat")]
+    ['=1', "'=1", "'cat", 'cat']
+    """
+    return text[1:] if text.startswith("'") and text[1:].lstrip("'").startswith(_FORMULA) else text
