@@ -132,11 +132,13 @@ def explained(error: BaseException) -> tuple[str, int]:
         "prune": "delt_engine.cli.prune:prune",
         "diversity": "delt_engine.cli.diversity:diversity",
         "import": "delt_engine.cli.import_set:import_command",
+        "export": "delt_engine.cli.export:export",
         "run": "delt_engine.cli.run:run_file",
         "resume": "delt_engine.cli.recover:resume",
         "cost": "delt_engine.cli.cost:cost",
         "lab": "delt_engine.cli.lab:lab",
         "bench": "delt_engine.cli.bench:bench",
+        "doctor": "delt_engine.cli.doctor:doctor",
         "app": "delt_engine.cli.app:app",
     },
 )
