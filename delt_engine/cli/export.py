@@ -80,5 +80,6 @@ def export(
         say(f"{done.images:,} images, {done.bytes / 1e6:.1f} MB, {FORMATS[form].title}: {done.path}")
         for note in done.notes:
             say(note)
-        facts = {"mean": data.mean, "std": data.std, "num_classes": len(found.classes), "ipc": ipc}
-        say("\nTrain on it:\n\n" + training_lines(form, str(done.path), **facts))
+        place, count = str(done.path), len(found.classes)
+        lines = training_lines(form, place, mean=data.mean, std=data.std, num_classes=count, ipc=ipc)
+        say(f"\nTrain on it:\n\n{lines}")

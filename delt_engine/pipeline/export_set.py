@@ -131,6 +131,8 @@ def _zipped(contents: Contents, out: Path) -> Exported:
     if final.exists():
         raise RunError(f"out: {final} exists already; give another name.")
     _check_space(contents, final)
+    for row in contents.rows():  # damaged ones are found before the first byte is written
+        contents.png(row)
     chunks = zip_chunks([Chosen(run, class_index) for class_index in run.classes])
     files.write_pieces(final, chunks)
     return Exported(final, "zip", len(contents), final.stat().st_size, has_soft_labels=False)

@@ -140,6 +140,6 @@ def evaluate(
     network = None
     if teacher is not None:
         network = teacher_for(teacher.network.to(place), teacher.card.class_names, train.class_names)
-    resolved = resolve(config, card=teacher and teacher.card, train=train, dataset_name=dataset.spec.name)
+    resolved = resolve(config, card=teacher.card if teacher else None, train=train, dataset_name=dataset.spec.name)
     test = test_table(dataset, train)
     yield from students.evaluate(train, test, network, resolved, seed=seed, device=place)

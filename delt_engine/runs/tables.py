@@ -11,10 +11,13 @@ import csv
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import pandas
+
+Quoting = Literal[0, 1, 2, 3]
+"""What is quoted in CSV, one of the csv module's constants."""
 
 NOTHING = "–"
 """Shown where a row has no value."""
@@ -76,7 +79,7 @@ def guarded(value: Any) -> Any:
     return f"'{value}" if is_formula else value
 
 
-def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]], quoting: int = csv.QUOTE_MINIMAL) -> str:
+def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]], quoting: Quoting = csv.QUOTE_MINIMAL) -> str:
     """Return rows as CSV with a heading, nothing where a value is None; every text is :func:`guarded`."""
     cells = [[guarded(value) for value in row] for row in rows]
     return _frame(cells, columns).to_csv(index=False, lineterminator="\n", quoting=quoting)
