@@ -39,7 +39,7 @@ if TYPE_CHECKING:  # for type checkers and editors, the same names as in _PUBLIC
     from delt_engine.training.records import StudentResult as StudentResult
     from delt_engine.training.squeeze import squeeze as squeeze
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _PUBLIC = {
     "ConfigError": "errors",

@@ -12,11 +12,13 @@ Source: what SRe2L, CDA, DELT and RDED save; DD-Ranking; Hugging Face.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from delt_engine import access
 from delt_engine.data.foreign import JPEG_NOTE, ForeignSet, decoded
 from delt_engine.data.layout import list_files
 from delt_engine.data.npz_sets import ARRAYS_FILE, read_arrays
@@ -25,6 +27,7 @@ from delt_engine.data.tar_sets import read_shards, shards_of
 from delt_engine.data.tensor_files import IMAGES_FILE, Scale, read_tensors
 from delt_engine.data.unpack import MAX_FILES
 from delt_engine.errors import DataError
+from delt_engine.paths import expanded
 
 
 def read_foreign(path: str | Path, num_classes: int, scale: Scale, pixels: str = "auto") -> ForeignSet:
@@ -39,8 +42,9 @@ def read_foreign(path: str | Path, num_classes: int, scale: Scale, pixels: str =
     Raises:
         DataError: it is none of the layouts, too large, or damaged.
     """
-    path = Path(path).expanduser().absolute()
-    if not path.exists():
+    path = expanded(path).absolute()
+    access.check_path(path, "set", DataError)
+    if not os.path.exists(path):  # noqa: PTH110 (pathlib's raises at a name that is too long)
         raise DataError(f"set: {path} does not exist.")
     if path.suffix == ".parquet" or (path.is_dir() and any(path.rglob("*.parquet"))):
         found = read_tables(path)

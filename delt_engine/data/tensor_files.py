@@ -9,7 +9,6 @@ Source: DD-Ranking's demos, where images of K classes lie class by class and lab
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,7 +83,7 @@ def _tensor(path: Path, name: str) -> Tensor:
     check_bytes(path, path.stat().st_size)
     try:
         found: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError):
+    except Exception:  # the reader of damaged bytes raises nearly anything
         raise DataError(
             f"{name}: {path} cannot be read as tensors alone: it is damaged, or holds code or objects, which are not "
             "loaded; save the tensor itself with torch.save."

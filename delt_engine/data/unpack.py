@@ -15,6 +15,7 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
+from delt_engine import access
 from delt_engine.data.dataset import Report
 from delt_engine.data.decode import EXTENSIONS
 from delt_engine.data.layout import check_layout, innermost
@@ -46,6 +47,7 @@ def unpack_zip(path: str | Path, report: Report | None = None) -> Path:
     Raises:
         DataError: no zip, damaged, encrypted, unsafe or too large, or not a dataset; nothing is left of it.
     """
+    access.check_path(path, "dataset", DataError)
     path, folder = Path(path), unpacked_dir()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -72,6 +74,7 @@ def remove_upload(path: str | Path) -> None:
     Raises:
         DataError: it is none, or cannot be deleted.
     """
+    access.check_change("delete images")
     folder = Path(path)
     if not is_upload(folder):
         raise DataError(f"dataset: {folder} was not uploaded here, so it is not deleted.")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from delt_engine import files
+from delt_engine import access, files
 from delt_engine.errors import RunError
 from delt_engine.jobs import queue
 from delt_engine.paths import runs_dir
@@ -136,6 +136,7 @@ def restore(run_id: str) -> Run:
     Raises:
         RunError: it is not in the trash any more, or its place is taken.
     """
+    access.check_change("bring a run back")
     there, back = trash_dir() / Path(run_id).name, runs_dir() / Path(run_id).name
     if not there.is_dir():
         raise RunError(f"run {run_id}: it is not in the trash any more.")
@@ -160,6 +161,7 @@ def empty_trash() -> int:
     Raises:
         RunError: something cannot be deleted.
     """
+    access.check_change("empty the trash")
     freed = sum(size_bytes(run.path) for run in trashed())
     for run in trashed():
         with files.as_run_error(run.path, "deleted"):

@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from delt_engine import files
+from delt_engine import access, files
 from delt_engine.config import Experiment
 from delt_engine.errors import CheckpointError, RunError
 from delt_engine.jobs import queue
@@ -62,6 +62,7 @@ def start(
     Raises:
         RunError: the folder is taken or cannot be written, or the process cannot be started.
     """
+    access.check_change("start a run")
     path = Path(run_path).expanduser().absolute() if run_path is not None else new_run_path(experiment, kind)
     experiment = with_absolute_paths(experiment)
     command = command_for(experiment, path, kind, options, source)
@@ -87,6 +88,7 @@ def resume(run: Run) -> None:
     Raises:
         RunError: the run is finished, still active, unreadable, or an example that ships with the project.
     """
+    access.check_change("resume a run")
     status = run.status
     if status == "unreadable":
         raise RunError(run.unreadable or "")
@@ -136,6 +138,7 @@ def stop_hard(run: Run) -> None:
     Raises:
         RunError: the process runs on another machine.
     """
+    access.check_change("stop a run")
     if run.status in ("unreadable", "finished"):
         return
     request, launcher = run.requested() or "cancel", run.job_process()
@@ -146,10 +149,10 @@ def stop_hard(run: Run) -> None:
         end(worker)
         if is_running(worker):
             raise RunError(f"run {run.id}: its process {worker.pid} on {worker.hostname} cannot be ended from here.")
-    _mark_stopped(run, request)
+    mark_stopped(run, request)
 
 
-def _mark_stopped(run: Run, request: StopRequest) -> None:
+def mark_stopped(run: Run, request: StopRequest) -> None:
     """Write the status of a run whose process is no more."""
     queue.leave(run)
     if run.record().status in ("finished", STOPPED[request]):
@@ -165,6 +168,7 @@ def memory(run: Run) -> int | None:
 
 
 def _ask(run: Run, request: StopRequest) -> None:
+    access.check_change("stop a run")
     if run.unreadable or run.record().status in ("finished", "cancelled", STOPPED[request]):
         return
     own, worker = run.job_process(), run.record().process
@@ -172,13 +176,13 @@ def _ask(run: Run, request: StopRequest) -> None:
         run.request(request)
         if own is not None and own.pid == worker.pid:  # it has nothing to lose, and may be deaf for seconds
             end(worker, patience=0)
-            _mark_stopped(run, request)
+            mark_stopped(run, request)
         else:  # it was typed by hand, so that it is left to say that it stopped
             wake(worker)
     elif is_alive(run) or run.status == "queued":  # a process that is about to start will find the request
         run.request(request)
     elif request == "cancel" or run.status != "failed":
-        _mark_stopped(run, request)
+        mark_stopped(run, request)
 
 
 def _is_idle(run: Run, worker: ProcessRecord) -> bool:
@@ -198,7 +202,7 @@ def prepare() -> bool:
 
 
 def _spawn(run: Run) -> None:
-    environment, words = child_environment(), ["resume", str(run.path)]
+    environment, words = child_environment(), ["resume", str(run.path), "--quiet"]  # its log tells
     with files.as_run_error(run.path / "log.txt"):
         log = (run.path / "log.txt").open("ab")
     with log:

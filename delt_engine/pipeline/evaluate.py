@@ -39,7 +39,7 @@ from delt_engine.training.distributed import ALONE, Team
 from delt_engine.training.image_table import ImageTable, test_table
 from delt_engine.training.recipe import recipe_changes, resolve
 from delt_engine.training.records import EvaluationResult, StudentResult
-from delt_engine.training.relabel import StoredLabels, teacher_for
+from delt_engine.training.relabel import LabelStore, StoredLabels, teacher_for
 from delt_engine.training.students import evaluate
 
 
@@ -102,6 +102,7 @@ def evaluate_stage(context: StageContext) -> None:
         teacher_fingerprint=by.fingerprint if by else None,
         relabeller=named[0],
         relabeller_fingerprint=named[1],
+        label_epochs=LabelStore.open(config.label_store).facts.label_epochs if config.labels == "stored" else None,
         image_size=train.image_size,
         test_images=len(test),
         seconds=round(sum(each.seconds for each in results), 3),
