@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import psutil
+from filelock import FileLock
 
 from delt_engine import access, files
 from delt_engine.errors import DeltError, RunError
@@ -141,17 +142,23 @@ def start(work: Task, words: Sequence[str], *, with_progress: bool = True) -> Ta
     if work.is_running:
         return work
     access.check_change("start work")
-    work.forget()
+    command = [*words, "--json", *(["--progress-json"] if with_progress else [])]
     with files.as_run_error(work.path):
         work.path.mkdir(parents=True, exist_ok=True)
-    command = [*words, "--json", *(["--progress-json"] if with_progress else [])]
+    with FileLock(work.path / "lock"):  # two browsers may ask for it at once
+        if not work.is_running:
+            work.forget()
+            _spawn(work, command)
+    return work
+
+
+def _spawn(work: Task, command: Sequence[str]) -> None:
     with (work.path / "result.json").open("wb") as out, (work.path / "log.txt").open("wb") as log:
         try:
             process = start_child(command, out, log, child_environment())
         except OSError as error:
-            raise RunError(f"{words[0]}: its process cannot be started ({files.reason(error)}).") from None
+            raise RunError(f"{command[0]}: its process cannot be started ({files.reason(error)}).") from None
     files.write_bytes(work.path / "process.json", identity(process.pid).model_dump_json().encode())
-    return work
 
 
 def uploads_dir() -> Path:
@@ -191,11 +198,14 @@ def drop_upload(path: str | Path) -> None:
 
 def _tidy_uploads(more: int) -> None:
     """Delete what has served its day, and refuse where there is too much all the same."""
-    found = [path for path in uploads_dir().rglob("*") if path.is_file()]
-    for path in found:
-        if path.suffix.lower() != ".csv" and time.time() - path.stat().st_mtime > _DAY:
-            drop_upload(path)
-    sizes = [path.stat().st_size for path in found if path.exists()]
+    sizes = []
+    for path in [path for path in uploads_dir().rglob("*") if path.is_file()]:
+        with contextlib.suppress(OSError):  # another visitor's, who has just dropped it
+            found = path.stat()
+            if path.suffix.lower() != ".csv" and time.time() - found.st_mtime > _DAY:
+                drop_upload(path)
+            else:
+                sizes.append(found.st_size)
     if len(sizes) >= MOST_UPLOADS or sum(sizes) + more > MOST_BYTES:
         raise DeltError(
             f"file: {len(sizes)} uploads of {sum(sizes) / 1e9:.1f} GB are kept, and at most {MOST_UPLOADS} of "
