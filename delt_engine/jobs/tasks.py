@@ -28,7 +28,7 @@ from delt_engine.runs.processes import identity, is_running
 from delt_engine.runs.record import ProcessRecord
 
 State = Literal["none", "running", "done", "failed"]
-_NAMES = ("process.json", "result.json", "log.txt")
+_NAMES = ("process.json", "command.json", "result.json", "log.txt")
 
 MOST_UPLOADS = 200
 MOST_BYTES = 20 * 10**9
@@ -132,15 +132,13 @@ def task(kind: str, *about: object) -> Task:
 
 
 def start(work: Task, words: Sequence[str], *, with_progress: bool = True) -> Task:
-    """Start ``delt <words> --json --progress-json`` for a task and return at once; one at work is left to go on.
+    """Start ``delt <words> --json --progress-json`` for a task and return at once; one at work on it is left to go on.
 
     Commands of many runs say how far they are in lines, ``with_progress`` False.
 
     Raises:
-        RunError: its folder cannot be written, or the process cannot be started.
+        RunError: it is at work on other words, its folder cannot be written, or the process cannot be started.
     """
-    if work.is_running:
-        return work
     access.check_change("start work")
     command = [*words, "--json", *(["--progress-json"] if with_progress else [])]
     with files.as_run_error(work.path):
@@ -149,10 +147,13 @@ def start(work: Task, words: Sequence[str], *, with_progress: bool = True) -> Ta
         if not work.is_running:
             work.forget()
             _spawn(work, command)
+        elif files.read_json(work.path / "command.json") not in (None, command):
+            raise RunError(f"{words[0]}: another one is at work here just now; try again when it is done.")
     return work
 
 
 def _spawn(work: Task, command: Sequence[str]) -> None:
+    files.write_bytes(work.path / "command.json", json.dumps(command).encode())
     with (work.path / "result.json").open("wb") as out, (work.path / "log.txt").open("wb") as log:
         try:
             process = start_child(command, out, log, child_environment())

@@ -52,7 +52,7 @@ def test_a_task_at_work_is_not_started_again_and_one_that_is_gone_is_named() -> 
     assert (work.state, work.error) == ("failed", "The process ended without a word.")
 
 
-def test_of_two_who_start_a_task_at_once_one_does(monkeypatch) -> None:
+def test_of_two_who_start_a_task_at_once_one_does(home, monkeypatch) -> None:
     """Two browsers: both processes would write into the same result."""
     work, both, began = tasks.task("read", "a"), threading.Barrier(2), []
 
@@ -71,6 +71,11 @@ def test_of_two_who_start_a_task_at_once_one_does(monkeypatch) -> None:
     for browser in browsers:
         browser.join()
     assert (len(began), work.state) == (1, "running")
+    monkeypatch.undo()
+    monkeypatch.setenv("DELT_HOME", str(home))
+    assert tasks.start(work, ["datasets"]).is_running
+    with pytest.raises(DeltError, match="teachers: another one is at work here just now"):
+        tasks.start(work, ["teachers"])
 
 
 def test_uploads_that_go_while_they_are_counted_are_passed_over(home, monkeypatch) -> None:
