@@ -193,8 +193,9 @@ def whole_folder(final: Path, prefix: str) -> Iterator[Path]:
     with as_run_error(final):
         final.parent.mkdir(parents=True, exist_ok=True)
         for left in final.parent.glob(f"{prefix}*"):
-            if left.stat().st_mtime < time.time() - _ABANDONED_AFTER_S:
-                shutil.rmtree(left, ignore_errors=True)
+            with contextlib.suppress(OSError):  # another process tidies as well
+                if left.stat().st_mtime < time.time() - _ABANDONED_AFTER_S:
+                    shutil.rmtree(left, ignore_errors=True)
         around = Path(tempfile.mkdtemp(prefix=prefix, dir=final.parent))
     try:
         yield around / final.name

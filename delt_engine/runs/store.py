@@ -164,18 +164,19 @@ class Run:
 
         A queued run whose process died before it wrote anything is ``failed``.
         """
-        if self.unreadable:
+        try:  # looked at once: the next moment it may be deleted
+            record, written = self.record(), (self.path / "run.json").stat().st_mtime
+        except (RunError, OSError):
             return "unreadable"
-        record = self.record()
         if record.status not in ("queued", "running"):
             return record.status
         worker = record.process or self.job_process()
         if worker is None:
-            age = time.time() - (self.path / "run.json").stat().st_mtime
+            age = time.time() - written
             return "queued" if abs(age) < _START_PATIENCE else "interrupted"  # the clock may have been set back
         if is_running(worker):
             return record.status
-        if self.record() != record:  # written between the two looks, before the process went
+        if self.unreadable or self.record() != record:  # written between the two looks, before the process went
             return self.status
         return "interrupted" if record.process else "failed"
 
@@ -395,4 +396,11 @@ def list_runs(folder: str | Path | None = None) -> list[Run]:
         runs = [Run(entry) for entry in folder.iterdir() if (entry / "run.json").is_file()]
     except OSError:
         return []
-    return sorted(runs, key=lambda run: (run.record().created if not run.unreadable else "", run.id), reverse=True)
+    return sorted(runs, key=lambda run: (_created(run), run.id), reverse=True)
+
+
+def _created(run: Run) -> str:
+    try:
+        return run.record().created
+    except RunError:
+        return ""

@@ -55,6 +55,14 @@ def test_a_durable_file_is_on_the_disk_before_its_name_and_then_the_name(tmp_pat
     assert synced == [False, True], "the file, then its folder"
 
 
+def test_a_folder_is_whole_or_absent_and_what_another_process_tidies_stops_nobody(tmp_path) -> None:
+    (tmp_path / ".made-0").symlink_to(tmp_path / "gone")  # listed, and not there any more
+    with files.whole_folder(tmp_path / "a", ".made-") as made:
+        made.mkdir()
+        assert not (tmp_path / "a").exists()
+    assert (tmp_path / "a").is_dir()
+
+
 def test_what_can_be_written_later_is_found_out_now(tmp_path) -> None:
     (tmp_path / "kept.txt").write_text("old")
     files.check_writable(tmp_path / "kept.txt")
