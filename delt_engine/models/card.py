@@ -137,7 +137,9 @@ def free_teacher_path(name: str, fingerprint: str) -> Path:
     endings = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
     places = (teachers_dir() / f"{name}{ending}{SUFFIX}" for ending in endings)
     return next(
-        path for path in places if not path.exists() or (has_card(path) and read_card(path).fingerprint == fingerprint)
+        path
+        for path in places
+        if not os.path.lexists(path) or (has_card(path) and read_card(path).fingerprint == fingerprint)
     )
 
 
