@@ -143,7 +143,12 @@ def _kept(made: Path, path: Path) -> Path:
         raise DataError(str(error).replace(str(root), f"{path.name}{'/' if inside else ''}{inside}")) from None
     name = re.sub(r"[^\w .()-]+", "_", path.stem).strip(" .") or "images"
     place, number = unpacked_dir() / name, 1
-    while place.exists():
+    while True:
+        if not place.exists():
+            try:
+                return root.rename(place)
+            except OSError:
+                if not place.exists():  # else another upload of this name was quicker
+                    raise
         number += 1
         place = unpacked_dir() / f"{name}-{number}"
-    return root.rename(place)
