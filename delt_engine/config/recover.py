@@ -106,6 +106,13 @@ class RecoverConfig(Settings):
     """Bias correction of Adam: shared as published, or counted from each image's own start."""
     restart_rounds: bool = setting(False, title="Restart each round", source="ours; the published flag has no effect")
     """Restart the learning rate and the crop curriculum in every round."""
+    remix: float = setting(0.0, title="Re-mix", ge=0, lt=1, source="FADRM: 0.5")
+    """Share of its start image that an image takes back when the next round begins."""
+    bn_targets: Literal["running", "class", "difficulty"] = setting(
+        "running", title="BatchNorm targets", source="DELT: running; EDC, PSM: by class or difficulty"
+    )
+    """What BatchNorm statistics are matched with: running, the teacher's own, by the whole batch; class, those of the
+    class's training images, by its images in the batch; difficulty, of those as hard as the start images alone."""
     precision: Literal["auto", "float32", "bfloat16"] = setting(
         "auto", source="ours; images, statistics and losses stay in float32"
     )
@@ -146,6 +153,24 @@ class RecoverConfig(Settings):
                 f"pack: {self.pack} given, but with statistics of convolutions, their EMA or data densification "
                 "batches take their steps one by one; it must be 0 or 1."
             )
+        return self
+
+    @model_validator(mode="after")
+    def _targets(self) -> RecoverConfig:
+        if self.bn_targets == "running":
+            return self
+        name = f"bn_targets: {self.bn_targets} given"
+        if self.matches_generally:
+            raise ConfigError(
+                f"{name}, but with statistics of convolutions, their EMA or data densification it must be running."
+            )
+        if self.batching == "images":
+            raise ConfigError(
+                f"{name} with a batch of images, but each class must have as many of them; batching must be classes "
+                "or one-per-class."
+            )
+        if self.bn_targets == "difficulty" and self.initialization != "patches":
+            raise ConfigError(f"{name}, but noise has no difficulty; the images must start from patches.")
         return self
 
     @property

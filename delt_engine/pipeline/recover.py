@@ -21,6 +21,7 @@ from delt_engine.errors import RunCancelled, RunError
 from delt_engine.models.device import peak_memory
 from delt_engine.models.teachers import Teacher
 from delt_engine.patches.selection import SelectedImage
+from delt_engine.pipeline.bn_targets import BatchTargets, batch_targets
 from delt_engine.pipeline.committees import prepare
 from delt_engine.pipeline.compute import Tally, fast_path, memory_record, predicted_mb, within_memory
 from delt_engine.pipeline.context import StageContext
@@ -59,12 +60,16 @@ MOST_GROUPS = 24
 
 @dataclass(frozen=True, eq=False)
 class RecoverJob:
-    """What all batches of a run are recovered with; ``prepared`` is the teacher as the loop uses it."""
+    """What all batches of a run are recovered with.
+
+    ``prepared`` is the teacher as the loop uses it, ``targets`` what it matches in place of the running statistics.
+    """
 
     context: StageContext
     teacher: Teacher
     selection: tuple[SelectedImage, ...]
     prepared: PreparedTeacher
+    targets: BatchTargets
 
     @property
     def image_size(self) -> int:
@@ -157,7 +162,7 @@ def recover_stage(context: StageContext) -> None:
     teacher = loaded_teacher(context)
     selection = selection_of(context, teacher) if config.initialization == "patches" else ()
     prepared = prepare(context, teacher) if config.is_optimised else PreparedTeacher.of(teacher)
-    job = RecoverJob(context, teacher, selection, prepared)
+    job = RecoverJob(context, teacher, selection, prepared, batch_targets(context, teacher, prepared, selection))
     plans = plan_batches(context.inputs.classes, config)
     context.first(lambda: picture_all(context.run, context.inputs, plans, job.start_u8))
     if config.is_optimised:
@@ -230,8 +235,10 @@ class _Batch:
         # Batches with a drop plan are never packed.
         dropped = drop_plan(config, job.prepared, generator(self.context.experiment.seed, "drop", plan.batch_index))
 
+        more: dict[str, Any] = {"dropped": dropped, "targets": job.targets.of(plan)}
+
         def start(state: BatchState | None, fast: FastPath) -> Iterator[RecoverStep]:
-            return recover(images, labels, job.prepared, plan, config, rows, state=state, fast=fast, dropped=dropped)
+            return recover(images, labels, job.prepared, plan, config, rows, state=state, fast=fast, **more)
 
         return start
 
