@@ -201,13 +201,13 @@ def recover(
             learning_rate = learning_rate_at(*clock(iteration, config), config.learning_rate)
 
             leaf = state.images[:joined].detach()
-            is_remixed = config.remix > 0 and iteration % config.round_iterations == 0
+            begins_round = round_number > 1 and iteration % config.round_iterations == 0
+            is_remixed = config.remix > 0 and begins_round
             if is_remixed:  # images that join now are what they start from
                 leaf = leaf.lerp(start[:joined], config.remix)
             leaf.requires_grad_()
-            if (len(rows) > 1 or targets) and (
-                order is None or len(order) != joined
-            ):  # once a round: a GPU is waited for here
+            has_groups = len(rows) > 1 or bool(targets)
+            if has_groups and (order is None or len(order) != joined):  # once a round: a GPU is waited for here
                 order = plan.group_order(joined, by_class=bool(targets))
                 places = torch.tensor(order, device=leaf.device)
             if places is None:
