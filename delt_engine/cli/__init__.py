@@ -127,6 +127,7 @@ def explained(error: BaseException) -> tuple[str, int]:
         "relabel": "delt_engine.cli.evaluate:relabel",
         "evaluate": "delt_engine.cli.evaluate:evaluate",
         "compare": "delt_engine.cli.compare:compare",
+        "ablate": "delt_engine.cli.ablate:ablate",
         "papers": "delt_engine.cli.papers:papers",
         "reproduce": "delt_engine.cli.papers:reproduce",
         "prune": "delt_engine.cli.prune:prune",

@@ -19,9 +19,10 @@ class RecoverConfig(Settings):
     """How the images are optimised. Defaults are DELT's; :meth:`for_method` gives the baselines'."""
 
     method: Method = setting("delt", more=False, unlisted=(IMPORTED,))
-    """delt, cda, sre2l and gvbsm are one loop with other settings; -init starts cda or sre2l from real patches,
-    cda-early-late adds EarlyLate alone; gvbsm recovers from several teachers; rded takes the easiest crops as they are,
-    el2n, forgetting and herding real images by a score, random any."""
+    """delt, cda, sre2l and gvbsm are one loop with other settings; delt-plus is delt with switches of
+    ours; -init starts cda or sre2l from real patches, cda-early-late adds EarlyLate alone; gvbsm recovers from several
+    teachers; rded takes the easiest crops as they are, el2n, forgetting and herding real images by a score, random
+    any."""
     ipc: int = setting(10, title="Images per class (IPC)", ge=1, le=10000, more=False)
     """Synthetic images per class."""
     iterations: int = setting(

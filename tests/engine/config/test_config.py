@@ -81,7 +81,7 @@ def test_methods_are_the_same_record_with_other_settings(method, initialization,
     config = RecoverConfig.for_method(method, ipc=2)
     assert {name: getattr(config, name) for name in settings} == settings
     assert RecoverConfig.for_method(method, learning_rate=0.1).learning_rate == 0.1
-    with pytest.raises(ConfigError, match="method: 'dalt' given, but it must be one of delt, cda, cda-init"):
+    with pytest.raises(ConfigError, match="method: 'dalt' given, but it must be one of delt, delt-plus, cda, cda-init"):
         RecoverConfig.for_method("dalt")
 
 
