@@ -11,6 +11,7 @@ from delt_engine.config import (
     SqueezeConfig,
     field_specs,
 )
+from delt_engine.config.methods import DELT_PLUS
 from delt_engine.config.presets import PRESETS, PUBLISHED, Preset
 from delt_engine.errors import ConfigError
 
@@ -115,6 +116,7 @@ def test_a_method_sets_the_stages_before_the_recovery() -> None:
 @pytest.mark.parametrize(
     ("base", "variant", "differs"),
     [
+        ("delt", "delt-plus", {*DELT_PLUS}),
         ("cda", "cda-init", {"initialization"}),
         ("sre2l", "sre2l-init", {"initialization"}),
         ("cda", "sre2l", {"curriculum"}),
