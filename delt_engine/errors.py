@@ -33,3 +33,7 @@ class RanksLost(RunError):
 
 class RunCancelled(DeltError):
     """The run was asked to stop before it was finished."""
+
+
+class RunPaused(RunCancelled):
+    """The run was asked to stop for now, by its user or by a signal of the system: it is to go on."""

@@ -170,6 +170,14 @@ def is_unfinished(name: str, of: Collection[str]) -> bool:
     return name.endswith(".tmp") and any(name.startswith(f".{file}.") for file in of)
 
 
+def remove_unfinished(folder: Path, but: Collection[str] = ()) -> None:
+    """Remove the temporary files that killed processes have left in a folder, but those of some files at its top."""
+    for path in folder.rglob(".*.tmp"):
+        if path.parent != folder or not is_unfinished(path.name, but):
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+
+
 def check_writable(path: Path) -> None:
     """Find out now whether a file can be written later; nothing is left and an existing file is not touched.
 

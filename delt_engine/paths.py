@@ -37,8 +37,29 @@ def teachers_dir() -> Path:
 
 
 def data_dirs() -> tuple[Path, ...]:
-    """Return the folders of ``DELT_DATA``, which may hold datasets."""
-    return tuple(Path(one).expanduser() for one in os.environ.get("DELT_DATA", "").split(os.pathsep) if one)
+    """Return the folders of ``DELT_DATA``, which may hold datasets, those of one dataset included."""
+    return tuple(folder for _, folder in _data())
+
+
+def data_folder(name: str) -> Path | None:
+    """Return the folder that ``DELT_DATA`` names for a dataset, as ``NAME=FOLDER``; None without one."""
+    return next((folder for own, folder in _data() if own == name), None)
+
+
+def add_data_folder(name: str, folder: Path) -> None:
+    """Name the folder of a dataset for this process and those that it starts."""
+    others = os.environ.get("DELT_DATA", "")
+    os.environ["DELT_DATA"] = os.pathsep.join(filter(None, (f"{name}={folder}", others)))
+
+
+def _data() -> list[tuple[str, Path]]:
+    """Return the entries of ``DELT_DATA``: a folder, with the name of its dataset where it has one."""
+    found = []
+    for one in filter(None, os.environ.get("DELT_DATA", "").split(os.pathsep)):
+        name, equals, folder = one.partition("=")
+        is_named = bool(equals) and os.sep not in name
+        found.append((name, Path(folder).expanduser()) if is_named else ("", Path(one).expanduser()))
+    return found
 
 
 def labels_dir() -> Path:

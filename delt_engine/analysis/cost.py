@@ -40,6 +40,9 @@ MATCHING_FACTOR = {32: 2.3, 64: 1.1, 224: 3.9}
 Source: DELT Table 6, hours on one RTX 4090; a committee of other networks takes another time, so it is a guess.
 """
 
+MATCHING_COST = ("real_batch", "matching_depth", "matching_width", "network_steps", "network_epochs")
+"""Settings that change how long an iteration of DM or DC takes."""
+
 _MATCHING, _IN_TURN = "+matching", "+committee"
 
 
@@ -148,6 +151,8 @@ def largest_batch(config: RecoverConfig, num_classes: int) -> int:
     if config.batching == "one-per-class":
         together = min(_packed(config, num_classes), max(config.schedule.newcomers))
         return min(num_classes, config.batch_size) * together
+    if config.batching == "all":
+        return total
     if config.batching == "images":
         return min(total, config.batch_size)
     return min(total, max(1, config.batch_size // config.ipc) * config.ipc)
@@ -159,6 +164,8 @@ def steps(config: RecoverConfig, num_classes: int) -> int:
     >>> steps(RecoverConfig(ipc=50), 10), steps(RecoverConfig.for_method("cda", ipc=50), 10)
     (20000, 20000)
     """
+    if config.batching == "all":
+        return config.iterations
     if config.batching == "classes":
         return -(-num_classes // max(1, config.batch_size // config.ipc)) * config.iterations
     if config.batching == "one-per-class":
@@ -186,7 +193,13 @@ def rate_teacher(config: RecoverConfig, fingerprint: str) -> str:
 
     >>> rate_teacher(RecoverConfig(), "f00d"), rate_teacher(RecoverConfig.for_method("gvbsm"), "f00d")
     ('f00d', 'f00d+matching')
+    >>> rate_teacher(RecoverConfig.for_method("dm"), "f00d")  # no teacher: a random ConvNet, and real images
+    'dm convnet-3x128, 256 real, ipc 10, 1/0'
     """
+    if config.is_batch_to_batch:
+        steps, epochs = config.network_loop
+        network = f"{config.method} convnet-{config.matching_depth}x{config.matching_width}"
+        return f"{network}, {config.real_batch} real, ipc {config.ipc}, {steps}/{epochs}"
     return fingerprint + (_MATCHING if config.matches_generally else _IN_TURN if config.committee else "")
 
 
@@ -213,6 +226,27 @@ def best_rate(rates: Iterable[Rate], key: RateKey) -> tuple[Rate | None, bool]:
     factor = (key.image_size / chosen.key.image_size) ** 2
     scaled = chosen if factor == 1 else replace(chosen, per_image_s=chosen.per_image_s * factor)
     return scaled, chosen.key == key and chosen.is_here
+
+
+def as_fast_as_here(rate: Rate, rates: Iterable[Rate]) -> tuple[Rate, Rate | None]:
+    """Return another machine's rate at the speed of this one, and the measurement here that tells it.
+
+    That is the first, so the newest, of this machine that has a counterpart there: the same teacher, image size and
+    kind of device. Without one the rate stays as it is, with None.
+    """
+    rates = list(rates)
+    if rate.is_here:
+        return rate, None
+    for own in rates:
+        there = next((one for one in rates if not one.is_here and _same_question(one.key, own.key)), None)
+        if own.is_here and own.key.device == rate.key.device and there is not None:
+            factor = there.per_second(own.key.batch_size) / own.per_second(own.key.batch_size)
+            return replace(rate, fixed_s=rate.fixed_s * factor, per_image_s=rate.per_image_s * factor), own
+    return rate, None
+
+
+def _same_question(one: RateKey, other: RateKey) -> bool:
+    return (one.device, one.teacher, one.image_size) == (other.device, other.teacher, other.image_size)
 
 
 def _matching_factor(image_size: int) -> float:

@@ -7,7 +7,9 @@ or a linear layer (VGG with BatchNorm, ConvNet-D). Whether a network is one is t
 Shapes: C channels of a layer, S side of an image in pixels.
 
 Source: Liu et al., "Learning Efficient Convolutional Networks through Network Slimming" (2017), Sec. 3 and Eq. 1;
-published code of Liu et al., "Rethinking the Value of Network Pruning" (VGG-11 with BatchNorm, 50 % of the channels).
+published code of Liu et al., "Rethinking the Value of Network Pruning" (VGG-11 with BatchNorm, 50 % of the channels);
+its vggprune.py and that of the first paper's authors put the threshold at a share of all BatchNorm scales, which are
+one a channel, so a percentage is one of channels. DELT Sec. 4.6 writes "50% weights" of slimming and says no more.
 Differs: of equal scales the first go, so that exactly the asked share is cut, where published code keeps what is above
 a threshold; a layer keeps a share of its channels, where published code may leave a layer nearly empty, through which
 then nothing is learned any more (see :class:`delt_engine.config.pruning.PruneConfig`).

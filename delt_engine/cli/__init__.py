@@ -1,7 +1,8 @@
 """The ``delt`` command: every stage of the engine as a person types it.
 
 Errors are one sentence on stderr: exit code 2 when what was asked cannot be, 1 when doing it failed, 130 when it was
-stopped. Modules are imported when a command needs them, so ``delt --help`` answers at once.
+stopped, 75 when it was paused and is to go on, as after SIGTERM and SIGUSR1. Modules are imported when a command needs
+them, so ``delt --help`` answers at once.
 """
 
 from __future__ import annotations
@@ -17,14 +18,18 @@ from typing import Any, NoReturn
 import click
 
 from delt_engine import __version__
-from delt_engine.errors import CheckpointError, ConfigError, DataError, DeltError, RunCancelled, ShapeError
+from delt_engine.errors import CheckpointError, ConfigError, DataError, DeltError, RunCancelled, RunPaused, ShapeError
 from delt_engine.jobs import ranks
+from delt_engine.jobs.signals import early
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 BAD_INPUT = (ConfigError, DataError, CheckpointError, ShapeError)
 REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 STOPPED = 130
 """Exit code of what was stopped, as shells use it for Ctrl-C."""
+
+PAUSED = 75
+"""Exit code of what was paused: EX_TEMPFAIL of sysexits.h, "try again later", which schedulers take for a requeue."""
 
 
 class CommandGroup(click.Group):
@@ -49,7 +54,7 @@ class CommandGroup(click.Group):
         """Run the command line and leave with its exit code."""
         kwargs["standalone_mode"] = False
         try:
-            with ranks.joined(), _output_of_the_first():
+            with early(), ranks.joined(), _output_of_the_first():
                 code = super().main(*args, **kwargs)
         except BaseException as error:
             sentence, code = explained(error)
@@ -89,7 +94,8 @@ def explained(error: BaseException) -> tuple[str, int]:
     """
     if isinstance(error, RunCancelled):
         # A launcher would take any other code for a failure, and start all ranks again.
-        return f"Stopped: {error}", STOPPED if ranks.this_rank().size == 1 else 0
+        code = PAUSED if isinstance(error, RunPaused) else STOPPED
+        return f"Stopped: {error}", code if ranks.this_rank().size == 1 else 0
     if isinstance(error, BAD_INPUT):
         return f"Error: {error}", 2
     if isinstance(error, DeltError):
@@ -132,18 +138,28 @@ def explained(error: BaseException) -> tuple[str, int]:
         "reproduce": "delt_engine.cli.papers:reproduce",
         "prune": "delt_engine.cli.prune:prune",
         "diversity": "delt_engine.cli.diversity:diversity",
+        "privacy": "delt_engine.cli.privacy:privacy",
         "import": "delt_engine.cli.import_set:import_command",
         "run": "delt_engine.cli.run:run_file",
         "resume": "delt_engine.cli.recover:resume",
+        "runs": "delt_engine.cli.runs:runs",
         "cost": "delt_engine.cli.cost:cost",
         "lab": "delt_engine.cli.lab:lab",
         "bench": "delt_engine.cli.bench:bench",
+        "chaos": "delt_engine.cli.chaos:chaos",
         "app": "delt_engine.cli.app:app",
     },
 )
 @click.version_option(__version__, prog_name="delt", message="%(prog)s %(version)s")
-def main() -> None:
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    help="What log.txt of a run keeps. [default: DELT_LOG, else info]",
+)
+def main(log_level: str | None) -> None:
     """Dataset distillation by image optimisation: squeeze, rank, select, recover.
 
     With nothing but `delt recover`, synthetic images of the built-in sample of CIFAR-10 are made by EarlyLate training.
     """
+    if log_level:
+        os.environ["DELT_LOG"] = log_level  # ranks and other processes of this command keep to it as well

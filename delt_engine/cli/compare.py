@@ -152,7 +152,7 @@ class Comparison:
             origin = {"settings": self.plan.origins.get(method, "")}
             return [{**method_row(result, run, similarity), **origin} for result in results]
         except RunCancelled as stopped:
-            raise RunCancelled(f"{method}: {stopped} The same `{self.command}` goes on as well.") from None
+            raise type(stopped)(f"{method}: {stopped} The same `{self.command}` goes on as well.") from None
         except DeltError as error:
             raise type(error)(f"{method}: {error}") from None
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
 import click
 
-from delt_engine.analysis.cost import Plan, formula_cost, plan, predicted_memory, predicted_seconds
+from delt_engine.analysis.cost import MATCHING_COST, Plan, formula_cost, plan, predicted_memory, predicted_seconds
 from delt_engine.cli.options import count_option, output_options, read_experiment, setting_options, teacher_options
 from delt_engine.cli.output import progress_option, reporter, say, say_json, say_table
 from delt_engine.config import Experiment
 from delt_engine.config.schedule import EarlyLateSchedule
+from delt_engine.data.catalogue import find_entry
 from delt_engine.errors import CheckpointError, ConfigError
 from delt_engine.jobs.measured_rates import known_rates, rate_key
+from delt_engine.jobs.prices import Known, scores_price
 from delt_engine.models.card import find_teacher, read_card
+from delt_engine.patches.coresets import needs_scores
 from delt_engine.recovery.batches import plan_batches
 from delt_engine.runs.command import image_size_of
 from delt_engine.runs.record import NO_ROUNDS
@@ -22,7 +26,10 @@ from delt_engine.runs.store import list_runs
 from delt_engine.runs.titles import example_runs
 from delt_engine.threads import settle_waiting
 
-COST_SETTINGS = ("method", "ipc", "iterations", "round_iterations", "early_late", "batching", "batch_size")
+COST_SETTINGS = (
+    *("method", "ipc", "iterations", "round_iterations", "early_late", "batching", "batch_size"),
+    *MATCHING_COST,
+)
 
 
 @click.command()
@@ -64,13 +71,14 @@ def cost(
     if rate is not None and is_measured:
         raise ConfigError(f"rate: {rate:g} given together with --measure, but one of them says it.")
     experiment = read_experiment({**values, "experiment__dataset": dataset})
-    size = image_size_of(dataset or "", experiment.image_size)
+    size, scores = image_size_of(dataset or "", experiment.image_size), None
     if classes is None:
-        from delt_engine.data.catalogue import find_entry, load_dataset
+        from delt_engine.data.catalogue import load_dataset
 
         entry = find_entry(experiment.dataset)
         spec = entry if entry and entry.num_classes else load_dataset(experiment.dataset, experiment.image_size).spec
         classes, size = spec.num_classes or 0, experiment.image_size or spec.image_size
+        scores = _scores_seconds(experiment, size)
     elif dataset is not None:
         raise ConfigError(f"classes: {classes} given together with dataset {dataset!r}, but one of them says it.")
     if classes < 1:
@@ -81,6 +89,7 @@ def cost(
         rate = result["image_iterations"] / result["seconds"] if result["seconds"] else None
     planned = plan(experiment, classes, size)
     result |= _room(planned) | {"memory_mb": _memory_mb(experiment, planned)}
+    result["scores_seconds"] = scores
     result |= {"ranks": ranks, "hours": _hours_on(experiment, classes, rate, ranks)}
     if as_json:
         say_json(result)
@@ -100,6 +109,8 @@ def cost(
         )
     if result["hours"] is not None:
         say(f"{time_words(result['hours'])} on {ranks:,} rank{'s' if ranks > 1 else ''} at {rate:,.0f} a second each.")
+    if result["scores_seconds"]:
+        say(f"Scores of the training images, once for a dataset: about {time_words(result['scores_seconds'] / 3600)}.")
     if result["bytes"] is not None:
         least, more = size_words(result["bytes_without_rounds"]), size_words(result["checkpoint_bytes"])
         say(
@@ -148,6 +159,19 @@ def _hours_on(experiment: Experiment, classes: int, rate: float | None, ranks: i
         return None
     batches = len(plan_batches(classes, config))
     return config.schedule.image_iterations(classes) / batches * -(-batches // ranks) / rate / 3600
+
+
+def _scores_seconds(experiment: Experiment, size: int | None) -> float | None:
+    """Return how long the scores of a coreset take the first time; None where there are none or nothing is known."""
+    entry = find_entry(experiment.dataset)
+    if not needs_scores(experiment.select) or entry is None or not entry.train_size or size is None:
+        return None
+    with contextlib.suppress(CheckpointError):
+        card = read_card(find_teacher(experiment.teacher, experiment.dataset, size))
+        squeeze = experiment.squeeze.replace(network=card.network, width=card.width)
+        experiment = experiment.replace(squeeze=squeeze)
+    known = Known.of([*list_runs(), *example_runs()], experiment.device)
+    return round(scores_price(experiment, entry.train_size, size, known).seconds, 1)
 
 
 def _memory_mb(experiment: Experiment, planned: Plan) -> float | None:

@@ -18,7 +18,7 @@ from delt_engine.errors import CheckpointError, ConfigError
 from delt_engine.pipeline import embed
 from delt_engine.pipeline.image_sets import Report, Subject, of_folder, of_run, reference
 from delt_engine.pipeline.inputs import load_dataset
-from delt_engine.pipeline.measure import measured, stored_file, why_none
+from delt_engine.pipeline.measure import measured, not_neutral, stored_file, why_none
 from delt_engine.runs.store import Run
 
 _COLUMNS = ("images of", "space", "n", "to centroid", "of pairs", "early", "late")
@@ -104,7 +104,10 @@ def diversity(
                 shutil.copyfile(origin, into / path.name)
     if as_json:
         results = [result.summary() for result in answers.results]
-        say_json({"images": count or None, "results": results, "missing": answers.missing, "maps": answers.maps})
+        say_json(
+            {"images": count or None, "results": results, "missing": answers.missing, "maps": answers.maps}
+            | {"notes": answers.notes}
+        )
     elif not quiet:
         answers.say()
 
@@ -122,6 +125,7 @@ class _Answers:
     results: list[DiversityResult] = field(default_factory=list)
     maps: list[dict[str, Any]] = field(default_factory=list)
     missing: list[dict[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     paths: list[Path] = field(default_factory=list)
 
     def measure(self, subject: Subject, space: str) -> None:
@@ -130,6 +134,7 @@ class _Answers:
         if reason:
             self.missing.append({"source": subject.source, "space": space, "reason": reason})
             return
+        self.notes += filter(None, [not_neutral(subject, space, self.network)])
         images = None if subject.ipc == self.images else self.images
         self.results.append(measured(subject, space, images=images, **self.options))
         self.paths.append(stored_file(subject, space, images=images, network=self.network))
@@ -157,6 +162,8 @@ class _Answers:
             say_table(_COLUMNS, rows, title=f"Mean cosine similarity within a class, {self.images:,} images a class")
         for reason in dict.fromkeys(each["reason"] for each in self.missing):
             say(reason)
+        for note in self.notes:
+            say(note)
         for made in self.maps:
             say(f"map in {SPACE_TITLES[made['space']].lower()}: {made['shown']:,} of {made['total']:,} images")
 

@@ -14,7 +14,7 @@ from delt_engine.jobs.prices import Price
 from delt_engine.papers.crop_distribution import crop_distributions
 from delt_engine.papers.fits import beyond_settings
 from delt_engine.papers.paper_tables import METRIC_TITLES, axis_label, axis_title
-from delt_engine.papers.published import PublishedValue, published_settings
+from delt_engine.papers.published import PublishedValue, printed_with_spread, published_settings
 from delt_engine.papers.table_record import PaperTable
 from delt_engine.pipeline.paper_teachers import found_of
 from delt_engine.pipeline.reproduce import cell_title
@@ -46,7 +46,10 @@ def say_view(view: TableView) -> None:
     _say_near(view)
     _say_beyond(view)
     if any(one.measured and one.value.is_printed for one in view.cells):
-        say(view.order.sentence)
+        is_best = any(one.measured and one.measured.best is not None for one in view.cells)
+        say(view.order.sentence + (" Compared are the best tested epochs." if is_best else ""))
+    if repeats := sum(bool(one.same_as) for one in view.cells):
+        say(f"{repeats} numbers are the same experiment here as another one (=), which is computed once.")
     if table.id in ("delt-6", "delt-fig12"):
         _say_formula()
     if view.missing:
@@ -105,26 +108,24 @@ def _labels(value: PublishedValue, names: Iterable[str]) -> str:
 
 
 def _cell_text(one: CellView) -> str:
-    printed = _as_printed(one.value) if one.value.is_printed else ""
+    printed = printed_with_spread(one.value) if one.value.is_printed else ""
     if one.measured is None:
         words = "" if one.state == "missing" else one.state
+        words = f"= {one.same_as}" if one.same_as and not words else words
         return "\n".join(filter(None, (printed, words)))
+    same = "= " if one.same_as else ""
     gap = f" ({one.gap:+.1f})" if one.gap is not None else ""
-    return "\n".join(filter(None, (printed, f"{measured_words(one.measured)}{gap}")))
+    return "\n".join(filter(None, (printed, f"{same}{measured_words(one.measured)}{gap}")))
 
 
 def measured_words(here: Measured) -> str:
-    """Return what was measured: the last epoch, and the best tested one where there is one.
+    """Return what was measured: of accuracies the best tested epoch, and the last one.
 
     >>> measured_words(Measured(41.25, 0.5, 3, 42.0, 0.4))
-    '41.2 ± 0.5, best 42.0'
+    '42.0 ± 0.4, last 41.2'
     """
-    best = f", best {_number(here.best)}" if here.best is not None else ""
-    return _number(here.mean, here.std) + best
-
-
-def _as_printed(value: PublishedValue) -> str:
-    return f"{value.value:g}" + (f" ± {value.std:g}" if value.std is not None else "")
+    last = f", last {_number(here.mean)}" if here.best is not None else ""
+    return _number(*here.shown) + last
 
 
 def _number(value: float, std: float | None = None) -> str:

@@ -14,14 +14,16 @@ from delt_engine.cli.finished import finished_run
 from delt_engine.cli.options import output_options, path_option
 from delt_engine.cli.output import say, say_json, say_table
 from delt_engine.cli.paper_tables import list_lines, price_words, say_view
-from delt_engine.errors import ConfigError, RunError
+from delt_engine.data.catalogue import CATALOGUE
+from delt_engine.errors import ConfigError, DataError, RunError
 from delt_engine.files import write_bytes
 from delt_engine.jobs import ranks
 from delt_engine.papers.cells import SCALES, Scale, why_not
 from delt_engine.papers.paper_tables import TABLES, axis, find_table
 from delt_engine.papers.published import all_published
 from delt_engine.papers.table_record import PaperTable
-from delt_engine.pipeline.reproduce import cell_title
+from delt_engine.paths import add_data_folder, expanded
+from delt_engine.pipeline.reproduce import blocked, cell_title, needed_datasets
 from delt_engine.pipeline.reproduce import reproduce as make
 from delt_engine.pipeline.table_records import CellView, TableView, total_price
 from delt_engine.pipeline.table_view import views
@@ -87,7 +89,19 @@ def papers(table: str | None, scale: Scale, markdown: Path | None, as_json: bool
 @click.command()
 @click.argument("table")
 @_scale
-@click.option("--only", multiple=True, metavar="AXIS=VALUE,...", help="Only these numbers, as dataset=cifar10,ipc=10.")
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="AXIS=VALUE,...",
+    help="Only these numbers, as dataset=cifar10,ipc=10; several values with a plus, as ipc=10+50.",
+)
+@click.option(
+    "--dataset",
+    "folders",
+    multiple=True,
+    metavar="NAME=FOLDER",
+    help="Where the images of a printed dataset are, as imagenet-1k=/data/imagenet. [default: where they are found]",
+)
 @click.option("--price", "is_price", is_flag=True, help="Say what it would take, and do nothing.")
 @_device
 @click.option(
@@ -102,6 +116,7 @@ def reproduce(
     table: str,
     scale: Scale,
     only: Sequence[str],
+    folders: Sequence[str],
     is_price: bool,
     device: str,
     precision: str,
@@ -114,11 +129,13 @@ def reproduce(
     share is done once, what is finished is used again, and a stopped run goes on: type the same command again.
     """
     found = find_table(table)
+    take_folders(folders)
     (view,) = views([found], scale, device=device)
     chosen = chosen_cells(view, only)
     if is_price:
         _say_price(view, chosen, as_json)
         return
+    check_data(chosen)
     failures = make(
         found,
         chosen,
@@ -151,10 +168,47 @@ def chosen_cells(view: TableView, only: Iterable[str]) -> list[CellView]:
         if not equals or name not in axes:
             raise ConfigError(f"only: {pair!r} given, but it must be AXIS=VALUE with one of {', '.join(axes)}.")
         known = sorted({axis(one.value, name) for one in view.cells})
-        if wanted not in known:
+        any_of = [wanted] if wanted in known else wanted.split("+")
+        if not set(any_of) <= set(known):
             raise ConfigError(f"only: {pair!r} given, but {name} must be one of {', '.join(filter(None, known))}.")
-        chosen = [one for one in chosen if axis(one.value, name) == wanted]
+        chosen = [one for one in chosen if axis(one.value, name) in any_of]
     return chosen
+
+
+def take_folders(folders: Iterable[str]) -> None:
+    """Let this process and those it starts find datasets in folders, given as NAME=FOLDER.
+
+    Raises:
+        ConfigError: no pair, no dataset of that name, or no folder.
+    """
+    for pair in folders:
+        name, _, folder = pair.partition("=")
+        if not name or not folder:
+            raise ConfigError(f"dataset: {pair!r} given, but it must be NAME=FOLDER, as imagenet-1k=/data/imagenet.")
+        if name not in CATALOGUE:
+            raise ConfigError(f"dataset: {name!r} given, but it must be one of {', '.join(CATALOGUE)}.")
+        if not expanded(folder).is_dir():
+            raise ConfigError(f"dataset: {folder!r} given for {name}, but there is no such folder.")
+        add_data_folder(name, expanded(folder).absolute())
+
+
+def check_data(chosen: Sequence[CellView]) -> None:
+    """Refuse numbers whose data is not on this machine, before anything is computed.
+
+    Raises:
+        DataError: the sentence names the datasets, how many numbers need them, and what to put where.
+    """
+    missing = blocked(chosen)
+    if not missing:
+        return
+    number = sum(bool(needed_datasets(one) & missing.keys()) for one in chosen if one.is_open)
+    ready = sorted({one.value.dataset for one in chosen if one.is_open and not needed_datasets(one) & missing.keys()})
+    without = f" Leave them out with --only dataset={'+'.join(ready)}." if ready else ""
+    notes = " ".join(f"{place.title}: {place.note}" for place in missing.values())
+    raise DataError(
+        f"dataset: {number} of {len(chosen)} numbers need data that is not on this machine. {notes} A folder elsewhere "
+        f"is named with --dataset {next(iter(missing))}=FOLDER.{without}"
+    )
 
 
 def counts() -> dict[str, Any]:
@@ -218,6 +272,7 @@ def _cell_json(table: PaperTable, one: CellView) -> dict[str, Any]:
         "gap": one.gap,
         "state": one.state,
         "reason": one.reason,
+        "same_as": one.same_as,
         "runs": [run.id for run in one.runs],
         "near": [
             {

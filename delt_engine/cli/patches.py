@@ -24,7 +24,7 @@ from delt_engine.cli.output import say, say_json, say_table
 from delt_engine.cli.presets import preset_option, preset_told
 from delt_engine.cli.recover import completed, made, shared_folder
 from delt_engine.config import Experiment
-from delt_engine.errors import ConfigError, RunCancelled
+from delt_engine.errors import ConfigError
 from delt_engine.files import check_writable, write_bytes
 from delt_engine.jobs import ranks
 from delt_engine.patches.scoring import timing_words
@@ -199,7 +199,7 @@ def ranked(
         inputs = inputs or look_up()
         stopped = completed(run, inputs, quiet=quiet)
         if stopped is not None and out is None:
-            raise RunCancelled("the ranking; what is scored is kept, and the same command goes on.")
+            raise type(stopped)("the ranking; what is scored is kept, and the same command goes on.")
         if stopped is not None:
             raise stopped
         last = next((event for event in reversed(run.events(StageEvent)) if event.stage == "rank"), None)

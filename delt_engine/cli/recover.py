@@ -30,6 +30,8 @@ from delt_engine.config import Experiment
 from delt_engine.data.catalogue import find_entry
 from delt_engine.errors import RunCancelled, RunError
 from delt_engine.jobs import ranks
+from delt_engine.jobs.watchdog import free
+from delt_engine.jobs.worker import set_stopped
 from delt_engine.paths import expanded
 from delt_engine.recovery.batches import plan_batches
 from delt_engine.runs.command import STAGES, command_for
@@ -75,13 +77,16 @@ def recover(out: Path | None, as_json: bool, quiet: bool, **values: Any) -> None
     least=0,
     most=1024,
 )
+@click.option("--takeover", is_flag=True, help="End the process that is at it first, such as one that hangs.")
 @click.option("--no-result", is_flag=True, hidden=True, help="Say nothing of the result: for ranks of a launcher.")
 @output_options
-def resume(run: str, number: int | None, no_result: bool, as_json: bool, quiet: bool) -> None:
+def resume(run: str, number: int | None, takeover: bool, no_result: bool, as_json: bool, quiet: bool) -> None:
     """Go on with a run that stopped: its folder, or its id among your runs."""
     opened = Run.open(run)
     if opened.record().status == "finished":
         raise RunError(f"run {opened.id}: it is finished, so there is nothing to resume.")
+    if takeover:
+        ranks.first(lambda: free(opened))
     stopped = completed(opened, ranks_asked=number, quiet=quiet)
     finish(opened, as_json=as_json, stopped=stopped, shows_result=not no_result)
 
@@ -148,7 +153,7 @@ def completed(
     Raises:
         Exit: ranks failed, which was said by the first of them.
     """
-    from delt_engine.pipeline.run import run_experiment
+    from delt_engine.pipeline.run import run_experiment, stop_error
 
     record = run.record()
     if record.status == "finished":
@@ -159,7 +164,7 @@ def completed(
         if number > 1:
             code = ranks.launch(number, ["resume", str(run.path), "--no-result", *flags(as_json=False, quiet=quiet)])
             if run.status in ("cancelled", "paused"):
-                return RunCancelled(f"run {run.id}: it was {run.status}; `delt resume {run.path}` goes on.")
+                return stop_error(run, run.status)
             if code:
                 raise click.exceptions.Exit(code)
             return None
@@ -167,6 +172,9 @@ def completed(
         with display(quiet=quiet or not ranks.this_rank().is_first) as shown:
             run_experiment(run, inputs, shown.show)
     except RunCancelled as stopped:
+        if run.status == "queued" and run.record().process is None:  # before it listened for signals
+            set_stopped(run, "pause")
+            return stop_error(run, run.status)
         return stopped
     return None
 

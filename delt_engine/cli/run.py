@@ -68,7 +68,7 @@ def run_file(
     try:
         found = _done(plan, out, quiet=quiet, as_json=as_json)
     except RunCancelled as stopped:
-        raise RunCancelled(f"{stopped} The same `delt run` goes on as well.") from None
+        raise type(stopped)(f"{stopped} The same `delt run` goes on as well.") from None
     if as_json and ranks.this_rank().is_first:
         say_json({**found, **told})
 

@@ -17,6 +17,8 @@ Method = Literal[
     "sre2l",
     "sre2l-init",
     "gvbsm",
+    "dm",
+    "dc",
     "rded",
     "el2n",
     "forgetting",
@@ -27,6 +29,9 @@ Method = Literal[
 
 IMPORTED = "imported"
 """The method of a run whose images came from elsewhere; it is never recovered, so it has no settings."""
+
+BATCH_TO_BATCH = ("dm", "dc")
+"""Methods that match batches of synthetic images with batches of real ones, under random networks; no teacher helps."""
 
 CORESETS = ("el2n", "forgetting", "herding")
 """Methods, and criteria of the selection, that take real images by a score of every training image."""
@@ -59,9 +64,31 @@ _GVBSM_LARGE: dict[str, Any] = {
     "patch_side": 16,
     "pad": 0,
 }
-DELT_PLUS: dict[str, Any] = {"bn_targets": "class", "remix": 0.5}
-"""What DELT+ changes against DELT: switches of the same loop. Ours, chosen and measured in ``assets/delt-plus``."""
+DELT_PLUS: dict[str, Any] = {"adam_counters": "per-image", "restart_rounds": True, "committee": True}
+"""What DELT+ changes against DELT: switches of the same loop. Ours, chosen as ``assets/ablations`` says.
 
+Late images then start with the full learning rate and easy crops, as early ones do, and a second network keeps images
+from fitting one alone. Its students have the teacher's labels, as DELT's.
+"""
+
+_MATCHING: dict[str, Any] = {
+    "early_late": False,
+    "siamese": False,
+    "real_batch": 256,
+    "matching_depth": 3,
+    "matching_width": 128,
+}
+_DM: dict[str, Any] = {**_MATCHING, "sgd_rate": 1.0, "iterations": 20_000, "round_iterations": 2_000}
+_DC: dict[str, Any] = {
+    **_MATCHING,
+    "initialization": "noise",
+    "batching": "all",
+    "sgd_rate": 0.1,
+    "network_steps": 0,
+    "network_epochs": 0,
+    "iterations": 10_000,
+    "round_iterations": 1_000,
+}
 _NOT_OPTIMISED: dict[str, Any] = {"early_late": False, "iterations": 0, "round_iterations": 1}
 METHOD_SETTINGS: dict[str, dict[str, Any]] = {
     "delt": {},
@@ -72,6 +99,8 @@ METHOD_SETTINGS: dict[str, dict[str, Any]] = {
     "sre2l": _SRE2L,
     "sre2l-init": {**_SRE2L, "initialization": "patches"},
     "gvbsm": _GVBSM,
+    "dm": _DM,
+    "dc": _DC,
     "rded": _NOT_OPTIMISED,
     **dict.fromkeys(CORESETS, _NOT_OPTIMISED),
     "random": _NOT_OPTIMISED,
@@ -85,7 +114,8 @@ coresets and random optimise nothing: their images are what DELT would start fro
 Source: field facts on recover_cda_in1k.py, recover_cda_tiny.py and data_synthesis.py; ``cda-init`` is DELT Table 4d's
 "CDA + our init.", ``cda-early-late`` Table 3's last column, and ``sre2l-init`` Table 9's first. gvbsm: scripts and
 defaults of G-VBSM's published code, which pads by an eighth of the image's side up to 64 px, rolls by 32 px at every
-size, and on ImageNet-1K drops no layers.
+size, and on ImageNet-1K drops no layers. dm and dc: defaults of main_DM.py and main.py of DatasetCondensation; dc's
+iterations are its 1,000 networks with the ten steps that each gives to ten images a class.
 Differs: DELT does not say in which batches and with which jitter it ran its versions of CDA and SRe2L; here they are
 CDA's and SRe2L's own, so that nothing else changes.
 """
@@ -93,17 +123,31 @@ CDA's and SRe2L's own, so that nothing else changes.
 VARIANT_OF = {"delt-plus": "delt", "cda-init": "cda", "cda-early-late": "cda", "sre2l-init": "sre2l"}
 """The method that a variant is named after, and whose paper's settings it takes."""
 
+MATCHING_SETTINGS = (
+    "sgd_rate",
+    "real_batch",
+    "matching_depth",
+    "matching_width",
+    "network_steps",
+    "network_epochs",
+    "siamese",
+)
+"""Settings that only dm and dc have a use for."""
+
 METHOD_DECIDES = (
-    "method",
-    "remix",
-    "bn_targets",
-    *DELT_PLUS,
-    *_SRE2L,
-    *_GVBSM_MATCHES,
-    "statistics_ema",
-    "layer_drop",
-    "patch_side",
-    "pad",
+    *(
+        "method",
+        "remix",
+        "bn_targets",
+        *DELT_PLUS,
+        *_SRE2L,
+        *_GVBSM_MATCHES,
+        "statistics_ema",
+        "layer_drop",
+        "patch_side",
+        "pad",
+    ),
+    *MATCHING_SETTINGS,
 )
 """Settings of the recovery that tell methods apart; all others can be the same for all of them."""
 
@@ -131,6 +175,8 @@ METHOD_TITLES = {
     "sre2l": "SRe²L",
     "sre2l-init": "SRe²L + real init",
     "gvbsm": "G-VBSM",
+    "dm": "DM",
+    "dc": "DC",
     "rded": "RDED",
     "el2n": "EL2N",
     "forgetting": "Forgetting",
@@ -174,6 +220,8 @@ def recover_settings(method: str, image_size: int | None) -> dict[str, Any]:
     is_large = (image_size or 0) > SMALL_IMAGES
     if is_large and "jitter" in settings:
         settings["jitter"] = LARGE_JITTER
+    if method in BATCH_TO_BATCH and (image_size or 32) > 32:
+        settings["matching_depth"] = 4
     if method == "gvbsm":
         settings |= _GVBSM_LARGE if is_large else {"pad": max(1, (image_size or 32) // 8)}
     return settings

@@ -26,7 +26,9 @@ class PruneConfig(Settings):
     network_epochs: int = setting(20, ge=1, le=2000, source="ours")
     """Passes over the real data of a network that has to be trained first."""
     percent: float = setting(50.0, gt=0, lt=100, more=False, source="DELT Table 7")
-    """Share of all channels that is cut, the smallest BatchNorm scales of the whole network first."""
+    """Share of all channels that is cut, the smallest BatchNorm scales of the whole network first. Published slimming
+    code counts channels; DELT writes "50% weights" and names no other way. A channel takes weights of two layers along,
+    so the share of weights that stays is smaller; it is told beside."""
     least_percent: float = setting(10.0, title="Least kept of a layer", ge=0, lt=100, source="ours")
     """Share of each layer's channels that stays whatever its scales; 0 keeps one channel."""
     sparsity: float = setting(1e-4, ge=0, le=1, more=False, source="Liu et al. 2017 take 1e-4 for VGGs and ResNets")

@@ -9,20 +9,23 @@ from typing import Any, Literal
 
 from pydantic import model_validator
 
-from delt_engine.config.methods import IMPORTED, METHOD_SETTINGS, Method, is_optimised, recover_settings
+from delt_engine.config.methods import BATCH_TO_BATCH, IMPORTED, METHOD_SETTINGS, Method, is_optimised, recover_settings
 from delt_engine.config.schedule import EarlyLateSchedule, check_rounds
 from delt_engine.config.settings import Settings, setting
 from delt_engine.errors import ConfigError
+
+_DC_EPOCHS = ((1, 1), (10, 50), (20, 25), (30, 20), (40, 15), (50, 10))
+"""Epochs of the network's training between two steps of dc, up to an IPC."""
 
 
 class RecoverConfig(Settings):
     """How the images are optimised. Defaults are DELT's; :meth:`for_method` gives the baselines'."""
 
     method: Method = setting("delt", more=False, unlisted=(IMPORTED,))
-    """delt, cda, sre2l and gvbsm are one loop with other settings; delt-plus is delt with switches of
-    ours; -init starts cda or sre2l from real patches, cda-early-late adds EarlyLate alone; gvbsm recovers from several
-    teachers; rded takes the easiest crops as they are, el2n, forgetting and herding real images by a score, random
-    any."""
+    """delt, cda, sre2l and gvbsm are one loop with other settings; delt-plus is delt with switches of ours;
+    -init starts cda or sre2l from real patches, cda-early-late adds EarlyLate alone; gvbsm recovers from several
+    teachers; dm and dc match batches of real images, in features or gradients of random networks; rded takes the
+    easiest crops as they are, el2n, forgetting and herding real images by a score, random any."""
     ipc: int = setting(10, title="Images per class (IPC)", ge=1, le=10000, more=False)
     """Synthetic images per class."""
     iterations: int = setting(
@@ -37,17 +40,17 @@ class RecoverConfig(Settings):
     """Images join round by round; off lets all join in round 1."""
     initialization: Literal["patches", "noise"] = setting("patches", title="Start from", source="DELT Table 8b")
     """What the images start from: selected real patches, or Gaussian noise."""
-    batching: Literal["classes", "one-per-class", "images"] = setting(
+    batching: Literal["classes", "one-per-class", "images", "all"] = setting(
         "classes", title="Batch of", source="DELT: classes; CDA, SRe2L: one-per-class; images: ours"
     )
     """What shares a batch, and so BatchNorm statistics: whole classes, the n-th image of each class, or, with images,
-    these filled up to the batch size with the next images of the same classes."""
+    these filled up to the batch size with the next images of the same classes; all is one batch, as dc needs it."""
     batch_size: int = setting(100, ge=1, le=65536, source="DELT Table 8b")
     """Images optimised together; a class larger than this is a batch of its own."""
     learning_rate: float = setting(0.25, gt=0, le=10, source="DELT Table 8b")
     """Adam's learning rate at the start; one cosine over MI."""
     beta1: float = setting(0.5, title="Adam beta 1", ge=0, lt=1, source="DELT Table 8b")
-    """Adam's first beta."""
+    """Adam's first beta; with dm and dc, which take steps of SGD, its momentum."""
     beta2: float = setting(0.9, title="Adam beta 2", ge=0, lt=1, source="DELT Table 8b")
     """Adam's second beta."""
     r_bn: float = setting(0.01, title="BatchNorm weight", ge=0, le=1000, source="DELT Table 8b (alpha_BN)")
@@ -77,6 +80,26 @@ class RecoverConfig(Settings):
     """Share of the convolutions that an iteration passes over, drawn at random."""
     densification: float = setting(0.0, title="Data densification", ge=0, le=1000, source="G-VBSM's code: 1")
     """Weight of the loss that keeps the images of a class apart."""
+    sgd_rate: float = setting(1.0, title="Image learning rate (SGD)", gt=0, le=1000, source="DM's code: 1; DC's: 0.1")
+    """Constant learning rate of SGD on the images, in dm and dc."""
+    real_batch: int = setting(256, title="Real images a class", ge=1, le=65536, source="DM's and DC's code")
+    """Real images of each class that dm and dc draw in every iteration."""
+    matching_depth: int = setting(
+        3, title="Matching network, depth", ge=1, le=6, source="DM and DC: ConvNet-3; 4 at 64 px"
+    )
+    """Blocks of the random ConvNet under which dm and dc match."""
+    matching_width: int = setting(128, title="Matching network, width", ge=1, le=1024, source="DM and DC")
+    """Channels of each of its blocks."""
+    network_steps: int = setting(
+        0, title="Steps a network", ge=0, le=10_000, source="DC's code: 1, 10, 50 at IPC 1, 10, 50"
+    )
+    """Iterations that dc takes with one network before the next; 0 takes as many as images a class, 50 at most."""
+    network_epochs: int = setting(
+        0, title="Epochs between steps", ge=0, le=10_000, source="DC's code: 50, 25, 20, 15, 10 at IPC 10 to 50"
+    )
+    """Passes over the synthetic images in which dc trains its network before each further step; 0 goes by IPC."""
+    siamese: bool = setting(False, title="Siamese augmentation", source="DSA; DC's code: off")
+    """Show dm's and dc's networks real and synthetic images through the same crop and flip, those set below."""
     curriculum: Literal["cosine", "linear", "step", "constant", "reverse"] = setting(
         "cosine", title="Crop curriculum", source="CDA Algorithm 1"
     )
@@ -149,10 +172,16 @@ class RecoverConfig(Settings):
             )
         if self.min_crop > self.max_crop:
             raise ConfigError(f"min_crop: {self.min_crop} given, but it must not be above max_crop = {self.max_crop}.")
-        if self.matches_generally and self.pack > 1:
+        if self.is_plain and self.pack > 1:
             raise ConfigError(
-                f"pack: {self.pack} given, but with statistics of convolutions, their EMA or data densification "
-                "batches take their steps one by one; it must be 0 or 1."
+                f"pack: {self.pack} given, but with statistics of convolutions, their EMA, data densification, dm or "
+                "dc batches take their steps one by one; it must be 0 or 1."
+            )
+        if self.is_batch_to_batch and self.precision == "bfloat16":
+            raise ConfigError(f"precision: 'bfloat16' given, but {self.method} computes in float32.")
+        if self.method == "dc" and self.batching != "all":
+            raise ConfigError(
+                f"batching: {self.batching!r} given, but dc trains its networks on all images; it must be 'all'."
             )
         return self
 
@@ -161,9 +190,10 @@ class RecoverConfig(Settings):
         if self.bn_targets == "running":
             return self
         name = f"bn_targets: {self.bn_targets} given"
-        if self.matches_generally:
+        if self.is_plain:
             raise ConfigError(
-                f"{name}, but with statistics of convolutions, their EMA or data densification it must be running."
+                f"{name}, but with statistics of convolutions, their EMA or data densification, and with dm and dc, it "
+                "must be running."
             )
         if self.batching == "images":
             raise ConfigError(
@@ -176,8 +206,33 @@ class RecoverConfig(Settings):
 
     @property
     def matches_generally(self) -> bool:
-        """Whether more is matched than the BatchNorm statistics of each iteration; it is computed without speed-ups."""
+        """Whether more is matched than the BatchNorm statistics of each iteration."""
         return self.conv_statistics or self.statistics_ema > 0 or self.densification > 0
+
+    @property
+    def is_batch_to_batch(self) -> bool:
+        """Whether batches of real images are matched, and no teacher."""
+        return self.method in BATCH_TO_BATCH
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is computed without speed-ups, batch by batch."""
+        return self.matches_generally or self.is_batch_to_batch
+
+    @property
+    def network_loop(self) -> tuple[int, int]:
+        """Iterations that a network of dc serves, and the epochs of its training before each but the first.
+
+        Source: DC's get_loops, for IPC 1, 10, 20, 30, 40 and 50; dm's networks serve once.
+        Differs: other IPC take the epochs of the next of these.
+
+        >>> RecoverConfig.for_method("dc", ipc=10).network_loop, RecoverConfig.for_method("dc", ipc=35).network_loop
+        ((10, 50), (35, 15))
+        """
+        if self.method != "dc":
+            return 1, 0
+        epochs = next((count for most, count in _DC_EPOCHS if self.ipc <= most), _DC_EPOCHS[-1][1])
+        return self.network_steps or min(self.ipc, _DC_EPOCHS[-1][0]), self.network_epochs or epochs
 
     @property
     def is_optimised(self) -> bool:

@@ -25,7 +25,7 @@ from delt_engine.data.downloads import fetch_imagenette, load_download
 from delt_engine.data.folder import FolderTraits, load_folder
 from delt_engine.data.layout import TRAIN_NAMES
 from delt_engine.errors import DataError
-from delt_engine.paths import data_dirs
+from delt_engine.paths import data_dirs, data_folder
 
 MIN_SIZE, MAX_SIZE = 8, 1024
 """Limits of the image size in pixels, as in Experiment."""
@@ -260,8 +260,8 @@ def _plain(name: str) -> str:
 def image_folder(entry: CatalogueEntry, root: str | Path | None = None) -> Path | None:
     """Return the folder with train images of a named dataset, if it is where it may be.
 
-    Those are ``root``, or the cache of datasets and the folders of ``DELT_DATA``. A dataset without a folder of its own
-    is in that of the dataset it is part of.
+    Those are ``root``, or the folder that ``DELT_DATA`` names for it, the cache of datasets and the other folders of
+    ``DELT_DATA``. A dataset without a folder of its own is in that of the dataset it is part of.
     """
     names = (entry.name, *entry.folders)
     if root is not None:
@@ -269,7 +269,8 @@ def image_folder(entry: CatalogueEntry, root: str | Path | None = None) -> Path 
         places = [base, *(base / name for name in names)]
     else:
         own = datasets_dir() / entry.name
-        places = [own, *(folder / name for folder in (own, datasets_dir(), *data_dirs()) for name in names)]
+        places = [*filter(None, [data_folder(entry.name)]), own]
+        places += [folder / name for folder in (own, datasets_dir(), *data_dirs()) for name in names]
         places += [folder for folder in data_dirs() if folder.name in names]
     found = next((place for place in places for train in TRAIN_NAMES if (place / train).is_dir()), None)
     return image_folder(CATALOGUE[entry.part_of], root) if found is None and entry.part_of else found

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from delt_engine.analysis.cost import (
     Rate,
     RateKey,
+    as_fast_as_here,
     best_rate,
     largest_batch,
     predicted_bytes,
@@ -21,11 +22,13 @@ from delt_engine.analysis.cost import (
     predicted_seconds,
     rate_teacher,
 )
-from delt_engine.config import EvaluateConfig, Experiment, SqueezeConfig
+from delt_engine.config import EvaluateConfig, Experiment, RecoverConfig, SqueezeConfig
+from delt_engine.data.catalogue import find_entry
 from delt_engine.jobs.measured_rates import known_rates
 from delt_engine.jobs.teacher_time import network_work, training_seconds
 from delt_engine.jobs.worker import device_lock_name
 from delt_engine.papers.names import GIGA_OPERATIONS
+from delt_engine.patches.coresets import needs_scores
 from delt_engine.runs.store import Run
 
 _CPU_RATE, _GPU_RATE = 43.0, 1916.0
@@ -33,6 +36,9 @@ _CPU_RATE, _GPU_RATE = 43.0, 1916.0
 
 _FORWARD, _STUDENT_STEP = 0.5, 1.5
 """Work of a network's pass over an image, and of a training step on it, for one image-iteration with it."""
+
+_CONVNET = 0.09
+"""Multiply-adds of DM's and DC's ConvNet for those of a ResNet-18: 51 of 556 million at 32 px, with the small stem."""
 
 _TEACHER_SHARE = {"cpu": 1.0, "cuda": 1 / 40}
 """Time of a teacher's training on a device for that on two cores."""
@@ -83,19 +89,42 @@ class Known:
 def recovery_price(experiment: Experiment, num_classes: int, size: int, teacher: str, known: Known) -> Price:
     """Return what recovering an experiment's images takes; ``teacher`` is its fingerprint, "" where there is none yet.
 
-    Ranking and loading are not counted.
+    Ranking and loading are not counted. Of a coreset it is what its scores take.
     """
     config = experiment.recover
     disk = predicted_bytes(config, num_classes, size)
     if not config.is_optimised:
-        return Price(0.0, None, disk)
+        entry = find_entry(experiment.dataset)
+        return scores_price(experiment, entry.train_size if entry else 0, size, known) + Price(disk_bytes=disk)
     key = RateKey(known.device, rate_teacher(config, teacher), size, largest_batch(config, num_classes))
     rate, _ = best_rate(known.rates, key)
     memory = predicted_memory(known.rates, key)
     if rate is not None:
+        rate, _ = as_fast_as_here(rate, known.rates)
         return Price(predicted_seconds(config, num_classes, rate), memory[0] if memory else None, disk)
-    seconds = config.schedule.image_iterations(num_classes) * _image_seconds(experiment.squeeze, size, known.device)
-    return Price(seconds, None, disk, is_measured=False)
+    each = _image_seconds(experiment.squeeze, size, known.device)
+    if config.is_batch_to_batch:
+        each = _matching_seconds(config, size, known.device)
+    return Price(config.schedule.image_iterations(num_classes) * each, None, disk, is_measured=False)
+
+
+def scores_price(experiment: Experiment, train_images: int, size: int, known: Known) -> Price:
+    """Return what the scores of a coreset take; nothing of other selections.
+
+    EL2N and forgetting train the teacher's network, for ``score_networks`` times ``score_epochs``, and look at all
+    images; herding looks at them once. Scores are computed once for a dataset, so it is the price of the first time.
+    """
+    config = experiment.select
+    if not needs_scores(config):
+        return Price()
+    look = train_images * _FORWARD * _image_seconds(experiment.squeeze, size, known.device)
+    if config.criterion == "herding":
+        return Price(look, is_measured=False)
+    epochs = config.score_epochs
+    training = teacher_price(experiment.squeeze.replace(epochs=epochs), train_images, size, known)
+    looks = look * (epochs if config.criterion == "forgetting" else 1)
+    each = Price(training.seconds + looks, None, 0, training.is_measured)
+    return Price(each.seconds * config.score_networks, None, 0, each.is_measured)
 
 
 def students_price(experiment: Experiment, num_classes: int, size: int, tests: int, known: Known) -> Price:
@@ -120,6 +149,19 @@ def _image_seconds(squeeze: SqueezeConfig, size: int, device: str) -> float:
     else:
         rate, reference = _GPU_RATE, network_work(SqueezeConfig(), 224)
     return _operations(squeeze.network) * network_work(squeeze, size) / reference / rate
+
+
+def _matching_seconds(config: RecoverConfig, size: int, device: str) -> float:
+    """Return a guess at the seconds of one image-iteration of DM or DC, counted in passes of an image forward.
+
+    A gradient is two more of them, a gradient of a gradient twice as much again.
+    """
+    passes = config.real_batch + 3 * config.ipc
+    if config.method == "dc":
+        steps, epochs = config.network_loop
+        passes = 3 * config.real_batch + 9 * config.ipc + 3 * config.ipc * epochs * (steps - 1) // steps
+    work = _CONVNET * (config.matching_width / 128) ** 2
+    return _FORWARD * work * passes / config.ipc * _image_seconds(SqueezeConfig(), size, device)
 
 
 def _operations(network: str) -> float:

@@ -84,7 +84,7 @@ def is_next(run: Run, now: float | None = None) -> bool:
     for ticket in waiting(own.device):
         if ticket.run == run:
             return True
-        if ticket.is_ready or now - ticket.since < PREPARING_SECONDS:
+        if ticket.is_ready or abs(now - ticket.since) < PREPARING_SECONDS:  # the clock may have been set back
             return False
     return True
 

@@ -256,7 +256,8 @@ def launch(ranks: int, words: Sequence[str]) -> int:
     """Run ``delt <words>`` in several ranks on this machine by torch's launcher, and return when all have ended.
 
     Returns:
-        0 when all ended well, 130 when this process was asked to stop, else 1; what went wrong was said by the rank.
+        0 when all ended well, 130 when Ctrl-C stopped this process and 75 when another signal did, else 1; what went
+        wrong was said by the rank.
     """
     # Ranks of one CPU would otherwise each take all its cores.
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -269,9 +270,23 @@ def launch(ranks: int, words: Sequence[str]) -> int:
     options = ["--standalone", "--nproc-per-node", ranks, "--max-restarts", RESTARTS, "--monitor-interval", 0.2]
     arguments = parse_args([str(word) for word in [*options, "-m", "delt_engine", *words]])
     try:
-        run(arguments)
+        with _as_sigterm():
+            run(arguments)
     except ChildFailedError:
         return 1
-    except SignalException:
-        return 128 + signal.SIGINT
+    except SignalException as stopped:
+        return 128 + signal.SIGINT if stopped.sigval == signal.SIGINT else 75
     return 0
+
+
+@contextlib.contextmanager
+def _as_sigterm() -> Iterator[None]:
+    """Take SIGUSR1 for SIGTERM, which torch's launcher knows and passes on to the ranks."""
+    if not hasattr(signal, "SIGUSR1"):
+        yield
+        return
+    before = signal.signal(signal.SIGUSR1, lambda *_: signal.raise_signal(signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGUSR1, before)

@@ -146,10 +146,10 @@ def stop_hard(run: Run) -> None:
         end(worker)
         if is_running(worker):
             raise RunError(f"run {run.id}: its process {worker.pid} on {worker.hostname} cannot be ended from here.")
-    _mark_stopped(run, request)
+    mark_stopped(run, request)
 
 
-def _mark_stopped(run: Run, request: StopRequest) -> None:
+def mark_stopped(run: Run, request: StopRequest) -> None:
     """Write the status of a run whose process is no more."""
     queue.leave(run)
     if run.record().status in ("finished", STOPPED[request]):
@@ -172,13 +172,13 @@ def _ask(run: Run, request: StopRequest) -> None:
         run.request(request)
         if own is not None and own.pid == worker.pid:  # it has nothing to lose, and may be deaf for seconds
             end(worker, patience=0)
-            _mark_stopped(run, request)
+            mark_stopped(run, request)
         else:  # it was typed by hand, so that it is left to say that it stopped
             wake(worker)
     elif is_alive(run) or run.status == "queued":  # a process that is about to start will find the request
         run.request(request)
     elif request == "cancel" or run.status != "failed":
-        _mark_stopped(run, request)
+        mark_stopped(run, request)
 
 
 def _is_idle(run: Run, worker: ProcessRecord) -> bool:
@@ -198,7 +198,7 @@ def prepare() -> bool:
 
 
 def _spawn(run: Run) -> None:
-    environment, words = child_environment(), ["resume", str(run.path)]
+    environment, words = child_environment(), ["resume", str(run.path), "--quiet"]  # its log tells
     with files.as_run_error(run.path / "log.txt"):
         log = (run.path / "log.txt").open("ab")
     with log:

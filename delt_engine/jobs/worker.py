@@ -24,7 +24,9 @@ from delt_engine.errors import RunCancelled, RunError
 from delt_engine.files import as_run_error
 from delt_engine.jobs import queue
 from delt_engine.jobs.ranks import this_rank
+from delt_engine.jobs.signals import PAUSING
 from delt_engine.paths import locks_dir
+from delt_engine.runs.heartbeat import Heartbeat
 from delt_engine.runs.processes import is_running, this_process
 from delt_engine.runs.record import Status, now
 from delt_engine.runs.store import Run, StopRequest
@@ -40,22 +42,25 @@ STOPPED: dict[StopRequest, Status] = {"cancel": "cancelled", "pause": "paused"}
 
 
 class StopRequests:
-    """What asks this process to stop: the control file of its run, or a signal.
+    """What asks this process to stop: the control file of its run, or a signal; who looks for it gives signs of life.
 
-    Ctrl-C asks to cancel; SIGTERM, which a machine sends before it goes down, asks to pause. A signal that reaches one
-    of several ranks becomes the run's request, so that all of them stop.
+    Ctrl-C asks to cancel; SIGTERM and SIGUSR1, which machines and schedulers send before they take a process away, ask
+    to pause. A signal that reaches one of several ranks becomes the run's request, so that all of them stop.
     """
 
     def __init__(self, run: Run | None) -> None:
         self._run, self._rank = run, this_rank()
+        self._heartbeat = Heartbeat(run, self._rank.number) if run is not None else None
         self._signalled: StopRequest | None = None
         self._found: StopRequest | None = None
         self._looked, self._is_loading = 0.0, False
 
     def on_signal(self, number: int, _frame: FrameType | None) -> None:
-        """Take a signal; a second one ends the process at once."""
+        """Take a signal; Ctrl-C after it ends the process at once, but a scheduler may send the same one many times."""
         if self._signalled is not None:
-            raise KeyboardInterrupt
+            if number == signal.SIGINT:
+                raise KeyboardInterrupt
+            return
         self._signalled, self._looked = "cancel" if number == signal.SIGINT else "pause", 0.0
         if self._is_loading:
             self.check()
@@ -65,7 +70,14 @@ class StopRequests:
         if self._run is not None and time.monotonic() - self._looked >= POLL_SECONDS:
             self._looked = time.monotonic()
             self._found = self._requested(self._run)
+            if self._heartbeat is not None:
+                self._heartbeat.beat()
         return self._found or self._signalled
+
+    def end(self) -> None:
+        """Leave the run: no more signs of life."""
+        if self._heartbeat is not None:
+            self._heartbeat.end()
 
     def check(self) -> None:
         """Stop here if it was asked for.
@@ -108,10 +120,11 @@ def listening(run: Run | None) -> Iterator[StopRequests]:
     stop = StopRequests(run)
     before = {}
     if threading.current_thread() is threading.main_thread():
-        before = {number: signal.signal(number, stop.on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.signal(number, stop.on_signal) for number in (signal.SIGINT, *PAUSING)}
     try:
         yield stop
     finally:
+        stop.end()
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -55,6 +55,20 @@ LESSONS = (
         "Which stage makes late iterations gentle?",
     ),
     Lesson(
+        "Batch to batch, batch to global",
+        "Batches",
+        "Two ways to give synthetic images what real ones have, from the same patches: match batches of real images "
+        "again and again, or the memory of a network that was trained once.",
+        "Which of the two would you take for 1,000 classes, and which for ten?",
+    ),
+    Lesson(
+        "Near its photograph",
+        "Privacy",
+        "Each synthetic image is looked up among all training images, and its nearest one is shown. Where that is the "
+        "photograph it started from, the image gives it away.",
+        "Which images would you not publish if the photographs were of people?",
+    ),
+    Lesson(
         "Take it home",
         "Save",
         "The lessons as one file that needs no installation, a film strip for a slide, an animation for a web page.",

@@ -15,6 +15,7 @@ from torch import nn
 from delt_engine.errors import ConfigError
 
 _STATUS = Path("/proc/self/status")
+_CLEAR_REFS = Path("/proc/self/clear_refs")
 
 _OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
 """What PyTorch's allocators say, in lower case: CUDA and MPS the first, a CPU the others."""
@@ -119,7 +120,15 @@ def peak_memory(device: torch.device) -> int:
 
 
 def forget_peak(device: torch.device) -> None:
-    """Give back what a trial kept in reserve, and let :func:`peak_memory` of a CUDA device begin anew."""
+    """Give back what was kept in reserve, and let :func:`peak_memory` begin anew: of CUDA devices, and on Linux."""
     free_reserve(device)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
+    else:
+        with contextlib.suppress(OSError):
+            _CLEAR_REFS.write_text("5", encoding="ascii")  # 5 sets VmHWM to what is resident now, see proc(5)
+
+
+def memory_in_use(device: torch.device) -> int:
+    """Return the bytes in use now: allocated on a CUDA device, else resident in this process."""
+    return torch.cuda.memory_allocated(device) if device.type == "cuda" else int(psutil.Process().memory_info().rss)

@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from delt_engine.config import Experiment
-from delt_engine.config.methods import METHOD_SETTINGS, is_optimised
+from delt_engine.config.methods import BATCH_TO_BATCH, METHOD_SETTINGS, is_optimised
+from delt_engine.data.catalogue import CATALOGUE
 from delt_engine.errors import ConfigError
+from delt_engine.papers import matching_settings
 from delt_engine.papers.names import our_network
 from delt_engine.papers.published import PublishedValue, all_published
 from delt_engine.papers.recipes import published_experiment
@@ -77,6 +79,12 @@ class Cell:
     relabeller: str = ""
 
     @property
+    def key(self) -> str:
+        """What tells experiments apart: cells with the same key are measured by the same runs."""
+        own = (self.measure, self.value.metric, self.value.method, self.relabeller)
+        return f"{' '.join(own)} {self.experiment.model_dump_json()}"
+
+    @property
     def needs_images(self) -> bool:
         """Whether images are recovered."""
         return self.measure not in ("teacher", "parameters") and not self.needs_real
@@ -124,7 +132,7 @@ def paper_cell(value: PublishedValue) -> Cell:
     measure: Measure = "teacher" if value.words.get("stage") == "squeeze" else _MEASURES[value.metric]
     if measure == "parameters":
         return Cell(value, measure, Experiment())
-    network, student = our_network(value.teacher), our_network(value.student) or "resnet18"
+    network, student = our_network(value.teacher), our_network(value.student) or _unnamed_student(value)
     found = published_experiment(
         value.source,
         value.dataset,
@@ -138,14 +146,25 @@ def paper_cell(value: PublishedValue) -> Cell:
     seeds = max(SEEDS, found.experiment.evaluate.seeds)
     experiment = with_changes(found.experiment, {**changes, "evaluate.seeds": seeds})
     relabeller = relabelling_network(value)
+    origins = {**found.origins, **dict.fromkeys(changes, value.where)}
+    if "student" in value.assumed:  # the table leaves it open
+        del origins["evaluate.student"]
     return Cell(
         value,
         measure,
         experiment,
         changes,
-        {**found.origins, **dict.fromkeys(changes, value.where)},
+        origins,
         relabeller="" if relabeller == experiment.squeeze.network else relabeller,
     )
+
+
+def _unnamed_student(value: PublishedValue) -> str:
+    """Return the student of a number whose table names none: of DM and DC that of their own papers."""
+    entry = CATALOGUE.get(value.dataset)
+    if value.method in BATCH_TO_BATCH and entry is not None:
+        return matching_settings.student(entry.image_size or 32)
+    return "resnet18"
 
 
 def varied(value: PublishedValue) -> dict[str, Any]:

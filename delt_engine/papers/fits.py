@@ -219,6 +219,9 @@ def _stages(cell: Cell, found: Found) -> Iterator[Row]:
             if here[name] != there[name]:
                 source = cell.origins.get(f"{stage}.{name}", "published code")
                 yield _PREFIXES[stage] + _titles(stage)[name], here[name], there[name], source
+    stored, epochs = found.result.get("label_epochs"), found.experiment.evaluate.epochs
+    if cell.needs_students and stored and stored != epochs:  # unknown of runs from before it was kept
+        yield "Epochs of stored labels", stored, epochs, "published code"
 
 
 def _counted(stage: str, cell: Cell, found: Found, *, own: bool) -> dict[str, Any]:

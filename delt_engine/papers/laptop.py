@@ -61,6 +61,7 @@ NETWORKS: MappingProxyType[str, tuple[str, float, str]] = MappingProxyType(
         "vgg13": ("convnet-4", 0.5, "auto"),
         "vgg16": ("convnet-5", 0.5, "auto"),
         "vgg19": ("convnet-5", 1.0, "auto"),
+        "convnet-3": ("convnet-3", 0.5, "auto"),
         "convnet-4": ("convnet-3", 0.5, "auto"),
         "convnet-6": ("convnet-4", 0.5, "auto"),
     }
@@ -70,6 +71,9 @@ NETWORKS: MappingProxyType[str, tuple[str, float, str]] = MappingProxyType(
 
 _MATCHED = ("patch_side", "statistics_ema", "layer_drop", "pad")
 """What G-VBSM sets by the size of the images, but batch and learning rate."""
+
+_MATCHING = {"real_batch": 8, "matching_width": 4, "matching_depth": 1}
+"""What DM's and DC's real images and networks are divided by; their depth goes by the size of the images."""
 
 _TITLES = {spec.name: spec.title for spec in field_specs(RecoverConfig)}
 
@@ -130,6 +134,9 @@ def _recover(cell: Cell) -> Any:
         changes |= {name: recover_settings(recover.method, size)[name] for name in _MATCHED}
     else:
         changes["jitter"] = min(recover.jitter, 4)
+    if recover.is_batch_to_batch:
+        own = recover_settings(recover.method, size)
+        changes |= {name: own[name] // share for name, share in _MATCHING.items()}
     if recover.is_optimised:
         mi = recover.iterations // ITERATIONS
         shows = recover.schedule.has_rounds or "recover.round_iterations" in cell.varied
@@ -144,6 +151,8 @@ def _said_of_images(cell: Cell, recover: RecoverConfig, select: SelectConfig) ->
     if printed.is_optimised:
         said.append(("MI", *_pair(printed.iterations, recover.iterations)))
         said.append(("Jitter", *_pair(printed.jitter, recover.jitter)))
+        if printed.is_batch_to_batch:
+            said += [(_TITLES[name], *_pair(getattr(printed, name), getattr(recover, name))) for name in _MATCHING]
         if printed.committee:
             said += [(_TITLES[name], f"{getattr(printed, name):g}", f"{getattr(recover, name):g}") for name in _MATCHED]
     if printed.schedule.has_rounds:

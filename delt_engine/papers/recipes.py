@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from delt_engine.config import METHOD_SETTINGS, EvaluateConfig, Experiment, RecoverConfig, SqueezeConfig, is_optimised
-from delt_engine.config.methods import DELT_PLUS, SMALL_IMAGES
+from delt_engine.config.methods import BATCH_TO_BATCH, DELT_PLUS, SMALL_IMAGES
 from delt_engine.data.catalogue import CATALOGUE, find_entry
 from delt_engine.errors import ConfigError
-from delt_engine.papers import cda_settings, code_settings, delt_settings, gvbsm_settings
+from delt_engine.papers import cda_settings, code_settings, delt_settings, gvbsm_settings, matching_settings
 from delt_engine.papers.gathered import Asked, Gathered, nearest_dataset
 from delt_engine.papers.names import our_network
 from delt_engine.papers.published import PAPERS
@@ -137,6 +137,8 @@ def _images(into: Gathered, asked: Asked) -> None:
     if _reproduced_by_cda(asked):
         cda_settings.recover(into, asked)
         into.assume("recover", "SRe2L's crops have one range from start to end", curriculum="constant")
+    elif asked.method in BATCH_TO_BATCH:
+        matching_settings.recover(into, asked)
     elif asked.method == "gvbsm":
         gvbsm_settings.recover(into, asked)
     elif asked.method.startswith("sre2l"):
@@ -162,6 +164,8 @@ def _evaluate(into: Gathered, asked: Asked) -> None:
         code_settings.evaluate_as_sre2l(into, asked)
     elif asked.method == "rded":
         code_settings.evaluate_as_rded(into, asked)
+    elif asked.method in BATCH_TO_BATCH:
+        matching_settings.evaluate(into, asked)
     elif asked.method == "gvbsm":
         gvbsm_settings.evaluate(into, asked)
     elif asked.method == "cda" or asked.paper == "cda":

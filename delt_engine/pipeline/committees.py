@@ -127,7 +127,7 @@ def labelling_committee(record: RunRecord, teacher: Teacher, class_names: Sequen
         CheckpointError: a member is not there any more.
         RunError: a member has changed.
     """
-    if not record.committee:
+    if not record.is_labelled_by_committee:
         return teacher
     device = next(teacher.network.parameters()).device
     members = [teacher]

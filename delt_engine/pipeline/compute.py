@@ -13,12 +13,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-import psutil
 import torch
 
 from delt_engine.errors import RunError
 from delt_engine.files import KeyedStore
-from delt_engine.models.device import forget_peak, free_reserve, is_out_of_memory, peak_memory
+from delt_engine.models.device import forget_peak, free_reserve, is_out_of_memory, memory_in_use, peak_memory
 from delt_engine.pipeline.context import RankCounts, StageContext
 from delt_engine.recovery.batches import BatchPlan, plan_batches
 from delt_engine.recovery.folding import PreparedTeacher
@@ -32,6 +31,7 @@ MEASURED = ("cuda",)
 """Kinds of devices on which the number of batches a step is measured, where the settings leave it open."""
 
 _PACKS, _MB = KeyedStore("packs"), 2**20
+_SLACK = 16 * _MB  # between two looks at a process
 
 
 def fast_path(context: StageContext, teacher: PreparedTeacher, fingerprint: str) -> FastPath:
@@ -48,7 +48,7 @@ def _choose(context: StageContext, teacher: PreparedTeacher, fingerprint: str) -
     config, kind = context.experiment.recover, torch.device(context.device).type
     classes = len(context.inputs.classes)
     fast, rates = choose(config, kind, context.inputs.dataset.spec.image_size, classes), {}
-    if not config.pack and not config.matches_generally:
+    if not config.pack and not config.is_plain:
         # Every rank is to have work.
         most = max(1, len(plan_batches(context.inputs.classes, config)) // context.rank.size)
         if kind in MEASURED:
@@ -93,15 +93,28 @@ def predicted_mb(context: StageContext, teacher: PreparedTeacher, fast: FastPath
     step = predict(teacher, config, fast, context.inputs.dataset.spec.image_size, images, device)
     if fast.low_memory and len(plans[0].members) > 1:
         step = replace(step, step=step.step // len(plans[0].members))
-    before = torch.cuda.memory_allocated(device) if device.type == "cuda" else psutil.Process().memory_info().rss
-    return round((before + step.total) / _MB, 1)
+    return round((memory_in_use(device) + step.total) / _MB, 1)
 
 
-def memory_record(predicted: float, device: str) -> dict[str, Any]:
-    """Return what a run's record says of memory, with what was measured so far."""
-    measured = round(peak_memory(torch.device(device)) / _MB, 1)
-    of = "device" if device.startswith("cuda") else "process"
-    return {"of": of, "predicted_mb": predicted, "measured_mb": measured}
+class MemoryRecord:
+    """What a run's record says of memory: the peak as predicted and measured, and by how much the loop grew to it.
+
+    Made when the loop is about to begin; ``loop_mb`` is not there where a peak cannot be measured from then on.
+    """
+
+    def __init__(self, predicted: float, device: str) -> None:
+        self._device, self._predicted = torch.device(device), predicted
+        self._peak = peak_memory(self._device)
+        forget_peak(self._device)
+        self._before = memory_in_use(self._device)
+        self._is_forgotten = peak_memory(self._device) <= self._before + _SLACK
+
+    def now(self) -> dict[str, Any]:
+        """Return the record so far."""
+        peak = peak_memory(self._device)
+        of, measured = "device" if self._device.type == "cuda" else "process", max(peak, self._peak)
+        found = {"of": of, "predicted_mb": self._predicted, "measured_mb": round(measured / _MB, 1)}
+        return found | ({"loop_mb": round(max(0, peak - self._before) / _MB, 1)} if self._is_forgotten else {})
 
 
 def within_memory(

@@ -136,10 +136,35 @@ def failure_sentence(error: Exception) -> str:
     return str(error) if isinstance(error, DeltError) else f"{type(error).__name__}: {error}"
 
 
+_LOWER = {
+    "squeeze": "--batch-size or --width",
+    "evaluate": "--student-batch-size or --student-width",
+    "rank": "--rank-batch-size",
+}
+
+
+def in_words(run: Run, error: Exception) -> Exception:
+    """Return an error of a stage; one of memory, which a stage cannot do anything about, as one sentence."""
+    from delt_engine.models.device import is_out_of_memory
+
+    if isinstance(error, DeltError) or not is_out_of_memory(error):
+        return error
+    record = run.record()
+    lower = _LOWER.get(record.kind, "--batch-size, which changes the images, or take a smaller network")
+    return RunError(
+        f"run {run.id}: {record.device or record.experiment.device} is out of memory; lower {lower}, or free memory "
+        f"and `delt resume`, which goes on from the last checkpoint."
+    )
+
+
 def note_failure(run: Run, error: Exception) -> None:
     """Write into the run that it failed, and why."""
-    with contextlib.suppress(DeltError):  # a full disk may refuse this as well
-        run.set_status("failed", error=left_failure(run) or failure_sentence(error), finished=now(), process=None)
+    how = {"error": left_failure(run) or failure_sentence(error), "finished": now(), "process": None}
+    with contextlib.suppress(DeltError):  # a full disk may refuse this as well, or the event alone
+        try:
+            run.set_status("failed", **how)
+        except DeltError:
+            run.update(status="failed", **how)
 
 
 def _failure_path(run: Run) -> Path:

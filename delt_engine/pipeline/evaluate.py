@@ -39,7 +39,7 @@ from delt_engine.training.distributed import ALONE, Team
 from delt_engine.training.image_table import ImageTable, test_table
 from delt_engine.training.recipe import recipe_changes, resolve
 from delt_engine.training.records import EvaluationResult, StudentResult
-from delt_engine.training.relabel import StoredLabels, teacher_for
+from delt_engine.training.relabel import LabelStore, StoredLabels, teacher_for
 from delt_engine.training.students import evaluate
 
 
@@ -87,7 +87,7 @@ def evaluate_stage(context: StageContext) -> None:
     made_by = source.run.record().teacher if source.run and own else None  # then it may not have been loaded
     by = teacher.card if teacher else made_by
     named = (own.name, own.fingerprint) if own else (None, None)
-    if own is None and config.labels != "hard" and source.run and source.run.record().committee:
+    if own is None and config.labels != "hard" and source.run and source.run.record().is_labelled_by_committee:
         named = committee_name(source.run.record())
     result = EvaluationResult(
         students=tuple(results),
@@ -102,6 +102,7 @@ def evaluate_stage(context: StageContext) -> None:
         teacher_fingerprint=by.fingerprint if by else None,
         relabeller=named[0],
         relabeller_fingerprint=named[1],
+        label_epochs=LabelStore.open(config.label_store).facts.label_epochs if config.labels == "stored" else None,
         image_size=train.image_size,
         test_images=len(test),
         seconds=round(sum(each.seconds for each in results), 3),

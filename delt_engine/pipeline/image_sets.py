@@ -44,6 +44,7 @@ class Subject:
         squeeze: says what network the teacher is where its file does not.
         rounds: round in which the image of each index joined; empty where all join at once.
         path: of the run or the folder; None for real images.
+        committee: networks that recovered the images besides the teacher.
     """
 
     key: str
@@ -58,6 +59,7 @@ class Subject:
     squeeze: SqueezeConfig = SqueezeConfig()
     rounds: tuple[int, ...] = ()
     path: Path | None = None
+    committee: tuple[TeacherRecord, ...] = ()
 
     @property
     def is_reference(self) -> bool:
@@ -95,6 +97,7 @@ def of_run(run: Run) -> Subject:
         squeeze=record.experiment.squeeze,
         rounds=tuple(schedule.start_rounds) if recover.early_late and schedule.num_rounds > 1 else (),
         path=run.path,
+        committee=record.committee,
     )
 
 
@@ -159,6 +162,7 @@ def reference(subject: Subject, kind: str, images: int | None = None) -> Subject
         ipc=images or subject.ipc,
         rounds=(),
         path=None,
+        committee=(),
     )
 
 

@@ -7,6 +7,7 @@ still waits for its device.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -275,8 +276,11 @@ def known_ranking(run: Run, inputs: Inputs, teacher_fingerprint: str | None) -> 
 
 
 def read_selection(run: Run, inputs: Inputs) -> tuple[SelectedImage, ...] | None:
-    """Return the run's selection; None where there is none yet, or one that is damaged or not whole."""
+    """Return the run's selection; None where there is none yet, or one that is not whole or not what was written."""
     try:
+        digest = run.record().selection_digest
+        if digest and digest != _digest_of(run.path / "selection.csv"):
+            return None
         selection = run.selection()
     except (RunError, DataError):
         return None
@@ -284,6 +288,13 @@ def read_selection(run: Run, inputs: Inputs) -> tuple[SelectedImage, ...] | None
     expected = len(inputs.classes) * run.experiment.recover.ipc
     is_whole = len(selection) == expected and all(len(image.patches) == tiles for image in selection)
     return selection if is_whole else None
+
+
+def _digest_of(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return "absent"
 
 
 def known_scores(run: Run, inputs: Inputs) -> np.ndarray | None:
@@ -315,6 +326,7 @@ def write_selected(
     path = run.path / "selection.csv"
     write_selection(path, selected, dataset.spec.class_names)
     files.sync(path)
+    run.update(selection_digest=_digest_of(path))
     run.event(StageEvent(stage="select", done=len(selected), total=len(selected)))
     return run.selection()
 

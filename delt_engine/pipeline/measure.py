@@ -66,6 +66,29 @@ def space_network(subject: Subject, space: str = "teacher", network: str = "") -
     return SpaceNetwork(card.name, f"{card.network}{width}", card.fingerprint, path)
 
 
+def not_neutral(subject: Subject, space: str, network: str = "") -> str:
+    """Return in a sentence why a second network is no neutral witness of some images, or "".
+
+    A committee may hold it, or one of its kind. Another one is not taken for them, since sets are comparable in the
+    features of one network only.
+    """
+    if space != "second" or not subject.committee:
+        return ""
+    try:
+        used = space_network(subject, space, network)
+    except CheckpointError:
+        return ""
+    kind = card_of(used.path).network if used.path else ""
+    part = next((one for one in subject.committee if kind == one.network or used.fingerprint == one.fingerprint), None)
+    if part is None:
+        return ""
+    what = "this very network" if part.fingerprint == used.fingerprint else f"a network of its kind, {part.network}"
+    return (
+        f"The committee that made the images of {subject.title} ({subject.source}) holds {what}, so the second network "
+        "is no neutral witness of them: they may seem more or less alike to it than they are."
+    )
+
+
 def stored_result(
     subject: Subject, space: str = "teacher", *, images: int | None = None, network: str = ""
 ) -> DiversityResult | None:

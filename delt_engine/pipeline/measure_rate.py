@@ -21,6 +21,7 @@ from delt_engine.jobs.worker import DeviceLock, device_lock_name
 from delt_engine.models.device import pick_device
 from delt_engine.models.teachers import Teacher, load_teacher
 from delt_engine.pipeline.inputs import Inputs, load_inputs
+from delt_engine.pipeline.real_batches import matching_steps
 from delt_engine.recovery.augment import crop_plan
 from delt_engine.recovery.batches import BatchPlan, Slot, pack_batches, plan_batches
 from delt_engine.recovery.conv_statistics import gathered
@@ -72,7 +73,7 @@ def measure(experiment: Experiment, report: Report | None = None, seconds: float
             # The first images of the batch, all of which join at once.
             part = BatchPlan(0, tuple(Slot(slot.class_index, slot.index, 1) for slot in plan.slots[:size]))
             images = start_noise(part, image_size, seed=experiment.seed).to(device)
-            steps = _steps(prepared, part, experiment, images)
+            steps = _steps(prepared, part, experiment, images, inputs)
             points.append((size, _seconds_per_iteration(steps, seconds / len(sizes))))
     finally:
         lock.release()
@@ -98,7 +99,7 @@ def _prepared(teacher: Teacher, inputs: Inputs, experiment: Experiment) -> Prepa
 
 
 def _steps(
-    teacher: PreparedTeacher, plan: BatchPlan, experiment: Experiment, images: torch.Tensor
+    teacher: PreparedTeacher, plan: BatchPlan, experiment: Experiment, images: torch.Tensor, inputs: Inputs
 ) -> Iterator[RecoverStep]:
     """Return a loop with every image in it from the start, longer than anything that is timed."""
     length = _WARM_UP + _MOST + 1
@@ -106,6 +107,9 @@ def _steps(
     config = experiment.recover.replace(**changes, early_late=False)
     labels = torch.tensor([slot.class_index for slot in plan.slots], device=images.device)
     rows = crop_plan(config, images.shape[-1], generator(experiment.seed, "measure"))
+    if config.is_batch_to_batch:
+        longer = experiment.replace(recover=config)
+        return matching_steps(inputs.dataset.train, teacher, longer, images, labels, plan, rows)
     dropped = drop_plan(config, teacher, generator(experiment.seed, "drop"))
     return recover(images, labels, teacher, plan, config, rows, dropped=dropped)
 

@@ -28,7 +28,7 @@ from delt_engine.config import Experiment, SqueezeConfig
 from delt_engine.config.pruning import TRAINING_SETTINGS, PruneConfig
 from delt_engine.config.students import RECIPE_TITLES, EvaluateConfig
 from delt_engine.data.dataset import Dataset
-from delt_engine.errors import DataError, RunCancelled, RunError
+from delt_engine.errors import DataError, RunCancelled, RunError, RunPaused
 from delt_engine.jobs.worker import DeviceLock, StopRequests, device_lock_name, listening
 from delt_engine.models.card import (
     SUFFIX,
@@ -131,8 +131,9 @@ def _holding(device: torch.device) -> Iterator[StopRequests]:
                 yield stop
             finally:
                 lock.release()
-        except RunCancelled:
-            raise RunCancelled("seeds that are finished are kept, and the same command goes on.") from None
+        except RunCancelled as stopped:
+            kind = RunPaused if str(stopped) == "pause" else RunCancelled
+            raise kind("seeds that are finished are kept, and the same command goes on.") from None
 
 
 def _teacher(work: _Work, experiment: Experiment) -> Teacher | None:

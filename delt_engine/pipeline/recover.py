@@ -23,7 +23,7 @@ from delt_engine.models.teachers import Teacher
 from delt_engine.patches.selection import SelectedImage
 from delt_engine.pipeline.bn_targets import BatchTargets, batch_targets
 from delt_engine.pipeline.committees import prepare
-from delt_engine.pipeline.compute import Tally, fast_path, memory_record, predicted_mb, within_memory
+from delt_engine.pipeline.compute import MemoryRecord, Tally, fast_path, predicted_mb, within_memory
 from delt_engine.pipeline.context import StageContext
 from delt_engine.pipeline.inputs import (
     is_small,
@@ -34,6 +34,7 @@ from delt_engine.pipeline.inputs import (
     start_pixels,
 )
 from delt_engine.pipeline.rank import loaded_teacher, selection_of
+from delt_engine.pipeline.real_batches import matching_steps
 from delt_engine.recovery.augment import crop_plan
 from delt_engine.recovery.batches import BatchPlan, pack_batches, plan_batches
 from delt_engine.recovery.folding import PreparedTeacher
@@ -182,8 +183,9 @@ def _recover_batches(job: RecoverJob, plans: Sequence[BatchPlan]) -> None:
     plans = pack_batches(plans, fast.pack)
     tally = Tally(context, plans, lambda plan: are_written(run, slots_of(plan), job.image_size))
     predicted = predicted_mb(context, job.prepared, fast, tally.pending or plans)
+    memory = MemoryRecord(predicted, context.device)
     if context.rank.is_first:
-        context.update(memory=memory_record(predicted, context.device))
+        context.update(memory=memory.now())
         context.event(MemoryEvent(predicted_mb=predicted))
     try:
         with context.sharing():
@@ -196,7 +198,7 @@ def _recover_batches(job: RecoverJob, plans: Sequence[BatchPlan]) -> None:
         tally.save()
         raise
     tally.save()
-    context.update(memory=memory_record(predicted, context.device))
+    context.update(memory=memory.now())
 
 
 class _Batch:
@@ -238,6 +240,10 @@ class _Batch:
         more: dict[str, Any] = {"dropped": dropped, "targets": job.targets.of(plan)}
 
         def start(state: BatchState | None, fast: FastPath) -> Iterator[RecoverStep]:
+            if config.is_batch_to_batch:
+                train, about = self.context.inputs.dataset.train, (job.prepared, self.context.experiment)
+                how: dict[str, Any] = {"state": state, "low_memory": fast.low_memory}
+                return matching_steps(train, *about, images, labels, plan, rows, **how)
             return recover(images, labels, job.prepared, plan, config, rows, state=state, fast=fast, **more)
 
         return start
@@ -272,37 +278,47 @@ class _Batch:
         Raises:
             RunError: the sentence says where, and with which settings.
         """
-        if all(map(math.isfinite, step.losses())) and bool(torch.isfinite(step.state.images).all()):
+        losses = step.losses()[2:] if self.config.is_batch_to_batch else step.losses()
+        if all(map(math.isfinite, losses)) and bool(torch.isfinite(step.state.images).all()):
             return
         kept = "goes on from the last checkpoint" if read_checkpoint(self.run, self.plan.batch_index) else "begins anew"
+        against = f"teacher {self.job.teacher.card.name}, r_bn {self.config.r_bn:g}"
+        if self.config.is_batch_to_batch:
+            against = f"{self.config.real_batch} real images a class"
         raise RunError(
             f"run {self.run.id}: the loss is not finite at iteration {step.iteration + 1:,} of "
-            f"{self.config.iterations:,} in batch {self.plan.batch_index + 1}, with teacher "
-            f"{self.job.teacher.card.name}, learning rate {self.config.learning_rate:g}, r_bn {self.config.r_bn:g} and "
-            f"{self.fast.precision}; `delt resume` {kept}."
+            f"{self.config.iterations:,} in batch {self.plan.batch_index + 1}, with {against}, learning rate "
+            f"{step.learning_rate:g} and {self.fast.precision}; `delt resume` {kept}."
         )
 
     def _step_event(self, step: RecoverStep) -> StepEvent:
         ce_loss, bn_loss, total_loss = step.losses()
-        starts = np.array(self.plan.start_rounds[: step.joined])
-        ce_losses = step.ce_losses().cpu().numpy()
-        start_rounds = spread(np.unique(starts).tolist(), MOST_GROUPS)
+        start_rounds, start_ce_losses = self._ce_by_start(step)
+        has_teacher = not self.config.is_batch_to_batch
         return StepEvent(
             **self._place(step),
             iteration=step.iteration,
             iterations=self.config.iterations,
             joined=step.joined,
-            ce_loss=round(ce_loss, 6),
-            bn_loss=round(bn_loss, 6),
+            ce_loss=round(ce_loss, 6) if has_teacher else None,
+            bn_loss=round(bn_loss, 6) if has_teacher else None,
             total_loss=round(total_loss, 6),
             start_rounds=start_rounds,
-            start_ce_losses=[round(float(ce_losses[starts == number].mean()), 6) for number in start_rounds],
+            start_ce_losses=start_ce_losses,
             learning_rate=round(step.learning_rate, 6),
             crop_min=round(step.crop_scale[0], 4),
             image_iterations=self.tally.done,
             image_iterations_total=self.tally.total,
             memory_mb=round(peak_memory(torch.device(self.context.device)) / 2**20, 1),
         )
+
+    def _ce_by_start(self, step: RecoverStep) -> tuple[list[int], list[float]]:
+        """Return start rounds with the mean cross-entropy of the images of each; none without a teacher."""
+        if self.config.is_batch_to_batch:
+            return [], []
+        starts, losses = np.array(self.plan.start_rounds[: step.joined]), step.ce_losses().cpu().numpy()
+        numbers = spread(np.unique(starts).tolist(), MOST_GROUPS)
+        return numbers, [round(float(losses[starts == number].mean()), 6) for number in numbers]
 
     def _write_round(self, step: RecoverStep, *, partial: bool) -> None:
         self.pictures.write_round(self.job.pixels(step.state.images), step.round_number)

@@ -15,7 +15,7 @@ from pathlib import Path
 from torch import nn
 
 from delt_engine.config import Experiment
-from delt_engine.errors import ConfigError, RanksLost, RunCancelled, RunError
+from delt_engine.errors import ConfigError, RanksLost, RunCancelled, RunError, RunPaused
 from delt_engine.jobs import ranks
 from delt_engine.jobs.worker import claimed_folder, listening
 from delt_engine.models.card import find_teacher, has_card, read_card
@@ -163,7 +163,8 @@ def write_labels(job: RelabelJob, out: str | Path, report: Report) -> None:
                 ) from lost
             is_stopped = True  # others have stopped before this one
         if is_stopped:
-            raise RunCancelled(f"labels {path}: whole epochs are kept, and the same command goes on.")
+            kind = RunPaused if stop.asked() == "pause" else RunCancelled
+            raise kind(f"labels {path}: whole epochs are kept, and the same command goes on.")
 
 
 def _go_on() -> None:

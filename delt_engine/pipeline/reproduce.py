@@ -12,6 +12,7 @@ from functools import partial
 from typing import Protocol
 
 from delt_engine.config import Experiment
+from delt_engine.data.available import Place, place_of
 from delt_engine.errors import DeltError, RunCancelled, RunError
 from delt_engine.jobs.evaluations import evaluation_experiment
 from delt_engine.papers.cells import Cell
@@ -101,7 +102,7 @@ def reproduce(
         RunCancelled: it was stopped; the same call goes on.
     """
     how = _How(finish, say, device, precision)
-    todo = [one for one in cells if one.is_open]
+    todo = _each_once(cells)
     failures: list[Failure] = []
     number = 0
     for group in grouped(todo):
@@ -112,7 +113,7 @@ def reproduce(
             try:
                 made = _work(one, made, said)
             except RunCancelled as stopped:
-                raise RunCancelled(f"{title}: {stopped} The same `delt reproduce` goes on as well.") from None
+                raise type(stopped)(f"{title}: {stopped} The same `delt reproduce` goes on as well.") from None
             except DeltError as error:
                 said.say(str(error))
                 failures.append(Failure(one, error))
@@ -121,6 +122,26 @@ def reproduce(
                     number += len(group) - position - 1
                     break
     return failures
+
+
+def _each_once(cells: Iterable[CellView]) -> list[CellView]:
+    """Return the cells that have work to do, of those with the same experiment the first."""
+    return list({one.cell.key: one for one in reversed(list(cells)) if one.cell and one.is_open}.values())[::-1]
+
+
+def needed_datasets(view: CellView) -> set[str]:
+    """Return the datasets that a number's missing work reads: its own, and those of networks to be trained first."""
+    cell = view.cell
+    if cell is None or not view.is_open or cell.measure == "parameters":
+        return set()
+    networks = (part for part in (ranker_of(cell), relabeller_of(cell)) if part)
+    return {cell.experiment.dataset, *(part.dataset for part in networks if file_of(part) is None)}
+
+
+def blocked(cells: Iterable[CellView]) -> dict[str, Place]:
+    """Return the datasets that open cells need and that somebody has to put in place first."""
+    names = sorted({name for one in cells for name in needed_datasets(one)})
+    return {name: place for name in names if (place := place_of(name)).state in ("missing", "unusable")}
 
 
 def grouped(cells: Iterable[CellView]) -> list[list[CellView]]:

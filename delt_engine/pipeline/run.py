@@ -7,25 +7,30 @@ imported only once the device is free, so a run that waits costs next to nothing
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import time
 from collections.abc import Callable
 
 from delt_engine import files
-from delt_engine.errors import RanksLost, RunCancelled, RunError
+from delt_engine.errors import RanksLost, RunCancelled, RunError, RunPaused
 from delt_engine.jobs import queue, ranks
 from delt_engine.jobs.ranks import Rank, this_rank
 from delt_engine.jobs.worker import STOPPED, DeviceLock, StopRequests, claimed, device_lock_name, listening, set_stopped
 from delt_engine.models.committee import member_file
 from delt_engine.models.processor import bfloat16_warning, this_machine
-from delt_engine.pipeline.context import Report, StageContext, leave_failure, left_failure, note_failure
+from delt_engine.pipeline.context import Report, StageContext, in_words, leave_failure, left_failure, note_failure
 from delt_engine.pipeline.inputs import Inputs, begin, load_inputs
 from delt_engine.runs import processes
 from delt_engine.runs.events import NoteEvent, StageEvent, StatusEvent
-from delt_engine.runs.record import RunRecord, now, versions
+from delt_engine.runs.log import written
+from delt_engine.runs.record import RunRecord, now, unknown_entries, versions
 from delt_engine.runs.sources import asks_for_teacher, find_source
 from delt_engine.runs.store import Run, StopRequest
 from delt_engine.threads import settle_waiting
+
+_OF_OTHERS = ("control", "queue", "job.json", "labels.json", "parent.json")
+"""Files of a run's folder that others than its process write."""
 
 EVENT_SECONDS = 0.25
 """Shortest time between two events about reading."""
@@ -45,8 +50,9 @@ def run_experiment(run: Run, inputs: Inputs | None = None, report: Report | None
     """
     rank = this_rank()
     with contextlib.ExitStack() as held:
+        stop, about = held.enter_context(listening(run)), _about(run, rank)
         ranks.first(lambda: _take(run, rank, held))
-        stop = held.enter_context(listening(run))
+        held.enter_context(written(run, rank.number, about))
         try:
             if rank.is_first:
                 queue.enter(run, device_lock_name(run.record().device or run.record().experiment.device))
@@ -77,14 +83,31 @@ def _take(run: Run, rank: Rank, held: contextlib.ExitStack) -> None:
     if record.status != "queued" or record.process is not None:
         run.request(None)  # what was asked before is answered
     with files.as_run_error(run.path):
+        files.remove_unfinished(run.path, _OF_OTHERS)
         shutil.rmtree(run.path / processes.RANKS_FOLDER, ignore_errors=True)
         if rank.size > 1:
             (run.path / processes.RANKS_FOLDER).mkdir()
 
 
+def _about(run: Run, rank: Rank) -> str:
+    """Return what the log begins with: who works on which run, and what of its record nobody here knows."""
+    record, who = run.record(), f", rank {rank.number} of {rank.size}" if rank.size > 1 else ""
+    made_by = ", ".join(f"{name} {version}" for name, version in versions().items())
+    command = " ".join(record.command)
+    unknown = unknown_entries((run.path / "run.json").read_bytes())
+    left = f"; entries of run.json that are left aside: {', '.join(unknown)}" if unknown else ""
+    return f"run {run.id} ({record.kind}), process {os.getpid()}{who}, {made_by}: {command}{left}"
+
+
 def _stopped(run: Run, rank: Rank, request: StopRequest) -> RunCancelled:
     status = set_stopped(run, request) if rank.is_first else STOPPED[request]
-    return RunCancelled(f"run {run.id}: it was {status}; `delt resume {run.path}` goes on.")
+    return stop_error(run, status)
+
+
+def stop_error(run: Run, status: str) -> RunCancelled:
+    """Return what is raised of a run that stopped with a status."""
+    kind = RunPaused if status == STOPPED["pause"] else RunCancelled
+    return kind(f"run {run.id}: it was {status}; `delt resume {run.path}` goes on.")
 
 
 def _work(run: Run, inputs: Inputs | None, rank: Rank, stop: StopRequests, report: Report) -> None:
@@ -118,7 +141,13 @@ def _work(run: Run, inputs: Inputs | None, rank: Rank, stop: StopRequests, repor
             context = _joined(context, chosen, held)
         with stop.loading():
             stage = _stage(begun.kind)
-        stage(context)
+        try:
+            stage(context)
+        except Exception as error:
+            said = in_words(run, error)
+            if said is error:
+                raise
+            raise said from error
         if rank.is_first:
             shutil.rmtree(run.path / processes.RANKS_FOLDER, ignore_errors=True)
             files.sync(run.path)

@@ -33,6 +33,11 @@ class Measured:
     best_std: float | None = None
     device: str = ""
 
+    @property
+    def shown(self) -> tuple[float, float | None]:
+        """What stands beside the printed number, and its spread: of accuracies the best tested epoch."""
+        return (self.mean, self.std) if self.best is None else (self.best, self.best_std)
+
 
 @dataclass(frozen=True)
 class Near:
@@ -55,6 +60,8 @@ class CellView:
         near: runs that ask the same question with other settings; at paper scale only.
         state: of its work.
         recovered: a finished run with its images.
+        same_as: of a number whose experiment here is that of one before it, which that is; datasets that one built-in
+            set stands for have the same images at laptop scale.
         parts: what is missing with its price; what several cells share has the same key.
     """
 
@@ -68,6 +75,7 @@ class CellView:
     near: tuple[Near, ...] = ()
     state: State = "missing"
     recovered: Run | None = None
+    same_as: str = ""
     parts: Mapping[str, Price] = field(default_factory=dict)
 
     @property
@@ -80,8 +88,7 @@ class CellView:
         """Measured less printed, of the best tested epoch where it is an accuracy; only at paper scale."""
         if self.measured is None or self.cell is None or self.cell.scale != "paper" or not self.value.is_printed:
             return None
-        here = self.measured.best if self.measured.best is not None else self.measured.mean
-        return here - self.value.value
+        return self.measured.shown[0] - self.value.value
 
     @property
     def is_open(self) -> bool:
@@ -121,7 +128,7 @@ class TableView:
 
     @cached_property
     def order(self) -> Order:
-        """Whether the printed order holds among what was measured."""
+        """Whether the printed order holds among what was measured, the numbers that stand in the cells."""
         return order_of(_points(self))
 
 
@@ -137,8 +144,8 @@ def _points(view: TableView) -> list[Point]:
         Point(
             tuple(axis(one.value, name) for name in groups),
             one.value.value,
-            one.measured.mean,
-            one.measured.std or 0.0,
+            one.measured.shown[0],
+            one.measured.shown[1] or 0.0,
             one.measured.n,
         )
         for one in view.cells

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from statistics import fmean, stdev
+from typing import Any
 
 from delt_engine.config import Experiment
 from delt_engine.data.catalogue import find_entry
@@ -21,7 +22,7 @@ from delt_engine.papers.cells import Cell, Scale, paper_cell, why_not
 from delt_engine.papers.fits import Found, differences, is_alike
 from delt_engine.papers.laptop import laptop_cell
 from delt_engine.papers.names import MILLION_PARAMETERS, our_network
-from delt_engine.papers.paper_tables import find_table, place, rows_of
+from delt_engine.papers.paper_tables import axis, axis_label, find_table, place, rows_of
 from delt_engine.papers.published import PublishedValue
 from delt_engine.papers.table_record import PaperTable
 from delt_engine.pipeline.image_measures import stored_measure
@@ -34,7 +35,7 @@ from delt_engine.pipeline.paper_teachers import (
     teacher_of,
 )
 from delt_engine.pipeline.table_records import CellView, Measured, Near, State, TableView
-from delt_engine.runs.record import Kind, relevant_settings
+from delt_engine.runs.record import Kind, RunRecord, relevant_settings
 from delt_engine.runs.store import Run, list_runs
 from delt_engine.runs.titles import example_runs
 
@@ -119,7 +120,17 @@ def _view(table: PaperTable, scale: Scale, looked: _Looked) -> TableView:
     for value, cell, reason in cells_of(table, scale):
         view = CellView(value, place(value, table.rows), place(value, table.columns), cell, reason)
         cells.append(_cell_view(view, looked) if cell else replace(view, state="not here"))
-    return TableView(table, scale, tuple(cells))
+    return TableView(table, scale, tuple(_with_repeats(table, cells) if scale == "laptop" else cells))
+
+
+def _with_repeats(table: PaperTable, cells: Sequence[CellView]) -> list[CellView]:
+    """Return cells, those whose experiment is that of one before them with what that is."""
+    names, first, made = (*table.rows, *table.columns), dict[str, CellView](), []
+    for one in cells:
+        same = first.setdefault(one.cell.key, one) if one.cell and one.cell.needs_images else one
+        differing = [name for name in names if axis(one.value, name) != axis(same.value, name)]
+        made.append(replace(one, same_as=", ".join(axis_label(same.value, name) for name in differing)))
+    return made
 
 
 def _cell_view(view: CellView, looked: _Looked) -> CellView:
@@ -163,7 +174,7 @@ def _measured(cell: Cell, runs: Sequence[Run]) -> Measured | None:
     devices = [record.device_name or record.device or "" for record in records]
     device = devices[0]
     if cell.measure == "accuracy":
-        students = [student for record in records for student in record.result["students"]]
+        students = _students(records)
         last, best = ([float(each[name]) for each in students] for name in ("top1_last", "top1_best"))
         return Measured(fmean(last), _std(last), len(last), fmean(best), _std(best), device)
     if cell.measure == "teacher":
@@ -173,6 +184,15 @@ def _measured(cell: Cell, runs: Sequence[Run]) -> Measured | None:
     else:
         numbers = [number for run in runs if (number := stored_measure(cell, run)) is not None]
     return Measured(fmean(numbers), _std(numbers), len(numbers), device=device) if numbers else None
+
+
+def _students(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
+    """Return the students of evaluations; of those with the same seed on the same images the newest one counts."""
+    found: dict[tuple[str, int], dict[str, Any]] = {}
+    for record in sorted(records, key=lambda one: one.finished or "", reverse=True):
+        for student in record.result["students"]:
+            found.setdefault((record.result["source"], int(student["seed"])), student)
+    return list(found.values())
 
 
 def _std(numbers: Sequence[float]) -> float | None:

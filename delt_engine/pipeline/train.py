@@ -16,15 +16,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-
 from delt_engine import files
 from delt_engine.errors import RunCancelled
 from delt_engine.models.card import SUFFIX, free_teacher_path
 from delt_engine.models.checkpoints import save_teacher
 from delt_engine.pipeline.context import StageContext
-from delt_engine.runs.checkpoint import FOLDER, remove_checkpoint
+from delt_engine.runs.checkpoint import FOLDER, read_checked, remove_checkpoint, write_checked
 from delt_engine.runs.events import (
     SqueezeEpochEvent,
     SqueezeStepEvent,
@@ -73,19 +70,15 @@ def write_state(path: Path, state: TrainingState) -> None:
     Raises:
         RunError: the system refused; the state before stays.
     """
-    data = save(state.tensors, metadata={"position": json.dumps({"facts": state.facts})})
-    files.write_bytes(path, data, durable=True)
+    write_checked(path, state.tensors, json.dumps({"facts": state.facts}))
 
 
 def read_state(path: Path) -> TrainingState | None:
     """Return what was last written; None when there is nothing that can be read."""
-    if not path.is_file():
-        return None
+    found = read_checked(path)
     try:
-        with safe_open(path, framework="pt") as stored:
-            facts = json.loads(stored.metadata()["position"])["facts"]
-            return TrainingState({name: stored.get_tensor(name) for name in stored.keys()}, facts)  # noqa: SIM118
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError):
+        return None if found is None else TrainingState(found[0], json.loads(found[1])["facts"])
+    except (KeyError, TypeError, ValueError):
         return None
 
 

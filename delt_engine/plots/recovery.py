@@ -103,8 +103,12 @@ def learning_curves(config: RecoverConfig) -> go.Figure:
     jumps = [start + at for start in starts for at in (0, turn, turn + 1, length - 1) if 0 <= at < length]
     iterations = sorted({*spread, *jumps})
     times = [clock(iteration, config) for iteration in iterations]
-    rates = [learning_rate_at(*time, config.learning_rate) for time in times]
+    rates = [
+        config.sgd_rate if config.is_batch_to_batch else learning_rate_at(*time, config.learning_rate) for time in times
+    ]
     low, high = config.min_crop, config.max_crop
+    if config.is_batch_to_batch and not config.siamese:
+        low = high = 1.0
     crops = [crop_scale_at(*time, config.curriculum, config.milestone, low, high)[0] for time in times]
     figure = two_panels("Iteration", "Learning rate", "Smallest crop", height=320, share=0.5, spacing=0.12)
     for row, (name, values) in enumerate((("Learning rate", rates), ("Smallest crop", crops)), start=1):
@@ -142,10 +146,14 @@ def group_loss_curves(
     if steps:
         batch = steps[-1].batch if batch is None else batch
         steps = [step for step in steps if step.batch == batch]
+    if steps and steps[0].ce_loss is None:
+        return _matching_loss(steps, iterations, num_rounds)
     figure = two_panels("Iteration", "Cross-entropy", "BatchNorm", LOSS_HEIGHT)
     groups: dict[int, list[tuple[int, float]]] = {}  # (iteration, loss) by start round; 0 stands for all images
     for step in steps:
-        for number, loss in zip(step.start_rounds or (0,), step.start_ce_losses or (step.ce_loss,), strict=False):
+        for number, loss in zip(
+            step.start_rounds or (0,), step.start_ce_losses or (step.ce_loss or 0.0,), strict=False
+        ):
             groups.setdefault(number, []).append((step.iteration, loss))
     gap = max(1, -(-len(groups) // _LEGEND))
     for place, (number, points) in enumerate(sorted(groups.items())):
@@ -156,7 +164,7 @@ def group_loss_curves(
         x, y = zip(*points, strict=True)
         add_line(figure, name, x, y, colour, hover=hover, showlegend=is_named, row=1, col=1)
     if steps:
-        at, weighted = [step.iteration for step in steps], [step.total_loss - step.ce_loss for step in steps]
+        at, weighted = [step.iteration for step in steps], [step.total_loss - (step.ce_loss or 0.0) for step in steps]
         name, hover = "BatchNorm, all joined images", "BatchNorm, weighted: %{y:.4g}"
         add_line(figure, name, at, weighted, BN_COLOUR, dash="dot", hover=hover, row=2, col=1)
     else:
@@ -165,6 +173,17 @@ def group_loss_curves(
     figure.update_xaxes(range=[0, iterations])
     figure.update_yaxes(rangemode="tozero")
     return figure.update_layout(showlegend=True, hovermode="x unified", uirevision="losses")
+
+
+def _matching_loss(steps: Sequence[StepEvent], iterations: int, num_rounds: int) -> go.Figure:
+    """Draw the distance between synthetic and real batches, of methods without a teacher."""
+    figure = blank_figure("Iteration", "Distance to real batches", height=LOSS_HEIGHT)
+    at, name = [step.iteration for step in steps], "Mean over the classes"
+    add_line(figure, name, at, [step.total_loss for step in steps], LINE, hover=f"{name}: %{{y:.4g}}")
+    mark_rounds(figure, iterations, num_rounds)
+    figure.update_xaxes(range=[0, iterations])
+    figure.update_yaxes(rangemode="tozero")
+    return figure.update_layout(hovermode="x unified", uirevision="losses")
 
 
 def prediction_curves(

@@ -23,6 +23,8 @@ METHOD_COLOURS: dict[str, str] = {
     "sre2l-init": "#a21ec0",  # purple
     "rded": "#c131ad",  # magenta
     "gvbsm": "#bf69ff",  # violet
+    "dm": "#59a14b",  # leaf green
+    "dc": "#c8095e",  # raspberry
     "el2n": "#9c86e0",  # periwinkle
     "forgetting": "#8e4b81",  # plum
     "herding": "#ff5399",  # pink
@@ -31,7 +33,7 @@ METHOD_COLOURS: dict[str, str] = {
 }
 """One colour a method, the same everywhere. Ours: hues apart, moved in lightness until every pair is at least 18 apart
 (CIE76) in normal sight and in full protan, deutan and tritan simulation, those of
-coresets 15, DELT+ 12; SRe2L and CDA, seen side by side most, are at least 40 apart."""
+coresets 15, of DM and DC 13, of DELT+ 12; SRe2L and CDA, seen side by side most, are at least 40 apart."""
 
 ROUND_SCALE: tuple[str, ...] = ("#7a4bd6", "#c2488f", "#e5752f")
 """Colours from the first round to the last: violet, pink, orange, growing lighter."""

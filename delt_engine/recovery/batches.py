@@ -2,8 +2,9 @@
 
 Images of one batch share their BatchNorm statistics, so the grouping is part of the method. ``"classes"`` keeps whole
 classes together (DELT); ``"one-per-class"`` takes the n-th images of all classes, cut at the batch size (CDA, SRe2L);
-``"images"`` goes on with the next images of the classes until the batch is full. Slots stand in the order in which they
-join, so the joined images are always the first ones of the batch. Nothing here needs torch.
+``"images"`` goes on with the next images of the classes until the batch is full; ``"all"`` is one batch (DC). Slots
+stand in the order in which they join, so the joined images are always the first ones of the batch.
+Nothing here needs torch.
 
 Source: DELT recover/recover.py (batch of 100 filled class by class), CDA recover_cda_in1k.py and SRe2L
 data_synthesis.py (outer loop over the index in the class, inner over the classes in their order, 100 at a time).
@@ -113,6 +114,8 @@ def plan_batches(classes: int | Sequence[int], config: RecoverConfig) -> tuple[B
     size, columns = config.batch_size, list(zip(*by_class, strict=True))  # the n-th images of all classes
     if config.batching == "classes":
         sequences, size = [[slot for each in by_class for slot in each]], max(1, size // config.ipc) * config.ipc
+    elif config.batching == "all":
+        sequences, size = [[slot for each in by_class for slot in each]], config.ipc * len(class_indices)
     elif config.batching == "images":
         sequences = [[slot for column in columns for slot in column]]
     else:

@@ -40,7 +40,7 @@ from delt_engine.recovery.speed import FastPath, choose
 from delt_engine.seeding import generator
 
 ADAM_EPS = 1e-8  # torch.optim.Adam's default, which the published code keeps
-_AVERAGE = "average."
+_AVERAGE, _WEIGHT = "average.", "weight."
 
 
 @dataclass
@@ -48,6 +48,8 @@ class BatchState:
     """All that changes in a batch: images, Adam's moments, and how many iterations are completed.
 
     ``averages`` are running averages of statistics, where they are matched; see :mod:`delt_engine.recovery.matching`.
+    ``weights`` are those of a network that is trained along, with its momentum, and ``exp_avg`` is SGD's momentum then;
+    see :mod:`delt_engine.recovery.batch_to_batch`.
     """
 
     images: Tensor
@@ -55,6 +57,7 @@ class BatchState:
     exp_avg_sq: Tensor
     iteration: int = 0
     averages: dict[str, Tensor] = field(default_factory=dict)
+    weights: dict[str, Tensor] = field(default_factory=dict)
 
     @classmethod
     def start(cls, images: Tensor) -> BatchState:
@@ -65,6 +68,7 @@ class BatchState:
         """Return a copy as contiguous CPU tensors, fit for safetensors."""
         tensors = {"images": self.images, "exp_avg": self.exp_avg, "exp_avg_sq": self.exp_avg_sq}
         tensors |= {_AVERAGE + name: average for name, average in self.averages.items()}
+        tensors |= {_WEIGHT + name: weight for name, weight in self.weights.items()}
         for name, tensor in tensors.items():
             tensors[name] = tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         return {**tensors, "iteration": torch.tensor(self.iteration)}
@@ -83,15 +87,16 @@ class BatchState:
         for name, moment in (("exp_avg", exp_avg), ("exp_avg_sq", exp_avg_sq)):
             if moment.shape != images.shape:
                 raise ShapeError(f"{name}: shape {tuple(moment.shape)} given, but it must be {tuple(images.shape)}.")
-        averages = {
-            name.removeprefix(_AVERAGE): tensor for name, tensor in tensors.items() if name.startswith(_AVERAGE)
-        }
-        return cls(images, exp_avg, exp_avg_sq, int(tensors["iteration"]), averages)
+        averages, weights = (
+            {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+            for prefix in (_AVERAGE, _WEIGHT)
+        )
+        return cls(images, exp_avg, exp_avg_sq, int(tensors["iteration"]), averages, weights)
 
 
 @dataclass(frozen=True, eq=False)
 class RecoverStep:
-    """What one iteration did. Losses are those before its step, over the joined images.
+    """What one iteration did. Losses are those before its step, over the joined images; not-a-number where none is.
 
     ``crop_scale`` is the (lower, upper) bound of the crop's area share; ``ends_round`` is whether this was the last
     iteration of round ``round_number`` (from 1). ``state`` is the live one, and the next iteration changes it: take

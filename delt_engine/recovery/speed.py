@@ -66,7 +66,8 @@ def choose(config: RecoverConfig, device_type: str, image_size: int, num_classes
     On a CPU ``auto`` stays exact: float32, one batch a step. On CUDA devices it is bfloat16, and as many batches as
     fill the device. On both, batches that hold one image of each of few classes are taken together, up to
     ``batch_size`` images and more. BatchNorm is folded on both. torch.compile is for those who ask: on a CPU it is not
-    quicker. What G-VBSM matches is computed plainly, batch by batch.
+    quicker. What G-VBSM, DM and DC match is computed plainly,
+    batch by batch, that of the last two in float32.
 
     Args:
         num_classes: of the run; where it is not given, batches are taken for full ones.
@@ -79,9 +80,9 @@ def choose(config: RecoverConfig, device_type: str, image_size: int, num_classes
     is_cuda = device_type == "cuda"
     precision = config.precision
     if precision == "auto":
-        precision = "bfloat16" if is_cuda else "float32"
+        precision = "bfloat16" if is_cuda and not config.is_batch_to_batch else "float32"
     parts = config.batches_that_fill(num_classes or config.batch_size)
-    if config.matches_generally:  # features are measured as they are, and a batch has running averages of its own
+    if config.is_plain:  # features are taken as they are, and a batch has running averages or a network of its own
         return FastPath(precision)
     full = PACK_PIXELS // (max(config.batch_size, config.ipc) * image_size**2) if is_cuda else 1
     return FastPath(

@@ -1,17 +1,21 @@
 """What resume needs of a recovery, in one safetensors file a batch that is worked on: its tensors, and where it stands.
 
-A checkpoint that cannot be read counts as none: the batch then begins again and ends in the same images, only later.
+A checkpoint that cannot be read, or whose content is not what was written, counts as none: the batch then begins again
+and ends in the same images, only later. What was written is known by a SHA-256 in the file; files of version 0.1.0 have
+none and are taken as they are.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -38,9 +42,7 @@ def write_checkpoint(run: Run, tensors: Mapping[str, Tensor], position: Position
     Raises:
         RunError: the system refused; the checkpoint before stays.
     """
-    whole = {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
-    data = save(whole, metadata={"position": json.dumps(asdict(position))})
-    files.write_bytes(checkpoint_path(run, position.batch), data, durable=True)
+    write_checked(checkpoint_path(run, position.batch), tensors, json.dumps(asdict(position)))
 
 
 def checkpoint_path(run: Run, batch: int) -> Path:
@@ -50,10 +52,39 @@ def checkpoint_path(run: Run, batch: int) -> Path:
 
 def read_checkpoint(run: Run, batch: int) -> tuple[dict[str, Tensor], Position] | None:
     """Return the tensors and the position of a batch's last checkpoint, or None."""
-    with contextlib.suppress(*_DAMAGE), safe_open(checkpoint_path(run, batch), framework="pt") as stored:
-        position = Position(**json.loads(stored.metadata()["position"]))
-        return {name: stored.get_tensor(name) for name in stored.keys()}, position  # noqa: SIM118
+    found = read_checked(checkpoint_path(run, batch))
+    with contextlib.suppress(TypeError, ValueError):
+        return None if found is None else (found[0], Position(**json.loads(found[1])))
     return None
+
+
+def write_checked(path: Path, tensors: Mapping[str, Tensor], position: str) -> None:
+    """Write tensors and where they stand, whole or not at all, with their SHA-256, and make sure that the disk has it.
+
+    Raises:
+        RunError: the system refused; the file before stays.
+    """
+    whole = {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
+    data = save(whole, metadata={"position": position, "sha256": _digest(whole, position)})
+    files.write_bytes(path, data, durable=True)
+
+
+def read_checked(path: Path) -> tuple[dict[str, Tensor], str] | None:
+    """Return what :func:`write_checked` wrote; None where there is nothing, or something else than was written."""
+    with contextlib.suppress(*_DAMAGE), safe_open(path, framework="pt") as stored:
+        about = stored.metadata()
+        tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+        if about.get("sha256") in (None, _digest(tensors, about["position"])):
+            return tensors, about["position"]
+    return None
+
+
+def _digest(tensors: Mapping[str, Tensor], position: str) -> str:
+    found = hashlib.sha256(position.encode())
+    for name, tensor in sorted(tensors.items()):
+        found.update(f"\0{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
+        found.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return found.hexdigest()
 
 
 def positions(run: Run) -> dict[int, Position]:

@@ -44,6 +44,13 @@ class Event(BaseModel):
     rank: Count = 0
     time: str = ""
 
+    def __str__(self) -> str:
+        """Return it as the log tells it."""
+        said = {name: value for name, value in self.model_dump(exclude_unset=True).items() if name != "time"}
+        return f"{self.kind}: " + (
+            str(*said.values()) if len(said) == 1 else " ".join(f"{k}={v}" for k, v in said.items())
+        )
+
 
 class StatusEvent(Event):
     """The run has another status."""
@@ -99,6 +106,7 @@ class _OfBatch(TimedEvent):
 class StepEvent(_OfBatch):
     """After an iteration (index ``iteration``) of a recovery; thinned out in time.
 
+    DM and DC have no cross-entropy and no BatchNorm loss; their ``total_loss`` is the distance to real images.
     ``start_rounds`` are those in which images joined, with the mean cross-entropy of the images of each;
     ``memory_mb`` is the most memory of the process (of the device, on a GPU) so far.
     """
@@ -107,8 +115,8 @@ class StepEvent(_OfBatch):
     iteration: Count
     iterations: Total
     joined: Count
-    ce_loss: float
-    bn_loss: float
+    ce_loss: float | None = None
+    bn_loss: float | None = None
     total_loss: float
     start_rounds: tuple[Count, ...] = ()
     start_ce_losses: tuple[float, ...] = ()

@@ -7,7 +7,6 @@ Shapes: n images of a batch, IPC images of a class, S side in pixels; all uint8 
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -24,8 +23,6 @@ from delt_engine.runs.store import Run
 
 STRIP_LEVEL = 1
 """zlib level of strips: measured, a quarter to a third of level 6's time for 10 to 25 % more bytes (224 and 32 px)."""
-
-_PNG_END = b"IEND\xaeB`\x82"
 
 LIVE_SHARE = 0.02
 """Share of the run time that live strips may take."""
@@ -110,25 +107,19 @@ def write_images(
 
 
 def remove_damaged(run: Run) -> None:
-    """Remove snapshots that a lost disk write has left torn or empty: what is missing is made again, or not shown."""
+    """Remove snapshots that are torn, empty or otherwise damaged: what is missing is made again, or not shown."""
     for path in (run.path / "snapshots").glob("*/round-*.png"):
-        if not _ends_whole(path):
+        if not strips.is_whole(path):
             path.unlink(missing_ok=True)
 
 
 def are_written(run: Run, slots: Sequence[tuple[int, int]], image_size: int) -> bool:
-    """Return whether every image is there and whole, to its last byte."""
+    """Return whether every image is there and whole, in every byte."""
     paths, shape = (run.image_path(*slot) for slot in slots), (image_size, image_size, 3)
     try:
-        return all(_ends_whole(path) and strips.read_png(path).shape == shape for path in paths)
-    except (OSError, RunError):
+        return all(strips.is_whole(path) and strips.read_png(path).shape == shape for path in paths)
+    except RunError:
         return False
-
-
-def _ends_whole(path: Path) -> bool:
-    with path.open("rb") as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - len(_PNG_END)))
-        return file.read() == _PNG_END
 
 
 def remove_live(run: Run) -> None:

@@ -18,7 +18,9 @@ RANKS_FOLDER = "ranks"
 """Where in a run's folder ranks leave what the others need to know; there only while several are at work."""
 
 _CLOCK_SLACK = 5.0
-"""Seconds by which two readings of one process's start time may differ, for the clock may be set in between."""
+"""Seconds by which two readings of one process's start time may differ: the clock is corrected in small steps."""
+
+_BOOT_NAME = Path("/proc/sys/kernel/random/boot_id")
 
 
 def this_process() -> ProcessRecord:
@@ -27,35 +29,50 @@ def this_process() -> ProcessRecord:
 
 
 @functools.lru_cache(maxsize=1)
-def _hostname() -> str:
+def hostname() -> str:
+    """Return the name of this machine."""
     return socket.gethostname()
+
+
+@functools.lru_cache(maxsize=1)
+def boot_name() -> str:
+    """Return what the system calls the time since it was started, on Linux; "" elsewhere."""
+    try:
+        return _BOOT_NAME.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def identity(pid: int) -> ProcessRecord:
     """Return the identity of process ``pid``; its start time is 0 when it is already gone."""
+    booted = psutil.boot_time()  # asked first: start times are counted from it
     try:
         created = psutil.Process(pid).create_time()
     except psutil.Error:
         created = 0.0
-    return ProcessRecord(pid=pid, created=created, hostname=_hostname())
+    return ProcessRecord(pid=pid, created=created, hostname=hostname(), booted=booted, boot=boot_name())
 
 
 def is_running(process: ProcessRecord) -> bool:
     """Return whether that very process still runs; one of another machine, which cannot be asked, is taken to."""
-    if process.hostname != _hostname():
+    if process.hostname != hostname():
         return True
+    if process.boot and process.boot != boot_name():
+        return False
+    # Only the clock moves the time of one and the same start.
+    set_since = psutil.boot_time() - process.booted if process.boot else 0.0
     try:
         found = psutil.Process(process.pid)
         if found.status() == psutil.STATUS_ZOMBIE:
             return False
-        return abs(found.create_time() - process.created) <= _CLOCK_SLACK
+        return abs(found.create_time() - process.created - set_since) <= _CLOCK_SLACK
     except psutil.Error:
         return False
 
 
 def memory_bytes(process: ProcessRecord) -> int | None:
     """Return the main memory a process holds, in bytes; None when it is gone or elsewhere."""
-    if process.hostname != _hostname() or not is_running(process):
+    if process.hostname != hostname() or not is_running(process):
         return None
     try:
         return psutil.Process(process.pid).memory_info().rss
@@ -65,7 +82,7 @@ def memory_bytes(process: ProcessRecord) -> int | None:
 
 def end(process: ProcessRecord, patience: float = 1.5) -> None:
     """End a process and its children: they are asked to, and those left after ``patience`` seconds are killed."""
-    if process.hostname != _hostname() or not is_running(process):
+    if process.hostname != hostname() or not is_running(process):
         return
     family = []
     with contextlib.suppress(psutil.Error):
@@ -83,7 +100,7 @@ def end(process: ProcessRecord, patience: float = 1.5) -> None:
 
 def wake(process: ProcessRecord) -> None:
     """Tell a process to look whether it is to stop."""
-    if process.hostname == _hostname() and is_running(process):
+    if process.hostname == hostname() and is_running(process):
         with contextlib.suppress(psutil.Error):
             psutil.Process(process.pid).terminate()
 

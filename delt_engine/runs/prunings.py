@@ -29,7 +29,7 @@ COLUMNS = (
     Column("pruned", "Pruned (%)", 1, "pruned_std"),
     Column("finetuned", "Fine-tuned (%)", 1, "finetuned_std"),
     Column("kept_percent", "Channels kept (%)", 1),
-    Column("parameters_percent", "Parameters kept (%)", 1),
+    Column("parameters_percent", "Weights kept (%)", 1),
     Column("macs_percent", "MACs kept (%)", 1),
 )
 """The table of prunings, of the command and of the app."""
@@ -106,6 +106,7 @@ def summary(record: Mapping[str, Any], path: Path, seeds: int | None = None) -> 
     for name in ("parameters", "macs"):
         before, after = (fmean(one[name][when] for one in results) for when in ("before", "after"))
         means[name] = {"before": round(before), "after": round(after), "kept_percent": 100.0 * after / before}
+    means["kept_weights_percent"] = means["parameters"]["kept_percent"]
     layers = [
         {"name": own[0]["name"], "channels": own[0]["channels"], "kept": fmean(one["kept"] for one in own)}
         for own in zip(*(one["layers"] for one in results), strict=True)

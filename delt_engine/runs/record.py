@@ -8,6 +8,7 @@ Source: DESIGN section 4, "A run is a folder".
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
@@ -33,6 +34,9 @@ SCHEMA_VERSION = 1
 STATUSES = ("queued", "running", "paused", "finished", "cancelled", "failed")
 """Statuses that are written; ``interrupted`` is derived for a run whose process is gone."""
 
+_MOST_NAMED, _LONGEST = 5, 40
+"""Unknown entries that a sentence names, and letters of a name."""
+
 NO_ROUNDS = "IPC 1 has no rounds: one image a class joins in round 1 and gets all iterations."
 
 Status = Literal["queued", "running", "paused", "finished", "cancelled", "failed"]
@@ -46,11 +50,17 @@ class _Record(BaseModel):
 
 
 class ProcessRecord(_Record):
-    """A process, distinguishable from a later one with the same number."""
+    """A process, distinguishable from a later one with the same number.
+
+    ``created`` is when it began, in seconds by the machine's clock, which may be set while it runs; so ``booted`` is
+    when that clock said that the machine began. ``boot`` is the name of that start, where the system gives it one.
+    """
 
     pid: int
     created: float
     hostname: str
+    booted: float = 0.0
+    boot: str = ""
 
 
 class DatasetRecord(_Record):
@@ -117,10 +127,11 @@ class RunRecord(_Record):
     is computed (precision, folding, packing), chosen at its start. ``memory`` is its peak, predicted and measured,
     in MB. ``committee`` are the teachers that recover in turn after ``teacher``, in their order. ``ranker`` is what
     ranked the patches, and ``relabeller`` what labelled the images, where it was not the teacher. ``origin`` is where
-    images are from that were made elsewhere.
+    images are from that were made elsewhere. ``selection_digest`` is the SHA-256 of selection.csv, "" while there is
+    none, and in runs of version 0.1.0.
     """
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = Field(SCHEMA_VERSION, le=SCHEMA_VERSION)
     id: str
     kind: Kind = "recover"
     status: Status = "queued"
@@ -139,6 +150,7 @@ class RunRecord(_Record):
     ranker: TeacherRecord | None = None
     relabeller: TeacherRecord | None = None
     origin: ImportRecord | None = None
+    selection_digest: str = ""
     classes: tuple[int, ...] = ()
     device: str | None = None
     device_name: str | None = None
@@ -158,6 +170,11 @@ class RunRecord(_Record):
     def to_json(self) -> str:
         """Return the record as the text of run.json."""
         return self.model_dump_json(indent=2) + "\n"
+
+    @property
+    def is_labelled_by_committee(self) -> bool:
+        """Whether students learn from the mean of all teachers, as G-VBSM's do; DELT+ keeps the labels of DELT."""
+        return bool(self.committee) and self.experiment.recover.method != "delt-plus"
 
     @property
     def method_title(self) -> str:
@@ -194,15 +211,42 @@ def read_record(text: str | bytes, run_id: str) -> RunRecord:
         RunError: not JSON, a newer schema, or a missing or wrong entry.
     """
     try:
-        record = RunRecord.model_validate_json(text)
+        return RunRecord.model_validate_json(text)
     except ValidationError as error:
+        newer = _newer(text)
+        if newer:
+            raise RunError(f"run {run_id}: {newer}") from None
         raise RunError(f"run {run_id}: run.json cannot be read ({_first_complaint(error)}).") from None
-    if record.schema_version > SCHEMA_VERSION:
-        raise RunError(
-            f"run {run_id}: run.json has schema version {record.schema_version}, "
-            f"but this version of DELT Studio reads up to {SCHEMA_VERSION}."
-        )
-    return record
+
+
+def _newer(text: str | bytes) -> str:
+    """Return what is said of a run.json of a later version than this one; "" of any other."""
+    try:
+        values = json.loads(text)
+        version, made_by = int(values["schema_version"]), values.get("versions", {}).get("delt", "later than this one")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return ""
+    if version <= SCHEMA_VERSION:
+        return ""
+    names = unknown_entries(text)
+    unknown = f"; unknown here: {', '.join(names[:_MOST_NAMED])}" if names else ""
+    return (
+        f"run.json is of version {str(made_by)[:_LONGEST]} (schema version {version}), but this version of DELT "
+        f"Studio, {__version__}, reads up to schema version {SCHEMA_VERSION}{unknown}."
+    )
+
+
+def unknown_entries(text: str | bytes) -> list[str]:
+    """Return the entries of a run.json that this version does not know and leaves aside, in order.
+
+    >>> unknown_entries('{"id": "a", "colour": 1}')
+    ['colour']
+    """
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        return []
+    return sorted(str(name)[:_LONGEST] for name in set(values) - set(RunRecord.model_fields))
 
 
 def now() -> str:

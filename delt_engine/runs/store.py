@@ -10,6 +10,7 @@ Source: DESIGN section 4, "A run is a folder".
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import time
@@ -25,7 +26,7 @@ from delt_engine.config import Experiment
 from delt_engine.errors import RunError
 from delt_engine.paths import assets_dir, expanded, runs_dir
 from delt_engine.runs import events, strips
-from delt_engine.runs.events import Event, NoteEvent, StatusEvent
+from delt_engine.runs.events import Event, NoteEvent, RoundEvent, StatusEvent
 from delt_engine.runs.processes import alone, is_running
 from delt_engine.runs.record import (
     STATUSES,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from delt_engine.patches.selection import SelectedImage
 
 _E = TypeVar("_E", bound=Event)
+_logger = logging.getLogger(__name__)
 StopRequest = Literal["cancel", "pause"]
 
 __all__ = ["STATUSES", "Run", "StopRequest", "check_free", "class_folders", "list_runs", "new_run_path"]
@@ -170,7 +172,7 @@ class Run:
         worker = record.process or self.job_process()
         if worker is None:
             age = time.time() - (self.path / "run.json").stat().st_mtime
-            return "queued" if age < _START_PATIENCE else "interrupted"
+            return "queued" if abs(age) < _START_PATIENCE else "interrupted"  # the clock may have been set back
         if is_running(worker):
             return record.status
         if self.record() != record:  # written between the two looks, before the process went
@@ -231,6 +233,8 @@ class Run:
             raise RunError(f"run {self.id}: it is finished, and a finished run is never altered.")
         with alone(self.path, "events"):
             events.append(self.path / "events.jsonl", event)
+        is_rare = isinstance(event, (StatusEvent, NoteEvent, RoundEvent))
+        _logger.log(logging.INFO if is_rare else logging.DEBUG, "%s", event)
 
     def note(self, text: str) -> NoteEvent | None:
         """Keep something worth knowing, once, in the record and the events; return the event if it is new."""

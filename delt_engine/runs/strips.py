@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from delt_engine.errors import RunError
 from delt_engine.files import reason
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 TEXT_KEY = "delt"
 """Name of the text chunk that holds the settings of an image."""
@@ -47,6 +50,24 @@ def read_png(path: Path) -> np.ndarray:
         raise RunError(f"{path} is not an image.") from None
     except OSError as error:
         raise RunError(f"{path} cannot be read: {reason(error)}.") from None
+
+
+def is_whole(path: Path) -> bool:
+    """Return whether a PNG has all its chunks, to the last, and each one the checksum that it says."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return False
+    at = len(_SIGNATURE) if data.startswith(_SIGNATURE) else len(data)
+    while at + 12 <= len(data):
+        length = int.from_bytes(data[at : at + 4], "big")
+        kind, end = data[at + 4 : at + 8], at + 8 + length
+        if zlib.crc32(data[at + 4 : end]) != int.from_bytes(data[end : end + 4], "big"):
+            return False
+        at = end + 4
+        if kind == b"IEND":
+            return at == len(data)
+    return False
 
 
 def join_strip(images_u8: np.ndarray) -> np.ndarray:

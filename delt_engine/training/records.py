@@ -121,6 +121,7 @@ class EvaluationResult:
         relabeller: name of the network that labelled, where it was another one.
         image_size: side of the images in pixels.
         test_images: how many there were.
+        label_epochs: of stored labels how many epochs of them there were, replayed in turn; None for others.
     """
 
     students: tuple[StudentResult, ...]
@@ -138,6 +139,7 @@ class EvaluationResult:
     seconds: float
     relabeller: str | None = None
     relabeller_fingerprint: str | None = None
+    label_epochs: int | None = None
 
     @property
     def chance(self) -> float:
@@ -164,6 +166,7 @@ class EvaluationResult:
             **{name: getattr(config, name) for name in ("student", "student_width", "student_stem")},
             "image_size": self.image_size,
             **{name: getattr(config, name) for name in ("epochs", "batch_size", "learning_rate", "labels")},
+            "label_epochs": self.label_epochs,
             "seeds": [student.seed for student in students],
             **_mean_and_std("top1_last", [student.top1_last for student in students]),
             **_mean_and_std("top1_best", [student.top1_best for student in students]),

@@ -27,6 +27,8 @@ def _show(runs: Sequence[Run]) -> None:
         return
     sets = data.gather(chosen, space)
     views.draw_missing(sets)
+    for words in data.not_neutral_words(chosen, space):
+        st.warning(plain(words), icon=":material/balance:")
     if sets.shown:
         views.draw(sets)
     elif not sets.refusal:

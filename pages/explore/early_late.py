@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from pages.shared import address, controls, errors, nav
-from pages.shared.lab import overview, predict, stored, timeline, tour
+from pages.shared.lab import batches, overview, predict, privacy, stored, timeline, tour
 from pages.shared.lab.source import Source, SourceScene, scene, sources
 from pages.shared.lab.steps import lab_steps
 from pages.shared.wording import plain
@@ -55,11 +55,21 @@ def _show(found: Sequence[Source]) -> None:
         overview.draw(source, class_name)
     else:
         tour.introduce(step, is_run=source.run is not None)
+    if step == 6:
+        batches.draw()
+    elif step:
         shown = scene(source, class_name, number, end)
         if step == 5:
             inside(shown, found)
         else:
-            views = {1: timeline.one_patch, 2: timeline.twins, 3: timeline.late, 4: predict.predict, 6: tour.take_home}
+            views = {
+                1: timeline.one_patch,
+                2: timeline.twins,
+                3: timeline.late,
+                4: predict.predict,
+                7: privacy.draw,
+                8: tour.take_home,
+            }
             views[step](shown)
     tour.walk(step)
 

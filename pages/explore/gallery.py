@@ -20,13 +20,12 @@ from pages.shared.runs.strips import stamp
 
 def choose(runs: Sequence[Run]) -> tuple[View, tuple[str, str]]:
     """Draw the choices above the images; return what to show, and how runs are compared."""
-    left, middle, right = st.columns([7, 6, 9])
-    with left:
+    with st.container(horizontal=True):  # in a narrow window the class goes to a line of its own
         main = choices.choose_run(runs)
-    with middle:
-        others = panel.choose_others(main, runs, choices.BESIDE)
-    with right:
-        names = choices.choose_class(main)
+        with st.container(width=250):
+            others = panel.choose_others(main, runs, choices.BESIDE)
+        with st.container(width=326):
+            names = choices.choose_class(main)
     only = choices.linked_images(main) if not others else None
     if only is not None:
         names = tuple(main.class_names[number] for number in only)
@@ -36,10 +35,12 @@ def choose(runs: Sequence[Run]) -> tuple[View, tuple[str, str]]:
         if others:
             with st.popover("View", icon=":material/tune:", key="gallery/look"):
                 look = panel.choose_look([main, *others], "gallery")
-        elif len(names) == 1 and only is None:
-            arrangement = choices.choose_arrangement()
-        size = choices.choose_size("M" if main.experiment.recover.ipc > choices.FEW else "L")
-        sort, descending = choices.choose_order()
+        with st.container(horizontal=True, vertical_alignment="top", width="content"):  # so that labels are in line
+            if not others and len(names) == 1 and only is None:
+                arrangement = choices.choose_arrangement()
+            size = choices.choose_size("M" if main.experiment.recover.ipc > choices.FEW else "L")
+            sort = choices.choose_order()
+        descending = choices.choose_direction()
         if not others:
             starts = choices.choose_starts(main)
         conditions = choices.choose_filter(main.experiment.recover.schedule, facts)

@@ -47,7 +47,7 @@ def draw_legend(view: TableView) -> None:
         best = "Accuracies are of the best tested epoch, as papers report; a click on a cell shows the last epoch too."
     st.caption(f"{printed}{here}{best}")
     if any(one.measured for one in view.cells):
-        st.markdown(f"**{plain(view.order.sentence)}**", help="Held against each other: means of the last epoch.")
+        st.markdown(f"**{plain(view.order.sentence)}**", help="Held against each other: the numbers in the cells.")
 
 
 def draw_intro(table: PaperTable, scale: Scale) -> None:

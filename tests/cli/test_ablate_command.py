@@ -6,12 +6,17 @@ import json
 
 import pytest
 from click.testing import CliRunner
+from tiny_data import tiny_dataset
+from tiny_world import SQUEEZE
 
 from delt_engine.cli import compare_plan, main
 from delt_engine.config import RecoverConfig
 from delt_engine.config.switches import SWITCHES
+from delt_engine.models.checkpoints import save_teacher
+from delt_engine.models.held_out import second_dir
 from delt_engine.runs.ablations import ablations, described
 from delt_engine.runs.store import list_runs
+from delt_engine.training.squeeze import squeeze
 
 pytest_plugins = ["tiny_world"]
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -19,8 +24,16 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 WORDS = ("ablate", "--dataset", "colours", "--ipc", "4", "--mi", "8", "--ri", "2", "--epochs", "1", "--device", "cpu")
 
 
+@pytest.fixture(scope="session")
+def second():
+    """A network of another kind that knows the colours, for the committee."""
+    *_, result = squeeze(tiny_dataset(), SQUEEZE.replace(network="resnet18"), seed=0, device="cpu")
+    return result
+
+
 @pytest.fixture
-def typed(world, monkeypatch):
+def typed(world, second, monkeypatch):
+    save_teacher(second_dir() / "second.safetensors", second.network, second.card)
     monkeypatch.setattr(compare_plan, "size_of", lambda dataset, image_size=None: 8)
 
     def run(*words, code: int = 0):
@@ -32,18 +45,21 @@ def typed(world, monkeypatch):
 
 
 def test_every_row_has_the_same_cost_and_recipe_and_the_app_finds_the_table(typed, tmp_path) -> None:
-    asked = ("--switches", "delt-plus-half,remix,delt-plus", "--out", str(tmp_path / "table.json"))
+    asked = ("--switches", "delt-plus-half,remix,delt-plus,committee", "--out", str(tmp_path / "table.json"))
     record = json.loads(typed(*asked, "--json").stdout)
     rows = {row["switch"]: row for row in record["rows"]}
-    assert list(rows) == ["delt", "remix", "delt-plus", "delt-plus-half"]
+    assert list(rows) == ["delt", "remix", "committee", "delt-plus", "delt-plus-half"]
     # four images a class join one a round: 8 + 6 + 4 + 2 iterations, three classes
-    assert [row["image_iterations"] for row in rows.values()] == [60, 60, 60, 30]
+    assert [row["image_iterations"] for row in rows.values()] == [60, 60, 60, 60, 30]
     assert (rows["remix"]["settings"], rows["delt-plus"]["settings"]) == ("--remix 0.5", "--method delt-plus")
     assert rows["delt"]["gap"] is None
     assert rows["remix"]["gap"] == pytest.approx(rows["remix"]["top1_last"] - rows["delt"]["top1_last"])
-    made = {run.experiment.recover.remix for run in list_runs() if run.record().kind == "recover"}
-    assert made == {0.0, 0.5, SWITCHES["delt-plus"].settings.get("remix", 0.0)}
-    assert {run.experiment.evaluate.relabeller for run in list_runs() if run.record().kind == "evaluate"} == {"colours"}
+    records = [run.record() for run in list_runs()]
+    made = [record for record in records if record.kind == "recover"]
+    assert sorted(record.experiment.recover.remix for record in made) == [0, 0, 0, 0, 0.5]
+    assert [record.committee[0].network for record in made if record.committee] == ["resnet18"] * 3
+    # also a committee's images are labelled by the teacher alone
+    assert {record.experiment.evaluate.relabeller for record in records if record.kind == "evaluate"} == {"colours"}
     assert ablations("colours") == [record] == [json.loads((tmp_path / "table.json").read_text())]
     assert "all labelled by colours alone, tested on 36 real test images" in described(record)
     number = len(list_runs())

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -155,6 +156,15 @@ def test_g_vbsm_needs_teachers_of_two_kinds_or_named_ones(answer, refusal, small
     assert command[command.index("--teachers") + 1] == str(file)
 
 
+@pytest.mark.parametrize("method", ["dm", "dc"])
+def test_batches_of_real_images_are_matched_by_a_typed_command(answer, refusal, small, tmp_path, method) -> None:
+    words = ["recover", *small, "--method", method, "--real-batch", "4", "--matching-width", "4"]
+    assert f"{method} computes in float32" in refusal(*words, "--precision", "bfloat16")
+    found = answer(*words, "--network-epochs", "1", "--out", tmp_path / "run")
+    assert (found["method"], found["images"], found["image_iterations"]) == (method, 12, 96)
+    assert {"predicted_mb", "measured_mb"} <= set(found["memory"])
+
+
 def test_progress_goes_to_stderr_and_quiet_ends_it_and_ipc_1_has_no_rounds(answer, delt, small, tmp_path) -> None:
     assert "round 4 of 4" in delt("recover", *small, "--out", tmp_path / "a").stderr
     assert delt("recover", *small, "--out", tmp_path / "b", "--quiet").stderr == ""
@@ -226,18 +236,36 @@ def test_what_the_disk_or_the_system_refuses_is_one_sentence(refusal, small, tmp
     assert "there is no permission" in refusal(*words, code=1)
 
 
-def test_a_stopped_run_leaves_130_and_resume_goes_on_and_refuses_what_is_finished(
+def test_a_paused_run_leaves_75_and_resume_goes_on_and_refuses_what_is_finished(
     answer, refusal, delt, small, tmp_path, monkeypatch
 ) -> None:
     with monkeypatch.context() as patched:
         patched.setattr("delt_engine.jobs.worker.StopRequests.asked", lambda self: "pause")
         result = delt("recover", *small, "--out", tmp_path / "run", "--json")
-    assert (result.exit_code, json.loads(result.stdout)["status"]) == (130, "paused")
+    assert (result.exit_code, json.loads(result.stdout)["status"]) == (75, "paused")
     assert result.stderr.startswith("Stopped: run run: it was paused; `delt resume")
     found = answer("resume", tmp_path / "run")
     assert (found["status"], found["images"]) == ("finished", 12)
     assert "it is finished" in refusal("resume", tmp_path / "run", code=1)
     assert "neither a run folder" in refusal("resume", "nobody", code=1)
+
+
+def test_a_signal_while_it_starts_leaves_no_half_run(answer, delt, small, tmp_path, monkeypatch) -> None:
+    def loading(*_args) -> None:
+        signal.raise_signal(signal.SIGTERM)  # it does not listen for stop requests yet
+
+    with monkeypatch.context() as patched:
+        patched.setattr("delt_engine.cli.recover.made", loading)
+        result = delt("recover", *small, "--out", tmp_path / "none")
+    assert (result.exit_code, (tmp_path / "none").exists()) == (75, False)
+    assert result.stderr == "Stopped: SIGTERM came before there was work to lose; the same command begins again.\n"
+    with monkeypatch.context() as patched:
+        patched.setattr("delt_engine.pipeline.run.run_experiment", loading)
+        result = delt("recover", *small, "--out", tmp_path / "run")
+    assert result.exit_code == 75
+    assert result.stderr.startswith("Stopped: run run: it was paused; `delt resume")
+    assert Run(tmp_path / "run").status == "paused"
+    assert answer("resume", tmp_path / "run")["status"] == "finished"
 
 
 def test_a_queued_run_is_worked_on_by_resume_alone(answer, refusal, small, tmp_path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from delt_engine.data.catalogue import CATALOGUE, image_folder
 from delt_engine.papers.paper_tables import TABLES
+from delt_engine.paths import data_dirs
 
 
 def test_the_list_counts_what_is_printed_and_what_can_be_measured(answer) -> None:
@@ -73,8 +75,35 @@ def test_what_cannot_be_is_refused_in_a_sentence(refusal, words, sentence) -> No
     assert sentence in refusal(*words)
 
 
-def test_what_has_no_data_fails_with_the_reason_and_leaves_nothing(delt, home) -> None:
-    done = delt("reproduce", "delt-4b", "--device", "cpu", "-q")
-    assert done.exit_code == 1
-    assert "3 of 3 numbers failed; DELT Table 4b, Lowest, ImageNet-1K: " in done.stderr
-    assert not list((home / "runs").glob("*imagenet-1k*"))
+def test_what_has_no_data_is_refused_before_anything_is_done(refusal, home) -> None:
+    before = list((home / "runs").glob("*"))
+    said = refusal("reproduce", "delt-4b", "--device", "cpu", "-q")
+    assert "3 of 3 numbers need data that is not on this machine. ImageNet-1K: " in said
+    assert "--dataset imagenet-1k=FOLDER" in said
+    assert "Leave them out" not in said
+    assert "with --only dataset=cifar10+" in refusal("reproduce", "delt-1", "--device", "cpu", "-q")
+    assert list((home / "runs").glob("*")) == before
+
+
+def test_a_dataset_is_found_in_the_folder_that_is_named(delt, refusal, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("DELT_DATA", str(tmp_path))
+    for split in ("train", "val"):
+        (tmp_path / "elsewhere" / split).mkdir(parents=True)
+    entry = CATALOGUE["imagenet-1k"]
+    assert image_folder(entry) is None
+    named = f"imagenet-1k={tmp_path / 'elsewhere'}"
+    assert delt("reproduce", "delt-4b", "--dataset", named, "--price").exit_code == 0
+    assert image_folder(entry) == tmp_path / "elsewhere"
+    assert data_dirs() == (tmp_path / "elsewhere", tmp_path)
+    assert "no such folder" in refusal("reproduce", "delt-4b", "--dataset", "imagenet-1k=/nowhere")
+    assert "it must be one of" in refusal("reproduce", "delt-4b", "--dataset", "moon=/")
+    assert "must be NAME=FOLDER" in refusal("reproduce", "delt-4b", "--dataset", "/data")
+
+
+def test_numbers_are_printed_as_in_the_paper_and_repeats_are_named(delt, answer) -> None:
+    assert "44.40" in delt("papers", "delt-4c").stdout
+    cells = answer("papers", "delt-1", "--scale", "laptop")["cells"]
+    same = {(cell["dataset"], cell["same_as"]) for cell in cells if (cell["ipc"], cell["method"]) == ("10", "delt")}
+    assert ("imagenette", "") in same
+    assert ("imagenet-1k", "ImageNette") in same
+    assert not any(cell["same_as"] for cell in answer("papers", "delt-1")["cells"])

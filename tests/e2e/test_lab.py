@@ -106,7 +106,7 @@ def test_the_link_for_a_lesson_keeps_where_the_timeline_ends(page: Page, studio)
 
 
 def test_the_animation_comes_down_when_asked_for(page: Page, studio, saved) -> None:
-    page.goto(f"{studio.url}/early_late?src=lab-cifar10-mini&step=6&cls=horse")
+    page.goto(f"{studio.url}/early_late?src=lab-cifar10-mini&step=8&cls=horse")
     found = saved(page.get_by_role("button", name="Animation (GIF)"))
     picture = Image.open(io.BytesIO(found.path().read_bytes()))
     assert found.suggested_filename == "early-late-horse-1-twins.gif"

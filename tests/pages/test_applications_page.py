@@ -49,7 +49,12 @@ def test_prunings_of_one_question_stand_side_by_side(open_page) -> None:
     assert bars["DELT, IPC 10"]["error_y"]["array"][3] == pytest.approx(2**0.5)
     layers = {trace["name"]: trace["y"] for trace in traces(app, 1)}
     assert layers == {"Before": [16, 32], "DELT, IPC 10": [6.0, 18.0], "Random real, IPC 10": [6.0, 18.0]}
-    assert metrics(app) == {"Channels kept": "50.0 %", "Parameters": "300", "MACs of an image": "4,000"}
+    assert metrics(app) == {
+        "Channels kept": "50.0 %",
+        "Weights kept": "30.0 %",
+        "Parameters": "300",
+        "MACs of an image": "4,000",
+    }
     assert "1,000 test images of Photos, mean over 2 seeds" in captions(app)
     assert list(table_with(app, "Fine-tuned (%)")["Fine-tuned (%)"]) == [45.0, 41.0]
     other = next(key for key in app.selectbox(key="applications/of").options if "9 epochs" in key)

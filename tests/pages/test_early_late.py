@@ -1,15 +1,21 @@
-"""Early vs late: the pipeline and six lessons on a recorded lab or a run; what links lock cannot be moved."""
+"""Early vs late: the pipeline and eight lessons on a recorded lab or a run; what links lock cannot be moved."""
 
 from __future__ import annotations
+
+import json
+import shutil
 
 import pytest
 from fake_runs import fake_experiment, make_evaluation, make_finished_run, make_half_done_run, write_fake_predictions
 from page_helpers import captions, components, keys, metrics, texts
 
+from delt_engine.lab.batch_lesson import lesson_experiment
 from delt_engine.lab.material import open_lab
 from delt_engine.paths import assets_dir
+from delt_engine.pipeline.privacy import stored_tests
+from delt_engine.runs.store import Run
 from pages.shared import cached
-from pages.shared.lab import stored
+from pages.shared.lab import batches, stored
 
 PAGE = "explore/early_late"
 
@@ -171,6 +177,37 @@ def test_an_iteration_has_six_stages_with_its_numbers(open_page, lab) -> None:
     assert facts["Loss"] == f"{record.ce_loss + record.bn_weight * record.bn_loss:.3f}"
 
 
+def test_both_ways_of_matching_are_made_here_and_measured(open_page, home, started, monkeypatch) -> None:
+    app = open_page(PAGE, src=LAB, step="6")
+    assert "256,000 real images" in texts(app)
+    assert "guessed" in captions(app)
+    assert [words.value.split()[:6] for words in app.code[-3:]][1][:2] == ["delt", "recover"]
+    app.button(key="lab/batches").click().run()
+    assert [experiment.recover.method for experiment, _ in started.experiments] == ["sre2l-init", "dm", "dc"]
+    assert {experiment.recover.initialization for experiment, _ in started.experiments} == {"patches"}
+    assert "lab/batches" not in keys(app)
+    experiments = [lesson_experiment(method) for method in ("sre2l-init", "dm")]
+    for run in started.runs:
+        shutil.rmtree(run.path)
+    for number, experiment in enumerate(experiments):
+        run = make_finished_run(home / "runs" / f"2026020{number}-000000-{number}", experiment)
+        record = json.loads((run.path / "run.json").read_text())
+        record |= {"image_iterations_per_second": 20.0 / (1 + number), "memory": {"loop_mb": 12.0}}
+        (run.path / "run.json").write_text(json.dumps(record))
+    runs = {run.experiment.recover.method: run for run in cached.runs()}
+    monkeypatch.setattr(batches, "made", lambda experiment: runs.get(experiment.recover.method))
+    app = open_page(PAGE, src=LAB, step="6")
+    rows = app.table[0].value
+    assert list(rows["Time an image-iteration"]) == ["50.0 ms", "100.0 ms"]
+    assert list(rows["Peak memory of the loop"]) == ["12 MB", "12 MB"]
+    assert list(rows["Real images an iteration"]) == ["0", "192"]
+    (grid,) = components(app)
+    assert [row["title"] for row in grid["rows"]] == ["SRe²L + real init", "DM"]
+    assert [frame["tick"] for frame in grid["frames"]] == ["0", "10", "20", "30", "40"]
+    app.button(key="lab/batches").click().run()
+    assert [experiment.recover.method for experiment, _ in started.experiments[3:]] == ["dc"]
+
+
 def test_the_tour_is_walked_forward_and_back_to_what_can_be_saved(open_page, address) -> None:
     app = open_page(PAGE, src=LAB, step="1")
     app.button(key="lab/next").click().run()
@@ -178,7 +215,7 @@ def test_the_tour_is_walked_forward_and_back_to_what_can_be_saved(open_page, add
     app.button(key="lab/back").click().run()
     app.button(key="lab/back").click().run()
     assert address(app)["step"] == "0"
-    app = open_page(PAGE, src=LAB, step="6", cls="cat")
+    app = open_page(PAGE, src=LAB, step="8", cls="cat")
     labels = [button.proto.label for button in app.get("download_button")]
     file = "4 lessons as one file (HTML)"
     assert labels == [file, file, "Film strip (PNG)", "Animation (GIF)", "Animation (WebP)"]  # one is by the link
@@ -242,7 +279,7 @@ def test_any_run_can_be_shown_by_its_rounds(open_page, finished, address) -> Non
 
 
 def test_every_step_works_on_a_run(open_page, finished) -> None:
-    for step in range(7):
+    for step in range(8):
         app = open_page(PAGE, src=finished.id, step=str(step), cls="cat", patch="3")
         assert app.selectbox(key="lab/patch").value == 3
 
@@ -251,3 +288,26 @@ def test_without_any_material_it_says_what_to_do(open_page, monkeypatch, tmp_pat
     monkeypatch.setattr("delt_engine.lab.material.assets_dir", lambda: tmp_path / "none")
     app = open_page(PAGE)
     assert "delt lab" in app.info[0].value
+
+
+def test_the_lesson_on_privacy_shows_a_shipped_test_at_once(open_page, monkeypatch) -> None:
+    monkeypatch.setattr("pages.shared.cached.assets_dir", assets_dir)
+    app = open_page(PAGE, src=LAB, step="7", cls="horse")
+    assert [metric.label for metric in app.metric] == ["Recognised, top 1", "Recognised, top 5", "Start patches, top 1"]
+    found = stored_tests(Run.open(assets_dir() / "examples" / "cifar10-mini-delt"))["pixels"]
+    values = [found.recognised(1), found.recognised(5), found.recognised(1, at_start=True)]
+    assert [metric.value for metric in app.metric] == [f"{value} of 100" for value in values]
+    assert "by chance 0.05" in captions(app)
+    assert f"the photograph behind {values[0]} of 100 images by nothing but distance" in texts(app)
+    assert "no proof of privacy" in texts(app)
+    assert "The nearest real image is its own photograph" in captions(app)
+    app.session_state["lab/privacy_picked/cifar10-mini-delt"] = 1
+    app.run()
+    assert "airplane, image 2, 1,000 iterations" in captions(app)
+
+
+def test_a_run_that_was_not_looked_up_has_a_price_and_a_button(open_page, finished) -> None:
+    app = open_page(PAGE, src=finished.id, step="7", cls="cat")
+    assert app.button(key="diversity/privacy").label == "Find the nearest"
+    assert f"delt privacy {finished.id}" in app.code[-1].value
+    assert not app.metric

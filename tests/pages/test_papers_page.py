@@ -132,7 +132,8 @@ def test_runs_with_other_settings_stand_near(open_page, home, asked) -> None:
     assert (row["Here"], row["Published"]) == ("40", "4,000")
     assert f"papers/near/open/{students.id}" in keys(app)
     press(app, "papers/start")
-    assert asked == [["reproduce", "delt-1"]]
+    only = "dataset=cifar10+imagenette"  # the others have to be put in place by hand
+    assert asked == [["reproduce", "delt-1", "--only", only]]
 
 
 def test_what_cannot_be_run_says_why(open_page, asked, home) -> None:

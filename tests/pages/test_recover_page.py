@@ -133,6 +133,15 @@ def test_a_method_brings_its_settings_and_keeps_the_size(open_page, started) -> 
     assert started.experiments[0][0].recover == expected
 
 
+def test_the_trainings_of_a_coreset_are_priced(open_page) -> None:
+    app = open_page(PAGE)
+    for method, is_priced in (("random", False), ("el2n", True)):
+        app.segmented_control(key="recover/method").set_value(method).run()
+        assert ("Time for the scores" in metrics(app)) == is_priced
+    told = next(metric.help for metric in app.metric if metric.label == "Time for the scores")
+    assert "3 trainings of the teacher's network on all real images, 10 epochs each" in told
+
+
 def test_g_vbsm_takes_a_committee_that_other_methods_forget(open_page, started) -> None:
     app = open_page(PAGE)
     app.segmented_control(key="recover/method").set_value("gvbsm").run()

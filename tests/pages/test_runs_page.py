@@ -11,7 +11,9 @@ from fake_runs import fake_experiment, make_evaluation, make_finished_run, make_
 from page_helpers import components, keys, texts
 
 from delt_engine.errors import RunError
-from delt_engine.jobs import queue, space, start
+from delt_engine.jobs import queue, space, start, watchdog
+from delt_engine.runs import heartbeat
+from delt_engine.runs.heartbeat import Heartbeat
 from delt_engine.runs.processes import this_process
 from delt_engine.runs.record import now
 from delt_engine.runs.store import Run
@@ -282,3 +284,28 @@ def test_a_process_that_does_not_react_can_be_ended(open_page, half_done, starte
     os.utime(half_done.path / "control", (0, time.time() - 3))
     open_page(PAGE, run=half_done.id).button(key=f"runs/stop_hard/{half_done.id}").click().run()
     assert started.asked == [("stop_hard", half_done.id)]
+
+
+def test_a_run_that_hangs_is_told_in_the_strip_and_can_be_ended_and_resumed(open_page, home, monkeypatch) -> None:
+    run = make_half_done_run(home / "runs" / "20260103-000000-hung")
+    Heartbeat(run).beat()
+    assert not any("No sign of life" in entry.value for entry in open_page(PAGE).sidebar.caption)
+    now, asked = time.monotonic(), []
+    monkeypatch.setattr(heartbeat.time, "monotonic", lambda: now + 130)
+    monkeypatch.setattr(watchdog, "end_and_resume", asked.append)
+    app = open_page(PAGE)
+    assert f":orange[No sign of life since {heartbeat.silent_since(run):%H:%M}]" in [
+        entry.value for entry in app.sidebar.caption
+    ]
+    app.button(key=f"strip/end_and_resume/{run.id}").click().run()
+    assert asked == [run]
+
+
+def test_a_run_that_failed_shows_the_end_of_its_log(open_page, home) -> None:
+    run = make_half_done_run(home / "runs" / "20260103-000000-failed")
+    run.set_status("failed", process=None, error="the disk is full.")
+    assert not any("log" in entry.label for entry in open_page(PAGE, run=run.id).expander)
+    (run.path / "log.txt").write_text("".join(f"line {number}\n" for number in range(30)))
+    app = open_page(PAGE, run=run.id)
+    assert "Last lines of the log" in [entry.label for entry in app.expander]
+    assert "\n".join(f"line {number}" for number in range(10, 30)) in [entry.value for entry in app.code]

@@ -15,7 +15,7 @@ from delt_engine.runs.events import StudentEpochEvent, StudentStepEvent
 from delt_engine.runs.store import Run
 from pages.shared import cached, controls, errors, figure, live
 from pages.shared.controls import button
-from pages.shared.runs import actions
+from pages.shared.runs import actions, failure
 from pages.shared.runs.progress import progress
 from pages.shared.runs.strips import stamp
 from pages.shared.wording import duration, ordinal, plain, plural, run_title, sentence, short_name, stopped_text
@@ -77,8 +77,8 @@ def _line(run: Run) -> None:
             look = {"type": "tertiary", "help": "It stays in the list of runs."}
             hidden = {_HIDDEN: (*st.session_state.get(_HIDDEN, ()), run.id)}
             button("Hide", "", f"accuracy/hide/{run.id}", st.session_state.update, hidden, **look)
-    if run.error and not run.is_active:
-        errors.show(run.error)
+    if not run.is_active:
+        failure.show(run)
 
 
 def title(run: Run) -> str:
@@ -103,8 +103,8 @@ def _one(run: Run, *, is_open: bool) -> None:
     with errors.contained(run.id):
         now = progress(run)
         st.progress(now.fraction, text=plain(stopped_text(run.status, now.text)))
-        if run.error and not run.is_active:
-            errors.show(run.error)
+        if not run.is_active:
+            failure.show(run)
         # closed, so that what is finished stays in the first view
         with st.expander("Curves and numbers", expanded=is_open, key="accuracy/live_more"):
             _numbers(run, duration(now.left_s) if now.left_s is not None else "–")

@@ -13,7 +13,7 @@ from delt_engine.analysis.similarity import halves
 from delt_engine.config.schedule import EarlyLateSchedule
 from delt_engine.errors import CheckpointError
 from delt_engine.pipeline.image_sets import Subject, of_run, reference
-from delt_engine.pipeline.measure import space_network, stored_result, why_none
+from delt_engine.pipeline.measure import not_neutral, space_network, stored_result, why_none
 from delt_engine.plots.diversity import Shown
 from delt_engine.runs.store import Run
 from pages.shared import controls
@@ -137,6 +137,11 @@ def half_iterations(schedule: EarlyLateSchedule, half: range) -> str:
     """
     each = schedule.image_iterations_each[half.start : half.stop] or (0,)
     return count(each[0]) if each[0] == each[-1] else f"{count(each[0])} to {count(each[-1])}"
+
+
+def not_neutral_words(runs: Sequence[Run], space: str) -> list[str]:
+    """Return a sentence for each run whose images were made by a network of the kind that they are compared in."""
+    return [words for run in runs if (words := not_neutral(of_run(run), space))]
 
 
 def network_of(run: Run, space: str) -> str:

@@ -54,7 +54,7 @@ def choose_run(runs: Sequence[Run]) -> Run:
     named = st.query_params.get("run", runs[0].id)
     if named not in titles:
         tell(f"There is no run {plain(named)} with images here, so this is another one.")
-    chosen = controls.linked_choice("run", "Run", titles, RUN, always=True)
+    chosen = controls.linked_choice("run", "Run", titles, RUN, always=True, width=430)  # of a usual title in full
     if st.session_state.get(SHOWN, chosen) != chosen:  # another run has other rounds and other images
         for key in OF_A_RUN:
             st.session_state.pop(key, None)
@@ -110,15 +110,19 @@ def linked_images(run: Run) -> dict[int, frozenset[int]] | None:
     return {number: frozenset(indices) for number, indices in sorted(found.items())}
 
 
-def choose_order() -> tuple[str, bool]:
-    """Draw the choice of an order and return what to sort by, and whether the largest come first."""
-    sort = controls.linked_choice("sort", "Sort by", SORTS, "gallery/sort", width=210)
+def choose_order() -> str:
+    """Draw the choice of an order and return what to sort by."""
+    return controls.linked_choice("sort", "Sort by", SORTS, "gallery/sort", width=210)
+
+
+def choose_direction() -> bool:
+    """Draw the choice of a direction and return whether the largest come first."""
     key = "gallery/descending"
     address.restore("desc", key, lambda text: text == "1")
     with st.container(width="content", height=40, vertical_alignment="center", border=False):
         down = st.checkbox("Largest first", key=key)
     address.publish("desc", key, "1" if down else "")
-    return sort, bool(down)
+    return bool(down)
 
 
 def choose_arrangement() -> str:

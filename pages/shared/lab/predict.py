@@ -40,7 +40,7 @@ def predict(scene: SourceScene) -> None:
     if found is None or scene.class_name not in found.delt.alike:
         _only_halves(scene)
         return
-    _methods_grid(runs, scene.class_name)
+    methods_grid(runs, scene.class_name, "lab/methods")
     names = {one.method: f"{one.title}'s" for one in (found.delt, found.rival)}
     key = f"lab/guess/{scene.source.id}/{scene.class_name}"
     question = "Your prediction: whose images of this class are more alike?"
@@ -73,7 +73,7 @@ def _reveal(found: Claim, class_name: str, guess: str) -> None:
     st.caption(plain(claims.origin_text(found)))
 
 
-def _methods_grid(runs: Sequence[Run], class_name: str) -> None:
+def methods_grid(runs: Sequence[Run], class_name: str, key: str) -> None:
     """Draw the class as each run made it, after every number of iterations at which all have pictures."""
     films = [class_rows.film(run, [run.class_names.index(class_name)]) for run in runs]
     places = [_by_iterations(run, film) for run, film in zip(runs, films, strict=True)]
@@ -85,7 +85,7 @@ def _methods_grid(runs: Sequence[Run], class_name: str) -> None:
         cells = tuple(_moved(cell, [place[at] for at in shared], shift, run.id) for cell in row.cells)
         made.rows.append(replace(row, title=METHOD_TITLES[run.experiment.recover.method], note="", cells=cells))
     look = Look(tile=class_rows.tile_side(runs[0]), shown=76, slider=True)
-    gallery_grid(made.rows, made.sheets, key="lab/methods", look=look, frames=made.frames, frame=len(made.frames) - 1)
+    gallery_grid(made.rows, made.sheets, key=key, look=look, frames=made.frames, frame=len(made.frames) - 1)
 
 
 def _by_iterations(run: Run, film: Film) -> dict[int, int]:

@@ -1,4 +1,4 @@
-"""The tour of six lessons through early and late, links that open one with what they lock, and what to take home."""
+"""The tour of the lessons through early and late, links that open one with what they lock, and what to take home."""
 
 from __future__ import annotations
 

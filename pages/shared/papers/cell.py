@@ -10,12 +10,13 @@ from delt_engine.config import field_specs
 from delt_engine.config.command_line import STAGE_RECORDS
 from delt_engine.papers.cells import Cell
 from delt_engine.papers.paper_tables import METRIC_TITLES, axis_label, axis_title
+from delt_engine.papers.published import printed_with_spread
 from delt_engine.pipeline.reproduce import cell_title
 from delt_engine.pipeline.table_records import CellView, Measured, Near, TableView
 from delt_engine.runs.store import Run
 from pages.shared import controls, nav
 from pages.shared.papers import work
-from pages.shared.papers.data import gap_words, here_words, printed_with_spread, spread_words
+from pages.shared.papers.data import gap_words, here_words, spread_words
 from pages.shared.runs import actions
 from pages.shared.wording import handle, plain, sentence
 
@@ -35,6 +36,8 @@ def draw(view: TableView, one: CellView) -> None:
         if one.reason:
             st.markdown(plain(one.reason))
             return
+        if one.same_as:
+            st.caption(plain(f"At laptop scale this is the same experiment as {one.same_as}; it is computed once."))
         if one.state in _STATES:
             st.markdown(_STATES[one.state])
         work.draw_one(view, one)

@@ -6,7 +6,7 @@ import streamlit as st
 
 from delt_engine.papers.cells import Scale
 from delt_engine.papers.paper_tables import METRIC_TITLES, TABLES, find_table
-from delt_engine.papers.published import PAPERS, PublishedValue
+from delt_engine.papers.published import PAPERS, PublishedValue, printed_with_spread
 from delt_engine.papers.table_record import PaperTable
 from pages.shared import address, controls
 from pages.shared.papers import data
@@ -84,7 +84,7 @@ def _search() -> None:
 
 def _row(value: PublishedValue) -> dict[str, str]:
     return {
-        "Printed": data.printed_with_spread(value),
+        "Printed": printed_with_spread(value),
         "What": METRIC_TITLES[value.metric],
         "Of": data.place_words(value),
         "From": value.where,

@@ -14,7 +14,6 @@ from delt_engine.plots import papers
 from delt_engine.plots.crop_distribution import crop_figure
 from delt_engine.plots.papers import Axes, Form, Mark
 from pages.shared import figure
-from pages.shared.papers.data import shown
 from pages.shared.papers.matrix import hint
 
 _ORDERED = ("ipc", "alpha", "batch_size", "classes", "crop_lower", "crop", "epochs", "milestone", "patches")
@@ -75,7 +74,7 @@ def _first_of_two(table: PaperTable) -> tuple[str, ...]:
 
 def _mark(one: CellView, x: Sequence[str], series: Sequence[str], panel: Sequence[str]) -> Mark:
     value = one.value
-    here, spread = shown(one.measured) if one.measured else (None, None)
+    here, spread = one.measured.shown if one.measured else (None, None)
     return Mark(
         x=tuple(_label(one, name, alone=len(x) == 1) for name in x),
         series=_words(one, series),

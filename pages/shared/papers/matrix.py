@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from delt_engine.papers.paper_tables import axis_label, axis_title
-from delt_engine.papers.published import PublishedValue
+from delt_engine.papers.published import PublishedValue, printed_spread, printed_with_spread, printed_words
 from delt_engine.pipeline.table_records import CellView, TableView
 from delt_engine.plots.style import METHOD_COLOURS
 from pages.shared import address
@@ -18,10 +18,6 @@ from pages.shared.papers.data import (
     gap_words,
     here_words,
     place_words,
-    printed_spread,
-    printed_with_spread,
-    printed_words,
-    shown,
     spread_words,
 )
 from pages.shared.wording import plural
@@ -107,7 +103,7 @@ def _cell(one: CellView | None) -> dict[str, Any] | None:
         words = words or (f"{len(one.near)} near" if one.near else "" if value.is_printed else "not yet")
         look = made["state"] or ("waiting" if words else "")
         return made | {"here": words, "state": look, "hereSpread": "", "gap": "", "side": ""}
-    number, spread = shown(one.measured)
+    number, spread = one.measured.shown
     gap = one.gap
     side = "" if gap is None else "near" if abs(gap) <= _NOISE else "above" if gap > 0 else "below"
     return made | {
@@ -124,7 +120,7 @@ def hint(one: CellView) -> str:
     if value.is_printed:
         lines.append(f"Printed: {printed_with_spread(value)} ({value.where})")
     if one.measured:
-        number, spread = shown(one.measured)
+        number, spread = one.measured.shown
         words = f" ± {spread_words(spread, number)}" if spread is not None else ""
         what = "best tested epoch, " if one.measured.best is not None else ""
         count = f"{what}n = {one.measured.n}"
@@ -133,6 +129,8 @@ def hint(one: CellView) -> str:
         lines.append(one.reason)
     else:
         lines.append(f"Measured here: {_STATES.get(one.state) or 'not yet'}")
+    if one.same_as:
+        lines.append(f"The same experiment here as {one.same_as}, computed once")
     if one.near and not one.measured:
         lines.append(f"{plural(len(one.near), 'run')} with other settings")
     return "\n".join(lines)

@@ -146,8 +146,8 @@ def _start(view: TableView, one: CellView | None) -> None:
     words = command(view, one)
     states = {each.cell.experiment.dataset: place(each).state for each in view.missing if each.cell}
     ready = [name for name, state in states.items() if state not in _BLOCKED]
-    if one is None and len(ready) == 1 < len(states):  # the others would fail one by one
-        words += ["--only", f"dataset={ready[0]}"]
+    if one is None and len(ready) < len(states):  # the others would be refused
+        words += ["--only", f"dataset={'+'.join(ready)}"]
     tasks.start(task_of(view.table.id, view.scale), words, with_progress=False)
 
 

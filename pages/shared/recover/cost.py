@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import streamlit as st
 
 from delt_engine.analysis.cost import (
+    MATCHING_COST,
     Plan,
     Rate,
+    as_fast_as_here,
     best_rate,
     largest_batch,
     plan,
@@ -20,12 +22,14 @@ from delt_engine.config.command_line import option_words
 from delt_engine.data.catalogue import find_entry
 from delt_engine.jobs import tasks
 from delt_engine.jobs.measured_rates import known_rates, rate_key
+from delt_engine.jobs.prices import Known, scores_price
 from delt_engine.jobs.tasks import Task
+from delt_engine.patches.coresets import needs_scores
 from delt_engine.paths import runs_dir
 from delt_engine.runs.store import Run
 from pages.shared import cached, errors, live
 from pages.shared.controls import button
-from pages.shared.wording import count, plain
+from pages.shared.wording import count, plain, plural
 
 _UNKNOWN = "Not known yet: measure it here, or see it after the first run."
 _RUNS_READ = 200
@@ -98,10 +102,17 @@ def expected(experiment: Experiment) -> Expected:
         return Expected(None, _UNKNOWN)
     if card is not None:
         key = rate_key(experiment, classes, card.fingerprint, experiment.image_size or card.image_size)
-        rate, is_exact = best_rate(_rates(), key)
+        rates = _rates()
+        rate, is_exact = best_rate(rates, key)
         if rate is not None:
+            rate, own = as_fast_as_here(rate, rates)
             seconds = predicted_seconds(experiment.recover, classes, rate)
-            return Expected(seconds, _origin(rate, is_exact, key.batch_size), _where(rate.is_here))
+            origin = _origin(rate, is_exact, key.batch_size)
+            if own is not None:
+                origin += f" Taken at this machine's speed, as its {own.source} {own.name} shows it."
+            return Expected(seconds, origin, _where(rate.is_here or own is not None))
+    if experiment.recover.is_batch_to_batch:  # other networks and real images take another time
+        return Expected(None, _UNKNOWN)
     run = next((run for run in _runs() if _is_like(run, experiment)), None)
     if run is None:
         return Expected(None, _UNKNOWN)
@@ -109,6 +120,24 @@ def expected(experiment: Experiment) -> Expected:
     origin = f"Estimated: {count(rate_s)} image-iterations/s in run {run.id} on the same dataset, another teacher."
     seconds = experiment.recover.schedule.image_iterations(classes) / rate_s
     return Expected(seconds, origin, _where(run.path.parent == runs_dir()))
+
+
+def scores(experiment: Experiment) -> Expected:
+    """Return how long the scores of a coreset take the first time, no seconds where a selection needs none."""
+    entry, card, size = find_entry(experiment.dataset), cached.found_teacher(experiment), image_size(experiment)
+    if not needs_scores(experiment.select) or card is None or size is None:
+        return Expected(None, "")
+    spec = entry or cached.folder_spec(experiment)
+    squeeze = experiment.squeeze.replace(network=card.network, width=card.width)
+    known = Known.of(_runs(), experiment.device)
+    price = scores_price(experiment.replace(squeeze=squeeze), spec.train_size if spec else 0, size, known)
+    select = experiment.select
+    what = "One look of the teacher at all training images"
+    if select.criterion != "herding":
+        networks = plural(select.score_networks, "training")
+        what = f"{networks} of the teacher's network on all real images, {plural(select.score_epochs, 'epoch')} each"
+    basis = "continued from this machine's newest training" if price.is_measured else "a guess from two processor cores"
+    return Expected(price.seconds or None, f"{what}; {basis}. Scores are kept, so it is paid once for a dataset.")
 
 
 def _origin(rate: Rate, is_exact: bool, images: int) -> str:
@@ -124,7 +153,11 @@ def _where(is_here: bool) -> str:
 
 
 def _is_like(run: Run, experiment: Experiment) -> bool:
-    if run.status != "finished" or not run.record().image_iterations_per_second:
+    if (
+        run.status != "finished"
+        or run.experiment.recover.is_batch_to_batch
+        or not run.record().image_iterations_per_second
+    ):
         return False
     return (run.experiment.dataset, run.experiment.image_size) == (experiment.dataset, experiment.image_size)
 
@@ -179,5 +212,6 @@ def _words(experiment: Experiment) -> list[str]:
         image_size=experiment.image_size,
         mi=recover.iterations,
         ri=recover.round_iterations,
+        **({name: getattr(recover, name) for name in MATCHING_COST} if recover.is_batch_to_batch else {}),
     )
     return ["cost", *options]

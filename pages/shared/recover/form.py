@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from delt_engine.config import Experiment, RecoverConfig
+from delt_engine.config.methods import MATCHING_SETTINGS
 from delt_engine.config.presets import PRESETS
 from delt_engine.data.available import known_folders
 from delt_engine.data.catalogue import CATALOGUE, dataset_names
@@ -126,7 +127,8 @@ def draw_more() -> None:
             ranker_control(PAGE)
         if now.draft.recover.is_optimised:
             st.markdown("**Optimisation**")
-            names = controls.names_behind_more(RecoverConfig, _MAIN)
+            unused = () if now.draft.recover.is_batch_to_batch else MATCHING_SETTINGS
+            names = [name for name in controls.names_behind_more(RecoverConfig, _MAIN) if name not in unused]
             now.change("recover", **controls.settings_grid(now.draft.recover, names, PAGE))
             controls.precision_warning(now.draft.recover.precision, now.draft.device)
             _committee()

@@ -18,7 +18,7 @@ from delt_engine.runs.titles import LONGEST_TITLE, RunTitle, write_title
 from pages.shared import cached, errors, live, nav
 from pages.shared.controls import button
 from pages.shared.recover import form, rerun
-from pages.shared.runs import actions
+from pages.shared.runs import actions, failure
 from pages.shared.runs.progress import progress
 from pages.shared.session import session
 from pages.shared.teachers import training
@@ -100,7 +100,7 @@ def _progress(run: Run) -> None:
         st.space("stretch")
         actions.control_buttons(run, "recover")
     st.progress(progress(run).fraction, text=plain(sentence(progress(run).text)))
-    errors.show(run.error)
+    failure.show(run)
 
 
 def start(experiment: Experiment) -> Run:

@@ -53,7 +53,11 @@ def _numbers(experiment: Experiment, planned: Plan) -> None:
     with st.grid(4, min_column_width=118):
         if schedule.is_still:
             st.metric(f"Images{each}", count(planned.images))
-            st.metric("Iterations", "0", help="The selected patches are the images; only ranking them takes time.")
+            own = cost.scores(experiment)
+            what = "" if own.seconds else "; only ranking them takes time"
+            st.metric("Iterations", "0", help=f"The selected patches are the images{what}.")
+            if own.seconds:
+                st.metric("Time for the scores", duration(own.seconds), help=plain(own.origin))
         else:
             _iterations(schedule, planned, each)
             time = cost.expected(experiment)

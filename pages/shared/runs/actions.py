@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from delt_engine.config import Experiment
-from delt_engine.jobs import queue, start
+from delt_engine.jobs import queue, start, watchdog
 from delt_engine.jobs.start import RESUMABLE
 from delt_engine.runs.store import Run
 from pages.shared import errors, nav
@@ -22,6 +22,9 @@ RERUN = "Rerun with changes"
 STOP_HARD = (
     "It has not reacted for two seconds: a long step, or it hangs. This ends the process; what was made since the "
     "last checkpoint is lost, and the run can be resumed from there."
+)
+END_AND_RESUME = (
+    "It seems to hang. This ends its process and starts another one, which goes on from the last checkpoint."
 )
 _CAN_PAUSE = ("recover", "squeeze", "evaluate")
 """Kinds of runs that resume where they were; a ranking is made in one go."""
@@ -44,6 +47,8 @@ def control_buttons(run: Run, page: str, *, compact: bool = False) -> None:
     can_pause = run.record().kind in _CAN_PAUSE
     if run.is_active and start.is_overdue(run):
         ask("Stop hard", "dangerous", start.stop_hard, help=STOP_HARD)
+    elif run.is_active and watchdog.is_silent(run):
+        ask("End and resume", "restart_alt", watchdog.end_and_resume, help=END_AND_RESUME)
     elif run.is_active and run.requested():
         ask("Stop", "stop", start.cancel, disabled=True)
     elif run.is_active:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from delt_engine.jobs import queue, start
+from delt_engine.jobs.watchdog import silent_since
 from delt_engine.jobs.worker import device_lock_name
 from delt_engine.runs.events import StepEvent
 from delt_engine.runs.store import Run
@@ -65,6 +66,9 @@ def _entry(run: Run, *, is_stopped: bool = False) -> None:
                 st.progress(now.fraction)
                 st.caption(f"{ordinal(place)} in the queue" if place else sentence(_where(now)))
                 st.caption(plain(_device(run)))
+                silent = silent_since(run)
+                if silent:
+                    st.caption(f":orange[No sign of life since {silent:%H:%M}]")
         with st.container(horizontal=True, gap="small"):
             actions.control_buttons(run, "strip", compact=True)
             if place:

@@ -15,7 +15,7 @@ from delt_engine.runs.titles import RunTitle, is_example, read_title, write_titl
 from pages.shared import address, controls, errors, nav
 from pages.shared.compare.panel import MOST_RUNS
 from pages.shared.controls import button
-from pages.shared.runs import actions, download, tidy
+from pages.shared.runs import actions, download, failure, tidy
 from pages.shared.runs.filter import title
 from pages.shared.runs.progress import progress
 from pages.shared.wording import (
@@ -59,8 +59,7 @@ def _one(run: Run) -> None:
     with st.container(border=True):
         with errors.contained(run.id):
             _words(run)
-        if run.error:
-            errors.show(run.error)
+        failure.show(run)
         with st.container(horizontal=True, vertical_alignment="center"):
             if not run.unreadable:
                 with errors.contained(run.id):

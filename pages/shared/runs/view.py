@@ -17,7 +17,7 @@ from delt_engine.runs.titles import read_title
 from pages.shared import cached, controls, errors, figure
 from pages.shared.compare import numbers, panel
 from pages.shared.recover import cost, form, rerun
-from pages.shared.runs import actions, class_rows
+from pages.shared.runs import actions, class_rows, failure
 from pages.shared.runs.progress import Progress, progress
 from pages.shared.runs.strips import stamp
 from pages.shared.wording import count, duration, plain, run_title, stopped_text
@@ -54,8 +54,8 @@ def draw_head(run: Run) -> None:
         now = progress(run)
         if run.status != "finished":
             st.progress(now.fraction, text=plain(stopped_text(run.status, now.text)))
-        if run.error and run.status in ("failed", "interrupted", "unreadable"):
-            errors.show(run.error)
+        if run.status in ("failed", "interrupted", "unreadable"):
+            failure.show(run)
         st.caption(plain(_facts(run, now)))
 
 

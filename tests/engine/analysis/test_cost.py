@@ -7,6 +7,7 @@ import pytest
 from delt_engine.analysis.cost import (
     Rate,
     RateKey,
+    as_fast_as_here,
     best_rate,
     checkpoint_bytes,
     fitted,
@@ -57,6 +58,18 @@ def test_a_rate_is_taken_for_the_same_teacher_and_device_only() -> None:
     assert best_rate([RATE], KEY) == (RATE, True)
     assert best_rate([RATE], replace(KEY, batch_size=40)) == (RATE, False)
     assert best_rate([replace(RATE, is_here=False)], KEY)[1] is False
+
+
+def test_an_example_is_taken_at_the_speed_of_this_machine_where_another_run_tells_it() -> None:
+    example = replace(RATE, is_here=False)  # 200 a second with 100 images
+    other = replace(KEY, teacher="cafe")
+    there = Rate(other, 0.0, 0.004, is_here=False)  # 250
+    newest, older = Rate(other, 0.0, 0.001, name="newest"), Rate(other, 0.0, 0.1, name="older")
+    found, own = as_fast_as_here(example, [newest, older, example, there])
+    assert (own, found.per_second(100)) == (newest, pytest.approx(800.0))
+    elsewhere = replace(newest, key=replace(other, device="cuda"))
+    assert as_fast_as_here(example, [elsewhere, example, there]) == (example, None)
+    assert as_fast_as_here(RATE, [newest, RATE, there]) == (RATE, None)
 
 
 def test_a_committee_is_guessed_from_its_first_teacher_until_it_was_measured() -> None:

@@ -6,7 +6,7 @@ from fake_runs import make_evaluation, make_finished_run
 from delt_engine.analysis.cost import Rate, RateKey, formula_cost
 from delt_engine.config import EvaluateConfig, Experiment, RecoverConfig, SqueezeConfig
 from delt_engine.config.schedule import EarlyLateSchedule
-from delt_engine.jobs.prices import Known, Price, recovery_price, students_price, teacher_price
+from delt_engine.jobs.prices import Known, Price, recovery_price, scores_price, students_price, teacher_price
 
 NOTHING = Known((), (), "cpu", None)
 
@@ -73,3 +73,17 @@ def test_prices_add_up() -> None:
 def test_the_formula_is_exact_where_rounds_divide_the_images(ipc, mi, ri, formula, is_exact) -> None:
     cost = formula_cost(EarlyLateSchedule(ipc, mi, ri))
     assert (cost.formula, cost.is_exact) == (formula, is_exact)
+
+
+def test_a_coreset_costs_its_trainings_and_looks() -> None:
+    def price(method: str) -> float:
+        made = Experiment.for_method(method, dataset="cifar10")
+        assert recovery_price(made, 10, 32, "", NOTHING).seconds == scores_price(made, 50000, 32, NOTHING).seconds
+        return scores_price(made, 50000, 32, NOTHING).seconds
+
+    look = 50000 * 0.5 / 43.0
+    assert price("herding") == pytest.approx(look)
+    assert price("random") == 0.0
+    ten, twenty = (teacher_price(SqueezeConfig(epochs=n), 50000, 32, NOTHING).seconds for n in (10, 20))
+    assert price("el2n") == pytest.approx(3 * (ten + look))
+    assert price("forgetting") == pytest.approx(twenty + 20 * look)

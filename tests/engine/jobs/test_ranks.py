@@ -110,7 +110,8 @@ def test_how_many_ranks_are_started(monkeypatch, asked, device, cards, batches, 
     [
         (None, 0),
         (ChildFailedError("delt", {0: ProcessFailure(0, 7, 1, "")}), 1),
-        (SignalException("stopped", signal.SIGTERM), 130),
+        (SignalException("stopped", signal.SIGINT), 130),
+        (SignalException("stopped", signal.SIGTERM), 75),
     ],
 )
 def test_what_became_of_the_ranks_is_told_by_a_code(monkeypatch, ended, code) -> None:

@@ -36,7 +36,7 @@ def test_the_process_goes_on_with_the_queued_run_and_is_detached(tmp_path, progr
     try:
         assert run.record().command == tuple(start.command_for(run.experiment, run.path))
         words = wait_for(lambda: (run.path / "log.txt").read_text().splitlines())
-        assert words[0] == f"-m delt_engine resume {run.path}"
+        assert words[0] == f"-m delt_engine resume {run.path} --quiet"
         assert os.getsid(worker.pid) == worker.pid  # a session of its own: nothing ends it with the caller
         assert start.is_alive(run)
         assert run.status == "queued"
@@ -119,7 +119,7 @@ def test_resume_starts_the_resume_command(tmp_path, program) -> None:
     try:
         assert (run.status, run.requested(), run.error) == ("queued", None, None)
         words = wait_for(lambda: (run.path / "log.txt").read_text().splitlines())
-        assert words == [f"-m delt_engine resume {run.path}"]
+        assert words == [f"-m delt_engine resume {run.path} --quiet"]
         with pytest.raises(RunError, match="it is queued; only a run that is paused"):
             start.resume(run)
     finally:

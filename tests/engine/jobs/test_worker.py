@@ -10,8 +10,9 @@ import pytest
 from fake_runs import fake_experiment, make_finished_run
 from waiting import PATIENCE_S
 
-from delt_engine.errors import RunCancelled, RunError
+from delt_engine.errors import RunCancelled, RunError, RunPaused
 from delt_engine.jobs import worker
+from delt_engine.jobs.signals import early
 from delt_engine.jobs.worker import DeviceLock, StopRequests, claimed, device_lock_name, listening, set_stopped
 from delt_engine.runs.events import StatusEvent
 from delt_engine.runs.processes import this_process
@@ -88,15 +89,38 @@ def test_a_request_in_the_control_file_is_heard(run) -> None:
         stop.check()
 
 
-@pytest.mark.parametrize(("number", "request_word"), [(signal.SIGTERM, "pause"), (signal.SIGINT, "cancel")])
+@pytest.mark.parametrize(
+    ("number", "request_word"), [(signal.SIGTERM, "pause"), (signal.SIGUSR1, "pause"), (signal.SIGINT, "cancel")]
+)
 def test_signals_are_stop_requests_and_handlers_are_put_back(run, number, request_word) -> None:
     before = signal.getsignal(number)
     with listening(run) as stop:
         os.kill(os.getpid(), number)
         assert stop.asked() == request_word
+        os.kill(os.getpid(), signal.SIGTERM)  # a scheduler may say it many times
+        assert stop.asked() == request_word
         with pytest.raises(KeyboardInterrupt):  # whoever insists is let go at once
-            os.kill(os.getpid(), number)
+            os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_before_there_is_work_ends_the_command_with_a_sentence(number) -> None:
+    before = signal.getsignal(number)
+    with pytest.raises(RunPaused, match=f"^{number.name} came before there was work to lose"), early():
+        os.kill(os.getpid(), number)
+    assert signal.getsignal(number) is before
+
+
+def test_a_lock_that_a_dead_process_left_holds_nobody_up(run, tmp_path) -> None:
+    """The system frees it; what stays is a file."""
+    with claimed(run):
+        names = {path.name for path in (tmp_path / "locks").glob("*.lock")}
+    assert names
+    for name in names:
+        (tmp_path / "locks" / name).write_text("4711")
+    with claimed(run):
+        assert run.record().process == this_process()
 
 
 def test_a_stopped_run_says_so_and_its_request_is_met(run) -> None:

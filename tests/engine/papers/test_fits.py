@@ -1,10 +1,13 @@
 """A run stands beside a printed number when it asks the same and every setting is equal; else what differs is told."""
 
+from dataclasses import replace
+
 import pytest
 from paper_runs import printed, run_of
 
-from delt_engine.papers.cells import paper_cell
+from delt_engine.papers.cells import paper_cell, why_not
 from delt_engine.papers.fits import differences, fits, is_alike, published_like, settings_that_differ
+from delt_engine.papers.published import all_published
 from delt_engine.runs.record import relevant_settings
 
 DELT = printed("DELT Table 1", dataset="cifar10", ipc=10, student="resnet18", method="delt")
@@ -41,6 +44,19 @@ def test_how_it_was_computed_and_how_often_tested_does_not_count() -> None:
 )
 def test_each_setting_that_differs_is_told_with_both_values(changes, row) -> None:
     assert _rows(DELT, run_of(DELT, **changes)) == row
+
+
+def test_a_part_of_the_labels_used_in_turn_is_not_the_printed_training() -> None:
+    for stored, row in ((100, {"Epochs of stored labels": ("100", "300")}), (300, {}), (None, {})):
+        found = run_of(DELT)
+        assert _rows(DELT, replace(found, result={**found.result, "label_epochs": stored})) == row
+
+
+def test_a_student_that_the_table_leaves_open_is_not_said_to_be_printed() -> None:
+    open_ones = [value for value in all_published() if "student" in value.assumed and not why_not(value)]
+    assert open_ones
+    assert not any("evaluate.student" in paper_cell(value).origins for value in open_ones)
+    assert paper_cell(DELT).origins["evaluate.student"] == "DELT Table 1"
 
 
 def test_where_a_value_is_printed_is_told() -> None:

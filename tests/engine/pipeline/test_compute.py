@@ -53,7 +53,7 @@ def test_what_was_measured_once_is_used_again_by_runs_of_the_kind(world, setting
     runs = [finished(world / name, settings(batch_size=4, seed=seed)) for seed, name in enumerate("ab")]
     assert [run.record().speed["pack"] for run in runs] == [2, 2]
     assert runs[0].record().notes == runs[1].record().notes
-    assert [device.type for device in forgotten] == ["cpu"]  # the trial's memory is not the run's
+    assert [device.type for device in forgotten] == ["cpu"] * 3  # the trial's memory, and that before each loop
     assert measured == [3]
     finished(world / "c", settings(batch_size=2, ipc=2))  # of another kind
     assert len(measured) == 2

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from functools import partial
+from statistics import fmean
 
 import pytest
 from paper_runs import printed
@@ -74,6 +76,21 @@ def test_numbers_are_made_once_and_stand_in_the_table(cells) -> None:
     assert after.missing == ()
     assert _make() == []
     assert len(list_runs()) == 5  # nothing was computed again
+
+
+def test_students_of_one_seed_on_the_same_images_count_once(cells) -> None:
+    _make()
+    (run,) = _view().cells[0].runs
+    again = run.path.with_name("again")
+    shutil.copytree(run.path, again)
+    record = json.loads((again / "run.json").read_text())
+    record["result"]["students"][0] |= {"top1_last": 12.5, "top1_best": 25.0}
+    (again / "run.json").write_text(json.dumps(record | {"finished": "2999-01-01T00:00:00+00:00"}))
+    one, others = _view().cells[0], run.record().result["students"][1:]
+    assert (len(one.runs), one.measured.n) == (2, 1 + len(others))
+    students = [record["result"]["students"][0], *others]
+    assert one.measured.mean == pytest.approx(fmean(each["top1_last"] for each in students))
+    assert one.measured.shown[0] == pytest.approx(fmean(each["top1_best"] for each in students))
 
 
 def test_what_cells_share_costs_once(cells) -> None:

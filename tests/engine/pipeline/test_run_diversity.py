@@ -1,6 +1,7 @@
 """Similarity of runs, folders and real images: found by what they are, measured once, refused where there is none."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,9 +15,20 @@ from delt_engine.analysis.diversity import centroid_cosine, network_outputs
 from delt_engine.data.pixels import normalise, to_pixels
 from delt_engine.errors import CheckpointError, ConfigError, DataError, RunError
 from delt_engine.models.teachers import load_teacher
+from delt_engine.paths import assets_dir
 from delt_engine.pipeline.embed import embedded, stored_embedding
 from delt_engine.pipeline.image_sets import of_folder, of_run, reference
-from delt_engine.pipeline.measure import cosine_similarity, measured, stored_file, stored_result, why_none
+from delt_engine.pipeline.measure import (
+    cosine_similarity,
+    measured,
+    not_neutral,
+    space_network,
+    stored_file,
+    stored_result,
+    why_none,
+)
+from delt_engine.runs.record import TeacherRecord
+from delt_engine.runs.store import Run
 from delt_engine.runs.strips import read_png
 
 pytest_plugins = ["tiny_world"]
@@ -155,3 +167,16 @@ def test_a_map_holds_real_and_synthetic_images_and_is_found_again(run, world, se
     assert sorted(made.index[made.set_number == 1].tolist()) == sorted([0, 1, 2, 3] * 3)
     assert stored_embedding(subjects[::-1], "pixels", points=40).pca.tolist() == made.pca.tolist()
     assert stored_embedding(subjects, "pixels", points=41) is None
+
+
+def test_a_second_network_of_a_kind_in_the_committee_is_said_to_be_no_neutral_witness() -> None:
+    subject = of_run(Run.open(assets_dir() / "examples" / "photos-delt"))
+    second = space_network(subject, "second")
+
+    def words(network: str, fingerprint: str, space: str = "second") -> str:
+        member = TeacherRecord(name="other", network=network, fingerprint=fingerprint)
+        return not_neutral(replace(subject, committee=(member,)), space)
+
+    assert not_neutral(subject, "second") == words("resnet34", "x") == words("convnet-3", "x", "teacher") == ""
+    assert "holds a network of its kind, convnet-3" in words("convnet-3", "x")
+    assert "holds this very network" in words("convnet-3", second.fingerprint)

@@ -45,3 +45,16 @@ def test_a_torn_or_absent_checkpoint_counts_as_none(run) -> None:
     assert read_checkpoint(run, 0) is None
     path.write_bytes(b"")
     assert read_checkpoint(run, 0) is None
+
+
+def test_one_other_bit_in_a_checkpoint_counts_as_none(run) -> None:
+    write_checkpoint(
+        run, {"images": torch.zeros(8), "scale": torch.tensor(2.0, dtype=torch.bfloat16)}, Position(0, 1, 0.0)
+    )
+    path = checkpoint.checkpoint_path(run, 0)
+    whole = path.read_bytes()
+    for at in (len(whole) - 1, len(whole) - 20, whole.find(b"iteration") + 15):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        assert read_checkpoint(run, 0) is None
+    path.write_bytes(whole)
+    assert read_checkpoint(run, 0)[1] == Position(0, 1, 0.0)

@@ -18,6 +18,16 @@ def test_this_process_runs_and_one_that_began_at_another_time_does_not() -> None
     assert not is_running(own.model_copy(update={"created": own.created - 60}))
 
 
+def test_a_clock_that_is_set_takes_no_process_for_another(monkeypatch) -> None:
+    own, booted = this_process(), psutil.boot_time()
+    create_time = psutil.Process.create_time
+    monkeypatch.setattr(psutil, "boot_time", lambda: booted - 7200)  # two hours back: all times move with it
+    monkeypatch.setattr(psutil.Process, "create_time", lambda process: create_time(process) - 7200)
+    assert is_running(own)
+    assert not is_running(own.model_copy(update={"boot": "another start", "booted": booted - 7200}))
+    assert not is_running(own.model_copy(update={"boot": ""}))  # as of version 0.1.0, which knew the clock alone
+
+
 def test_a_process_that_ended_does_not_run_even_while_nobody_waited_for_it() -> None:
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     process = identity(child.pid)

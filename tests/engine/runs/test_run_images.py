@@ -76,8 +76,17 @@ def test_images_count_as_written_when_all_are_there_and_whole(run) -> None:
     write_images(run, slots, batch, [{"index": 0}, {"index": 0}])
     assert are_written(run, slots, SIZE)
     assert not are_written(run, slots, SIZE + 1)
-    run.image_path(1, 0).write_bytes(run.image_path(1, 0).read_bytes()[:-20])
+    path = run.image_path(1, 0)
+    whole = path.read_bytes()
+    for at in range(len(whole)):  # not one bit may be another
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        assert not are_written(run, slots, SIZE)
+    path.write_bytes(whole[:-20])
     assert not are_written(run, slots, SIZE)
+    path.write_bytes(whole + b"more")
+    assert not are_written(run, slots, SIZE)
+    path.write_bytes(whole)
+    assert are_written(run, slots, SIZE)
 
 
 def test_strips_hold_image_i_at_i_times_side() -> None:

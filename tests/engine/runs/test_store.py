@@ -6,7 +6,7 @@ import os
 import pytest
 from fake_runs import fake_experiment, fake_images, make_finished_run, make_half_done_run, prepare
 
-from delt_engine import files
+from delt_engine import __version__, files
 from delt_engine.errors import DataError, RunError
 from delt_engine.runs import store
 from delt_engine.runs.events import NoteEvent
@@ -130,6 +130,13 @@ def test_a_process_that_died_before_it_wrote_anything_is_failed_with_its_last_wo
         ('{"id": "a", "created": "2026", "experiment": {"seed": -1}}', "seed"),
         ('{"id": "a", "created": "2026", "experiment": {}, "status": "dreaming"}', "status"),
         ('{"id": "a", "created": "2026", "experiment": {}, "schema_version": 99}', "schema version 99"),
+        (
+            '{"schema_version": 2, "versions": {"delt": "0.9"}, "id": 3, "colour": 1, "size": 2}',
+            "run.json is of version 0.9 (schema version 2), but this version of DELT Studio, "
+            + __version__
+            + ", reads up to schema "
+            "version 1; unknown here: colour, size.",
+        ),
     ],
 )
 def test_an_unreadable_run_is_listed_with_its_reason(tmp_path, text, words) -> None:
