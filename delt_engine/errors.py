@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+import re
+
+MOST_LETTERS = 600
+"""Letters of a message; of a longer one, which repeats something long that came, the middle is left out."""
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+
 
 class DeltError(Exception):
-    """Base of every error a user can cause or meet; its text is fit to be shown as it stands."""
+    """Base of every error a user can cause or meet; its text is one line, fit to be shown as it stands."""
+
+    def __str__(self) -> str:
+        text = _CONTROL.sub(" ", super().__str__())
+        half = MOST_LETTERS // 2
+        return text if len(text) <= MOST_LETTERS else f"{text[: half - 1]} … {text[-half:]}"
+
+
+class AccessError(DeltError):
+    """A visitor of a shared server asks for what only its owner, or somebody with another role, may do."""
 
 
 class ConfigError(DeltError, ValueError):

@@ -15,12 +15,12 @@ TOP_LEVEL = {"pyproject.toml", "app.py", "pages", "delt_engine", "assets", "test
 
 # Who stands in a row imports from its own row and from those above it.
 FLOORS = (
-    "errors paths seeding threads files",
+    "errors paths seeding threads files access",
     "config",
     "data models",
     "patches recovery training",
     "analysis papers applications lab",
-    "plots runs",
+    "plots runs exports",
     "jobs pipeline",
     "bench cli pages.shared",
     "__main__ pages",

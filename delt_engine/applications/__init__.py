@@ -1,1 +1,1 @@
-"""What a distilled set is good for besides training students: a trained network is pruned on it."""
+"""What a distilled set does besides training students: a network is pruned on it, or it is the memory of classes."""

@@ -110,7 +110,7 @@ def _labels(value: PublishedValue, names: Iterable[str]) -> str:
 def _cell_text(one: CellView) -> str:
     printed = printed_with_spread(one.value) if one.value.is_printed else ""
     if one.measured is None:
-        words = "" if one.state == "missing" else one.state
+        words: str = "" if one.state == "missing" else one.state
         words = f"= {one.same_as}" if one.same_as and not words else words
         return "\n".join(filter(None, (printed, words)))
     same = "= " if one.same_as else ""

@@ -27,6 +27,8 @@ from delt_engine.runs.events import (
 )
 
 LINE_SECONDS = 10.0
+EVENT_SECONDS = 0.25
+"""Shortest time between two looks of people at how far an application is."""
 _SAID_AT_ONCE = (RoundEvent, NoteEvent, StudentEvent, MemoryEvent, SqueezeEpochEvent)
 _STAGES = {
     "rank": "rank patches",
@@ -138,6 +140,20 @@ def _sentence(event: Event) -> str:
     if isinstance(event, StudentEvent):
         return f"{_student(event)}top-1 {event.top1_last:.1f} %, best epoch {event.top1_best:.1f} %"
     return ""
+
+
+def told_to_both(report: Callable[[str, int, int], None], shown_here: Bars | Lines) -> Callable[[str, int, int], None]:
+    """Return what tells programs and people alike how far it is, the latter a few times a second."""
+    last = 0.0
+
+    def tell(what: str, done: int, total: int) -> None:
+        nonlocal last
+        report(what, done, total)
+        if done == total or time.monotonic() - last >= EVENT_SECONDS:
+            last = time.monotonic()
+            shown_here.show(StageEvent(stage=what, done=done, total=total))
+
+    return tell
 
 
 def _training(event: StudentStepEvent | StudentEpochEvent) -> str:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 from pydantic import field_validator
 
-from delt_engine.config.methods import depends_on_size, stage_settings
+from delt_engine.config.methods import METHOD_SETTINGS, depends_on_size, stage_settings
 from delt_engine.config.real_data import RankConfig, SelectConfig, SqueezeConfig
 from delt_engine.config.recover import RecoverConfig
-from delt_engine.config.settings import Settings, setting
-from delt_engine.config.students import EvaluateConfig, RelabelConfig
+from delt_engine.config.settings import Settings, setting, shortened
+from delt_engine.config.students import RECIPES, EvaluateConfig, RelabelConfig
 from delt_engine.errors import ConfigError
 
 DEFAULT_DATASET = "cifar10-mini"
@@ -57,7 +57,7 @@ class Experiment(Settings):
     @field_validator("classes", mode="before")
     @classmethod
     def _classes_given(cls, value: Any) -> Any:
-        if value is not None and not isinstance(value, str) and len(tuple(value)) == 0:
+        if isinstance(value, (list, tuple)) and not value:
             raise ConfigError("classes: an empty list given, but at least one class is needed.")
         return value
 
@@ -96,18 +96,24 @@ class Experiment(Settings):
         Raises:
             ConfigError: an unknown name or a value that is not allowed.
         """
+        _check_names(values, cls)
+        for name, record in _STAGES.items():
+            if isinstance(values.get(name), Mapping):
+                _check_names(values[name], record)
         values = dict(values)
         evaluate = values.get("evaluate")
         if isinstance(evaluate, Mapping):
             evaluate = dict(evaluate)
-            values["evaluate"] = EvaluateConfig.for_recipe(evaluate.pop("recipe", "delt"), **evaluate)
+            recipe = _word("recipe", evaluate.pop("recipe", "delt"), RECIPES)
+            values["evaluate"] = EvaluateConfig.for_recipe(recipe, **evaluate)
         recover = values.get("recover")
         if not isinstance(recover, Mapping):
             return cls(**values)
         recover = dict(recover)
-        method = recover.pop("method", "delt")
-        size = size_of(str(values.get("dataset", DEFAULT_DATASET))) if size_of and depends_on_size(method) else None
-        return cls.for_method(method, **{**values, "recover": recover, "size": values.get("image_size") or size})
+        method = _word("method", recover.pop("method", "delt"), METHOD_SETTINGS)
+        given = cls(**{name: values[name] for name in ("dataset", "image_size") if name in values})
+        size = size_of(given.dataset) if size_of and depends_on_size(method) else None
+        return cls.for_method(method, **{**values, "recover": recover, "size": given.image_size or size})
 
     @classmethod
     def read(cls, path: str | Path, size_of: Callable[[str], int | None] | None = None) -> Experiment:
@@ -127,10 +133,16 @@ class Experiment(Settings):
         """
         path = Path(path)
         try:
-            values = yaml.safe_load(path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8")
         except OSError as error:
             raise ConfigError(f"experiment: {path} cannot be read ({error.strerror}).") from None
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except ValueError as error:  # not UTF-8, or no name of a file
+            raise ConfigError(f"experiment: {path} is neither YAML nor JSON ({error}).") from None
+        try:
+            values = yaml.safe_load(text)
+        except RecursionError:
+            raise ConfigError(f"experiment: {path} is nested too deeply.") from None
+        except (yaml.YAMLError, ValueError) as error:  # the second of dates and numbers that are none
             first_line = str(error).splitlines()[0]
             raise ConfigError(f"experiment: {path} is neither YAML nor JSON ({first_line}).") from None
         if not isinstance(values, Mapping):
@@ -146,3 +158,26 @@ class Experiment(Settings):
         unsaid = {stage for stage, settings in plain.items() if getattr(self, stage) == settings}
         values = json.loads(self.model_dump_json(exclude=unsaid))
         return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+
+
+_STAGES: dict[str, type[Settings]] = {
+    "squeeze": SqueezeConfig,
+    "rank": RankConfig,
+    "select": SelectConfig,
+    "recover": RecoverConfig,
+    "relabel": RelabelConfig,
+    "evaluate": EvaluateConfig,
+}
+
+
+def _check_names(values: Mapping[Any, Any], record: type[Settings]) -> None:
+    """Refuse names that are no settings of a record; YAML makes numbers and truths of some of them."""
+    for name in values:
+        if name not in record.model_fields:
+            raise ConfigError(f"{name}: there is no such setting in {record.__name__}.")
+
+
+def _word(name: str, value: Any, known: Collection[str]) -> str:
+    if not isinstance(value, str) or value not in known:
+        raise ConfigError(f"{name}: {shortened(value)} given, but it must be one of {', '.join(known)}.")
+    return value

@@ -8,6 +8,7 @@ Source: ours; the folders are stored as a list of paths in ``folders.json`` in t
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +16,14 @@ from typing import Literal
 
 from filelock import FileLock
 
+from delt_engine import access
 from delt_engine.data.catalogue import CATALOGUE, find_entry, image_folder, where_it_goes
 from delt_engine.data.downloads import DOWNLOADS, is_fetched, what_to_put_where
 from delt_engine.data.layout import check_layout
 from delt_engine.data.scan import is_scanned
 from delt_engine.errors import DataError
 from delt_engine.files import read_json, write_bytes
-from delt_engine.paths import home
+from delt_engine.paths import expanded, home
 
 State = Literal["ready", "unread", "download", "missing", "unusable"]
 
@@ -54,10 +56,15 @@ def place_of(name: str) -> Place:
     """Return where a dataset stands: a name of the catalogue, or a folder's path."""
     entry = find_entry(name)
     if entry is None:
-        path = Path(name).expanduser()
-        if path.is_dir():
+        path = expanded(name)
+        try:
+            access.check_path(path, "dataset", DataError)
+        except DataError as error:
+            return Place(name, path.name or name, "unusable", str(error))
+        if os.path.isdir(path):  # noqa: PTH112 (pathlib's raises at a name that is too long)
             return _place_of_folder(name, path.name, path)
-        what = "is a file, but a folder of images is needed" if path.exists() else "does not exist"
+        is_there = os.path.exists(path)  # noqa: PTH110 (as above)
+        what = "is a file, but a folder of images is needed" if is_there else "does not exist"
         return Place(name, path.name or name, "missing", f"dataset: the folder {path.absolute()} {what}.")
     if entry.kind == "built-in" or (entry.name in DOWNLOADS and is_fetched(entry.name)):
         return Place(entry.name, entry.title, "ready")
@@ -71,7 +78,14 @@ def place_of(name: str) -> Place:
 
 
 def known_folders() -> tuple[str, ...]:
-    """Return the folders this user added, in the order they were added; a damaged list counts as empty."""
+    """Return the folders this user added, in the order they were added; a damaged list counts as empty.
+
+    Visitors of a shared server see those that they may name.
+    """
+    return tuple(path for path in _all_folders() if access.is_allowed(path))
+
+
+def _all_folders() -> tuple[str, ...]:
     listed = read_json(_list_path())
     return tuple(path for path in listed if isinstance(path, str)) if isinstance(listed, list) else ()
 
@@ -84,7 +98,9 @@ def add_folder(path: str | Path) -> str:
     """
     if not str(path).strip():
         raise DataError("dataset: no folder given.")
-    folder = Path(str(path).strip()).expanduser().absolute()
+    access.check_change("add a folder")
+    folder = expanded(str(path).strip()).absolute()
+    access.check_path(folder, "dataset", DataError)
     check_layout(folder)
     _change(lambda listed: listed if str(folder) in listed else (*listed, str(folder)))
     return str(folder)
@@ -96,13 +112,14 @@ def forget_folder(path: str | Path) -> None:
     Raises:
         DataError: the list cannot be written.
     """
+    access.check_change("forget a folder")
     _change(lambda listed: tuple(one for one in listed if one != str(path)))
 
 
 def _change(change: Callable[[tuple[str, ...]], tuple[str, ...]]) -> None:
     home().mkdir(parents=True, exist_ok=True)
     with FileLock(f"{_list_path()}.lock"):
-        listed = change(known_folders())
+        listed = change(_all_folders())
         write_bytes(_list_path(), json.dumps(list(listed), indent=1).encode(), what="folders", kind=DataError)
 
 

@@ -1,7 +1,7 @@
 """Folders to look for images in: those below the user's home, the uploads, and the roots that are configured.
 
-``DELT_DATA`` names further roots, separated as in ``PATH``. Links are followed before a folder is judged, so none leads
-out of the roots.
+``DELT_DATA`` names further roots, separated as in ``PATH``. Visitors of a shared server see nothing of the home. Links
+are followed before a folder is judged, so none leads out of the roots.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from delt_engine import access
 from delt_engine.data.layout import check_layout
 from delt_engine.data.unpack import unpacked_dir
 from delt_engine.errors import DataError
@@ -39,13 +40,17 @@ class Look:
 
 def roots() -> tuple[Path, ...]:
     """Return the folders that may be looked into, those of ``DELT_DATA`` first."""
-    found = (one.resolve() for one in (*data_dirs(), Path.home(), unpacked_dir()))
+    own = () if access.is_shared() else (Path.home(),)
+    found = (one.resolve() for one in (*data_dirs(), *own, unpacked_dir()))
     return tuple(dict.fromkeys(one for one in found if one.is_dir()))
 
 
 def is_inside(path: str | Path) -> bool:
     """Return whether a folder is one of the roots or below one, links followed."""
-    place = Path(path).resolve()
+    try:
+        place = Path(path).resolve()
+    except ValueError:  # no path at all
+        return False
     return any(place.is_relative_to(root) for root in roots())
 
 
@@ -55,9 +60,9 @@ def look(path: str | Path) -> Look:
     Raises:
         DataError: it is outside the roots, or cannot be read.
     """
+    if not is_inside(path):
+        raise DataError(f"dataset: {path} is outside the folders that can be looked into.")
     place = Path(path).resolve()
-    if not is_inside(place):
-        raise DataError(f"dataset: {place} is outside the folders that can be looked into.")
     try:
         with os.scandir(place) as entries:
             names = sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())

@@ -12,9 +12,11 @@ here it is the std over all pixels.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from delt_engine import access
 from delt_engine.config import Resize
 from delt_engine.data.built_in import PHOTOGRAPHS, digits, photos
 from delt_engine.data.cache import datasets_dir
@@ -25,7 +27,7 @@ from delt_engine.data.downloads import fetch_imagenette, load_download
 from delt_engine.data.folder import FolderTraits, load_folder
 from delt_engine.data.layout import TRAIN_NAMES
 from delt_engine.errors import DataError
-from delt_engine.paths import data_dirs, data_folder
+from delt_engine.paths import data_dirs, data_folder, expanded
 
 MIN_SIZE, MAX_SIZE = 8, 1024
 """Limits of the image size in pixels, as in Experiment."""
@@ -228,8 +230,9 @@ def load_dataset(
         raise DataError(f"image_size: {image_size} given, but it must be {MIN_SIZE} to {MAX_SIZE} pixels.")
     entry = find_entry(str(name))
     if entry is None:
-        path = Path(name).expanduser()
-        if str(name) and path.exists():
+        path = expanded(name)
+        access.check_path(path, "dataset", DataError)
+        if str(name) and os.path.exists(path):  # noqa: PTH110 (pathlib's raises at a name that is too long)
             return load_folder(path, image_size, report=report, resize=resize)
         if path.name != str(name):
             raise DataError(f"dataset: the folder {path.absolute()} does not exist.")

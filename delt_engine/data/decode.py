@@ -89,6 +89,9 @@ def decode(path: str | Path | bytes, enough: int | None = None) -> Decoded:
         UnreadableImage: the file cannot be used; the text says why.
     """
     try:
+        if not isinstance(path, bytes) and not Path(path).is_file():
+            Path(path).stat()  # says why, where there is nothing
+            raise UnreadableImage("it is no plain file")  # a pipe would be waited for
         if (len(path) if isinstance(path, bytes) else Path(path).stat().st_size) == 0:
             raise UnreadableImage("the file is empty")
         with Image.open(io.BytesIO(path) if isinstance(path, bytes) else path, formats=formats()) as opened:

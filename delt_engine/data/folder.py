@@ -267,6 +267,8 @@ def usual_size(root: Path, listing: Listing) -> int:
     sides = []
     for name in listing.names[::step]:
         try:
+            if not (root / name).is_file():
+                continue  # a pipe would be waited for
             with Image.open(root / name, formats=formats()) as picture:
                 sides.append(min(picture.size))
         except Exception:  # what is wrong with a file is said when it is scanned

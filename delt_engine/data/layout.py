@@ -145,9 +145,9 @@ def _halves(root: Path) -> tuple[Path | None, list[Path]]:
     Raises:
         DataError: not a folder, tests without a train folder, or a folder around another dataset.
     """
-    if root.is_file():
+    if os.path.isfile(root):  # noqa: PTH113 (pathlib's raises at a name that is too long)
         raise DataError(f"dataset: {root} is a file, but a folder of images is needed; unpack it first.")
-    if not root.is_dir():
+    if not os.path.isdir(root):  # noqa: PTH112 (as above)
         raise DataError(f"dataset: the folder {root} does not exist.")
     folders = {path.name.lower(): path for path in _folders(root)}
     train = next((folders[name] for name in TRAIN_NAMES if name in folders), None)

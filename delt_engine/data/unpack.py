@@ -15,6 +15,7 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
+from delt_engine import access
 from delt_engine.data.dataset import Report
 from delt_engine.data.decode import EXTENSIONS
 from delt_engine.data.layout import check_layout, innermost
@@ -25,6 +26,10 @@ from delt_engine.paths import home
 MAX_FILES = 200_000
 MAX_BYTES = 8 * 10**9
 """Unpacked files together; ours, so that a small zip cannot fill a disk."""
+
+MAX_RATIO = 100
+_SMALL = 10**8
+"""What swells more than so many times is no pictures, unless there are fewer bytes of it; ours."""
 
 _SPARE = 10**9
 """Bytes of the disk that are left free."""
@@ -46,6 +51,7 @@ def unpack_zip(path: str | Path, report: Report | None = None) -> Path:
     Raises:
         DataError: no zip, damaged, encrypted, unsafe or too large, or not a dataset; nothing is left of it.
     """
+    access.check_path(path, "dataset", DataError)
     path, folder = Path(path), unpacked_dir()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -72,6 +78,7 @@ def remove_upload(path: str | Path) -> None:
     Raises:
         DataError: it is none, or cannot be deleted.
     """
+    access.check_change("delete images")
     folder = Path(path)
     if not is_upload(folder):
         raise DataError(f"dataset: {folder} was not uploaded here, so it is not deleted.")
@@ -108,6 +115,11 @@ def _wanted(archive: zipfile.ZipFile, name: str) -> list[zipfile.ZipInfo]:
         raise DataError(
             f"dataset: {name} holds {len(wanted):,} images of {total / 1e9:.1f} GB, but at most {MAX_FILES:,} of "
             f"{MAX_BYTES / 1e9:.0f} GB are unpacked here; unpack it yourself and give the folder."
+        )
+    if total > MAX_RATIO * sum(entry.compress_size for entry in wanted) and total > _SMALL:
+        raise DataError(
+            f"dataset: {name} unpacks to {total / 1e9:.1f} GB, more than {MAX_RATIO} times its size, as no pictures "
+            "do; unpack it yourself and give the folder."
         )
     if total > free - _SPARE:
         raise DataError(f"dataset: {name} needs {total / 1e9:.1f} GB, but the disk has {free / 1e9:.1f} GB left.")

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from delt_engine import files
+from delt_engine import access, files
 from delt_engine.errors import RunError
 from delt_engine.paths import locks_dir
 from delt_engine.runs.store import Run
@@ -95,6 +95,7 @@ def move_up(run: Run, *, to_front: bool = False) -> None:
     Raises:
         RunError: it does not wait.
     """
+    access.check_change("move a run")
     own = _read(_path(run))
     tickets = waiting(own.device) if own else []
     at = next((number for number, ticket in enumerate(tickets) if ticket.run == run), None)

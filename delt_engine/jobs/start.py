@@ -18,12 +18,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from delt_engine import files
+from delt_engine import access, files
 from delt_engine.config import Experiment
 from delt_engine.errors import CheckpointError, RunError
 from delt_engine.jobs import queue
 from delt_engine.jobs.children import child_environment, keep_prefork, start_child, take_prefork
-from delt_engine.jobs.worker import STOPPED, device_lock_name, set_stopped
+from delt_engine.jobs.worker import STOPPED, alone_at, device_lock_name, set_stopped
 from delt_engine.models.card import find_teacher, read_card
 from delt_engine.models.committee import find_committee
 from delt_engine.runs.command import command_for
@@ -62,6 +62,7 @@ def start(
     Raises:
         RunError: the folder is taken or cannot be written, or the process cannot be started.
     """
+    access.check_change("start a run")
     path = Path(run_path).expanduser().absolute() if run_path is not None else new_run_path(experiment, kind)
     experiment = with_absolute_paths(experiment)
     command = command_for(experiment, path, kind, options, source)
@@ -87,18 +88,25 @@ def resume(run: Run) -> None:
     Raises:
         RunError: the run is finished, still active, unreadable, or an example that ships with the project.
     """
+    access.check_change("resume a run")
+    _check_resumable(run)
+    with alone_at(run):
+        _check_resumable(run)  # somebody else may have gone on with it meanwhile
+        run.request(None)
+        (run.path / "job.json").unlink(missing_ok=True)
+        run.update(status="queued", process=None, error=None)
+        run.event(StatusEvent(status="queued"))
+        queue.enter(run, device_lock_name(run.record().device or run.experiment.device))
+        _spawn(run)
+
+
+def _check_resumable(run: Run) -> None:
     status = run.status
     if status == "unreadable":
         raise RunError(run.unreadable or "")
     if status not in RESUMABLE:
         allowed = ", ".join(RESUMABLE[:-1]) + " or " + RESUMABLE[-1]
         raise RunError(f"run {run.id}: it is {status}; only a run that is {allowed} can be resumed.")
-    run.request(None)
-    (run.path / "job.json").unlink(missing_ok=True)
-    run.update(status="queued", process=None, error=None)
-    run.event(StatusEvent(status="queued"))
-    queue.enter(run, device_lock_name(run.record().device or run.experiment.device))
-    _spawn(run)
 
 
 def cancel(run: Run) -> None:
@@ -136,6 +144,7 @@ def stop_hard(run: Run) -> None:
     Raises:
         RunError: the process runs on another machine.
     """
+    access.check_change("stop a run")
     if run.status in ("unreadable", "finished"):
         return
     request, launcher = run.requested() or "cancel", run.job_process()
@@ -165,6 +174,7 @@ def memory(run: Run) -> int | None:
 
 
 def _ask(run: Run, request: StopRequest) -> None:
+    access.check_change("stop a run")
     if run.unreadable or run.record().status in ("finished", "cancelled", STOPPED[request]):
         return
     own, worker = run.job_process(), run.record().process

@@ -10,6 +10,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +19,7 @@ from typing import Any, Literal
 
 import psutil
 
-from delt_engine import files
+from delt_engine import access, files
 from delt_engine.errors import DeltError, RunError
 from delt_engine.jobs.children import child_environment, start_child
 from delt_engine.paths import home
@@ -26,6 +28,14 @@ from delt_engine.runs.record import ProcessRecord
 
 State = Literal["none", "running", "done", "failed"]
 _NAMES = ("process.json", "result.json", "log.txt")
+
+MOST_UPLOADS = 200
+MOST_BYTES = 20 * 10**9
+"""Uploads that are kept, all visitors' together; ours, so that they cannot fill a disk."""
+
+_DAY = 86400.0
+_MOST_LETTERS = 100
+_UNFIT = re.compile(r"[\x00-\x1f\x7f/\\]+")
 
 
 @dataclass(frozen=True)
@@ -130,6 +140,7 @@ def start(work: Task, words: Sequence[str], *, with_progress: bool = True) -> Ta
     """
     if work.is_running:
         return work
+    access.check_change("start work")
     work.forget()
     with files.as_run_error(work.path):
         work.path.mkdir(parents=True, exist_ok=True)
@@ -148,17 +159,54 @@ def uploads_dir() -> Path:
     return home() / "uploads"
 
 
-def store_upload(name: str, content: bytes, *, is_apart: bool = False) -> Path:
+def store_upload(name: str, content: bytes) -> Path:
     """Keep an uploaded file in the user's home and return where; only the last part of the name counts.
 
-    ``is_apart`` puts it into a folder of its content, so that another file of the same name does not take its place.
+    It lies in a folder of its content, so that another file of the same name does not take its place. What is
+    for one task goes when it is a day old and the next one comes; rankings (CSV) stay, for runs name them.
 
     Raises:
-        DeltError: the name is none, or the disk refuses.
+        DeltError: the name is none, there are too many uploads, or the disk refuses.
     """
-    plain = Path(name.replace("\\", "/")).name
+    access.check_change("upload a file")
+    plain = _UNFIT.sub("_", Path(name.replace("\\", "/")).name).lstrip("-")
     if not plain or plain.startswith("."):
         raise DeltError(f"file: {name!r} given, but it needs a name.")
-    path = uploads_dir() / (hashlib.sha256(content).hexdigest()[:8] if is_apart else "") / plain
+    ending = Path(plain).suffix[:_MOST_LETTERS]
+    plain = f"{Path(plain).stem[: _MOST_LETTERS - len(ending)]}{ending}"
+    _tidy_uploads(len(content))
+    path = uploads_dir() / hashlib.sha256(content).hexdigest()[:8] / plain
     files.write_bytes(path, content)
     return path
+
+
+def drop_upload(path: str | Path) -> None:
+    """Delete an upload that has served; what is none stays."""
+    path = Path(path)
+    if path.resolve().is_relative_to(uploads_dir().resolve()):
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+            path.parent.rmdir()
+
+
+def _tidy_uploads(more: int) -> None:
+    """Delete what has served its day, and refuse where there is too much all the same."""
+    found = [path for path in uploads_dir().rglob("*") if path.is_file()]
+    for path in found:
+        if path.suffix.lower() != ".csv" and time.time() - path.stat().st_mtime > _DAY:
+            drop_upload(path)
+    sizes = [path.stat().st_size for path in found if path.exists()]
+    if len(sizes) >= MOST_UPLOADS or sum(sizes) + more > MOST_BYTES:
+        raise DeltError(
+            f"file: {len(sizes)} uploads of {sum(sizes) / 1e9:.1f} GB are kept, and at most {MOST_UPLOADS} of "
+            f"{MOST_BYTES / 1e9:.0f} GB may be; delete some in {uploads_dir()}."
+        )
+
+
+def argument(text: str) -> str:
+    """Return what a visitor typed as an argument that no command takes for an option.
+
+    >>> argument("--out=/"), argument("photos")
+    ('./--out=/', 'photos')
+    """
+    return f"./{text}" if text.startswith("-") else text

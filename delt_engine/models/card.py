@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import itertools
 import json
+import os
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -15,9 +16,10 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
+from delt_engine import access
 from delt_engine.data.class_lists import class_title
 from delt_engine.errors import CheckpointError
-from delt_engine.paths import assets_dir, teachers_dir
+from delt_engine.paths import assets_dir, expanded, teachers_dir
 
 CARD_KEY = "delt.teacher"
 SUFFIX = ".safetensors"
@@ -65,7 +67,7 @@ class TeacherCard:
                 values[name] = tuple(kind(value) for value in values[name])
         except KeyError as error:
             raise CheckpointError(f"teacher: the card has no {error.args[0]!r}.") from None
-        except (TypeError, ValueError, AttributeError):
+        except (TypeError, ValueError, AttributeError, RecursionError):
             raise CheckpointError("teacher: the card cannot be read.") from None
         if values["num_classes"] != len(values["class_names"]):
             raise CheckpointError(
@@ -103,7 +105,7 @@ def _metadata(path: Path) -> dict[str, str]:
             return file.metadata() or {}
     except OSError as error:
         raise CheckpointError(f"teacher: {path} cannot be read ({error.strerror}).") from None
-    except SafetensorError:
+    except (SafetensorError, ValueError):
         raise CheckpointError(f"teacher: {path} is truncated or no safetensors file.") from None
 
 
@@ -163,14 +165,16 @@ def find_teacher(
         return _automatic(known.values(), dataset_name, image_size, class_names)
     if ref in known:
         return known[ref]
-    path = Path(ref).expanduser()
-    if path.is_file():
+    path = expanded(ref)
+    if len(path.parts) > 1:
+        access.check_path(path, role, CheckpointError)
+    if access.is_allowed(path) and os.path.isfile(path):  # noqa: PTH113 (pathlib's raises at a name that is too long)
         return path
     if ref.startswith(PUBLISHED_PREFIXES):
         add = shlex.join(["delt", "teachers", "add", ref])
         raise CheckpointError(f"{role}: {ref!r} given, but published weights are taken in first, with `{add}`.")
     if path.suffix or len(path.parts) > 1:
-        what = "is a folder" if path.is_dir() else "is no file"
+        what = "is a folder" if os.path.isdir(path) else "is no file"  # noqa: PTH112 (as above)
         raise CheckpointError(f"{role}: {ref!r} given, but it {what}.")
     near = difflib.get_close_matches(ref, known, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known) or 'none'}."

@@ -13,7 +13,6 @@ import argparse
 import hashlib
 import pickle
 import warnings
-import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +23,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from delt_engine.data.foreign import is_swollen
 from delt_engine.errors import CheckpointError
 from delt_engine.files import write_bytes
 from delt_engine.models.card import CARD_KEY, SUFFIX, TeacherCard
@@ -78,8 +78,11 @@ def load_state(path: str | Path) -> State:
         raise CheckpointError(f"teacher: {path} is truncated or no checkpoint.") from None
     if not state:
         raise CheckpointError(f"teacher: {path} holds no weights.")
+    if is_swollen(path, sum(value.numel() * value.element_size() for value in state.values())):
+        raise CheckpointError(f"teacher: {path} holds far more numbers than it has bytes for, so it is not read.")
     for key, value in state.items():
-        if value.is_floating_point() and not value.isfinite().all():
+        is_finite = value.float().isfinite if value.is_floating_point() and value.itemsize == 1 else value.isfinite
+        if value.is_floating_point() and not is_finite().all():  # float8 cannot say so itself
             raise CheckpointError(f"teacher: {path} holds values that are not finite, first in {key}.")
     return state
 
@@ -139,7 +142,7 @@ def _read_pickle(path: Path) -> Any:
             f"teacher: {path} holds Python objects besides tensors, and opening those can run code, so it was refused; "
             f"save the network's state_dict() alone, best as safetensors."
         ) from None
-    except (RuntimeError, EOFError, OSError, IndexError, AttributeError, zipfile.BadZipFile):
+    except Exception:  # the reader of damaged bytes raises nearly anything, also struct.error and MemoryError
         raise CheckpointError(f"teacher: {path} is truncated or no checkpoint.") from None
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from delt_engine import access
 from delt_engine.config import RankConfig
 from delt_engine.data.dataset import Dataset
-from delt_engine.errors import CheckpointError
+from delt_engine.errors import CheckpointError, DataError
 from delt_engine.models.card import TeacherCard, columns_of, find_other, teacher_files
 from delt_engine.patches.ranking import IMPORTED, Ranking, cached_ranking, keep_ranking
 from delt_engine.patches.ranking_csv import SUFFIX, file_fingerprint, read_ranking_csv
@@ -79,6 +80,7 @@ def find_ranker(ref: str, dataset: Dataset) -> Ranker:
     """
     if ref.lower().endswith(SUFFIX):
         path = expanded(ref).absolute()
+        access.check_path(path, "ranker", DataError)
         return Ranker(path, file_fingerprint(path))
     path, card = find_other(ref, "ranker", dataset.spec.class_names, dataset.spec.image_size)
     return Ranker(path, card.fingerprint, card)

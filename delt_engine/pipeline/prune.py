@@ -8,12 +8,9 @@ goes on with the seed it was at.
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import hashlib
-import json
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,15 +25,13 @@ from delt_engine.config import Experiment, SqueezeConfig
 from delt_engine.config.pruning import TRAINING_SETTINGS, PruneConfig
 from delt_engine.config.students import RECIPE_TITLES, EvaluateConfig
 from delt_engine.data.dataset import Dataset
-from delt_engine.errors import DataError, RunCancelled, RunError, RunPaused
-from delt_engine.jobs.worker import DeviceLock, StopRequests, device_lock_name, listening
+from delt_engine.errors import DataError
+from delt_engine.jobs.worker import StopRequests
 from delt_engine.models.card import (
     SUFFIX,
     TeacherCard,
-    columns_of,
     files_of,
     find_other,
-    find_teacher,
     readable_cards,
     teacher_files,
 )
@@ -47,12 +42,20 @@ from delt_engine.models.networks import build_network, takes_width
 from delt_engine.models.processor import this_machine
 from delt_engine.models.teachers import Teacher, load_teacher
 from delt_engine.paths import assets_dir
+from delt_engine.pipeline.application_inputs import (
+    check_all_classes,
+    facts_of_images,
+    holding,
+    image_teacher,
+    labelling_teacher,
+    question_key,
+)
 from delt_engine.pipeline.evaluate import described
 from delt_engine.pipeline.inputs import Inputs, evaluation_inputs, training_images
 from delt_engine.runs.command import prune_command
-from delt_engine.runs.prunings import networks_dir, pruning_path, read_pruning, shipped_path, summary, write_pruning
+from delt_engine.runs.prunings import PRUNINGS, networks_dir, summary
 from delt_engine.runs.record import now, versions
-from delt_engine.runs.sources import Source, needs_teacher
+from delt_engine.runs.sources import Source
 from delt_engine.training.image_table import ImageTable, test_table
 from delt_engine.training.recipe import resolve
 from delt_engine.training.relabel import teacher_for
@@ -103,62 +106,17 @@ def prune_images(source: Source, experiment: Experiment, config: PruneConfig, re
     inputs = evaluation_inputs(experiment, source, report)
     train = inputs.train if inputs.train is not None else training_images(source, inputs)
     spec = inputs.dataset.spec
-    if train.class_names != tuple(spec.class_names):
-        raise DataError(
-            f"source: {source.ref} has {len(train.class_names)} of the {spec.num_classes} classes of {spec.title}, but "
-            "the network that is pruned knows all of them."
-        )
+    check_all_classes(source, train, inputs.dataset, "the network that is pruned knows all of them.")
     device = pick_device(experiment.device)
-    with _holding(device) as stop:
+    with holding(device, "seeds that are finished are kept") as stop:
         work = _Work(source, inputs, train, test_table(inputs.dataset, train), config, device, stop, report)
-        teacher = _teacher(work, experiment)
+        teacher = image_teacher(source, inputs, experiment, config.network, device, stop)
         path = _network_path(work, teacher, experiment)
         network = load_teacher(str(path), dataset=inputs.dataset, device=device)
         check_chain(network.network, spec.image_size)
-        labeller = _labeller(work, teacher, experiment.evaluate)
+        labeller = labelling_teacher(inputs, train, teacher, experiment.evaluate, device)
         training = _training(work, experiment.evaluate, network.card, labeller)
         return _all_seeds(work, network, labeller, training, experiment)
-
-
-@contextlib.contextmanager
-def _holding(device: torch.device) -> Iterator[StopRequests]:
-    """Wait for the device and hold it; a request to stop becomes one sentence."""
-    lock = DeviceLock(device_lock_name(str(device)))
-    with listening(None) as stop:
-        try:
-            lock.wait(stop.check)
-            try:
-                yield stop
-            finally:
-                lock.release()
-        except RunCancelled as stopped:
-            kind = RunPaused if str(stopped) == "pause" else RunCancelled
-            raise kind("seeds that are finished are kept, and the same command goes on.") from None
-
-
-def _teacher(work: _Work, experiment: Experiment) -> Teacher | None:
-    """Return the teacher of the images, which labels them; None where nothing asks it."""
-    if not needs_teacher(experiment.evaluate.replace(student=work.config.network)):
-        return None
-    spec, made_with = work.dataset.spec, work.source.run.record().teacher if work.source.run else None
-    path = work.inputs.teacher_path
-    if made_with is not None:
-        path = find_teacher(made_with.ref, spec.name, spec.image_size, spec.class_names)
-    with work.stop.loading():
-        own = experiment.squeeze.checkpoint
-        teacher = load_teacher(str(path), dataset=work.dataset, device=work.device, **own)
-    if made_with is not None and teacher.card.fingerprint != made_with.fingerprint:
-        raise RunError(f"teacher: {made_with.name} is not the one any more that run {work.source.ref} was made with.")
-    return teacher
-
-
-def _labeller(work: _Work, teacher: Teacher | None, config: EvaluateConfig) -> Teacher | None:
-    if not config.relabeller:
-        return teacher
-    spec = work.dataset.spec
-    path, card = find_other(config.relabeller, "relabeller", spec.class_names, spec.image_size)
-    columns_of(card.class_names, work.train.class_names, f"relabeller: {card.name}")
-    return load_teacher(str(path), device=work.device)
 
 
 def _network_path(work: _Work, teacher: Teacher | None, experiment: Experiment) -> Path:
@@ -223,11 +181,11 @@ def _all_seeds(
     facts = _facts(work, network.card, labeller, training)
     parts = ("source", "settings", "training", "network_fingerprint", "teacher_fingerprint")
     asked = {name: facts[name] for name in parts}
-    key = _key(work, {**asked, "seed": experiment.seed})
-    path = next((path for path in (pruning_path(key), shipped_path(key)) if read_pruning(path)), pruning_path(key))
+    key = question_key(work.dataset, work.train, {**asked, "seed": experiment.seed})
+    path = PRUNINGS.find(key)
     command = shlex.join(prune_command(experiment, work.config, work.source.ref))
     facts |= {"command": command, "machine": this_machine(torch.get_num_threads()), "versions": versions()}
-    found = read_pruning(path)
+    found = PRUNINGS.read(path)
     results = {one["seed"]: one for one in found["results"]} if found else {}
     names = work.train.class_names
     asked_of = teacher_for(labeller.network, labeller.card.class_names, names) if labeller else None
@@ -237,11 +195,11 @@ def _all_seeds(
             continue
         place = f", {number + 1} of {work.config.seeds}" if work.config.seeds > 1 else ""
         result = _one_seed(work, copy.deepcopy(network.network), asked_of, training, seed, place)
-        results[seed], path = _plain(result), pruning_path(key)
+        results[seed], path = _plain(result), PRUNINGS.folder / key
         card = replace(network.card, accuracy=result.finetuned, source=command)
         save_slimmed(path / f"network-{seed}{SUFFIX}", result.network, card, result.kept)
-        write_pruning(path, {**facts, "created": now()}, list(results.values()))
-    record = read_pruning(path)
+        PRUNINGS.write(path, {**facts, "created": now()}, list(results.values()))
+    record = PRUNINGS.read(path)
     assert record is not None  # written just now, or before
     return summary(record, path, work.config.seeds)
 
@@ -275,14 +233,7 @@ def _facts(work: _Work, card: TeacherCard, labeller: Teacher | None, training: E
     source, spec = described(work.source, work.train), work.dataset.spec
     config = work.config
     return {
-        "source": source.id,
-        "source_title": source.title,
-        **{name: getattr(source, name) for name in ("method", "method_title", "ipc", "images")},
-        "dataset": spec.name,
-        "dataset_title": spec.title,
-        "dataset_fingerprint": work.dataset.fingerprint,
-        "image_size": spec.image_size,
-        "test_images": len(work.test),
+        **facts_of_images(source, work.dataset, len(work.test)),
         "chance": 100.0 / spec.num_classes,
         **{name: getattr(card, name) for name in ("network", "width", "stem")},
         "network_name": card.name,
@@ -302,11 +253,3 @@ def _facts(work: _Work, card: TeacherCard, labeller: Teacher | None, training: E
         "training": training.model_dump(mode="json", include=set(TRAINING_SETTINGS)),
         "device": str(work.device),
     }
-
-
-def _key(work: _Work, asked: dict[str, Any]) -> str:
-    """Return what a pruning is called: its dataset, and a hash of the images and of everything that was asked."""
-    digest = hashlib.sha256(json.dumps([work.dataset.fingerprint, asked], sort_keys=True).encode())
-    for array in (work.train.image_u8, work.train.labels):
-        digest.update(array.tobytes())
-    return f"{work.dataset.spec.name}-{digest.hexdigest()[:12]}"

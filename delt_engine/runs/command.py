@@ -22,6 +22,7 @@ from delt_engine.config import (
     field_specs,
 )
 from delt_engine.config.command_line import STAGE_RECORDS, TEACHER_SETTINGS, changed_words, option_words
+from delt_engine.config.continual import CONTINUAL_TRAINING, ContinualConfig
 from delt_engine.config.methods import SMALL_IMAGES, settings_by_size, stage_settings
 from delt_engine.config.pruning import TRAINING_SETTINGS, PruneConfig
 from delt_engine.data.catalogue import find_entry
@@ -160,6 +161,24 @@ def prune_command(experiment: Experiment, config: PruneConfig, *sources: str) ->
     words, own = _source_words(experiment, sources[0])
     command = ["delt", "prune", words[0], *sources[1:], *words[1:], *changed_words(config, PruneConfig())]
     command += _training_words(experiment.evaluate, only=TRAINING_SETTINGS)
+    return command + changed_words(experiment, own, without=_NO_RANKER)
+
+
+def continual_command(
+    experiment: Experiment, config: ContinualConfig, *sources: str, random_real: bool = False
+) -> list[str]:
+    """Return the `delt continual` of some sets of images; of a folder or the real ones there is one.
+
+    ``evaluate`` of the experiment says how the students are trained.
+    """
+    words, own = _source_words(experiment, sources[0])
+    evaluate = experiment.evaluate
+    if config.labels == "hard":  # which --labels says
+        recipe = EvaluateConfig.for_recipe(evaluate.recipe)
+        evaluate = evaluate.replace(labels=recipe.labels, loss=recipe.loss)
+    command = ["delt", "continual", words[0], *sources[1:], *words[1:], *changed_words(config, ContinualConfig())]
+    command += ["--random-real"] if random_real else []
+    command += _training_words(evaluate, only=CONTINUAL_TRAINING)
     return command + changed_words(experiment, own, without=_NO_RANKER)
 
 

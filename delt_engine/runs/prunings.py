@@ -1,21 +1,14 @@
-"""Finished prunings: a folder each, with what was measured and the pruned networks; readable without torch.
-
-A folder is named by what was asked: the images, the network, the teacher and all settings but the number of seeds. So
-the same question finds its answer again, and more seeds are added to those that are there. Those that ship with the
-project are read as well.
-"""
+"""Finished prunings: a folder each, with what was measured and the pruned networks; readable without torch."""
 
 from __future__ import annotations
 
 import contextlib
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from delt_engine import files
-from delt_engine.paths import assets_dir, home
+from delt_engine.runs.application_files import ApplicationFiles
 from delt_engine.runs.tables import Column
 
 ACCURACIES = ("before", "sparse", "pruned", "finetuned", "finetuned_best")
@@ -34,57 +27,19 @@ COLUMNS = (
 )
 """The table of prunings, of the command and of the app."""
 
-_FILE = "pruning.json"
-
-
-def prunings_dir() -> Path:
-    """Return the folder of the prunings of this user."""
-    return home() / "pruning"
+PRUNINGS = ApplicationFiles("pruning")
+"""All prunings, by what was asked: the images, the network, the teacher and all settings but the number of seeds."""
 
 
 def networks_dir() -> Path:
     """Return the folder of the networks that were trained to be pruned; ``--teacher auto`` never finds them."""
-    return prunings_dir() / "networks"
-
-
-def pruning_path(key: str) -> Path:
-    """Return the folder of a pruning."""
-    return prunings_dir() / key
-
-
-def shipped_path(key: str) -> Path:
-    """Return where a pruning that ships with the project is, whether it is there or not."""
-    return assets_dir() / "pruning" / key
-
-
-def read_pruning(path: Path) -> dict[str, Any] | None:
-    """Return what a pruning's folder holds, None where it is none: its facts and ``results``, one a seed."""
-    found = files.read_json(path / _FILE)
-    return found if isinstance(found, dict) and found.get("results") else None
-
-
-def write_pruning(path: Path, facts: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> None:
-    """Write what was measured so far.
-
-    Raises:
-        RunError: the system refuses.
-    """
-    record = {**facts, "results": sorted(results, key=lambda one: one["seed"])}
-    files.write_bytes(path / _FILE, (json.dumps(record, indent=1) + "\n").encode())
-
-
-def pruning_files() -> list[Path]:
-    """Return the files of all prunings, the user's and those that ship, newest first."""
-    found: dict[str, Path] = {}
-    for path in (*prunings_dir().glob(f"*/{_FILE}"), *shipped_path("").glob(f"*/{_FILE}")):
-        found.setdefault(path.parent.name, path)  # the user's may have more seeds
-    return sorted(found.values(), key=lambda path: (-path.stat().st_mtime_ns, str(path)))
+    return PRUNINGS.folder / "networks"
 
 
 def prunings(paths: Iterable[Path] | None = None) -> Iterator[dict[str, Any]]:
     """Yield the summaries of all prunings, or of those of some files; damaged ones are left out."""
-    for path in pruning_files() if paths is None else paths:
-        found = read_pruning(path.parent)
+    for path in PRUNINGS.all() if paths is None else paths:
+        found = PRUNINGS.read(path.parent)
         with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError, ArithmeticError):
             if found is not None:
                 yield summary(found, path.parent)
@@ -94,7 +49,7 @@ def summary(record: Mapping[str, Any], path: Path, seeds: int | None = None) -> 
     """Return a pruning as one row of plain values, its numbers the means over the seeds, each with its spread.
 
     Args:
-        record: as :func:`read_pruning` returns it.
+        record: as ``PRUNINGS.read`` returns it.
         path: its folder.
         seeds: how many prunings count, the first ones; all when not given.
     """

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from delt_engine import access
 from delt_engine.config import EvaluateConfig, Experiment
 from delt_engine.errors import DataError, RunError
 from delt_engine.paths import assets_dir, expanded, runs_dir
@@ -61,6 +62,7 @@ def find_source(text: str | Path) -> Source:
         is_known = run.path.parent in (runs_dir().absolute(), (assets_dir() / "examples").absolute())
         return Source(run.id if is_known else str(run.path), run=run)
     folder = expanded(text).absolute()
+    access.check_path(folder, "source", DataError)
     if not str(text) or not os.path.isdir(folder):  # noqa: PTH112 (pathlib's raises at a name that is too long)
         raise DataError(f"source: {str(text)!r} given, but it must be a run, a folder of images, or {REAL!r}.")
     return Source(str(folder), folder=folder)

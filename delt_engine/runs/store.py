@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import numpy as np
 
-from delt_engine import files
+from delt_engine import access, files
 from delt_engine.config import Experiment
 from delt_engine.errors import RunError
 from delt_engine.paths import assets_dir, expanded, runs_dir
@@ -123,7 +123,7 @@ class Run:
         places = [expanded(ref)]
         if str(ref) and Path(ref).name == str(ref):
             places += [runs_dir() / ref, assets_dir() / "examples" / ref]
-        for place in places:
+        for place in filter(access.is_allowed, places):
             with contextlib.suppress(OSError):  # a name that is too long for the system
                 if (place / "run.json").is_file():
                     return cls(place)

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from delt_engine import files
+from delt_engine import access, files
 from delt_engine.config.methods import METHOD_TITLES
 from delt_engine.data.catalogue import dataset_names
 from delt_engine.errors import RunError
@@ -80,7 +80,9 @@ def check_own(run: Run) -> None:
 
     Raises:
         RunError: it is an example.
+        AccessError: the visitor may change nothing.
     """
+    access.check_change("change a run")
     if is_example(run):
         raise RunError(f"run {run.id}: it is an example that ships with the project, so it stays as it is.")
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from delt_engine import access
 from delt_engine.config.students import EvaluateConfig
 from delt_engine.errors import DataError
 
@@ -122,6 +123,7 @@ def read_facts(path: Path) -> StoreFacts:
     Raises:
         DataError: it is none, or of a form that is not read any more.
     """
+    access.check_path(path, "label_store", DataError)
     try:
         values = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
         version = values["format"]

@@ -1,13 +1,21 @@
 """The parts of Streamlit 1.67 that are not documented and that the app needs, each with its reason.
 
-Nothing else in the app imports from ``streamlit.runtime``, so that an upgrade of Streamlit is checked here.
+Nothing else in the app imports from ``streamlit.runtime`` or ``streamlit.web``, so that an upgrade of Streamlit is
+checked here.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
 from streamlit import runtime
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.web.server.starlette import starlette_websocket
+from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
 
 
 def is_script_run() -> bool:
@@ -34,3 +42,18 @@ def is_back_button() -> bool:
     """Whether the browser's back or forward button led here; a link and a late answer look the same without it."""
     context = get_script_run_ctx(suppress_warning=True)
     return context is not None and context.is_history_navigation
+
+
+def secrets() -> Mapping[str, Any]:
+    """Return what ``.streamlit/secrets.toml`` holds, nothing where there is none; ``st.secrets`` raises then."""
+    return st.secrets if st.secrets.load_if_toml_exists() else {}
+
+
+def signed_in_user(cookies: Mapping[str, str]) -> dict[str, Any]:
+    """Return the claims of who signed in, from the signed cookie of a request; ``st.user`` is for scripts only."""
+    said = starlette_websocket._get_signed_cookie_with_chunks(dict(cookies), USER_COOKIE_NAME)
+    try:
+        user = json.loads(said) if said else {}
+    except ValueError:
+        return {}
+    return user if isinstance(user, dict) else {}

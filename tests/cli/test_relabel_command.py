@@ -33,6 +33,7 @@ def test_labels_are_written_as_large_as_predicted_and_students_train_on_them(ans
     stored = answer(*shlex.split(found["evaluate"])[1:], *students, "--device", "cpu")
     live = answer("evaluate", *folder, *training, *students)
     assert stored["labels"] == "stored"
+    assert stored["label_epochs"] == stored["epochs"]
     assert [stored[name] for name in ("top1_last", "per_class")] == [live[name] for name in ("top1_last", "per_class")]
 
 

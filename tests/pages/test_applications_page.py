@@ -7,7 +7,7 @@ from page_helpers import captions, keys, metrics, press, table_with, texts, trac
 
 from delt_engine.jobs import tasks
 from delt_engine.runs.processes import this_process
-from delt_engine.runs.prunings import pruning_path, write_pruning
+from delt_engine.runs.prunings import PRUNINGS
 from pages.shared.applications import form
 
 PAGE = "study/applications"
@@ -16,7 +16,7 @@ PAGE = "study/applications"
 @pytest.fixture(autouse=True)
 def own_home(home, monkeypatch) -> None:
     monkeypatch.setenv("DELT_HOME", str(home))
-    monkeypatch.setattr("delt_engine.runs.prunings.assets_dir", lambda: home / "assets")
+    monkeypatch.setattr("delt_engine.runs.application_files.assets_dir", lambda: home / "assets")
 
 
 def write(key: str, method: str, title: str, finetuned: tuple[float, ...], **changes: object) -> None:
@@ -34,14 +34,14 @@ def write(key: str, method: str, title: str, finetuned: tuple[float, ...], **cha
         {"seed": seed, **numbers, **sizes, "finetuned": one, "finetuned_best": one + 1}
         for seed, one in enumerate(finetuned)
     ]
-    write_pruning(pruning_path(key), facts, results)
+    PRUNINGS.write(PRUNINGS.folder / key, facts, results)
 
 
 def test_prunings_of_one_question_stand_side_by_side(open_page) -> None:
     write("photos-a", "random", "Random real", (40.0, 42.0))
     write("photos-b", "delt", "DELT", (44.0, 46.0))
     write("photos-c", "delt", "DELT", (50.0,), epochs=9)
-    write_pruning(pruning_path("photos-odd"), {"method": "delt"}, [{"seed": 0}])  # of others, and left out
+    PRUNINGS.write(PRUNINGS.folder / "photos-odd", {"method": "delt"}, [{"seed": 0}])  # of others, and left out
     app = open_page(PAGE)
     bars = {trace["name"]: trace for trace in traces(app)}
     assert list(bars) == ["DELT, IPC 10", "Random real, IPC 10"]

@@ -10,7 +10,7 @@ import streamlit as st
 
 from delt_engine.plots import pruning
 from delt_engine.plots.pruning import PrunedOn
-from delt_engine.runs.prunings import COLUMNS, network_title, pruning_files, prunings, prunings_dir, table_row
+from delt_engine.runs.prunings import COLUMNS, PRUNINGS, network_title, prunings, table_row
 from delt_engine.runs.tables import Column
 from pages.shared import controls, errors, figure, nav, tables
 from pages.shared.cached import until_changed
@@ -20,16 +20,16 @@ _SAME = ("network_fingerprint", "percent", "sparsity", "sparsity_epochs", "epoch
 """What prunings that stand side by side have in common, besides the test images."""
 
 _MORE = (Column("finetuned_best", "Best epoch (%)", 1), Column("seeds_count", "n", 0), Column("source", "Source"))
-_METHODS = ("delt", "cda", "sre2l", "rded", "random", "real")
+_METHODS = ("delt", "cda", "sre2l", "gvbsm", "rded", "herding", "forgetting", "el2n", "random", "real")
 
 
 def all_found() -> list[dict[str, Any]]:
     """Return the summaries of all prunings, those written last first."""
-    return _found(str(prunings_dir()))
+    return _found(str(PRUNINGS.folder))
 
 
 def _files(_home: str) -> Iterable[Path]:
-    return pruning_files()
+    return PRUNINGS.all()
 
 
 @until_changed(_files, max_entries=2)
@@ -45,7 +45,7 @@ def draw(found: Sequence[dict[str, Any]]) -> None:
     titles = distinct({key: _title(own[0]) for key, own in groups.items()}, lambda key: key[-4:])
     fullest = max(groups, key=lambda key: len(groups[key]))
     chosen = controls.linked_choice("of", "Compared", titles, "applications/of", default=fullest)
-    own = sorted(groups[chosen], key=_place)
+    own = sorted(groups[chosen], key=method_place)
     for one in own[:1]:
         _sizes(one)
     drawn = _drawn(own)
@@ -70,7 +70,8 @@ def _title(one: dict[str, Any]) -> str:
     return " · ".join(parts)
 
 
-def _place(one: dict[str, Any]) -> tuple[int, int, str]:
+def method_place(one: dict[str, Any]) -> tuple[int, int, str]:
+    """Return where a set of images stands among others: by images a class, then by method, random real last."""
     place = _METHODS.index(one["method"]) if one["method"] in _METHODS else len(_METHODS)
     return one["ipc"] or 0, place, one["source"]
 

@@ -7,7 +7,7 @@ import streamlit as st
 from delt_engine.data.catalogue import find_entry
 from delt_engine.jobs.evaluations import Evaluation
 from delt_engine.papers.fits import published_like, settings_that_differ
-from delt_engine.papers.published import PublishedValue, all_published, published
+from delt_engine.papers.published import PublishedValue, all_published, printed_with_spread, published
 from delt_engine.pipeline.paper_teachers import found_of
 from delt_engine.plots.accuracy import PublishedMark, Score, against_published
 from pages.shared import figure
@@ -112,7 +112,7 @@ def _elsewhere(view: View) -> None:
 
 
 def _printed(value: PublishedValue) -> str:
-    return f"{value.value:.1f}" + (f" ± {value.std:.1f}" if value.std is not None else "") + " %"
+    return f"{printed_with_spread(value)} %"
 
 
 def _origin(value: PublishedValue) -> str:

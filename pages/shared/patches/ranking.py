@@ -25,6 +25,7 @@ CROPS = ("crops", "min_crop", "max_crop")
 
 
 UPLOAD = "patches/import"
+MOST_MB = 100
 
 
 def line(ranks: Ranker | TeacherCard) -> None:
@@ -41,7 +42,12 @@ def ranking_control(page: str, data: Dataset) -> None:
     """Draw what ranks (the teacher, another network, an uploaded ranking) and what is scored: whole images or crops."""
     with st.popover("Ranking", icon=":material/sort:", width="stretch", key=f"{page}/ranking_box"):
         form.ranker_control(page)
-        look = {"key": UPLOAD, "on_change": errors.attempt, "args": (UPLOAD, _import, page, data)}
+        look = {
+            "key": UPLOAD,
+            "max_upload_size": MOST_MB,
+            "on_change": errors.attempt,
+            "args": (UPLOAD, _import, page, data),
+        }
         st.file_uploader("or import a ranking", type="csv", **look)
         st.caption("A CSV with score and img_path, as the published code and the download below write it.")
         st.divider()
@@ -55,11 +61,11 @@ def _import(page: str, data: Dataset) -> None:
     upload = st.session_state.get(UPLOAD)
     if upload is None:
         return
-    path = tasks.store_upload(upload.name, upload.getvalue(), is_apart=True)
+    path = tasks.store_upload(upload.name, upload.getvalue())
     try:
         taken = read_ranking_csv(path, data)
     except DataError as error:
-        path.unlink(missing_ok=True)
+        tasks.drop_upload(path)
         raise DataError(str(error).replace(str(path), path.name)) from None
     keep_ranking(taken.ranking)
     session().change(ranker=str(path))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import streamlit as st
 
 from delt_engine.config.command_line import option_words
@@ -72,7 +70,7 @@ def draw_work() -> None:
 def _forget_upload() -> None:
     name = st.session_state.get(WAITING)
     if name:
-        (Path(tasks.uploads_dir()) / name).unlink(missing_ok=True)
+        tasks.drop_upload(name)
         st.session_state[WAITING] = ""
 
 
@@ -126,8 +124,7 @@ def _start(way: str, words: list[str]) -> None:
         raise DataError("set: nothing given, but a folder, a file or a zip is needed.")
     kept = ""
     if way == "upload":
-        place = tasks.store_upload(upload.name, upload.getvalue())
-        path, kept = str(place), place.name
-    tasks.start(importing(), ["import", path, *words])
+        path = kept = str(tasks.store_upload(upload.name, upload.getvalue()))
+    tasks.start(importing(), ["import", tasks.argument(path), *words])
     st.session_state[WAITING] = kept
     _open(False)

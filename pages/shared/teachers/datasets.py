@@ -108,7 +108,7 @@ def read(name: str) -> None:
     """Begin to read a dataset in a process: download it where it can be, decode it, store what is quick to read."""
     size = session().draft.image_size
     cached.forget_dataset(name, size)
-    tasks.start(reading(name), ["datasets", name, *(["--image-size", str(size)] if size else [])])
+    tasks.start(reading(name), ["datasets", tasks.argument(name), *(["--image-size", str(size)] if size else [])])
 
 
 def absent(place: Place) -> None:

@@ -19,7 +19,7 @@ from pages.shared.wording import count, plain, plural, said
 
 PAGE, AT, ZIP, PATH, OPEN = "data", "data/browse_at", "data/zip", "data/folder", "data/own_is_open"
 UNPACKING = "data/unpacking"
-"""Set while this session waits for an upload: the file's name."""
+"""Set while this session waits for an upload: the file."""
 
 MOST_MB = 1000
 FOLDERS_SHOWN, NAMED = 60, 8
@@ -62,7 +62,7 @@ def take_upload() -> None:
     if not name or work.is_running:
         return
     st.session_state.pop(UNPACKING)
-    (Path(tasks.uploads_dir()) / name).unlink(missing_ok=True)
+    tasks.drop_upload(name)
     result = work.result()
     if work.error or result is None:
         errors.show(work.error or "The upload was stopped.")
@@ -92,7 +92,7 @@ def _start_upload() -> None:
     path = tasks.store_upload(upload.name, upload.getvalue())
     size = session().draft.image_size
     tasks.start(unpacking(), ["datasets", str(path), *(["--image-size", str(size)] if size else [])])
-    st.session_state[UNPACKING] = path.name
+    st.session_state[UNPACKING] = str(path)
 
 
 def _path() -> None:

@@ -21,6 +21,7 @@ from pages.shared.session import session
 from pages.shared.wording import plain
 
 CHECKPOINT = "data/checkpoint"
+MOST_MB = 1000
 IMAGENET = CATALOGUE["imagenet-1k"]
 WAYS = {"file": "A file", "published": "torchvision or timm"}
 
@@ -61,7 +62,8 @@ def _file() -> None:
     with left:
         st.text_input("File on this machine", key=f"{CHECKPOINT}/path", placeholder="/path/to/checkpoint.pth")
     with right:
-        st.file_uploader("or upload one", type=["safetensors", "pt", "pth", "tar", "bin"], key=f"{CHECKPOINT}/upload")
+        look = {"type": ["safetensors", "pt", "pth", "tar", "bin"], "max_upload_size": MOST_MB}
+        st.file_uploader("or upload one", key=f"{CHECKPOINT}/upload", **look)
     default = SqueezeConfig()
     with st.grid(4, min_column_width=130, vertical_alignment="bottom"):
         what = "Of a file that does not say so itself; any name of torchvision or timm."
@@ -102,4 +104,4 @@ def _start(weights: str, words: list[str]) -> None:
     draft, name = session().draft, (st.session_state.get(f"{CHECKPOINT}/name") or "").strip()
     words += ["--image-size", str(draft.image_size)] if draft.image_size and "--dataset" in words else []
     words += ["--device", draft.device, *(["--name", name] if name else [])]
-    tasks.start(adding(), ["teachers", "add", weights, *words])
+    tasks.start(adding(), ["teachers", "add", tasks.argument(weights), *words])

@@ -1,6 +1,7 @@
 """Tasks: a command in a process of its own, what it said, and why it failed."""
 
 import json
+import os
 
 import pytest
 from waiting import wait_for
@@ -51,8 +52,27 @@ def test_a_task_at_work_is_not_started_again_and_one_that_is_gone_is_named() -> 
 
 def test_an_upload_stays_in_its_folder(home) -> None:
     path = tasks.store_upload("../../evil.pt", b"1")
-    assert path == home / "uploads" / "evil.pt"
+    assert (path.parent.parent, path.name) == (home / "uploads", "evil.pt")
     assert path.read_bytes() == b"1"
     assert tasks.store_upload("C:\\x\\net.pth", b"2").name == "net.pth"
+    assert tasks.store_upload("--a\0b\n.zip", b"3").name == "a_b_.zip"
+    assert len(tasks.store_upload("x" * 300 + ".zip", b"4").name) == 100
     with pytest.raises(DeltError, match="needs a name"):
         tasks.store_upload("..", b"")
+
+
+def test_uploads_of_yesterday_go_and_rankings_stay_and_too_many_are_refused(home, monkeypatch) -> None:
+    old, ranking, new = (tasks.store_upload(name, name.encode()) for name in ("a.zip", "b.csv", "c.zip"))
+    for path in (old, ranking):
+        os.utime(path, (1.0, 1.0))
+    tasks.store_upload("d.zip", b"d")
+    assert [path.exists() for path in (old, ranking, new)] == [False, True, True]
+    assert not old.parent.exists()
+    monkeypatch.setattr(tasks, "MOST_UPLOADS", 3)
+    with pytest.raises(DeltError, match="3 uploads of 0.0 GB are kept, and at most 3 of 20 GB may be"):
+        tasks.store_upload("e.zip", b"e")
+    tasks.drop_upload(home / "folders.json")  # none
+    tasks.drop_upload(new)
+    monkeypatch.setattr(tasks, "MOST_BYTES", 10)
+    with pytest.raises(DeltError, match="2 uploads"):
+        tasks.store_upload("e.zip", b"e" * 10)
