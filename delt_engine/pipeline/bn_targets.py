@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +71,7 @@ def batch_targets(
     if config.bn_targets == "difficulty" and context.first(lambda: any(_kept(path) is None for path in paths)):
         ranking = ranking_of(context, teacher)
     for member, card, path in zip(prepared.members, cards, paths, strict=True):
-        context.first(lambda m=member, c=card, p=path: _gather(context, m.network, c, p, ranking))
+        context.first(partial(_gather, context, member.network, card, path, ranking))
     moments = tuple(map(GroupMoments.load, paths))
     group = dict(zip(moments[0].images.tolist(), moments[0].group.tolist(), strict=True))
     slots = [(class_index, index) for class_index in context.inputs.classes for index in range(config.ipc)]
@@ -110,11 +111,17 @@ def _gather(context: StageContext, network: nn.Module, card: TeacherCard, path: 
     group, number = np.searchsorted(classes, labels[images]), len(classes)
     if ranking is not None:
         group, number = group * THIRDS + thirds(labels[images], _probability(ranking, images)), number * THIRDS
-    moments_by_group(network, training_batches(context, network, card, images), images, group, number).save(path)
+    moments_by_group(network, training_batches(context, network, card, images.tolist()), images, group, number).save(
+        path
+    )
 
 
 def _probability(ranking: Ranking, images: np.ndarray) -> np.ndarray:
-    """Return the probability of the true class of each image; of several crops their mean."""
-    place = np.searchsorted(images, ranking.image_index)
-    total = np.bincount(place, ranking.true_class_prob, minlength=len(images))
+    """Return the probability of the true class of each image; of several crops their mean.
+
+    The ranking may be of more classes than the images.
+    """
+    scored = np.isin(ranking.image_index, images)
+    place = np.searchsorted(images, ranking.image_index[scored])
+    total = np.bincount(place, ranking.true_class_prob[scored], minlength=len(images))
     return total / np.bincount(place, minlength=len(images))
