@@ -26,7 +26,7 @@ def test_an_open_address_is_warned_of_with_what_visitors_can_do(started, words) 
         f"Warning: whoever reaches {words[-1].rpartition('=')[2]} can see every run, start, stop and"
     )
     assert "assets/docs/trust.md" in said
-    assert started[0][-1] == f"--server.address={words[-1].rpartition('=')[2]}"
+    assert started[0][-1] == f"--server.address={address}"
 
 
 @pytest.mark.parametrize("words", [[], ["--host", "127.0.0.1"], ["--host", "localhost", "--port", "8600"]])
