@@ -21,10 +21,8 @@ def started(monkeypatch) -> list[list[str]]:
 
 @pytest.mark.parametrize("words", [["--host", "0.0.0.0"], ["--server.address=0.0.0.0"], ["--host", "192.168.1.7"]])
 def test_an_open_address_is_warned_of_with_what_visitors_can_do(started, words) -> None:
-    said = CliRunner().invoke(app, words).stderr
-    assert said.startswith(
-        f"Warning: whoever reaches {words[-1].rpartition('=')[2]} can see every run, start, stop and"
-    )
+    said, address = CliRunner().invoke(app, words).stderr, words[-1].rpartition("=")[2]
+    assert said.startswith(f"Warning: whoever reaches {address} can see every run, start, stop and")
     assert "assets/docs/trust.md" in said
     assert started[0][-1] == f"--server.address={address}"
 
