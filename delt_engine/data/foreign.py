@@ -27,7 +27,7 @@ class ForeignSet:
     """A published set, checked as far as can be without reading its pictures.
 
     Attributes:
-        layout: folder, tensors or parquet.
+        layout: folder, tensors, npz, parquet or webdataset.
         root: where it lies.
         labels: of each image what stands for its class there.
         pixels: yields the images in that order, uint8 (H, W, 3).
