@@ -15,7 +15,6 @@ from delt_engine.cli.app import app
 def started(monkeypatch) -> list[list[str]]:
     commands: list[list[str]] = []
     monkeypatch.setattr(os, "execv", lambda _program, words: commands.append(words))
-    monkeypatch.setattr(os, "chdir", lambda _path: None)
     return commands
 
 
@@ -30,5 +29,5 @@ def test_an_open_address_is_warned_of_with_what_visitors_can_do(started, words) 
 @pytest.mark.parametrize("words", [[], ["--host", "127.0.0.1"], ["--host", "localhost", "--port", "8600"]])
 def test_this_machine_alone_is_no_matter(started, words) -> None:
     assert CliRunner().invoke(app, words).stderr == ""
-    assert started[0][:4] == [sys.executable, "-m", "streamlit", "run"]
+    assert started[0][:5] == [sys.executable, "-P", "-m", "streamlit", "run"]
     assert ("--server.address=127.0.0.1" in started[0]) == ("127.0.0.1" in words)
