@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -68,7 +69,7 @@ def ablate(
         return
     columns = [column for column in COLUMNS if any(row.get(column.name) is not None for row in record["rows"])]
     say_table([column.title for column in columns], [[shown(row, one) for one in columns] for row in record["rows"]])
-    say(described(record))
+    say(f"{described(record)} Made by: {shlex.join(record['command'])}")
 
 
 def plan_ablation(names: tuple[str, ...], values: Mapping[str, Any]) -> ComparisonPlan:
