@@ -14,6 +14,7 @@ from pages.shared.controls import headline
 from pages.shared.gallery import choices, image
 from pages.shared.gallery import view as gallery_view
 from pages.shared.gallery.film import View
+from pages.shared.runs import formats
 from pages.shared.runs.actions import badge
 from pages.shared.runs.strips import stamp
 
@@ -55,6 +56,7 @@ def _show(runs: Sequence[Run], head: DeltaGenerator) -> None:
     view, look = choose(runs)
     with head:
         mi_ri.open_button(view.run, "gallery")
+        formats.popover(view.run, "gallery")
     unfinished = [run for run in (view.run, *view.others) if run.status != "finished"]
     position = None
     if view.others:
@@ -100,7 +102,7 @@ def _state(active: Sequence[Run], view: View) -> list[tuple[str, int, int]]:
 
 
 with headline("Gallery", 1, vertical_alignment="bottom"):
-    head = st.container(width="content")  # filled when the run is known
+    head = st.container(width="content", horizontal=True)  # filled when the run is known
     image.drop_image()
 with errors.shown():
     found = cached.recoveries()
