@@ -34,7 +34,7 @@ def test_runs_without_finished_images_have_no_export(open_page, half_done) -> No
     assert not [box for box in app.selectbox if box.key == "runs/export_format"]
 
 
-def test_gallery_and_recover_offer_it_too(open_page, finished) -> None:
+def test_the_gallery_offers_it_too(open_page, finished) -> None:
     assert open_page("explore/gallery", run=finished.id).selectbox(key="gallery/export_format").value == "imagefolder"
 
 

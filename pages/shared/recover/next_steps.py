@@ -13,7 +13,7 @@ from delt_engine.jobs import start as jobs
 from delt_engine.runs.store import Run
 from pages.shared import basis, cached, errors, nav
 from pages.shared.controls import button
-from pages.shared.runs import actions, download, formats
+from pages.shared.runs import actions, download
 from pages.shared.wording import handle, ordinal, plain
 
 COMPARED = ("delt", "cda", "sre2l")
@@ -32,7 +32,6 @@ def draw(run: Run) -> None:
                 nav.go("explore/diversity", run=run.id)
         actions.open_button(run, "recover")
         download.button(run, f"recover/download/{run.id}")
-        formats.popover(run, "recover")
     if run.experiment.recover.is_optimised:
         _baselines(run)
 
