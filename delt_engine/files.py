@@ -21,15 +21,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from delt_engine.errors import DataError, DeltError, RunError
 from delt_engine.paths import home
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 _SYNCS = 16
 """Files that are synced at once."""
@@ -371,3 +368,24 @@ class ArrayRecord:
             return cls(**plain, **{name: arrays[name] for name in cls.ARRAYS})
         except (ValueError, KeyError, TypeError, AttributeError):
             raise DataError(f"{cls.WHAT}: {path} is not a {cls.NAME}, or is damaged.") from None
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def guarded(value: Any) -> Any:
+    """Return a value for a cell of CSV: text that a spreadsheet would take for a formula gets an apostrophe before it.
+
+    >>> guarded("=HYPERLINK(1)"), guarded("cat"), guarded(-1.5)
+    ("'=HYPERLINK(1)", 'cat', -1.5)
+    """
+    return f"'{value}" if isinstance(value, str) and value.lstrip("'").startswith(_FORMULA) else value
+
+
+def unguarded(text: str) -> str:
+    """Return what :func:`guarded` was given.
+
+    >>> [unguarded(guarded(text)) for text in ("=1", "'=1", "'cat", "cat")]
+    ['=1', "'=1", "'cat", 'cat']
+    """
+    return text[1:] if text.startswith("'") and text[1:].lstrip("'").startswith(_FORMULA) else text

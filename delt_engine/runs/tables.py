@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from delt_engine.files import guarded
+
 if TYPE_CHECKING:
     import pandas
 
@@ -67,16 +69,6 @@ def shown(row: Mapping[str, Any], column: Column) -> str:
     spread = row.get(column.spread) if column.spread else None
     text = f"{value:,.{column.digits}f}"
     return f"{text} ± {spread:.{column.digits}f}" if spread else text
-
-
-def guarded(value: Any) -> Any:
-    """Return a value for a cell of CSV: text that a spreadsheet would take for a formula gets an apostrophe before it.
-
-    >>> guarded("=HYPERLINK(1)"), guarded("cat"), guarded(-1.5)
-    ("'=HYPERLINK(1)", 'cat', -1.5)
-    """
-    is_formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
-    return f"'{value}" if is_formula else value
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]], quoting: Quoting = csv.QUOTE_MINIMAL) -> str:
