@@ -12,7 +12,6 @@ from delt_engine.exports.formats import FORMATS
 from delt_engine.exports.training_lines import training_lines
 from delt_engine.runs.store import Run
 
-
 _HELP = "\n\n".join(
     (
         "Write a finished run in a form that other tools read, with a card that says what it is.",
