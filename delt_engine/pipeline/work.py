@@ -2,8 +2,8 @@
 
 Whoever holds the lease of the lead is the only writer of run.json: it prepares the run at its start and finishes it at
 its end. Batches are taken one by one. All workers stay until the run is finished, so that the batch of one that dies
-late is taken as well. One that fails at a batch says why, and nobody tries that batch again; the run has failed when
-the last worker has left and such batches are left.
+late is taken as well. One that fails at a batch says why, and nobody tries that batch again; the others are done, and
+then the run has failed.
 """
 
 from __future__ import annotations
@@ -145,12 +145,13 @@ class WorkerContext(StageContext):
         _logger.info("%s takes %s", _name(self.leases), name)
         try:
             work(batch)
+            self.leases.set_done(name)
         except Exception as error:
-            if isinstance(error, DeltError) and not isinstance(error, (RunCancelled, LeaseLost)):
-                self.leases.set_failed(name, str(error))
-            self.leases.release(name)
-            raise
-        self.leases.set_done(name)
+            if not isinstance(error, DeltError) or isinstance(error, (RunCancelled, LeaseLost)):
+                self.leases.release(name)
+                raise
+            self.leases.set_failed(name, str(error))
+            _logger.error("%s failed at %s: %s", _name(self.leases), name, error)
         self.leases.say(None)
 
     def of_others(self) -> dict[int, int | None]:
