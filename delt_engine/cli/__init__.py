@@ -143,6 +143,7 @@ def explained(error: BaseException) -> tuple[str, int]:
         "import": "delt_engine.cli.import_set:import_command",
         "export": "delt_engine.cli.export:export",
         "run": "delt_engine.cli.run:run_file",
+        "work": "delt_engine.cli.work:work",
         "resume": "delt_engine.cli.recover:resume",
         "runs": "delt_engine.cli.runs:runs",
         "cost": "delt_engine.cli.cost:cost",
