@@ -79,6 +79,8 @@ def recover(names: tuple[str, ...], device: str, as_json: bool, **typed: Any) ->
     loops = [record for record in records if "saved_percent" not in record]
     say_table([*columns, "% of peak / convs", "kept MiB"], [_loop_row(record) for record in loops])
     for record in records:
+        for sentence in record["failed"]:
+            say(f"Measurement failed: {record['title']}: {sentence}")
         if "saved_percent" in record:
             say(
                 f"{record['title']}: {record['saved_percent']:.1f} % of wall time saved, where the schedule has "
@@ -195,7 +197,7 @@ def _loop_row(record: dict[str, Any]) -> list[str]:
         f"{record['changed_percent']:.2f}",
         f"{record['plain_error']:.0e} / {record['fast_error']:.0e}",
         f"{record['loss_difference_percent']:.3f}",
-        f"{record['peak_percent']:.0f} / {100 * record['fast_rate'] / record['limit_rate']:.0f}",
+        f"{record['peak_percent']:.0f} / {record['limit_percent']:.0f}",
         f"{record['plain_mb']:.0f} -> {record['fast_mb']:.0f}",
     ]
 
