@@ -9,11 +9,11 @@ if streamlit_internals.is_script_run():
     st.set_page_config(page_title="DELT Studio", page_icon=nav.ICON, layout="wide", initial_sidebar_state=240)
     st.logo(nav.LOGO, icon_image=nav.ICON, size="large")
     st.html(f"<style>{nav.STYLE}</style>")
-    sign_in.enter()
     page = nav.navigation()
+    sign_in.enter()
     job_strip.draw()
     with errors.shown():
         page.run()
 else:  # read by `streamlit run` before the first visitor comes
     streamlit_internals.claim_pages_folder()
-    app = server.app(__file__)
+    app = st.App(__file__, **server.doors())

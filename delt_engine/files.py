@@ -12,26 +12,27 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import tempfile
 import time
 import zipfile
 import zlib
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from delt_engine.errors import DataError, DeltError, RunError
 from delt_engine.paths import home
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
-
 _SYNCS = 16
 """Files that are synced at once."""
+
+_ABANDONED_AFTER_S = 24 * 3600
+"""Age from which a temporary folder is taken for one of a process that was killed."""
 
 _REASONS = {
     errno.ENOSPC: "there is no space left on the disk",
@@ -81,6 +82,25 @@ def write_bytes(
     except OSError as error:
         sentence = f"{path} cannot be written: {reason(error)}."
         raise kind(f"{what}: {sentence}" if what else sentence) from error
+
+
+def write_pieces(path: Path, pieces: Iterable[bytes]) -> None:
+    """Write a whole file of pieces that need not be in memory together, or none.
+
+    Raises:
+        RunError: the system refused; no temporary file is left.
+    """
+    with as_run_error(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.writelines(pieces)
+            Path(name).chmod(0o644)
+            os.replace(name, path)  # noqa: PTH105
+        finally:
+            with contextlib.suppress(OSError):
+                os.unlink(name)  # noqa: PTH108
 
 
 def try_write(path: Path, data: bytes) -> bool:
@@ -161,6 +181,29 @@ def _written_beside(path: Path, data: bytes, *, durable: bool = False) -> Iterat
             os.unlink(name)  # noqa: PTH108
 
 
+@contextlib.contextmanager
+def whole_folder(final: Path, prefix: str) -> Iterator[Path]:
+    """Yield a folder of the same name beside the final one, which takes its place, if that is empty, once it is whole.
+
+    Temporary folders begin with ``prefix``; those that killed processes left are removed a day later.
+
+    Raises:
+        RunError: the system refuses; nothing is left.
+    """
+    with as_run_error(final):
+        final.parent.mkdir(parents=True, exist_ok=True)
+        for left in final.parent.glob(f"{prefix}*"):
+            if left.stat().st_mtime < time.time() - _ABANDONED_AFTER_S:
+                shutil.rmtree(left, ignore_errors=True)
+        around = Path(tempfile.mkdtemp(prefix=prefix, dir=final.parent))
+    try:
+        yield around / final.name
+        with as_run_error(final):
+            (around / final.name).rename(final)
+    finally:
+        shutil.rmtree(around, ignore_errors=True)
+
+
 def is_unfinished(name: str, of: Collection[str]) -> bool:
     """Return whether :func:`write_bytes` is at work on one of the files, under its temporary name.
 
@@ -188,6 +231,15 @@ def check_writable(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent):
             pass
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal, read piece by piece; OSError where it cannot be read."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(2**20):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def read_json(path: Path) -> Any:
@@ -316,3 +368,24 @@ class ArrayRecord:
             return cls(**plain, **{name: arrays[name] for name in cls.ARRAYS})
         except (ValueError, KeyError, TypeError, AttributeError):
             raise DataError(f"{cls.WHAT}: {path} is not a {cls.NAME}, or is damaged.") from None
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def guarded(value: Any) -> Any:
+    """Return a value for a cell of CSV: text that a spreadsheet would take for a formula gets an apostrophe before it.
+
+    >>> guarded("=HYPERLINK(1)"), guarded("cat"), guarded(-1.5)
+    ("'=HYPERLINK(1)", 'cat', -1.5)
+    """
+    return f"'{value}" if isinstance(value, str) and value.lstrip("'").startswith(_FORMULA) else value
+
+
+def unguarded(text: str) -> str:
+    """Return what :func:`guarded` was given.
+
+    >>> [unguarded(guarded(text)) for text in ("=1", "'=1", "'cat", "cat")]
+    ['=1', "'=1", "'cat", 'cat']
+    """
+    return text[1:] if text.startswith("'") and text[1:].lstrip("'").startswith(_FORMULA) else text

@@ -12,6 +12,7 @@ from pathlib import Path
 from platformdirs import user_cache_path, user_data_path
 
 PROJECT = Path(__file__).resolve().parent.parent
+"""The folder that ``delt_engine`` is imported from: a checkout, or where packages are installed."""
 
 
 def expanded(path: str | Path) -> Path:
@@ -79,6 +80,16 @@ def cache_dir() -> Path:
     return user_cache_path("delt-studio", appauthor=False)
 
 
+def studio_dir() -> Path:
+    """Return the folder of ``app.py``, ``pages``, ``assets`` and ``.streamlit``.
+
+    In a checkout they lie beside ``delt_engine``; a wheel puts them into a folder of their own, so that no top-level
+    package of another project is called ``pages`` (pyproject.toml says how).
+    """
+    installed = PROJECT / "delt_studio"
+    return installed if installed.is_dir() else PROJECT
+
+
 def assets_dir() -> Path:
     """Return the folder of shipped files: teachers, rankings, example runs."""
-    return PROJECT / "assets"
+    return studio_dir() / "assets"

@@ -20,7 +20,7 @@ FLOORS = (
     "data models",
     "patches recovery training",
     "analysis papers applications lab",
-    "plots runs",
+    "plots runs exports",
     "jobs pipeline",
     "bench cli pages.shared",
     "__main__ pages",

@@ -134,7 +134,8 @@ def learn(
     for number in range(done, steps):
         began, seen = time.monotonic(), [one for group in groups[: number + 1] for one in group]
         memory, tests = of_classes(train, seen), of_classes(test, seen)
-        top1, per_class = 100.0, (100.0,)
+        top1: float = 100.0
+        per_class: tuple[float, ...] = (100.0,)
         if len(seen) > 1:
             for record in evaluate(
                 memory,

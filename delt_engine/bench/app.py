@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 from delt_engine.bench.harness import Measured, Report, start
 from delt_engine.bench.large_run import make_large_run
 from delt_engine.errors import RunError
-from delt_engine.paths import PROJECT
+from delt_engine.paths import studio_dir
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -102,7 +102,7 @@ def bench_app(*, quick: bool, rounds: int, report: Report | None = None) -> Iter
             if report:
                 report("start servers", 2 * number, 2 * rounds)
             plain.append(session(browser, script, folder, [""]))
-            app.append(session(browser, PROJECT / "app.py", folder, pages))
+            app.append(session(browser, studio_dir() / "app.py", folder, pages))
         yield from results(plain, app)
 
 

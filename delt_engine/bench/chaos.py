@@ -226,10 +226,12 @@ class _Process:
 
     def kill(self) -> None:
         """Kill it, and nothing that it has started."""
-        for process in (self._fork, self._command):
-            if process is not None:
-                process.kill()
-                process.join() if process is self._fork else process.wait()
+        if self._fork is not None:
+            self._fork.kill()
+            self._fork.join()
+        if self._command is not None:
+            self._command.kill()
+            self._command.wait()
 
 
 def _delt(words: Sequence[str], out: Path) -> None:

@@ -8,7 +8,7 @@ import sys
 import click
 
 from delt_engine.errors import RunError
-from delt_engine.paths import PROJECT
+from delt_engine.paths import studio_dir
 
 EXPOSED = (
     "whoever reaches {host} can see every run, start, stop and delete runs, upload files and use this machine's "
@@ -26,9 +26,9 @@ EXPOSED = (
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def app(host: str, port: int | None, headless: bool | None, arguments: tuple[str, ...]) -> None:
     """Start the app; ARGUMENTS go to Streamlit as they are."""
-    script = PROJECT / "app.py"
+    script = studio_dir() / "app.py"
     if not script.is_file():
-        raise RunError(f"app: {script} is not there; start the app from a copy of the project's repository.")
+        raise RunError(f"app: {script} is not there; install delt-studio again.")
     flags = [f"--server.port={port}"] if port is not None else []
     if headless is None and not any(argument.startswith("--server.headless") for argument in arguments):
         has_screen = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
@@ -41,6 +41,6 @@ def app(host: str, port: int | None, headless: bool | None, arguments: tuple[str
         flags.append(f"--server.address={host}")
     if host not in ("localhost", "::1") and not host.startswith("127."):
         click.echo(f"Warning: {EXPOSED.format(host=host)}", err=True)
-    os.chdir(PROJECT)  # where Streamlit looks for .streamlit/config.toml
-    command = [sys.executable, "-m", "streamlit", "run", str(script), *flags, *arguments]
+    # -P: another copy of the project in the user's folder is not what was started.
+    command = [sys.executable, "-P", "-m", "streamlit", "run", str(script), *flags, *arguments]
     os.execv(sys.executable, command)  # noqa: S606 (the server takes this process over, and its signals)

@@ -48,9 +48,10 @@ def import_command(
     """Make a run of a set that others published.
 
     PATH is a folder with one folder of images a class (or a zip of one), also as SRe2L, CDA, DELT and RDED save them
-    (new000/class000_id000.jpg); a folder with images.pt and perhaps labels.pt, or a .pt file; or parquet files with
-    image and label or class_id. Classes go by name, by the dataset's own folders, or by number. Pixels are kept as they
-    are, as PNG; nothing that is stored in a file is run.
+    (new000/class000_id000.jpg); a folder with images.pt and perhaps labels.pt, or a .pt file; an .npz with images and
+    labels; parquet files with image and label or class_id; or tar shards of WebDataset. So are all forms of `delt
+    export`. Classes go by name, by the dataset's own folders, or by number. Pixels are kept as they are, as PNG;
+    nothing that is stored in a file is run.
     """
     from delt_engine.pipeline.import_set import import_set
 

@@ -6,7 +6,7 @@ IPC 100). Neither prints the class order, the number of orders or the students' 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from delt_engine.config.pruning import TRAINING_SETTINGS
 from delt_engine.config.settings import Settings, setting
@@ -50,6 +50,15 @@ class ContinualConfig(Settings):
         if self.labels == "soft" and training.labels == "hard":
             raise ConfigError("labels: soft given, but the recipe is one for hard labels; choose another --recipe.")
         return training
+
+
+def asked_training(training: EvaluateConfig) -> dict[str, Any]:
+    """Return the settings of the students' training that make a question, as plain values; how it is computed is none.
+
+    What is left open stays open, for the rules that fill it in are the same everywhere.
+    """
+    names = {*CONTINUAL_TRAINING, "labels"} - {"precision"}
+    return training.model_dump(mode="json", include=names)
 
 
 CONTINUAL_TRAINING = (

@@ -13,7 +13,7 @@ from pydantic import field_validator
 from delt_engine.config.methods import METHOD_SETTINGS, depends_on_size, stage_settings
 from delt_engine.config.real_data import RankConfig, SelectConfig, SqueezeConfig
 from delt_engine.config.recover import RecoverConfig
-from delt_engine.config.settings import Settings, setting
+from delt_engine.config.settings import Settings, setting, shortened
 from delt_engine.config.students import RECIPES, EvaluateConfig, RelabelConfig
 from delt_engine.errors import ConfigError
 
@@ -179,5 +179,5 @@ def _check_names(values: Mapping[Any, Any], record: type[Settings]) -> None:
 
 def _word(name: str, value: Any, known: Collection[str]) -> str:
     if not isinstance(value, str) or value not in known:
-        raise ConfigError(f"{name}: {value!r} given, but it must be one of {', '.join(known)}.")
+        raise ConfigError(f"{name}: {shortened(value)} given, but it must be one of {', '.join(known)}.")
     return value

@@ -5,6 +5,7 @@ Source: pydantic does the checking; the sentence form is ours.
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
@@ -45,6 +46,20 @@ def setting(
     return Field(default, title=title or None, json_schema_extra=extra, **limits)
 
 
+_REPR = reprlib.Repr()
+_REPR.maxlevel, _REPR.maxlist, _REPR.maxtuple, _REPR.maxdict = 3, 20, 20, 20
+_REPR.maxstring = _REPR.maxother = _REPR.maxlong = 300
+
+
+def shortened(value: Any) -> str:
+    """Return how a value is written, of large ones a part: a few lines of YAML can stand for more than fits anywhere.
+
+    >>> shortened("cda"), shortened([[[[[1]]]]])
+    ("'cda'", '[[[[...]]]]')
+    """
+    return _REPR.repr(value)
+
+
 def _sentence(error: ValidationError, record: str) -> str:
     """Turn pydantic's first complaint into one sentence: field, what came, what is allowed."""
     first = error.errors()[0]
@@ -52,7 +67,7 @@ def _sentence(error: ValidationError, record: str) -> str:
     context = first.get("ctx") or {}
     if isinstance(context.get("error"), ConfigError):
         return str(context["error"])
-    came = repr(first.get("input"))
+    came = shortened(first.get("input"))
     kind = first["type"]
     if kind == "extra_forbidden":
         return f"{name}: there is no such setting in {record}."

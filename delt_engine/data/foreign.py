@@ -16,6 +16,9 @@ from delt_engine.data.decode import UnreadableImage, decode
 from delt_engine.data.unpack import MAX_BYTES
 from delt_engine.errors import DataError
 
+MAX_SWELLING = 16
+"""How many times its own size a file of tensors may hold; ours."""
+
 JPEG_NOTE = "Its JPEG pictures were decoded once and are kept as PNG, pixel for pixel."
 
 
@@ -24,7 +27,7 @@ class ForeignSet:
     """A published set, checked as far as can be without reading its pictures.
 
     Attributes:
-        layout: folder, tensors or parquet.
+        layout: folder, tensors, npz, parquet or webdataset.
         root: where it lies.
         labels: of each image what stands for its class there.
         pixels: yields the images in that order, uint8 (H, W, 3).
@@ -58,3 +61,11 @@ def check_bytes(path: Path, size: int) -> None:
     """
     if size > MAX_BYTES:
         raise DataError(f"set: {path} has {size / 1e9:.1f} GB, but at most {MAX_BYTES / 1e9:.0f} GB are imported.")
+
+
+def is_swollen(path: Path, size: int) -> bool:
+    """Return whether what a file holds, ``size`` bytes, is far more than the file, as views that repeat one number are.
+
+    Weights that several layers share are there more than once as well, but not so often.
+    """
+    return size > MAX_SWELLING * path.stat().st_size

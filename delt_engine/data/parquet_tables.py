@@ -42,6 +42,8 @@ def read_tables(path: Path) -> ForeignSet:
     try:
         opened = [tables.ParquetFile(one) for one in files]
         for file, table in zip(files, opened, strict=True):
+            groups = (table.metadata.row_group(number) for number in range(table.num_row_groups))
+            check_bytes(file, sum(group.total_byte_size for group in groups))  # as it is unpacked
             _column(table.schema_arrow.names, _PICTURE_COLUMNS, file)
             label = _column(table.schema_arrow.names, _CLASS_COLUMNS, file)
             titles = _class_titles(table.schema_arrow.metadata or {}, label)

@@ -1,9 +1,11 @@
-"""How a published set is laid out, found out and read: a folder of images, tensors, or parquet tables.
+"""How a published set is laid out, found out and read: a folder of images, tensors, arrays, tables or tar shards.
 
 - **folder**: one folder of image files a class, as ImageFolder reads it; so are ``new000/class000_id000.jpg`` and
   ``00000/class00000_id00000.jpg``.
 - **tensors**: :mod:`delt_engine.data.tensor_files`.
 - **parquet**: :mod:`delt_engine.data.parquet_tables`.
+- **npz**: :mod:`delt_engine.data.npz_sets`.
+- **webdataset**: :mod:`delt_engine.data.tar_sets`.
 
 Source: what SRe2L, CDA, DELT and RDED save; DD-Ranking; Hugging Face.
 """
@@ -19,7 +21,9 @@ import numpy as np
 from delt_engine import access
 from delt_engine.data.foreign import JPEG_NOTE, ForeignSet, decoded
 from delt_engine.data.layout import list_files
+from delt_engine.data.npz_sets import ARRAYS_FILE, read_arrays
 from delt_engine.data.parquet_tables import read_tables
+from delt_engine.data.tar_sets import read_shards, shards_of
 from delt_engine.data.tensor_files import IMAGES_FILE, Scale, read_tensors
 from delt_engine.data.unpack import MAX_FILES
 from delt_engine.errors import DataError
@@ -30,7 +34,7 @@ def read_foreign(path: str | Path, num_classes: int, scale: Scale, pixels: str =
     """Find out how a set is laid out, and return it.
 
     Args:
-        path: a folder, a tensor file or a parquet file.
+        path: a folder, or a file of tensors, arrays, a table or a tar shard.
         num_classes: K, by which tensors without labels are shared out.
         scale: mean and standard deviation that normalised tensors were made with.
         pixels: what numbers in tensors mean, see :data:`PIXELS`.
@@ -46,12 +50,16 @@ def read_foreign(path: str | Path, num_classes: int, scale: Scale, pixels: str =
         found = read_tables(path)
     elif path.suffix in (".pt", ".pth") or (path / IMAGES_FILE).is_file():
         found = read_tensors(path, num_classes, scale, pixels)
+    elif path.suffix == ".npz" or (path / ARRAYS_FILE).is_file():
+        found = read_arrays(path)
+    elif shards_of(path):
+        found = read_shards(path)
     elif path.is_dir():
         found = _folder(path)
     else:
         raise DataError(
             f"set: {path} given, but it must be a folder with one folder of images a class, a zip of one, a folder "
-            f"with {IMAGES_FILE}, a .pt file or a .parquet file."
+            f"with {IMAGES_FILE} or {ARRAYS_FILE}, or a .pt, .npz, .parquet or .tar file."
         )
     if not found.labels:
         raise DataError(f"set: {path} holds no images.")

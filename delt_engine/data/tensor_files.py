@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from delt_engine.data.dataset import Channels
-from delt_engine.data.foreign import ForeignSet, check_bytes
+from delt_engine.data.foreign import ForeignSet, check_bytes, is_swollen
 from delt_engine.errors import DataError
 
 if TYPE_CHECKING:
@@ -91,9 +91,13 @@ def _tensor(path: Path, name: str) -> Tensor:
     if isinstance(found, dict):
         found = found.get(name, found)
     if isinstance(found, (list, tuple)) and found and all(isinstance(one, torch.Tensor) for one in found):
+        if is_swollen(path, sum(one.numel() * one.element_size() for one in found)):
+            raise DataError(f"{name}: {path} holds far more numbers than it has bytes for, so it is not read.")
         found = torch.stack(list(found)) if len({one.shape for one in found}) == 1 else found
     if not isinstance(found, torch.Tensor):
         raise DataError(f"{name}: {path} holds {type(found).__name__}, but one tensor is needed.")
+    if is_swollen(path, found.numel() * found.element_size()):
+        raise DataError(f"{name}: {path} holds far more numbers than it has bytes for, so it is not read.")
     return found.detach()
 
 

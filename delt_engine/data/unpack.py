@@ -27,6 +27,10 @@ MAX_FILES = 200_000
 MAX_BYTES = 8 * 10**9
 """Unpacked files together; ours, so that a small zip cannot fill a disk."""
 
+MAX_RATIO = 100
+_SMALL = 10**8
+"""What swells more than so many times is no pictures, unless there are fewer bytes of it; ours."""
+
 _SPARE = 10**9
 """Bytes of the disk that are left free."""
 
@@ -111,6 +115,11 @@ def _wanted(archive: zipfile.ZipFile, name: str) -> list[zipfile.ZipInfo]:
         raise DataError(
             f"dataset: {name} holds {len(wanted):,} images of {total / 1e9:.1f} GB, but at most {MAX_FILES:,} of "
             f"{MAX_BYTES / 1e9:.0f} GB are unpacked here; unpack it yourself and give the folder."
+        )
+    if total > MAX_RATIO * sum(entry.compress_size for entry in wanted) and total > _SMALL:
+        raise DataError(
+            f"dataset: {name} unpacks to {total / 1e9:.1f} GB, more than {MAX_RATIO} times its size, as no pictures "
+            "do; unpack it yourself and give the folder."
         )
     if total > free - _SPARE:
         raise DataError(f"dataset: {name} needs {total / 1e9:.1f} GB, but the disk has {free / 1e9:.1f} GB left.")

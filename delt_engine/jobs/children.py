@@ -35,6 +35,7 @@ def child_environment() -> dict[str, str]:
     """Return the environment of a process that finds the engine from any folder, also where it was never installed."""
     environment = dict(os.environ)
     environment["PYTHONPATH"] = os.pathsep.join([str(PROJECT), *filter(None, [environment.get("PYTHONPATH")])])
+    environment["PYTHONSAFEPATH"] = "1"  # `-m` would look into the user's folder first
     environment["PYTHONUNBUFFERED"] = "1"
     settle_waiting(environment)
     return environment

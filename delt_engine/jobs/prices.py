@@ -135,6 +135,16 @@ def students_price(experiment: Experiment, num_classes: int, size: int, tests: i
     return Price(work * (factor or 1.0), None, 0, is_measured=factor is not None)
 
 
+def continual_price(experiment: Experiment, steps: int, num_classes: int, size: int, tests: int, known: Known) -> Price:
+    """Return what continual learning takes, for as many class orders as there are seeds: a student a step.
+
+    After step k of n each is trained and tested on k / n of the images, which makes (n + 1) / 2 whole trainings.
+    """
+    tested = experiment.replace(evaluate=experiment.evaluate.replace(validate_every=experiment.evaluate.epochs))
+    whole = students_price(tested, num_classes, size, tests, known)
+    return Price(whole.seconds * (steps + 1) / 2, None, 0, whole.is_measured)
+
+
 def teacher_price(squeeze: SqueezeConfig, train_images: int, size: int, known: Known) -> Price:
     """Return what training a teacher takes."""
     seconds, is_measured = training_seconds(squeeze, train_images, size, known.runs)

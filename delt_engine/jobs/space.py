@@ -17,6 +17,7 @@ from pathlib import Path
 from delt_engine import access, files
 from delt_engine.errors import RunError
 from delt_engine.jobs import queue
+from delt_engine.jobs.worker import alone_at
 from delt_engine.paths import runs_dir
 from delt_engine.runs.store import Run
 from delt_engine.runs.titles import check_own
@@ -122,7 +123,7 @@ def delete(run: Run) -> str:
     if run.path.parent != runs_dir():
         raise RunError(f"run {run.id}: it is in {run.path.parent}, and only runs in {runs_dir()} are deleted here.")
     queue.leave(run)
-    with files.as_run_error(run.path, "deleted"):
+    with alone_at(run), files.as_run_error(run.path, "deleted"):
         trash_dir().mkdir(parents=True, exist_ok=True)
         if (trash_dir() / run.id).exists():  # an older one of the same name is gone for good
             shutil.rmtree(trash_dir() / run.id)

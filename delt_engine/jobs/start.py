@@ -23,7 +23,7 @@ from delt_engine.config import Experiment
 from delt_engine.errors import CheckpointError, RunError
 from delt_engine.jobs import queue
 from delt_engine.jobs.children import child_environment, keep_prefork, start_child, take_prefork
-from delt_engine.jobs.worker import STOPPED, device_lock_name, set_stopped
+from delt_engine.jobs.worker import STOPPED, alone_at, device_lock_name, set_stopped
 from delt_engine.models.card import find_teacher, read_card
 from delt_engine.models.committee import find_committee
 from delt_engine.runs.command import command_for
@@ -89,18 +89,24 @@ def resume(run: Run) -> None:
         RunError: the run is finished, still active, unreadable, or an example that ships with the project.
     """
     access.check_change("resume a run")
+    _check_resumable(run)
+    with alone_at(run):
+        _check_resumable(run)  # somebody else may have gone on with it meanwhile
+        run.request(None)
+        (run.path / "job.json").unlink(missing_ok=True)
+        run.update(status="queued", process=None, error=None)
+        run.event(StatusEvent(status="queued"))
+        queue.enter(run, device_lock_name(run.record().device or run.experiment.device))
+        _spawn(run)
+
+
+def _check_resumable(run: Run) -> None:
     status = run.status
     if status == "unreadable":
         raise RunError(run.unreadable or "")
     if status not in RESUMABLE:
         allowed = ", ".join(RESUMABLE[:-1]) + " or " + RESUMABLE[-1]
         raise RunError(f"run {run.id}: it is {status}; only a run that is {allowed} can be resumed.")
-    run.request(None)
-    (run.path / "job.json").unlink(missing_ok=True)
-    run.update(status="queued", process=None, error=None)
-    run.event(StatusEvent(status="queued"))
-    queue.enter(run, device_lock_name(run.record().device or run.experiment.device))
-    _spawn(run)
 
 
 def cancel(run: Run) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from delt_engine import access
 from delt_engine.errors import RunError
 from delt_engine.jobs import start
 from delt_engine.runs.heartbeat import PATIENCE, silence, silent_since
@@ -25,6 +26,7 @@ def free(run: Run) -> None:
     Raises:
         RunError: the process is on another machine, and gave a sign of life a moment ago.
     """
+    access.check_change("stop a run")
     process = None if run.unreadable else run.record().process
     if process is not None and process.hostname != hostname():
         seconds = silence(run)

@@ -133,18 +133,10 @@ def listening(run: Run | None) -> Iterator[StopRequests]:
 def claimed(run: Run) -> Iterator[None]:
     """Hold the run for this process, which is written into it.
 
-    A process writes that its run is paused or cancelled a moment before it lets go, and whoever reads that may go on
-    with the run at once: so one that is only about to leave is waited for.
-
     Raises:
         RunError: another process holds it, or it is finished.
     """
-    lock, until = _run_lock(run.path), time.monotonic() + LEAVING_SECONDS
-    while not _taken(lock):
-        holder = run.record().process
-        if (holder is not None and is_running(holder)) or time.monotonic() >= until:
-            raise RunError(f"run {run.id}: another process is at work on it.")
-        time.sleep(POLL_SECONDS / 10)
+    lock = _taken_run(run)
     try:
         run.update(process=this_process(), status="queued", error=None, finished=None)
         yield
@@ -152,6 +144,38 @@ def claimed(run: Run) -> Iterator[None]:
         lock.release()
         if run.record().status == "finished":  # nobody needs this lock again
             Path(lock.lock_file).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def alone_at(run: Run) -> Iterator[None]:
+    """Let nobody begin to work on a run for a moment: for what has to look at it and then to change it.
+
+    Raises:
+        RunError: a process is at work on it.
+    """
+    lock = _taken_run(run)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _taken_run(run: Run) -> FileLock:
+    """Take the lock of a run.
+
+    A process writes that its run is paused or cancelled a moment before it lets go, and whoever reads that may go on
+    with the run at once: so one that is only about to leave is waited for.
+
+    Raises:
+        RunError: another process holds it.
+    """
+    lock, until = _run_lock(run.path), time.monotonic() + LEAVING_SECONDS
+    while not _taken(lock):
+        holder = None if run.unreadable else run.record().process
+        if (holder is not None and is_running(holder)) or time.monotonic() >= until:
+            raise RunError(f"run {run.id}: another process is at work on it.")
+        time.sleep(POLL_SECONDS / 10)
+    return lock
 
 
 @contextlib.contextmanager

@@ -26,7 +26,7 @@ TO_BATCH = (
 )
 TO_GLOBAL = (
     "**Batch to global.** A teacher was trained once, and its BatchNorm layers remember mean and variance of the whole "
-    "dataset. The synthetic images are fitted to that memory, and no real image is needed any more."
+    "dataset. The synthetic images are fitted to these numbers, and no real image is needed any more."
 )
 
 

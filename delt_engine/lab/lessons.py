@@ -58,7 +58,7 @@ LESSONS = (
         "Batch to batch, batch to global",
         "Batches",
         "Two ways to give synthetic images what real ones have, from the same patches: match batches of real images "
-        "again and again, or the memory of a network that was trained once.",
+        "again and again, or what a network that was trained once remembers of all of them.",
         "Which of the two would you take for 1,000 classes, and which for ten?",
     ),
     Lesson(

@@ -23,6 +23,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from delt_engine.data.foreign import is_swollen
 from delt_engine.errors import CheckpointError
 from delt_engine.files import write_bytes
 from delt_engine.models.card import CARD_KEY, SUFFIX, TeacherCard
@@ -77,6 +78,8 @@ def load_state(path: str | Path) -> State:
         raise CheckpointError(f"teacher: {path} is truncated or no checkpoint.") from None
     if not state:
         raise CheckpointError(f"teacher: {path} holds no weights.")
+    if is_swollen(path, sum(value.numel() * value.element_size() for value in state.values())):
+        raise CheckpointError(f"teacher: {path} holds far more numbers than it has bytes for, so it is not read.")
     for key, value in state.items():
         is_finite = value.float().isfinite if value.is_floating_point() and value.itemsize == 1 else value.isfinite
         if value.is_floating_point() and not is_finite().all():  # float8 cannot say so itself

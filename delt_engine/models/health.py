@@ -13,7 +13,7 @@ import contextlib
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -98,7 +98,7 @@ def examine(card: TeacherCard, dataset: Dataset, labels: np.ndarray, predicted: 
         chance=chance,
         verdict=verdict,
         message=message,
-        measured=datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        measured=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
     )
     health = judge(card, spec, record)
     if verdict == "good" and health.level == "bad":

@@ -17,6 +17,7 @@ from delt_engine.config.methods import BATCH_TO_BATCH, METHOD_SETTINGS, is_optim
 from delt_engine.data.catalogue import CATALOGUE
 from delt_engine.errors import ConfigError
 from delt_engine.papers import matching_settings
+from delt_engine.papers.continual_values import steps_of
 from delt_engine.papers.names import our_network
 from delt_engine.papers.published import PublishedValue, all_published
 from delt_engine.papers.recipes import published_experiment
@@ -24,8 +25,9 @@ from delt_engine.papers.recipes import published_experiment
 Scale = Literal["paper", "laptop"]
 SCALES: tuple[Scale, ...] = ("paper", "laptop")
 
-Measure = Literal["accuracy", "hours", "teacher", "parameters", "cosine", "images", "judge"]
-"""What a cell's number is: of students, of the recovery, of a teacher, of a network, or of the images themselves."""
+Measure = Literal["accuracy", "continual", "hours", "teacher", "parameters", "cosine", "images", "judge"]
+"""What a cell's number is: of students, of students after a step of the classes, of the recovery, of a teacher, of a
+network, or of the images themselves."""
 
 SEEDS = 3
 """Students of a cell, also where the paper trains one: an order needs a spread. Source: DELT's scripts train three."""
@@ -43,10 +45,7 @@ _MEASURES: dict[str, Measure] = {
     "crops": "judge",
 }
 
-_TASKS = {
-    "data-free-pruning": "No dataset is printed; `delt prune` measures pruning on any.",
-    "class-incremental": "Continual learning is not here.",
-}
+_PRUNING = "No dataset is printed; `delt prune` measures pruning on any."
 
 _CRITERIA = {"lowest": "min", "medium": "medium", "highest": "top", "random": "random", "delt": "medium"}
 _CRITERIA |= {"ascending": "min", "descending": "top"}
@@ -97,7 +96,7 @@ class Cell:
     @property
     def needs_students(self) -> bool:
         """Whether students are trained on them."""
-        return self.measure == "accuracy"
+        return self.measure in ("accuracy", "continual")
 
 
 def why_not(value: PublishedValue) -> str:
@@ -108,8 +107,8 @@ def why_not(value: PublishedValue) -> str:
     True
     """
     words = value.words
-    if "task" in words:
-        return _TASKS[words["task"]]
+    if words.get("task") == "data-free-pruning":
+        return _PRUNING
     if words.get("stage") == "squeeze":
         if words["recipe"] != "cda":
             return "The recipe of Ridnik et al. is not here."
@@ -130,6 +129,7 @@ def paper_cell(value: PublishedValue) -> Cell:
     if reason := why_not(value):
         raise ConfigError(f"{value.where}: {reason}")
     measure: Measure = "teacher" if value.words.get("stage") == "squeeze" else _MEASURES[value.metric]
+    measure = "continual" if steps_of(value) else measure
     if measure == "parameters":
         return Cell(value, measure, Experiment())
     network, student = our_network(value.teacher), our_network(value.student) or _unnamed_student(value)

@@ -72,6 +72,6 @@ def crop_boxes(draws: np.ndarray, low: float, high: float, image_size: int) -> n
     sides = np.stack((np.sqrt(area / ratio), np.sqrt(area * ratio)), axis=2).round()  # (n, tries, height and width)
     fits = ((sides > 0) & (sides <= image_size)).all(axis=2)
     first = fits.argmax(axis=1)
-    chosen = np.where(fits.any(axis=1)[:, None], sides[np.arange(len(draws)), first], float(image_size))
+    chosen = np.where(np.any(fits, axis=1, keepdims=True), sides[np.arange(len(draws)), first], float(image_size))
     corner = np.floor(place * (image_size - chosen + 1))
     return np.concatenate((corner, chosen), axis=1).astype(np.int64)

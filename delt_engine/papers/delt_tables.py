@@ -189,7 +189,7 @@ DELT_TABLES: tuple[PaperTable, ...] = (
         "delt-fig8",
         "Continual learning",
         "Accuracy over the classes learned so far, ImageNet-1K in 100 steps.",
-        note="Continual learning is not here, and the figure prints no numbers.",
+        note="The figure prints no numbers; `delt continual` and the page Applications measure it on any images.",
     ),
     *(
         PaperTable(

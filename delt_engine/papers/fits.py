@@ -25,6 +25,7 @@ from delt_engine.data.decode import view_side
 from delt_engine.models.card import TeacherCard, read_card
 from delt_engine.models.networks import resolve_stem
 from delt_engine.papers.cells import RANKER, Cell, paper_cell, why_not
+from delt_engine.papers.continual_values import steps_of
 from delt_engine.papers.published import PublishedValue, all_published, published_settings
 from delt_engine.papers.recipes import published_experiment
 
@@ -171,7 +172,7 @@ def _asked(found: Found) -> Iterator[PublishedValue]:
     for value in all_published():
         about = (value.dataset, value.method, value.ipc, value.metric)
         is_asked = about == (found.dataset, found.method, found.experiment.recover.ipc, "top1") and not why_not(value)
-        if is_asked and is_alike(paper_cell(value), found):
+        if is_asked and not steps_of(value) and is_alike(paper_cell(value), found):
             yield value
 
 

@@ -40,6 +40,9 @@ ITERATIONS, EPOCHS, TEACHER_EPOCHS, BATCH, SEEDS = 20, 7.5, 10, 4, 3
 """What MI and RI, a student's epochs, a teacher's epochs, and a batch size that a table varies are divided by; and how
 many students are trained."""
 
+CONTINUAL = "cifar10-mini"
+"""Dataset of continual learning, whose ten classes come in five or ten steps."""
+
 NETWORKS: MappingProxyType[str, tuple[str, float, str]] = MappingProxyType(
     {
         "resnet18": ("resnet18", 0.25, "auto"),
@@ -90,7 +93,7 @@ def laptop_cell(cell: Cell, axes: tuple[str, ...]) -> Cell:
     """
     if cell.measure == "parameters":
         return replace(cell, scale="laptop")
-    dataset = DATASETS[cell.experiment.dataset]
+    dataset = _dataset(cell)
     size = CATALOGUE[dataset].image_size
     network = cell.experiment.squeeze.network
     changes: dict[str, Any] = {"dataset": dataset, "image_size": None, "ranker": ""}
@@ -127,8 +130,13 @@ def laptop_cell(cell: Cell, axes: tuple[str, ...]) -> Cell:
     return replace(cell, experiment=experiment, scale="laptop", scaled=tuple(said), relabeller=relabeller)
 
 
+def _dataset(cell: Cell) -> str:
+    """Return the built-in dataset that stands for that of a cell."""
+    return CONTINUAL if cell.measure == "continual" else DATASETS[cell.experiment.dataset]
+
+
 def _recover(cell: Cell) -> Any:
-    recover, size = cell.experiment.recover, CATALOGUE[DATASETS[cell.experiment.dataset]].image_size
+    recover, size = cell.experiment.recover, CATALOGUE[_dataset(cell)].image_size
     changes: dict[str, Any] = {"ipc": IMAGES_PER_CLASS[recover.ipc]}
     if recover.committee:  # what it matches goes by the size of the images
         changes |= {name: recover_settings(recover.method, size)[name] for name in _MATCHED}

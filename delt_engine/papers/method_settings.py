@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from delt_engine.config import METHOD_STAGES, Experiment, RecoverConfig, field_specs, is_optimised
-from delt_engine.config.methods import METHOD_DECIDES, VARIANT_OF
+from delt_engine.config.methods import BATCH_TO_BATCH, METHOD_DECIDES, VARIANT_OF
 from delt_engine.data.catalogue import find_entry
 from delt_engine.papers.published import published_settings
 from delt_engine.papers.recipes import nearest_dataset, published_experiment
@@ -136,6 +136,6 @@ def published_recovery(
     found = published_experiment(paper, name, method, network=network or None, ipc=ipc)
     taken = [name for name in SHARED_SETTINGS if name not in ("ipc", *_SPEED)]
     values = {name: getattr(found.experiment.recover, name) for name in taken}
-    origin, entry = found.origin("recover.learning_rate"), find_entry(name)
-    whose = "" if is_printed else f" for {entry.title if entry else name}"
+    origin, entry = found.origin("recover.learning_rate") or found.origin("recover.sgd_rate"), find_entry(name)
+    whose = "" if is_printed or base in BATCH_TO_BATCH else f" for {entry.title if entry else name}"
     return values, origin + whose

@@ -24,6 +24,7 @@ import numpy as np
 from delt_engine.config import RankConfig
 from delt_engine.data.dataset import Dataset
 from delt_engine.errors import DataError
+from delt_engine.files import guarded, unguarded
 from delt_engine.patches.ranking import IMPORTED, Ranking
 
 COLUMNS = ("score", "img_path", "class")
@@ -91,7 +92,7 @@ def ranking_csv(ranking: Ranking, names: Sequence[str]) -> bytes:
     scores = ranking.true_class_prob
     for row in sorted(range(len(paths)), key=lambda row: (folders[row], -scores[row])):
         # str() of a float32 is the shortest text that gives the same number back
-        writer.writerow((str(scores[row]), paths[row], folders[row]))
+        writer.writerow((str(scores[row]), guarded(paths[row]), guarded(folders[row])))
     return text.getvalue().encode("utf-8", "surrogateescape")
 
 
@@ -173,7 +174,7 @@ def _rows(path: Path) -> Iterator[tuple[float, str]]:
             if missing:
                 raise DataError(f"ranking: {path} has no column {missing[0]!r}; it needs {' and '.join(COLUMNS[:2])}.")
             for row in reader:
-                yield _score(row["score"], f"{path} line {reader.line_num}"), str(row["img_path"])
+                yield _score(row["score"], f"{path} line {reader.line_num}"), unguarded(str(row["img_path"]))
     except OSError as error:
         raise DataError(f"ranking: {path} cannot be read ({error.strerror}).") from None
     except csv.Error as error:

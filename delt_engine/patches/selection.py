@@ -41,7 +41,7 @@ from PIL import Image
 from delt_engine.config import SelectConfig
 from delt_engine.config.schedule import EarlyLateSchedule
 from delt_engine.errors import ConfigError, DataError, ShapeError
-from delt_engine.files import write_bytes
+from delt_engine.files import guarded, unguarded, write_bytes
 from delt_engine.patches.coresets import missing_scores, needs_scores
 from delt_engine.patches.orders import criterion_order, joining_order, repeated
 from delt_engine.patches.ranking import Ranking, keyed_rng
@@ -271,7 +271,7 @@ def selection_csv(selected: Sequence[SelectedImage], class_names: Sequence[str])
         for tile, patch in enumerate(image.patches):
             # str() of a float32 is the shortest text that gives the same number back.
             scores = (float(str(np.float32(patch.true_class_prob))), patch.rank, image.start_round, image.iterations)
-            place = (image.class_index, name, image.index, tile, patch.source, patch.image_index)
+            place = (image.class_index, guarded(name), image.index, tile, guarded(patch.source), patch.image_index)
             writer.writerow((*place, *patch.crop_box, *scores))
     # A file name that is not UTF-8 comes as surrogates; they go out and come back as they were.
     return text.getvalue().encode("utf-8", "surrogateescape")
@@ -317,8 +317,8 @@ def _read_row(row: dict[str, str], images: list[dict[str, Any]], where: str) -> 
         number = {name: int(row[name]) for name in COLUMNS if name not in ("class", "source", "true_class_prob")}
         box = (number["top"], number["left"], number["height"], number["width"])
         prob = float(np.float32(row["true_class_prob"]))
-        patch = Patch(number["image_index"], row["source"], box, number["class_index"], prob, number["rank"])
-    except (TypeError, ValueError):
+        patch = Patch(number["image_index"], unguarded(row["source"]), box, number["class_index"], prob, number["rank"])
+    except (TypeError, ValueError, AttributeError):
         raise DataError(f"selection: {where} does not hold a patch.") from None
     about = {name: number[name] for name in ("class_index", "index", "start_round", "iterations")}
     if number["tile"] == 0:

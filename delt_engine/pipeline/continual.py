@@ -17,7 +17,7 @@ from torch import nn
 
 from delt_engine.applications.continual import LearnStep, learn
 from delt_engine.config import Experiment
-from delt_engine.config.continual import CONTINUAL_TRAINING, ContinualConfig
+from delt_engine.config.continual import CONTINUAL_TRAINING, ContinualConfig, asked_training
 from delt_engine.config.methods import METHOD_TITLES
 from delt_engine.config.students import RECIPE_TITLES, EvaluateConfig
 from delt_engine.data.dataset import Dataset
@@ -114,7 +114,8 @@ def learn_continually(
             labeller = None
         work = _Work(train, test_table(dataset, train), labeller, training, config, device, stop, report)
         command = shlex.join(continual_command(experiment, config, source.ref, random_real=random_real))
-        facts = {**_facts(work, about, dataset), "command": command}
+        asked = asked_training(experiment.evaluate)
+        facts = {**_facts(work, about, dataset), "command": command, "asked": asked}
         return _all_orders(work, dataset, facts, experiment.seed)
 
 

@@ -10,9 +10,6 @@ Shapes: N images, K classes, S side in pixels.
 from __future__ import annotations
 
 import hashlib
-import shutil
-import tempfile
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -44,7 +41,6 @@ LONGEST_NAME = 40
 """Letters of what a method is called."""
 
 _AT_ONCE = 128
-_ABANDONED_AFTER_S = 24 * 3600
 Slot = tuple[int, int]
 
 
@@ -98,7 +94,7 @@ def import_set(
         recover = RecoverConfig(method=IMPORTED, early_late=False, iterations=0, round_iterations=1, ipc=checked.ipc)
         experiment = experiment.replace(recover=recover, image_size=dataset.spec.image_size)
         final = (out or new_run_path(experiment)).absolute()
-        with _in_one_piece(final) as made:
+        with files.whole_folder(final, ".import-") as made:
             run = Run.create(made, experiment, command=command)
             digest = _write(run, checked, found, report)
             teacher = None if found.card is None else _labelled(run, found, report)
@@ -144,23 +140,6 @@ def _unpacked(path: str | Path, report: Report | None) -> Iterator[Path]:
         yield folder
     finally:
         remove_upload(folder)
-
-
-@contextmanager
-def _in_one_piece(final: Path) -> Iterator[Path]:
-    """Yield a folder of the same name beside the final one, which takes its place once it is whole."""
-    with files.as_run_error(final):
-        final.parent.mkdir(parents=True, exist_ok=True)
-        for left in final.parent.glob(".import-*"):  # of a process that was killed
-            if left.stat().st_mtime < time.time() - _ABANDONED_AFTER_S:
-                shutil.rmtree(left, ignore_errors=True)
-        around = Path(tempfile.mkdtemp(prefix=".import-", dir=final.parent))
-    try:
-        yield around / final.name
-        with files.as_run_error(final):
-            (around / final.name).rename(final)
-    finally:
-        shutil.rmtree(around, ignore_errors=True)
 
 
 def _checked(source: ForeignSet, dataset: Dataset) -> Checked:

@@ -27,7 +27,7 @@ from delt_engine.lab.claim import Claim
 from delt_engine.lab.lessons import IN_THE_FILE
 from delt_engine.lab.material import Lab
 from delt_engine.lab.scenes import lab_scene
-from delt_engine.paths import PROJECT, expanded
+from delt_engine.paths import expanded, studio_dir
 from delt_engine.pipeline.claim import claim, claim_runs
 from delt_engine.plots import film
 from delt_engine.plots.style import method_colour
@@ -38,7 +38,7 @@ MOST_BYTES = 8_000_000
 LARGEST, MOST_IMAGES = 96, 10
 """Side of an image in the page, pixels, and images of a method's class, half of them the first ones to join."""
 
-_PARTS = PROJECT / "pages" / "shared" / "components"
+_PARTS = studio_dir() / "pages" / "shared" / "components"
 _SCRIPTS, _STYLES = ("shared", "lab_film", "lab_page"), ("shared", "lab", "lab_page")
 
 

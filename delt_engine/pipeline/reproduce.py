@@ -18,6 +18,7 @@ from delt_engine.jobs.evaluations import evaluation_experiment
 from delt_engine.papers.cells import Cell
 from delt_engine.papers.paper_tables import axis_label
 from delt_engine.papers.table_record import PaperTable
+from delt_engine.pipeline.continual_cells import learn_cell
 from delt_engine.pipeline.image_measures import measure_images
 from delt_engine.pipeline.inputs import Inputs, evaluation_inputs, load_inputs
 from delt_engine.pipeline.paper_teachers import Part, file_of, ranker_of, relabeller_of, teacher_of
@@ -180,7 +181,10 @@ def _work(view: CellView, made: _Made | None, how: _How) -> _Made | None:
         measure_images(cell, None, how.device)
         return None
     made = made or _images(view, cell, how)
-    if cell.needs_students:
+    if cell.measure == "continual":
+        how.say("learn the classes step by step")
+        learn_cell(how.settings(cell).evaluate, cell, made.run, how.device)
+    elif cell.needs_students:
         source, config, inputs = find_source(made.run.path), how.settings(cell).evaluate, made.inputs
         relabeller = relabeller_of(cell)
         if relabeller is not None:

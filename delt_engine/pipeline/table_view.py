@@ -16,7 +16,7 @@ from typing import Any
 from delt_engine.config import Experiment
 from delt_engine.data.catalogue import find_entry
 from delt_engine.errors import ConfigError
-from delt_engine.jobs.prices import Known, Price, recovery_price, students_price, teacher_price
+from delt_engine.jobs.prices import Known, Price, continual_price, recovery_price, students_price, teacher_price
 from delt_engine.models.card import read_card
 from delt_engine.papers.cells import Cell, Scale, paper_cell, why_not
 from delt_engine.papers.fits import Found, differences, is_alike
@@ -25,6 +25,7 @@ from delt_engine.papers.names import MILLION_PARAMETERS, our_network
 from delt_engine.papers.paper_tables import axis, axis_label, find_table, place, rows_of
 from delt_engine.papers.published import PublishedValue
 from delt_engine.papers.table_record import PaperTable
+from delt_engine.pipeline.continual_cells import continual_config, measured_step
 from delt_engine.pipeline.image_measures import stored_measure
 from delt_engine.pipeline.paper_teachers import (
     file_of,
@@ -139,6 +140,8 @@ def _cell_view(view: CellView, looked: _Looked) -> CellView:
     if cell.measure == "parameters":
         counted = MILLION_PARAMETERS.get(our_network(cell.value.student))
         return replace(view, measured=Measured(counted), state="finished") if counted else view
+    if cell.measure == "continual":
+        return _continual_view(view, cell, looked)
     if cell.needs_real:
         number = stored_measure(cell, None)
         return replace(view, measured=Measured(number), state="finished") if number is not None else view
@@ -155,6 +158,15 @@ def _cell_view(view: CellView, looked: _Looked) -> CellView:
     recovered = _recovered(cell, looked) if cell.needs_images else None
     state: State = "finished" if is_done else _state(cell, looked, recovered)
     view = replace(view, measured=measured, runs=tuple(fitting), near=tuple(near), state=state, recovered=recovered)
+    return replace(view, parts=_parts(view, looked)) if view.is_open else view
+
+
+def _continual_view(view: CellView, cell: Cell, looked: _Looked) -> CellView:
+    """Return a number of continual learning, which no run measures but what was kept of the images of a cell."""
+    recovered = _recovered(cell, looked)
+    measured, is_done = measured_step(cell, recovered) if recovered else (None, False)
+    state: State = "finished" if is_done else _state(cell, looked, recovered)
+    view = replace(view, measured=measured, state=state, recovered=recovered)
     return replace(view, parts=_parts(view, looked)) if view.is_open else view
 
 
@@ -201,7 +213,7 @@ def _std(numbers: Sequence[float]) -> float | None:
 
 def _state(cell: Cell, looked: _Looked, recovered: Run | None) -> State:
     """Return how far the work on a cell is that has no finished run; students may learn from ``recovered``."""
-    kinds: list[Kind] = ["evaluate"] if cell.needs_students else []
+    kinds: list[Kind] = ["evaluate"] if cell.measure == "accuracy" else []
     kinds += ["recover"] if cell.needs_images else ["squeeze"]
     for kind in kinds:
         begun = [one for one in looked.unfinished if one[1] == kind]
@@ -250,7 +262,11 @@ def _parts(view: CellView, looked: _Looked) -> dict[str, Price]:
         key = f"recover {_key(experiment)}"
         path = files.get(teacher_of(cell))
         found[key] = recovery_price(experiment, classes, size, read_card(path).fingerprint if path else "", known)
-    if cell.needs_students:
+    if cell.measure == "continual":
+        steps = continual_config(cell).steps
+        key = f"continual {_key(experiment)} {steps} {experiment.evaluate.model_dump_json()}"
+        found[key] = continual_price(experiment, steps, classes, size, tests, known)
+    elif cell.needs_students:
         key = f"evaluate {_key(experiment)} {experiment.evaluate.model_dump_json()} {cell.relabeller}"
         found[key] = students_price(experiment, classes, size, tests, known)
     return found

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from delt_engine.plots.label_sides import label_sides
 from delt_engine.plots.style import (
     METHOD_COLOURS,
     NEUTRAL,
+    SYMBOLS,
     add_line,
     add_spans,
     blank_figure,
@@ -213,12 +215,13 @@ def _add_whiskers(figure: go.Figure, label: str, x: Sequence[float], scores: Seq
 def accuracy_curves(curves: Sequence[Curve]) -> go.Figure:
     """Draw accuracy over epochs: a thin line a seed, and the mean of the seeds as a strong one."""
     figure = blank_figure("Epoch", "Accuracy (%)", height=380)
-    for curve in curves:
+    for curve, symbol in zip(curves, cycle(SYMBOLS), strict=False):
         lines = [(f"{curve.label}, seed {seed}", points) for seed, points in curve.seeds.items()]
         lines = [*(lines if len(lines) > 1 else ()), (curve.label, mean_curve(curve.seeds))]
         for name, points in lines:
             is_mean = name == curve.label
-            look: dict[str, Any] = {"marker": {"size": 5}} if is_mean else {"opacity": 0.45, "showlegend": False}
+            mark = {"size": 6, "symbol": symbol}
+            look: dict[str, Any] = {"marker": mark} if is_mean else {"opacity": 0.45, "showlegend": False}
             look |= {"legendgroup": curve.label, "width": 3 if is_mean else 1}
             x, y = [epoch for epoch, _ in points], [value for _, value in points]
             hover = f"{name}, epoch %{{x}}: %{{y:.1f}} %"

@@ -11,12 +11,11 @@ from collections.abc import Mapping, Sequence
 import plotly.graph_objects as go
 
 from delt_engine.lab.claim import Claim, Pairs
-from delt_engine.plots.style import NEUTRAL, ROUND_SCALE, add_spans, blank_figure, method_colour
+from delt_engine.plots.style import NEUTRAL, ROUND_SCALE, SYMBOLS, add_spans, blank_figure, method_colour
 
 NARROWEST = 0.05
 MOST_CLASSES = 40
 """Classes named in a figure."""
-_SYMBOLS = ("circle", "square", "diamond")
 
 
 def claim_dots(claim: Claim, here: str = "") -> go.Figure:
@@ -54,7 +53,7 @@ def _dots(
             x=[by_class[name] for name in names],
             y=rows,
             mode="markers",
-            marker={"color": colour, "symbol": _SYMBOLS[at % len(_SYMBOLS)], "size": 11},
+            marker={"color": colour, "symbol": SYMBOLS[at % len(SYMBOLS)], "size": 11},
             hovertext=[f"{title.split(',')[0]}, {name}: {by_class[name]:.3f}" for name in names],
             hoverinfo="text",
         )

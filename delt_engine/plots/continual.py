@@ -12,6 +12,9 @@ import plotly.graph_objects as go
 
 from delt_engine.plots.style import NEUTRAL, add_line, blank_figure, method_colour
 
+MOST_TICKS = 20
+"""Steps up to which each has a tick of its own."""
+
 
 @dataclass(frozen=True)
 class Learned:
@@ -32,17 +35,21 @@ class Learned:
     is_published: bool = False
 
 
-def accuracy_over_classes(lines: Sequence[Learned], *, shows_chance: bool = True) -> go.Figure:
+def accuracy_over_classes(lines: Sequence[Learned]) -> go.Figure:
     """Draw the accuracy over the classes seen, and chance, which falls with their number."""
     figure = blank_figure("Classes seen", "Top-1 on the test images of these classes (%)", 380)
     for one in lines:
         colour, legend = method_colour(one.method), f"{one.label}-{one.is_published}"
         if any(one.spread):
             pairs = list(zip(one.top1, one.spread, strict=True))
-            upper, lower = [top + more for top, more in pairs], [top - more for top, more in pairs]
+            upper, lower = (
+                [min(top + more, 100.0) for top, more in pairs],
+                [max(top - more, 0.0) for top, more in pairs],
+            )
             figure.add_scatter(
                 x=[*one.seen, *reversed(one.seen)],
                 y=[*upper, *reversed(lower)],
+                mode="lines",
                 fill="toself",
                 fillcolor=colour,
                 opacity=0.14,
@@ -62,9 +69,10 @@ def accuracy_over_classes(lines: Sequence[Learned], *, shows_chance: bool = True
             hover=f"{one.label}, %{{x}} classes: %{{y:.1f}} %",
             legendgroup=legend,
         )
-    if shows_chance:
-        seen = sorted({count for one in lines for count in one.seen})
-        chance = [100.0 / count for count in seen]
-        add_line(figure, "Chance", seen, chance, NEUTRAL, dash="dot", width=1, hover="Chance: %{y:.1f} %")
+    seen = sorted({count for one in lines for count in one.seen})
+    if len(seen) <= MOST_TICKS:
+        figure.update_xaxes(tickvals=seen)
+    chance = [100.0 / count for count in seen]
+    add_line(figure, "Chance", seen, chance, NEUTRAL, dash="dot", width=1, hover="Chance: %{y:.1f} %")
     figure.update_yaxes(range=[0, 102])
     return figure.update_layout(showlegend=True)

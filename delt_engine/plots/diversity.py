@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 
 import numpy as np
 import plotly.graph_objects as go
@@ -19,6 +20,7 @@ from delt_engine.analysis.diversity_store import DiversityResult
 from delt_engine.plots.style import (
     NEUTRAL,
     ROUND_SCALE,
+    SYMBOLS,
     add_spans,
     blank_figure,
     honest_range,
@@ -30,8 +32,8 @@ EARLY_COLOUR, LATE_COLOUR = ROUND_SCALE[0], ROUND_SCALE[-1]
 
 _DASHES = {"real": "dash", "random": "dot"}
 """Of real images."""
-_AGAIN = (("solid", "circle"), ("dashdot", "diamond"), ("longdash", "square"))
-"""Dash and mark of the first, second and later sets of one method, which share its colour."""
+_AGAIN = ("solid", "dashdot", "longdash")
+"""Dashes of the first, second and later sets of one method, which share its colour."""
 LEAST_COSINE = 0.05
 """Cosine similarity that an axis spans at least."""
 MOST_BOXES = 12
@@ -67,9 +69,9 @@ def class_curves(sets: Sequence[Shown], space: str) -> go.Figure:
     """
     figure = blank_figure("Class, each set sorted by itself", f"Cosine similarity<br>{space}", height=380)
     seen: Counter[str] = Counter()
-    for one in sets:
+    for one, symbol in zip(sets, cycle(SYMBOLS), strict=False):
         curve, method = one.result.sorted_curve(), one.result.method
-        dash, symbol = _AGAIN[min(seen[method], len(_AGAIN) - 1)]
+        dash = _AGAIN[min(seen[method], len(_AGAIN) - 1)]
         seen[method] += 1
         figure.add_scatter(
             name=one.label,

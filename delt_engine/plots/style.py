@@ -37,6 +37,9 @@ coresets 15 and of DM and DC 13; SRe2L and CDA, seen side by side most, are at l
 ROUND_SCALE: tuple[str, ...] = ("#7a4bd6", "#c2488f", "#e5752f")
 """Colours from the first round to the last: violet, pink, orange, growing lighter."""
 
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross")
+"""Marks of series that their colours alone would tell apart."""
+
 NEUTRAL = "#858585"
 LINE = "#12908a"
 BN_COLOUR = "#a8741a"

@@ -72,7 +72,7 @@ def write_checked(path: Path, tensors: Mapping[str, Tensor], position: str) -> N
 def read_checked(path: Path) -> tuple[dict[str, Tensor], str] | None:
     """Return what :func:`write_checked` wrote; None where there is nothing, or something else than was written."""
     with contextlib.suppress(*_DAMAGE), safe_open(path, framework="pt") as stored:
-        about = stored.metadata()
+        about = stored.metadata() or {}
         tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
         if about.get("sha256") in (None, _digest(tensors, about["position"])):
             return tensors, about["position"]
@@ -83,7 +83,7 @@ def _digest(tensors: Mapping[str, Tensor], position: str) -> str:
     found = hashlib.sha256(position.encode())
     for name, tensor in sorted(tensors.items()):
         found.update(f"\0{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
-        found.update(tensor.reshape(-1).view(torch.uint8).numpy())
+        found.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return found.hexdigest()
 
 

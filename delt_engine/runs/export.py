@@ -13,7 +13,7 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ from delt_engine.runs.image_facts import selected_of
 from delt_engine.runs.record import class_folders
 from delt_engine.runs.store import Run
 from delt_engine.runs.strips import TEXT_KEY, png_bytes
-from delt_engine.runs.tables import csv_text, guarded
+from delt_engine.runs.tables import csv_text
 
 _COLUMNS = ("class", "index", "start_round", "iterations", "round", "sources", "true_class_prob")
 _PLACE = ("source", "image_index", "top", "left", "height", "width", "row")
@@ -265,13 +265,9 @@ def selection_zip(dataset: Dataset, selected: Sequence[SelectedImage]) -> bytes:
     """
     names = dataset.spec.class_names
     folders = class_folders(names)
-    plain = [
-        replace(image, patches=tuple(replace(patch, source=guarded(patch.source)) for patch in image.patches))
-        for image in selected
-    ]
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as file:  # PNGs are compressed already
-        file.writestr("selection.csv", selection_csv(plain, [guarded(name) for name in names]))
+        file.writestr("selection.csv", selection_csv(selected, names))
         for image in selected:
             path = f"images/{folders[image.class_index]}/{image.index:04d}.png"
             file.writestr(path, png_bytes(patch_pixels(dataset, image)))

@@ -11,10 +11,15 @@ import csv
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+from delt_engine.files import guarded
 
 if TYPE_CHECKING:
     import pandas
+
+Quoting = Literal[0, 1, 2, 3]
+"""What is quoted in CSV, one of the csv module's constants."""
 
 NOTHING = "–"
 """Shown where a row has no value."""
@@ -66,17 +71,7 @@ def shown(row: Mapping[str, Any], column: Column) -> str:
     return f"{text} ± {spread:.{column.digits}f}" if spread else text
 
 
-def guarded(value: Any) -> Any:
-    """Return a value for a cell of CSV: text that a spreadsheet would take for a formula gets an apostrophe before it.
-
-    >>> guarded("=HYPERLINK(1)"), guarded("cat"), guarded(-1.5)
-    ("'=HYPERLINK(1)", 'cat', -1.5)
-    """
-    is_formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
-    return f"'{value}" if is_formula else value
-
-
-def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]], quoting: int = csv.QUOTE_MINIMAL) -> str:
+def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]], quoting: Quoting = csv.QUOTE_MINIMAL) -> str:
     """Return rows as CSV with a heading, nothing where a value is None; every text is :func:`guarded`."""
     cells = [[guarded(value) for value in row] for row in rows]
     return _frame(cells, columns).to_csv(index=False, lineterminator="\n", quoting=quoting)

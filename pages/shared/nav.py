@@ -63,6 +63,7 @@ def navigation() -> Any:
     chosen = st.navigation(sections, expanded=True)
     address.arrive(chosen.url_path)
     st.html(_HERE / "app.css")
+    st.html(f"<style>:root {{ color-scheme: {st.context.theme.type or 'light dark'}; }}</style>")
     return chosen
 
 

@@ -37,11 +37,11 @@ _OWN = ("/strips/", "/exports/")
 _UPLOADS = "/_stcore/upload_file"
 
 
-def app(script: str) -> st.App:
-    """Return the server of the app, with its own routes and doors."""
+def doors() -> dict[str, Any]:
+    """Return what the app's server has besides Streamlit's own: its routes, and what every request passes."""
     if not is_loopback(str(st.get_option("server.address") or "")) or sign_in.is_asked_for():
         access.share()
-    return st.App(script, routes=strips.routes(), middleware=[Middleware(Doors)])
+    return {"routes": strips.routes(), "middleware": [Middleware(Doors)]}
 
 
 def is_loopback(address: str) -> bool:

@@ -61,7 +61,7 @@ def check_change(deed: str) -> None:
 
 
 def enter() -> None:
-    """Before anything is drawn: ask who it is where that is asked for, and end the page there for a stranger."""
+    """Before a run is drawn: ask who it is where that is asked for, and end the page there for a stranger."""
     access.set_guard(check_change)
     if not is_asked_for():
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from delt_engine.config import Experiment, RecoverConfig
@@ -121,7 +121,7 @@ def ago(moment: str | None, now: datetime | None = None) -> str:
     if not moment:
         return ""
     then = datetime.fromisoformat(moment.replace("Z", "+00:00"))
-    seconds = ((now or datetime.now(timezone.utc)) - then).total_seconds()
+    seconds = ((now or datetime.now(UTC)) - then).total_seconds()
     for limit, unit, name in ((60, 1, "s"), (3600, 60, "min"), (86400, 3600, "h")):
         if seconds < limit:
             return f"{max(0, int(seconds // unit))} {name} ago"
@@ -132,7 +132,7 @@ def ago(moment: str | None, now: datetime | None = None) -> str:
 def clock(moment: str, now: datetime | None = None) -> str:
     """Return an ISO 8601 moment as a clock of this machine shows it, with the day where that is not today."""
     then = datetime.fromisoformat(moment.replace("Z", "+00:00")).astimezone()
-    today = (now or datetime.now(timezone.utc)).astimezone()
+    today = (now or datetime.now(UTC)).astimezone()
     days = "" if then.date() == today.date() else "%d %b " if then.year == today.year else "%d %b %Y "
     return then.strftime(f"{days}%H:%M")
 

@@ -403,12 +403,11 @@ def test_select_shows_and_exports(answer, delt, small, tmp_path) -> None:
     ],
 )
 def test_app_hands_over_to_streamlit_if_it_is_there(delt, refusal, monkeypatch, tmp_path, words, flags) -> None:
-    handed, root = [], app.PROJECT
+    handed, script = [], app.studio_dir() / "app.py"
     monkeypatch.setattr(app.os, "execv", lambda program, command: handed.append(command))
-    monkeypatch.setattr(app.os, "chdir", lambda path: handed.append(path))
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
     assert delt("app", *words).exit_code == 0
-    assert handed == [root, [sys.executable, "-m", "streamlit", "run", str(root / "app.py"), *flags]]
-    monkeypatch.setattr(app, "PROJECT", tmp_path)
+    assert handed == [[sys.executable, "-P", "-m", "streamlit", "run", str(script), *flags]]
+    monkeypatch.setattr(app, "studio_dir", lambda: tmp_path)
     assert "app.py is not there" in refusal("app", code=1)

@@ -46,6 +46,7 @@ class Studio:
     home: Path
     port: int
     process: subprocess.Popen | None = None
+    options: tuple[str, ...] = ()
 
     @property
     def url(self) -> str:
@@ -57,7 +58,7 @@ class Studio:
 
     def start(self) -> None:
         log = (self.home / "server.log").open("ab")
-        options = ["--server.headless=true", f"--server.port={self.port}", "--server.address=localhost"]
+        options = ["--server.headless=true", f"--server.port={self.port}", "--server.address=localhost", *self.options]
         command = [sys.executable, "-m", "streamlit", "run", "app.py", *options]
         environment = {**os.environ, "DELT_HOME": str(self.home)}
         environment.pop("DELT_RUNS", None)
@@ -87,6 +88,12 @@ def studio(tmp_path_factory) -> Iterator[Studio]:
         if any(str(made.home) in word for word in process.info["cmdline"] or ()):
             with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended by itself
                 process.kill()
+
+
+@pytest.fixture(scope="session")
+def studio_class() -> type[Studio]:
+    """For servers with other options."""
+    return Studio
 
 
 @pytest.fixture(scope="session")

@@ -279,7 +279,7 @@ def test_any_run_can_be_shown_by_its_rounds(open_page, finished, address) -> Non
 
 
 def test_every_step_works_on_a_run(open_page, finished) -> None:
-    for step in range(8):
+    for step in range(9):
         app = open_page(PAGE, src=finished.id, step=str(step), cls="cat", patch="3")
         assert app.selectbox(key="lab/patch").value == 3
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from urllib.parse import unquote
 
 import numpy as np
@@ -16,7 +16,9 @@ from starlette.responses import Response
 from delt_engine.config import Experiment, RecoverConfig, SelectConfig, field_specs
 from delt_engine.config.schedule import EarlyLateSchedule
 from delt_engine.errors import ConfigError
+from delt_engine.plots.style import add_line, blank_figure
 from pages.shared import controls, schedule_words, wording
+from pages.shared.figure import described
 from pages.shared.runs import class_rows, strips
 from pages.shared.runs.progress import progress
 from pages.shared.session import Session
@@ -61,7 +63,7 @@ def test_a_draft_keeps_what_was_valid() -> None:
 
 
 def test_words_for_numbers_and_names() -> None:
-    now = datetime(2026, 1, 2, 12, tzinfo=timezone.utc)
+    now = datetime(2026, 1, 2, 12, tzinfo=UTC)
     for time, words in (("01-02T11:59:30.000", "30 s"), ("01-02T09:00:00", "3 h"), ("01-01T11:00:00", "1 day")):
         assert wording.ago(f"2026-{time}Z", now) == f"{words} ago"
     assert wording.ago(None) == ""
@@ -162,3 +164,10 @@ def test_progress_counts_image_iterations_and_measures_the_rate(tmp_path) -> Non
     assert (now.round_text, now.iteration_text) == ("2 of 4", "20 of 40")
     assert now.rate == pytest.approx((done - 3) / 0.19)  # from iteration 0 to 19, 0.01 s each
     assert now.left_s == pytest.approx((total - done) / now.rate)
+
+
+def test_a_figure_is_described_by_its_axes_and_what_is_drawn() -> None:
+    figure = blank_figure("Epoch", "Accuracy<br>(%)")
+    for name in ("DELT", "CDA", "DELT"):
+        add_line(figure, name, [1], [2], "#000000")
+    assert described(figure) == "Chart. Accuracy (%) over Epoch: DELT, CDA"

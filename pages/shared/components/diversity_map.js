@@ -11,8 +11,8 @@ class Plane {
   constructor(host) {
     this.root = element("div", "map");
     this.root.innerHTML =
-      `<div class="legend"></div><canvas class="plane" tabindex="0" role="img"></canvas>
-       <div class="chosen" role="status"></div><div class="tip" role="status" hidden><canvas width="96" height="96"></canvas><b></b><span></span></div>`;
+      `<div class="legend"></div><canvas class="plane" tabindex="0" role="application"></canvas>
+       <div class="chosen" role="status"></div><div class="tip" role="status" hidden><canvas width="96" height="96" aria-hidden="true"></canvas><b></b><span></span></div>`;
     host.appendChild(this.root);
     this.legend = this.root.querySelector(".legend");
     this.canvas = this.root.querySelector(".plane");

@@ -192,7 +192,10 @@ class View extends Player {
     const frame = made.appendChild(element("span", "frame"));
     const canvas = frame.appendChild(picture(tile, cell.alt));
     const over = cell.over.length ? frame.appendChild(element("canvas", "over")) : null;
-    if (over) over.width = over.height = tile;
+    if (over) {
+      over.width = over.height = tile;
+      over.setAttribute("aria-hidden", "true"); // the label of the canvas below tells both
+    }
     const missing = frame.appendChild(element("em", "", cell.missing));
     const mark = frame.appendChild(element("i"));
     mark.style.setProperty("--mark", cell.colour || "transparent");

@@ -4,6 +4,7 @@
 const REST_MS = 250, AGAIN_MS = 1800, MOST_COLUMNS = 5;
 const SVG = "http://www.w3.org/2000/svg";
 const WIDE = 320, HIGH = 150, LEFT = 34, RIGHT = 8, TOP = 10, BOTTOM = 20;
+const DASHES = ["none", "7 4", "2 3"]; // of a lane's line, and in lab.css of the line below its title
 
 function shape(parent, tag, attributes, text) {
   const made = parent.appendChild(document.createElementNS(SVG, tag));
@@ -32,7 +33,7 @@ class Chart {
       shape(svg, "text", { x: this.x(value), y: HIGH - 5, "text-anchor": ["start", "middle", "end"][at] }, number(Math.round(value))));
     this.dots = data.series.map(({ lane, xs, ys }) => {
       const path = xs.map((x, at) => `${at ? "L" : "M"}${this.x(x).toFixed(1)} ${this.y(ys[at]).toFixed(1)}`).join("");
-      shape(svg, "path", { d: path, stroke: lanes[lane].colour });
+      shape(svg, "path", { d: path, stroke: lanes[lane].colour, "stroke-dasharray": DASHES[lane % DASHES.length] });
       return shape(svg, "circle", { r: 4.5, fill: lanes[lane].colour });
     });
   }
@@ -92,7 +93,7 @@ class Film extends Player {
     this.root.style.setProperty("--columns", lanes.length <= MOST_COLUMNS ? lanes.length : Math.ceil(lanes.length / 2));
     this.root.classList.toggle("pixelated", tile < 2 * shown);
     this.root.classList.toggle("plays", Boolean(this.data.autoplay));
-    this.lanes = lanes.map((lane) => this.lane(lane, tile));
+    this.lanes = lanes.map((lane, place) => this.lane(lane, tile, place));
     this.lanesBox.replaceChildren(...this.lanes.map(({ box }) => box));
     this.range.max = total;
     this.track.replaceChildren(...lanes.filter((lane) => lane.bar).map((lane) => {
@@ -113,8 +114,9 @@ class Film extends Player {
     this.chartsBox.hidden = !charts.length;
   }
 
-  lane(lane, tile) {
+  lane(lane, tile, place) {
     const box = element("div", "lane");
+    if (this.data.charts.length) box.dataset.dash = place % DASHES.length;
     box.style.setProperty("--mark", lane.colour || "var(--st-border-color)");
     box.appendChild(element("h4", "", lane.title));
     const canvas = box.appendChild(element("span", "frame")).appendChild(picture(tile));

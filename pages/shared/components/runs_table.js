@@ -35,7 +35,9 @@ class View {
 
   head() {
     const row = element("tr");
-    row.append(element("th", "box"), element("th", "pictures"));
+    for (const [name, words] of [["box", "Select"], ["pictures", "Images"]]) {
+      row.appendChild(element("th", name)).appendChild(element("span", "unseen", words));
+    }
     this.data.columns.forEach((column, at) => {
       const cell = element("th", column.number ? "number" : "");
       const way = this.sort?.at === at ? this.sort.way : 0;

@@ -20,7 +20,7 @@ from delt_engine.runs.store import Run
 from pages.shared import cached, controls, errors, live
 from pages.shared.accuracy.comparison import made
 from pages.shared.controls import button
-from pages.shared.lab.matching_picture import PICTURE
+from pages.shared.lab.matching_picture import TO_BATCH, TO_GLOBAL
 from pages.shared.lab.predict import methods_grid
 from pages.shared.runs.progress import progress
 from pages.shared.wording import count, duration, plain, plural, sentence
@@ -32,11 +32,12 @@ _SETTINGS = (
 
 
 def draw() -> None:
-    """Draw both mechanisms, and the runs or the button that makes them."""
-    st.html(PICTURE)
-    left, right = st.columns(2)
-    left.markdown(lesson.TO_BATCH)
-    right.markdown(lesson.TO_GLOBAL)
+    """Draw both mechanisms, each as a picture with its words, and the runs or the button that makes them."""
+    for column, picture, words in zip(
+        st.columns(2), (TO_BATCH, TO_GLOBAL), (lesson.TO_BATCH, lesson.TO_GLOBAL), strict=True
+    ):
+        column.image(picture, width="stretch")
+        column.markdown(words)
     experiments = {method: lesson.lesson_experiment(method) for method in lesson.METHODS}
     live.follow(lambda: any(run.is_active for run in _runs(experiments).values()), lambda: _results(experiments))
     st.markdown(f"**Why not for 1,000 classes at 224 px?** {lesson.why_not_large()}")

@@ -1,9 +1,11 @@
-"""The picture of both ways of matching, as SVG in the colours of the page's text.
+"""The pictures of both ways of matching, as SVG in a grey that can be read on light and dark pages.
 
 Source: DELT Fig. 3, drawn anew.
 """
 
 from __future__ import annotations
+
+from delt_engine.plots.style import NEUTRAL
 
 
 def _box(x: int, y: int, text: str, *, dashed: bool = False, width: int = 118) -> str:
@@ -22,16 +24,14 @@ def _arrow(x1: int, y1: int, x2: int, y2: int, text: str = "") -> str:
     return f'<path d="M{x1} {y1}L{x2} {y2}{head}" fill="none" stroke="currentColor"/>' + (words if text else "")
 
 
-def _panel(title: str, parts: str, alt: str) -> str:
+def _picture(parts: str) -> str:
     return (
-        f'<svg viewBox="0 0 450 150" role="img" aria-label="{alt}" font-size="12" fill="currentColor" '
-        'style="width:100%;max-width:540px;flex:1 1 340px">'
-        f'<text x="4" y="14" font-weight="600">{title}</text>{parts}</svg>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 20 450 125" color="{NEUTRAL}" fill="currentColor" '
+        f'font-size="12" font-family="sans-serif">{parts}</svg>'
     )
 
 
-_TO_BATCH = _panel(
-    "Batch to batch, in every iteration",
+TO_BATCH = _picture(
     _box(4, 30, "real batch")
     + _box(4, 100, "synthetic batch")
     + _box(170, 65, "random network", width=124)
@@ -42,11 +42,9 @@ _TO_BATCH = _panel(
     + _arrow(294, 76, 340, 48)
     + _arrow(294, 90, 340, 118)
     + '<path d="M388 66V100" stroke="currentColor" stroke-width="2.5" stroke-dasharray="3 3"/>'
-    + '<text x="396" y="87" font-size="11">match</text>',
-    "A real batch and a synthetic batch go through a random network; features or gradients of both are matched.",
+    + '<text x="396" y="87" font-size="11">match</text>'
 )
-_TO_GLOBAL = _panel(
-    "Batch to global: real images once, before",
+TO_GLOBAL = _picture(
     _box(4, 30, "all real images", dashed=True)
     + _box(4, 100, "synthetic batch")
     + _box(170, 65, "frozen teacher", width=124)
@@ -58,8 +56,5 @@ _TO_GLOBAL = _panel(
     + _arrow(294, 76, 340, 48)
     + _arrow(294, 90, 340, 118)
     + '<path d="M388 66V100" stroke="currentColor" stroke-width="2.5" stroke-dasharray="3 3"/>'
-    + '<text x="396" y="87" font-size="11">match</text>',
-    "A teacher was trained once on all real images; a synthetic batch is matched with the statistics it remembers.",
+    + '<text x="396" y="87" font-size="11">match</text>'
 )
-PICTURE = f'<div style="display:flex;flex-wrap:wrap;gap:1.5rem">{_TO_BATCH}{_TO_GLOBAL}</div>'
-"""Both, side by side where there is room."""

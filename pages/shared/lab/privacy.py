@@ -22,6 +22,7 @@ from delt_engine.runs.strips import read_png
 from pages.shared import cached, controls, nav
 from pages.shared.diversity import views
 from pages.shared.diversity.data import SPACE_NAMES
+from pages.shared.figure import described
 from pages.shared.lab.predict import company
 from pages.shared.lab.source import SourceScene
 from pages.shared.session import session
@@ -91,7 +92,7 @@ def _show(run: Run, result: PrivacyResult, class_name: str) -> None:
     with st.container(horizontal=True, vertical_alignment="top"):
         with st.container(width="stretch"):
             drawn = distance_figure(result, schedule.num_rounds, picked)
-            look = {"selection_mode": "points", "config": {"displayModeBar": False}}
+            look = {"selection_mode": "points", "config": {"displayModeBar": False}, "alt": described(drawn)}
             st.plotly_chart(drawn, key=_FIGURE, on_select=partial(_take_click, run.id), **look)
         with st.container(width=2 * _SIDE + 24):
             _pair(run, result, picked)

@@ -22,7 +22,12 @@ from pages.shared.wording import duration, plain, plural, size
 _BLOCKED = ("missing", "unusable")
 """Places of a dataset that somebody has to fill first."""
 
-_STAGES = {"squeeze": "train a teacher", "recover": "recover images", "evaluate": "train students"}
+_STAGES = {
+    "squeeze": "train a teacher",
+    "recover": "recover images",
+    "evaluate": "train students",
+    "continual": "learn step by step",
+}
 
 
 def command(view: TableView, one: CellView | None = None) -> list[str]:

@@ -17,6 +17,7 @@ from delt_engine.patches.ranking import Ranking
 from delt_engine.patches.selection import SelectedImage
 from delt_engine.plots.data import patch_figure
 from pages.shared.controls import button
+from pages.shared.figure import described
 from pages.shared.patches.rows import View
 from pages.shared.session import prime, session
 from pages.shared.wording import count
@@ -57,7 +58,7 @@ def figure(view: View) -> None:
         dropped=drops,
         iterations={rank: image.iterations for rank, image in view.joins.items()},
     )
-    look = {"selection_mode": ("box", "lasso", "points"), "config": {"displaylogo": False}}
+    look = {"selection_mode": ("box", "lasso", "points"), "config": {"displaylogo": False}, "alt": described(drawn)}
     st.plotly_chart(drawn, key=FIGURE, on_select=take_drag, **look)
     ends = "Drag across the figure, or move the ends. Patches are chosen from the band in every class."
     st.slider("Band of probabilities", 0.0, 1.0, st.session_state[WINDOW], step=0.01, key=WINDOW, help=ends)

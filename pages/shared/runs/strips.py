@@ -113,7 +113,7 @@ def answer(request: Request) -> Response:
         tiles = tuple(int(number) for number in listed.split(",")) if listed else None
         get = cut if path.parent.name == "live" else part  # a live strip is soon another one
         png = get(str(path), stamp(path), first, count, full, tiles)
-    except (RunError, OSError, ValueError, RuntimeError):  # the last of a home that nobody has: ~name
+    except (RunError, OSError, ValueError, RuntimeError, SyntaxError, MemoryError, Image.DecompressionBombError):
         return Response(status_code=404)
     return Response(png, media_type="image/png", headers=_KEEP)
 

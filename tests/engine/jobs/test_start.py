@@ -3,6 +3,7 @@
 import os
 import stat
 import sys
+import threading
 
 import psutil
 import pytest
@@ -124,6 +125,28 @@ def test_resume_starts_the_resume_command(tmp_path, program) -> None:
             start.resume(run)
     finally:
         psutil.Process(run.job_process().pid).kill()
+
+
+def test_of_two_who_go_on_with_a_run_at_once_one_does(tmp_path, program) -> None:
+    """Two browsers, one button: a second process would take the first one's place in run.json."""
+    program("exec sleep 30")
+    run, refused = make_half_done_run(tmp_path / "a", alive=False), []
+
+    def go_on() -> None:
+        try:
+            start.resume(Run(run.path))
+        except RunError as error:
+            refused.append(str(error))
+
+    others = [threading.Thread(target=go_on) for _ in range(4)]
+    for other in others:
+        other.start()
+    for other in others:
+        other.join()
+    psutil.Process(run.job_process().pid).kill()
+    assert len(refused) == 3
+    assert all("it is queued; only a run that is paused" in sentence for sentence in refused)
+    assert [event.status for event in run.events(StatusEvent)].count("queued") == 1
 
 
 def test_only_what_stopped_can_be_resumed(tmp_path) -> None:

@@ -176,3 +176,8 @@ def test_without_a_publication_nothing_differs() -> None:
     for result in ({"method": "random"}, {"method": "folder"}):
         assert settings_that_differ(found.__class__(**{**vars(found), "result": {**found.result, **result}})) == []
     assert settings_that_differ(found.__class__(**{**vars(found), "dataset": "photos"})) == []
+
+
+def test_a_plain_evaluation_is_not_held_against_a_step_of_continual_learning() -> None:
+    found = run_of(paper_cell(printed("CDA Table 14", method="cda", classes=200)))
+    assert not any(value.words.get("task") for value in published_like(found))

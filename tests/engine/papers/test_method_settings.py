@@ -113,3 +113,13 @@ def test_beside_a_shortened_run_all_methods_are_shortened() -> None:
     still = Experiment.for_method("random", dataset="cifar10", recover={"ipc": 7})
     assert taken_over(still, "equal", 32) == {"ipc": 7}
     assert settings_like("cda", still, "published", 32).experiment.recover.iterations == 1000
+
+
+@pytest.mark.parametrize(("method", "iterations", "rate"), [("dm", 20_000, 1.0), ("dc", 10_000, 0.1)])
+def test_batch_to_batch_methods_keep_their_own_rate_whatever_is_shared(method, iterations, rate):
+    base = Experiment(dataset="photos")
+    found = method_settings(method, base, "published", {"ipc": 10}, 32)
+    assert (found.experiment.recover.iterations, found.experiment.recover.sgd_rate) == (iterations, rate)
+    assert found.origin.endswith(" (main_DM.py)" if method == "dm" else " (main.py)")
+    equal = settings_like(method, base, "equal", 32).experiment.recover
+    assert (equal.iterations, equal.round_iterations, equal.sgd_rate, equal.siamese) == (4000, 500, rate, False)

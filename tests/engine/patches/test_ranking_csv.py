@@ -1,5 +1,7 @@
 """Rankings as CSV: out and in again, the published code's files, and what does not fit."""
 
+import csv
+
 import numpy as np
 import pytest
 from tiny_ranking import dataset_of, make_dataset, ranked
@@ -10,6 +12,7 @@ from delt_engine.errors import CheckpointError, DataError
 from delt_engine.patches.ranker import find_ranker
 from delt_engine.patches.ranking import cached_ranking
 from delt_engine.patches.ranking_csv import file_fingerprint, ranking_csv, read_ranking_csv
+from delt_engine.patches.selection import Patch, SelectedImage, read_selection, write_selection
 
 
 def folder_of(*names: str):
@@ -42,6 +45,23 @@ def test_a_ranking_comes_back_as_it_went_out(tmp_path) -> None:
         False,
     )
     assert taken.ranking.key != ranking.key
+
+
+def test_names_are_no_formulas_in_a_spreadsheet_and_come_back(tmp_path) -> None:
+    names = ["train/=cmd()/@a.png", "train/=cmd()/b.png", "train/'=x/c.png", "train/'=x/d.png"]
+    images = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
+    dataset = dataset_of(ArrayImages(images, np.array([0, 0, 1, 1]), names, 8))
+    ranking, path = ranked(dataset), tmp_path / "out.csv"
+    path.write_bytes(ranking_csv(ranking, names))
+    cells = [cell for row in csv.reader(path.read_text().splitlines()) for cell in row]
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]
+    np.testing.assert_array_equal(read_ranking_csv(path, dataset).ranking.image_index, ranking.image_index)
+    patch = Patch(0, names[0].removeprefix("train/"), (0, 0, 8, 8), 0, 0.5, 0)
+    selected = (SelectedImage(0, 0, (patch,), 1, 40),)
+    write_selection(path, selected, ["=cmd()", "cat"])
+    assert '"\'=cmd()"' in path.read_text()
+    assert '"\'=cmd()/@a.png"' in path.read_text()
+    assert read_selection(path) == selected
 
 
 def test_the_file_has_the_published_columns_class_by_class_the_easiest_first() -> None:

@@ -6,9 +6,11 @@ from tiny_data import tiny_dataset
 from tiny_world import finished, images_of, run_until_stopped
 
 from delt_engine.data.pixels import normalise, to_pixels
+from delt_engine.jobs.measured_rates import kept_rates
 from delt_engine.jobs.prices import Known, recovery_price
 from delt_engine.models.teachers import load_teacher
 from delt_engine.pipeline import recover
+from delt_engine.pipeline.measure_rate import measure
 from delt_engine.pipeline.real_batches import real_batch
 from delt_engine.pipeline.run import run_experiment
 from delt_engine.recovery.folding import PreparedTeacher
@@ -34,7 +36,7 @@ def stop_after(monkeypatch, iteration: int) -> None:
 @pytest.mark.parametrize("method", ["dm", "dc"])
 def test_a_stopped_run_goes_on_to_the_same_images(world, settings, monkeypatch, method) -> None:
     experiment = settings(
-        method, matching_width=4, real_batch=6, network_epochs=2, sgd_rate=20, initialization="patches"
+        method, matching_width=4, real_batch=6, network_epochs=1, sgd_rate=20, initialization="patches"
     )
     whole = finished(world / "whole", experiment)
     record = whole.record()
@@ -69,10 +71,16 @@ def test_real_batches_are_of_their_class_none_twice_and_the_same_again(world) ->
 
 def test_its_price_grows_with_the_real_images_and_not_with_the_teacher(settings) -> None:
     known = Known([], [], "cpu", None)
-    few, many, deep = (
-        recovery_price(settings("dm", **changes), 3, 32, "f00d", known)
-        for changes in ({"real_batch": 100}, {"real_batch": 1000}, {"real_batch": 100})
-    )
+    few, many = (recovery_price(settings("dm", real_batch=n), 3, 32, "f00d", known) for n in (100, 1000))
     assert not few.is_measured
     assert many.seconds / few.seconds == pytest.approx(1012 / 112)
-    assert recovery_price(settings("dc", real_batch=100), 3, 32, "", known).seconds > 3 * deep.seconds
+    assert recovery_price(settings("dc", real_batch=100), 3, 32, "", known).seconds > 3 * few.seconds
+
+
+def test_its_speed_is_measured_with_its_own_loop(world, settings) -> None:
+    experiment = settings("dm", matching_width=4, real_batch=6)
+    rate = measure(experiment, seconds=0.01)
+    assert rate.key.teacher == "dm convnet-3x4, 6 real, ipc 4, 1/0"
+    assert rate.key.batch_size == 12
+    assert rate.per_second(12) > 0
+    assert recovery_price(experiment, 3, 8, "any", Known(kept_rates(), [], "cpu", None)).is_measured

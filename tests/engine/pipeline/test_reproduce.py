@@ -6,6 +6,7 @@ import json
 import shutil
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from statistics import fmean
 
 import pytest
@@ -14,12 +15,14 @@ from tiny_world import SQUEEZE, finished, stop_at
 
 from delt_engine.cli.finished import finished_run
 from delt_engine.config import EvaluateConfig
+from delt_engine.config.continual import ContinualConfig
 from delt_engine.errors import RunCancelled
 from delt_engine.papers.cells import Cell
 from delt_engine.papers.paper_tables import find_table, rows_of
-from delt_engine.pipeline import image_measures, table_view
+from delt_engine.pipeline import continual_cells, image_measures, table_view
 from delt_engine.pipeline.reproduce import cell_title, grouped, reproduce
 from delt_engine.pipeline.table_records import TableView, total_price
+from delt_engine.runs.continuals import CONTINUALS, continuals
 from delt_engine.runs.store import list_runs
 
 pytest_plugins = ["tiny_world"]
@@ -76,6 +79,31 @@ def test_numbers_are_made_once_and_stand_in_the_table(cells) -> None:
     assert after.missing == ()
     assert _make() == []
     assert len(list_runs()) == 5  # nothing was computed again
+
+
+def test_steps_of_continual_learning_are_measured_together(world, settings, monkeypatch) -> None:
+    evaluate = EvaluateConfig(student="convnet-3", student_width=0.0625, epochs=1, rand_augment="none")
+    experiment = settings(iterations=2, round_iterations=2, evaluate=evaluate).replace(image_size=8, device="auto")
+    values = [printed("CDA Table 14", method="cda", classes=classes) for classes in (40, 80)]
+    found = [(value, Cell(value, "continual", experiment), "") for value in values]
+    monkeypatch.setattr(table_view, "cells_of", lambda _table, _scale: found)
+    two_steps = ContinualConfig(steps=2, orders=2)
+    for module in (continual_cells, table_view):
+        monkeypatch.setattr(module, "continual_config", lambda _cell: two_steps)
+    assert [one.state for one in _view().cells] == ["missing"] * 2
+    assert _view().price.seconds > 0
+    assert _make() == []
+    assert _kinds() == ["recover"]
+    (kept,) = (one for one in continuals() if Path(one["continual"]).parent == CONTINUALS.folder)
+    assert (kept["orders"], kept["steps"]) == (2, 2)
+    for number, one in enumerate(_view().cells):
+        assert one.state == "finished"
+        assert (one.measured.mean, one.measured.n) == (kept["accuracies"][number], 2)
+        assert one.measured.std == kept["accuracies_std"][number]
+        assert one.gap == pytest.approx(one.measured.mean - one.value.value)
+    kept_files = CONTINUALS.all()
+    assert _make() == []
+    assert CONTINUALS.all() == kept_files  # nothing was measured again
 
 
 def test_students_of_one_seed_on_the_same_images_count_once(cells) -> None:

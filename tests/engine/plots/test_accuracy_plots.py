@@ -87,6 +87,7 @@ def test_mean_is_taken_where_all_seeds_were_tested() -> None:
     names = [trace.name for trace in figure.data]
     assert names == ["DELT, seed 0", "DELT, seed 1", "DELT", "CDA"]
     assert [trace.line.width for trace in figure.data] == [1, 1, 3, 3]
+    assert [figure.data[at].marker.symbol for at in (2, 3)] == ["circle", "square"]
     assert list(figure.data[2].y) == [20.0, 45.0]
 
 

@@ -49,6 +49,7 @@ def test_classes_are_sorted_most_alike_first_each_set_by_itself() -> None:
     assert list(delt.hovertext) == ["DELT, b: 0.900", "DELT, c: 0.700", "DELT, a: 0.600"]
     assert list(delt.x) == [1, 2, 3]
     assert (delt.line.dash, real.line.dash) == ("solid", "dash")
+    assert (delt.marker.symbol, real.marker.symbol) == ("circle", "square")
     assert delt.line.color == METHOD_COLOURS["delt"]
 
 

@@ -1,0 +1,64 @@
+"""Signing in: a stranger sees nothing, who may look changes nothing, who may run does; see also tests/e2e."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import streamlit as st
+from page_helpers import keys
+
+from delt_engine import access
+from pages.shared import streamlit_internals
+
+
+class User(dict):
+    @property
+    def is_logged_in(self) -> bool:
+        return self.get("is_logged_in", False)
+
+
+@pytest.fixture
+def visitor(home, monkeypatch):
+    """Let the next page be opened by somebody."""
+    roles = {"run": ["ann@lab.org"], "look": ["bob@lab.org"]}
+    monkeypatch.setenv(access.SWITCH, "")
+    monkeypatch.setattr(streamlit_internals, "secrets", lambda: {"auth": {}, "roles": roles})
+
+    def be(**claims: Any) -> None:
+        monkeypatch.setattr(st, "user", User(claims))
+
+    yield be
+    access.set_guard(None)
+
+
+def test_a_stranger_sees_nothing_but_the_door(visitor, open_page, finished) -> None:
+    visitor()
+    app = open_page("manage/runs")
+    assert keys(app) == {"sign_in/in"}
+    assert finished.id not in str(app.main)
+    visitor(is_logged_in=True, email="eve@evil.com", name="E*e")
+    app = open_page("manage/runs")
+    assert [error.value for error in app.error] == [r"E\*e has no role on this server; ask who runs it."]
+    assert keys(app) == {"sign_in/out"}
+    assert finished.id not in str(app.main)
+
+
+def test_who_may_look_sees_runs_and_changes_nothing(visitor, open_page, home, finished) -> None:
+    visitor(is_logged_in=True, email="bob@lab.org")
+    refusal = "takes the role 'run'; ask who runs this server."
+    app = open_page("manage/runs", run=finished.id)
+    app.button(key=f"runs/delete/{finished.id}").click().run()
+    assert any(refusal in error.value for error in app.error)
+    assert finished.path.is_dir()
+    app = open_page()
+    app.button(key="home/start").click().run()
+    assert any(refusal in error.value for error in app.error)
+    assert [path.name for path in (home / "runs").iterdir()] == [finished.id]
+    assert access.is_shared()  # whoever signs in is a visitor
+
+
+def test_who_may_run_starts(visitor, open_page, started) -> None:
+    visitor(is_logged_in=True, email="ann@lab.org")
+    open_page().button(key="home/start").click().run()
+    assert len(started.runs) == 1
