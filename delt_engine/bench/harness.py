@@ -63,9 +63,9 @@ class Measured:
     title: str
     device: str
     threads: int
-    plain_rate: float
+    plain_rate: float | None  # None where there is no plain code beside it, and so no ratio
     fast_rate: float
-    ratio: float  # of both, the median of the ratios of neighbouring measurements
+    ratio: float | None  # of both, the median of the ratios of neighbouring measurements
     max_abs_diff: float | None = None  # largest difference between results; None where nothing is computed twice
     figures: dict[str, Any] = field(default_factory=dict)  # what else was measured; the benchmark explains the names
     failed: tuple[str, ...] = ()  # why it is no measurement: a figure that is above its own limit

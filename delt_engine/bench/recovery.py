@@ -16,6 +16,7 @@ Figures of a case, where they apply:
         at the full batch, and the fast loop's share of it. Limit and peak take their turns with the loops; where the
         loop passes one of them the measurement failed, which ``failed`` says.
     plain_mb, fast_mb: what a loop saves for its backward pass at the full batch, MiB; packed batches together.
+    memory_mb: peak of a CUDA device in the fast loop's turns, MiB; None elsewhere.
     saved_percent, scheduled_percent: of wall time and of image-iterations, what EarlyLate saves; there the rates are
         images a second, without and with it.
 """
@@ -24,7 +25,9 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Generator, Iterator, Sequence
+import math
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import attrgetter
@@ -34,7 +37,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from delt_engine.bench.cases import Case, schedule
+from delt_engine.bench.cases import Case, fits, schedule
 from delt_engine.bench.harness import Measured, Report, Side, measured, take_turns
 from delt_engine.bench.limit import Convolutions, MatrixPeak, above_limits, operations
 from delt_engine.bench.material import Material, material
@@ -53,21 +56,36 @@ _CHECKED = 4
 
 
 def bench_recovery(
-    cases: Sequence[Case], *, quick: bool, rounds: int, device: torch.device, report: Report | None = None
+    cases: Sequence[Case],
+    *,
+    quick: bool,
+    rounds: int,
+    device: torch.device,
+    report: Report | None = None,
+    seconds: float = math.inf,
+    leave_out: Callable[[Case], None] | None = None,
 ) -> Iterator[Measured]:
     """Measure cases; those of the same network and size share one plain loop.
 
     With ``quick`` the schedule is shorter. ``report`` is given what is measured, how many cases are done, of how many.
+    Cases that would take longer than ``seconds`` together with those before are left out, and given to ``leave_out``.
     """
     done = 0
+    spent: list[tuple[float, float]] = []
     with _published_convolutions():
         for _, group in groupby(cases, key=attrgetter("network", "image_size", "pack", "compares_schedules")):
             together = list(group)
+            if not fits(together, spent, seconds):
+                for case in together if leave_out else ():
+                    leave_out(case)
+                continue
             if report:
                 report(together[0].title, done, len(cases))
+            began = time.perf_counter()
             compare = _compare_schedules if together[0].compares_schedules else _compare_loops
             yield from compare(together, quick=quick, rounds=rounds, device=device)
             done += len(together)
+            spent.append((sum(case.cost_s for case in together), time.perf_counter() - began))
 
 
 @contextlib.contextmanager
@@ -88,6 +106,8 @@ class Lane:
     given: Material
     loops: list[Generator[Any, None, None]]
     saved_mb: float = 0.0
+    peak_mb: float | None = None
+    """Most memory of a CUDA device in its turns."""
     last: list[Any] = field(default_factory=list)
     """Where each loop ended."""
 
@@ -110,9 +130,13 @@ class Lane:
         """Take some iterations of each loop; a GPU is not waited for between them, as in a run."""
         for _ in range(count):
             self.last = [next(loop) for loop in self.loops]
+        if self.given.images.is_cuda:
+            self.peak_mb = max(self.peak_mb or 0.0, torch.cuda.max_memory_allocated(self.given.images.device) / 2**20)
 
     def begin_round(self, number: int) -> None:
         """Take the first iteration of a round; in the last one note what it saves for its backward pass."""
+        if self.given.images.is_cuda:
+            torch.cuda.reset_peak_memory_stats(self.given.images.device)
         if number < self.rounds - 1:
             self.go(1)
             return
@@ -178,6 +202,7 @@ def _compare_loops(cases: Sequence[Case], *, quick: bool, rounds: int, device: t
             failed=above_limits(rate, limit_rate, peak_percent),
             plain_mb=plain.saved_mb,
             fast_mb=fast.saved_mb,
+            memory_mb=fast.peak_mb,
             plain="float32, TF32 convolutions" if device.type == "cuda" else "float32",
         )
 

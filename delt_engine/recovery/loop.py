@@ -33,9 +33,9 @@ from delt_engine.recovery.curriculum import learning_rate_at
 from delt_engine.recovery.folding import PreparedTeacher
 from delt_engine.recovery.matching import in_turn
 from delt_engine.recovery.speed import FastPath, choose
+from delt_engine.recovery.static_step import ADAM_EPS, Buffers, StaticSteps, Tables, rates, tuned
 from delt_engine.seeding import generator
 
-ADAM_EPS = 1e-8  # torch.optim.Adam's default, which the published code keeps
 _AVERAGE, _WEIGHT = "average.", "weight."
 
 
@@ -112,6 +112,8 @@ class RecoverStep:
     logits: Tensor
     labels: Tensor
     order: list[int] | None = None
+    no_graph: str = ""
+    """Why the steps are not replayed by a CUDA graph, where they should be."""
 
     def losses(self) -> tuple[float, float, float]:
         """Return (ce_loss, bn_loss, total_loss) as floats; on a GPU this waits for the iteration."""
@@ -188,29 +190,44 @@ def recover(
     fast = fast or choose(config, images.device.type, images.shape[-1])
     order: list[int] | None = None  # of packed batches: which image stands where, group after group
     places: Tensor | None = None
+    targets = labels[:0]
+    static: StaticSteps | None = None
 
-    with in_turn(teacher, config, fast, len(rows), dropped) as losses_of:
+    with tuned(fast), in_turn(teacher, config, fast, len(rows), dropped) as losses_of:
+        if fast.static:
+            firsts = torch.tensor(first_iterations, device=device).view(-1, 1, 1, 1)
+            firsts = firsts[0, 0, 0] if config.adam_counters == "shared" else firsts
+            table = crop_rows.view(len(rows), config.iterations, -1).movedim(0, 1).to(device)
+            tables = Tables(table, rates(config).to(device), firsts, low, high, labels)
+            static = StaticSteps(tables, lambda *given: losses_of(iteration, {}, *given)[0], config, fast)
         for iteration in range(max(state.iteration, first_iterations[0]), config.iterations):
             round_number = iteration // config.round_iterations + 1
             joined = plan.joined(round_number)
             learning_rate = learning_rate_at(*clock(iteration, config), config.learning_rate)
 
             leaf = state.images[:joined].detach().requires_grad_()
-            if len(rows) > 1 and (order is None or len(order) != joined):  # once a round: a GPU is waited for here
-                order = plan.group_order(joined)
-                places = torch.tensor(order, device=leaf.device)
-            if places is None:
-                crops, targets = apply_crop(leaf, rows[0][iteration]), labels[:joined]
-            else:  # each group with its own crop, group after group
-                groups = zip(leaf.index_select(0, places).chunk(len(rows)), rows, strict=True)
-                crops, targets = torch.cat([apply_crop(group, row[iteration]) for group, row in groups]), labels[places]
-            losses, averages = losses_of(iteration, state.averages, crops, targets)
-            (gradient,) = torch.autograd.grad(len(rows) * losses.total, leaf)  # each group's images see its loss alone
-
-            is_shared = config.adam_counters == "shared"
-            steps = iteration + 1 - (first_iterations[0] if is_shared else first_steps[:joined])
-            _adam_step(state, gradient, learning_rate, steps, (config.beta1, config.beta2))
-            state.images[:joined].clamp_(low, high)
+            if len(targets) != joined:  # once a round: a GPU is waited for here
+                order = plan.group_order(joined) if len(rows) > 1 else None
+                places = None if order is None else torch.tensor(order, device=device)
+                targets = labels[:joined] if places is None else labels[places]
+                if static is not None:
+                    moving = (tensor[:joined] for tensor in (state.images, state.exp_avg, state.exp_avg_sq))
+                    static.begin_round(Buffers(*moving, torch.tensor([iteration], device=device)), targets, places)
+            if static is not None:
+                losses, averages = static.take(), {}
+            else:
+                if places is None:
+                    crops = apply_crop(leaf, rows[0][iteration])
+                else:  # each group with its own crop, group after group
+                    groups = zip(leaf.index_select(0, places).chunk(len(rows)), rows, strict=True)
+                    crops = torch.cat([apply_crop(group, row[iteration]) for group, row in groups])
+                losses, averages = losses_of(iteration, state.averages, crops, targets)
+                # each group's images see its loss alone
+                (gradient,) = torch.autograd.grad(len(rows) * losses.total, leaf)
+                is_shared = config.adam_counters == "shared"
+                steps = iteration + 1 - (first_iterations[0] if is_shared else first_steps[:joined])
+                _adam_step(state, gradient, learning_rate, steps, (config.beta1, config.beta2))
+                state.images[:joined].clamp_(low, high)
             state.averages.update(averages)
             state.iteration = iteration + 1
 
@@ -228,6 +245,7 @@ def recover(
                 logits=losses.logits,
                 labels=targets,
                 order=order,
+                no_graph=static.reason if static else "",
             )
 
 

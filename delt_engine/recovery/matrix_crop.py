@@ -53,6 +53,4 @@ def apply_matrices(images: Tensor, rows: Tensor) -> Tensor:
     """
     vertical, horizontal = crop_matrices(rows, images.shape[-1], images.dtype)
     groups = images.unflatten(0, (len(rows), -1))  # (G, n, C, S, S)
-    with torch.autocast(images.device.type, enabled=False):
-        shown = vertical[:, None, None] @ groups @ horizontal[:, None, None].transpose(-2, -1)
-    return shown.flatten(0, 1)
+    return (vertical[:, None, None] @ groups @ horizontal[:, None, None].transpose(-2, -1)).flatten(0, 1)

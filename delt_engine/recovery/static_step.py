@@ -17,7 +17,8 @@ Source: torch.cuda.graphs' documentation (warm-up on a side stream, static input
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -88,7 +89,6 @@ def static_step(
     (gradient,) = torch.autograd.grad(len(rows) * losses.total, leaf)  # each group's images see its loss alone
     rate = tables.rates.index_select(0, buffers.iteration)
     _move(buffers, gradient, rate, tables.first, betas, is_fused=fast.fused_adam)
-    # channel by channel, for bounds of their own
     buffers.images.clamp_(tables.low, tables.high)
     buffers.iteration.add_(1)
     return Losses(*(value.detach() for value in losses))
@@ -102,6 +102,8 @@ def _move(
     images, exp_avg, exp_avg_sq = buffers.images, buffers.exp_avg, buffers.exp_avg_sq
     done = buffers.iteration - first
     if is_fused and done.dim() == 1:
+        if gradient.stride() != images.stride():  # the kernel goes by addresses
+            gradient = torch.empty_like(images).copy_(gradient)
         adam(
             *([images], [gradient], [exp_avg], [exp_avg_sq], [], [done[0].float()]),
             fused=True,
@@ -123,28 +125,42 @@ def _move(
     images.sub_(exp_avg / denominator * step_size.to(images.dtype))
 
 
+def rates(config: RecoverConfig) -> Tensor:
+    """Return the learning rate of every iteration, float64 ``(MI,)``."""
+    found = [
+        learning_rate_at(*clock(iteration, config), config.learning_rate) for iteration in range(config.iterations)
+    ]
+    return torch.tensor(found, dtype=torch.float64)
+
+
+@contextlib.contextmanager
+def tuned(fast: FastPath) -> Iterator[None]:
+    """Let cuDNN try its convolutions and keep the quickest, while the context is open and where that is asked for."""
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = before or fast.tune_convolutions
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before
+
+
 class StaticSteps:
     """The iterations of a batch, a round at a time.
 
     Args:
         tables: of the whole batch; labels and places are given with each round.
-        is_shared: whether all images share their step count.
+        losses_of: of crops and labels.
+        fast: a step in less memory leaves the device, so it has no graph.
     """
 
     def __init__(self, tables: Tables, losses_of: LossesOf, config: RecoverConfig, fast: FastPath) -> None:
         self._tables, self._losses_of, self._fast = tables, losses_of, fast
-        self._betas, self._is_captured = (config.beta1, config.beta2), fast.graph
+        self._betas, self._is_captured = (config.beta1, config.beta2), fast.graph and not fast.low_memory
         self._pool: tuple[int, int] | None = None
         self._graph: torch.cuda.CUDAGraph | None = None
         self._losses: Losses | None = None
         self.reason = ""
         """Why steps are taken without a graph, where one was asked for."""
-
-    @classmethod
-    def table_of_rates(cls, config: RecoverConfig) -> Tensor:
-        """Return the learning rate of every iteration, float64 ``(MI,)``."""
-        rates = [learning_rate_at(*clock(i, config), config.learning_rate) for i in range(config.iterations)]
-        return torch.tensor(rates, dtype=torch.float64)
 
     def begin_round(self, buffers: Buffers, labels: Tensor, places: Tensor | None) -> None:
         """Take other buffers, with as many images as have joined, and capture a step on them."""
