@@ -217,7 +217,9 @@ class EvaluateConfig(Settings):
     """Smallest area share of a crop; 1 turns crops off. RDED's recipe takes 1 up to 64 px and 0.5 above."""
     flip: bool = setting(True, title="Flips", flag="--student-flip")
     """Mirror half of the images."""
-    alternate_flips: bool = setting(False, title="Alternating flips", source="airbench; no paper here takes it")
+    alternate_flips: bool = setting(
+        False, title="Alternating flips", flag="--student-alternate-flips", source="airbench; no paper here takes it"
+    )
     """With flips, mirror each image in every second epoch, from a side drawn for it, in place of by chance."""
     shuffle_patches: bool = setting(False, title="Shuffle tiles", source="RDED")
     """Shuffle the tiles of mosaics before each crop."""

@@ -106,7 +106,7 @@ def test_a_teacher_sees_each_image_from_both_sides_in_turn(monkeypatch):
         return shown
 
     monkeypatch.setattr(module, "cropped_and_mirrored", spied)
-    config = QUICK.replace(epochs=3, min_crop=1.0, batch_size=8, alternate_flips=True)
+    config = QUICK.replace(epochs=3, min_crop=1.0, batch_size=24, alternate_flips=True)
     list(squeeze(tiny_dataset(train=8), config, seed=0, device="cpu"))
     first, second, third = seen
     assert first == third != second
