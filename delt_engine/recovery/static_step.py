@@ -12,7 +12,7 @@ nothing: the loop goes on without a graph, and :attr:`StaticSteps.reason` says w
 Held to the plain step on a CPU, also through torch.compile as one graph without a break. The capture itself has not
 run yet: no card was at hand.
 
-Source: torch.cuda.graphs' documentation (warm-up on a side stream, static inputs, one memory pool).
+Source: ours; :mod:`delt_engine.models.cuda_graphs` captures.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from torch import Tensor
 from torch.optim.adam import adam
 
 from delt_engine.config import RecoverConfig
+from delt_engine.models.cuda_graphs import beside, capture
 from delt_engine.models.device import is_out_of_memory
 from delt_engine.recovery.batches import clock
 from delt_engine.recovery.curriculum import learning_rate_at
@@ -190,20 +191,14 @@ class StaticSteps:
 
     def _capture(self) -> None:
         device = self._buffers.images.device
-        if device.type != "cuda":
-            raise RuntimeError(f"there are none on {device.type}")
-        side = torch.cuda.Stream(device)
-        side.wait_stream(torch.cuda.current_stream(device))
-        with torch.cuda.stream(side):
+
+        def warm_up() -> None:
             copies = self._buffers.copy()
             for _ in range(WARM_UPS):
                 copies.iteration.copy_(self._buffers.iteration)  # also where the run ends sooner
                 self._step(copies)
-        torch.cuda.current_stream(device).wait_stream(side)
-        del copies
-        self._pool = self._pool or torch.cuda.graph_pool_handle()
-        graph = torch.cuda.CUDAGraph()
-        # other threads of a run may use the device meanwhile
-        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
-            self._losses = self._step(self._buffers)
-        self._graph = graph
+
+        if device.type == "cuda":
+            beside(warm_up, device)
+            self._pool = self._pool or torch.cuda.graph_pool_handle()
+        self._graph, self._losses = capture(lambda: self._step(self._buffers), device, self._pool)

@@ -8,7 +8,7 @@ itself; what cannot be captured goes on without a graph, and :attr:`ReplayedStep
 
 The buffers are held to the plain steps on a CPU. The capture itself has not run yet: no card was at hand.
 
-Source: torch.cuda.graphs' documentation (whole-network capture).
+Source: ours; :mod:`delt_engine.models.cuda_graphs` captures.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from delt_engine.models.cuda_graphs import beside, capture
 from delt_engine.models.device import is_out_of_memory
 
 WARM_UPS = 3
@@ -72,14 +73,7 @@ class ReplayedSteps:
         return self._measured
 
     def _beside(self, batch: Any) -> Tensor:
-        """Take a step on another stream, as a graph has to be warmed up."""
-        device = batch.images.device
-        side, current = torch.cuda.Stream(device), torch.cuda.current_stream(device)
-        side.wait_stream(current)
-        with torch.cuda.stream(side):
-            measured = self._step(batch)
-        current.wait_stream(side)
-        return measured
+        return beside(lambda: self._step(batch), batch.images.device)
 
     def _capture(self, batch: Any) -> None:
         """Capture a step; it moves nothing until it is replayed."""
@@ -87,17 +81,14 @@ class ReplayedSteps:
         self._buffers = buffers_of(batch)
         self._rates = [torch.tensor(float(group["lr"]), device=device) for group in groups]
         before = [group["lr"] for group in groups]
-        graph = torch.cuda.CUDAGraph()
         self._optimizer.zero_grad(set_to_none=True)  # so that gradients are made in the graph's memory
         try:
             for group, rate in zip(groups, self._rates, strict=True):
                 group["lr"] = rate
-            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-                self._measured = self._step(self._buffers)
+            self._graph, self._measured = capture(lambda: self._step(self._buffers), device)
         finally:
             for group, rate in zip(groups, before, strict=True):
                 group["lr"] = rate
-        self._graph = graph
 
 
 def can_replay(network: nn.Module, device: torch.device, image_size: int) -> bool:

@@ -5,10 +5,12 @@ import torch
 from tiny_networks import SIZE, ResidualNet, conv_net, prepared, teacher
 
 from delt_engine.config import RecoverConfig
+from delt_engine.recovery import static_step as static
 from delt_engine.recovery.augment import crop_plan
 from delt_engine.recovery.batches import pack_batches, plan_batches
 from delt_engine.recovery.loop import recover
 from delt_engine.recovery.matching import in_turn
+from delt_engine.recovery.objective import Losses
 from delt_engine.recovery.speed import FastPath, choose
 from delt_engine.recovery.static_step import Buffers, StaticSteps, Tables, rates, static_step
 from delt_engine.seeding import generator
@@ -58,6 +60,31 @@ def test_what_cannot_be_captured_goes_on_without_a_graph_and_says_why():
     assert {reason for *_, reason in found} == {"a step cannot be captured as a CUDA graph: there are none on cpu"}
     assert all(torch.equal(one, other) for (_, one, _), (_, other, _) in zip(found, plain, strict=True))
     assert {reason for *_, reason in plain} == {""}
+
+
+def test_a_round_is_captured_once_and_replayed(monkeypatch):
+    """With a stand-in for a graph, which does again what it was given and writes into the same losses."""
+    captured, replayed = [], []
+
+    class Graph:
+        def __init__(self, work):
+            self.work, self.losses = work, Losses(*(torch.empty(0, dtype=torch.float64) for _ in range(4)))
+
+        def replay(self):
+            replayed.append(self)
+            for into, value in zip(self.losses, self.work(), strict=True):
+                into.set_(value)
+
+    def capture(work, _device, _pool):
+        captured.append(Graph(work))
+        return captured[-1], captured[-1].losses
+
+    monkeypatch.setattr(static, "capture", capture)
+    found, plain = run(FastPath(fold=True, static=True, graph=True), pack=2), run(STATIC, pack=2)
+    assert [losses for losses, *_ in found] == [losses for losses, *_ in plain]
+    assert all(torch.equal(one, other) for (_, one, _), (_, other, _) in zip(found, plain, strict=True))
+    assert [captured.index(graph) for graph in replayed] == [0] * 5 + [1] * 5
+    assert {reason for *_, reason in found} == {""}
 
 
 def test_the_whole_step_is_one_graph_to_the_compiler():
