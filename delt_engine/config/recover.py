@@ -147,6 +147,8 @@ class RecoverConfig(Settings):
     """Batches with the same schedule that take a step together, each for itself; 0 lets the device decide."""
     compile: Literal["auto", "on", "off"] = setting("auto", source="ours")
     """Use torch.compile; auto is off, for its start takes long and a CPU gains nothing."""
+    static_shapes: Literal["auto", "on", "off"] = setting("auto", source="ours")
+    """Crop by matrix products in steps of one shape, which a CUDA graph replays; auto does so on a CUDA device."""
 
     @classmethod
     def for_method(cls, method: str, *, size: int | None = None, **values: Any) -> RecoverConfig:

@@ -298,6 +298,7 @@ class _Batch:
             self._check_finite(step)
             self.context.event(self._step_event(step))
         if step.ends_round:
+            self._note_graph(step)
             self._write_round(step, partial=False)
             if now - self._checkpointed >= CHECKPOINT_GAP and completed < self.config.iterations:
                 self._checkpoint(step)
@@ -313,6 +314,13 @@ class _Batch:
             self._checkpoint(step)
             remove_live(self.run)
             raise RunCancelled(asked)
+
+    def _note_graph(self, step: RecoverStep) -> None:
+        """Say once a run why its steps are not replayed by a CUDA graph, where they should be."""
+        speed = self.run.record().speed if step.no_graph else {}
+        if step.no_graph and "no_graph" not in speed:
+            self.context.update(speed={**speed, "graph": False, "no_graph": step.no_graph})
+            self.context.note(f"Steps are taken one by one: {step.no_graph}.")
 
     def _check_finite(self, step: RecoverStep) -> None:
         """Refuse to go on, or to keep anything, once a loss or an image is not finite.

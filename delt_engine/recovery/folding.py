@@ -170,12 +170,12 @@ def fold(network: nn.Module, precision: str = "float32") -> Folding | None:
     folding = _rewritten(traced)
     if folding is None:
         return None
-    order = memory_format(traced, torch.device("cpu"))
+    order = memory_format(traced, next(traced.parameters()).device)
     for module in traced.modules():
         if isinstance(module, nn.Conv2d):  # its weights in the memory order and the number format they are used in
             for name, weight in list(module.named_parameters(recurse=False)):
                 value = weight.detach().bfloat16() if precision == "bfloat16" else weight.detach()
-                if name == "weight" and value.device.type == "cpu":
+                if name == "weight":
                     value = value.contiguous(memory_format=order)
                 setattr(module, name, nn.Parameter(value, requires_grad=False))
     return folding

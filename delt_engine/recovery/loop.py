@@ -37,9 +37,9 @@ from delt_engine.recovery.curriculum import learning_rate_at
 from delt_engine.recovery.folding import PreparedTeacher, Targets
 from delt_engine.recovery.matching import in_turn
 from delt_engine.recovery.speed import FastPath, choose
+from delt_engine.recovery.static_step import ADAM_EPS, Buffers, StaticSteps, Tables, rates, tuned
 from delt_engine.seeding import generator
 
-ADAM_EPS = 1e-8  # torch.optim.Adam's default, which the published code keeps
 _AVERAGE, _WEIGHT = "average.", "weight."
 
 
@@ -116,6 +116,8 @@ class RecoverStep:
     logits: Tensor
     labels: Tensor
     order: list[int] | None = None
+    no_graph: str = ""
+    """Why the steps are not replayed by a CUDA graph, where they should be."""
 
     def losses(self) -> tuple[float, float, float]:
         """Return (ce_loss, bn_loss, total_loss) as floats; on a GPU this waits for the iteration."""
@@ -197,38 +199,57 @@ def recover(
     fast = fast or choose(config, images.device.type, images.shape[-1])
     order: list[int] | None = None  # of packed batches: which image stands where, group after group
     places: Tensor | None = None
+    goals = labels[:0]
+    static: StaticSteps | None = None
 
     groups = len(plan.class_groups) if targets else len(rows)
-    with in_turn(teacher, config, fast, groups, dropped, targets) as losses_of:
+    with tuned(fast), in_turn(teacher, config, fast, groups, dropped, targets) as losses_of:
+        if fast.static:
+            firsts = torch.tensor(first_iterations, device=device).view(-1, 1, 1, 1)
+            firsts = firsts[0, 0, 0] if config.adam_counters == "shared" else firsts
+            table = crop_rows.view(len(rows), config.iterations, -1).movedim(0, 1).to(device)
+            tables = Tables(table, rates(config).to(device), firsts, low, high, labels)
+            static = StaticSteps(tables, lambda *given: losses_of(iteration, {}, *given)[0], config, fast)
         for iteration in range(max(state.iteration, first_iterations[0]), config.iterations):
             round_number = iteration // config.round_iterations + 1
             joined = plan.joined(round_number)
             learning_rate = learning_rate_at(*clock(iteration, config), config.learning_rate)
 
-            leaf = state.images[:joined].detach()
+            if len(goals) != joined:  # once a round: a GPU is waited for here
+                has_groups = len(rows) > 1 or bool(targets)
+                order = plan.group_order(joined, by_class=bool(targets)) if has_groups else None
+                places = None if order is None else torch.tensor(order, device=device)
+                goals = labels[:joined] if places is None else labels[places]
+                if static is not None:
+                    moving = (tensor[:joined] for tensor in (state.images, state.exp_avg, state.exp_avg_sq))
+                    static.begin_round(Buffers(*moving, torch.tensor([iteration], device=device)), goals, places)
+
             begins_round = round_number > 1 and iteration % config.round_iterations == 0
             is_remixed = config.remix > 0 and begins_round
-            if is_remixed:  # images that join now are what they start from
-                leaf = leaf.lerp(start[:joined], config.remix)
-            leaf.requires_grad_()
-            has_groups = len(rows) > 1 or bool(targets)
-            if has_groups and (order is None or len(order) != joined):  # once a round: a GPU is waited for here
-                order = plan.group_order(joined, by_class=bool(targets))
-                places = torch.tensor(order, device=leaf.device)
-            if places is None:
-                crops, goals = apply_crop(leaf, rows[0][iteration]), labels[:joined]
-            else:  # each group with its own crop, group after group
-                parts = zip(leaf.index_select(0, places).chunk(len(rows)), rows, strict=True)
-                crops, goals = torch.cat([apply_crop(part, row[iteration]) for part, row in parts]), labels[places]
-            losses, averages = losses_of(iteration, state.averages, crops, goals)
-            (gradient,) = torch.autograd.grad(len(rows) * losses.total, leaf)  # each group's images see its loss alone
+            if static is not None:
+                if is_remixed:
+                    state.images[:joined].lerp_(start[:joined], config.remix)
+                losses, averages = static.take(), {}
+            else:
+                leaf = state.images[:joined].detach()
+                if is_remixed:  # images that join now are what they start from
+                    leaf = leaf.lerp(start[:joined], config.remix)
+                leaf.requires_grad_()
+                if places is None:
+                    crops = apply_crop(leaf, rows[0][iteration])
+                else:  # each group with its own crop, group after group
+                    parts = zip(leaf.index_select(0, places).chunk(len(rows)), rows, strict=True)
+                    crops = torch.cat([apply_crop(part, row[iteration]) for part, row in parts])
+                losses, averages = losses_of(iteration, state.averages, crops, goals)
+                # each group's images see its loss alone
+                (gradient,) = torch.autograd.grad(len(rows) * losses.total, leaf)
 
-            if is_remixed:
-                state.images[:joined] = leaf.detach()
-            is_shared = config.adam_counters == "shared"
-            steps = iteration + 1 - (first_iterations[0] if is_shared else first_steps[:joined])
-            _adam_step(state, gradient, learning_rate, steps, (config.beta1, config.beta2))
-            state.images[:joined].clamp_(low, high)
+                if is_remixed:
+                    state.images[:joined] = leaf.detach()
+                is_shared = config.adam_counters == "shared"
+                steps = iteration + 1 - (first_iterations[0] if is_shared else first_steps[:joined])
+                _adam_step(state, gradient, learning_rate, steps, (config.beta1, config.beta2))
+                state.images[:joined].clamp_(low, high)
             state.averages.update(averages)
             state.iteration = iteration + 1
 
@@ -246,6 +267,7 @@ def recover(
                 logits=losses.logits,
                 labels=goals,
                 order=order,
+                no_graph=static.reason if static else "",
             )
 
 
