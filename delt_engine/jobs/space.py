@@ -131,7 +131,7 @@ def delete(run: Run) -> str:
         RunError: it is at work, an example, not among this user's runs (any more), or cannot be moved.
     """
     check_own(run)
-    if run.path.parent != runs_dir():
+    if run.path.parent != runs_dir() or run.id == "..":
         raise RunError(f"run {run.id}: it is in {run.path.parent}, and only runs in {runs_dir()} are deleted here.")
     with _idle(run, "so stop it before it is deleted"), files.as_run_error(run.path, "deleted"):
         if not run.path.is_dir():  # somebody else has deleted it: what is in the trash is this run
