@@ -199,7 +199,8 @@ def _ask(run: Run, request: StopRequest) -> None:
             mark_stopped(run, request)
         else:  # it was typed by hand, so that it is left to say that it stopped
             wake(worker)
-    elif is_alive(run) or run.status == "queued":  # a process that is about to start will find the request
+    elif is_alive(run) or (run.status == "queued" and crew(run.path) is None):
+        # a process that is about to start will find the request; a worker may never come
         run.request(request)
     elif request == "cancel" or run.status != "failed":
         mark_stopped(run, request)
