@@ -90,6 +90,7 @@ def test_a_server_that_others_reach_is_shared(monkeypatch, address, shared) -> N
 
 def test_images_and_uploads_ask_for_a_role_where_there_is_sign_in(monkeypatch) -> None:
     user: dict[str, Any] = {}
+    monkeypatch.setattr(sign_in, "_was_asked_for", False)
     monkeypatch.setattr(streamlit_internals, "secrets", lambda: {"auth": {}, "roles": {"look": ["a"], "run": ["b"]}})
     monkeypatch.setattr(streamlit_internals, "signed_in_user", lambda _cookies: user)
     doors = [("/strips/a/b.png", "GET"), ("/exports/x.zip", "GET"), ("/_stcore/upload_file/a/b", "PUT"), ("/", "GET")]
@@ -115,7 +116,7 @@ def test_roles_go_by_claims() -> None:
     rules = {"run": ["Ann@Lab.org"], "look": "@lab.org"}
     emails = ("ann@lab.org", "bob@lab.org", "ann@lab.org.evil.com", "lab.org")
     assert [role(rules, email=email) for email in emails] == ["run", "look", "", ""]
-    assert role(rules, email="ann@lab.org", email_verified=False) == ""
+    assert [role(rules, email="ann@lab.org", email_verified=said) for said in (False, "false", True)] == ["", "", "run"]
     assert role(rules, email="ann@lab.org", is_logged_in=False) == ""
     assert role({"claim": "groups", "run": ["staff"]}, groups=["x", "staff"], email="@lab.org") == "run"
     assert (role(None, email="x"), role({"run": ["*"]}), role({})) == ("look", "run", "")
