@@ -66,3 +66,11 @@ def signed_in_user(cookies: Mapping[str, str]) -> dict[str, Any]:
     except ValueError:
         return {}
     return user if isinstance(user, dict) else {}
+
+
+def uploads_in_memory() -> int:
+    """Return how many bytes of uploaded files the sessions of this server hold; nothing here limits their number."""
+    if not runtime.exists():
+        return 0
+    found = runtime.get_instance().uploaded_file_mgr.get_stats()
+    return sum(stat.byte_length for stats in found.values() for stat in stats)

@@ -6,10 +6,14 @@ import configparser
 import contextlib
 import itertools
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import streamlit as st
+from streamlit import runtime
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
 from delt_engine import access
 from pages.shared import server, sign_in, streamlit_internals
@@ -104,6 +108,25 @@ def test_images_and_uploads_ask_for_a_role_where_there_is_sign_in(monkeypatch) -
     assert answers(is_logged_in=True, email="c") == [401, 401, 401, 200]
     assert answers(is_logged_in=True, email="a") == [200, 200, 403, 200]
     assert answers(is_logged_in=True, email="b") == [200, 200, 200, 200]
+
+
+def test_uploads_that_sessions_hold_are_limited_together(monkeypatch) -> None:
+    held = server.MOST_UPLOADED + 1
+    monkeypatch.setattr(streamlit_internals, "uploads_in_memory", lambda: held)
+    path = "/_stcore/upload_file/a/b"
+    assert [asked(path, method=method)[0] for method in ("PUT", "DELETE")] == [413, 200]
+    assert asked("/")[0] == 200
+    held = 0
+    assert asked(path, method="PUT")[0] == 200
+
+
+def test_uploads_that_sessions_hold_are_counted(monkeypatch) -> None:
+    manager = MemoryUploadedFileManager("/upload")
+    manager.add_file("a", UploadedFileRec("1", "x.png", "image/png", b"123"))
+    manager.add_file("b", UploadedFileRec("2", "y.png", "image/png", b"45"))
+    monkeypatch.setattr(runtime, "exists", lambda: True)
+    monkeypatch.setattr(runtime, "get_instance", lambda: SimpleNamespace(uploaded_file_mgr=manager))
+    assert streamlit_internals.uploads_in_memory() == 5
 
 
 def test_roles_go_by_claims() -> None:
