@@ -21,6 +21,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -301,6 +302,10 @@ def npz_bytes(arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any], *, com
     return buffer.getvalue()
 
 
+ODD_HEADERS = (MemoryError, RecursionError, TokenError, OverflowError)
+"""What NumPy raises besides at headers that are nested, or that announce more numbers than there is memory for."""
+
+
 def read_npz(path: str | Path, what: str, name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Return the arrays and the plain values of a file of :func:`npz_bytes`; no values where there are none.
 
@@ -317,7 +322,7 @@ def read_npz(path: str | Path, what: str, name: str) -> tuple[dict[str, np.ndarr
         facts = json.loads(about.tobytes() if about.dtype == np.uint8 else str(about))
     except OSError as error:
         raise DataError(f"{what}: {path} cannot be read ({error.strerror or error}).") from None
-    except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error):
+    except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error, *ODD_HEADERS):
         raise DataError(f"{what}: {path} is not a {name}, or is damaged.") from None
     return arrays, facts
 

@@ -44,10 +44,12 @@ def read_png(path: Path) -> np.ndarray:
         RunError: there is no such file, or it is not an image.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=("PNG",)) as image:  # other readers start programs, as PostScript's does
             return np.asarray(image.convert("RGB"))
     except UnidentifiedImageError:
         raise RunError(f"{path} is not an image.") from None
+    except (SyntaxError, ValueError, Image.DecompressionBombError):
+        raise RunError(f"{path} is damaged, or far too large for an image.") from None
     except OSError as error:
         raise RunError(f"{path} cannot be read: {reason(error)}.") from None
 
