@@ -75,7 +75,7 @@ def tables(root: Path) -> None:
     (root / "run" / "selection.csv").rename(root / "selection.csv")
     names = digits().train.names
     rows = [f"{number / len(names):.4f},{name}\n" for number, name in enumerate(names)]
-    (root / "ranking.csv").write_text("difficulty_score,img_path\n" + "".join(rows), encoding="utf-8")
+    (root / "ranking.csv").write_text("score,img_path\n" + "".join(rows), encoding="utf-8")
     import shutil
 
     shutil.rmtree(root / "run")

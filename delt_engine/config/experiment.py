@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -157,7 +158,9 @@ class Experiment(Settings):
         plain = {"relabel": RelabelConfig(), "evaluate": EvaluateConfig()}
         unsaid = {stage for stage, settings in plain.items() if getattr(self, stage) == settings}
         values = json.loads(self.model_dump_json(exclude=unsaid))
-        return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+        text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+        # PyYAML writes these line ends as they are, and reads them as a blank.
+        return yaml.safe_dump(values, sort_keys=False) if re.search("[\x85\u2028\u2029\ufeff]", text) else text
 
 
 _STAGES: dict[str, type[Settings]] = {

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from delt_engine.data.foreign import is_swollen
 from delt_engine.errors import CheckpointError
-from delt_engine.files import write_bytes
+from delt_engine.files import check_file, write_bytes
 from delt_engine.models.card import CARD_KEY, SUFFIX, TeacherCard
 from delt_engine.models.convnet import from_published
 
@@ -64,6 +64,7 @@ def load_state(path: str | Path) -> State:
     """
     path = Path(path).expanduser()
     try:
+        check_file(path, most=2**36)
         with path.open("rb") as file:
             start = file.read(9)
     except OSError as error:

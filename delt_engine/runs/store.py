@@ -144,6 +144,7 @@ class Run:
         """
         path = self.path / "run.json"
         try:
+            files.check_file(path)
             stat = path.stat()
             return _read_once(path, (stat.st_ino, stat.st_mtime_ns, stat.st_size))
         except OSError as error:
@@ -340,6 +341,7 @@ class Run:
     def requested(self) -> StopRequest | None:
         """Return what the process was asked for, or None."""
         try:
+            files.check_file(self.path / "control")
             found = (self.path / "control").read_text(encoding="ascii", errors="replace").strip()
         except OSError:
             return None
@@ -348,6 +350,7 @@ class Run:
     def job_process(self) -> ProcessRecord | None:
         """Return the process that was started for the run, which may not have reached run.json yet."""
         try:
+            files.check_file(self.path / "job.json")
             return ProcessRecord.model_validate_json((self.path / "job.json").read_bytes())
         except (OSError, ValueError):
             return None
@@ -355,6 +358,7 @@ class Run:
     def last_words(self) -> str:
         """Return the last line of log.txt, where a detached process writes, or an empty text."""
         try:
+            files.check_file(self.path / "log.txt", most=2**50)
             with (self.path / "log.txt").open("rb") as file:
                 file.seek(max(0, file.seek(0, os.SEEK_END) - 4096))
                 lines = file.read().decode("utf-8", "replace").split("\n")
