@@ -7,7 +7,7 @@
 - **checkpoint**: teachers of ours and of others, damaged or with code in them.
 - **run**: run folders with damaged files, read as the app and `delt runs` read them.
 - **labels**: stores of soft labels.
-- **import**: published sets as folders, tensors, parquet and zips, taken in as runs.
+- **import**: published sets as folders, tensors, arrays, tars, parquet and zips, taken in as runs.
 """
 
 from __future__ import annotations
@@ -296,7 +296,8 @@ def _read_labels(_case: Case, root: Path) -> None:
 
 def _odd_import(case: Case) -> Path:
     draw = case.draw
-    make = draw.choice((material.set_folder, material.set_tensors, material.set_parquet, material.set_zip))
+    sets = (material.set_folder, material.set_tensors, material.set_arrays, material.set_shards)
+    make = draw.choice((*sets, material.set_parquet, material.set_zip))
     root = case.copy_of(make)
     way = draw.random()
     if way < 0.15 and make is material.set_tensors:

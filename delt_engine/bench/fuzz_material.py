@@ -7,6 +7,7 @@ import json
 import random
 import stat
 import struct
+import tarfile
 import zipfile
 from collections.abc import Callable
 from functools import lru_cache
@@ -209,6 +210,23 @@ def set_tensors(root: Path) -> None:
     images = torch.from_numpy(_noise(CLASSES, 3, SIZE, SIZE)).float() / 255
     torch.save(images, root / "images.pt")
     torch.save(torch.arange(CLASSES), root / "labels.pt")
+
+
+def set_arrays(root: Path) -> None:
+    """images.npz, images and labels in it."""
+    root.mkdir(parents=True)
+    np.savez_compressed(root / "images.npz", images=_noise(CLASSES, SIZE, SIZE, 3), labels=np.arange(CLASSES))
+
+
+def set_shards(root: Path) -> None:
+    """A tar of pictures and classes, as WebDataset has it."""
+    root.mkdir(parents=True)
+    with tarfile.open(root / "train-0000.tar", "w") as archive:
+        for number, image in enumerate(_noise(CLASSES, SIZE, SIZE, 3)):
+            for ending, data in (("png", _png(image)), ("cls", str(number).encode())):
+                entry = tarfile.TarInfo(f"{number:05d}.{ending}")
+                entry.size = len(data)
+                archive.addfile(entry, io.BytesIO(data))
 
 
 def set_parquet(root: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import shutil
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -142,8 +143,9 @@ def hostile_yaml(draw: random.Random, folder: Path) -> bytes:
 
 def odd_file(draw: random.Random, path: Path, outside: Path) -> None:
     """Put something in the place of a file that is none, or that says nothing: a pipe, a socket, a folder, a link."""
-    with contextlib.suppress(OSError):
-        path.unlink()
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)
     what = draw.randrange(9)
     if what == 0:
         os.mkfifo(path)

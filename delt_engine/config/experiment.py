@@ -17,6 +17,7 @@ from delt_engine.config.recover import RecoverConfig
 from delt_engine.config.settings import Settings, setting, shortened
 from delt_engine.config.students import RECIPES, EvaluateConfig, RelabelConfig
 from delt_engine.errors import ConfigError
+from delt_engine.files import check_file
 
 DEFAULT_DATASET = "cifar10-mini"
 
@@ -134,6 +135,7 @@ class Experiment(Settings):
         """
         path = Path(path)
         try:
+            check_file(path, most=2**24)
             text = path.read_text(encoding="utf-8")
         except OSError as error:
             raise ConfigError(f"experiment: {path} cannot be read ({error.strerror}).") from None

@@ -64,6 +64,7 @@ class Run:
 
     def __init__(self, path: str | Path) -> None:
         self.path = expanded(path).absolute()
+        self._file = str(self.path / "run.json")  # as text: a list of runs looks at thousands in one go
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"
@@ -142,11 +143,9 @@ class Run:
         Raises:
             RunError: it is missing, damaged, or of a later version.
         """
-        path = self.path / "run.json"
         try:
-            files.check_file(path)
-            stat = path.stat()
-            return _read_once(path, (stat.st_ino, stat.st_mtime_ns, stat.st_size))
+            stat = os.stat(self._file)  # noqa: PTH116 (as above)
+            return _read_once(self._file, (stat.st_ino, stat.st_mtime_ns, stat.st_size))
         except OSError as error:
             raise RunError(f"run {self.id}: run.json cannot be read ({files.reason(error)}).") from None
 
@@ -368,7 +367,9 @@ class Run:
 
 
 @lru_cache(maxsize=2048)  # a list of runs is drawn again and again
-def _read_once(path: Path, _version: tuple[int, int, int]) -> RunRecord:
+def _read_once(file: str, _version: tuple[int, int, int]) -> RunRecord:
+    path = Path(file)
+    files.check_file(path)
     return read_record(path.read_bytes(), path.parent.name)
 
 
