@@ -268,7 +268,8 @@ class Run:
     @property
     def classes(self) -> tuple[int, ...]:
         """Numbers of the classes this run recovers; empty while the dataset is not read yet."""
-        return tuple(number for number in self.record().classes if 0 <= number < len(self.class_names))
+        known = len(self.class_names)  # once: every look at a record asks the disk whether it has changed
+        return tuple(number for number in self.record().classes if 0 <= number < known)
 
     @property
     def image_size(self) -> int | None:

@@ -98,7 +98,7 @@ def newest(kind: str, fits: Callable[[Run], bool]) -> Run | None:
 
 def is_sound(run: Run) -> bool:
     """Whether a run's record can be read, and names every class that it says it has."""
-    return not run.unreadable and all(0 <= number < len(run.class_names) for number in run.classes)
+    return not run.unreadable and len(run.classes) == len(run.record().classes)
 
 
 def _known(folder: Path) -> list[Run]:
