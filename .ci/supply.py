@@ -29,10 +29,11 @@ ALLOWED = "|".join(
 )
 """Licences that let the project be used and passed on under its own; GPL and AGPL are not among them."""
 
-NAMED = re.compile(r"nvidia-.*|cuda-.*|axe-playwright-python")
-"""Packages let in by name: NVIDIA's libraries, which PyTorch's wheels bring and which are not passed on here."""
+NAMED = re.compile(r"nvidia-.*|cuda-.*|axe-playwright-python|mlcroissant")
+"""Packages let in by name: NVIDIA's libraries, which PyTorch's wheels bring and which are not passed on here; and
+mlcroissant, whose wheel names no licence while its repository, mlcommons/croissant, is under Apache 2.0."""
 
-_PATIENCE_S = 240
+_PATIENCE_S = 90
 
 
 def licence_of(about: Mapping[str, Any], classifiers: Iterable[str]) -> str:

@@ -59,3 +59,9 @@ def test_the_readme_fits_on_150_lines_and_names_every_document() -> None:
     assert len(text.splitlines()) <= 150
     documents = {path.name for path in (ROOT / "assets" / "docs").glob("*.md")}
     assert documents <= set(re.findall(r"[\w-]+\.md", text))
+
+
+def test_every_command_has_a_row(context: click.Context) -> None:
+    text = (ROOT / "assets" / "docs" / "commands.md").read_text(encoding="utf-8")
+    missing = [name for name in main.list_commands(context) if f"| `delt {name}" not in text]
+    assert not missing

@@ -24,8 +24,8 @@ USED_OTHERWISE = {
 def needed() -> list[str]:
     """The names of everything in pyproject.toml that has to be installed."""
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    tables = re.findall(r"^(?:dependencies|test|signin) = \[\n(.*?)^\]", text, re.MULTILINE | re.DOTALL)
-    assert len(tables) == 3
+    tables = re.findall(r"^(?:dependencies|test|signin|export) = \[.*?\n(.*?)^\]", text, re.MULTILINE | re.DOTALL)
+    assert len(tables) == 4
     return re.findall(r'^ +"([a-z0-9-]+)', "\n".join(tables), re.MULTILINE)
 
 
@@ -35,7 +35,9 @@ def test_every_dependency_is_in_use() -> None:
     unused = []
     for name in set(needed()) - set(USED_OTHERWISE):
         module = IMPORTED_AS.get(name, name.replace("-", "_"))
-        if not re.search(rf'(^ *(import|from) {module}\b|"-m", "{module}")', code, re.MULTILINE):
+        if not re.search(
+            rf'(^ *(import|from) {module}\b|"-m", "{module}"|importorskip\("{module}"\))', code, re.MULTILINE
+        ):
             unused.append(name)
     assert unused == []
     assert set(USED_OTHERWISE) <= set(needed())

@@ -15,6 +15,7 @@ from delt_engine.analysis.embedding import POINTS
 from delt_engine.cli.options import count_option, output_options, path_option
 from delt_engine.cli.output import progress_option, reporter, say, say_json, say_table
 from delt_engine.errors import CheckpointError, ConfigError
+from delt_engine.paths import expanded
 from delt_engine.pipeline import embed
 from delt_engine.pipeline.image_sets import Report, Subject, of_folder, of_run, reference
 from delt_engine.pipeline.inputs import load_dataset
@@ -177,7 +178,7 @@ def _names(field_name: str, text: str, allowed: Sequence[str]) -> list[str]:
 
 
 def _subject(source: str, dataset: str | None, image_size: int | None, teacher: str, report: Report) -> Subject:
-    path = Path(source).expanduser()
+    path = expanded(source)
     if not path.is_dir() or (path / "run.json").is_file():
         return of_run(Run.open(source))
     if dataset is None:

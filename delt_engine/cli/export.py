@@ -12,20 +12,17 @@ from delt_engine.exports.formats import FORMATS
 from delt_engine.exports.training_lines import training_lines
 from delt_engine.runs.store import Run
 
-
-def _forms() -> str:
-    return "\n\n".join(f"{form.name}: {form.purpose}" for form in FORMATS.values())
-
-
-@click.command(
-    help=f"""Write a finished run in a form that other tools read, with a card that says what it is.
-
-    RUN is the id or the folder of a run, or a shipped example such as cifar10-mini-delt. A form:
-
-    {_forms()}
-
-    Everything is written, or nothing. `delt import` reads all forms back."""
+_HELP = "\n\n".join(
+    (
+        "Write a finished run in a form that other tools read, with a card that says what it is.",
+        "RUN is the id or the folder of a run, or a shipped example such as cifar10-mini-delt. The forms:",
+        *(f"{form.name}: {form.purpose}" for form in FORMATS.values()),
+        "Everything is written, or nothing. `delt import` reads the images of all forms back.",
+    )
 )
+
+
+@click.command(help=_HELP)
 @click.argument("run", metavar="RUN")
 @click.option("--format", "form", required=True, type=click.Choice(tuple(FORMATS)), help="Form of the export.")
 @path_option("--out", "DIR", "New or empty folder; of a zip also its name. [default: RUN-FORMAT, here]")

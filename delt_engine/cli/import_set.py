@@ -12,6 +12,7 @@ from delt_engine.cli.output import progress_option, reporter, say, say_json
 from delt_engine.config import Experiment
 from delt_engine.config.command_line import option_words
 from delt_engine.data.tensor_files import PIXELS
+from delt_engine.paths import expanded
 
 
 @click.command("import")
@@ -63,7 +64,7 @@ def import_command(
         method=method_name,
         pixels=pixels,
         out=out,
-        command=["delt", "import", str(Path(path).expanduser().absolute()), *words],
+        command=["delt", "import", str(expanded(path).absolute()), *words],
         report=reporter(progress_json),
     )
     record = run.record()

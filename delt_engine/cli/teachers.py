@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -21,6 +22,7 @@ from delt_engine.cli.options import (
 from delt_engine.cli.output import progress_option, reporter, say, say_json, say_table
 from delt_engine.config import Experiment
 from delt_engine.errors import CheckpointError
+from delt_engine.paths import expanded
 
 if TYPE_CHECKING:
     from delt_engine.data.dataset import Dataset
@@ -78,7 +80,7 @@ def datasets(name: str | None, image_size: int | None, progress_json: bool, as_j
 
 def is_zip(name: str) -> bool:
     """Return whether a dataset is given as a zip of its folder."""
-    return name.lower().endswith(".zip") and Path(name).expanduser().is_file()
+    return name.lower().endswith(".zip") and os.path.isfile(expanded(name))  # noqa: PTH113 (pathlib's raises)
 
 
 def unpacked(name: str, image_size: int | None, report: Report) -> Dataset:
@@ -88,7 +90,7 @@ def unpacked(name: str, image_size: int | None, report: Report) -> Dataset:
     from delt_engine.data.unpack import remove_upload, unpack_zip
     from delt_engine.errors import DataError
 
-    folder = unpack_zip(Path(name).expanduser(), report)
+    folder = unpack_zip(expanded(name), report)
     try:
         dataset = load_dataset(str(folder), image_size, report=report)
         add_folder(folder)

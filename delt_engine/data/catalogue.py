@@ -270,7 +270,7 @@ def image_folder(entry: CatalogueEntry, root: str | Path | None = None) -> Path 
     """
     names = (entry.name, *entry.folders)
     if root is not None:
-        base = Path(root).expanduser()
+        base = expanded(root)
         places = [base, *(base / name for name in names)]
     else:
         own = datasets_dir() / entry.name
@@ -283,7 +283,7 @@ def image_folder(entry: CatalogueEntry, root: str | Path | None = None) -> Path 
 
 def where_it_goes(entry: CatalogueEntry, root: str | Path | None = None) -> str:
     """Return what a person puts where for a dataset that is not there."""
-    place = Path(root).expanduser().absolute() if root else datasets_dir() / entry.name
+    place = expanded(root).absolute() if root else datasets_dir() / entry.name
     folders = f"put its train and val folders, with one folder of images a class, in {place}"
     whole = f", or those of ImageNet-1K in {datasets_dir() / entry.part_of}" if entry.part_of and not root else ""
     return f"{folders}{whole}, or give the path of the folder that holds them as the dataset"

@@ -21,6 +21,7 @@ from filelock import FileLock
 from delt_engine.data.cache import datasets_dir, open_arrays, store_arrays
 from delt_engine.data.dataset import Dataset, DatasetSpec, Report, dataset_of_arrays
 from delt_engine.errors import DataError
+from delt_engine.paths import expanded
 
 Arrays = tuple[np.ndarray, np.ndarray]
 
@@ -88,7 +89,7 @@ def load_download(spec: DatasetSpec, root: str | Path | None = None, report: Rep
     name = spec.name
     arrays = open_arrays(f"{name}-{_FORMAT}", _ARRAYS)
     if arrays is None:
-        source, folder = DOWNLOADS[name], Path(root).expanduser().absolute() if root else datasets_dir() / name
+        source, folder = DOWNLOADS[name], expanded(root).absolute() if root else datasets_dir() / name
         with _fetching(name, what_to_put_where(name, folder), report):
             try:
                 train, test = source.read(folder, download=False)

@@ -36,6 +36,7 @@ from delt_engine.data.layout import Listing, list_files
 from delt_engine.data.scan import Scan, in_threads, scan_files, scan_pixels
 from delt_engine.errors import DataError, RunError
 from delt_engine.files import KeyedStore, check_file
+from delt_engine.paths import expanded
 
 MAX_STORED_BYTES = 2**30
 """Decoded pixels up to this size are stored; larger sets are decoded when asked for."""
@@ -180,7 +181,7 @@ def load_folder(
     Raises:
         DataError: the folder cannot be a dataset; the text says why.
     """
-    root = Path(root).expanduser().absolute()
+    root = expanded(root).absolute()
     known = known or FolderTraits(root.name or "folder", root.name or "Folder", class_titles=titles_in(root))
     listing = list_files(root, [folder for folder, _ in known.class_titles])
     if known.num_classes not in (None, len(listing.class_names)):
@@ -251,7 +252,7 @@ def titles_in(root: Path) -> tuple[tuple[str, str], ...]:
 
 def sizes_read(root: str | Path) -> dict[str, int]:
     """Return what a folder held when it was read last: num_classes, image_size, train_size, test_size; else nothing."""
-    found = _READ.read((str(Path(root).expanduser().absolute()),))
+    found = _READ.read((str(expanded(root).absolute()),))
     return found if isinstance(found, dict) else {}
 
 

@@ -66,7 +66,7 @@ def _samples(shard: Path, *, with_pictures: bool) -> Iterator[tuple[str, dict[st
             for member in archive:
                 folder, _, name = member.name.rpartition("/")
                 stem, dot, rest = name.partition(".")
-                if not member.isfile() or not stem or not dot:
+                if not member.isfile() or member.issparse() or not stem or not dot:  # sparse ones swell
                     continue
                 if f"{folder}/{stem}" != key:
                     if parts:

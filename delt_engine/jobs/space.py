@@ -120,7 +120,7 @@ def delete(run: Run) -> str:
     check_own(run)
     if run.is_active:
         raise RunError(f"run {run.id}: it is {run.status}, so stop it before it is deleted.")
-    if run.path.parent != runs_dir():
+    if run.path.parent != runs_dir() or run.id == "..":
         raise RunError(f"run {run.id}: it is in {run.path.parent}, and only runs in {runs_dir()} are deleted here.")
     queue.leave(run)
     with alone_at(run), files.as_run_error(run.path, "deleted"):

@@ -29,7 +29,7 @@ from delt_engine.config import Experiment, RecoverConfig, SelectConfig, Settings
 from delt_engine.config.settings import setting
 from delt_engine.errors import ConfigError, DataError
 from delt_engine.files import write_bytes
-from delt_engine.paths import assets_dir, home
+from delt_engine.paths import assets_dir, expanded, home
 from delt_engine.recovery.batches import clock
 from delt_engine.recovery.curriculum import crop_scale_at, learning_rate_at
 
@@ -291,7 +291,7 @@ def write_lab(folder: str | Path, record: LabRecord, sheets: Mapping[str, np.nda
     Raises:
         DataError: the disk refuses.
     """
-    folder = Path(folder).expanduser().absolute()
+    folder = expanded(folder).absolute()
     folder.mkdir(parents=True, exist_ok=True)
     for name, tiles in sheets.items():
         write_bytes(folder / name, sheet_png(tiles), what="lab", kind=DataError)

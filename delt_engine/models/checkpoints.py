@@ -28,6 +28,7 @@ from delt_engine.errors import CheckpointError
 from delt_engine.files import check_file, write_bytes
 from delt_engine.models.card import CARD_KEY, SUFFIX, TeacherCard
 from delt_engine.models.convnet import from_published
+from delt_engine.paths import expanded
 
 State = dict[str, Tensor]
 _WRAPPERS = ("model", "state_dict", "net", "model_state_dict", "network", "teacher")
@@ -45,7 +46,7 @@ def save_teacher(path: str | Path, network: nn.Module, card: TeacherCard) -> Pat
     Raises:
         CheckpointError: the place cannot be written, or has no room.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     state = {key: value.detach().cpu().contiguous().clone() for key, value in network.state_dict().items()}
     card = replace(card, name=path.name.removesuffix(SUFFIX), fingerprint=weights_fingerprint(state))
     data = safetensors.torch.save(state, metadata={CARD_KEY: card.to_json()})
@@ -62,7 +63,7 @@ def load_state(path: str | Path) -> State:
     Raises:
         CheckpointError: missing, empty, truncated, holding objects that could run code, or no finite weights.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     try:
         check_file(path, most=2**36)
         with path.open("rb") as file:

@@ -19,6 +19,7 @@ from delt_engine.config import SqueezeConfig
 from delt_engine.data.dataset import Dataset
 from delt_engine.errors import CheckpointError, ConfigError, DataError, RunError
 from delt_engine.models.card import TeacherCard, find_teacher, has_card, read_card
+from delt_engine.paths import expanded
 from delt_engine.pipeline import inputs
 from delt_engine.pipeline.inputs import Inputs, Report
 from delt_engine.runs import strips
@@ -116,7 +117,7 @@ def of_folder(path: str | Path, dataset: Dataset, dataset_ref: str, teacher: str
     """
     from delt_engine.data.layout import list_files
 
-    spec, root = dataset.spec, Path(path).expanduser().absolute()
+    spec, root = dataset.spec, expanded(path).absolute()
     listing = list_files(root)
     card = card_of(find_teacher(teacher, spec.name, spec.image_size, spec.class_names))
     rows = np.flatnonzero(~np.asarray(listing.is_test))

@@ -28,6 +28,7 @@ from delt_engine.data.published_sets import read_foreign
 from delt_engine.data.unpack import remove_upload, unpack_zip
 from delt_engine.errors import CheckpointError, ConfigError, DataError
 from delt_engine.models.card import find_teacher, read_card
+from delt_engine.paths import expanded
 from delt_engine.pipeline import inputs
 from delt_engine.pipeline.inputs import Inputs, Report
 from delt_engine.runs import strips
@@ -81,7 +82,7 @@ def import_set(
         ConfigError: a name that is too long.
         RunError: the folder of the run is not free, or cannot be written. Nothing is left of it in any case.
     """
-    name = " ".join(method.split()) or Path(path).expanduser().absolute().stem
+    name = " ".join(method.split()) or expanded(path).absolute().stem
     if len(name) > LONGEST_NAME and method:
         raise ConfigError(f"method_name: {len(name)} letters given, but it has at most {LONGEST_NAME}.")
     if out is not None:
@@ -100,7 +101,7 @@ def import_set(
             teacher = None if found.card is None else _labelled(run, found, report)
             origin = ImportRecord(
                 method=name[:LONGEST_NAME],
-                path=str(Path(path).expanduser().absolute()),
+                path=str(expanded(path).absolute()),
                 layout=source.layout,
                 digest=digest,
             )
@@ -131,7 +132,7 @@ def _teacher(experiment: Experiment, dataset: Dataset) -> Inputs:
 @contextmanager
 def _unpacked(path: str | Path, report: Report | None) -> Iterator[Path]:
     """Yield the set itself, of a zip for as long as it is needed."""
-    path = Path(path).expanduser()
+    path = expanded(path)
     if path.suffix.lower() != ".zip":
         yield path
         return

@@ -27,6 +27,7 @@ from delt_engine.data.decode import UnreadableImage, decode_square
 from delt_engine.data.layout import list_files
 from delt_engine.data.scan import in_threads
 from delt_engine.errors import DataError
+from delt_engine.paths import expanded
 
 if TYPE_CHECKING:
     from delt_engine.runs.store import Run
@@ -130,7 +131,7 @@ def from_folder(
     Raises:
         DataError: no such folder, a file that cannot be read, or class folders that are not those classes.
     """
-    root = Path(path).expanduser().absolute()
+    root = expanded(path).absolute()
     listing = list_files(root)
     names = tuple(dataset.spec.class_names)
     wanted = names if classes is None else tuple(names[dataset.class_index(name)] for name in classes)

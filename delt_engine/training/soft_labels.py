@@ -28,6 +28,7 @@ from torch import Tensor
 
 from delt_engine import files
 from delt_engine.errors import DataError
+from delt_engine.paths import expanded
 from delt_engine.training.draws import EpochDraws
 from delt_engine.training.label_facts import (
     AUGMENTATION,
@@ -90,7 +91,7 @@ class LabelStore:
         Raises:
             DataError: it is none, or of a form that is not read any more.
         """
-        path = Path(path).expanduser()
+        path = expanded(path)
         return cls(path, read_facts(path))
 
     def check(self, facts: StoreFacts) -> None:

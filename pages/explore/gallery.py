@@ -14,6 +14,7 @@ from pages.shared.controls import headline
 from pages.shared.gallery import choices, image
 from pages.shared.gallery import view as gallery_view
 from pages.shared.gallery.film import View
+from pages.shared.runs import formats
 from pages.shared.runs.actions import badge
 from pages.shared.runs.strips import stamp
 
@@ -50,11 +51,13 @@ def choose(runs: Sequence[Run]) -> tuple[View, tuple[str, str]]:
     return shown, look
 
 
-def _show(runs: Sequence[Run], head: DeltaGenerator) -> None:
+def _show(runs: Sequence[Run], head: DeltaGenerator, beside: DeltaGenerator) -> None:
     told = st.container()
     view, look = choose(runs)
     with head:
         mi_ri.open_button(view.run, "gallery")
+    with beside:
+        formats.popover(view.run, "gallery")
     unfinished = [run for run in (view.run, *view.others) if run.status != "finished"]
     position = None
     if view.others:
@@ -100,12 +103,12 @@ def _state(active: Sequence[Run], view: View) -> list[tuple[str, int, int]]:
 
 
 with headline("Gallery", 1, vertical_alignment="bottom"):
-    head = st.container(width="content")  # filled when the run is known
+    head, beside = st.container(width="content"), st.container(width="content")  # filled when the run is known
     image.drop_image()
 with errors.shown():
     found = cached.recoveries()
     if found:
-        _show(found, head)
+        _show(found, head, beside)
     else:
         st.info("There are no images yet. Start a run, and its images can be browsed here round by round.")
         nav.link("start/home", "Start a run")

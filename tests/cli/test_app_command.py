@@ -15,22 +15,19 @@ from delt_engine.cli.app import app
 def started(monkeypatch) -> list[list[str]]:
     commands: list[list[str]] = []
     monkeypatch.setattr(os, "execv", lambda _program, words: commands.append(words))
-    monkeypatch.setattr(os, "chdir", lambda _path: None)
     return commands
 
 
 @pytest.mark.parametrize("words", [["--host", "0.0.0.0"], ["--server.address=0.0.0.0"], ["--host", "192.168.1.7"]])
 def test_an_open_address_is_warned_of_with_what_visitors_can_do(started, words) -> None:
-    said = CliRunner().invoke(app, words).stderr
-    assert said.startswith(
-        f"Warning: whoever reaches {words[-1].rpartition('=')[2]} can see every run, start, stop and"
-    )
+    said, address = CliRunner().invoke(app, words).stderr, words[-1].rpartition("=")[2]
+    assert said.startswith(f"Warning: whoever reaches {address} can see every run, start, stop and")
     assert "assets/docs/trust.md" in said
-    assert started[0][-1] == f"--server.address={words[-1].rpartition('=')[2]}"
+    assert started[0][-1] == f"--server.address={address}"
 
 
 @pytest.mark.parametrize("words", [[], ["--host", "127.0.0.1"], ["--host", "localhost", "--port", "8600"]])
 def test_this_machine_alone_is_no_matter(started, words) -> None:
     assert CliRunner().invoke(app, words).stderr == ""
-    assert started[0][:4] == [sys.executable, "-m", "streamlit", "run"]
+    assert started[0][:5] == [sys.executable, "-P", "-m", "streamlit", "run"]
     assert ("--server.address=127.0.0.1" in started[0]) == ("127.0.0.1" in words)

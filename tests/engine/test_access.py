@@ -129,6 +129,18 @@ def test_who_may_only_look_starts_deletes_and_uploads_nothing(tmp_path, monkeypa
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_no_name_leads_to_the_folder_of_all_runs(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("DELT_HOME", str(tmp_path))
+    kept = make_finished_run(tmp_path / "runs" / "a")
+    make_finished_run(tmp_path / "b")
+    shutil.copy(tmp_path / "b" / "run.json", tmp_path)  # as if the home were a run
+    with pytest.raises(RunError, match="only runs in"):
+        space.delete(Run.open(".."))
+    with pytest.raises(RunError):
+        space.restore("..")
+    assert kept.record().status == "finished"
+
+
 def test_a_message_is_one_line_of_bounded_length() -> None:
     text = str(DataError("classes: a\nb\r\0c is not there; " + "x" * 5000 + " the end."))
     assert text.startswith("classes: a b c is not there; xxx")

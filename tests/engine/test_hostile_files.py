@@ -29,7 +29,7 @@ NEVER = {"eval", "exec", "os.system", "os.popen", "yaml.load", "yaml.unsafe_load
     "joblib.load",
     "torch.hub.load",
     "shutil.unpack_archive",
-    "tarfile.open",
+    "tarfile.TarFile.extractall",
 }
 
 SUSPECT = re.compile(r"eval\(|exec\(|os\.|yaml|pickle|load\(|unpack|tarfile|shell|unsafe")

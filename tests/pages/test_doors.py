@@ -148,4 +148,5 @@ def test_nothing_is_drawn_as_html_but_what_is_written_here() -> None:
     assert sorted(found) == [
         'app.py: st.html(f"<style>{nav.STYLE}</style>")',
         'nav.py: st.html(_HERE / "app.css")',
+        """nav.py: st.html(f"<style>:root {{ color-scheme: {st.context.theme.type or 'light dark'}; }}</style>")""",
     ]

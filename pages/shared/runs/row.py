@@ -15,7 +15,7 @@ from delt_engine.runs.titles import RunTitle, is_example, read_title, write_titl
 from pages.shared import address, controls, errors, nav
 from pages.shared.compare.panel import MOST_RUNS
 from pages.shared.controls import button
-from pages.shared.runs import actions, download, failure, tidy
+from pages.shared.runs import actions, download, failure, formats, tidy
 from pages.shared.runs.filter import title
 from pages.shared.runs.progress import progress
 from pages.shared.wording import (
@@ -66,6 +66,7 @@ def _one(run: Run) -> None:
                     _buttons(run)
                     actions.again_buttons(run, "runs")
                     download.button(run, f"runs/download/{run.id}")
+                    formats.popover(run, "runs")
             if not is_example(run) and not run.is_active:
                 button("Free disk", "mop", f"runs/free/{run.id}", tidy.ask_to_free, [run.id])
                 button("Delete", "delete", f"runs/delete/{run.id}", tidy.delete, [run.id])

@@ -100,7 +100,9 @@ def test_timm_and_webdataset_read_the_shards(run, images, tmp_path):
 
 
 def test_mlcroissant_reads_the_tables(run, images, tmp_path):
-    mlcroissant = pytest.importorskip("mlcroissant")
+    pytest.importorskip("mlcroissant")
+    import mlcroissant
+
     export_run(run, "hf", tmp_path / "out")
     described = mlcroissant.Dataset(str(tmp_path / "out" / "croissant.json"))
     assert not described.metadata.ctx.issues.errors
