@@ -94,7 +94,10 @@ def fuzz(
     only: int | None = None,
     report: Callable[[str, int, int], None] = lambda *_: None,
 ) -> Found:
-    """Try so many cases in ``folder``, which is their home; ``only`` tries the one of this number again.
+    """Try so many cases in ``folder``, which is their home; Ctrl-C ends it early.
+
+    Args:
+        only: the number of a case to try again, alone.
 
     Raises:
         RunError: this system cannot watch them.
@@ -103,7 +106,7 @@ def fuzz(
         raise RunError("fuzz: it watches with signals, which takes the main thread of a process on Linux or macOS.")
     found, watch = Found(), Watch(folder)
     chosen = [number for number in range(cases) if KINDS[number % len(KINDS)] in kinds] if only is None else [only]
-    with _at_home(folder):
+    with _at_home(folder), contextlib.suppress(KeyboardInterrupt):  # what was found until then counts
         for done, number in enumerate(chosen):
             report("try", done, len(chosen))
             _try(Case.of(number, KINDS[number % len(KINDS)], seed, folder), found, watch)

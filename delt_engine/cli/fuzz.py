@@ -26,7 +26,8 @@ def fuzz(cases: int, seed: int, kinds: tuple[str, ...], only: int | None, as_jso
     """Try damaged, odd and hostile settings, files and folders, and say what is neither taken nor refused well.
 
     A finding is a traceback, an error that is no single sentence, a hang, a write outside the folder of the case, code
-    of the input that runs, or memory without measure. Everything is in a temporary folder.
+    of the input that runs, or memory without measure. Everything is in a temporary folder. Ctrl-C ends it and says what
+    was found until then.
     """
     from delt_engine.bench.fuzz import fuzz as try_cases
 
