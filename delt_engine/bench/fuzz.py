@@ -40,7 +40,15 @@ MOST_BYTES = 2**30
 
 _WRITES = {"os.rename": (0, 1), "os.link": (1,), "os.symlink": (1,)}
 _WRITES |= dict.fromkeys(("os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.chmod", "os.chown"), (0,))
-_STARTS = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "subprocess.Popen", "os.fork", "os.forkpty")
+_STARTS: tuple[str, ...] = (
+    "os.system",
+    "os.exec",
+    "os.posix_spawn",
+    "os.spawn",
+    "subprocess.Popen",
+    "os.fork",
+    "os.forkpty",
+)
 _STARTS += ("socket.connect", "socket.getaddrinfo", "pty.spawn")
 
 

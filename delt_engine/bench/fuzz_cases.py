@@ -17,6 +17,7 @@ import random
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ from delt_engine.config import (
 from delt_engine.config.continual import ContinualConfig
 from delt_engine.config.pruning import PruneConfig
 from delt_engine.errors import DataError, DeltError
+from delt_engine.runs.store import Run, list_runs
 
 RECORDS: tuple[type[Settings], ...] = (
     Experiment,
@@ -236,7 +238,6 @@ def _odd_run(case: Case) -> Path:
 def _read_run(_case: Case, root: Path) -> None:
     from delt_engine.jobs.watchdog import silent_since
     from delt_engine.runs.log import last_lines
-    from delt_engine.runs.store import Run, list_runs
     from delt_engine.runs.titles import read_title
 
     run = Run(root)
@@ -254,7 +255,7 @@ def _read_run(_case: Case, root: Path) -> None:
         _refused(read)
 
 
-def _readers(run: Any) -> Iterator[Callable[[], Any]]:
+def _readers(run: Run) -> Iterator[Callable[[], Any]]:
     """Yield what the pages and the command line ask of a run, each on its own: one may fail where others do not."""
     from delt_engine.runs import checkpoint, export, image_facts, likeness, lineage, predictions
     from delt_engine.runs.events import StepEvent
@@ -264,13 +265,23 @@ def _readers(run: Any) -> Iterator[Callable[[], Any]]:
     yield from (lambda: checkpoint.positions(run), lambda: checkpoint.read_checkpoint(run, 0))
     yield from (lambda: lineage.run_changes(run, run), lambda: export.run_zip(run))
     for class_index in run.classes[:2]:
-        yield lambda class_index=class_index: image_facts.image_facts(run, class_index)
-        yield lambda class_index=class_index: predictions.last_probabilities(run, class_index)
-        yield lambda class_index=class_index: predictions.predictions_of(run, class_index, 0)
-        yield lambda class_index=class_index: [
-            run.snapshot_images(class_index, number) for number in run.rounds_written(class_index)[:12]
-        ]
-        yield lambda class_index=class_index: b"".join(export.zip_chunks([export.Chosen(run, class_index)]))
+        yield partial(image_facts.image_facts, run, class_index)
+        yield partial(predictions.last_probabilities, run, class_index)
+        yield partial(predictions.predictions_of, run, class_index, 0)
+        yield partial(_pictures, run, class_index)
+        yield partial(_zipped, run, class_index)
+
+
+def _pictures(run: Run, class_index: int) -> None:
+    for number in run.rounds_written(class_index)[:12]:
+        run.snapshot_images(class_index, number)
+
+
+def _zipped(run: Run, class_index: int) -> None:
+    from delt_engine.runs import export
+
+    for _ in export.zip_chunks([export.Chosen(run, class_index)]):
+        pass
 
 
 # Stored labels
@@ -311,7 +322,6 @@ def _odd_import(case: Case) -> Path:
 
 def _import(case: Case, path: Path) -> None:
     from delt_engine.pipeline.import_set import import_set
-    from delt_engine.runs.store import Run
 
     out, experiment = case.folder / "run", Experiment(dataset="digits", image_size=8, device="cpu")
     try:
