@@ -71,6 +71,8 @@ def check_file(path: str | Path, most: int = 2**30) -> None:
         OSError: not there, no regular file, or more than ``most`` bytes; its ``strerror`` says so.
     """
     found = os.stat(path)  # noqa: PTH116 (as pathlib's, and takes both)
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not stat.S_ISREG(found.st_mode):
         raise OSError(errno.EINVAL, "it is no regular file", str(path))
     if found.st_size > most:
