@@ -47,6 +47,10 @@ class RanksLost(RunError):
     """One of several ranks that train one network together is gone, so that the others cannot go on."""
 
 
+class LeaseLost(RunError):
+    """A worker was silent for so long that the others have taken its work."""
+
+
 class RunCancelled(DeltError):
     """The run was asked to stop before it was finished."""
 

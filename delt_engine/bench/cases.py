@@ -22,6 +22,9 @@ ROUNDS = 8
 
 _QUICK_ROUNDS = 3
 
+QUICK_SECONDS = 52.0
+"""What a quick measurement on a CPU may take, so that the command with its start is below a minute."""
+
 _SMALL_ITERATIONS, _GPU_ITERATIONS = 6, 20
 """Iterations a round of a small network, and on a GPU; ours."""
 
@@ -47,6 +50,8 @@ class Case(Named):
         is_quick: whether ``--quick`` takes it.
         is_for_gpu: whether it is taken on CUDA devices only, where it is not asked for by name.
         pack: how many batches the fast loop takes a step with.
+        cost_s: seconds of a quick measurement on two idle cores with AVX-512 and bfloat16; with others' they say how
+            long it will take elsewhere.
         compares_schedules: the fast loop without EarlyLate stands where the plain loop stands elsewhere.
     """
 
@@ -57,13 +62,14 @@ class Case(Named):
     compares_schedules: bool = False
     is_for_gpu: bool = False
     pack: int = 1
+    cost_s: float = 0.0
 
 
 CASES = (
-    Case("resnet18-32", "ResNet-18, 32 px, float32"),
-    Case("resnet18-32-bfloat16", "ResNet-18, 32 px, bfloat16", precision="bfloat16"),
-    Case("photos", "ResNet-18 of a quarter width, photos, float32", network=""),
-    Case("early-late", "EarlyLate on and off, photos", network="", compares_schedules=True),
+    Case("photos", "ResNet-18 of a quarter width, photos, float32", network="", cost_s=4.3),
+    Case("early-late", "EarlyLate on and off, photos", network="", compares_schedules=True, cost_s=2.6),
+    Case("resnet18-32", "ResNet-18, 32 px, float32", cost_s=15.0),
+    Case("resnet18-32-bfloat16", "ResNet-18, 32 px, bfloat16", precision="bfloat16", cost_s=5.0),
     Case("resnet18-64", "ResNet-18, 64 px, float32", image_size=64, is_quick=False),
     Case("resnet18-64-bfloat16", "ResNet-18, 64 px, bfloat16", image_size=64, precision="bfloat16", is_quick=False),
     Case(
@@ -98,15 +104,32 @@ RANK_CASES = (
 
 @dataclass(frozen=True)
 class EvaluateCase(Named):
-    """One line of the students' benchmark: a student of a quarter-width ResNet-18 on the built-in photographs."""
+    """One line of the students' benchmark: a ResNet-18 on the built-in photographs."""
 
     has_teacher: bool
+    width: float = 0.25  # of the student; a teacher of another width has seeded weights
+    batch_size: int = 50
+    precision: str = "float32"  # of the engine's side
 
 
 EVALUATE_CASES = (
     EvaluateCase("photos-soft", "quarter-width ResNet-18, 32 px, the teacher's labels on the fly", has_teacher=True),
     EvaluateCase("photos-hard", "quarter-width ResNet-18, 32 px, hard labels", has_teacher=False),
 )
+
+
+GPU_CASES = ("resnet18-224", "resnet50-224", "resnet18-32-packed")
+GPU_STUDENT = EvaluateCase(
+    "resnet18-32-soft", "ResNet-18, 32 px, the teacher's labels on the fly", True, 1.0, 100, "bfloat16"
+)
+"""What ``delt bench gpu`` measures on a card: the CIFAR-10 row's networks and batches, and those of ImageNet."""
+
+DRY_CASES = (
+    Case("photos", "ResNet-18 of a quarter width, 32 px", network=""),
+    Case("photos-packed", "ResNet-18 of a quarter width, 32 px, two batches a step", network="", pack=2),
+)
+DRY_STUDENT = EvaluateCase("photos-soft", "quarter-width ResNet-18, 32 px, the teacher's labels on the fly", True)
+"""What it takes in their place where no card is."""
 
 
 def find_cases(names: Sequence[str], *, quick: bool, device_type: str = "cpu") -> tuple[Case, ...]:
@@ -118,7 +141,7 @@ def find_cases(names: Sequence[str], *, quick: bool, device_type: str = "cpu") -
         ConfigError: there is no such case.
 
     >>> [case.name for case in find_cases((), quick=True) if case.precision == "float32"]
-    ['resnet18-32', 'photos', 'early-late']
+    ['photos', 'early-late', 'resnet18-32']
     >>> [case.name for case in find_cases((), quick=True, device_type="cuda")][4:]
     ['resnet18-32-packed', 'resnet18-224', 'resnet50-224']
     """
@@ -134,6 +157,19 @@ def left_out(device_type: str) -> tuple[Case, ...]:
     if device_type != "cpu" or not has_slow_bfloat16():
         return ()
     return tuple(case for case in CASES if case.is_quick and not case.is_for_gpu and case.precision == "bfloat16")
+
+
+def fits(cases: Sequence[Case], spent: Sequence[tuple[float, float]], seconds: float) -> bool:
+    """Return whether further cases can be measured quickly within some seconds, as far as the ones before tell.
+
+    Args:
+        spent: of each measurement so far the cost, by ``cost_s``, and the seconds it took.
+
+    >>> fits(CASES[2:3], [(4.3, 8.6)], 52.0), fits(CASES[2:3], [(4.3, 13.0)], 52.0)
+    (True, False)
+    """
+    pace = max((took / cost for cost, took in spent if cost), default=0.0)
+    return sum(took for _, took in spent) + pace * sum(case.cost_s for case in cases) <= seconds
 
 
 def named(cases: Sequence[AnyCase], names: Sequence[str]) -> tuple[AnyCase, ...]:
@@ -153,13 +189,16 @@ def schedule(case: Case, *, quick: bool, device_type: str = "cpu") -> RecoverCon
     """Return the published settings with a few iterations a round, two at least.
 
     Small networks get more of them, and GPUs, whose iterations are short. With ``quick`` networks of full width have
-    three rounds with more newcomers, and so does the small one where it is not schedules that are compared.
+    three rounds with more newcomers, and so does the small one; where schedules are compared rounds are shorter.
 
-    >>> schedule(CASES[0], quick=False).schedule.newcomers, schedule(CASES[0], quick=True).schedule.newcomers
+    >>> case = named(CASES, ["resnet18-32"])[0]
+    >>> schedule(case, quick=False).schedule.newcomers, schedule(case, quick=True).schedule.newcomers
     ((7, 7, 6, 6, 6, 6, 6, 6), (17, 17, 16))
     """
     each = _GPU_ITERATIONS if device_type == "cuda" else 2 if case.network else _SMALL_ITERATIONS
     num_rounds = ROUNDS
     if quick:
-        num_rounds, each = ROUNDS if case.compares_schedules else _QUICK_ROUNDS, max(2, 2 * each // 3)
+        num_rounds, each = _QUICK_ROUNDS, max(2, 2 * each // 3)
+        if case.compares_schedules:
+            num_rounds, each = ROUNDS, max(2, each // 2)
     return RecoverConfig(ipc=50, batch_size=100, iterations=each * num_rounds, round_iterations=each)

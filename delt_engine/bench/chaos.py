@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
@@ -89,17 +89,26 @@ def chaos(
     Raises:
         RunError: a run could not go on, hung, or has other images than the one that was left alone.
     """
-    if not hasattr(os, "fork"):
-        raise RunError("chaos: this system cannot fork processes; it takes Linux or macOS.")
-    os.environ.update(DELT_HOME=str(folder), DELT_WARM="0", OMP_NUM_THREADS="1")
-    os.environ.pop("DELT_RUNS", None)
-    _make_teacher(folder)
+    make_home(folder)
     world = _World(folder, seed)
     while sum(world.counts.kills.values()) < kills:
         report("kill", sum(world.counts.kills.values()), kills)
         world.live(kinds, kills)
     report("kill", kills, kills)
     return world.counts
+
+
+def make_home(folder: Path) -> None:
+    """Make a folder the home of this process and of all that it starts, with a small teacher in it.
+
+    Raises:
+        RunError: the system cannot fork, or the teacher cannot be trained.
+    """
+    if not hasattr(os, "fork"):
+        raise RunError("chaos: this system cannot fork processes; it takes Linux or macOS.")
+    os.environ.update(DELT_HOME=str(folder), DELT_WARM="0", OMP_NUM_THREADS="1")
+    os.environ.pop("DELT_RUNS", None)
+    _make_teacher(folder)
 
 
 def _make_teacher(folder: Path) -> None:
@@ -109,7 +118,7 @@ def _make_teacher(folder: Path) -> None:
 
     words = ["squeeze", "--dataset", "digits", "--image-size", str(_IMAGE_SIZE), "--device", "cpu", "--quiet"]
     words += [part for name, value in _TEACHER.items() for part in (f"--{name}", str(value))]
-    process = get_context("fork").Process(target=_delt, args=(words, folder / "teacher.txt"), daemon=True)
+    process = get_context("fork").Process(target=delt, args=(words, folder / "teacher.txt"), daemon=True)
     process.start()
     process.join()
     if process.exitcode:
@@ -117,12 +126,28 @@ def _make_teacher(folder: Path) -> None:
         raise RunError(f"chaos: the teacher cannot be trained: {said[-1] if said else process.exitcode}")
 
 
+def made(folder: Path, name: str, settings: Mapping[str, Any]) -> Run:
+    """Make a queued run of a moment with these settings of the recovery."""
+    experiment = Experiment.for_method(
+        "delt",
+        size=_IMAGE_SIZE,
+        recover=settings,
+        dataset="digits",
+        image_size=_IMAGE_SIZE,
+        classes=("0", "1", "2"),
+        device="cpu",
+        squeeze=SqueezeConfig(**_TEACHER),
+    )
+    options, path = RunOptions(checkpoint_seconds=0.05, live_seconds=0.1), folder / name
+    return Run.create(path, experiment, command=command_for(experiment, path, "recover", options), options=options)
+
+
 class _World:
     """The runs of one call."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         self._folder, self._draw, self.counts = folder, random.Random(seed), Counts()
-        run, began = self._made("reference"), time.monotonic()
+        run, began = made(folder, "reference", _SETTINGS), time.monotonic()
         process = _Process("worker", run)
         _wait(lambda: _steps(run) or not process.is_alive, run)
         self._start_s = time.monotonic() - began
@@ -130,12 +155,12 @@ class _World:
         self._work_s = time.monotonic() - began - self._start_s
         if run.status != "finished":
             raise RunError(f"chaos: the reference is {run.status}: {run.error}")
-        self._reference = _pictures(run)
+        self._reference = pictures(run)
 
     def live(self, kinds: Sequence[str], kills: int) -> None:
         """Take one run through its kills to its end."""
         self.counts.runs += 1
-        run, seen = self._made(f"run-{self.counts.runs:04d}"), frozenset[str]()
+        run, seen = made(self._folder, f"run-{self.counts.runs:04d}", _SETTINGS), frozenset[str]()
         for _ in range(MOST_A_RUN):
             kind = self._draw.choices(kinds, [_WEIGHTS[kind] for kind in kinds])[0]
             if sum(self.counts.kills.values()) >= kills or not self._killed(run, kind):
@@ -146,25 +171,10 @@ class _World:
             process = _Process("worker", run)
             _wait(lambda: not process.is_alive, run)
         self._check(run, seen)
-        if run.status != "finished" or _pictures(run) != self._reference:
+        if run.status != "finished" or pictures(run) != self._reference:
             raise RunError(
                 f"chaos: {run.path} is {run.status} and not what {self._folder / 'reference'} is; {run.error or ''}"
             )
-
-    def _made(self, name: str) -> Run:
-        squeeze = SqueezeConfig(**_TEACHER)
-        experiment = Experiment.for_method(
-            "delt",
-            size=_IMAGE_SIZE,
-            recover=_SETTINGS,
-            dataset="digits",
-            image_size=_IMAGE_SIZE,
-            classes=("0", "1", "2"),
-            device="cpu",
-            squeeze=squeeze,
-        )
-        options, path = RunOptions(checkpoint_seconds=0.05, live_seconds=0.1), self._folder / name
-        return Run.create(path, experiment, command=command_for(experiment, path, "recover", options), options=options)
 
     def _killed(self, run: Run, kind: str) -> bool:
         """Let a process go on with the run, kill it at a random moment, and return whether it was still at work."""
@@ -191,7 +201,7 @@ class _World:
         Raises:
             RunError: one is gone that was there, is not one of the reference, or differs from it.
         """
-        found = {name: data for name, data in _pictures(run).items() if name.startswith("images/")}
+        found = {name: data for name, data in pictures(run).items() if name.startswith("images/")}
         lost, others = seen - set(found), {name for name, data in found.items() if self._reference.get(name) != data}
         if lost or others:
             what = f"lost {sorted(lost)[0]}" if lost else f"made {sorted(others)[0]} otherwise"
@@ -208,7 +218,7 @@ class _Process:
         self._command: subprocess.Popen[bytes] | None = None
         if kind == "worker":
             words, log = ["resume", str(run.path), "--quiet"], run.path / "log.txt"
-            self._fork = get_context("fork").Process(target=_delt, args=(words, log), daemon=True)
+            self._fork = get_context("fork").Process(target=delt, args=(words, log), daemon=True)
             self._fork.start()
             return
         words = ["-m", "delt_engine", "resume", str(run.path), "--ranks", "2", "--quiet"]
@@ -234,7 +244,7 @@ class _Process:
             self._command.wait()
 
 
-def _delt(words: Sequence[str], out: Path) -> None:
+def delt(words: Sequence[str], out: Path) -> None:
     """Be the command, with its outputs in a file."""
     os.setsid()
     with out.open("ab") as log:
@@ -262,5 +272,6 @@ def _steps(run: Run) -> int:
     return len(run.events(StepEvent))
 
 
-def _pictures(run: Run) -> dict[str, bytes]:
+def pictures(run: Run) -> dict[str, bytes]:
+    """Return the bytes of all pictures of a run, by their place in it."""
     return {str(path.relative_to(run.path)): path.read_bytes() for path in sorted(run.path.rglob("*.png"))}

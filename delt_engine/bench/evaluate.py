@@ -23,41 +23,55 @@ from torch.nn import functional as F
 
 from delt_engine.bench.cases import EvaluateCase
 from delt_engine.bench.harness import Measured, Report, Side, each_case, measured, take_turns
+from delt_engine.bench.material import seeded_teacher
 from delt_engine.config import EvaluateConfig
 from delt_engine.data.catalogue import load_dataset
+from delt_engine.data.dataset import Dataset
 from delt_engine.models.teachers import load_teacher
 from delt_engine.seeding import generator
 from delt_engine.training.draws import EpochDraws, draw_epoch
 from delt_engine.training.image_table import ImageTable, real
 from delt_engine.training.students import evaluate, initial_student
 
-BATCH = 50
+_STEPS, _QUICK_STEPS, _GPU_STEPS = 10, 4, 40
+
+SHIPPED_WIDTH = 0.25
 
 
 def bench_evaluate(
     cases: Sequence[EvaluateCase], *, quick: bool, rounds: int, device: torch.device, report: Report | None = None
 ) -> Iterator[Measured]:
-    """Measure cases: ten steps a round, four with ``quick``."""
+    """Measure cases: ten steps a round, four with ``quick``, and forty of a GPU's short ones."""
     dataset = load_dataset("photos")
-    whole, count = real(dataset), BATCH * (4 if quick else 10)
-    order = torch.randperm(len(whole), generator=generator(0, "bench", "students"))[:count].numpy()
-    table = ImageTable(whole.image_u8[order], whole.labels[order], whole.class_names, whole.mean, whole.std)
+    whole = real(dataset)
+    steps = _QUICK_STEPS if quick else _GPU_STEPS if device.type == "cuda" else _STEPS
     for case in each_case(cases, report):
-        teacher = load_teacher("photos", dataset=dataset, device=str(device)).network if case.has_teacher else None
+        count = case.batch_size * steps
+        order = torch.randperm(len(whole), generator=generator(0, "bench", "students"))[:count].numpy()
+        table = ImageTable(whole.image_u8[order], whole.labels[order], whole.class_names, whole.mean, whole.std)
         config = EvaluateConfig.for_recipe(
             "delt" if case.has_teacher else "hard",
             epochs=1,
             student="resnet18",
-            student_width=0.25,
+            student_width=case.width,
             student_stem="small",
-            batch_size=BATCH,
+            batch_size=case.batch_size,
             learning_rate=1e-3,
             rand_augment="none",
-            precision="float32",
+            precision=case.precision,
         ).at_size(table.image_size)
+        teacher = _teacher(case, dataset, device) if case.has_teacher else None
         runs = [side_by_side(table, teacher, config, seed, device) for seed in range(rounds)]
         plain_s, fast_s, gaps = zip(*runs, strict=True)
-        yield measured(case, device, plain_s, fast_s, work=count - BATCH, max_abs_diff=max(gaps))
+        yield measured(case, device, plain_s, fast_s, work=count - case.batch_size, max_abs_diff=max(gaps))
+
+
+def _teacher(case: EvaluateCase, dataset: Dataset, device: torch.device) -> nn.Module:
+    """Return the shipped teacher, or a seeded one of the student's width."""
+    if case.width == SHIPPED_WIDTH:
+        return load_teacher("photos", dataset=dataset, device=str(device)).network
+    spec = dataset.spec
+    return seeded_teacher("resnet18", spec.image_size, spec.mean, spec.std, device, num_classes=spec.num_classes)
 
 
 def side_by_side(

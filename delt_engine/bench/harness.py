@@ -63,11 +63,12 @@ class Measured:
     title: str
     device: str
     threads: int
-    plain_rate: float
+    plain_rate: float | None  # None where there is no plain code beside it, and so no ratio
     fast_rate: float
-    ratio: float  # of both, the median of the ratios of neighbouring measurements
+    ratio: float | None  # of both, the median of the ratios of neighbouring measurements
     max_abs_diff: float | None = None  # largest difference between results; None where nothing is computed twice
     figures: dict[str, Any] = field(default_factory=dict)  # what else was measured; the benchmark explains the names
+    failed: tuple[str, ...] = ()  # why it is no measurement: a figure that is above its own limit
 
     def to_record(self) -> dict[str, Any]:
         """Return it as plain values, with the machine it was measured on."""
@@ -83,6 +84,7 @@ def measured(
     *,
     work: float = 1.0,
     max_abs_diff: float | None = None,
+    failed: tuple[str, ...] = (),
     **figures: Any,
 ) -> Measured:
     """Return the result of a case from the seconds of both sides, measured in neighbouring turns.
@@ -99,6 +101,7 @@ def measured(
         ratio=median(plain / fast for plain, fast in zip(plain_s, fast_s, strict=True)),
         max_abs_diff=max_abs_diff,
         figures=figures,
+        failed=failed,
     )
 
 

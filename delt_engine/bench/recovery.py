@@ -11,11 +11,12 @@ Figures of a case, where they apply:
         sign, so where that is a matter of rounding two learning rates lie between any two computations.
     plain_error, fast_error: relative error of the gradient at the start images, against float64.
     loss_difference_percent: of the last iteration's total loss.
-    peak_percent: the fast loop's share of the measured matrix-multiply rate in its own format; more than 100 where the
-        library's convolutions are quicker than its matrix multiplication.
-    limit_rate: image-iterations a second of the teacher's convolutions alone in the fast loop's format, at the full
-        batch: what no loop can pass.
+    peak_percent: the fast loop's share of the measured matrix-multiply rate in its own format.
+    limit_rate, limit_percent: image-iterations a second of the teacher's convolutions alone in the fast loop's format,
+        at the full batch, and the fast loop's share of it. Limit and peak take their turns with the loops; where the
+        loop passes one of them the measurement failed, which ``failed`` says.
     plain_mb, fast_mb: what a loop saves for its backward pass at the full batch, MiB; packed batches together.
+    memory_mb: peak of a CUDA device in the fast loop's turns, MiB; None elsewhere.
     saved_percent, scheduled_percent: of wall time and of image-iterations, what EarlyLate saves; there the rates are
         images a second, without and with it.
 """
@@ -24,7 +25,9 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Generator, Iterator, Sequence
+import math
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import attrgetter
@@ -34,15 +37,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from delt_engine.bench.cases import Case, schedule
+from delt_engine.bench.cases import Case, fits, schedule
 from delt_engine.bench.harness import Measured, Report, Side, measured, take_turns
-from delt_engine.bench.limit import convolution_rate, matrix_rate, operations
+from delt_engine.bench.limit import Convolutions, MatrixPeak, above_limits, operations
 from delt_engine.bench.material import Material, material
 from delt_engine.config import RecoverConfig
 from delt_engine.recovery.folding import PreparedTeacher
 from delt_engine.recovery.memory import saved
 from delt_engine.recovery.objective import objective
 from delt_engine.recovery.speed import FastPath, choose
+
+Limit = Convolutions | MatrixPeak
 
 VISIBLE = 1e-3
 """Difference of a normalised value from which a pixel counts as another one."""
@@ -51,21 +56,36 @@ _CHECKED = 4
 
 
 def bench_recovery(
-    cases: Sequence[Case], *, quick: bool, rounds: int, device: torch.device, report: Report | None = None
+    cases: Sequence[Case],
+    *,
+    quick: bool,
+    rounds: int,
+    device: torch.device,
+    report: Report | None = None,
+    seconds: float = math.inf,
+    leave_out: Callable[[Case], None] | None = None,
 ) -> Iterator[Measured]:
     """Measure cases; those of the same network and size share one plain loop.
 
     With ``quick`` the schedule is shorter. ``report`` is given what is measured, how many cases are done, of how many.
+    Cases that would take longer than ``seconds`` together with those before are left out, and given to ``leave_out``.
     """
     done = 0
+    spent: list[tuple[float, float]] = []
     with _published_convolutions():
         for _, group in groupby(cases, key=attrgetter("network", "image_size", "pack", "compares_schedules")):
             together = list(group)
+            if not fits(together, spent, seconds):
+                for case in together if leave_out else ():
+                    leave_out(case)
+                continue
             if report:
                 report(together[0].title, done, len(cases))
+            began = time.perf_counter()
             compare = _compare_schedules if together[0].compares_schedules else _compare_loops
             yield from compare(together, quick=quick, rounds=rounds, device=device)
             done += len(together)
+            spent.append((sum(case.cost_s for case in together), time.perf_counter() - began))
 
 
 @contextlib.contextmanager
@@ -86,6 +106,8 @@ class Lane:
     given: Material
     loops: list[Generator[Any, None, None]]
     saved_mb: float = 0.0
+    peak_mb: float | None = None
+    """Most memory of a CUDA device in its turns."""
     last: list[Any] = field(default_factory=list)
     """Where each loop ended."""
 
@@ -108,9 +130,13 @@ class Lane:
         """Take some iterations of each loop; a GPU is not waited for between them, as in a run."""
         for _ in range(count):
             self.last = [next(loop) for loop in self.loops]
+        if self.given.images.is_cuda:
+            self.peak_mb = max(self.peak_mb or 0.0, torch.cuda.max_memory_allocated(self.given.images.device) / 2**20)
 
     def begin_round(self, number: int) -> None:
         """Take the first iteration of a round; in the last one note what it saves for its backward pass."""
+        if self.given.images.is_cuda:
+            torch.cuda.reset_peak_memory_stats(self.given.images.device)
         if number < self.rounds - 1:
             self.go(1)
             return
@@ -126,31 +152,37 @@ class Lane:
         return torch.empty_like(found).index_copy_(0, order, found)
 
 
-def in_turns(lanes: list[Lane], device: torch.device) -> list[Lane]:
-    """Take lanes through their schedules, round by round in turns, and close their loops."""
-    take_turns([lane.side for lane in lanes], range(lanes[0].rounds), device)
+def in_turns(lanes: list[Lane], device: torch.device, limits: Sequence[Limit] = ()) -> list[Lane]:
+    """Take lanes through their schedules, round by round in turns, limits after each, and close their loops."""
+    beside = [Side(lambda _round, limit=limit: limit.take_turn()) for limit in limits]
+    take_turns([*(lane.side for lane in lanes), *beside], range(lanes[0].rounds), device)
     for lane in lanes:
         for loop in lane.loops:
             loop.close()
     return lanes
 
 
-def side_by_side(given: Material, paths: Sequence[FastPath], device: torch.device) -> list[Lane]:
+def side_by_side(
+    given: Material, paths: Sequence[FastPath], device: torch.device, limits: Sequence[Limit] = ()
+) -> list[Lane]:
     """Take all loops through the schedule; the plain ones first."""
-    return in_turns([Lane(given, given.plain()), *(Lane(given, [given.fast(path)]) for path in paths)], device)
+    return in_turns([Lane(given, given.plain()), *(Lane(given, [given.fast(path)]) for path in paths)], device, limits)
 
 
 def _compare_loops(cases: Sequence[Case], *, quick: bool, rounds: int, device: torch.device) -> Iterator[Measured]:
     given = material(cases[0], schedule(cases[0], quick=quick, device_type=device.type), device)
     network = given.teacher.network
     paths = [fast_path(case, given, device) for case in cases]
-    runs = [side_by_side(given, paths, device) for _ in range(rounds)]
+    convolutions = [Convolutions(network, given.images, path.precision) for path in paths]
+    peaks = [MatrixPeak(device, getattr(torch, path.precision)) for path in paths]
+    runs = [side_by_side(given, paths, device, [*convolutions, *peaks]) for _ in range(rounds)]
     each, errors = operations(network, given.images[:1]), gradient_errors(given, paths)
     for number, (case, path) in enumerate(zip(cases, paths, strict=True), start=1):
         plain, fast = runs[-1][0], runs[-1][number]
         gaps = (fast.last[0].state.images - plain.images(given.places)).abs()
         fast_s, work = [run[number].seconds for run in runs], image_iterations(given)
-        peak = matrix_rate(device, getattr(torch, path.precision))
+        rate, limit_rate = work / median(fast_s), convolutions[number - 1].rate
+        peak_percent = 100 * rate * each / peaks[number - 1].rate
         yield measured(
             case,
             device,
@@ -164,10 +196,13 @@ def _compare_loops(cases: Sequence[Case], *, quick: bool, rounds: int, device: t
             plain_error=errors[0],
             fast_error=errors[number],
             loss_difference_percent=100 * abs(fast.total_loss - plain.total_loss) / abs(plain.total_loss),
-            peak_percent=100 * work / median(fast_s) * each / peak,
-            limit_rate=convolution_rate(network, given.images, path.precision),
+            peak_percent=peak_percent,
+            limit_rate=limit_rate,
+            limit_percent=100 * rate / limit_rate,
+            failed=above_limits(rate, limit_rate, peak_percent),
             plain_mb=plain.saved_mb,
             fast_mb=fast.saved_mb,
+            memory_mb=fast.peak_mb,
             plain="float32, TF32 convolutions" if device.type == "cuda" else "float32",
         )
 

@@ -120,7 +120,7 @@ class Comparison:
     """A plan that is carried out, method by method.
 
     ``students`` are how each student is trained. ``into`` is where the runs are put, named by dataset and method;
-    among this user's runs when None. ``fresh`` computes everything anew.
+    among this user's runs when None. ``fresh`` computes everything anew. ``command`` is what goes on after a stop.
     """
 
     plan: ComparisonPlan
@@ -128,6 +128,7 @@ class Comparison:
     into: Path | None
     fresh: bool
     quiet: bool
+    command: str = "delt compare"
 
     def rows(self, method: str) -> list[dict[str, Any]]:
         """Return the rows of a method, one a student, after doing what is not done yet.
@@ -151,7 +152,7 @@ class Comparison:
             origin = {"settings": self.plan.origins.get(method, "")}
             return [{**method_row(result, run, similarity), **origin} for result in results]
         except RunCancelled as stopped:
-            raise type(stopped)(f"{method}: {stopped} The same `delt compare` goes on as well.") from None
+            raise type(stopped)(f"{method}: {stopped} The same `{self.command}` goes on as well.") from None
         except DeltError as error:
             raise type(error)(f"{method}: {error}") from None
 

@@ -57,8 +57,9 @@ STUDENT_BATCH = 100
 @preset_option
 @run_options("recover")
 @OUT
+@click.option("--prepare-only", is_flag=True, help="Only make the folder of the run, for `delt work`.")
 @output_options
-def recover(out: Path | None, as_json: bool, quiet: bool, **values: Any) -> None:
+def recover(out: Path | None, prepare_only: bool, as_json: bool, quiet: bool, **values: Any) -> None:
     """Make the synthetic images of a method: optimised against the teacher in rounds, or taken as they are.
 
     Patches are ranked by the teacher and selected first; a ranking made before is used again. Stop with Ctrl-C and go
@@ -66,6 +67,9 @@ def recover(out: Path | None, as_json: bool, quiet: bool, **values: Any) -> None
     """
     experiment, options = read_experiment(values), read_run_options(values)
     told = preset_told(values, ("experiment", *STAGES["recover"]), silent=as_json or quiet)
+    if prepare_only:
+        _prepared(experiment, out, options, as_json=as_json, told=told)
+        return
     recovered(experiment, out, options, as_json=as_json, quiet=quiet, told=told)
 
 
@@ -106,6 +110,21 @@ def recovered(
 
     run, inputs = made(experiment, "recover", out, options, lambda: load_inputs(experiment, needs_committee=True))
     finish(run, as_json=as_json, stopped=completed(run, inputs, quiet=quiet), told=told)
+
+
+def _prepared(
+    experiment: Experiment, out: Path | None, options: RunOptions, *, as_json: bool, told: Mapping[str, Any]
+) -> None:
+    """Make a recover run that waits for workers, and say so; ``told`` is said beside it as JSON."""
+    from delt_engine.pipeline.inputs import load_inputs
+    from delt_engine.pipeline.work import open_to_workers
+
+    run, _ = made(experiment, "recover", out, options, lambda: load_inputs(experiment, needs_committee=True))
+    open_to_workers(run)
+    if as_json:
+        say_json({"run": str(run.path), "kind": "recover", "status": run.status, **told})
+    else:
+        say(f"It waits for workers, any number of `delt work {run.path}`.")
 
 
 def made(

@@ -57,7 +57,9 @@ def asked_training(training: EvaluateConfig) -> dict[str, Any]:
 
     What is left open stays open, for the rules that fill it in are the same everywhere.
     """
-    names = {*CONTINUAL_TRAINING, "labels"} - {"precision"}
+    names = {*CONTINUAL_TRAINING, "labels"} - {"precision", "graphs"}
+    if not training.alternate_flips:
+        names.remove("alternate_flips")  # results from before there were any answer the same question
     return training.model_dump(mode="json", include=names)
 
 

@@ -71,7 +71,9 @@ TRAINING_SETTINGS = (
     "cutout",
     "min_crop",
     "flip",
+    "alternate_flips",
     "shuffle_patches",
     "precision",
+    "graphs",
 )
 """Settings of student training that both trainings of a pruning take: all but network, epochs, tests and stores."""

@@ -48,12 +48,16 @@ class SqueezeConfig(Settings):
     """Smallest area share of a random crop; 1 turns crops off."""
     flip: bool = setting(True, title="Flips")
     """Mirror half of the images."""
+    alternate_flips: bool = setting(False, title="Alternating flips", source="airbench; no paper here takes it")
+    """With flips, mirror each image in every second epoch, from a side drawn for it, in place of by chance."""
     rand_augment: str = setting("none", title="RandAugment")
     """RandAugment in timm's writing, such as m9-n2; none turns it off."""
     cutout: float = setting(0.0, ge=0, lt=1, source="the ImageNet-21K-P recipe takes 0.5")
     """Side of a square that is painted over in each image, as a share of the image's side; 0 paints none."""
     precision: Literal["auto", "float32", "bfloat16"] = setting("auto")
     """Number format of the training step; auto is bfloat16 on a GPU, float32 elsewhere."""
+    graphs: bool = setting(True, title="CUDA graphs", source="ours")
+    """On a CUDA device, replay steps on images of up to 64 px as a CUDA graph."""
 
     @property
     def checkpoint(self) -> dict[str, Any]:

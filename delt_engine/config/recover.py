@@ -22,10 +22,10 @@ class RecoverConfig(Settings):
     """How the images are optimised. Defaults are DELT's; :meth:`for_method` gives the baselines'."""
 
     method: Method = setting("delt", more=False, unlisted=(IMPORTED,))
-    """delt, cda, sre2l and gvbsm are one loop with other settings; -init starts cda or sre2l from real patches,
-    cda-early-late adds EarlyLate alone; gvbsm recovers from several teachers; dm and dc match batches of real images,
-    in features or gradients of random networks; rded takes the easiest crops as they are,
-    el2n, forgetting and herding real images by a score, random any."""
+    """delt, cda, sre2l and gvbsm are one loop with other settings; delt-plus is delt with switches of ours;
+    -init starts cda or sre2l from real patches, cda-early-late adds EarlyLate alone; gvbsm recovers from several
+    teachers; dm and dc match batches of real images, in features or gradients of random networks; rded takes the
+    easiest crops as they are, el2n, forgetting and herding real images by a score, random any."""
     ipc: int = setting(10, title="Images per class (IPC)", ge=1, le=10000, more=False)
     """Synthetic images per class."""
     iterations: int = setting(
@@ -130,6 +130,13 @@ class RecoverConfig(Settings):
     """Bias correction of Adam: shared as published, or counted from each image's own start."""
     restart_rounds: bool = setting(False, title="Restart each round", source="ours; the published flag has no effect")
     """Restart the learning rate and the crop curriculum in every round."""
+    remix: float = setting(0.0, title="Re-mix", ge=0, lt=1, source="FADRM: 0.5")
+    """Share of its start image that an image takes back when the next round begins."""
+    bn_targets: Literal["running", "class", "difficulty"] = setting(
+        "running", title="BatchNorm targets", source="DELT: running; EDC, PSM: by class or difficulty"
+    )
+    """What BatchNorm statistics are matched with: running, the teacher's own, by the whole batch; class, those of the
+    class's training images, by its images in the batch; difficulty, of those as hard as the start images alone."""
     precision: Literal["auto", "float32", "bfloat16"] = setting(
         "auto", source="ours; images, statistics and losses stay in float32"
     )
@@ -140,6 +147,8 @@ class RecoverConfig(Settings):
     """Batches with the same schedule that take a step together, each for itself; 0 lets the device decide."""
     compile: Literal["auto", "on", "off"] = setting("auto", source="ours")
     """Use torch.compile; auto is off, for its start takes long and a CPU gains nothing."""
+    static_shapes: Literal["auto", "on", "off"] = setting("auto", source="ours")
+    """Crop by matrix products in steps of one shape, which a CUDA graph replays; auto does so on a CUDA device."""
 
     @classmethod
     def for_method(cls, method: str, *, size: int | None = None, **values: Any) -> RecoverConfig:
@@ -176,6 +185,25 @@ class RecoverConfig(Settings):
             raise ConfigError(
                 f"batching: {self.batching!r} given, but dc trains its networks on all images; it must be 'all'."
             )
+        return self
+
+    @model_validator(mode="after")
+    def _targets(self) -> RecoverConfig:
+        if self.bn_targets == "running":
+            return self
+        name = f"bn_targets: {self.bn_targets} given"
+        if self.is_plain:
+            raise ConfigError(
+                f"{name}, but with statistics of convolutions, their EMA or data densification, and with dm and dc, it "
+                "must be running."
+            )
+        if self.batching == "images":
+            raise ConfigError(
+                f"{name} with a batch of images, but each class must have as many of them; batching must be classes "
+                "or one-per-class."
+            )
+        if self.bn_targets == "difficulty" and self.initialization != "patches":
+            raise ConfigError(f"{name}, but noise has no difficulty; the images must start from patches.")
         return self
 
     @property

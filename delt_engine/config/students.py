@@ -30,6 +30,7 @@ Recipe = Literal[
     "cda-imagenet-21k",
     "gvbsm",
     "gvbsm-cifar",
+    "delt-flips",
 ]
 
 _STORED: dict[str, Any] = {"lr_schedule": "cosine", "rand_augment": "none", "min_crop": 0.08}
@@ -79,6 +80,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "cross_entropy_weight": 0.15,
         "weight_decay": 0.0,
     },
+    "delt-flips": {"alternate_flips": True},
 }
 """What a recipe changes against DELT's.
 
@@ -90,6 +92,7 @@ Tiny-ImageNet train_kd.sh (SGD, loss times the temperature's square, nothing mix
 Table 10a; cda-tiny-imagenet: Table 12a; cda-imagenet-21k: Table 21b; what CDA's tables leave open is SRe2L's, whose
 code it relabels and trains with. gvbsm: G-VBSM's ImageNet-1K train.sh (MSE on the committee's mean logits and 0.1 of
 the cross-entropy, batch 1,024, plain cosine); gvbsm-cifar: its CIFAR-10 one (1,000 epochs, batch 100, 0.15, no decay).
+delt-flips is ours: DELT's with alternating flips.
 Differs: sre2l-cifar shows whole images, where its code pads them by 4 px and crops them back; the Tiny-ImageNet code
 warms up over 5 epochs, which no table prints and is left out.
 """
@@ -108,6 +111,7 @@ RECIPE_TITLES = {
     "cda-imagenet-21k": "CDA, ImageNet-21K-P",
     "gvbsm": "G-VBSM",
     "gvbsm-cifar": "G-VBSM, CIFAR",
+    "delt-flips": "DELT with alternating flips (ours)",
 }
 
 
@@ -213,6 +217,10 @@ class EvaluateConfig(Settings):
     """Smallest area share of a crop; 1 turns crops off. RDED's recipe takes 1 up to 64 px and 0.5 above."""
     flip: bool = setting(True, title="Flips", flag="--student-flip")
     """Mirror half of the images."""
+    alternate_flips: bool = setting(
+        False, title="Alternating flips", flag="--student-alternate-flips", source="airbench; no paper here takes it"
+    )
+    """With flips, mirror each image in every second epoch, from a side drawn for it, in place of by chance."""
     shuffle_patches: bool = setting(False, title="Shuffle tiles", source="RDED")
     """Shuffle the tiles of mosaics before each crop."""
     ema_decay: float = setting(0.0, title="EMA decay", ge=0, lt=1, source="EDC: 0.99")
@@ -224,6 +232,8 @@ class EvaluateConfig(Settings):
     """Share of the epochs before which nothing but the first epoch is tested."""
     precision: Literal["auto", "float32", "bfloat16"] = setting("auto", flag="--student-precision")
     """Number format of the training step; auto is bfloat16 on a GPU, float32 elsewhere."""
+    graphs: bool = setting(True, title="CUDA graphs", flag="--student-graphs", source="ours")
+    """On a CUDA device, replay steps on images of up to 64 px as a CUDA graph."""
 
     @classmethod
     def for_recipe(cls, recipe: str, **values: Any) -> EvaluateConfig:

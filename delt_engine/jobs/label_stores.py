@@ -140,7 +140,7 @@ def _labeller(config: EvaluateConfig, run: Run | None, classes: int) -> str:
         with contextlib.suppress(CheckpointError):
             card = read_card(find_teacher(config.relabeller))
             name, known = card.fingerprint, card.num_classes
-    elif record and record.teacher and record.dataset and not record.committee:
+    elif record and record.teacher and record.dataset and not record.is_labelled_by_committee:
         name, known = record.teacher.fingerprint, len(record.dataset.class_names)
     return name if known == classes else ""
 

@@ -12,6 +12,7 @@ Source: DESIGN section 4, "Jobs are processes".
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import time
 from collections.abc import Iterable
@@ -28,7 +29,7 @@ from delt_engine.models.card import find_teacher, read_card
 from delt_engine.models.committee import find_committee
 from delt_engine.runs.command import command_for
 from delt_engine.runs.events import NoteEvent, StatusEvent
-from delt_engine.runs.processes import end, identity, is_running, memory_bytes, wake
+from delt_engine.runs.processes import RANKS_FOLDER, end, identity, is_running, memory_bytes, wake
 from delt_engine.runs.record import (
     Kind,
     ProcessRecord,
@@ -39,6 +40,7 @@ from delt_engine.runs.record import (
     with_absolute_paths,
 )
 from delt_engine.runs.store import Run, StopRequest, list_runs, new_run_path
+from delt_engine.runs.workers import crew
 
 RESUMABLE = ("paused", "cancelled", "interrupted", "failed")
 
@@ -94,6 +96,7 @@ def resume(run: Run) -> None:
         _check_resumable(run)  # somebody else may have gone on with it meanwhile
         run.request(None)
         (run.path / "job.json").unlink(missing_ok=True)
+        shutil.rmtree(run.path / RANKS_FOLDER, ignore_errors=True)
         run.update(status="queued", process=None, error=None)
         run.event(StatusEvent(status="queued"))
         queue.enter(run, device_lock_name(run.record().device or run.experiment.device))
@@ -122,8 +125,10 @@ def pause(run: Run) -> None:
 def is_alive(run: Run) -> bool:
     """Return whether a process works on the run, or waits for its device."""
     record = run.record()
+    if record.status not in ("queued", "running"):
+        return False
     worker = record.process or run.job_process()
-    return record.status in ("queued", "running") and worker is not None and is_running(worker)
+    return bool(crew(run.path)) or (worker is not None and is_running(worker))
 
 
 def is_overdue(run: Run) -> bool:
@@ -151,10 +156,10 @@ def stop_hard(run: Run) -> None:
     worker = run.record().process or launcher
     if launcher is not None and launcher != worker:  # of several ranks: it would start them again
         end(launcher)
-    if worker is not None:
-        end(worker)
-        if is_running(worker):
-            raise RunError(f"run {run.id}: its process {worker.pid} on {worker.hostname} cannot be ended from here.")
+    for process in [*([worker] if worker else []), *(one.process for one in crew(run.path) or ())]:
+        end(process)
+        if is_running(process):
+            raise RunError(f"run {run.id}: its process {process.pid} on {process.hostname} cannot be ended from here.")
     mark_stopped(run, request)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from delt_engine import access
 from delt_engine.errors import RunError
 from delt_engine.jobs import start
-from delt_engine.runs.heartbeat import PATIENCE, silence, silent_since
-from delt_engine.runs.processes import hostname
+from delt_engine.runs.heartbeat import silence, silent_since
+from delt_engine.runs.processes import PATIENCE, hostname
 from delt_engine.runs.store import Run
 
 __all__ = ["end_and_resume", "free", "is_silent", "silence", "silent_since"]

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
+from typing import Protocol
 
 from filelock import FileLock, Timeout
 
@@ -30,6 +31,7 @@ from delt_engine.runs.heartbeat import Heartbeat
 from delt_engine.runs.processes import is_running, this_process
 from delt_engine.runs.record import Status, now
 from delt_engine.runs.store import Run, StopRequest
+from delt_engine.runs.workers import crew
 
 POLL_SECONDS = 0.1
 """How often a stop request is looked for: far below the two seconds in which it must be met."""
@@ -41,6 +43,16 @@ STOPPED: dict[StopRequest, Status] = {"cancel": "cancelled", "pause": "paused"}
 """What a run is after a stop request."""
 
 
+class SignOfLife(Protocol):
+    """What a process leaves for others again and again while it works."""
+
+    def beat(self) -> None:
+        """Leave a sign where it is time for one."""
+
+    def end(self) -> None:
+        """Take it away."""
+
+
 class StopRequests:
     """What asks this process to stop: the control file of its run, or a signal; who looks for it gives signs of life.
 
@@ -48,9 +60,9 @@ class StopRequests:
     to pause. A signal that reaches one of several ranks becomes the run's request, so that all of them stop.
     """
 
-    def __init__(self, run: Run | None) -> None:
+    def __init__(self, run: Run | None, sign: SignOfLife | None = None) -> None:
         self._run, self._rank = run, this_rank()
-        self._heartbeat = Heartbeat(run, self._rank.number) if run is not None else None
+        self._heartbeat = sign or (Heartbeat(run, self._rank.number) if run is not None else None)
         self._signalled: StopRequest | None = None
         self._found: StopRequest | None = None
         self._looked, self._is_loading = 0.0, False
@@ -115,9 +127,12 @@ class StopRequests:
 
 
 @contextlib.contextmanager
-def listening(run: Run | None) -> Iterator[StopRequests]:
-    """Listen for stop requests, without a run for signals alone; the handlers of before are put back at the end."""
-    stop = StopRequests(run)
+def listening(run: Run | None, sign: SignOfLife | None = None) -> Iterator[StopRequests]:
+    """Listen for stop requests, without a run for signals alone; the handlers of before are put back at the end.
+
+    Signs of life are those of the run's one process, unless another ``sign`` is given.
+    """
+    stop = StopRequests(run, sign)
     before = {}
     if threading.current_thread() is threading.main_thread():
         before = {number: signal.signal(number, stop.on_signal) for number in (signal.SIGINT, *PAUSING)}
@@ -138,12 +153,25 @@ def claimed(run: Run) -> Iterator[None]:
     """
     lock = _taken_run(run)
     try:
+        check_no_workers(run)
         run.update(process=this_process(), status="queued", error=None, finished=None)
         yield
     finally:
         lock.release()
         if run.record().status == "finished":  # nobody needs this lock again
             Path(lock.lock_file).unlink(missing_ok=True)
+
+
+def check_no_workers(run: Run) -> None:
+    """Refuse a run that workers share.
+
+    Raises:
+        RunError: some are there.
+    """
+    workers = crew(run.path)
+    if workers:
+        many = f"{len(workers)} workers are" if len(workers) > 1 else "a worker is"
+        raise RunError(f"run {run.id}: {many} at it; pause it first, or start another one by `delt work`.")
 
 
 @contextlib.contextmanager

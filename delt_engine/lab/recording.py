@@ -67,6 +67,10 @@ class LabWork:
         self.plan.check(self.config)
         if self.config.batching != "classes" or self.config.initialization != "patches":
             raise ConfigError("lab: it needs images that start from patches, in batches of whole classes.")
+        if self.config.bn_targets != "running":
+            raise ConfigError(
+                f"lab: bn_targets: {self.config.bn_targets} given, but it shows running statistics alone."
+            )
 
     def selected(self, key: Key) -> SelectedImage:
         """Return where an image starts from."""

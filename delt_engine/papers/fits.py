@@ -30,11 +30,12 @@ from delt_engine.papers.published import PublishedValue, all_published, publishe
 from delt_engine.papers.recipes import published_experiment
 
 _NOT_COUNTED: dict[str, set[str]] = {
-    "squeeze": {"precision", "stem"},
+    "squeeze": {"precision", "graphs", "stem"},
     "rank": {"batch_size"},
     "select": {"picked_from"},
-    "recover": {"precision", "fold", "pack", "compile"},
-    "evaluate": {"recipe", "seeds", "label_store", "validate_every", "validate_from", "precision"} | {"relabeller"},
+    "recover": {"precision", "fold", "pack", "compile", "static_shapes"},
+    "evaluate": {"recipe", "seeds", "label_store", "validate_every", "validate_from", "precision", "graphs"}
+    | {"relabeller"},
 }
 """Settings that change no result, or only how it is told; networks are compared by their weights."""
 

@@ -35,7 +35,7 @@ SHARED_SETTINGS = tuple(name for name in RecoverConfig.model_fields if name not 
 
 _SMALL, _IPC = 32, RecoverConfig().ipc
 _CODE = "RDED's published code"
-_SPEED = ("precision", "fold", "pack", "compile")
+_SPEED = ("precision", "fold", "pack", "compile", "static_shapes")
 _SHARED = (*(spec.name for spec in field_specs(Experiment)), "squeeze")
 
 

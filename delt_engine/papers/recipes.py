@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from delt_engine.config import METHOD_SETTINGS, EvaluateConfig, Experiment, RecoverConfig, SqueezeConfig, is_optimised
-from delt_engine.config.methods import BATCH_TO_BATCH, SMALL_IMAGES
+from delt_engine.config.methods import BATCH_TO_BATCH, DELT_PLUS, SMALL_IMAGES
 from delt_engine.data.catalogue import CATALOGUE, find_entry
 from delt_engine.errors import ConfigError
 from delt_engine.papers import cda_settings, code_settings, delt_settings, gvbsm_settings, matching_settings
@@ -147,6 +147,8 @@ def _images(into: Gathered, asked: Asked) -> None:
         cda_settings.recover(into, asked)
     else:
         delt_settings.recover(into, asked)
+    if asked.method == "delt-plus":
+        into.assume("recover", "ours: what makes DELT+", **DELT_PLUS)
     is_early_late = RecoverConfig.for_method(asked.method).early_late
     if is_early_late and _of_cda(asked):
         delt_settings.put_rounds(into, asked)

@@ -90,7 +90,7 @@ def _statistics(context: StageContext, network: nn.Module, card: TeacherCard) ->
         return None
 
     def make() -> list[dict[str, list[float]]]:
-        found = kept() or gathered(network, _images(context, network, card), config.patch_side)
+        found = kept() or gathered(network, training_batches(context, network, card), config.patch_side)
         records = [one.to_record() for one in found]
         with contextlib.suppress(RunError):  # a disk that refuses costs the next run a pass
             _STATISTICS.write(key, records)
@@ -99,17 +99,20 @@ def _statistics(context: StageContext, network: nn.Module, card: TeacherCard) ->
     return tuple(map(ConvStatistics.from_record, context.first(make)))
 
 
-def _images(context: StageContext, network: nn.Module, card: TeacherCard) -> Iterator[Tensor]:
-    """Yield all training images, normalised, on the device, telling how far it is."""
+def training_batches(
+    context: StageContext, network: nn.Module, card: TeacherCard, rows: Sequence[int] | None = None
+) -> Iterator[Tensor]:
+    """Yield training images, all or those of ``rows``, normalised, on the device, telling how far it is."""
     images, device, next_event = context.inputs.dataset.train, torch.device(context.device), 0.0
-    for begin in range(0, len(images), BATCH):
+    rows = range(len(images)) if rows is None else rows
+    for begin in range(0, len(rows), BATCH):
         context.stop.check()
-        end = min(begin + BATCH, len(images))
-        shown = normalise(to_pixels(images.pixels(range(begin, end)), device), card.mean, card.std)
+        end = min(begin + BATCH, len(rows))
+        shown = normalise(to_pixels(images.pixels(rows[begin:end]), device), card.mean, card.std)
         yield shown.contiguous(memory_format=memory_format(network, device))
-        if end == len(images) or time.monotonic() >= next_event:
+        if end == len(rows) or time.monotonic() >= next_event:
             next_event = time.monotonic() + EVENT_SECONDS
-            context.event(StageEvent(stage="statistics", done=end, total=len(images)))
+            context.event(StageEvent(stage="statistics", done=end, total=len(rows)))
 
 
 def labelling_committee(record: RunRecord, teacher: Teacher, class_names: Sequence[str]) -> Teacher:
@@ -124,7 +127,7 @@ def labelling_committee(record: RunRecord, teacher: Teacher, class_names: Sequen
         CheckpointError: a member is not there any more.
         RunError: a member has changed.
     """
-    if not record.committee:
+    if not record.is_labelled_by_committee:
         return teacher
     device = next(teacher.network.parameters()).device
     members = [teacher]

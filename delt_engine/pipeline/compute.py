@@ -34,23 +34,26 @@ _PACKS, _MB = KeyedStore("packs"), 2**20
 _SLACK = 16 * _MB  # between two looks at a process
 
 
-def fast_path(context: StageContext, teacher: PreparedTeacher, fingerprint: str) -> FastPath:
+def fast_path(
+    context: StageContext, teacher: PreparedTeacher, fingerprint: str, most_packed: int | None = None
+) -> FastPath:
     """Return how a run is computed: as its record says, or, at its start, as the settings mean on this device.
 
     On CUDA devices the number of batches a step is measured, see :mod:`delt_engine.recovery.trial`, and stored for the
     next run of the kind. Elsewhere it follows from the settings. So the same machine makes the same images again.
+    ``most_packed`` is the most that is chosen where the settings leave it open; else every rank is to have work.
     """
-    context.first(lambda: None if context.run.record().speed else _choose(context, teacher, fingerprint))
+    context.first(lambda: None if context.run.record().speed else _choose(context, teacher, fingerprint, most_packed))
     return FastPath.from_record(context.run.record().speed)
 
 
-def _choose(context: StageContext, teacher: PreparedTeacher, fingerprint: str) -> None:
+def _choose(context: StageContext, teacher: PreparedTeacher, fingerprint: str, most_packed: int | None) -> None:
     config, kind = context.experiment.recover, torch.device(context.device).type
     classes = len(context.inputs.classes)
     fast, rates = choose(config, kind, context.inputs.dataset.spec.image_size, classes), {}
     if not config.pack and not config.is_plain:
         # Every rank is to have work.
-        most = max(1, len(plan_batches(context.inputs.classes, config)) // context.rank.size)
+        most = most_packed or max(1, len(plan_batches(context.inputs.classes, config)) // context.rank.size)
         if kind in MEASURED:
             most = min(most, MOST_PACKED * config.batches_that_fill(classes))
             rates = _measured(context, teacher, fingerprint, fast, most)
@@ -201,11 +204,14 @@ class Tally:
     @property
     def done(self) -> int:
         """Image-iterations that all batches have behind them."""
+        for number, completed in self._context.of_others().items():
+            self._done[number] = self._worth(number, self._config.iterations if completed is None else completed)
         return self._before + self._counts.total(sum(self._done.values()) - self._before)
 
     def count(self, batch: int, completed: int) -> None:
         """Count the completed iterations of a batch of this rank."""
         self._done[batch] = self._worth(batch, completed)
+        self._context.at_work(batch, completed)
 
     def save(self) -> None:
         """Write what was counted into the run's record."""

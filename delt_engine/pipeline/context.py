@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from delt_engine import files
 from delt_engine.config import Experiment
@@ -20,6 +20,7 @@ from delt_engine.runs.events import Event, NoteEvent
 from delt_engine.runs.record import now
 from delt_engine.runs.store import Run
 
+_T = TypeVar("_T")
 Report = Callable[[Event], None]
 """Takes every event of a run once it is written."""
 
@@ -67,6 +68,18 @@ class StageContext:
     def first(self, make: Callable[[], Any]) -> Any:
         """Return in every rank what the first one makes; see :func:`delt_engine.jobs.ranks.first`."""
         return ranks.first(make, self.stop.check)
+
+    def divide(self, batches: Mapping[int, _T], work: Callable[[_T], None]) -> None:
+        """Do this rank's share of some batches, which are given by their numbers."""
+        for number in self.rank.share(list(batches)):
+            work(batches[number])
+
+    def of_others(self) -> dict[int, int | None]:
+        """Return how many iterations batches of others have behind them, None for all; of ranks their counts tell."""
+        return {}
+
+    def at_work(self, batch: int, completed: int) -> None:
+        """Take note of where this process is."""
 
     @contextlib.contextmanager
     def sharing(self) -> Iterator[None]:

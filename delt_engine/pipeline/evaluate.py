@@ -87,7 +87,7 @@ def evaluate_stage(context: StageContext) -> None:
     made_by = source.run.record().teacher if source.run and own else None  # then it may not have been loaded
     by = teacher.card if teacher else made_by
     named = (own.name, own.fingerprint) if own else (None, None)
-    if own is None and config.labels != "hard" and source.run and source.run.record().committee:
+    if own is None and config.labels != "hard" and source.run and source.run.record().is_labelled_by_committee:
         named = committee_name(source.run.record())
     result = EvaluationResult(
         students=tuple(results),

@@ -103,7 +103,8 @@ def _steps(
 ) -> Iterator[RecoverStep]:
     """Return a loop with every image in it from the start, longer than anything that is timed."""
     length = _WARM_UP + _MOST + 1
-    config = experiment.recover.replace(iterations=length, round_iterations=length, early_late=False)
+    changes = {"iterations": length, "round_iterations": length, "bn_targets": "running"}
+    config = experiment.recover.replace(**changes, early_late=False)
     labels = torch.tensor([slot.class_index for slot in plan.slots], device=images.device)
     rows = crop_plan(config, images.shape[-1], generator(experiment.seed, "measure"))
     if config.is_batch_to_batch:

@@ -21,10 +21,12 @@ from delt_engine.errors import RunCancelled, RunError
 from delt_engine.models.device import peak_memory
 from delt_engine.models.teachers import Teacher
 from delt_engine.patches.selection import SelectedImage
+from delt_engine.pipeline.bn_targets import BatchTargets, batch_targets
 from delt_engine.pipeline.committees import prepare
 from delt_engine.pipeline.compute import MemoryRecord, Tally, fast_path, predicted_mb, within_memory
 from delt_engine.pipeline.context import StageContext
 from delt_engine.pipeline.inputs import (
+    Inputs,
     is_small,
     picture_all,
     pictures,
@@ -45,6 +47,7 @@ from delt_engine.runs.events import MemoryEvent, RoundEvent, StageEvent, StepEve
 from delt_engine.runs.images import are_written, remove_live, write_images
 from delt_engine.runs.predictions import is_due, write_predictions
 from delt_engine.runs.record import NO_ROUNDS
+from delt_engine.runs.store import Run
 from delt_engine.seeding import generator
 
 EVENT_SECONDS = 0.25
@@ -60,12 +63,16 @@ MOST_GROUPS = 24
 
 @dataclass(frozen=True, eq=False)
 class RecoverJob:
-    """What all batches of a run are recovered with; ``prepared`` is the teacher as the loop uses it."""
+    """What all batches of a run are recovered with.
+
+    ``prepared`` is the teacher as the loop uses it, ``targets`` what it matches in place of the running statistics.
+    """
 
     context: StageContext
     teacher: Teacher
     selection: tuple[SelectedImage, ...]
     prepared: PreparedTeacher
+    targets: BatchTargets
 
     @property
     def image_size(self) -> int:
@@ -155,20 +162,51 @@ def recover_stage(context: StageContext) -> None:
     config, began = context.experiment.recover, time.monotonic()
     if config.early_late and not config.schedule.has_rounds and config.ipc == 1 and context.rank.is_first:
         context.note(NO_ROUNDS)
-    teacher = loaded_teacher(context)
-    selection = selection_of(context, teacher) if config.initialization == "patches" else ()
-    prepared = prepare(context, teacher) if config.is_optimised else PreparedTeacher.of(teacher)
-    job = RecoverJob(context, teacher, selection, prepared)
-    plans = plan_batches(context.inputs.classes, config)
-    context.first(lambda: picture_all(context.run, context.inputs, plans, job.start_u8))
+    job, plans = _begun(context)
     if config.is_optimised:
         _recover_batches(job, plans)
     else:
         with context.sharing():
             _take_patches(job, plans if context.rank.is_first else [], began)
     if context.rank.is_first:
-        remove_live(context.run)
-        remove_checkpoint(context.run)
+        remove_leftovers(context.run)
+
+
+def prepare_stage(context: StageContext) -> None:
+    """Do all that comes before the batches: rank, select, choose how it is computed; or all, where there are none."""
+    if not context.experiment.recover.is_optimised:
+        recover_stage(context)
+        return
+    job, _ = _begun(context)
+    fast_path(context, job.prepared, job.teacher.card.fingerprint, most_packed=1)
+
+
+def written_batches(run: Run, inputs: Inputs) -> Iterator[tuple[int, bool]]:
+    """Yield each batch of a prepared run, and whether its images are there and whole."""
+    size = inputs.dataset.spec.image_size
+    plans = plan_batches(inputs.classes, run.experiment.recover)
+    if run.experiment.recover.is_optimised:
+        plans = pack_batches(plans, FastPath.from_record(run.record().speed).pack)
+    for plan in plans:
+        yield plan.batch_index, are_written(run, slots_of(plan), size)
+
+
+def remove_leftovers(run: Run) -> None:
+    """Remove what only a run at work needs."""
+    remove_live(run)
+    remove_checkpoint(run)
+
+
+def _begun(context: StageContext) -> tuple[RecoverJob, Sequence[BatchPlan]]:
+    """Load the teacher, select and picture the start images; return what batches need, and the batches."""
+    config = context.experiment.recover
+    teacher = loaded_teacher(context)
+    selection = selection_of(context, teacher) if config.initialization == "patches" else ()
+    prepared = prepare(context, teacher) if config.is_optimised else PreparedTeacher.of(teacher)
+    job = RecoverJob(context, teacher, selection, prepared, batch_targets(context, teacher, prepared, selection))
+    plans = plan_batches(context.inputs.classes, config)
+    context.first(lambda: picture_all(context.run, context.inputs, plans, job.start_u8))
+    return job, plans
 
 
 def _recover_batches(job: RecoverJob, plans: Sequence[BatchPlan]) -> None:
@@ -176,19 +214,28 @@ def _recover_batches(job: RecoverJob, plans: Sequence[BatchPlan]) -> None:
     context, run = job.context, job.context.run
     fast = fast_path(context, job.prepared, job.teacher.card.fingerprint)
     plans = pack_batches(plans, fast.pack)
-    tally = Tally(context, plans, lambda plan: are_written(run, slots_of(plan), job.image_size))
+
+    def is_done(plan: BatchPlan) -> bool:
+        return are_written(run, slots_of(plan), job.image_size)
+
+    done = context.of_others()  # what is known need not be read
+    tally = Tally(context, plans, lambda plan: done.get(plan.batch_index, 0) is None or is_done(plan))
     predicted = predicted_mb(context, job.prepared, fast, tally.pending or plans)
     memory = MemoryRecord(predicted, context.device)
     if context.rank.is_first:
         context.update(memory=memory.now())
         context.event(MemoryEvent(predicted_mb=predicted))
+
+    def recover_one(plan: BatchPlan) -> None:
+        context.stop.check()
+        if not is_done(plan):  # by a worker that was lost a moment later
+            _Batch(job, plan, tally, fast).recover()
+        tally.save()
+        remove_checkpoint(run, plan.batch_index)
+
     try:
         with context.sharing():
-            for plan in context.rank.share(tally.pending):
-                context.stop.check()
-                _Batch(job, plan, tally, fast).recover()
-                tally.save()
-                remove_checkpoint(run, plan.batch_index)
+            context.divide({plan.batch_index: plan for plan in tally.pending}, recover_one)
     except RunCancelled:
         tally.save()
         raise
@@ -232,12 +279,14 @@ class _Batch:
         # Batches with a drop plan are never packed.
         dropped = drop_plan(config, job.prepared, generator(self.context.experiment.seed, "drop", plan.batch_index))
 
+        more: dict[str, Any] = {"dropped": dropped, "targets": job.targets.of(plan)}
+
         def start(state: BatchState | None, fast: FastPath) -> Iterator[RecoverStep]:
             if config.is_batch_to_batch:
                 train, about = self.context.inputs.dataset.train, (job.prepared, self.context.experiment)
                 how: dict[str, Any] = {"state": state, "low_memory": fast.low_memory}
                 return matching_steps(train, *about, images, labels, plan, rows, **how)
-            return recover(images, labels, job.prepared, plan, config, rows, state=state, fast=fast, dropped=dropped)
+            return recover(images, labels, job.prepared, plan, config, rows, state=state, fast=fast, **more)
 
         return start
 
@@ -249,6 +298,7 @@ class _Batch:
             self._check_finite(step)
             self.context.event(self._step_event(step))
         if step.ends_round:
+            self._note_graph(step)
             self._write_round(step, partial=False)
             if now - self._checkpointed >= CHECKPOINT_GAP and completed < self.config.iterations:
                 self._checkpoint(step)
@@ -264,6 +314,13 @@ class _Batch:
             self._checkpoint(step)
             remove_live(self.run)
             raise RunCancelled(asked)
+
+    def _note_graph(self, step: RecoverStep) -> None:
+        """Say once a run why its steps are not replayed by a CUDA graph, where they should be."""
+        speed = self.run.record().speed if step.no_graph else {}
+        if step.no_graph and "no_graph" not in speed:
+            self.context.update(speed={**speed, "graph": False, "no_graph": step.no_graph})
+            self.context.note(f"Steps are taken one by one: {step.no_graph}.")
 
     def _check_finite(self, step: RecoverStep) -> None:
         """Refuse to go on, or to keep anything, once a loss or an image is not finite.

@@ -115,26 +115,18 @@ def _work(run: Run, inputs: Inputs | None, rank: Rank, stop: StopRequests, repor
     rank.check_device(begun.experiment.device)
     device = begun.device or begun.experiment.device
     own: list[Inputs] = []  # the first rank makes what is cached, the others find it
-    ranks.first(lambda: own.append(_prepared(run, begun, inputs, stop)), stop.check)
+    ranks.first(lambda: own.append(prepared(run, begun, inputs, stop)), stop.check)
     with contextlib.ExitStack() as held:
         if rank.is_first:
             _hold(run, device_lock_name(device), stop, report, held)
             run.set_status("running", started=begun.started or now())
             report(StatusEvent(status="running"))
         ranks.barrier(stop.check)  # the others wait as long as the first one waits for its device
-        chosen = ranks.first(lambda: _set_up_torch(run, device, stop), stop.check)
-        inputs = own[0] if own else _looked_up(run, run.record(), stop)
+        chosen = ranks.first(lambda: set_up_torch(run, device, stop), stop.check)
+        inputs = own[0] if own else looked_up(run, run.record(), stop)
         context = StageContext(run, inputs, chosen, stop, report, rank)
         if rank.is_first:
-            context.update(versions=versions())
-            before, current = begun.versions.get("torch"), versions()["torch"]
-            if begun.started and before != current:
-                context.note(
-                    f"Begun with torch {before}, going on with {current}: the last digits of the images may differ."
-                )
-            warning = bfloat16_warning(precision_of(begun), chosen)
-            if warning:
-                context.note(warning)
+            note_versions(context, begun)
             if device_lock_name(chosen) != device_lock_name(device):
                 _hold(run, device_lock_name(chosen), stop, report, held)
         else:
@@ -155,10 +147,27 @@ def _work(run: Run, inputs: Inputs | None, rank: Rank, stop: StopRequests, repor
             report(StatusEvent(status="finished"))
 
 
-def _prepared(run: Run, begun: RunRecord, inputs: Inputs | None, stop: StopRequests) -> Inputs:
+def note_versions(context: StageContext, begun: RunRecord) -> None:
+    """Write into a run what computes it, and say what may change or slow it."""
+    context.update(versions=versions())
+    before, current = begun.versions.get("torch"), versions()["torch"]
+    if begun.started and before != current:
+        context.note(f"Begun with torch {before}, going on with {current}: the last digits of the images may differ.")
+    warning = bfloat16_warning(precision_of(begun), context.device)
+    if warning:
+        context.note(warning)
+
+
+def prepared(run: Run, begun: RunRecord, inputs: Inputs | None, stop: StopRequests) -> Inputs:
+    """Look up what a run needs and write it into its record, for the process that may change that.
+
+    Raises:
+        RunError: it is not what the run began with.
+        DeltError: something cannot be found.
+    """
     with stop.loading():
         if inputs is None or not _is_enough(inputs, begun):
-            inputs = _looked_up(run, begun, stop)
+            inputs = looked_up(run, begun, stop)
     data, teacher = begun.dataset, begun.teacher
     if data is not None and data.fingerprint != inputs.dataset.fingerprint:
         raise RunError(f"run {run.id}: {data.name} has changed since the run began, so it cannot go on.")
@@ -224,7 +233,8 @@ def _hold(run: Run, device: str, stop: StopRequests, report: Report, held: conte
     queue.leave(run)
 
 
-def _looked_up(run: Run, record: RunRecord, stop: StopRequests) -> Inputs:
+def looked_up(run: Run, record: RunRecord, stop: StopRequests) -> Inputs:
+    """Look up what a run needs: data, teacher and whatever else its settings name."""
     last = 0.0
 
     def report(what: str, done: int, total: int) -> None:
@@ -253,8 +263,11 @@ def _looked_up(run: Run, record: RunRecord, stop: StopRequests) -> Inputs:
     )
 
 
-def _set_up_torch(run: Run, device: str, stop: StopRequests) -> str:
-    """Import torch, choose device and threads as the run began with, and return the device's name."""
+def set_up_torch(run: Run, device: str, stop: StopRequests, *, writes: bool = True) -> str:
+    """Import torch, choose device and threads as the run began with, and return the device's name.
+
+    ``writes`` says whether this process may write that into the run's record.
+    """
     settle_waiting()  # read when torch is loaded
     with stop.loading():
         import torch
@@ -265,6 +278,8 @@ def _set_up_torch(run: Run, device: str, stop: StopRequests) -> str:
     threads = run.record().threads
     if threads is not None:
         torch.set_num_threads(threads)
+    if not writes:
+        return str(chosen)
     name = torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else chosen.type.upper()
     threads = threads or torch.get_num_threads()
     machine = this_machine(threads)

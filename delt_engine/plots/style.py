@@ -15,6 +15,7 @@ from plotly.subplots import make_subplots
 
 METHOD_COLOURS: dict[str, str] = {
     "delt": "#e57517",  # orange
+    "delt-plus": "#b46000",  # rust, near DELT's own
     "cda": "#5444ff",  # indigo
     "cda-init": "#a0916e",  # tan
     "cda-early-late": "#d80030",  # crimson
@@ -32,7 +33,7 @@ METHOD_COLOURS: dict[str, str] = {
 }
 """One colour a method, the same everywhere. Ours: hues apart, moved in lightness until every pair is at least 18 apart
 (CIE76) in normal sight and in full protan, deutan and tritan simulation, those of
-coresets 15 and of DM and DC 13; SRe2L and CDA, seen side by side most, are at least 40 apart."""
+coresets 15, of DM and DC 13, of DELT+ 12; SRe2L and CDA, seen side by side most, are at least 40 apart."""
 
 ROUND_SCALE: tuple[str, ...] = ("#7a4bd6", "#c2488f", "#e5752f")
 """Colours from the first round to the last: violet, pink, orange, growing lighter."""

@@ -54,13 +54,25 @@ class BatchPlan:
         """Indices of the batches in it, in order: its own unless it is packed."""
         return tuple(sorted(set(self.groups))) or (self.batch_index,)
 
-    def group_order(self, joined: int) -> list[int]:
-        """Return the places of the first ``joined`` slots, group after group.
+    @property
+    def batches(self) -> tuple[int, ...]:
+        """Which batch each slot is of."""
+        return self.groups or (self.batch_index,) * len(self.slots)
+
+    @cached_property
+    def class_groups(self) -> tuple[tuple[int, int], ...]:
+        """Batch and class of each group of images that are matched class by class, in order."""
+        pairs = zip(self.batches, self.slots, strict=True)
+        return tuple(sorted({(batch, slot.class_index) for batch, slot in pairs}))
+
+    def group_order(self, joined: int, *, by_class: bool = False) -> list[int]:
+        """Return the places of the first ``joined`` slots, group after group, and within it class after class if asked.
 
         >>> BatchPlan(0, (Slot(0, 0, 1), Slot(1, 0, 1), Slot(0, 1, 2), Slot(1, 1, 2)), (0, 1, 0, 1)).group_order(4)
         [0, 2, 1, 3]
         """
-        return sorted(range(joined), key=lambda place: self.groups[place] if self.groups else 0)
+        batches, slots = self.batches, self.slots
+        return sorted(range(joined), key=lambda place: (batches[place], by_class and slots[place].class_index))
 
     @cached_property
     def start_rounds(self) -> tuple[int, ...]:

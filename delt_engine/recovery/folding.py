@@ -30,6 +30,9 @@ from delt_engine.recovery.operators import FoldedStatistics, StatisticsDistance
 LEAST_SCALE = 1e-2
 """Least standard deviation of a folded channel against its mean; below, float32 would lose over two of its digits."""
 
+Targets = Sequence[tuple[Tensor, Tensor]]
+"""Mean and variance, ``(G, C)`` each, that G groups are matched with: one pair a BatchNorm layer, in forward order."""
+
 _RELUS = (F.relu, F.relu_, torch.relu, torch.relu_)
 _OUT_OF_PLACE = {
     operator.iadd: operator.add,
@@ -49,8 +52,15 @@ class FoldedNorm(nn.Module):
         self.register_buffer("shift", shift)
         self.register_buffer("inverse", 1 / scale)
         self.register_buffer("target", layer.running_var * scale.square())
+        self.running = layer.running_mean, layer.running_var, scale, shift
         self.rectifies = False
         self.groups = 1
+
+    def set_targets(self, mean: Tensor | None, var: Tensor | None) -> None:
+        """Set what x is matched with, ``(G, C)`` each; without them the running statistics."""
+        running_mean, running_var, scale, shift = self.running
+        self.shift = shift if mean is None else shift + (mean - running_mean) * scale
+        self.target = (running_var if var is None else var) * scale.square()
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Measure y ``(G * n, C, H, W)`` and pass it, or its ReLU, on."""
@@ -64,12 +74,17 @@ class MeasuredNorm(nn.Module):
         super().__init__()
         self.layer = layer
         self.groups = 1
+        self.set_targets(None, None)
+
+    def set_targets(self, mean: Tensor | None, var: Tensor | None) -> None:
+        """Set what x is matched with, ``(G, C)`` each; without them the running statistics."""
+        self.mean = self.layer.running_mean if mean is None else mean
+        self.var = self.layer.running_var if var is None else var
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Measure x ``(G * n, C, H, W)`` and normalise it."""
-        layer = self.layer
-        distances = StatisticsDistance.apply(features, layer.running_mean, layer.running_var, self.groups)
-        return layer(features), distances
+        distances = StatisticsDistance.apply(features, self.mean, self.var, self.groups)
+        return self.layer(features), distances
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,11 +105,12 @@ class Folding:
         """The network through torch.compile."""
         return torch.compile(self.network)
 
-    def set_groups(self, groups: int) -> None:
-        """Set G, the groups of equal size that a batch is made of."""
-        for module in self.network.modules():
-            if isinstance(module, (FoldedNorm, MeasuredNorm)):
-                module.groups = groups
+    def set_groups(self, groups: int, targets: Targets | None = None) -> None:
+        """Set G, the groups of equal size that a batch is made of, and what they are matched with."""
+        norms = (module for module in self.network.modules() if isinstance(module, (FoldedNorm, MeasuredNorm)))
+        for norm, (mean, var) in zip(norms, targets or ((None, None),) * self.layers, strict=True):
+            norm.groups = groups
+            norm.set_targets(mean, var)
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,12 +170,12 @@ def fold(network: nn.Module, precision: str = "float32") -> Folding | None:
     folding = _rewritten(traced)
     if folding is None:
         return None
-    order = memory_format(traced, torch.device("cpu"))
+    order = memory_format(traced, next(traced.parameters()).device)
     for module in traced.modules():
         if isinstance(module, nn.Conv2d):  # its weights in the memory order and the number format they are used in
             for name, weight in list(module.named_parameters(recurse=False)):
                 value = weight.detach().bfloat16() if precision == "bfloat16" else weight.detach()
-                if name == "weight" and value.device.type == "cpu":
+                if name == "weight":
                     value = value.contiguous(memory_format=order)
                 setattr(module, name, nn.Parameter(value, requires_grad=False))
     return folding

@@ -8,6 +8,10 @@ Source: DELT Sec. 3, Eq. 6-8 and Fig. 4, recover/recover.py; CDA Algorithm 1. Ad
 published betas and eps 1e-8. As published, all images share its step count: an image that joins late gets no bias
 correction, so its first steps are about 1.7 times the learning rate. ``adam_counters="per-image"`` counts from each
 image's own start.
+With ``remix`` s, x = (1 - s) x + s x_0 when a round begins, for all images x that joined before, x_0 being their start;
+so what a round, and the run, ends with is never mixed.
+Source: FADRM, Data Residual Matching. Differs: it makes Adam anew there; here its moments go on, which reach back some
+ten iterations.
 Differs: images that wait are not clipped either (published code clips the whole batch, which would move waiting
 noise). Batches may be packed into one step, the teacher's BatchNorm folded and its work done in bfloat16, see
 :mod:`delt_engine.recovery.speed`. :mod:`delt_engine.recovery.reference` is the same loop without any of this; tests
@@ -16,7 +20,7 @@ hold one to the other.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -30,12 +34,12 @@ from delt_engine.models.device import memory_format
 from delt_engine.recovery.augment import COLUMNS, apply_crop, crop_bounds
 from delt_engine.recovery.batches import BatchPlan, clock
 from delt_engine.recovery.curriculum import learning_rate_at
-from delt_engine.recovery.folding import PreparedTeacher
+from delt_engine.recovery.folding import PreparedTeacher, Targets
 from delt_engine.recovery.matching import in_turn
 from delt_engine.recovery.speed import FastPath, choose
+from delt_engine.recovery.static_step import ADAM_EPS, Buffers, StaticSteps, Tables, rates, tuned
 from delt_engine.seeding import generator
 
-ADAM_EPS = 1e-8  # torch.optim.Adam's default, which the published code keeps
 _AVERAGE, _WEIGHT = "average.", "weight."
 
 
@@ -112,6 +116,8 @@ class RecoverStep:
     logits: Tensor
     labels: Tensor
     order: list[int] | None = None
+    no_graph: str = ""
+    """Why the steps are not replayed by a CUDA graph, where they should be."""
 
     def losses(self) -> tuple[float, float, float]:
         """Return (ce_loss, bn_loss, total_loss) as floats; on a GPU this waits for the iteration."""
@@ -149,6 +155,7 @@ def recover(
     state: BatchState | None = None,
     fast: FastPath | None = None,
     dropped: Tensor | None = None,
+    targets: Sequence[Targets] = (),
 ) -> Generator[RecoverStep, None, None]:
     """Optimise the images of one batch; stop asking to cancel.
 
@@ -162,6 +169,7 @@ def recover(
         state: where to go on; not changed. On a CPU the images come out bit for bit as without the stop.
         fast: how it is computed; what the settings mean on the images' device when not given.
         dropped: of :func:`delt_engine.recovery.matching.drop_plan`, where convolutions are dropped.
+        targets: with ``bn_targets``, what each teacher's ``plan.class_groups`` are matched with.
 
     Yields:
         One record an iteration.
@@ -173,10 +181,13 @@ def recover(
     Source: DELT Eq. 7-8; CDA Algorithm 1.
     """
     _check_shapes(images, labels, plan, config, crop_rows, state)
+    if len(targets) != (len(teacher.members) if config.bn_targets != "running" else 0):
+        raise ShapeError(f"targets: those of {len(targets)} teachers given, which does not fit {config.bn_targets}.")
     state = BatchState.start(images) if state is None else state
     # Channels-last on a CPU saves a quarter of an iteration (ResNet-18, 32 px, batch 100); elsewhere it does not.
     device = state.images.device
     layout = memory_format(teacher.network, device) if device.type == "cpu" else torch.contiguous_format
+    start = images.detach()
     moving = (state.images, state.exp_avg, state.exp_avg_sq)
     images, exp_avg, exp_avg_sq = (tensor.detach().clone(memory_format=layout) for tensor in moving)
     state = BatchState(images, exp_avg, exp_avg_sq, state.iteration, dict(state.averages))
@@ -188,29 +199,57 @@ def recover(
     fast = fast or choose(config, images.device.type, images.shape[-1])
     order: list[int] | None = None  # of packed batches: which image stands where, group after group
     places: Tensor | None = None
+    goals = labels[:0]
+    static: StaticSteps | None = None
 
-    with in_turn(teacher, config, fast, len(rows), dropped) as losses_of:
+    groups = len(plan.class_groups) if targets else len(rows)
+    with tuned(fast), in_turn(teacher, config, fast, groups, dropped, targets) as losses_of:
+        if fast.static:
+            firsts = torch.tensor(first_iterations, device=device).view(-1, 1, 1, 1)
+            firsts = firsts[0, 0, 0] if config.adam_counters == "shared" else firsts
+            table = crop_rows.view(len(rows), config.iterations, -1).movedim(0, 1).to(device)
+            tables = Tables(table, rates(config).to(device), firsts, low, high, labels)
+            static = StaticSteps(tables, lambda *given: losses_of(iteration, {}, *given)[0], config, fast)
         for iteration in range(max(state.iteration, first_iterations[0]), config.iterations):
             round_number = iteration // config.round_iterations + 1
             joined = plan.joined(round_number)
             learning_rate = learning_rate_at(*clock(iteration, config), config.learning_rate)
 
-            leaf = state.images[:joined].detach().requires_grad_()
-            if len(rows) > 1 and (order is None or len(order) != joined):  # once a round: a GPU is waited for here
-                order = plan.group_order(joined)
-                places = torch.tensor(order, device=leaf.device)
-            if places is None:
-                crops, targets = apply_crop(leaf, rows[0][iteration]), labels[:joined]
-            else:  # each group with its own crop, group after group
-                groups = zip(leaf.index_select(0, places).chunk(len(rows)), rows, strict=True)
-                crops, targets = torch.cat([apply_crop(group, row[iteration]) for group, row in groups]), labels[places]
-            losses, averages = losses_of(iteration, state.averages, crops, targets)
-            (gradient,) = torch.autograd.grad(len(rows) * losses.total, leaf)  # each group's images see its loss alone
+            if len(goals) != joined:  # once a round: a GPU is waited for here
+                has_groups = len(rows) > 1 or bool(targets)
+                order = plan.group_order(joined, by_class=bool(targets)) if has_groups else None
+                places = None if order is None else torch.tensor(order, device=device)
+                goals = labels[:joined] if places is None else labels[places]
+                if static is not None:
+                    moving = (tensor[:joined] for tensor in (state.images, state.exp_avg, state.exp_avg_sq))
+                    static.begin_round(Buffers(*moving, torch.tensor([iteration], device=device)), goals, places)
 
-            is_shared = config.adam_counters == "shared"
-            steps = iteration + 1 - (first_iterations[0] if is_shared else first_steps[:joined])
-            _adam_step(state, gradient, learning_rate, steps, (config.beta1, config.beta2))
-            state.images[:joined].clamp_(low, high)
+            begins_round = round_number > 1 and iteration % config.round_iterations == 0
+            is_remixed = config.remix > 0 and begins_round
+            if static is not None:
+                if is_remixed:
+                    state.images[:joined].lerp_(start[:joined], config.remix)
+                losses, averages = static.take(), {}
+            else:
+                leaf = state.images[:joined].detach()
+                if is_remixed:  # images that join now are what they start from
+                    leaf = leaf.lerp(start[:joined], config.remix)
+                leaf.requires_grad_()
+                if places is None:
+                    crops = apply_crop(leaf, rows[0][iteration])
+                else:  # each group with its own crop, group after group
+                    parts = zip(leaf.index_select(0, places).chunk(len(rows)), rows, strict=True)
+                    crops = torch.cat([apply_crop(part, row[iteration]) for part, row in parts])
+                losses, averages = losses_of(iteration, state.averages, crops, goals)
+                # each group's images see its loss alone
+                (gradient,) = torch.autograd.grad(len(rows) * losses.total, leaf)
+
+                if is_remixed:
+                    state.images[:joined] = leaf.detach()
+                is_shared = config.adam_counters == "shared"
+                steps = iteration + 1 - (first_iterations[0] if is_shared else first_steps[:joined])
+                _adam_step(state, gradient, learning_rate, steps, (config.beta1, config.beta2))
+                state.images[:joined].clamp_(low, high)
             state.averages.update(averages)
             state.iteration = iteration + 1
 
@@ -226,8 +265,9 @@ def recover(
                 ends_round=state.iteration % config.round_iterations == 0,
                 state=state,
                 logits=losses.logits,
-                labels=targets,
+                labels=goals,
                 order=order,
+                no_graph=static.reason if static else "",
             )
 
 

@@ -21,7 +21,7 @@ one image in the batch adds nothing to D, as published.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -32,7 +32,7 @@ from delt_engine.config import RecoverConfig
 from delt_engine.errors import CheckpointError
 from delt_engine.models.bn_layers import bn_layers
 from delt_engine.recovery.conv_statistics import conv_layers, conv_statistics
-from delt_engine.recovery.folding import PreparedTeacher
+from delt_engine.recovery.folding import PreparedTeacher, Targets
 from delt_engine.recovery.objective import Losses, frozen, objective
 from delt_engine.recovery.operators import plain_statistics
 from delt_engine.recovery.speed import FastPath
@@ -67,6 +67,7 @@ def in_turn(
     fast: FastPath | None = None,
     groups: int = 1,
     dropped: Tensor | None = None,
+    targets: Sequence[Targets] = (),
 ) -> Iterator[Turn]:
     """Open the objective of a recovery: that of one teacher, or of several, one an iteration.
 
@@ -75,6 +76,7 @@ def in_turn(
         fast: how it is computed, see :func:`delt_engine.recovery.objective.objective`.
         groups: batches packed into one; 1 where more than BatchNorm is matched.
         dropped: of :func:`drop_plan`.
+        targets: of each teacher, what the groups are matched with; the running statistics where there are none.
 
     Raises:
         CheckpointError: a teacher without BatchNorm layers, or with a layer that is used twice.
@@ -87,7 +89,10 @@ def in_turn(
                 for number, member in enumerate(teacher.members)
             ]
         else:
-            turns = [_plainly(opened.enter_context(objective(one, config, fast, groups))) for one in teacher.members]
+            turns = [
+                _plainly(opened.enter_context(objective(one, config, fast, groups, own)))
+                for one, own in zip(teacher.members, targets or (None,) * len(teacher.members), strict=True)
+            ]
         yield lambda iteration, *rest: turns[iteration % len(turns)](iteration, *rest)
 
 

@@ -29,7 +29,7 @@ from torch.nn import functional as F
 from delt_engine.config import RecoverConfig
 from delt_engine.errors import CheckpointError
 from delt_engine.models.bn_layers import bn_layers
-from delt_engine.recovery.folding import PreparedTeacher
+from delt_engine.recovery.folding import PreparedTeacher, Targets
 from delt_engine.recovery.operators import StatisticsDistance
 from delt_engine.recovery.speed import FastPath
 
@@ -47,7 +47,11 @@ class Losses(NamedTuple):
 
 @contextlib.contextmanager
 def objective(
-    teacher: PreparedTeacher, config: RecoverConfig, fast: FastPath | None = None, groups: int = 1
+    teacher: PreparedTeacher,
+    config: RecoverConfig,
+    fast: FastPath | None = None,
+    groups: int = 1,
+    targets: Targets | None = None,
 ) -> Iterator[Callable[[Tensor, Tensor], Losses]]:
     """Open DELT Eq. 7-8 of one teacher: a function from images and labels to losses.
 
@@ -59,14 +63,15 @@ def objective(
         teacher: put back as it was at the end, also after an error.
         fast: how it is computed; as the teacher is, in its own number format, when not given.
         groups: G.
+        targets: what the groups are matched with in place of the running statistics.
 
     Raises:
         CheckpointError: no BatchNorm layer, or, in the forward pass, one that is used twice: its running statistics
             then mix both uses, and neither can be matched.
     """
     fast = fast or FastPath()
-    is_in_parts = fast.low_memory and groups > 1
-    with _opened(teacher, fast, 1 if is_in_parts else groups) as forward:
+    is_in_parts = fast.low_memory and groups > 1 and targets is None
+    with _opened(teacher, fast, 1 if is_in_parts else groups, targets) as forward:
 
         def losses(images: Tensor, labels: Tensor) -> Losses:
             with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=fast.precision == "bfloat16"):
@@ -102,21 +107,24 @@ def frozen(network: nn.Module) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _opened(teacher: PreparedTeacher, fast: FastPath, groups: int) -> Iterator[Forward]:
+def _opened(teacher: PreparedTeacher, fast: FastPath, groups: int, targets: Targets | None) -> Iterator[Forward]:
     """Yield what maps images to logits and the distances ``(L, G)`` of the layers in forward order."""
     folding = teacher.folding(fast.precision) if fast.fold else None
     if folding is None:
-        with frozen(teacher.network), _hooked(teacher.network, groups) as forward:
+        with frozen(teacher.network), _hooked(teacher.network, groups, targets) as forward:
             yield forward
         return
-    folding.set_groups(groups)
+    folding.set_groups(groups, targets)
     with frozen(teacher.network):
         yield folding.compiled if fast.compile else folding.network
 
 
 @contextlib.contextmanager
-def _hooked(network: nn.Module, groups: int) -> Iterator[Forward]:
+def _hooked(network: nn.Module, groups: int, targets: Targets | None) -> Iterator[Forward]:
     found: dict[nn.Module, Tensor] = {}
+    layers = bn_layers(network)
+    running = [(layer.running_mean, layer.running_var) for layer in layers]
+    matched = dict[Any, Any](zip(layers, targets or running, strict=True))
 
     def measure(layer: Any, inputs: tuple[Tensor, ...]) -> None:
         if layer in found:
@@ -125,7 +133,7 @@ def _hooked(network: nn.Module, groups: int) -> Iterator[Forward]:
                 f"network: BatchNorm layer {name} is used twice in one forward pass, so its running statistics fit "
                 f"neither use; take a teacher that has a layer for each."
             )
-        found[layer] = StatisticsDistance.apply(inputs[0], layer.running_mean, layer.running_var, groups)
+        found[layer] = StatisticsDistance.apply(inputs[0], *matched[layer], groups)
 
     def forward(images: Tensor) -> tuple[Tensor, Tensor]:
         logits = network(images)
@@ -134,7 +142,7 @@ def _hooked(network: nn.Module, groups: int) -> Iterator[Forward]:
     with contextlib.ExitStack() as hooks:
         # also where somebody else asks the teacher between two steps
         hooks.callback(network.register_forward_pre_hook(lambda _network, _inputs: found.clear()).remove)
-        for layer in bn_layers(network):
+        for layer in layers:
             hooks.callback(layer.register_forward_pre_hook(measure).remove)
         yield forward
 

@@ -88,6 +88,10 @@ def recover_plainly(
 
             optimizer.zero_grad()
             moving = [part for part, end in zip(inputs, ends, strict=True) if end <= joined or len(inputs) == 1]
+            if config.remix and iteration and iteration % config.round_iterations == 0:
+                with torch.no_grad():
+                    for part, start in zip(moving, images.split(sizes), strict=False):
+                        part.copy_((1 - config.remix) * part + config.remix * start)
             outputs = teacher.network(apply_crop(torch.cat(moving)[:joined], crop_rows[iteration]))
             ce_loss = F.cross_entropy(outputs, labels[:joined])
             bn_loss = torch.stack([weight * hook.distance for weight, hook in zip(weights, hooks, strict=True)]).sum()

@@ -55,7 +55,8 @@ def pack_rates(
         Number of batches to rate, in the order measured; the last one may be slower than the one before. Numbers for
         which the memory does not suffice are left out, so it may be empty.
     """
-    trial = config.replace(iterations=PREPARED + TIMED, round_iterations=PREPARED + TIMED, early_late=False)
+    changes = {"iterations": PREPARED + TIMED, "round_iterations": PREPARED + TIMED, "bn_targets": "running"}
+    trial = config.replace(**changes, early_late=False)
 
     def plan_of(number: int) -> BatchPlan:
         if config.batching == "one-per-class":

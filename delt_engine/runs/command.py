@@ -50,6 +50,7 @@ RELABEL_SETTINGS = (
     "cutout",
     "min_crop",
     "flip",
+    "alternate_flips",
     "shuffle_patches",
 )
 """Settings of the training that stored labels depend on."""

@@ -18,15 +18,10 @@ from datetime import datetime
 from pathlib import Path
 
 from delt_engine.files import read_json
-from delt_engine.runs.processes import RANKS_FOLDER, boot_name, hostname
+from delt_engine.runs.processes import GAP, PATIENCE, RANKS_FOLDER, boot_name, hostname
 from delt_engine.runs.store import Run
 
 FILE = "heartbeat"
-GAP = 5.0
-"""Seconds between two signs."""
-
-PATIENCE = 120.0
-"""Seconds of silence after which a process is said to give no sign of life; single steps and loading take less."""
 
 
 @dataclass

@@ -17,6 +17,12 @@ from delt_engine.runs.record import ProcessRecord
 RANKS_FOLDER = "ranks"
 """Where in a run's folder ranks leave what the others need to know; there only while several are at work."""
 
+GAP = 5.0
+"""Seconds between two signs of life."""
+
+PATIENCE = 120.0
+"""Seconds of silence after which a process is said to give no sign of life; single steps and loading take less."""
+
 _CLOCK_SLACK = 5.0
 """Seconds by which two readings of one process's start time may differ: the clock is corrected in small steps."""
 

@@ -172,6 +172,11 @@ class RunRecord(_Record):
         return self.model_dump_json(indent=2) + "\n"
 
     @property
+    def is_labelled_by_committee(self) -> bool:
+        """Whether students learn from the mean of all teachers, as G-VBSM's do; DELT+ keeps the labels of DELT."""
+        return bool(self.committee) and self.experiment.recover.method != "delt-plus"
+
+    @property
     def method_title(self) -> str:
         """What the method of its images is called; of imported ones what the user calls it."""
         method = self.experiment.recover.method

@@ -42,6 +42,7 @@ from delt_engine.runs.record import (
     versions,
     with_absolute_paths,
 )
+from delt_engine.runs.workers import crew
 
 if TYPE_CHECKING:
     from delt_engine.patches.selection import SelectedImage
@@ -169,6 +170,9 @@ class Run:
         record = self.record()
         if record.status not in ("queued", "running"):
             return record.status
+        workers = crew(self.path)
+        if workers is not None:  # queued, it waits for the first one
+            return record.status if workers or record.status == "queued" else "interrupted"
         worker = record.process or self.job_process()
         if worker is None:
             age = time.time() - (self.path / "run.json").stat().st_mtime

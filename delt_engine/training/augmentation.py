@@ -89,7 +89,7 @@ def _image_tensor(image_u8: np.ndarray) -> Tensor:
 def cropped_and_mirrored(
     pixels: Tensor,
     min_crop: float,
-    flip: bool,
+    flip: bool | Tensor,
     draws: torch.Generator,
     rows: slice = slice(None),
     count: int | None = None,
@@ -99,7 +99,7 @@ def cropped_and_mirrored(
     Args:
         pixels: float ``(B, C, S, S)``.
         min_crop: smallest area share of a crop; 1 turns crops off.
-        flip: mirror half of the images.
+        flip: mirror half of the images, or those of a bool ``(B,)``.
         draws: generator of the CPU, so that all devices draw the same.
         rows: which images of a larger batch these are; they are shown as they would be among all of them.
         count: how many images that batch has; B when not given.
@@ -107,7 +107,8 @@ def cropped_and_mirrored(
     size, device = pixels.shape[-1], pixels.device
     chances = torch.rand(5, len(pixels) if count is None else count, generator=draws)
     area, ratio, across, down, side = chances[:, rows]  # each (B,)
-    mirror = torch.where(side < 0.5, -1.0, 1.0) if flip else torch.ones(len(pixels))
+    is_mirrored = flip if isinstance(flip, Tensor) else (side < 0.5) & flip
+    mirror = torch.where(is_mirrored, -1.0, 1.0)
     if min_crop == 1.0:
         return torch.where(mirror.to(device)[:, None, None, None] < 0, pixels.flip(3), pixels)
     area = min_crop + (1.0 - min_crop) * area

@@ -146,10 +146,14 @@ def draw_epoch(
     sizes = [end - begin for begin, end in batch_bounds(count, config.batch_size)]
     share, box, partner = draw_mixes(config.mix, config.mix_alpha, sizes, image_size, own("mix"))
     chances = torch.rand(count, CROP_DRAWS, generator=own("crop"), dtype=torch.float64)
+    order = torch.randperm(count, generator=own("order"))
+    flip = (torch.rand(count, generator=own("flip")) < 0.5) & config.flip
+    if config.flip and config.alternate_flips:
+        flip = alternating_flips(count, epoch, generator(seed, "student-draws", "sides"))[order]
     return EpochDraws(
-        order=torch.randperm(count, generator=own("order")),
+        order=order,
         crop=crop_boxes(chances, config.min_crop, 1.0, image_size),
-        flip=(torch.rand(count, generator=own("flip")) < 0.5) & config.flip,
+        flip=flip,
         tiles=_tiles(config, count, image_size, mosaic, own("tiles")),
         ops=ops,
         magnitudes=magnitudes,
@@ -158,6 +162,19 @@ def draw_epoch(
         partner=partner,
         cutout=draw_cutouts(config.cutout, count, image_size, own("cutout")) if config.cutout else None,
     )
+
+
+def alternating_flips(count: int, epoch: int, generator: torch.Generator) -> Tensor:
+    """Return which of ``count`` images are mirrored in an epoch, bool (N,): those that were not in the one before.
+
+    Chance shows an image the same side twice running in half of the epochs, so some see one side far more often.
+
+    Args:
+        generator: draws the side that each image begins with; the same one for all epochs.
+
+    Source: Jordan, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU" (airbench).
+    """
+    return (torch.rand(count, generator=generator) < 0.5) ^ (epoch % 2 == 0)
 
 
 def draw_cutouts(share: float, count: int, image_size: int, generator: torch.Generator) -> Tensor:

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 FORMAT = 2
 """Version of the folder. In version 1 each file holds what happens to the images in place of the checksum."""
 
-AUGMENTATION = ("batch_size", "rand_augment", "cutout", "shuffle_patches", "min_crop", "flip", "mix", "mix_alpha")
+AUGMENTATION = (
+    *("batch_size", "rand_augment", "cutout", "shuffle_patches", "min_crop", "flip", "alternate_flips"),
+    *("mix", "mix_alpha"),
+)
 """Settings of the training that stored labels are bound to."""
 
 MANIFEST = "manifest.json"
@@ -132,7 +135,8 @@ def read_facts(path: Path) -> StoreFacts:
         version = values["format"]
         if version == 1:
             values["label_epochs"] = values["epochs"]
-        values["augmentation"] = {"cutout": 0.0, **values["augmentation"]}  # stores from before there was any
+        newer = {"cutout": 0.0, "alternate_flips": False}  # stores from before there was any
+        values["augmentation"] = {**newer, **values["augmentation"]}
         is_reduced = version == 1 and (values["form"] == "uint8" or values["top_k"] or values["directions"])
         values = {"teacher": "", **values}
         facts = StoreFacts(**{field.name: values[field.name] for field in fields(StoreFacts)})

@@ -40,7 +40,7 @@ from delt_engine.models.teachers import predict
 from delt_engine.seeding import generator
 from delt_engine.training.augmentation import DeviceImages, cropped_and_mirrored, cut_out, fill_of
 from delt_engine.training.distributed import ALONE, Team
-from delt_engine.training.draws import draw_cutouts
+from delt_engine.training.draws import alternating_flips, draw_cutouts
 from delt_engine.training.rand_augment import draw_operations, rand_augmented, read_policy
 from delt_engine.training.state import TrainingState, WithState
 from delt_engine.training.trainer import Batch, Training, initial_network, teacher_optimizer, teacher_schedule
@@ -153,6 +153,8 @@ class _Squeeze(Training[SqueezeConfig]):
         self.images = DeviceImages(dataset.train.shown("whole"), device)
         self.optimizer = teacher_optimizer(self.network, config)
         self.schedule = teacher_schedule(self.optimizer, config, config.epochs * self.steps)
+        if config.graphs:
+            self.replays(spec.image_size)
         self.policy = read_policy(config.rand_augment)
         self.train_accuracy = 0.0
         self.test_accuracy: float | None = None
@@ -163,11 +165,15 @@ class _Squeeze(Training[SqueezeConfig]):
         draws, changes = generator(self.seed, "squeeze", epoch), generator(self.seed, "squeeze", epoch, "changes")
         order = torch.randperm(len(self.images), generator=draws)
         rows = self.team.rows(count)
+        sides = None
+        if config.flip and config.alternate_flips:
+            sides = alternating_flips(len(self.images), epoch, generator(self.seed, "squeeze", "sides"))
         for indices in order.split(count)[: self.steps]:
             self.rate = float(self.schedule.get_last_lr()[0])
             image_u8, labels = self.images.batch(indices[rows])
             pixels = self._changed(image_u8, rows, changes).float().div_(255.0)
-            pixels = cropped_and_mirrored(pixels, config.min_crop, config.flip, draws, rows, count)
+            flip = config.flip if sides is None else sides[indices[rows]]
+            pixels = cropped_and_mirrored(pixels, config.min_crop, flip, draws, rows, count)
             dropout_seed = int(torch.randint(2**62, (), generator=draws))
             yield Batch(normalise(pixels, spec.mean, spec.std), labels, count, dropout_seed)
             self.schedule.step()

@@ -98,6 +98,8 @@ def evaluate(
     source = _label_source(teacher, config, labels)
     student = _Student(train, test, config, seed, pick_device(str(device)), source, number, team, network)
     student.penalty = penalty
+    if config.graphs and penalty is None:
+        student.replays(train.image_size)
     yield from student.records(state)
 
 

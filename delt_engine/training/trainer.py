@@ -15,11 +15,11 @@ cycle); CDA Table 16a (steps of a teacher).
 
 from __future__ import annotations
 
-import contextlib
 import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -35,6 +35,7 @@ from delt_engine.models.device import memory_format
 from delt_engine.models.networks import build_network
 from delt_engine.seeding import seeded
 from delt_engine.training.distributed import Team
+from delt_engine.training.replayed import ReplayedSteps, can_replay
 from delt_engine.training.state import TrainingState, check_facts, fill, flat_tensors
 
 READS_PER_EPOCH = 20
@@ -96,6 +97,7 @@ class Training(ABC, Generic[_Config]):
         self.forward = team.parallel(self.network)
         self.averaged: AveragedModel | None = None
         self.use_bfloat16 = config.precision == "bfloat16" or (config.precision == "auto" and device.type == "cuda")
+        self.replayed: ReplayedSteps | None = None
         self.done = 0
         self.rate = math.nan
         self.loss = math.nan
@@ -202,12 +204,25 @@ class Training(ABC, Generic[_Config]):
         self.team.average_statistics(*self.networks.values())
         self.done = epoch
 
+    def replays(self, image_size: int) -> None:
+        """Replay steps as a CUDA graph, where that can be done; with the optimiser in place."""
+        if self.team.size == 1 and can_replay(self.network, self.device, image_size):
+            self.replayed = ReplayedSteps(self._moved, self.optimizer)
+
     def _step(self, batch: Batch) -> Tensor:
         """Train on one batch; return what was measured, on the device; of several ranks their sum is the batch's."""
+        measured = self.replayed.take(batch) if self.replayed else self._moved(batch)
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.network)
+        return measured
+
+    def _moved(self, batch: Batch) -> Tensor:
         deterministic = torch.backends.cudnn.flags(enabled=True, deterministic=True)  # left out, enabled would be off
-        with deterministic if self.is_deterministic else contextlib.nullcontext():
+        with deterministic if self.is_deterministic else nullcontext():
+            is_captured = self.device.type == "cuda" and torch.cuda.is_current_stream_capturing()
             with (
-                seeded(batch.dropout_seed + self.team.number, self.device),
+                # a graph has nothing random in it, and seeds cannot be set while it is captured
+                nullcontext() if is_captured else seeded(batch.dropout_seed + self.team.number, self.device),
                 torch.autocast(self.device.type, torch.bfloat16, self.use_bfloat16),
             ):
                 logits = self.forward(batch.images.contiguous(memory_format=self.layout))
@@ -216,8 +231,6 @@ class Training(ABC, Generic[_Config]):
             self.optimizer.zero_grad(set_to_none=True)
             self.team.backward(loss)
         self.optimizer.step()
-        if self.averaged is not None:
-            self.averaged.update_parameters(self.network)
         return torch.stack([loss.detach(), *(self.team.counted(each, batch.count) for each in counts)])
 
 
@@ -230,8 +243,9 @@ def initial_network(
 
 
 def teacher_optimizer(network: nn.Module, config: SqueezeConfig) -> torch.optim.Optimizer:
-    """Return the teacher's optimiser; what decays is said by :func:`_groups`."""
-    return _optimizer(network, config, config.learning_rate)
+    """Return the teacher's optimiser; what decays is said by :func:`_groups`. Fused where a graph may replay it."""
+    is_cuda = next(network.parameters()).is_cuda
+    return _optimizer(network, config, config.learning_rate, **({"fused": True} if is_cuda else {}))
 
 
 def student_optimizer(network: nn.Module, config: EvaluateConfig) -> torch.optim.Optimizer:
@@ -250,6 +264,8 @@ def _optimizer(
     if config.optimizer == "sgd":
         is_nesterov = config.nesterov and config.momentum > 0  # torch refuses Nesterov's form of no momentum
         return torch.optim.SGD(groups, learning_rate, config.momentum, nesterov=is_nesterov, **how)
+    if next(network.parameters()).is_cuda:
+        how["capturable"] = True
     kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
     return kind(groups, lr=learning_rate, betas=(0.9, 0.999), **how)
 

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 
-from delt_engine.bench import app, cases, evaluate, rank, recovery
+from delt_engine.bench import app, cases, evaluate, gpu, rank, recovery
 from delt_engine.bench.cases import CASES, named
 from delt_engine.bench.harness import Measured
+from delt_engine.bench.limit import above_limits
 from delt_engine.models import device
 
 LOOPS = Measured(
     *("resnet18-32", "ResNet-18, 32 px", "cpu", 2, 40.0, 80.0, 2.0, 0.5),
     {"precision": "float32", "fast": "float32", "changed_percent": 1.0, "plain_error": 1e-7, "fast_error": 2e-7}
-    | {"loss_difference_percent": 0.1, "peak_percent": 90.0, "limit_rate": 100.0, "plain_mb": 700.0, "fast_mb": 500.0}
+    | {
+        "loss_difference_percent": 0.1,
+        "peak_percent": 90.0,
+        "limit_rate": 100.0,
+        "limit_percent": 80.0,
+        "plain_mb": 700.0,
+        "fast_mb": 500.0,
+    }
     | {"plain": "float32"},
 )
 SCHEDULES = Measured(
@@ -28,6 +38,8 @@ def asked(monkeypatch):
     found = {}
 
     def measure(cases, **values):
+        if "too_slow" in found:
+            values["leave_out"](found["too_slow"])
         found.update(values, names=[case.name for case in cases])
         yield from (LOOPS, SCHEDULES)
 
@@ -42,17 +54,36 @@ def test_quick_json_is_a_list_of_cases(answer, asked):
     for record in records:
         assert {"case", "plain_rate", "fast_rate", "ratio", "max_abs_diff"} <= record.keys()
         assert {"processor", "instructions", "torch", "threads"} == record["machine"].keys()
-    assert (asked["quick"], asked["rounds"]) == (True, 1)
-    assert asked["names"] == ["resnet18-32", "resnet18-32-bfloat16", "photos", "early-late"]
+    assert (asked["quick"], asked["rounds"], asked["seconds"]) == (True, 1, cases.QUICK_SECONDS)
+    assert asked["names"] == ["photos", "early-late", "resnet18-32", "resnet18-32-bfloat16"]
 
 
 def test_a_case_that_the_processor_imitates_is_left_out_and_named(delt, asked):
     asked["is_slow"] = True
     result = delt("bench", "recover", "--quick", "--json", "--device", "cpu")
-    assert asked["names"] == ["resnet18-32", "photos", "early-late"]
+    assert asked["names"] == ["photos", "early-late", "resnet18-32"]
     assert "Left out: resnet18-32-bfloat16, since this processor has no instructions for bfloat16." in result.stderr
     assert delt("bench", "recover", "--case", "resnet18-32-bfloat16", "--quick", "--device", "cpu").exit_code == 0
     assert asked["names"] == ["resnet18-32-bfloat16"]
+
+
+def test_a_figure_above_its_limit_is_a_failed_measurement(answer, delt, monkeypatch):
+    failed = dataclasses.replace(LOOPS, failed=above_limits(80.0, 75.0, 124.0))
+    monkeypatch.setattr(recovery, "bench_recovery", lambda *_cases, **_more: iter([failed]))
+    result = delt("bench", "recover", "--device", "cpu")
+    assert result.exit_code == 0
+    start = "Measurement failed: ResNet-18, 32 px: "
+    assert start + "80.0 image-iterations/s measured, but the convolutions alone gave 75.0." in result.stdout
+    assert start + "124 % of the matrix products' rate measured, where 100 % is the most." in result.stdout
+    assert len(answer("bench", "recover", "--device", "cpu")[0]["failed"]) == 2
+    assert above_limits(80.0, 80.0, 100.0) == ()
+
+
+def test_what_does_not_fit_into_a_minute_is_left_out_and_named(delt, asked):
+    assert "Left out" not in delt("bench", "recover", "--quick", "--device", "cpu").stderr
+    asked["too_slow"] = CASES[2]
+    result = delt("bench", "recover", "--quick", "--device", "cpu")
+    assert "Left out: resnet18-32, since a quick measurement would take more than a minute with it" in result.stderr
 
 
 def test_people_get_a_table_and_a_sentence(delt, asked):
@@ -108,3 +139,24 @@ def test_app_says_what_is_slow_and_whether_torch_is_loaded(answer, delt, monkeyp
     assert "The server's process has loaded torch." in said.stdout
     assert " no " in said.stdout
     assert [record["meets_goal"] for record in answer("bench", "app")] == [False, True]
+
+
+def test_gpu_without_a_card_is_a_dry_run_and_says_so(answer, delt, monkeypatch):
+    right = {"float32_error": 1e-6, "bfloat16_error": 0.05, "loss_gap_percent": 0.1, "no_graph": "not asked for"}
+    row = {"squeeze_s": 3600.0, "recover_s": 1800.0, "students_s": 1800.0}
+    found = [
+        dataclasses.replace(LOOPS, case="correctness", figures=right, failed=("the loss is 3 % off.",)),
+        dataclasses.replace(LOOPS, case="cifar10-row", plain_rate=None, fast_rate=0.5, ratio=None, figures=row),
+    ]
+    asked = []
+    monkeypatch.setattr(gpu, "bench_gpu", lambda **values: asked.append(values) or iter(found))
+    result = delt("bench", "gpu")
+    assert result.exit_code == 0, result.stderr
+    assert "No CUDA device is here, so this is a dry run" in result.stderr
+    assert (asked[0]["device"], asked[0]["dry"]) == (torch.device("cpu"), True)
+    assert "Measurement failed: ResNet-18, 32 px: the loss is 3 % off." in result.stdout
+    assert "would take 2.00 h with networks of a quarter width, here: squeeze 1.00 h, recover 0.50 h" in result.stdout
+    first, last = answer("bench", "gpu", "--dry-run")
+    assert first["dry_run"]
+    assert {"processor", "instructions", "torch", "threads"} == first["machine"].keys()
+    assert last["plain_rate"] is None

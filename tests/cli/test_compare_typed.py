@@ -273,7 +273,7 @@ def test_a_failure_names_the_method_and_wrong_methods_are_refused_at_once(typed)
     for methods, sentence in (
         (
             "delt,dalt",
-            "methods: 'dalt' given, but it must be one of delt, cda, cda-init, cda-early-late, ",
+            "methods: 'dalt' given, but it must be one of delt, delt-plus, cda, cda-init, cda-early-late, ",
         ),
         ("delt,delt", "methods: delt given twice, but each method is compared once."),
         ("", "methods: '' given, but it must be one of"),

@@ -18,6 +18,7 @@ from delt_engine.jobs import tasks
 from delt_engine.jobs.evaluations import Evaluation, evaluations
 from delt_engine.models.card import find_teacher, read_card
 from delt_engine.papers.presets import find_preset
+from delt_engine.runs.ablations import keep, with_gaps
 from delt_engine.runs.processes import this_process
 from delt_engine.runs.record import TeacherRecord
 from delt_engine.training.label_facts import AUGMENTATION, MANIFEST, StoreFacts, epoch_file
@@ -66,6 +67,24 @@ def test_methods_of_one_recipe_stand_side_by_side_and_random_images_are_a_line(o
     assert line["y"] == [31.0, 31.0]
     gaps = table_with(app, "Above random real (points)").set_index("Method")["Above random real (points)"]
     assert (gaps["DELT"], gaps["SRe²L"]) == (31.0, 14.0)
+
+
+def test_an_ablation_of_the_dataset_is_shown_with_its_command(open_page, home) -> None:
+    make(home, "a")
+    rows = [
+        {"title": "DELT", "top1_last": 40.0, "top1_last_std": 0.5, "image_iterations": 60000},
+        {"title": "Re-mix", "top1_last": 42.5, "top1_last_std": 1.5, "image_iterations": 60000},
+    ]
+    told = {"dataset_title": "Photos", "teacher": "photos", "teacher_fingerprint": "1", "dataset_fingerprint": "2"}
+    told |= {"ipc": 10, "iterations": 1000, "round_iterations": 200, "seed": 0, "seeds": 3, "test_images": 1000}
+    told |= {"training": "resnet18, DELT, 300 epochs, 3 seeds", "machine": "a processor", "command": ["delt", "ablate"]}
+    keep({**told, "dataset": "photos", "rows": with_gaps(rows)})
+    app = open_page(PAGE)
+    table = table_with(app, "Against DELT").set_index("Switch")
+    assert (table.loc["Re-mix", "Against DELT"], table.loc["Re-mix", "± Top-1, last epoch (%)"]) == (2.5, 1.5)
+    assert table.loc["DELT", "Image-iterations"] == 60000
+    assert "mean ± sample standard deviation over the seeds, all labelled by photos alone" in captions(app)
+    assert "delt ablate" in [block.value for block in app.code]
 
 
 def test_last_best_and_averaged_accuracy(open_page, home, address) -> None:

@@ -12,12 +12,14 @@ from page_helpers import components, keys, texts
 
 from delt_engine.errors import RunError
 from delt_engine.jobs import queue, space, start, watchdog
+from delt_engine.jobs.leases import Leases
 from delt_engine.runs import heartbeat
 from delt_engine.runs.heartbeat import Heartbeat
 from delt_engine.runs.processes import this_process
 from delt_engine.runs.record import now
 from delt_engine.runs.store import Run
 from delt_engine.runs.titles import RunTitle, read_title, write_title
+from delt_engine.runs.workers import FOLDER
 
 PAGE = "manage/runs"
 
@@ -284,6 +286,25 @@ def test_a_process_that_does_not_react_can_be_ended(open_page, half_done, starte
     os.utime(half_done.path / "control", (0, time.time() - 3))
     open_page(PAGE, run=half_done.id).button(key=f"runs/stop_hard/{half_done.id}").click().run()
     assert started.asked == [("stop_hard", half_done.id)]
+
+
+def test_workers_of_a_shared_run_and_their_batches_are_told(open_page, home) -> None:
+    run = make_half_done_run(home / "runs" / "20260104-000000-shared")
+    run.update(process=None)
+    (run.path / FOLDER).mkdir(parents=True)
+    assert run.status == "interrupted"  # all of them have gone
+    first, second = Leases(run.path), Leases(run.path)
+    first.join()
+    second.join()
+    first.say(4)
+    app = open_page(PAGE, run=run.id)
+    assert "2 workers at batch 5" in texts(app)
+    assert "2 workers at batch 5" in [entry.value for entry in app.sidebar.caption]
+    second.say(1)
+    assert "2 workers at batches 2, 5" in texts(open_page(PAGE, run=run.id))
+    assert run.status == "running"
+    start.pause(run)
+    assert (run.requested(), run.status) == ("pause", "running")  # they will say that it has stopped
 
 
 def test_a_run_that_hangs_is_told_in_the_strip_and_can_be_ended_and_resumed(open_page, home, monkeypatch) -> None:

@@ -11,7 +11,7 @@ from delt_engine.runs.events import StepEvent
 from delt_engine.runs.store import Run
 from pages.shared import cached, errors, live, nav
 from pages.shared.runs import actions
-from pages.shared.runs.progress import Progress, progress
+from pages.shared.runs.progress import Progress, progress, workers_text
 from pages.shared.wording import duration, handle, ordinal, plain, sentence, size
 
 POLL_S = 2.0
@@ -66,6 +66,9 @@ def _entry(run: Run, *, is_stopped: bool = False) -> None:
                 st.progress(now.fraction)
                 st.caption(f"{ordinal(place)} in the queue" if place else sentence(_where(now)))
                 st.caption(plain(_device(run)))
+                workers = workers_text(run)
+                if workers:
+                    st.caption(plain(sentence(workers)))
                 silent = silent_since(run)
                 if silent:
                     st.caption(f":orange[No sign of life since {silent:%H:%M}]")

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from delt_engine.runs.events import RoundEvent, SqueezeStepEvent, StageEvent, StepEvent, StudentStepEvent
 from delt_engine.runs.store import Run
-from pages.shared.wording import count, duration
+from delt_engine.runs.workers import crew
+from pages.shared.wording import count, duration, plural
 
+_MOST_BATCHES = 8
 _RATE_WINDOW = 20
 _RATE_SECONDS = 30.0
 _RATE_MOST = 200
@@ -37,6 +39,19 @@ def progress(run: Run) -> Progress:
     kind, of = _KINDS.get(run.record().kind, _KINDS["recover"])
     steps = run.events(kind, last=_RATE_MOST)
     return of(run, steps) if steps else _before_the_first_step(run)
+
+
+def workers_text(run: Run) -> str:
+    """Return how many workers share a run at work, and their batches; "" of a run that is not shared."""
+    workers = crew(run.path) if run.is_active else None
+    if workers is None:
+        return ""
+    if not workers:
+        return f"waits for workers: delt work {run.id}"
+    batches = sorted(worker.batch + 1 for worker in workers if worker.batch is not None)
+    shown = ", ".join(map(count, batches[:_MOST_BATCHES])) + (", …" if len(batches) > _MOST_BATCHES else "")
+    where = f" at batch {shown}" if len(batches) == 1 else f" at batches {shown}" if batches else ""
+    return f"{plural(len(workers), 'worker')}{where}"
 
 
 def stopped_at(run: Run) -> int | None:

@@ -17,7 +17,7 @@ from pages.shared.compare.panel import MOST_RUNS
 from pages.shared.controls import button
 from pages.shared.runs import actions, download, failure, formats, tidy
 from pages.shared.runs.filter import title
-from pages.shared.runs.progress import progress
+from pages.shared.runs.progress import progress, workers_text
 from pages.shared.wording import (
     ago,
     count,
@@ -98,6 +98,7 @@ def _facts(run: Run) -> str:
     if run.is_active:
         place = queue.place(run) if run.status == "queued" else None
         parts.append(f"{ordinal(place)} in the queue" if place else sentence(progress(run).text))
+        parts.append(workers_text(run))
     if record.seconds:
         parts.append(f"{duration(record.seconds)} on {record.device_name or record.device}")
     if record.image_iterations_per_second:

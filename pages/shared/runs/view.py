@@ -18,7 +18,7 @@ from pages.shared import cached, controls, errors, figure
 from pages.shared.compare import numbers, panel
 from pages.shared.recover import cost, form, rerun
 from pages.shared.runs import actions, class_rows, failure
-from pages.shared.runs.progress import Progress, progress
+from pages.shared.runs.progress import Progress, progress, workers_text
 from pages.shared.runs.strips import stamp
 from pages.shared.wording import count, duration, plain, run_title, stopped_text
 
@@ -76,6 +76,7 @@ def _facts(run: Run, now: Progress) -> str:
         parts.append(f"{count(total)} image-iterations" + (f", {count(rate)} a second" if rate else ""))
         parts.append(f"EarlyLate saves {schedule.saved_percent:.1f} %" if schedule.has_rounds else "")
         parts.append(f"{now.memory_mb:,.0f} MB of memory at most" if now.memory_mb else "")
+        parts.append(workers_text(run))
     return " · ".join(filter(None, parts))
 
 

@@ -41,6 +41,8 @@ def test_loops_do_the_same_work_and_their_differences_are_told(small):
         assert result.ratio > 0
         assert result.peak_percent > 0
         assert result.limit_rate > 0
+        assert result.limit_percent == pytest.approx(100 * result.fast_rate / result.limit_rate)
+        assert bool(result.failed) == (result.limit_percent > 100 or result.peak_percent > 100)
         assert result.fast_mb < result.plain_mb
     assert exact.fast_error < 1e-4 < reduced.fast_error
     assert exact.loss_difference_percent < 1
@@ -61,6 +63,31 @@ def test_the_measured_loop_is_the_engines_and_reaches_the_plain_images_in_float6
     assert [len(lane.last) for lane in lanes] == [case.pack, 1]
     assert lanes[1].total_loss == pytest.approx(lanes[0].total_loss, rel=1e-9)
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in given.teacher.network.modules())
+
+
+def test_limits_take_their_turns_between_the_loops(small, monkeypatch):
+    """So what else the machine does hits all of them alike; the best time of each call counts."""
+    taken = []
+    for kind in (limit.Convolutions, limit.MatrixPeak):
+        monkeypatch.setattr(kind, "take_turn", lambda self, take=kind.take_turn: (taken.append(type(self)), take(self)))
+    next(recovery.bench_recovery([TINY], quick=True, rounds=2, device=CPU))
+    assert taken == [limit.Convolutions, limit.MatrixPeak] * 6  # three rounds, twice
+    convolution = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3), nn.Conv2d(4, 4, 3, padding=1))
+    spent = iter([4.0, 1.0, 7.0, 3.0, 5.0, 1.0])
+    monkeypatch.setattr(limit, "seconds_of", lambda work, device: work() and next(spent))
+    alone = limit.Convolutions(convolution, torch.zeros(10, 3, 8, 8), "float32")
+    alone.take_turn()
+    alone.take_turn()
+    assert alone.rate == 10 / (3.0 + 1.0 + 1.0)
+
+
+def test_a_case_without_time_is_left_out(small):
+    slow = dataclasses.replace(TINY, name="slow", network="convnet-4", cost_s=1e9)
+    left = []
+    taken = [dataclasses.replace(TINY, cost_s=1e-6), slow]
+    found = recovery.bench_recovery(taken, quick=True, rounds=1, device=CPU, seconds=60.0, leave_out=left.append)
+    assert [result.case for result in found] == ["tiny"]
+    assert left == [slow]
 
 
 def test_schedules_are_compared_by_their_time(small, monkeypatch):

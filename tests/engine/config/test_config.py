@@ -11,6 +11,7 @@ from delt_engine.config import (
     SqueezeConfig,
     field_specs,
 )
+from delt_engine.config.methods import DELT_PLUS
 from delt_engine.config.presets import PRESETS, PUBLISHED, Preset
 from delt_engine.errors import ConfigError
 
@@ -81,7 +82,7 @@ def test_methods_are_the_same_record_with_other_settings(method, initialization,
     config = RecoverConfig.for_method(method, ipc=2)
     assert {name: getattr(config, name) for name in settings} == settings
     assert RecoverConfig.for_method(method, learning_rate=0.1).learning_rate == 0.1
-    with pytest.raises(ConfigError, match="method: 'dalt' given, but it must be one of delt, cda, cda-init"):
+    with pytest.raises(ConfigError, match="method: 'dalt' given, but it must be one of delt, delt-plus, cda, cda-init"):
         RecoverConfig.for_method("dalt")
 
 
@@ -115,6 +116,7 @@ def test_a_method_sets_the_stages_before_the_recovery() -> None:
 @pytest.mark.parametrize(
     ("base", "variant", "differs"),
     [
+        ("delt", "delt-plus", {*DELT_PLUS}),
         ("cda", "cda-init", {"initialization"}),
         ("sre2l", "sre2l-init", {"initialization"}),
         ("cda", "sre2l", {"curriculum"}),
@@ -147,7 +149,7 @@ def test_g_vbsm_goes_by_the_size_of_the_images_and_matches_more_than_others() ->
     }
     for method in METHOD_SETTINGS:
         own = RecoverConfig.for_method(method)
-        assert (own.matches_generally, own.committee) == (method == "gvbsm",) * 2
+        assert (own.matches_generally, own.committee) == (method == "gvbsm", method in ("gvbsm", "delt-plus"))
 
 
 @pytest.mark.parametrize("suffix", ["yaml", "json"])

@@ -3,6 +3,7 @@
 import pytest
 
 from delt_engine.config import METHOD_SETTINGS, Experiment, RankConfig, RecoverConfig, SelectConfig
+from delt_engine.config.methods import DELT_PLUS
 from delt_engine.papers.method_settings import method_settings, settings_like, taken_over
 
 NAMES = ("iterations", "round_iterations", "r_bn", "learning_rate", "min_crop", "flip", "jitter", "curriculum")
@@ -51,6 +52,7 @@ def test_each_method_has_its_papers_settings_or_those_nearest_in_size(dataset, s
 @pytest.mark.parametrize("basis", ["published", "equal"])
 def test_variants_take_the_settings_of_what_they_vary(dataset, size, basis) -> None:
     for base, variant, differs in (
+        ("delt", "delt-plus", {*DELT_PLUS}),
         ("cda", "cda-init", {"initialization"}),
         ("sre2l", "sre2l-init", {"initialization"}),
         ("cda", "cda-early-late", {"early_late", "batching", "round_iterations"}),

@@ -234,7 +234,7 @@ def test_a_teacher_that_is_no_resnet18_is_named_as_its_squeeze_names_it() -> Non
     [
         (("delta", "cifar10", "delt"), "paper: 'delta' given, but it must be one of delt, cda"),
         (("delt", "cifar11", "delt"), "dataset: 'cifar11' given, but it must be one of cifar10-mini, .*imagenet-21k"),
-        (("delt", "cifar10", "mtt"), "method: 'mtt' given, but it must be one of delt, cda"),
+        (("delt", "cifar10", "mtt"), "method: 'mtt' given, but it must be one of delt, delt-plus, cda"),
     ],
 )
 def test_what_no_paper_has_is_one_sentence(asked, sentence) -> None:

@@ -70,6 +70,14 @@ def test_a_run_keeps_its_committee_and_goes_on_to_the_same_images(world, gvbsm, 
     assert not is_same(whole, gvbsm.replace(teachers=("colours",)), "recover", **known)
 
 
+def test_delt_plus_recovers_from_a_committee_and_keeps_the_labels_of_its_teacher(world, deeper, settings) -> None:
+    deeper()
+    made = finished(world / "home" / "runs" / "source", settings("delt-plus").replace(teacher="colours")).record()
+    assert [member.network for member in made.committee] == ["resnet18"]
+    teacher = load_teacher("colours")
+    assert committees.labelling_committee(made, teacher, ("red", "green", "blue")) is teacher
+
+
 def test_students_learn_from_the_mean_of_the_committee(world, gvbsm) -> None:
     source = finished(world / "home" / "runs" / "source", gvbsm)
     config = EvaluateConfig.for_recipe("gvbsm-cifar", epochs=2, batch_size=6)

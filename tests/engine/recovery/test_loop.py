@@ -72,7 +72,10 @@ def test_same_seed_same_images(network):
     assert not torch.equal(final(network=network), final(network=network, seed=1))
 
 
-@pytest.mark.parametrize("changes", [{}, {"adam_counters": "per-image"}, {"restart_rounds": True, "jitter": 2}])
+CHANGES = [{}, {"adam_counters": "per-image"}, {"restart_rounds": True, "jitter": 2}, {"remix": 0.25}]
+
+
+@pytest.mark.parametrize("changes", CHANGES)
 @pytest.mark.parametrize("stop", range(13))
 def test_resuming_at_any_iteration_gives_the_same_bits(changes, stop):
     config, network = CONFIG.replace(**changes), teacher(ResidualNet())
@@ -85,7 +88,8 @@ def test_resuming_at_any_iteration_gives_the_same_bits(changes, stop):
     assert state.iteration == stop
     kept = BatchState.from_tensors(load(save(state.to_tensors())))
     before = kept.images.clone()
-    again = [step.state.images for step in steps_of(config, network, images=torch.zeros_like(before), state=kept)]
+    start = batch(config)[1] if config.remix else torch.zeros_like(before)  # else they are in the state
+    again = [step.state.images for step in steps_of(config, network, images=start, state=kept)]
     assert torch.equal(again[-1] if again else kept.images, whole)
     assert torch.equal(kept.images, before)
     assert len(again) == 12 - stop
@@ -101,6 +105,19 @@ def test_a_state_does_not_change_with_the_next_steps_nor_with_a_loop_that_is_giv
     next(steps)
     assert all(torch.equal(kept[name], before[name]) for name in kept)
     assert all(tensor.is_contiguous() for tensor in kept.values())
+
+
+def test_remix_gives_back_the_start_image_when_a_round_begins_and_nowhere_else(monkeypatch):
+    monkeypatch.setattr("delt_engine.recovery.loop._adam_step", lambda *_: None)  # all that moves is what is mixed
+    start = torch.zeros_like(batch(CONFIG)[1])
+    begun = BatchState.start(start)
+    begun.images[:3] = 0.5  # of round 1
+    steps = steps_of(CONFIG.replace(remix=0.25), images=start, state=begun)
+    for step in steps:
+        images, left = step.state.images, 0.5 * 0.75 ** (step.iteration // 3)  # mixed before 3, 6, 9, not at the end
+        assert torch.equal(images[3:], start[3:])
+        torch.testing.assert_close(images[:3], torch.full_like(images[:3], left))
+    assert all(torch.equal(step.state.images, begun.images) for step in steps_of(images=start, state=begun))
 
 
 def test_a_batch_that_starts_late_keeps_the_numbers_of_the_run():

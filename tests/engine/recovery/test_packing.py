@@ -14,6 +14,7 @@ from delt_engine.seeding import generator
 
 CONFIG = RecoverConfig(ipc=4, iterations=10, round_iterations=5, batch_size=4, jitter=1)
 CLASSES = 3
+CARD = dict.fromkeys(("static", "graph", "channels_last", "fused_adam", "tune_convolutions"), True)
 
 
 def start(plan):
@@ -134,9 +135,9 @@ def test_batches_of_another_schedule_are_not_packed():
     ("changes", "device", "size", "expected"),
     [
         ({}, "cpu", 32, FastPath("float32", True, 1)),
-        ({}, "cuda", 32, FastPath("bfloat16", True, 10)),
-        ({}, "cuda", 224, FastPath("bfloat16", True, 1)),
-        ({"batch_size": 1, "ipc": 1}, "cuda", 8, FastPath("bfloat16", True, 16)),
+        ({}, "cuda", 32, FastPath("bfloat16", True, 10, **CARD)),
+        ({}, "cuda", 224, FastPath("bfloat16", True, 1, **CARD)),
+        ({"batch_size": 1, "ipc": 1}, "cuda", 8, FastPath("bfloat16", True, 16, **CARD)),
         ({}, "mps", 32, FastPath("float32", True, 1)),
         (
             {"precision": "bfloat16", "fold": "off", "pack": 3, "compile": "on"},

@@ -148,9 +148,8 @@ def test_a_store_goes_on_where_it_stopped_and_no_other_takes_its_folder(tmp_path
 
 @pytest.mark.parametrize("name", AUGMENTATION)
 def test_another_augmentation_is_refused(name):
-    other = {"rand_augment": "none", "shuffle_patches": True, "flip": False, "mix": "none", "batch_size": 16}.get(
-        name, 0.5
-    )
+    others = {"rand_augment": "none", "shuffle_patches": True, "flip": False, "mix": "none", "batch_size": 16}
+    other = {**others, "alternate_flips": True}.get(name, 0.5)
     with pytest.raises(DataError, match=f"has labels of {name.replace('_', ' ')} .*, but {other!r} is asked for"):
         check_fits(facts(), facts(CONFIG.replace(**{name: other})), Path("labels"))
     free = {"epochs": 1, "label_epochs": 1, "title": "copy", "form": "float32", "teacher_fingerprint": ""}

@@ -97,6 +97,22 @@ def test_steps_take_a_factor_of_the_rate_every_so_many_epochs():
     assert rates == pytest.approx({1: 0.05, 2: 0.05, 3: 0.025, 4: 0.025, 5: 0.0125})
 
 
+def test_a_teacher_sees_each_image_from_both_sides_in_turn(monkeypatch):
+    seen, cropped = [], module.cropped_and_mirrored
+
+    def spied(pixels, min_crop, flip, *place):
+        shown = cropped(pixels, min_crop, flip, *place)
+        seen.append({one.sum().item(): torch.equal(one, other) for one, other in zip(pixels, shown, strict=True)})
+        return shown
+
+    monkeypatch.setattr(module, "cropped_and_mirrored", spied)
+    config = QUICK.replace(epochs=3, min_crop=1.0, batch_size=24, alternate_flips=True)
+    list(squeeze(tiny_dataset(train=8), config, seed=0, device="cpu"))
+    first, second, third = seen
+    assert first == third != second
+    assert all(first[image] != second[image] for image in first)
+
+
 def test_a_teacher_sees_cutout_before_randaugment_and_crops_stay_as_they_were(monkeypatch):
     seen = []
     cropped = module.cropped_and_mirrored

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from delt_engine.config.students import EvaluateConfig
+from delt_engine.config.students import RECIPES, EvaluateConfig
 from delt_engine.errors import ConfigError
 from delt_engine.training.draws import EpochDraws, batch_bounds, cut_box, draw_cutouts, draw_epoch
 
@@ -38,6 +38,7 @@ def test_an_epoch_depends_on_seed_and_number_alone():
         ({"min_crop": 0.5}, {"crop"}),
         ({"flip": False}, {"flip"}),
         ({"cutout": 0.25}, {"cutout"}),
+        ({"alternate_flips": True}, {"flip"}),
     ],
 )
 def test_one_augmentation_changes_no_other(changes, changed):
@@ -97,6 +98,16 @@ def test_crops_have_torchvisions_spread():
         assert np.quantile(area.numpy(), quantile) == pytest.approx(np.quantile(shares, quantile), abs=0.03)
     assert draws.flip.float().mean().item() == pytest.approx(0.5, abs=0.04)
     assert (draws.crop[:, 0] + draws.crop[:, 2]).max() <= 32
+
+
+def test_alternating_flips_show_each_image_from_both_sides_equally_often():
+    config = CONFIG.replace(alternate_flips=True)
+    shown = torch.stack([(epoch := drawn(config, epoch=number)).flip[epoch.order.argsort()] for number in range(1, 7)])
+    assert (shown.sum(0) == 3).all()
+    assert (shown[1:] != shown[:-1]).all()
+    assert 0 < shown[0].sum() < len(shown[0])  # they begin with different sides
+    assert not drawn(config.replace(flip=False)).flip.any()
+    assert not any(EvaluateConfig.for_recipe(name).alternate_flips for name in RECIPES if name != "delt-flips")
 
 
 def test_without_crops_and_flips_images_stay():
