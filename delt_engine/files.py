@@ -13,6 +13,7 @@ import io
 import json
 import os
 import shutil
+import stat
 import tempfile
 import time
 import zipfile
@@ -62,6 +63,21 @@ def as_run_error(path: Path, deed: str = "written") -> Iterator[None]:
         yield
     except OSError as error:
         raise RunError(f"{path} cannot be {deed}: {reason(error)}.") from error
+
+
+def check_file(path: str | Path, most: int = 2**30) -> None:
+    """Refuse what is no file that can be read as a whole: a pipe waits without end, a huge one is too much.
+
+    Raises:
+        OSError: not there, no regular file, or more than ``most`` bytes; its ``strerror`` says so.
+    """
+    found = os.stat(path)  # noqa: PTH116 (as pathlib's, and takes both)
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    if found.st_size > most:
+        raise OSError(errno.EFBIG, f"it has {found.st_size / 2**30:,.1f} GiB, more than any of its kind", str(path))
 
 
 def write_bytes(
@@ -247,6 +263,7 @@ def file_digest(path: Path) -> str:
 def read_json(path: Path) -> Any:
     """Return what a JSON file holds; None when it is absent or damaged."""
     try:
+        check_file(path)
         return json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
         return None
@@ -315,6 +332,7 @@ def read_npz(path: str | Path, what: str, name: str) -> tuple[dict[str, np.ndarr
         DataError: no such file, or a damaged one.
     """
     try:
+        check_file(path, most=2**40)
         with np.load(path, allow_pickle=False) as stored:
             arrays: dict[str, np.ndarray] = {key: stored[key] for key in stored.files}
         about = arrays.pop("about", np.array("{}"))

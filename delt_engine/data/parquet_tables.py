@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from delt_engine.data.foreign import JPEG_NOTE, ForeignSet, check_bytes, decoded
-from delt_engine.data.unpack import MAX_FILES
+from delt_engine.data.unpack import MAX_BYTES, MAX_FILES
 from delt_engine.errors import DataError
+from delt_engine.files import check_file
 
 _PICTURE_COLUMNS = ("image", "img")
 _CLASS_COLUMNS = ("label", "class_id", "labels", "class")
@@ -42,6 +43,8 @@ def read_tables(path: Path) -> ForeignSet:
     labels: list[str] = []
     notes: list[str] = []
     try:
+        for one in files:
+            check_file(one, most=MAX_BYTES)
         opened = [tables.ParquetFile(one) for one in files]
         for file, table in zip(files, opened, strict=True):
             groups = (table.metadata.row_group(number) for number in range(table.num_row_groups))
@@ -62,8 +65,8 @@ def read_tables(path: Path) -> ForeignSet:
         for file, table in zip(files, opened, strict=True):
             picture = _column(table.schema_arrow.names, _PICTURE_COLUMNS, file)
             row = 0
-            for batch in table.iter_batches(_ROWS_AT_ONCE, columns=[picture]):
-                for value in batch.column(0).to_pylist():
+            for values in _batches(table, picture, file):
+                for value in values:
                     data = value.get("bytes") if isinstance(value, dict) else value
                     if not isinstance(data, bytes):
                         raise DataError(f"image: row {row} of {file} holds no picture; it must be inside the table.")
@@ -73,6 +76,17 @@ def read_tables(path: Path) -> ForeignSet:
                     row += 1
 
     return ForeignSet("parquet", path, tuple(labels), pixels, notes)
+
+
+def _batches(table: Any, column: str, file: Path) -> Iterator[list[Any]]:
+    """Yield the values of a column, some rows at a time."""
+    from pyarrow import ArrowException
+
+    try:
+        for batch in table.iter_batches(_ROWS_AT_ONCE, columns=[column]):
+            yield batch.column(0).to_pylist()
+    except (ArrowException, OSError) as error:
+        raise DataError(f"set: {file} is damaged ({str(error).splitlines()[0]}).") from None
 
 
 def _column(there: Sequence[str], wanted: Sequence[str], file: Path) -> str:

@@ -20,7 +20,7 @@ from delt_engine.data.dataset import Report
 from delt_engine.data.decode import EXTENSIONS
 from delt_engine.data.layout import check_layout, innermost
 from delt_engine.errors import DataError
-from delt_engine.files import reason
+from delt_engine.files import check_file, reason
 from delt_engine.paths import home
 
 MAX_FILES = 200_000
@@ -57,6 +57,7 @@ def unpack_zip(path: str | Path, report: Report | None = None) -> Path:
     access.check_path(path, "dataset", DataError)
     path, folder = Path(path), unpacked_dir()
     try:
+        check_file(path, most=2**40)
         folder.mkdir(parents=True, exist_ok=True)
         with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory(prefix=".unpack-", dir=folder) as made:
             wanted = _wanted(archive, path.name, path.stat().st_size)

@@ -22,6 +22,7 @@ from safetensors import SafetensorError, safe_open
 from delt_engine import access
 from delt_engine.data.class_lists import class_title
 from delt_engine.errors import CheckpointError
+from delt_engine.files import check_file
 from delt_engine.paths import assets_dir, expanded, teachers_dir
 
 CARD_KEY = "delt.teacher"
@@ -134,6 +135,7 @@ def read_card(path: str | Path) -> TeacherCard:
 def _metadata(path: Path) -> dict[str, str]:
     """Return the texts in the header of a safetensors file; its numbers are not read."""
     try:
+        check_file(path, most=2**36)
         path.open("rb").close()  # what safetensors says of a file it may not open names no reason
         with safe_open(path, framework="np") as file:
             return file.metadata() or {}

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from delt_engine.data.foreign import is_swollen, swells_when_read
 from delt_engine.data.tensor_files import is_plain
 from delt_engine.errors import CheckpointError
-from delt_engine.files import write_bytes
+from delt_engine.files import check_file, write_bytes
 from delt_engine.models.card import CARD_KEY, SUFFIX, TeacherCard
 from delt_engine.models.convnet import from_published
 from delt_engine.paths import expanded
@@ -66,6 +66,7 @@ def load_state(path: str | Path) -> State:
     """
     path = expanded(path)
     try:
+        check_file(path, most=2**36)
         with path.open("rb") as file:
             start = file.read(9)
     except OSError as error:

@@ -220,6 +220,12 @@ def table(rows: Sequence[Mapping[str, Any]], **look: Any) -> None:
     st.table(list(rows), border="horizontal", hide_index=True, **look)
 
 
+def doubt(text: str) -> None:
+    """Warn of settings that make no sense, in words of :mod:`delt_engine.config.doubts`; "" is no doubt."""
+    if text:
+        st.warning(text, icon=":material/warning:")
+
+
 def precision_warning(precision: str, device: str) -> None:
     """Warn of bfloat16 on a processor that has no instructions for it; both are as the settings have them."""
     warning = bfloat16_warning(precision, device_lock_name(device))
