@@ -39,12 +39,12 @@ def read_tables(path: Path) -> ForeignSet:
     files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
     if path.is_dir():
         files = [one for one in files if not _NOT_TRAINED_ON.search(one.relative_to(path).as_posix())]
-    check_bytes(path, sum(one.stat().st_size for one in files))
     labels: list[str] = []
     notes: list[str] = []
     try:
         for one in files:
             check_file(one, most=MAX_BYTES)
+        check_bytes(path, sum(one.stat().st_size for one in files))
         opened = [tables.ParquetFile(one) for one in files]
         for file, table in zip(files, opened, strict=True):
             groups = (table.metadata.row_group(number) for number in range(table.num_row_groups))

@@ -30,7 +30,7 @@ def shards_of(path: Path) -> list[Path]:
     """Return the shards in a folder, or the one that is given, but those that are called test or validation."""
     if path.is_file():
         return [path] if path.suffix == ".tar" else []
-    found = sorted(path.glob("*.tar"))
+    found = sorted(one for one in path.glob("*.tar") if one.is_file())
     return [one for one in found if not one.name.lower().startswith(("test", "val"))]
 
 

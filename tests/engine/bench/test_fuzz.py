@@ -95,3 +95,8 @@ def test_time_passes_without_an_alarm_after_a_case(tmp_path):
     import signal
 
     assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+
+
+def test_a_text_of_any_length_is_cut_to_what_can_be_shown():
+    for length in (fuzz.MOST_LETTERS, fuzz.MOST_LETTERS + 1, 5000):
+        assert len(str(DataError("x" * length))) == fuzz.MOST_LETTERS
