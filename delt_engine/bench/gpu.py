@@ -104,7 +104,7 @@ def correctness(device: torch.device) -> Measured:
             "loss_gap_percent": loss_gap,
             "no_graph": fast.no_graph if path.graph else "not asked for",
         },
-        failed=_wrong(*errors, loss_gap),
+        failed=_wrong(errors[0], errors[1], loss_gap),
     )
 
 
@@ -133,7 +133,7 @@ def squeeze_rate(device: torch.device, *, dry: bool) -> Measured:
     dataset = load_dataset("cifar10-mini")
     config = SqueezeConfig(batch_size=256, width=0.25 if dry else 1.0, epochs=100)
     prepared, timed = (1, _DRY_TIMED) if dry else (_PREPARED, _TIMED)
-    steps = squeeze(dataset, config, device=device, after_epoch=lambda _network, _epoch: None)
+    steps: Any = squeeze(dataset, config, device=device, after_epoch=lambda _network, _epoch: None)
     list(islice(steps, prepared))
     seconds = seconds_of(lambda: list(islice(steps, timed)), device)
     steps.close()

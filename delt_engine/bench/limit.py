@@ -10,6 +10,7 @@ import copy
 import math
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -68,10 +69,8 @@ class Convolutions:
         self._calls: dict[tuple[str, torch.Size], list[nn.Module]] = {}
         for layer, shape in _calls(network, images):
             twins = self._calls.setdefault((repr(layer), shape), [])
-            if not twins:
-                twin: nn.Module = copy.deepcopy(layer).requires_grad_(requires_grad=False)
-                layer = twin.to(dtype=dtype).to(memory_format=self._order)
-            twins.append(layer)
+            twin: nn.Module = twins[0] if twins else copy.deepcopy(layer).requires_grad_(requires_grad=False)
+            twins.append(twin.to(dtype=dtype).to(memory_format=self._order))
         self._best = dict.fromkeys(self._calls, math.inf)
         self._dtype = dtype
 
@@ -81,7 +80,7 @@ class Convolutions:
             leaf = self._random(shape).requires_grad_()
             with torch.no_grad():
                 grad = self._random(twin(leaf).shape)
-            spent = seconds_of(lambda twin=twin, leaf=leaf, grad=grad: _gradient(twin, leaf, grad), self._device)
+            spent = seconds_of(partial(_gradient, twin, leaf, grad), self._device)
             self._best[name, shape] = min(self._best[name, shape], spent)
 
     def _random(self, shape: Sequence[int]) -> Tensor:

@@ -76,8 +76,8 @@ def bench_recovery(
         for _, group in groupby(cases, key=attrgetter("network", "image_size", "pack", "compares_schedules")):
             together = list(group)
             if not fits(together, spent, seconds):
-                for case in together if leave_out else ():
-                    leave_out(case)
+                if leave_out:
+                    list(map(leave_out, together))
                 continue
             if report:
                 report(together[0].title, done, len(cases))
@@ -154,7 +154,7 @@ class Lane:
 
 def in_turns(lanes: list[Lane], device: torch.device, limits: Sequence[Limit] = ()) -> list[Lane]:
     """Take lanes through their schedules, round by round in turns, limits after each, and close their loops."""
-    beside = [Side(lambda _round, limit=limit: limit.take_turn()) for limit in limits]
+    beside = [Side(lambda _round: [limit.take_turn() for limit in limits])] if limits else []
     take_turns([*(lane.side for lane in lanes), *beside], range(lanes[0].rounds), device)
     for lane in lanes:
         for loop in lane.loops:

@@ -100,7 +100,12 @@ class Task:
         return next(lines, "")
 
     def forget(self) -> None:
-        """End the process if it is at work, and remove what it left."""
+        """End the process if it is at work, and remove what it left.
+
+        Raises:
+            AccessError: the visitor may change nothing.
+        """
+        access.check_change("stop work")
         process = self._process()
         if process is not None and is_running(process):
             with contextlib.suppress(psutil.Error):

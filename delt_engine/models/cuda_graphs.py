@@ -11,7 +11,7 @@ Source: torch.cuda.graphs' documentation.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
@@ -28,13 +28,11 @@ def beside(work: Callable[[], _Found], device: torch.device) -> _Found:
     return found
 
 
-def capture(
-    work: Callable[[], _Found], device: torch.device, pool: tuple[int, int] | None = None
-) -> tuple[torch.cuda.CUDAGraph, _Found]:
+def capture(work: Callable[[], _Found], device: torch.device, pool: Any = None) -> tuple[torch.cuda.CUDAGraph, _Found]:
     """Capture some work, which is not done by that.
 
     Args:
-        pool: memory that graphs of which one is used at a time may share.
+        pool: of torch.cuda.graph_pool_handle: memory that graphs of which one is used at a time may share.
 
     Returns:
         The graph, and what the work returned: tensors in the graph's memory, which each replay writes anew.

@@ -221,15 +221,15 @@ def recover(
                 places = None if order is None else torch.tensor(order, device=device)
                 goals = labels[:joined] if places is None else labels[places]
                 if static is not None:
-                    moving = (tensor[:joined] for tensor in (state.images, state.exp_avg, state.exp_avg_sq))
-                    static.begin_round(Buffers(*moving, torch.tensor([iteration], device=device)), goals, places)
+                    moved = (tensor[:joined] for tensor in (state.images, state.exp_avg, state.exp_avg_sq))
+                    static.begin_round(Buffers(*moved, torch.tensor([iteration], device=device)), goals, places)
 
             begins_round = round_number > 1 and iteration % config.round_iterations == 0
             is_remixed = config.remix > 0 and begins_round
             if static is not None:
                 if is_remixed:
                     state.images[:joined].lerp_(start[:joined], config.remix)
-                losses, averages = static.take(), {}
+                losses = static.take()
             else:
                 leaf = state.images[:joined].detach()
                 if is_remixed:  # images that join now are what they start from
@@ -250,7 +250,7 @@ def recover(
                 steps = iteration + 1 - (first_iterations[0] if is_shared else first_steps[:joined])
                 _adam_step(state, gradient, learning_rate, steps, (config.beta1, config.beta2))
                 state.images[:joined].clamp_(low, high)
-            state.averages.update(averages)
+                state.averages.update(averages)
             state.iteration = iteration + 1
 
             yield RecoverStep(

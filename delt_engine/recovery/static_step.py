@@ -20,6 +20,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -157,7 +158,7 @@ class StaticSteps:
     def __init__(self, tables: Tables, losses_of: LossesOf, config: RecoverConfig, fast: FastPath) -> None:
         self._tables, self._losses_of, self._fast = tables, losses_of, fast
         self._betas, self._is_captured = (config.beta1, config.beta2), fast.graph and not fast.low_memory
-        self._pool: tuple[int, int] | None = None
+        self._pool: Any = None
         self._graph: torch.cuda.CUDAGraph | None = None
         self._losses: Losses | None = None
         self.reason = ""

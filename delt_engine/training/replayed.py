@@ -13,6 +13,7 @@ Source: ours; :mod:`delt_engine.models.cuda_graphs` captures.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -22,6 +23,8 @@ from torch import Tensor, nn
 
 from delt_engine.models.cuda_graphs import beside, capture
 from delt_engine.models.device import is_out_of_memory
+
+_logger = logging.getLogger(__name__)
 
 WARM_UPS = 3
 
@@ -64,6 +67,7 @@ class ReplayedSteps:
                 if is_out_of_memory(error):
                     raise
                 self._graph, self.reason = None, str(error).splitlines()[0]
+                _logger.warning("Training steps are taken one by one, without a CUDA graph: %s", self.reason)
                 return self._step(batch)
         fill(self._buffers, batch)
         for rate, group in zip(self._rates, self._optimizer.param_groups, strict=True):

@@ -157,3 +157,15 @@ def test_facts_of_version_0_1_0_kept_as_bytes_are_read(tmp_path) -> None:
     np.savez(tmp_path / "scan.npz", about=np.frombuffer(b'{"format": 1}', np.uint8), sizes=np.arange(2))
     arrays, facts = read_npz(tmp_path / "scan.npz", "scan", "scan")
     assert (facts, arrays["sizes"].tolist(), list(arrays)) == ({"format": 1}, [0, 1], ["sizes"])
+
+
+def test_what_cannot_be_read_as_a_file_is_said(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "small").write_bytes(b"12345")
+    files.check_file(tmp_path / "small", most=5)
+    for name, most, words in (("pipe", 9, "no regular file"), ("small", 4, "more than any of its kind")):
+        with pytest.raises(OSError, match=words):
+            files.check_file(tmp_path / name, most)
+    with pytest.raises(IsADirectoryError):
+        files.check_file(tmp_path)
+    assert files.read_json(tmp_path / "pipe") is None

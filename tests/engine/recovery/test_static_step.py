@@ -5,6 +5,7 @@ import torch
 from tiny_networks import SIZE, ResidualNet, conv_net, prepared, teacher
 
 from delt_engine.config import RecoverConfig
+from delt_engine.models.bn_layers import bn_layers
 from delt_engine.recovery import static_step as static
 from delt_engine.recovery.augment import crop_plan
 from delt_engine.recovery.batches import pack_batches, plan_batches
@@ -27,13 +28,26 @@ def run(fast, config=CONFIG, pack=1, dtype=torch.float64, network=ResidualNet):
     images = torch.randn(len(plan.slots), 3, SIZE, SIZE, generator=draw, dtype=torch.float64).to(dtype)
     labels = torch.tensor([slot.class_index for slot in plan.slots])
     rows = torch.stack([crop_plan(config, SIZE, generator(0, "crops", member)) for member in plan.members])
-    given = (images, labels, prepared(teacher(network()).to(dtype)), plan, config, rows)
-    return [(step.losses(), step.state.images.clone(), step.no_graph) for step in recover(*given, fast=fast)]
+    prepared_teacher = prepared(teacher(network()).to(dtype))
+    targets = []
+    if config.bn_targets == "class":
+        shapes = [(len(plan.class_groups), layer.num_features) for layer in bn_layers(prepared_teacher.network)]
+        pairs = [torch.rand(2, *shape, generator=draw, dtype=torch.float64).to(dtype) for shape in shapes]
+        targets = [[tuple(pair) for pair in pairs]]
+    steps = recover(images, labels, prepared_teacher, plan, config, rows, fast=fast, targets=targets)
+    return [(step.losses(), step.state.images.clone(), step.no_graph) for step in steps]
 
 
 @pytest.mark.parametrize("pack", [1, 2])
 @pytest.mark.parametrize(
-    "changes", [{}, {"adam_counters": "per-image"}, {"early_late": False, "restart_rounds": True}, {"pad": 2}]
+    "changes",
+    [
+        {},
+        {"adam_counters": "per-image"},
+        {"early_late": False, "restart_rounds": True},
+        {"pad": 2, "remix": 0.5},
+        {"bn_targets": "class", "batch_size": 8},
+    ],
 )
 def test_images_are_those_of_the_plain_path(changes, pack):
     config = CONFIG.replace(**changes)

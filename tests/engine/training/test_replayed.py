@@ -62,7 +62,7 @@ def test_replayed_steps_train_as_plain_ones(kind, monkeypatch):
     assert seen == [False] * replayed.WARM_UPS + [True] * 3 + [False]  # a batch of another size is taken as it is
 
 
-def test_what_cannot_be_captured_goes_on_and_says_why(monkeypatch):
+def test_what_cannot_be_captured_goes_on_and_says_why(monkeypatch, caplog):
     def refuse(self, batch):
         raise RuntimeError("operation not permitted\nmore")
 
@@ -72,6 +72,7 @@ def test_what_cannot_be_captured_goes_on_and_says_why(monkeypatch):
     given = batches(6)
     assert [steps.take(batch).item() for batch in given] == [batch.images.sum().item() for batch in given]
     assert steps.reason == "operation not permitted"
+    assert "Training steps are taken one by one, without a CUDA graph: operation not permitted" in caplog.text
 
 
 def test_buffers_take_every_part_of_a_batch():
