@@ -56,7 +56,9 @@ class ApplicationFiles:
             path.mkdir(parents=True, exist_ok=True)
         with FileLock(path / ".lock"):
             there = (self.read(path) or {"results": []})["results"]
-            whole = {one["seed"]: one for one in there if isinstance(one, dict) and "seed" in one}
+            whole: dict[int, Mapping[str, Any]] = {
+                one["seed"]: one for one in there if isinstance(one, dict) and "seed" in one
+            }
             for one in results:
                 if len(one.get("steps", ())) >= len(whole.get(one["seed"], {}).get("steps", ())):
                     whole[one["seed"]] = one
