@@ -16,7 +16,7 @@ class DeltError(Exception):
     def __str__(self) -> str:
         text = _CONTROL.sub(" ", super().__str__())
         half = MOST_LETTERS // 2
-        return text if len(text) <= MOST_LETTERS else f"{text[: half - 1]} … {text[-half:]}"
+        return text if len(text) <= MOST_LETTERS else f"{text[: half - 2]} … {text[1 - half :]}"
 
 
 class AccessError(DeltError):

@@ -13,6 +13,7 @@ import io
 import json
 import os
 import shutil
+import stat
 import tempfile
 import time
 import zipfile
@@ -21,6 +22,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -61,6 +63,21 @@ def as_run_error(path: Path, deed: str = "written") -> Iterator[None]:
         yield
     except OSError as error:
         raise RunError(f"{path} cannot be {deed}: {reason(error)}.") from error
+
+
+def check_file(path: str | Path, most: int = 2**30) -> None:
+    """Refuse what is no file that can be read as a whole: a pipe waits without end, a huge one is too much.
+
+    Raises:
+        OSError: not there, no regular file, or more than ``most`` bytes; its ``strerror`` says so.
+    """
+    found = os.stat(path)  # noqa: PTH116 (as pathlib's, and takes both)
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    if found.st_size > most:
+        raise OSError(errno.EFBIG, f"it has {found.st_size / 2**30:,.1f} GiB, more than any of its kind", str(path))
 
 
 def write_bytes(
@@ -193,8 +210,9 @@ def whole_folder(final: Path, prefix: str) -> Iterator[Path]:
     with as_run_error(final):
         final.parent.mkdir(parents=True, exist_ok=True)
         for left in final.parent.glob(f"{prefix}*"):
-            if left.stat().st_mtime < time.time() - _ABANDONED_AFTER_S:
-                shutil.rmtree(left, ignore_errors=True)
+            with contextlib.suppress(OSError):  # another process tidies as well
+                if left.stat().st_mtime < time.time() - _ABANDONED_AFTER_S:
+                    shutil.rmtree(left, ignore_errors=True)
         around = Path(tempfile.mkdtemp(prefix=prefix, dir=final.parent))
     try:
         yield around / final.name
@@ -245,6 +263,7 @@ def file_digest(path: Path) -> str:
 def read_json(path: Path) -> Any:
     """Return what a JSON file holds; None when it is absent or damaged."""
     try:
+        check_file(path)
         return json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
         return None
@@ -300,6 +319,10 @@ def npz_bytes(arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any], *, com
     return buffer.getvalue()
 
 
+ODD_HEADERS = (MemoryError, RecursionError, TokenError, OverflowError)
+"""What NumPy raises besides at headers that are nested, or that announce more numbers than there is memory for."""
+
+
 def read_npz(path: str | Path, what: str, name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Return the arrays and the plain values of a file of :func:`npz_bytes`; no values where there are none.
 
@@ -309,6 +332,7 @@ def read_npz(path: str | Path, what: str, name: str) -> tuple[dict[str, np.ndarr
         DataError: no such file, or a damaged one.
     """
     try:
+        check_file(path, most=2**40)
         with np.load(path, allow_pickle=False) as stored:
             arrays: dict[str, np.ndarray] = {key: stored[key] for key in stored.files}
         about = arrays.pop("about", np.array("{}"))
@@ -316,7 +340,7 @@ def read_npz(path: str | Path, what: str, name: str) -> tuple[dict[str, np.ndarr
         facts = json.loads(about.tobytes() if about.dtype == np.uint8 else str(about))
     except OSError as error:
         raise DataError(f"{what}: {path} cannot be read ({error.strerror or error}).") from None
-    except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error):
+    except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error, *ODD_HEADERS):
         raise DataError(f"{what}: {path} is not a {name}, or is damaged.") from None
     return arrays, facts
 

@@ -151,6 +151,7 @@ def explained(error: BaseException) -> tuple[str, int]:
         "bench": "delt_engine.cli.bench:bench",
         "doctor": "delt_engine.cli.doctor:doctor",
         "chaos": "delt_engine.cli.chaos:chaos",
+        "fuzz": "delt_engine.cli.fuzz:fuzz",
         "app": "delt_engine.cli.app:app",
     },
 )

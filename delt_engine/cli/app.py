@@ -35,12 +35,16 @@ def app(host: str, port: int | None, headless: bool | None, arguments: tuple[str
         headless = not (sys.platform in ("win32", "darwin") or has_screen)
     if headless is not None:
         flags.append(f"--server.headless={str(headless).lower()}")
-    given = [argument for argument in arguments if argument.startswith("--server.address=")]
-    host = host or (given[-1].partition("=")[2] if given else "localhost")
+    given = [
+        argument.partition("=")[2] if "=" in argument else following
+        for argument, following in zip(arguments, (*arguments[1:], ""), strict=False)
+        if argument.partition("=")[0] == "--server.address"
+    ]
+    host = host or (given[-1] if given else os.environ.get("STREAMLIT_SERVER_ADDRESS", "localhost"))
     if not given and host != "localhost":
         flags.append(f"--server.address={host}")
     if host not in ("localhost", "::1") and not host.startswith("127."):
-        click.echo(f"Warning: {EXPOSED.format(host=host)}", err=True)
+        click.echo(f"Warning: {EXPOSED.format(host=host or 'this machine')}", err=True)
     # -P: another copy of the project in the user's folder is not what was started.
     command = [sys.executable, "-P", "-m", "streamlit", "run", str(script), *flags, *arguments]
     os.execv(sys.executable, command)  # noqa: S606 (the server takes this process over, and its signals)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -14,6 +15,9 @@ from rich.text import Text
 
 _REPORT_EVERY_S = 0.25
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""What a terminal would take for an order; names of classes and files may hold any letter."""
+
 
 def say_json(result: dict[str, Any] | list[Any]) -> None:
     """Print one JSON object, or a list, on one line."""
@@ -22,7 +26,7 @@ def say_json(result: dict[str, Any] | list[Any]) -> None:
 
 def say(text: str) -> None:
     """Print a line."""
-    click.echo(text)
+    click.echo(_CONTROL.sub("?", text))
 
 
 def say_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None) -> None:
@@ -44,7 +48,7 @@ def say_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str 
 def _shown(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else _CONTROL.sub("?", str(value))
 
 
 progress_option = click.option(

@@ -27,6 +27,7 @@ from delt_engine.cli.output import say, say_json
 from delt_engine.cli.presets import preset_option, preset_told
 from delt_engine.cli.progress import display
 from delt_engine.config import Experiment
+from delt_engine.config.doubts import doubts
 from delt_engine.data.catalogue import find_entry
 from delt_engine.errors import RunCancelled, RunError
 from delt_engine.jobs import ranks
@@ -155,6 +156,8 @@ def made(
         path = out if out is not None else new_run_path(experiment, kind)
         check_free(path)
         found.append(look_up())
+        for doubt in doubts(experiment, kind):
+            click.echo(f"Warning: {doubt}", err=True)
         command = command_for(experiment, path, kind, options, source)
         return Run.create(path, experiment, kind, command, options, source).path
 

@@ -16,6 +16,7 @@ from delt_engine.config.real_data import RankConfig, SelectConfig, SqueezeConfig
 from delt_engine.config.recover import RecoverConfig
 from delt_engine.config.settings import FieldSpec, Settings, field_specs
 from delt_engine.config.students import EvaluateConfig, RelabelConfig
+from delt_engine.errors import ConfigError
 
 OPEN = "auto"
 """What is typed for a number that is left open, where the recipe has one."""
@@ -42,8 +43,8 @@ def join_names(names: Iterable[Any]) -> str:
     'cat,"tench, Tinca tinca"'
     """
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="").writerow(list(names))
-    return buffer.getvalue()
+    csv.writer(buffer).writerow(list(names))  # which quotes what holds its line end as well
+    return buffer.getvalue().removesuffix("\r\n")
 
 
 def split_names(text: str) -> tuple[str, ...]:
@@ -51,8 +52,14 @@ def split_names(text: str) -> tuple[str, ...]:
 
     >>> split_names('cat, "tench, Tinca tinca"')
     ('cat', 'tench, Tinca tinca')
+
+    Raises:
+        ConfigError: it is none.
     """
-    rows = list(csv.reader([text], skipinitialspace=True))
+    try:
+        rows = list(csv.reader([text], skipinitialspace=True))
+    except csv.Error:
+        raise ConfigError(f"names: {text[:60]!r} given, but names are separated by commas, on one line.") from None
     return tuple(name.strip() for name in (rows[0] if rows else []) if name.strip())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +17,7 @@ from delt_engine.config.recover import RecoverConfig
 from delt_engine.config.settings import Settings, setting, shortened
 from delt_engine.config.students import RECIPES, EvaluateConfig, RelabelConfig
 from delt_engine.errors import ConfigError
+from delt_engine.files import check_file
 
 DEFAULT_DATASET = "cifar10-mini"
 
@@ -133,6 +135,7 @@ class Experiment(Settings):
         """
         path = Path(path)
         try:
+            check_file(path, most=2**24)
             text = path.read_text(encoding="utf-8")
         except OSError as error:
             raise ConfigError(f"experiment: {path} cannot be read ({error.strerror}).") from None
@@ -157,7 +160,9 @@ class Experiment(Settings):
         plain = {"relabel": RelabelConfig(), "evaluate": EvaluateConfig()}
         unsaid = {stage for stage, settings in plain.items() if getattr(self, stage) == settings}
         values = json.loads(self.model_dump_json(exclude=unsaid))
-        return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+        text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+        # PyYAML writes these line ends as they are, and reads them as a blank.
+        return yaml.safe_dump(values, sort_keys=False) if re.search("[\x85\u2028\u2029\ufeff]", text) else text
 
 
 _STAGES: dict[str, type[Settings]] = {

@@ -57,7 +57,10 @@ def shortened(value: Any) -> str:
     >>> shortened("cda"), shortened([[[[[1]]]]])
     ("'cda'", '[[[[...]]]]')
     """
-    return _REPR.repr(value)
+    try:
+        return _REPR.repr(value)
+    except ValueError:  # Python writes no number of more than some thousand digits
+        return "a number of thousands of digits"
 
 
 def _sentence(error: ValidationError, record: str) -> str:

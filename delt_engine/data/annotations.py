@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from delt_engine.errors import DataError
+from delt_engine.files import check_file
 
 IMAGENET_PREFIX = "ILSVRC2012_val_"
 """How the names of ImageNet-1K's validation images begin."""
@@ -48,6 +49,8 @@ def _holds_imagenets(folder: Path) -> bool:
 
 def _read(path: Path, read: Callable[[Path], dict[str, str]]) -> dict[str, str]:
     try:
+        if not path.is_dir():  # a development kit is a folder
+            check_file(path, most=2**26)
         return read(path)
     except (OSError, ValueError, KeyError, IndexError, TypeError):
         raise DataError(f"dataset: {path} is damaged or no list of test images.") from None

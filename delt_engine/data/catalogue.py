@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 
 from delt_engine import access
@@ -195,6 +196,7 @@ def dataset_names() -> list[str]:
     return list(CATALOGUE)
 
 
+@lru_cache(maxsize=1024)
 def find_entry(name: str) -> CatalogueEntry | None:
     """Return the entry of a name, whatever its case and hyphens; None for a folder's path or an unknown name.
 

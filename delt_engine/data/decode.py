@@ -19,6 +19,7 @@ import enum
 import errno
 import functools
 import io
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,6 +101,10 @@ def decode(path: str | Path | bytes, enough: int | None = None) -> Decoded:
         raise
     except Exception as error:  # PIL's decoders raise nearly anything on damaged bytes
         raise UnreadableImage(_reason(error)) from None
+
+
+# What PIL remarks on damaged headers says nothing to who gave the file, and would stand among the results.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
 @functools.cache

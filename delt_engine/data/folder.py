@@ -35,7 +35,7 @@ from delt_engine.data.decode import Trait, UnreadableImage, decode_square, forma
 from delt_engine.data.layout import Listing, list_files
 from delt_engine.data.scan import Scan, in_threads, scan_files, scan_pixels
 from delt_engine.errors import DataError, RunError
-from delt_engine.files import KeyedStore
+from delt_engine.files import KeyedStore, check_file
 from delt_engine.paths import expanded
 
 MAX_STORED_BYTES = 2**30
@@ -240,6 +240,7 @@ def titles_in(root: Path) -> tuple[tuple[str, str], ...]:
     Source: the layout of tiny-imagenet-200.zip: a line is the folder, a tab, and names separated by commas.
     """
     try:
+        check_file(root / "words.txt", most=2**26)
         with (root / "words.txt").open(encoding="utf-8") as file:
             lines = [line.rstrip("\n").split("\t") for line in file if "\t" in line]
     except (OSError, UnicodeDecodeError):

@@ -6,6 +6,7 @@ that stands for the class there. What finds out how a set is laid out is :mod:`d
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,3 +70,15 @@ def is_swollen(path: Path, size: int) -> bool:
     Weights that several layers share are there more than once as well, but not so often.
     """
     return size > MAX_SWELLING * path.stat().st_size
+
+
+def swells_when_read(path: Path) -> bool:
+    """Return whether a file of tensors is a zip whose parts are far larger than the file.
+
+    PyTorch stores them as they are, but reads packed ones as well, into memory and before anybody can count.
+    """
+    try:
+        with zipfile.ZipFile(path) as parts:
+            return is_swollen(path, sum(part.file_size for part in parts.infolist()))
+    except (zipfile.BadZipFile, OSError, ValueError):  # the older format is no zip; damage is said when it is read
+        return False

@@ -14,6 +14,7 @@ import numpy as np
 
 from delt_engine.data.foreign import ForeignSet, check_bytes
 from delt_engine.errors import DataError
+from delt_engine.files import ODD_HEADERS
 
 ARRAYS_FILE = "images.npz"
 
@@ -31,12 +32,12 @@ def read_arrays(path: Path) -> ForeignSet:
             check_bytes(path, sum(entry.file_size for entry in packed.infolist()))
         with np.load(path, allow_pickle=False) as stored:
             images, labels = stored["images"], stored["labels"]
-            names = stored["class_names"].tolist() if "class_names" in stored else None
+            names = stored["class_names"].ravel().tolist() if "class_names" in stored else None
     except KeyError as error:
         raise DataError(
             f"set: {path} has no array {str(error.args[0]).split()[0]}; images and labels are needed."
         ) from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, *ODD_HEADERS):
         raise DataError(f"set: {path} is no file of plain arrays, or is damaged.") from None
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3:
         raise DataError(f"images: {path} holds {images.dtype} {images.shape}, but uint8 (N, H, W, 3) is needed.")

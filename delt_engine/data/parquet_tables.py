@@ -15,12 +15,15 @@ from typing import Any
 import numpy as np
 
 from delt_engine.data.foreign import JPEG_NOTE, ForeignSet, check_bytes, decoded
+from delt_engine.data.unpack import MAX_BYTES, MAX_FILES
 from delt_engine.errors import DataError
+from delt_engine.files import check_file
 
 _PICTURE_COLUMNS = ("image", "img")
 _CLASS_COLUMNS = ("label", "class_id", "labels", "class")
 _NOT_TRAINED_ON = re.compile(r"(^|[/_.-])(test|val|valid|validation)([/_.-]|$)", re.IGNORECASE)
-_ROWS_AT_ONCE = 256
+_ROWS_AT_ONCE = 64
+_LONGEST_NAME = 1000
 _JPEG_START = b"\xff\xd8"
 
 
@@ -36,10 +39,12 @@ def read_tables(path: Path) -> ForeignSet:
     files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
     if path.is_dir():
         files = [one for one in files if not _NOT_TRAINED_ON.search(one.relative_to(path).as_posix())]
-    check_bytes(path, sum(one.stat().st_size for one in files))
     labels: list[str] = []
     notes: list[str] = []
     try:
+        for one in files:
+            check_file(one, most=MAX_BYTES)
+        check_bytes(path, sum(one.stat().st_size for one in files))
         opened = [tables.ParquetFile(one) for one in files]
         for file, table in zip(files, opened, strict=True):
             groups = (table.metadata.row_group(number) for number in range(table.num_row_groups))
@@ -47,8 +52,12 @@ def read_tables(path: Path) -> ForeignSet:
             _column(table.schema_arrow.names, _PICTURE_COLUMNS, file)
             label = _column(table.schema_arrow.names, _CLASS_COLUMNS, file)
             titles = _class_titles(table.schema_arrow.metadata or {}, label)
-            for value in table.read([label]).column(0).to_pylist():
-                labels.append(_label(value, titles, file))
+            if table.metadata.num_rows > MAX_FILES:
+                raise DataError(
+                    f"set: {file} has {table.metadata.num_rows:,} rows, but at most {MAX_FILES:,} are read."
+                )
+            for batch in table.iter_batches(_ROWS_AT_ONCE, columns=[label]):  # one name may stand for many rows
+                labels += [_label(value, titles, file) for value in batch.column(0).to_pylist()]
     except (ArrowException, OSError) as error:
         raise DataError(f"set: {path} is not a parquet table, or is damaged ({str(error).splitlines()[0]}).") from None
 
@@ -56,8 +65,8 @@ def read_tables(path: Path) -> ForeignSet:
         for file, table in zip(files, opened, strict=True):
             picture = _column(table.schema_arrow.names, _PICTURE_COLUMNS, file)
             row = 0
-            for batch in table.iter_batches(_ROWS_AT_ONCE, columns=[picture]):
-                for value in batch.column(0).to_pylist():
+            for values in _batches(table, picture, file):
+                for value in values:
                     data = value.get("bytes") if isinstance(value, dict) else value
                     if not isinstance(data, bytes):
                         raise DataError(f"image: row {row} of {file} holds no picture; it must be inside the table.")
@@ -67,6 +76,17 @@ def read_tables(path: Path) -> ForeignSet:
                     row += 1
 
     return ForeignSet("parquet", path, tuple(labels), pixels, notes)
+
+
+def _batches(table: Any, column: str, file: Path) -> Iterator[list[Any]]:
+    """Yield the values of a column, some rows at a time."""
+    from pyarrow import ArrowException
+
+    try:
+        for batch in table.iter_batches(_ROWS_AT_ONCE, columns=[column]):
+            yield batch.column(0).to_pylist()
+    except (ArrowException, OSError) as error:
+        raise DataError(f"set: {file} is damaged ({str(error).splitlines()[0]}).") from None
 
 
 def _column(there: Sequence[str], wanted: Sequence[str], file: Path) -> str:
@@ -86,6 +106,8 @@ def _class_titles(metadata: dict[bytes, bytes], column: str) -> list[str]:
 
 
 def _label(value: Any, titles: Sequence[str], file: Path) -> str:
+    if isinstance(value, str) and len(value) > _LONGEST_NAME:
+        raise DataError(f"label: a name of {len(value):,} letters in {file}, but it has {_LONGEST_NAME:,} at most.")
     if isinstance(value, bool) or not isinstance(value, (int, str)):
         raise DataError(f"label: {value!r} in {file}, but class numbers or names are needed.")
     return titles[value] if isinstance(value, int) and 0 <= value < len(titles) else str(value)

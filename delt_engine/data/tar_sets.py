@@ -16,7 +16,9 @@ import numpy as np
 
 from delt_engine.data.decode import EXTENSIONS
 from delt_engine.data.foreign import JPEG_NOTE, ForeignSet, check_bytes, decoded
+from delt_engine.data.unpack import MAX_BYTES
 from delt_engine.errors import DataError
+from delt_engine.files import check_file
 
 _LARGEST_LABEL = 10**7
 """Bytes of a .cls or .json file, at most."""
@@ -28,7 +30,7 @@ def shards_of(path: Path) -> list[Path]:
     """Return the shards in a folder, or the one that is given, but those that are called test or validation."""
     if path.is_file():
         return [path] if path.suffix == ".tar" else []
-    found = sorted(path.glob("*.tar"))
+    found = sorted(one for one in path.glob("*.tar") if one.is_file())
     return [one for one in found if not one.name.lower().startswith(("test", "val"))]
 
 
@@ -59,6 +61,7 @@ def _samples(shard: Path, *, with_pictures: bool) -> Iterator[tuple[str, dict[st
     """Yield name and files, by ending, of each sample; pictures are empty where they are not asked for."""
     key, parts = "", dict[str, bytes]()
     try:
+        check_file(shard, most=MAX_BYTES)
         with tarfile.open(shard, "r:") as archive:
             for member in archive:
                 folder, _, name = member.name.rpartition("/")

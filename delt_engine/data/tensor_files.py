@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from delt_engine.data.dataset import Channels
-from delt_engine.data.foreign import ForeignSet, check_bytes, is_swollen
+from delt_engine.data.foreign import ForeignSet, check_bytes, is_swollen, swells_when_read
 from delt_engine.errors import DataError
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ Scale = tuple[Channels, Channels]
 
 IMAGENET: Scale = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """What published code normalises with, whatever the dataset. Source: torchvision's models."""
+
+_DTYPES = frozenset({"bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64"})
+"""Formats of numbers that can be compared; of others PyTorch only stores."""
 
 PIXELS = ("auto", "unit", "normalised", "imagenet")
 """What numbers in tensors mean: auto looks at them; unit are in [0, 1]; normalised by the dataset's mean and standard
@@ -81,6 +84,9 @@ def _tensor(path: Path, name: str) -> Tensor:
     import torch
 
     check_bytes(path, path.stat().st_size)
+    swollen = DataError(f"{name}: {path} holds far more numbers than it has bytes for, so it is not read.")
+    if swells_when_read(path):
+        raise swollen
     try:
         found: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception:  # the reader of damaged bytes raises nearly anything
@@ -90,21 +96,31 @@ def _tensor(path: Path, name: str) -> Tensor:
         ) from None
     if isinstance(found, dict):
         found = found.get(name, found)
-    if isinstance(found, (list, tuple)) and found and all(isinstance(one, torch.Tensor) for one in found):
-        if is_swollen(path, sum(one.numel() * one.element_size() for one in found)):
-            raise DataError(f"{name}: {path} holds far more numbers than it has bytes for, so it is not read.")
-        found = torch.stack(list(found)) if len({one.shape for one in found}) == 1 else found
-    if not isinstance(found, torch.Tensor):
-        raise DataError(f"{name}: {path} holds {type(found).__name__}, but one tensor is needed.")
-    if is_swollen(path, found.numel() * found.element_size()):
-        raise DataError(f"{name}: {path} holds far more numbers than it has bytes for, so it is not read.")
+    several = isinstance(found, (list, tuple)) and found and all(isinstance(one, torch.Tensor) for one in found)
+    tensors = list(found) if several else [found]
+    for one in tensors:
+        if not isinstance(one, torch.Tensor):
+            raise DataError(f"{name}: {path} holds {type(one).__name__}, but one tensor is needed.")
+        if not is_plain(one) or str(one.dtype).removeprefix("torch.") not in _DTYPES or not one.numel():
+            raise DataError(f"{name}: {path} holds a tensor of {one.dtype} without plain numbers, so it is not read.")
+    if is_swollen(path, sum(one.numel() * one.element_size() for one in tensors)):
+        raise swollen
+    if len({one.shape for one in tensors}) > 1:
+        raise DataError(f"{name}: {path} holds tensors of several shapes, but one tensor is needed.")
+    found = torch.stack(tensors) if several else found
     return found.detach()
+
+
+def is_plain(tensor: Tensor) -> bool:
+    """Return whether a tensor has all its numbers one by one: it is not sparse, nested, or of a shape alone (meta)."""
+    return not tensor.is_nested and str(tensor.layout) == "torch.strided" and tensor.device.type == "cpu"
 
 
 def _label_numbers(labels: Tensor | None, count: int, num_classes: int, path: Path, notes: list[str]) -> Sequence[int]:
     """Return the class of each image; without labels, and beside soft ones, images stand class by class."""
-    if labels is not None and len(labels) != count:
-        raise DataError(f"labels: {len(labels):,} given, but {path} holds {count:,} images.")
+    if labels is not None and (not labels.ndim or len(labels) != count):
+        found = len(labels) if labels.ndim else 1
+        raise DataError(f"labels: {found:,} given, but {path} holds {count:,} images.")
     if labels is not None and labels.ndim == 1:
         if labels.is_floating_point() and not bool((labels == labels.round()).all()):
             raise DataError(

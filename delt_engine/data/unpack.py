@@ -20,7 +20,7 @@ from delt_engine.data.dataset import Report
 from delt_engine.data.decode import EXTENSIONS
 from delt_engine.data.layout import check_layout, innermost
 from delt_engine.errors import DataError
-from delt_engine.files import reason
+from delt_engine.files import check_file, reason
 from delt_engine.paths import home
 
 MAX_FILES = 200_000
@@ -30,6 +30,9 @@ MAX_BYTES = 8 * 10**9
 MAX_RATIO = 100
 _SMALL = 10**8
 """What swells more than so many times is no pictures, unless there are fewer bytes of it; ours."""
+
+MAX_DEPTH = 32
+"""Parts of a name; ours, for folders inside one another without end stop whatever walks through them."""
 
 _SPARE = 10**9
 """Bytes of the disk that are left free."""
@@ -54,15 +57,16 @@ def unpack_zip(path: str | Path, report: Report | None = None) -> Path:
     access.check_path(path, "dataset", DataError)
     path, folder = Path(path), unpacked_dir()
     try:
+        check_file(path, most=2**40)
         folder.mkdir(parents=True, exist_ok=True)
         with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory(prefix=".unpack-", dir=folder) as made:
-            wanted = _wanted(archive, path.name)
+            wanted = _wanted(archive, path.name, path.stat().st_size)
             for number, entry in enumerate(wanted):
                 _write(archive, entry, Path(made))
                 if report and (number % _STEP == 0 or number + 1 == len(wanted)):
                     report("unpack", number + 1, len(wanted))
             return _kept(Path(made), path)
-    except (zipfile.BadZipFile, zlib.error, EOFError):
+    except (zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError):
         raise DataError(f"dataset: {path.name} is not a zip, or is damaged.") from None
     except NotImplementedError:
         raise DataError(
@@ -94,8 +98,12 @@ def is_upload(path: str | Path) -> bool:
     return folder.parent == unpacked_dir() and folder.is_dir() and not folder.is_symlink()
 
 
-def _wanted(archive: zipfile.ZipFile, name: str) -> list[zipfile.ZipInfo]:
-    """Return the entries to unpack, images and what says their classes; DataError where one of any kind is unsafe."""
+def _wanted(archive: zipfile.ZipFile, name: str, size: int) -> list[zipfile.ZipInfo]:
+    """Return the entries of a zip of ``size`` bytes to unpack: images and what says their classes.
+
+    Raises:
+        DataError: one of any kind is unsafe, or they are too large.
+    """
     wanted = []
     for entry in archive.infolist():
         parts = PurePosixPath(entry.filename.replace("\\", "/")).parts
@@ -103,6 +111,8 @@ def _wanted(archive: zipfile.ZipFile, name: str) -> list[zipfile.ZipInfo]:
             raise DataError(f"dataset: {name} leads out of its folder ({entry.filename!r}), so it is not unpacked.")
         if stat.S_ISLNK(entry.external_attr >> 16):
             raise DataError(f"dataset: {name} holds a link ({entry.filename!r}), so it is not unpacked.")
+        if len(parts) > MAX_DEPTH:
+            raise DataError(f"dataset: {name} has folders {len(parts) - 1} deep, but at most {MAX_DEPTH - 1} are read.")
         if entry.flag_bits & 1:
             raise DataError(f"dataset: {name} is encrypted; pack it without a password.")
         is_hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
@@ -116,7 +126,7 @@ def _wanted(archive: zipfile.ZipFile, name: str) -> list[zipfile.ZipInfo]:
             f"dataset: {name} holds {len(wanted):,} images of {total / 1e9:.1f} GB, but at most {MAX_FILES:,} of "
             f"{MAX_BYTES / 1e9:.0f} GB are unpacked here; unpack it yourself and give the folder."
         )
-    if total > MAX_RATIO * sum(entry.compress_size for entry in wanted) and total > _SMALL:
+    if total > MAX_RATIO * size and total > _SMALL:  # not what entries say of themselves, which may overlap
         raise DataError(
             f"dataset: {name} unpacks to {total / 1e9:.1f} GB, more than {MAX_RATIO} times its size, as no pictures "
             "do; unpack it yourself and give the folder."
@@ -143,7 +153,12 @@ def _kept(made: Path, path: Path) -> Path:
         raise DataError(str(error).replace(str(root), f"{path.name}{'/' if inside else ''}{inside}")) from None
     name = re.sub(r"[^\w .()-]+", "_", path.stem).strip(" .") or "images"
     place, number = unpacked_dir() / name, 1
-    while place.exists():
+    while True:
+        if not place.exists():
+            try:
+                return root.rename(place)
+            except OSError:
+                if not place.exists():  # else another upload of this name was quicker
+                    raise
         number += 1
         place = unpacked_dir() / f"{name}-{number}"
-    return root.rename(place)

@@ -189,7 +189,7 @@ class Contents:
 
 def _without_paths(path: Path) -> dict[str, Any] | None:
     """Return the settings in a PNG, its dataset, teacher and ranker by the last part of their names."""
-    with Image.open(path) as image:
+    with Image.open(path, formats=("PNG",)) as image:
         image.load()
         text = image.info.get(TEXT_KEY) if hasattr(image, "info") else None
     try:

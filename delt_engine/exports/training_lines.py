@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 _FOLDER = """\
@@ -9,7 +10,7 @@ import torch
 from torchvision import datasets, models, transforms
 
 normalise = transforms.Compose([transforms.ToTensor(), transforms.Normalize({mean}, {std})])
-data = datasets.ImageFolder("{place}", normalise)
+data = datasets.ImageFolder({place}, normalise)
 """
 _HUGGING_FACE = """\
 import torch
@@ -17,7 +18,7 @@ from datasets import load_dataset
 from torchvision import models, transforms
 
 normalise = transforms.Compose([transforms.ToTensor(), transforms.Normalize({mean}, {std})])
-data = [(normalise(row["image"]), row["label"]) for row in load_dataset("{place}", split="train")]
+data = [(normalise(row["image"]), row["label"]) for row in load_dataset({place}, split="train")]
 """
 _WEBDATASET = """\
 import glob
@@ -26,7 +27,7 @@ import webdataset
 from torchvision import models, transforms
 
 normalise = transforms.Compose([transforms.ToTensor(), transforms.Normalize({mean}, {std})])
-shards = webdataset.WebDataset(sorted(glob.glob("{place}/*.tar")), shardshuffle=False).decode("pil")
+shards = webdataset.WebDataset(sorted(glob.glob({place})), shardshuffle=False).decode("pil")
 data = [(normalise(image), label) for image, label in shards.to_tuple("png", "cls")]
 """
 _ARRAYS = """\
@@ -34,7 +35,7 @@ import numpy as np
 import torch
 from torchvision import models
 
-file = np.load("{place}/images.npz")
+file = np.load({place})
 images = (torch.from_numpy(file["images"]).permute(0, 3, 1, 2) / 255 - {mean_tensor}) / {std_tensor}
 data = torch.utils.data.TensorDataset(images, torch.from_numpy(file["labels"]))
 """
@@ -42,7 +43,7 @@ _TENSORS = """\
 import torch
 from torchvision import models
 
-images = torch.load("{place}/images.pt", weights_only=True)
+images = torch.load({place}, weights_only=True)
 data = torch.utils.data.TensorDataset(images, torch.arange(len(images)) // {ipc})
 """
 _TRAINING = """\
@@ -56,9 +57,9 @@ _OPENED = {
     "imagefolder": (_FOLDER, "/train"),
     "zip": (_FOLDER, ""),
     "hf": (_HUGGING_FACE, ""),
-    "webdataset": (_WEBDATASET, ""),
-    "npz": (_ARRAYS, ""),
-    "dd-ranking": (_TENSORS, ""),
+    "webdataset": (_WEBDATASET, "/*.tar"),
+    "npz": (_ARRAYS, "/images.npz"),
+    "dd-ranking": (_TENSORS, "/images.pt"),
     "published": (_FOLDER, ""),
     "fkd": (_FOLDER, "/train"),
 }
@@ -75,7 +76,7 @@ def training_lines(
     mean, std = [round(value, 4) for value in mean], [round(value, 4) for value in std]
     as_tensor = "torch.tensor({}).view(3, 1, 1)"
     lines = opened.format(
-        place=place.replace("\\", "/") + below,
+        place=json.dumps(place.replace("\\", "/") + below, ensure_ascii=False),  # its name may hold anything
         mean=mean,
         std=std,
         mean_tensor=as_tensor.format(mean),

@@ -70,7 +70,7 @@ class Price:
 
 @dataclass(frozen=True)
 class Known:
-    """What was measured on this machine: rates of recovery, runs that trained something, and on which device."""
+    """What was measured on this machine: rates of recovery, finished squeezes, newest first, and on which device."""
 
     rates: Sequence[Rate]
     runs: Sequence[Run]
@@ -83,7 +83,8 @@ class Known:
         runs = [run for run in runs if not run.unreadable]
         kind = device_lock_name(device).partition("-")[0]
         rates = [rate for rate in known_rates(runs) if rate.key.device == kind]
-        return cls(rates, runs, kind, _student_factor(runs, kind))
+        trained = [run for run in runs if run.record().kind == "squeeze" and run.record().status == "finished"]
+        return cls(rates, trained, kind, _student_factor(runs, kind))
 
 
 def recovery_price(experiment: Experiment, num_classes: int, size: int, teacher: str, known: Known) -> Price:

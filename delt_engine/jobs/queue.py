@@ -16,6 +16,7 @@ from pathlib import Path
 from delt_engine import access, files
 from delt_engine.errors import RunError
 from delt_engine.paths import locks_dir
+from delt_engine.runs.processes import hostname
 from delt_engine.runs.store import Run
 
 PREPARING_SECONDS = 30.0
@@ -24,7 +25,7 @@ PREPARING_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Ticket:
-    """A run that waits for the lock named ``device``, ``since`` seconds after 1970 began.
+    """A run that waits for the lock named ``device`` on the machine ``host``, ``since`` seconds after 1970 began.
 
     The queue is sorted by ``order``, which is ``since`` unless the run was moved; ``is_ready`` when it could begin now.
     """
@@ -34,6 +35,7 @@ class Ticket:
     since: float
     order: float
     is_ready: bool
+    host: str
 
 
 def enter(run: Run, device: str, *, is_ready: bool = False) -> None:
@@ -43,8 +45,9 @@ def enter(run: Run, device: str, *, is_ready: bool = False) -> None:
         RunError: the ticket cannot be written.
     """
     before = _read(_path(run))
-    since = before.since if before and before.device == device else time.time()
-    ticket = {"run": str(run.path), "device": device, "since": since, "is_ready": is_ready}
+    is_same = before is not None and (before.device, before.host) == (device, hostname())
+    since = before.since if before and is_same else time.time()
+    ticket = {"run": str(run.path), "device": device, "since": since, "is_ready": is_ready, "host": hostname()}
     files.write_bytes(_path(run), json.dumps(ticket).encode())
 
 
@@ -56,15 +59,18 @@ def leave(run: Run) -> None:
         (run.path / "queue").unlink(missing_ok=True)
 
 
-def waiting(device: str | None = None) -> list[Ticket]:
-    """Return who waits, for one device or for any, in the order of their turns; tickets of the dead are removed."""
+def waiting(device: str | None = None, host: str | None = None) -> list[Ticket]:
+    """Return who waits, for one device or for any, in the order of their turns; tickets of the dead are removed.
+
+    Machines may share a home, but not their devices; ``host`` is this one where none is given.
+    """
     found = []
     for path in (locks_dir() / "queue").glob("*.json"):
         ticket = _read(path)
         if ticket is None or not ticket.run.is_active:
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
-        elif device is None or ticket.device == device:
+        elif device is None or (ticket.device, ticket.host) == (device, host or hostname()):
             found.append(ticket)
     return sorted(found, key=lambda ticket: (ticket.order, ticket.since, ticket.run.id))
 
@@ -72,7 +78,7 @@ def waiting(device: str | None = None) -> list[Ticket]:
 def place(run: Run) -> int | None:
     """Return how many turns it takes until the run has its device, 1 for the next; None when it does not wait."""
     own = _read(_path(run))
-    runs = [ticket.run for ticket in waiting(own.device)] if own else []
+    runs = [ticket.run for ticket in waiting(own.device, own.host)] if own else []
     return runs.index(run) + 1 if run in runs else None
 
 
@@ -81,7 +87,7 @@ def is_next(run: Run, now: float | None = None) -> bool:
     own, now = _read(_path(run)), time.time() if now is None else now
     if own is None:
         return True
-    for ticket in waiting(own.device):
+    for ticket in waiting(own.device, own.host):
         if ticket.run == run:
             return True
         if ticket.is_ready or abs(now - ticket.since) < PREPARING_SECONDS:  # the clock may have been set back
@@ -97,7 +103,7 @@ def move_up(run: Run, *, to_front: bool = False) -> None:
     """
     access.check_change("move a run")
     own = _read(_path(run))
-    tickets = waiting(own.device) if own else []
+    tickets = waiting(own.device, own.host) if own else []
     at = next((number for number, ticket in enumerate(tickets) if ticket.run == run), None)
     if at is None:
         raise RunError(f"run {run.id}: it does not wait for a device, so it cannot be moved.")
@@ -125,6 +131,7 @@ def _read(path: Path) -> Ticket | None:
         order = since
         with contextlib.suppress(OSError, ValueError):
             order = float((run.path / "queue").read_text(encoding="ascii"))
-        return Ticket(run, str(values["device"]), since, order, bool(values["is_ready"]))
+        host = str(values.get("host", hostname()))  # version 0.1.0 did not say it
+        return Ticket(run, str(values["device"]), since, order, bool(values["is_ready"]), host)
     except (OSError, ValueError, KeyError, TypeError):
         return None

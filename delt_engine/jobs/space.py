@@ -6,6 +6,7 @@ however large the run is, and nothing is half deleted.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import time
@@ -63,10 +64,8 @@ def free(run: Run, *, rounds: bool = False, checkpoint: bool = False) -> int:
         RunError: it is at work, an example, or a file cannot be deleted.
     """
     check_own(run)
-    if not run.unreadable and run.is_active:
-        raise RunError(f"run {run.id}: it is {run.status}, so nothing of it is deleted.")
     before = size_bytes(run.path)
-    with files.as_run_error(run.path, "deleted"):
+    with _idle(run, "so nothing of it is deleted"), files.as_run_error(run.path, "deleted"):
         if rounds:
             for path in list(_rounds_between(run.path)):
                 path.unlink()
@@ -76,6 +75,20 @@ def free(run: Run, *, rounds: bool = False, checkpoint: bool = False) -> int:
             # Readers tell by these times that something is gone; the kernel's own move every few milliseconds only.
             os.utime(folder, ns=(time.time_ns(), time.time_ns()))
     return before - size_bytes(run.path)
+
+
+@contextlib.contextmanager
+def _idle(run: Run, sentence: str) -> Iterator[None]:
+    """Keep processes off a run that none is at, else refuse; looked at again once nobody can begin any more."""
+
+    def check() -> None:
+        if run.is_active:
+            raise RunError(f"run {run.id}: it is {run.status}, {sentence}.")
+
+    check()
+    with alone_at(run):
+        check()
+        yield
 
 
 def _rounds_between(path: Path) -> Iterator[Path]:
@@ -115,15 +128,15 @@ def delete(run: Run) -> str:
     """Move a run to the trash and return its id, with which it can be brought back.
 
     Raises:
-        RunError: it is at work, an example, not among this user's runs, or cannot be moved.
+        RunError: it is at work, an example, not among this user's runs (any more), or cannot be moved.
     """
     check_own(run)
-    if run.is_active:
-        raise RunError(f"run {run.id}: it is {run.status}, so stop it before it is deleted.")
     if run.path.parent != runs_dir() or run.id == "..":
         raise RunError(f"run {run.id}: it is in {run.path.parent}, and only runs in {runs_dir()} are deleted here.")
-    queue.leave(run)
-    with alone_at(run), files.as_run_error(run.path, "deleted"):
+    with _idle(run, "so stop it before it is deleted"), files.as_run_error(run.path, "deleted"):
+        if not run.path.is_dir():  # somebody else has deleted it: what is in the trash is this run
+            raise RunError(f"run {run.id}: it is not in {runs_dir()} any more, so it cannot be deleted.")
+        queue.leave(run)
         trash_dir().mkdir(parents=True, exist_ok=True)
         if (trash_dir() / run.id).exists():  # an older one of the same name is gone for good
             shutil.rmtree(trash_dir() / run.id)

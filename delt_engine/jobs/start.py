@@ -164,12 +164,21 @@ def stop_hard(run: Run) -> None:
 
 
 def mark_stopped(run: Run, request: StopRequest) -> None:
-    """Write the status of a run whose process is no more."""
-    queue.leave(run)
-    if run.record().status in ("finished", STOPPED[request]):
-        run.request(None)
-    else:
-        set_stopped(run, request)
+    """Write the status of a run whose process is no more; where another one has just begun, that is asked instead."""
+    try:
+        with alone_at(run):
+            if run.record().process is None and is_alive(run):  # it has not come as far as to take the run
+                run.request(request)
+                return
+            queue.leave(run)
+            if run.record().status in ("finished", STOPPED[request]):
+                run.request(None)
+            else:
+                set_stopped(run, request)
+    except RunError:
+        if not is_alive(run):
+            raise
+        run.request(request)
 
 
 def memory(run: Run) -> int | None:
@@ -190,7 +199,8 @@ def _ask(run: Run, request: StopRequest) -> None:
             mark_stopped(run, request)
         else:  # it was typed by hand, so that it is left to say that it stopped
             wake(worker)
-    elif is_alive(run) or run.status == "queued":  # a process that is about to start will find the request
+    elif is_alive(run) or (run.status == "queued" and crew(run.path) is None):
+        # a process that is about to start will find the request; a worker may never come
         run.request(request)
     elif request == "cancel" or run.status != "failed":
         mark_stopped(run, request)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import psutil
+from filelock import FileLock
 
 from delt_engine import access, files
 from delt_engine.errors import DeltError, RunError
@@ -27,7 +28,7 @@ from delt_engine.runs.processes import identity, is_running
 from delt_engine.runs.record import ProcessRecord
 
 State = Literal["none", "running", "done", "failed"]
-_NAMES = ("process.json", "result.json", "log.txt")
+_NAMES = ("process.json", "command.json", "result.json", "log.txt")
 
 MOST_UPLOADS = 200
 MOST_BYTES = 20 * 10**9
@@ -99,7 +100,12 @@ class Task:
         return next(lines, "")
 
     def forget(self) -> None:
-        """End the process if it is at work, and remove what it left."""
+        """End the process if it is at work, and remove what it left.
+
+        Raises:
+            AccessError: the visitor may change nothing.
+        """
+        access.check_change("stop work")
         process = self._process()
         if process is not None and is_running(process):
             with contextlib.suppress(psutil.Error):
@@ -131,27 +137,34 @@ def task(kind: str, *about: object) -> Task:
 
 
 def start(work: Task, words: Sequence[str], *, with_progress: bool = True) -> Task:
-    """Start ``delt <words> --json --progress-json`` for a task and return at once; one at work is left to go on.
+    """Start ``delt <words> --json --progress-json`` for a task and return at once; one at work on it is left to go on.
 
     Commands of many runs say how far they are in lines, ``with_progress`` False.
 
     Raises:
-        RunError: its folder cannot be written, or the process cannot be started.
+        RunError: it is at work on other words, its folder cannot be written, or the process cannot be started.
     """
-    if work.is_running:
-        return work
     access.check_change("start work")
-    work.forget()
+    command = [*words, "--json", *(["--progress-json"] if with_progress else [])]
     with files.as_run_error(work.path):
         work.path.mkdir(parents=True, exist_ok=True)
-    command = [*words, "--json", *(["--progress-json"] if with_progress else [])]
+    with FileLock(work.path / "lock"):  # two browsers may ask for it at once
+        if not work.is_running:
+            work.forget()
+            _spawn(work, command)
+        elif files.read_json(work.path / "command.json") not in (None, command):
+            raise RunError(f"{words[0]}: another one is at work here just now; try again when it is done.")
+    return work
+
+
+def _spawn(work: Task, command: Sequence[str]) -> None:
+    files.write_bytes(work.path / "command.json", json.dumps(command).encode())
     with (work.path / "result.json").open("wb") as out, (work.path / "log.txt").open("wb") as log:
         try:
             process = start_child(command, out, log, child_environment())
         except OSError as error:
-            raise RunError(f"{words[0]}: its process cannot be started ({files.reason(error)}).") from None
+            raise RunError(f"{command[0]}: its process cannot be started ({files.reason(error)}).") from None
     files.write_bytes(work.path / "process.json", identity(process.pid).model_dump_json().encode())
-    return work
 
 
 def uploads_dir() -> Path:
@@ -191,11 +204,14 @@ def drop_upload(path: str | Path) -> None:
 
 def _tidy_uploads(more: int) -> None:
     """Delete what has served its day, and refuse where there is too much all the same."""
-    found = [path for path in uploads_dir().rglob("*") if path.is_file()]
-    for path in found:
-        if path.suffix.lower() != ".csv" and time.time() - path.stat().st_mtime > _DAY:
-            drop_upload(path)
-    sizes = [path.stat().st_size for path in found if path.exists()]
+    sizes = []
+    for path in [path for path in uploads_dir().rglob("*") if path.is_file()]:
+        with contextlib.suppress(OSError):  # another visitor's, who has just dropped it
+            found = path.stat()
+            if path.suffix.lower() != ".csv" and time.time() - found.st_mtime > _DAY:
+                drop_upload(path)
+            else:
+                sizes.append(found.st_size)
     if len(sizes) >= MOST_UPLOADS or sum(sizes) + more > MOST_BYTES:
         raise DeltError(
             f"file: {len(sizes)} uploads of {sum(sizes) / 1e9:.1f} GB are kept, and at most {MOST_UPLOADS} of "

@@ -263,8 +263,8 @@ class Lab:
             DataError: it is missing or no sheet.
         """
         try:
-            image_u8 = np.asarray(Image.open(io.BytesIO(self.png(sheet))).convert("RGB"))
-        except (OSError, SyntaxError) as error:
+            image_u8 = np.asarray(Image.open(io.BytesIO(self.png(sheet)), formats=("PNG",)).convert("RGB"))
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             raise DataError(f"lab: {sheet} of {self.folder} is no picture ({error}).") from None
         size = self.record.image_size
         rows, columns = image_u8.shape[0] // size, image_u8.shape[1] // size

@@ -8,17 +8,21 @@ from __future__ import annotations
 import difflib
 import itertools
 import json
+import math
 import os
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from types import NoneType
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
 from delt_engine import access
 from delt_engine.data.class_lists import class_title
 from delt_engine.errors import CheckpointError
+from delt_engine.files import check_file
 from delt_engine.paths import assets_dir, expanded, teachers_dir
 
 CARD_KEY = "delt.teacher"
@@ -69,11 +73,42 @@ class TeacherCard:
             raise CheckpointError(f"teacher: the card has no {error.args[0]!r}.") from None
         except (TypeError, ValueError, AttributeError, RecursionError):
             raise CheckpointError("teacher: the card cannot be read.") from None
+        _check_values(values)
         if values["num_classes"] != len(values["class_names"]):
             raise CheckpointError(
                 f"teacher: the card names {len(values['class_names'])} classes but counts {values['num_classes']}."
             )
         return cls(**values)
+
+
+_NUMBERS: dict[str, tuple[tuple[type, ...], float, float]] = {
+    "width": ((int, float), 2**-10, 4),
+    "num_classes": ((int,), 1, 10**6),
+    "image_size": ((int,), 1, 4096),
+    "accuracy": ((int, float, NoneType), 0, 100),
+    "epochs": ((int, NoneType), 0, 10**9),
+}
+"""Of each number in a card its kinds, and the lowest and highest value; the width's is that of the settings."""
+
+
+def _check_values(values: dict[str, Any]) -> None:
+    """Refuse values that no network is built of and no page can show; others have to read cards of anybody."""
+    for name, (kinds, low, high) in _NUMBERS.items():
+        value = values[name]
+        is_number = isinstance(value, kinds) and not isinstance(value, bool)
+        if not is_number or (value is not None and not low <= value <= high):
+            raise CheckpointError(f"teacher: the card's {name} is {value!r}, but it must be {low:g} to {high:g}.")
+    texts = {*values} - {*_NUMBERS, "class_names", "mean", "std"}
+    odd = next((name for name in sorted(texts) if not isinstance(values[name], str)), None)
+    if odd:
+        raise CheckpointError(f"teacher: the card's {odd} is {values[odd]!r}, but it must be a text.")
+    for name in ("mean", "std"):
+        if (
+            len(values[name]) != 3
+            or not all(map(math.isfinite, values[name]))
+            or (name == "std" and min(values[name]) <= 0)
+        ):
+            raise CheckpointError(f"teacher: the card's {name} is {values[name]!r}, but three numbers are needed.")
 
 
 def has_card(path: str | Path) -> bool:
@@ -100,6 +135,7 @@ def read_card(path: str | Path) -> TeacherCard:
 def _metadata(path: Path) -> dict[str, str]:
     """Return the texts in the header of a safetensors file; its numbers are not read."""
     try:
+        check_file(path, most=2**36)
         path.open("rb").close()  # what safetensors says of a file it may not open names no reason
         with safe_open(path, framework="np") as file:
             return file.metadata() or {}
@@ -137,7 +173,9 @@ def free_teacher_path(name: str, fingerprint: str) -> Path:
     endings = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
     places = (teachers_dir() / f"{name}{ending}{SUFFIX}" for ending in endings)
     return next(
-        path for path in places if not path.exists() or (has_card(path) and read_card(path).fingerprint == fingerprint)
+        path
+        for path in places
+        if not os.path.lexists(path) or (has_card(path) and read_card(path).fingerprint == fingerprint)
     )
 
 

@@ -23,9 +23,10 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from delt_engine.data.foreign import is_swollen
+from delt_engine.data.foreign import is_swollen, swells_when_read
+from delt_engine.data.tensor_files import is_plain
 from delt_engine.errors import CheckpointError
-from delt_engine.files import write_bytes
+from delt_engine.files import check_file, write_bytes
 from delt_engine.models.card import CARD_KEY, SUFFIX, TeacherCard
 from delt_engine.models.convnet import from_published
 from delt_engine.paths import expanded
@@ -65,6 +66,7 @@ def load_state(path: str | Path) -> State:
     """
     path = expanded(path)
     try:
+        check_file(path, most=2**36)
         with path.open("rb") as file:
             start = file.read(9)
     except OSError as error:
@@ -79,6 +81,8 @@ def load_state(path: str | Path) -> State:
         raise CheckpointError(f"teacher: {path} is truncated or no checkpoint.") from None
     if not state:
         raise CheckpointError(f"teacher: {path} holds no weights.")
+    if odd := next((key for key, value in state.items() if not is_plain(value)), None):
+        raise CheckpointError(f"teacher: {path} holds {odd} without plain numbers (sparse, nested or meta).")
     if is_swollen(path, sum(value.numel() * value.element_size() for value in state.values())):
         raise CheckpointError(f"teacher: {path} holds far more numbers than it has bytes for, so it is not read.")
     for key, value in state.items():
@@ -130,6 +134,8 @@ def weights_fingerprint(state: Mapping[str, Tensor]) -> str:
 
 
 def _read_pickle(path: Path) -> Any:
+    if swells_when_read(path):
+        raise CheckpointError(f"teacher: {path} holds far more numbers than it has bytes for, so it is not read.")
     try:
         # a Namespace of settings is plain data, and torchvision's own training script stores one
         with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():

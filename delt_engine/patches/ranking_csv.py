@@ -24,7 +24,7 @@ import numpy as np
 from delt_engine.config import RankConfig
 from delt_engine.data.dataset import Dataset
 from delt_engine.errors import DataError
-from delt_engine.files import guarded, unguarded
+from delt_engine.files import check_file, guarded, unguarded
 from delt_engine.patches.ranking import IMPORTED, Ranking
 
 COLUMNS = ("score", "img_path", "class")
@@ -103,6 +103,7 @@ def file_fingerprint(path: Path) -> str:
         DataError: it cannot be read.
     """
     try:
+        check_file(path)
         return _fingerprint(path, path.stat().st_mtime_ns)
     except OSError as error:
         raise DataError(f"ranker: {path} cannot be read ({error.strerror}).") from None
@@ -168,6 +169,7 @@ def read_ranking_csv(path: Path, dataset: Dataset) -> ImportedRanking:
 def _rows(path: Path) -> Iterator[tuple[float, str]]:
     """Yield score and path of each row."""
     try:
+        check_file(path)
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             reader = csv.DictReader(file)
             missing = [name for name in COLUMNS[:2] if name not in (reader.fieldnames or ())]

@@ -41,7 +41,7 @@ from PIL import Image
 from delt_engine.config import SelectConfig
 from delt_engine.config.schedule import EarlyLateSchedule
 from delt_engine.errors import ConfigError, DataError, ShapeError
-from delt_engine.files import guarded, unguarded, write_bytes
+from delt_engine.files import check_file, guarded, unguarded, write_bytes
 from delt_engine.patches.coresets import missing_scores, needs_scores
 from delt_engine.patches.orders import criterion_order, joining_order, repeated
 from delt_engine.patches.ranking import Ranking, keyed_rng
@@ -286,6 +286,7 @@ def read_selection(path: str | Path, class_index: int | None = None) -> tuple[Se
         DataError: no such file, or not a selection; the sentence names the line.
     """
     try:
+        check_file(path, most=2**32)
         with Path(path).open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             reader = csv.DictReader(file if class_index is None else _rows_of(file, class_index))
             missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]

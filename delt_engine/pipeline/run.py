@@ -78,10 +78,10 @@ def run_experiment(run: Run, inputs: Inputs | None = None, report: Report | None
 
 def _take(run: Run, rank: Rank, held: contextlib.ExitStack) -> None:
     """Claim the run for this process, in a folder without leftovers of ranks from before."""
-    record = run.record()
+    record, status = run.record(), run.status
     held.enter_context(claimed(run))
-    if record.status != "queued" or record.process is not None:
-        run.request(None)  # what was asked before is answered
+    if status != "queued" or record.process is not None:
+        run.request(None)  # it was asked of a process before, which has answered it or is gone
     with files.as_run_error(run.path):
         files.remove_unfinished(run.path, _OF_OTHERS)
         shutil.rmtree(run.path / processes.RANKS_FOLDER, ignore_errors=True)

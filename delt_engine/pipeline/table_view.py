@@ -7,7 +7,8 @@ as near, with the settings that differ.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from statistics import fmean, stdev
@@ -91,7 +92,7 @@ def cells_of(table: PaperTable, scale: Scale) -> list[tuple[PublishedValue, Cell
 class _Looked:
     """All runs, read once: those that can be held against numbers, and those that are not finished."""
 
-    found: tuple[tuple[Run, Kind, Found], ...]
+    found: Mapping[tuple[Kind, str], Sequence[tuple[Run, Found]]]  # by kind and dataset
     unfinished: tuple[tuple[str, Kind, Experiment, str], ...]
     known: Known
 
@@ -99,21 +100,22 @@ class _Looked:
     def at(cls, runs: Iterable[Run], device: str) -> _Looked:
         readable = [run for run in runs if not run.unreadable]
         networks = known_networks()
-        found, unfinished = [], []
+        found, unfinished = defaultdict[tuple[Kind, str], list[tuple[Run, Found]]](list), []
         for run in readable:
             record, status = run.record(), run.status
             if status == "finished":
                 held = found_of(run, networks)
                 if held is not None:
-                    found.append((run, record.kind, held))
+                    found[record.kind, held.dataset].append((run, held))
             elif record.kind in ("recover", "evaluate", "squeeze"):
                 settings = _plain(record.experiment, record.kind)
                 unfinished.append((status, record.kind, settings, record.source))
-        return cls(tuple(found), tuple(unfinished), Known.of(readable, device))
+        return cls(found, tuple(unfinished), Known.of(readable, device))
 
     def of(self, kind: Kind, cell: Cell) -> Iterable[tuple[Run, Found]]:
         """Yield the finished runs of a kind that ask the question of a cell."""
-        return ((run, found) for run, own, found in self.found if own == kind and is_alike(cell, found))
+        own = self.found.get((kind, cell.experiment.dataset), ())
+        return ((run, found) for run, found in own if is_alike(cell, found))
 
 
 def _view(table: PaperTable, scale: Scale, looked: _Looked) -> TableView:

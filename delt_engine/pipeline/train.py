@@ -18,7 +18,7 @@ from typing import Any
 
 from delt_engine import files
 from delt_engine.errors import RunCancelled
-from delt_engine.models.card import SUFFIX, free_teacher_path
+from delt_engine.models.card import SUFFIX, TeacherCard, free_teacher_path, has_card, read_card
 from delt_engine.models.checkpoints import save_teacher
 from delt_engine.pipeline.context import StageContext
 from delt_engine.runs.checkpoint import FOLDER, read_checked, remove_checkpoint, write_checked
@@ -207,9 +207,20 @@ def squeeze_stage(context: StageContext) -> None:
     own, name = run.path / "teacher.safetensors", result.card.name
     save_teacher(own, result.network, result.card)
     if run.record().options.keep_teacher:
-        kept = free_teacher_path(name, result.card.fingerprint)
-        files.write_bytes(kept, own.read_bytes(), durable=True)
-        name = kept.name.removesuffix(SUFFIX)
+        name = _kept(own, result.card).name.removesuffix(SUFFIX)
     facts = {"teacher": str(own), "name": name, "accuracy": result.card.accuracy, "epochs": result.card.epochs}
     context.update(seconds=training.seconds, result=facts)
     remove_checkpoint(run)
+
+
+def _kept(own: Path, card: TeacherCard) -> Path:
+    """Copy a teacher to where ``auto`` finds it, and return that; of two of one name at once each gets a place."""
+    data = own.read_bytes()
+    while True:
+        kept = free_teacher_path(card.name, card.fingerprint)
+        if files.create_bytes(kept, data):
+            files.sync(kept)
+            return kept
+        if has_card(kept) and read_card(kept).fingerprint == card.fingerprint:
+            files.write_bytes(kept, data, durable=True)  # the same weights: they are the newest now
+            return kept

@@ -85,7 +85,7 @@ def work_on(run: Run, report: Report | None = None) -> None:
             raise _left(run, leases, stopped) from None
         except Exception as error:
             leases.end()
-            if not crew(run.path):
+            if not crew(run.path) and not start.is_alive(run):
                 note_failure(run, error)
             raise
 
@@ -199,6 +199,7 @@ class _Worker:
                 self._finish(context)
             except LeaseLost as lost:
                 _logger.warning("%s", lost)
+                open_to_workers(self.run)  # a process that does not share the run may have gone on with it
                 self.leases.join()
         self.leases.end()
         self.leases.remove()  # of the last look at a run that was finished meanwhile

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from delt_engine import files
 from delt_engine.paths import assets_dir, home
 
@@ -45,11 +47,21 @@ class ApplicationFiles:
     def write(self, path: Path, facts: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> None:
         """Write what was measured so far.
 
+        What another process has measured in the meantime stays: other seeds, and of the same one more steps.
+
         Raises:
             RunError: the system refuses.
         """
-        record = {**facts, "results": sorted(results, key=lambda one: one["seed"])}
-        files.write_bytes(path / f"{self.name}.json", (json.dumps(record, indent=1) + "\n").encode())
+        with files.as_run_error(path):
+            path.mkdir(parents=True, exist_ok=True)
+        with FileLock(path / ".lock"):
+            there = (self.read(path) or {"results": []})["results"]
+            whole = {one["seed"]: one for one in there if isinstance(one, dict) and "seed" in one}
+            for one in results:
+                if len(one.get("steps", ())) >= len(whole.get(one["seed"], {}).get("steps", ())):
+                    whole[one["seed"]] = one
+            record = {**facts, "results": [whole[seed] for seed in sorted(whole)]}
+            files.write_bytes(path / f"{self.name}.json", (json.dumps(record, indent=1) + "\n").encode())
 
     def all(self) -> list[Path]:
         """Return the files of all answers, the user's and those that ship, newest first."""

@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -71,12 +72,18 @@ def write_checked(path: Path, tensors: Mapping[str, Tensor], position: str) -> N
 
 def read_checked(path: Path) -> tuple[dict[str, Tensor], str] | None:
     """Return what :func:`write_checked` wrote; None where there is nothing, or something else than was written."""
-    with contextlib.suppress(*_DAMAGE), safe_open(path, framework="pt") as stored:
+    with contextlib.suppress(*_DAMAGE), _opened(path) as stored:
         about = stored.metadata() or {}
         tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
         if about.get("sha256") in (None, _digest(tensors, about["position"])):
             return tensors, about["position"]
     return None
+
+
+def _opened(path: Path) -> Any:
+    """Open a file of tensors; OSError where it is no regular file, which would be waited for."""
+    files.check_file(path, most=2**40)
+    return safe_open(path, framework="pt")
 
 
 def _digest(tensors: Mapping[str, Tensor], position: str) -> str:
@@ -91,7 +98,7 @@ def positions(run: Run) -> dict[int, Position]:
     """Return where the batches stand that have a checkpoint, without reading their tensors."""
     found = {}
     for path in sorted((run.path / FOLDER).glob("batch-*.safetensors")):
-        with contextlib.suppress(*_DAMAGE), safe_open(path, framework="pt") as stored:
+        with contextlib.suppress(*_DAMAGE), _opened(path) as stored:
             position = Position(**json.loads(stored.metadata()["position"]))
             found[position.batch] = position
     return found

@@ -22,7 +22,7 @@ from typing import Annotated, Any, BinaryIO, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from delt_engine.files import as_run_error
+from delt_engine.files import as_run_error, check_file
 from delt_engine.runs.record import now
 
 _E = TypeVar("_E", bound="Event")
@@ -302,6 +302,7 @@ class _Index:
     def events(self, kind: type[_E], batch: int | None, last: int | None, most: int | None) -> list[_E]:
         with self._lock:
             try:
+                check_file(self._path)
                 with self._path.open("rb") as file:
                     self._read_on(file)
                     lines = [
@@ -352,6 +353,7 @@ def _index_of(path: Path) -> _Index:
 def latest(path: Path, kind: type[_E] = Event) -> _E | None:  # type: ignore[assignment]  # as in read
     """Return the last event of a kind, or of all; only the end of a long file is read."""
     try:
+        check_file(path)
         with path.open("rb") as file:
             size, block = file.seek(0, os.SEEK_END), 65536
             while True:

@@ -22,6 +22,7 @@ from PIL import Image
 from delt_engine.config import Experiment, RankConfig, RecoverConfig, SelectConfig
 from delt_engine.data.dataset import Dataset
 from delt_engine.errors import ConfigError, RunError
+from delt_engine.files import as_run_error, check_file
 from delt_engine.models.card import teacher_files
 from delt_engine.patches.ranking import Ranking
 from delt_engine.patches.selection import SelectedImage, patch_pixels, selection_csv
@@ -189,7 +190,9 @@ class Chosen:
             finished = run.image_path(self.class_index, index)
             text = image_text(run, self.class_index, index, at, origins.get(index))
             if at == schedule.num_rounds and finished.is_file():
-                png = finished.read_bytes()
+                with as_run_error(finished, "read"):
+                    check_file(finished)
+                    png = finished.read_bytes()
             else:
                 images = run.snapshot_images(self.class_index, at) if images is None else images
                 png = png_bytes(images[index], text)

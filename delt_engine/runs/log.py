@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from delt_engine.errors import DeltError, RunCancelled
+from delt_engine.files import check_file
 from delt_engine.runs.store import Run
 
 FILE = "log.txt"
@@ -73,6 +74,7 @@ def level() -> int:
 def last_lines(run: Run, most: int = 20) -> list[str]:
     """Return the last lines of a run's log, oldest first; none where there is no log."""
     try:
+        check_file(run.path / FILE, most=2**50)
         with (run.path / FILE).open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
             lines = file.read().decode("utf-8", "replace").splitlines()

@@ -7,6 +7,7 @@ and as normalised as the loop gives them, without crop or flip, so numbers of tw
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Sequence
@@ -82,10 +83,13 @@ def write_predictions(run: Run, slots: Sequence[tuple[int, int]], probabilities:
 
 def read_round(run: Run, class_index: int, round_number: int) -> dict[int, Prediction]:
     """Return what was said of each image of a class after a round, by index; empty when there is no such record."""
-    return {
-        int(index): Prediction(round_number, float(said["true"]), tuple(said["classes"]), tuple(said["probs"]))
-        for index, said in _images(predictions_path(run, class_index, round_number)).items()
-    }
+    found = {}
+    for index, said in _images(predictions_path(run, class_index, round_number)).items():
+        with contextlib.suppress(KeyError, TypeError, ValueError, OverflowError):  # one that is damaged is not shown
+            classes, probs = tuple(map(int, said["classes"])), tuple(map(float, said["probs"]))
+            if len(classes) == len(probs):
+                found[int(index)] = Prediction(round_number, float(said["true"]), classes, probs)
+    return found
 
 
 def rounds_predicted(run: Run, class_index: int) -> list[int]:

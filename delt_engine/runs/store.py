@@ -65,6 +65,7 @@ class Run:
 
     def __init__(self, path: str | Path) -> None:
         self.path = expanded(path).absolute()
+        self._file = str(self.path / "run.json")  # as text: a list of runs looks at thousands in one go
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"
@@ -143,10 +144,9 @@ class Run:
         Raises:
             RunError: it is missing, damaged, or of a later version.
         """
-        path = self.path / "run.json"
         try:
-            stat = path.stat()
-            return _read_once(path, (stat.st_ino, stat.st_mtime_ns, stat.st_size))
+            stat = os.stat(self._file)  # noqa: PTH116 (as above)
+            return _read_once(self._file, (stat.st_ino, stat.st_mtime_ns, stat.st_size))
         except OSError as error:
             raise RunError(f"run {self.id}: run.json cannot be read ({files.reason(error)}).") from None
 
@@ -165,9 +165,10 @@ class Run:
 
         A queued run whose process died before it wrote anything is ``failed``.
         """
-        if self.unreadable:
+        try:  # looked at once: the next moment it may be deleted
+            record, written = self.record(), (self.path / "run.json").stat().st_mtime
+        except (RunError, OSError):
             return "unreadable"
-        record = self.record()
         if record.status not in ("queued", "running"):
             return record.status
         workers = crew(self.path)
@@ -175,11 +176,11 @@ class Run:
             return record.status if workers or record.status == "queued" else "interrupted"
         worker = record.process or self.job_process()
         if worker is None:
-            age = time.time() - (self.path / "run.json").stat().st_mtime
+            age = time.time() - written
             return "queued" if abs(age) < _START_PATIENCE else "interrupted"  # the clock may have been set back
         if is_running(worker):
             return record.status
-        if self.record() != record:  # written between the two looks, before the process went
+        if self.unreadable or self.record() != record:  # written between the two looks, before the process went
             return self.status
         return "interrupted" if record.process else "failed"
 
@@ -272,7 +273,8 @@ class Run:
     @property
     def classes(self) -> tuple[int, ...]:
         """Numbers of the classes this run recovers; empty while the dataset is not read yet."""
-        return tuple(number for number in self.record().classes if 0 <= number < len(self.class_names))
+        known = len(self.class_names)  # once: every look at a record asks the disk whether it has changed
+        return tuple(number for number in self.record().classes if 0 <= number < known)
 
     @property
     def image_size(self) -> int | None:
@@ -344,6 +346,7 @@ class Run:
     def requested(self) -> StopRequest | None:
         """Return what the process was asked for, or None."""
         try:
+            files.check_file(self.path / "control")
             found = (self.path / "control").read_text(encoding="ascii", errors="replace").strip()
         except OSError:
             return None
@@ -352,6 +355,7 @@ class Run:
     def job_process(self) -> ProcessRecord | None:
         """Return the process that was started for the run, which may not have reached run.json yet."""
         try:
+            files.check_file(self.path / "job.json")
             return ProcessRecord.model_validate_json((self.path / "job.json").read_bytes())
         except (OSError, ValueError):
             return None
@@ -359,6 +363,7 @@ class Run:
     def last_words(self) -> str:
         """Return the last line of log.txt, where a detached process writes, or an empty text."""
         try:
+            files.check_file(self.path / "log.txt", most=2**50)
             with (self.path / "log.txt").open("rb") as file:
                 file.seek(max(0, file.seek(0, os.SEEK_END) - 4096))
                 lines = file.read().decode("utf-8", "replace").split("\n")
@@ -368,7 +373,9 @@ class Run:
 
 
 @lru_cache(maxsize=2048)  # a list of runs is drawn again and again
-def _read_once(path: Path, _version: tuple[int, int, int]) -> RunRecord:
+def _read_once(file: str, _version: tuple[int, int, int]) -> RunRecord:
+    path = Path(file)
+    files.check_file(path)
     return read_record(path.read_bytes(), path.parent.name)
 
 
@@ -399,4 +406,11 @@ def list_runs(folder: str | Path | None = None) -> list[Run]:
         runs = [Run(entry) for entry in folder.iterdir() if (entry / "run.json").is_file()]
     except OSError:
         return []
-    return sorted(runs, key=lambda run: (run.record().created if not run.unreadable else "", run.id), reverse=True)
+    return sorted(runs, key=lambda run: (_created(run), run.id), reverse=True)
+
+
+def _created(run: Run) -> str:
+    try:
+        return run.record().created
+    except RunError:
+        return ""

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from delt_engine.errors import RunError
-from delt_engine.files import reason
+from delt_engine.files import check_file, reason
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -44,10 +44,13 @@ def read_png(path: Path) -> np.ndarray:
         RunError: there is no such file, or it is not an image.
     """
     try:
-        with Image.open(path) as image:
+        check_file(path)
+        with Image.open(path, formats=("PNG",)) as image:  # other readers start programs, as PostScript's does
             return np.asarray(image.convert("RGB"))
     except UnidentifiedImageError:
         raise RunError(f"{path} is not an image.") from None
+    except (SyntaxError, ValueError, Image.DecompressionBombError):
+        raise RunError(f"{path} is damaged, or far too large for an image.") from None
     except OSError as error:
         raise RunError(f"{path} cannot be read: {reason(error)}.") from None
 
@@ -55,6 +58,7 @@ def read_png(path: Path) -> np.ndarray:
 def is_whole(path: Path) -> bool:
     """Return whether a PNG has all its chunks, to the last, and each one the checksum that it says."""
     try:
+        check_file(path)
         data = path.read_bytes()
     except OSError:
         return False

@@ -52,9 +52,11 @@ def write_title(run: Run, title: RunTitle) -> None:
     """Save the title of a run; an empty one leaves no file.
 
     Raises:
-        RunError: an example, a title or a tag that is too long, or the file cannot be written.
+        RunError: an example, a run that is gone, a title or a tag that is too long, or the file cannot be written.
     """
     check_own(run)
+    if not (run.path / "run.json").exists():  # deleted in another browser: its folder must not come back
+        raise RunError(f"run {run.id}: it is not there any more, so it gets no title.")
     words, path = " ".join(title.title.split()), run.path / _FILE
     if len(words) > LONGEST_TITLE:
         raise RunError(f"title: {len(words)} letters given, but it has at most {LONGEST_TITLE}.")

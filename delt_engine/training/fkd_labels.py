@@ -30,6 +30,7 @@ from torch.utils.data import BatchSampler, RandomSampler
 
 from delt_engine.config.students import EvaluateConfig
 from delt_engine.errors import DataError
+from delt_engine.files import check_file
 from delt_engine.models.device import pick_device
 from delt_engine.training.augmentation import DeviceImages, augmented
 from delt_engine.training.draws import BatchDraws, draw_epoch
@@ -142,6 +143,7 @@ def read_fkd(path: Path) -> FkdBatch:
         DataError: no such file, damaged, or anything but the six parts.
     """
     try:
+        check_file(path)
         with torch.serialization.safe_globals(_numbers_of_numpy()):
             parts: Any = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:

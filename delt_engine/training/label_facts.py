@@ -16,6 +16,7 @@ import numpy as np
 from delt_engine import access
 from delt_engine.config.students import EvaluateConfig
 from delt_engine.errors import DataError
+from delt_engine.files import check_file
 
 if TYPE_CHECKING:
     from delt_engine.training.draws import EpochDraws
@@ -30,6 +31,7 @@ AUGMENTATION = (
 """Settings of the training that stored labels are bound to."""
 
 MANIFEST = "manifest.json"
+_MOST_EPOCHS = 10**6
 DRAWS, LOGITS = "draws", "logits"
 """Names in an epoch's file."""
 
@@ -128,6 +130,7 @@ def read_facts(path: Path) -> StoreFacts:
     """
     access.check_path(path, "label_store", DataError)
     try:
+        check_file(path / MANIFEST)
         values = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
         version = values["format"]
         if version == 1:
@@ -148,7 +151,22 @@ def read_facts(path: Path) -> StoreFacts:
             f"label_store: {path} has labels in 8 bits, or of some classes or directions only, which this version "
             "does not read any more; relabel again, with --label-epochs for a small store."
         )
+    if not _is_sound(facts):
+        raise DataError(f"label_store: {path} has a damaged manifest; relabel again.")
     return facts
+
+
+def _is_sound(facts: StoreFacts) -> bool:
+    """Return whether all numbers of a store are ones that there can be."""
+    limits = {"images": 10**9, "num_classes": 10**6, "image_size": 10**4, "mosaic": 64}
+    limits |= {"epochs": _MOST_EPOCHS, "label_epochs": _MOST_EPOCHS}
+    counts = {name: getattr(facts, name) for name in limits}
+    try:
+        is_drawn = isinstance(facts.seed, int) and facts.batch_size > 0 and facts.config is not None
+    except (ValueError, TypeError, KeyError):  # ConfigError among them
+        return False
+    are_counts = all(type(value) is int and 0 < value <= limits[name] for name, value in counts.items())
+    return is_drawn and are_counts and facts.form in ("float32", "float16")
 
 
 def epoch_file(path: Path, epoch: int) -> Path:

@@ -146,6 +146,7 @@ class LabelStore:
         """
         path, facts = self.epoch_path(epoch), self.facts
         try:
+            files.check_file(path, most=2**44)
             with safe_open(path, framework="np") as stored:
                 arrays = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
                 checksum = (stored.metadata() or {}).get(DRAWS)

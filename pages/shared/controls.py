@@ -201,8 +201,9 @@ def download(label: str, icon: str, key: str, content: Any, name: str, mime: str
 
 
 def command(words: Sequence[str]) -> None:
-    """Draw a command as one would type it."""
-    st.code(shlex.join(words), language="bash", wrap_lines=True)
+    """Draw a command as one would type it; of a run that others made it may be any, and only ours are drawn."""
+    if words and words[0] == "delt":
+        st.code(shlex.join(words), language="bash", wrap_lines=True)
 
 
 @contextmanager
@@ -217,6 +218,12 @@ def headline(title: str, level: int = 2, **look: Any) -> Iterator[None]:
 def table(rows: Sequence[Mapping[str, Any]], **look: Any) -> None:
     """Draw a small table of words that needs no sorting."""
     st.table(list(rows), border="horizontal", hide_index=True, **look)
+
+
+def doubt(text: str) -> None:
+    """Warn of settings that make no sense, in words of :mod:`delt_engine.config.doubts`; "" is no doubt."""
+    if text:
+        st.warning(text, icon=":material/warning:")
 
 
 def precision_warning(precision: str, device: str) -> None:

@@ -36,6 +36,9 @@ HEADERS = {
 _OWN = ("/strips/", "/exports/")
 _UPLOADS = "/_stcore/upload_file"
 
+MOST_UPLOADED = 4 * 10**9
+"""Bytes of uploads that all sessions together hold in memory; ours, some of the largest files that one may be."""
+
 
 def doors() -> dict[str, Any]:
     """Return what the app's server has besides Streamlit's own: its routes, and what every request passes."""
@@ -96,19 +99,34 @@ class Doors:
             await _refuse(PlainTextResponse(reason, 400), scope, receive, send)
         elif scope["type"] == "http" and (status := _missing_role(connection)):
             await _refuse(PlainTextResponse("Sign in with a role that may do this.", status), scope, receive, send)
+        elif scope["type"] == "http" and _is_upload(connection) and _is_too_much(connection):
+            reason = "There are too many uploads at once; close other pages or try again later."
+            await _refuse(PlainTextResponse(reason, 413), scope, receive, send)
         else:
             await self._app(scope, receive, _with_headers(send))
 
 
 def _missing_role(connection: HTTPConnection) -> int:
     """Return 401 or 403 where a request needs a role that its visitor has not, else 0."""
-    path, base = connection.url.path, strips.base()
-    is_upload = path.startswith(f"{base}{_UPLOADS}") and connection.scope["method"] not in ("GET", "HEAD", "OPTIONS")
+    path, base, is_upload = connection.url.path, strips.base(), _is_upload(connection)
     is_own = any(path.startswith(f"{base}{one}") for one in _OWN)
     if not (is_upload or is_own) or not sign_in.is_asked_for():
         return 0
     role = sign_in.role_of(streamlit_internals.signed_in_user(connection.cookies))
     return 401 if not role else 403 if is_upload and role != "run" else 0
+
+
+def _is_upload(connection: HTTPConnection) -> bool:
+    """Return whether a request stores a file of a visitor, or takes one away."""
+    is_there = connection.url.path.startswith(f"{strips.base()}{_UPLOADS}")
+    return is_there and connection.scope["method"] not in ("GET", "HEAD", "OPTIONS")
+
+
+def _is_too_much(connection: HTTPConnection) -> bool:
+    said = connection.headers.get("content-length", "")
+    size = int(said) if said.isascii() and said.isdigit() else 0  # Streamlit itself counts a single file's bytes
+    is_gone = connection.scope["method"] == "DELETE"
+    return not is_gone and streamlit_internals.uploads_in_memory() + size > MOST_UPLOADED
 
 
 async def _refuse(answer: PlainTextResponse, scope: Scope, receive: Receive, send: Send) -> None:

@@ -21,9 +21,19 @@ Role = Literal["run", "look", ""]
 """What a visitor may do: everything; see everything and change nothing; nothing at all."""
 
 
+_was_asked_for = False
+
+
 def is_asked_for() -> bool:
-    """Return whether visitors have to sign in."""
-    return "auth" in streamlit_internals.secrets()
+    """Return whether visitors have to sign in.
+
+    Once it was asked for, it is until the server ends, and it is where the secrets cannot be read: a slip in that file
+    lets nobody in.
+    """
+    global _was_asked_for
+    found = streamlit_internals.secrets()
+    _was_asked_for = _was_asked_for or "auth" in (found or {})
+    return _was_asked_for or found is None
 
 
 def role_of(user: Mapping[str, Any]) -> Role:
@@ -31,12 +41,13 @@ def role_of(user: Mapping[str, Any]) -> Role:
 
     An address of e-mail that the provider calls unverified is nobody's.
     """
-    if not user.get("is_logged_in"):
+    found = streamlit_internals.secrets() or {}
+    if "auth" not in found or not user.get("is_logged_in"):
         return ""
-    rules = streamlit_internals.secrets().get("roles", {"look": ["*"]})
+    rules = found.get("roles", {"look": ["*"]})
     claim = str(rules.get("claim", "email"))
     value = user.get(claim)
-    if value is None or (claim == "email" and user.get("email_verified") is False):
+    if value is None or (claim == "email" and str(user.get("email_verified")).lower() == "false"):
         values = []
     else:
         values = [str(one).casefold() for one in (value if isinstance(value, (list, tuple)) else [value])]
@@ -66,6 +77,9 @@ def enter() -> None:
     if not is_asked_for():
         return
     access.share()
+    if "auth" not in (streamlit_internals.secrets() or {}):
+        st.error("The server's secrets.toml cannot be read, so nobody is let in; ask who runs it.")
+        st.stop()
     role = role_of(st.user)
     if not st.user.is_logged_in:
         st.title("DELT Studio")

@@ -7,6 +7,7 @@ checked here.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -44,9 +45,17 @@ def is_back_button() -> bool:
     return context is not None and context.is_history_navigation
 
 
-def secrets() -> Mapping[str, Any]:
-    """Return what ``.streamlit/secrets.toml`` holds, nothing where there is none; ``st.secrets`` raises then."""
-    return st.secrets if st.secrets.load_if_toml_exists() else {}
+def secrets() -> Mapping[str, Any] | None:
+    """Return what ``.streamlit/secrets.toml`` holds, nothing where there is none, None where it cannot be read.
+
+    ``st.secrets`` raises where there is none, and its probe takes a damaged file for a missing one.
+    """
+    try:
+        if st.secrets.load_if_toml_exists():
+            return st.secrets
+    except (OSError, ValueError):  # no permission, or not UTF-8
+        return None
+    return None if any(map(os.path.exists, st.get_option("secrets.files") or ())) else {}
 
 
 def signed_in_user(cookies: Mapping[str, str]) -> dict[str, Any]:
@@ -57,3 +66,11 @@ def signed_in_user(cookies: Mapping[str, str]) -> dict[str, Any]:
     except ValueError:
         return {}
     return user if isinstance(user, dict) else {}
+
+
+def uploads_in_memory() -> int:
+    """Return how many bytes of uploaded files the sessions of this server hold; nothing here limits their number."""
+    if not runtime.exists():
+        return 0
+    found = runtime.get_instance().uploaded_file_mgr.get_stats()
+    return sum(stat.byte_length for stats in found.values() for stat in stats)

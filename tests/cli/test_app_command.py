@@ -18,12 +18,20 @@ def started(monkeypatch) -> list[list[str]]:
     return commands
 
 
-@pytest.mark.parametrize("words", [["--host", "0.0.0.0"], ["--server.address=0.0.0.0"], ["--host", "192.168.1.7"]])
+OPEN = ["--host 0.0.0.0", "--server.address=0.0.0.0", "--server.address 0.0.0.0", "--host 192.168.1.7"]
+
+
+@pytest.mark.parametrize("words", [text.split() for text in OPEN])
 def test_an_open_address_is_warned_of_with_what_visitors_can_do(started, words) -> None:
     said, address = CliRunner().invoke(app, words).stderr, words[-1].rpartition("=")[2]
     assert said.startswith(f"Warning: whoever reaches {address} can see every run, start, stop and")
     assert "assets/docs/trust.md" in said
-    assert started[0][-1] == f"--server.address={address}"
+    assert f"--server.address={address}" in (started[0][-1], "=".join(started[0][-2:]))
+
+
+def test_an_open_address_of_the_environment_is_warned_of(started, monkeypatch) -> None:
+    monkeypatch.setenv("STREAMLIT_SERVER_ADDRESS", "0.0.0.0")
+    assert "whoever reaches 0.0.0.0 can see" in CliRunner().invoke(app).stderr
 
 
 @pytest.mark.parametrize("words", [[], ["--host", "127.0.0.1"], ["--host", "localhost", "--port", "8600"]])

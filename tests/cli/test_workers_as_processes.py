@@ -6,19 +6,21 @@ import pytest
 from real_processes import DELT, pictures
 from waiting import PATIENCE_S, wait_for
 
+from delt_engine.jobs.leases import Leases
+from delt_engine.pipeline.work import LEAD
 from delt_engine.runs.store import Run
 from delt_engine.runs.workers import crew
 
 pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.timeout(600)]
 
 
-def at_batches(run: Run) -> dict[int, int]:
-    """The process of each worker that has said at which batch it is, by the batch."""
-    return {worker.batch: worker.process.pid for worker in crew(run.path) or () if worker.batch is not None}
+def at_batches(run: Run) -> list[int]:
+    """The processes of the workers that are at a batch."""
+    return [worker.process.pid for worker in crew(run.path) or () if worker.batch is not None]
 
 
 def test_a_worker_is_killed_another_leaves_and_the_images_are_those_of_one_process(
-    delt, answer, refusal, small, started, tmp_path, monkeypatch
+    delt, answer, refusal, small, started, tmp_path
 ) -> None:
     # Batches of the n-th images of all classes: every strip is written by several workers.
     words = [*small, "--method", "cda", "--mi", "400", "--ri", "100", "--batch-size", "3"]
@@ -27,9 +29,15 @@ def test_a_worker_is_killed_another_leaves_and_the_images_are_those_of_one_proce
     assert delt("recover", *words, "--out", one.path, "--quiet").exit_code == 0
     told = answer("recover", *words, "--out", run.path, "--prepare-only")
     assert (told["status"], run.status, crew(run.path)) == ("queued", "queued", [])
+    gate = Leases(run.path)  # nobody begins before all are there
+    gate.join()
+    assert gate.take(LEAD) == LEAD
     workers = {process.pid: process for process in (started(*DELT, "work", run.path, "--quiet") for _ in "123")}
-    killed, left = list(wait_for(lambda: len(found := at_batches(run)) > 1 and found.values()))[:2]
-    assert "workers are at it" in refusal("resume", run.path, code=1)
+    wait_for(lambda: len(crew(run.path) or ()) == 4)
+    assert "4 workers are at it" in refusal("resume", run.path, code=1)
+    gate.end()
+    killed = wait_for(lambda: at_batches(run))[0]
+    left = next(pid for pid in workers if pid != killed)
     workers[killed].kill()
     workers[left].terminate()
     codes = {pid: process.wait(PATIENCE_S) for pid, process in workers.items()}

@@ -117,6 +117,7 @@ def test_who_may_only_look_starts_deletes_and_uploads_nothing(tmp_path, monkeypa
             space.empty_trash,
             lambda: write_title(run, RunTitle("x")),
             lambda: tasks.start(tasks.task("read", "digits"), ["datasets", "digits"]),
+            lambda: tasks.task("read", "digits").forget(),
             lambda: tasks.store_upload("a.zip", b"x"),
             lambda: add_folder(tmp_path),
             lambda: forget_folder(tmp_path),

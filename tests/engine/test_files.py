@@ -55,6 +55,14 @@ def test_a_durable_file_is_on_the_disk_before_its_name_and_then_the_name(tmp_pat
     assert synced == [False, True], "the file, then its folder"
 
 
+def test_a_folder_is_whole_or_absent_and_what_another_process_tidies_stops_nobody(tmp_path) -> None:
+    (tmp_path / ".made-0").symlink_to(tmp_path / "gone")  # listed, and not there any more
+    with files.whole_folder(tmp_path / "a", ".made-") as made:
+        made.mkdir()
+        assert not (tmp_path / "a").exists()
+    assert (tmp_path / "a").is_dir()
+
+
 def test_what_can_be_written_later_is_found_out_now(tmp_path) -> None:
     (tmp_path / "kept.txt").write_text("old")
     files.check_writable(tmp_path / "kept.txt")
@@ -149,3 +157,15 @@ def test_facts_of_version_0_1_0_kept_as_bytes_are_read(tmp_path) -> None:
     np.savez(tmp_path / "scan.npz", about=np.frombuffer(b'{"format": 1}', np.uint8), sizes=np.arange(2))
     arrays, facts = read_npz(tmp_path / "scan.npz", "scan", "scan")
     assert (facts, arrays["sizes"].tolist(), list(arrays)) == ({"format": 1}, [0, 1], ["sizes"])
+
+
+def test_what_cannot_be_read_as_a_file_is_said(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "small").write_bytes(b"12345")
+    files.check_file(tmp_path / "small", most=5)
+    for name, most, words in (("pipe", 9, "no regular file"), ("small", 4, "more than any of its kind")):
+        with pytest.raises(OSError, match=words):
+            files.check_file(tmp_path / name, most)
+    with pytest.raises(IsADirectoryError):
+        files.check_file(tmp_path)
+    assert files.read_json(tmp_path / "pipe") is None

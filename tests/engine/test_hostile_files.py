@@ -14,6 +14,7 @@ import pytest
 import torch
 from small_pictures import folder
 
+from delt_engine.cli.output import say, say_table
 from delt_engine.config import Experiment
 from delt_engine.data import unpack
 from delt_engine.data.available import add_folder, place_of
@@ -135,3 +136,12 @@ def test_a_few_lines_of_yaml_that_stand_for_billions_are_one_sentence(tmp_path, 
     with pytest.raises(ConfigError) as caught:
         Experiment.read(path)
     assert len(str(caught.value)) <= 602
+
+
+def test_names_give_a_terminal_no_orders(capsys) -> None:
+    say("class \x1b]52;c;x\x07\u009b2J\nnext line")
+    say_table(["class"], [["a\x1b[2Jb"]])
+    said = capsys.readouterr().out
+    assert "class ?]52;c;x??2J\nnext line" in said
+    assert "a?[2Jb" in said
+    assert "\x1b" not in said

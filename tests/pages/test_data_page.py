@@ -253,7 +253,7 @@ def test_folders_are_clicked_through_and_one_is_used(open_page, asked, tmp_path,
 
 
 def test_an_upload_is_unpacked_and_shown_and_a_bad_one_is_a_sentence(open_page, own_home, tmp_path) -> None:
-    work = own_folder.unpacking()
+    work = tasks.task("unpack", "bad.zip")
     work.path.mkdir(parents=True)
     gone = this_process().model_copy(update={"created": 1.0})
     (work.path / "process.json").write_text(gone.model_dump_json())
@@ -266,6 +266,9 @@ def test_an_upload_is_unpacked_and_shown_and_a_bad_one_is_a_sentence(open_page, 
     folder = pets(tmp_path / "mine")
     load_dataset(str(folder))
     add_folder(folder)
+    work = tasks.task("unpack", "mine.zip")  # each upload has a task of its own
+    work.path.mkdir(parents=True)
+    (work.path / "process.json").write_text(gone.model_dump_json())
     (work.path / "result.json").write_text(json.dumps({"root": str(folder)}))
     app.session_state[own_folder.UNPACKING] = "mine.zip"
     app.run()

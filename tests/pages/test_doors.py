@@ -6,10 +6,14 @@ import configparser
 import contextlib
 import itertools
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import streamlit as st
+from streamlit import runtime
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
 from delt_engine import access
 from pages.shared import server, sign_in, streamlit_internals
@@ -90,6 +94,7 @@ def test_a_server_that_others_reach_is_shared(monkeypatch, address, shared) -> N
 
 def test_images_and_uploads_ask_for_a_role_where_there_is_sign_in(monkeypatch) -> None:
     user: dict[str, Any] = {}
+    monkeypatch.setattr(sign_in, "_was_asked_for", False)
     monkeypatch.setattr(streamlit_internals, "secrets", lambda: {"auth": {}, "roles": {"look": ["a"], "run": ["b"]}})
     monkeypatch.setattr(streamlit_internals, "signed_in_user", lambda _cookies: user)
     doors = [("/strips/a/b.png", "GET"), ("/exports/x.zip", "GET"), ("/_stcore/upload_file/a/b", "PUT"), ("/", "GET")]
@@ -105,6 +110,25 @@ def test_images_and_uploads_ask_for_a_role_where_there_is_sign_in(monkeypatch) -
     assert answers(is_logged_in=True, email="b") == [200, 200, 200, 200]
 
 
+def test_uploads_that_sessions_hold_are_limited_together(monkeypatch) -> None:
+    held = server.MOST_UPLOADED + 1
+    monkeypatch.setattr(streamlit_internals, "uploads_in_memory", lambda: held)
+    path = "/_stcore/upload_file/a/b"
+    assert [asked(path, method=method)[0] for method in ("PUT", "DELETE")] == [413, 200]
+    assert asked("/")[0] == 200
+    held = 0
+    assert asked(path, method="PUT")[0] == 200
+
+
+def test_uploads_that_sessions_hold_are_counted(monkeypatch) -> None:
+    manager = MemoryUploadedFileManager("/upload")
+    manager.add_file("a", UploadedFileRec("1", "x.png", "image/png", b"123"))
+    manager.add_file("b", UploadedFileRec("2", "y.png", "image/png", b"45"))
+    monkeypatch.setattr(runtime, "exists", lambda: True)
+    monkeypatch.setattr(runtime, "get_instance", lambda: SimpleNamespace(uploaded_file_mgr=manager))
+    assert streamlit_internals.uploads_in_memory() == 5
+
+
 def test_roles_go_by_claims() -> None:
     def role(rules: dict | None, **user: Any) -> str:
         with pytest.MonkeyPatch.context() as patch:
@@ -115,7 +139,7 @@ def test_roles_go_by_claims() -> None:
     rules = {"run": ["Ann@Lab.org"], "look": "@lab.org"}
     emails = ("ann@lab.org", "bob@lab.org", "ann@lab.org.evil.com", "lab.org")
     assert [role(rules, email=email) for email in emails] == ["run", "look", "", ""]
-    assert role(rules, email="ann@lab.org", email_verified=False) == ""
+    assert [role(rules, email="ann@lab.org", email_verified=said) for said in (False, "false", True)] == ["", "", "run"]
     assert role(rules, email="ann@lab.org", is_logged_in=False) == ""
     assert role({"claim": "groups", "run": ["staff"]}, groups=["x", "staff"], email="@lab.org") == "run"
     assert (role(None, email="x"), role({"run": ["*"]}), role({})) == ("look", "run", "")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from types import SimpleNamespace
 
 import pytest
 from fake_runs import fake_experiment, make_evaluation, make_finished_run
@@ -42,8 +44,9 @@ def test_what_is_typed_starts_the_import_and_its_end_is_said(open_page, home, im
     app.selectbox(key="runs/import/dataset").set_value("photos").run()
     app.text_input(key="runs/import/name").set_value("MTT").run()
     press(app, "runs/import/start")
-    work = foreign_set.importing()
-    assert asked == [(work.name, ["import", "/sets/mtt", "--dataset", "photos", "--method-name", "MTT"])]
+    words = ["--dataset", "photos", "--method-name", "MTT"]
+    work = tasks.task("import", "/sets/mtt", *words)
+    assert asked == [(work.name, ["import", "/sets/mtt", *words])]
     work.path.mkdir(parents=True)
     gone = this_process().model_copy(update={"created": 1.0})
     (work.path / "process.json").write_text(gone.model_dump_json())
@@ -55,6 +58,20 @@ def test_what_is_typed_starts_the_import_and_its_end_is_said(open_page, home, im
     app.run()
     assert "**MTT** is imported: 10 classes, 4 images each. A note." in texts(app)
     assert f"runs/import/open/{imported.id}" in keys(app)
+
+
+def test_what_another_visitor_imports_is_not_taken_for_ones_own(open_page, home, imported, monkeypatch) -> None:
+    monkeypatch.setenv("DELT_HOME", str(home))
+    monkeypatch.setattr(tasks, "start_child", lambda *_: SimpleNamespace(pid=os.getpid()))
+    pages = [open_page("manage/runs") for _ in range(2)]
+    for app, path in zip(pages, ("/sets/mtt", "/sets/idm"), strict=True):
+        press(app, "runs/import/open")
+        app.text_input(key="runs/import/path").set_value(path).run()
+        press(app, "runs/import/start")
+        assert not app.error
+    names = [app.session_state[foreign_set.WAITING][0] for app in pages]
+    assert names[0] != names[1]
+    assert all(tasks.Task(name).is_running for name in names)
 
 
 def test_an_imported_run_goes_by_its_name_and_cannot_be_made_again(open_page, home, imported) -> None:

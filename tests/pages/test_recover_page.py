@@ -57,14 +57,16 @@ def test_start_runs_what_the_form_says(open_page, started, address) -> None:
     assert address(app)["run"] == started.runs[0].id
 
 
-def test_imitated_bfloat16_is_warned_of_beside_its_choice(open_page, monkeypatch) -> None:
+def test_imitated_bfloat16_and_a_wild_rate_are_warned_of_beside_their_choice(open_page, monkeypatch) -> None:
     monkeypatch.setattr(processor, "has_slow_bfloat16", lambda: True)
     app = open_page(PAGE)
     assert not app.warning
     app.session_state["recover/precision"] = "bfloat16"
     app.session_state["recover/device"] = "cpu"
+    app.session_state["recover/learning_rate"] = 5.0
     app.run()
     assert "bfloat16 is about 20 times slower than float32" in app.warning[0].value
+    assert "Learning rate 5: a step of Adam is about as long" in app.warning[1].value
 
 
 def test_a_row_of_a_paper_sets_dataset_method_and_numbers_and_names_its_table(open_page, started) -> None:

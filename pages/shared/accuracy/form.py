@@ -10,6 +10,7 @@ from typing import Any
 import streamlit as st
 
 from delt_engine.config import EvaluateConfig, Experiment, field_specs
+from delt_engine.config.doubts import rate_doubt
 from delt_engine.config.students import RECIPE_TITLES
 from delt_engine.jobs import start as jobs
 from delt_engine.jobs.evaluations import evaluation_experiment, for_students
@@ -112,6 +113,7 @@ def _settings(chosen: Sequence[str], dataset: str) -> tuple[tuple[EvaluateConfig
         controls.precision_warning(more["precision"], session().draft.device)
     with errors.shown():
         config = EvaluateConfig.for_recipe(recipe, **values, **more)
+        controls.doubt(rate_doubt(config))
         return for_students(config, networks), changes, is_stored
 
 

@@ -123,7 +123,8 @@ def _store(experiment: Experiment, source: Source, made: Path, wanted: Needed | 
                 now = work.progress()
                 text = f"Storing labels, {count(now.done)} of {count(now.total)} batches" if now else "Storing begins"
                 st.progress(min(1.0, now.done / now.total) if now and now.total else 0.0, text=text)
-                button("Stop", "stop", f"{PAGE}/stop/{source.ref}", work.forget, help="Whole epochs are kept.")
+                stop = (errors.attempt, place, work.forget)
+                button("Stop", "stop", f"{PAGE}/stop/{source.ref}", *stop, help="Whole epochs are kept.")
             else:
                 relabel = experiment.relabel
                 total = wanted.size(relabel.form, relabel.label_epochs).total if wanted else None

@@ -54,7 +54,7 @@ def _at_work(now: tasks.Task, page: str, kept: str) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown("**At work**", width="content")
             st.space("stretch")
-            button("Stop", "stop", f"{page}/stop", now.forget, help=kept)
+            button("Stop", "stop", f"{page}/stop", errors.attempt, page, now.forget, help=kept)
         far = now.progress()
         st.progress(far.done / max(1, far.total) if far else 0.0)
         st.caption(plain(f"{sentence(far.what)}: {far.done:,} of {far.total:,}" if far else "The process starts…"))

@@ -68,7 +68,7 @@ def _state(work: Task, command: Sequence[str], lacking: str, label: str, name: s
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(plain(text), width="stretch")
         if is_running:
-            button("Stop", "stop", f"diversity/stop_{name}", work.forget)
+            button("Stop", "stop", f"diversity/stop_{name}", errors.attempt, name, work.forget)
         else:
             deed = (errors.attempt, name, tasks.start, work, list(command))
             button(label, "straighten", f"diversity/{name}", *deed, type="primary")

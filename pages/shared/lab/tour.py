@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from contextlib import suppress
 from functools import partial
 from urllib.parse import urlencode
 
@@ -130,5 +132,6 @@ def take_home(scene: SourceScene) -> None:
     st.image(strip(), caption="The film strip", output_format="PNG")
     if scene.source.lab:
         with st.expander("How this was recorded"):
-            st.code(scene.source.lab.record.command, language="bash", wrap_lines=True)
+            with suppress(ValueError):  # a lab that others made may say anything
+                controls.command(shlex.split(scene.source.lab.record.command))
             st.caption("Record a lab of your own data with the same command and another --dataset; it appears here.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from delt_engine.config import Experiment, RecoverConfig
+from delt_engine.config.doubts import step_doubt
 from delt_engine.config.methods import MATCHING_SETTINGS
 from delt_engine.config.presets import PRESETS
 from delt_engine.data.available import known_folders
@@ -131,6 +132,7 @@ def draw_more() -> None:
             names = [name for name in controls.names_behind_more(RecoverConfig, _MAIN) if name not in unused]
             now.change("recover", **controls.settings_grid(now.draft.recover, names, PAGE))
             controls.precision_warning(now.draft.recover.precision, now.draft.device)
+            controls.doubt(step_doubt(now.draft.recover))
             _committee()
         st.markdown("**Data and device**")
         _classes()

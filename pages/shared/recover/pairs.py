@@ -111,16 +111,3 @@ def fewer_rounds(schedule: EarlyLateSchedule) -> int | None:
     if not schedule.has_rounds or schedule.num_rounds <= schedule.ipc:
         return None
     return min(d for d in divisors(schedule.iterations) if schedule.iterations // d <= schedule.ipc)
-
-
-def too_many_rounds(schedule: EarlyLateSchedule) -> str:
-    """Return what is wrong with more rounds than images, in figures.
-
-    >>> too_many_rounds(EarlyLateSchedule(10, 4000, 50))
-    '80 rounds for 10 images: after round 10 none is left to join. The last image gets 3,550 iterations; saved: 5.6 %.'
-    """
-    return (
-        f"{count(schedule.num_rounds)} rounds for {count(schedule.ipc)} images: after round {count(schedule.ipc)} none "
-        f"is left to join. The last image gets {count(schedule.image_iterations_each[-1])} iterations; "
-        f"saved: {schedule.saved_percent:.1f} %."
-    )

@@ -13,6 +13,7 @@ from typing import Any
 import streamlit as st
 
 from delt_engine.config import RecoverConfig
+from delt_engine.config.doubts import rounds_doubt
 from delt_engine.config.schedule import EarlyLateSchedule
 from pages.shared.component import component
 from pages.shared.controls import button, help_text, spec_of
@@ -76,7 +77,7 @@ def _warn(schedule: EarlyLateSchedule, key: str, take: Callable[[int, int], None
     length = pairs.fewer_rounds(schedule)
     with st.container(key=key, gap="xsmall"):  # there in either case, so that what follows stays what it is
         if length is not None:
-            st.warning(pairs.too_many_rounds(schedule), icon=":material/low_priority:")
+            st.warning(rounds_doubt(schedule), icon=":material/low_priority:")
             mended = EarlyLateSchedule(schedule.ipc, schedule.iterations, length)
             label = f"Set RI {count(length)}: {plural(mended.num_rounds, 'round')}, saves {mended.saved_percent:.1f} %"
             button(label, "auto_fix_high", f"{key}/set", take, schedule.iterations, length)

@@ -22,15 +22,16 @@ from pages.shared.wording import plain
 
 PLACE, OPEN, ZIP = "runs/import", "runs/import_is_open", "runs/import_zip"
 WAITING = "runs/importing"
-"""Set while this session waits for an import: the uploaded file, or "" of a typed path."""
+"""Set while this session waits for an import: the name of its task, and the uploaded file, or "" of a typed path."""
 
 MOST_MB = 1000
 WAYS = {"path": "Type a path", "upload": "Upload a zip"}
 
 
 def importing() -> Task:
-    """Return the task that imports, whether there was anything to import or not."""
-    return tasks.task("import", "set")
+    """Return the task that imports what this session asked for last, whether there was anything or not."""
+    name, _ = st.session_state.get(WAITING, ("import", ""))
+    return Task(name)
 
 
 def draw() -> None:
@@ -68,10 +69,10 @@ def draw_work() -> None:
 
 
 def _forget_upload() -> None:
-    name = st.session_state.get(WAITING)
-    if name:
-        tasks.drop_upload(name)
-        st.session_state[WAITING] = ""
+    work, upload = st.session_state[WAITING]
+    if upload:
+        tasks.drop_upload(upload)
+        st.session_state[WAITING] = (work, "")
 
 
 def _open(is_open: bool) -> None:
@@ -125,6 +126,7 @@ def _start(way: str, words: list[str]) -> None:
     kept = ""
     if way == "upload":
         path = kept = str(tasks.store_upload(upload.name, upload.getvalue()))
-    tasks.start(importing(), ["import", tasks.argument(path), *words])
-    st.session_state[WAITING] = kept
+    work = tasks.task("import", path, *words)  # of its own: others may import at the same time
+    tasks.start(work, ["import", tasks.argument(path), *words])
+    st.session_state[WAITING] = (work.name, kept)
     _open(False)

@@ -141,7 +141,7 @@ def cut(
 ) -> bytes:
     """Return images ``first`` to ``first + count`` of a strip, or those listed; ValueError if one is not there."""
     png = Path(path).read_bytes()
-    with Image.open(io.BytesIO(png)) as image:
+    with Image.open(io.BytesIO(png), formats=("PNG",)) as image:
         side, total = image.height, image.width // image.height
         if not 0 <= first < total or (count is not None and count < 1):
             raise ValueError(first, count)  # before a range of any size is made of what an address says

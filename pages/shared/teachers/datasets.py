@@ -143,7 +143,8 @@ def progress_bar(work: Task) -> None:
         text, share = f"{text}, {count(now.done)} of {count(now.total)}", min(1.0, now.done / now.total)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.progress(share, text=plain(text))
-        button("Stop", "stop", f"{PAGE}/stop/{work.name}", work.forget)
+        button("Stop", "stop", f"{PAGE}/stop/{work.name}", errors.attempt, work.name, work.forget)
+    errors.show_failed(work.name)
 
 
 def numbers(data: Dataset) -> None:

@@ -27,8 +27,8 @@ WAYS = {"upload": "Upload a zip", "browse": "Browse folders", "path": "Type a pa
 
 
 def unpacking() -> Task:
-    """Return the task that unpacks what was uploaded last, whether there was anything or not."""
-    return tasks.task("unpack", "upload")
+    """Return the task that unpacks what this session uploaded last, whether there was anything or not."""
+    return tasks.task("unpack", st.session_state.get(UNPACKING, ""))
 
 
 def draw() -> None:
@@ -91,7 +91,8 @@ def _start_upload() -> None:
         return
     path = tasks.store_upload(upload.name, upload.getvalue())
     size = session().draft.image_size
-    tasks.start(unpacking(), ["datasets", str(path), *(["--image-size", str(size)] if size else [])])
+    work = tasks.task("unpack", path)  # of its own: others may upload at the same time
+    tasks.start(work, ["datasets", str(path), *(["--image-size", str(size)] if size else [])])
     st.session_state[UNPACKING] = str(path)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from delt_engine.config import Experiment, SqueezeConfig, field_specs
+from delt_engine.config.doubts import rate_doubt
 from delt_engine.data.catalogue import find_entry
 from delt_engine.data.dataset import Dataset
 from delt_engine.data.folder import sizes_read
@@ -96,6 +97,7 @@ def form(data: Dataset) -> None:
         controls.precision_warning(values["precision"], now.draft.device)
     with errors.shown():
         now.training = now.training.replace(**values)
+        controls.doubt(rate_doubt(now.training))
     st.caption(expected(now.training))
     start_button("Train this teacher", "play_arrow", "train", now.training)
     controls.command(command_for(experiment_of(now.training), kind="squeeze"))

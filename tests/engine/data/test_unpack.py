@@ -38,6 +38,20 @@ def packed(path: Path, *names: str | zipfile.ZipInfo) -> Path:
 CLASSES = ("cat/1.png", "dog/1.png")
 
 
+def test_of_two_uploads_of_one_name_at_once_each_gets_a_folder(tmp_path, monkeypatch) -> None:
+    path, rename = packed(tmp_path / "pets.zip", *CLASSES), Path.rename
+
+    def slower(made: Path, place: Path) -> Path:
+        if not place.exists():
+            monkeypatch.setattr(Path, "rename", rename)
+            assert unpack_zip(path) == place  # the other one, between the look and the move
+        return rename(made, place)
+
+    monkeypatch.setattr(Path, "rename", slower)
+    assert unpack_zip(path).name == "pets-2"
+    assert all(list_files(unpacked_dir() / name).names == list(CLASSES) for name in ("pets", "pets-2"))
+
+
 @pytest.mark.parametrize("around", ["", "pets/", "pets/all/"])
 def test_the_dataset_in_a_zip_becomes_a_folder_of_the_zips_name(tmp_path, around) -> None:
     extra = ("__MACOSX/cat/._1.png", "notes.txt", f"{around}cat/.hidden.png")

@@ -8,7 +8,7 @@ from fake_runs import fake_experiment
 from delt_engine.errors import RunError
 from delt_engine.jobs import queue, worker
 from delt_engine.jobs.worker import DeviceLock
-from delt_engine.runs.processes import this_process
+from delt_engine.runs.processes import hostname, this_process
 from delt_engine.runs.store import Run
 
 
@@ -78,6 +78,21 @@ def test_another_device_is_another_queue(three, tmp_path) -> None:
     assert queue.is_next(other)
     assert names() == "abc"
     assert [ticket.run.id for ticket in queue.waiting()] == ["a", "b", "c", "d"]
+
+
+def test_who_waits_on_another_machine_that_shares_the_home_holds_nobody_up_here(three, monkeypatch) -> None:
+    """Its process cannot be asked whether it still lives, and its card is another one."""
+    far = three[0]
+    queue.leave(far)
+    monkeypatch.setattr(queue, "hostname", lambda: "far")
+    queue.enter(far, "cpu", is_ready=True)
+    monkeypatch.setattr(queue, "hostname", hostname)
+    far.update(process=this_process().model_copy(update={"hostname": "far", "boot": "another"}))
+    (far.path / "queue").write_text("0.0")  # before all others
+    assert far.is_active
+    assert [queue.is_next(run) for run in three[1:]] == [True, False]
+    assert [queue.place(run) for run in three] == [1, 1, 2]
+    assert [ticket.run.id for ticket in queue.waiting()] == ["a", "b", "c"]
 
 
 def test_who_reads_its_data_for_long_is_passed(three) -> None:

@@ -12,9 +12,11 @@ from waiting import wait_for
 
 from delt_engine.errors import RunError
 from delt_engine.jobs import start
+from delt_engine.jobs.worker import claimed
 from delt_engine.runs.events import StatusEvent
 from delt_engine.runs.processes import identity, this_process
 from delt_engine.runs.store import Run
+from delt_engine.runs.workers import FOLDER
 
 
 @pytest.fixture
@@ -77,6 +79,27 @@ def test_who_is_alive_is_asked_and_who_is_gone_is_marked(tmp_path) -> None:
     start.pause(done)
     assert done.status == "finished"
     assert not (done.path / "control").exists()
+
+
+def test_who_has_begun_in_the_meantime_is_asked_and_not_written_over(tmp_path) -> None:
+    """One browser stops a broken run just when `delt resume` goes on with it."""
+    run = make_half_done_run(tmp_path / "a", alive=False)
+    with claimed(run):
+        start.mark_stopped(run, "cancel")
+        assert (run.requested(), run.record().status, run.record().process) == ("cancel", "queued", this_process())
+    run.update(process=None)
+    run.request(None)
+    (run.path / "job.json").write_text(this_process().model_dump_json())  # started, and still loading
+    start.mark_stopped(run, "pause")
+    assert (run.requested(), run.record().status) == ("pause", "queued")
+
+
+def test_a_run_that_waits_for_workers_who_never_come_can_be_stopped(tmp_path) -> None:
+    run = Run.create(tmp_path / "a", fake_experiment())
+    (run.path / FOLDER).mkdir(parents=True)
+    assert run.status == "queued"
+    start.cancel(run)
+    assert (run.status, run.requested()) == ("cancelled", None)
 
 
 def test_stopping_hard_ends_the_launcher_of_ranks_too(tmp_path, program) -> None:

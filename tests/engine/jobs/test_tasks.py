@@ -2,6 +2,8 @@
 
 import json
 import os
+import threading
+from types import SimpleNamespace
 
 import pytest
 from waiting import wait_for
@@ -48,6 +50,40 @@ def test_a_task_at_work_is_not_started_again_and_one_that_is_gone_is_named() -> 
     assert not (work.path / "log.txt").exists()
     (work.path / "process.json").write_text(this_process().model_copy(update={"created": 1.0}).model_dump_json())
     assert (work.state, work.error) == ("failed", "The process ended without a word.")
+
+
+def test_of_two_who_start_a_task_at_once_one_does(home, monkeypatch) -> None:
+    """Two browsers: both processes would write into the same result."""
+    work, both, began = tasks.task("read", "a"), threading.Barrier(2), []
+
+    def check_change(_deed: str) -> None:
+        both.wait()  # both have seen that nobody is at work
+
+    def start_child(words, *_: object) -> SimpleNamespace:
+        began.append(words)
+        return SimpleNamespace(pid=os.getpid())
+
+    monkeypatch.setattr(tasks.access, "check_change", check_change)
+    monkeypatch.setattr(tasks, "start_child", start_child)
+    browsers = [threading.Thread(target=tasks.start, args=(work, ["datasets"])) for _ in range(2)]
+    for browser in browsers:
+        browser.start()
+    for browser in browsers:
+        browser.join()
+    assert (len(began), work.state) == (1, "running")
+    monkeypatch.undo()
+    monkeypatch.setenv("DELT_HOME", str(home))
+    assert tasks.start(work, ["datasets"]).is_running
+    with pytest.raises(DeltError, match="teachers: another one is at work here just now"):
+        tasks.start(work, ["teachers"])
+
+
+def test_uploads_that_go_while_they_are_counted_are_passed_over(home, monkeypatch) -> None:
+    old = tasks.store_upload("a.zip", b"a")
+    listed = [old, home / "uploads" / "gone.zip"]
+    monkeypatch.setattr(tasks.Path, "rglob", lambda *_: iter(listed))
+    monkeypatch.setattr(tasks.Path, "is_file", lambda _path: True)  # it was, a moment ago
+    assert tasks.store_upload("b.zip", b"b").read_bytes() == b"b"
 
 
 def test_an_upload_stays_in_its_folder(home) -> None:

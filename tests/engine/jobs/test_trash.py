@@ -4,7 +4,7 @@ import pytest
 from fake_runs import make_finished_run, make_half_done_run
 
 from delt_engine.errors import RunError
-from delt_engine.jobs import space
+from delt_engine.jobs import space, worker
 from delt_engine.runs.store import Run, list_runs
 
 
@@ -54,3 +54,30 @@ def test_nothing_is_written_over(home) -> None:
         space.restore("a")
     with pytest.raises(RunError, match="not in the trash"):
         space.restore("../b")
+
+
+def test_who_deletes_a_run_that_is_deleted_already_loses_nothing(home) -> None:
+    """Two browsers show the same row: the second must not take the first one's trash for an older run."""
+    run = make_finished_run(home / "runs" / "a")
+    before = contents(run)
+    space.delete(run)
+    with pytest.raises(RunError, match="run a: it is not in .*runs any more, so it cannot be deleted"):
+        space.delete(run)
+    assert contents(space.restore("a")) == before
+
+
+def test_who_deletes_a_run_that_somebody_has_just_gone_on_with_is_refused(home, monkeypatch) -> None:
+    run = make_half_done_run(home / "runs" / "a", alive=False)
+    take = space.alone_at
+
+    def alone_at(held: Run):
+        held.update(status="running", process=worker.this_process())  # between the look and the lock
+        return take(held)
+
+    monkeypatch.setattr(space, "alone_at", alone_at)
+    for deed in (space.delete, lambda run: space.free(run, rounds=True, checkpoint=True)):
+        run.update(status="paused", process=None)
+        with pytest.raises(RunError, match="it is running"):
+            deed(run)
+    assert run.path.is_dir()
+    assert run.rounds_written(0) == [0, 1, 2]

@@ -47,6 +47,24 @@ def test_broken_files_are_one_sentence(tmp_path, content, message):
 
 
 @pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("width", value) for value in (10_000, 0, "1", True, float("nan"))),
+        *(("accuracy", value) for value in ("<b>99</b>", float("nan"), 101)),
+        *(("image_size", value) for value in (0, 10**7, None)),
+        *(("network", value) for value in (None, ["resnet18"])),
+        *(("mean", value) for value in ([0.5], [0.5, 0.5, float("inf")])),
+        ("epochs", "x"),
+        ("std", [0, 1, 1]),
+        ("added_from", 3),
+    ],
+)
+def test_cards_with_odd_values_are_one_sentence(tmp_path, name, value):
+    with pytest.raises(CheckpointError, match=f"the card's {name} is "):
+        read_card(write(tmp_path / "odd.safetensors", **{name: value}))
+
+
+@pytest.mark.parametrize(
     ("source", "now"),
     [
         ("delt squeeze; added from a.pth", ("delt squeeze", "a.pth")),

@@ -71,6 +71,11 @@ def test_a_stop_request_from_before_is_not_taken_for_a_new_one(world, settings, 
     run.request("cancel")
     run_experiment(run)
     assert run.status == "finished"
+    died = Run.create(world / "b", settings())  # its process was killed before it took the run and heard of it
+    (died.path / "job.json").write_text(worker.this_process().model_copy(update={"created": 1.0}).model_dump_json())
+    died.request("pause")
+    run_experiment(died)
+    assert died.status == "finished"
 
 
 def test_a_run_that_waits_already_shows_what_it_starts_from(world, settings, monkeypatch) -> None:

@@ -37,6 +37,28 @@ def queued(path, experiment: Experiment, options: RunOptions = EVERY_EPOCH) -> R
     return Run.create(path, experiment, "squeeze", options=options)
 
 
+def test_of_two_teachers_of_one_name_at_once_neither_takes_the_other_ones_place(world, experiment, monkeypatch):
+    """A second squeeze, on another device or machine, is through between the look for a free name and the write."""
+    look, others = training.free_teacher_path, []
+
+    def free_teacher_path(name: str, fingerprint: str):
+        found = look(name, fingerprint)
+        if not others:
+            found.write_bytes(b"of another squeeze")
+            others.append(found)
+        return found
+
+    monkeypatch.setattr(training, "free_teacher_path", free_teacher_path)
+    run = queued(world / "a", experiment(SHORT.replace(epochs=1)))
+    run_experiment(run)
+    kept = others[0].with_name(f"{run.record().result['name']}.safetensors")
+    assert others[0].read_bytes() == b"of another squeeze"
+    assert kept.read_bytes() == (run.path / "teacher.safetensors").read_bytes()
+    queued_again = queued(world / "b", experiment(SHORT.replace(epochs=1)))
+    run_experiment(queued_again)
+    assert queued_again.record().result["name"] == kept.stem, "the same weights have one place"
+
+
 def whole(path, experiment: Experiment) -> bytes:
     """The teacher of a squeeze that nobody disturbed."""
     run = queued(path, experiment)

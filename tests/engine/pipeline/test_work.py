@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
+
 import pytest
 from tiny_world import finished, images_of, stop_at
 
 from delt_engine.errors import ConfigError, RunError, RunPaused
 from delt_engine.jobs.leases import Leases
+from delt_engine.jobs.worker import claimed
 from delt_engine.pipeline import recover, work
 from delt_engine.pipeline.work import WorkerContext, open_to_workers, work_on
 from delt_engine.runs.events import StatusEvent
+from delt_engine.runs.processes import this_process
 from delt_engine.runs.record import now
 from delt_engine.runs.store import Run
 from delt_engine.runs.workers import FOLDER, crew, worker_path
@@ -70,6 +75,28 @@ def test_a_worker_that_was_taken_for_dead_joins_again_and_the_batch_goes_on(worl
     assert "it was silent for so long" in (run.path / "log.txt").read_text()
     assert len(lost) == 1
     assert is_done_as(run, one)
+
+
+def test_a_worker_that_was_taken_for_dead_leaves_a_run_that_a_process_goes_on_with(
+    world, three_batches, monkeypatch
+) -> None:
+    """The app's Resume after two minutes of silence: two writers of run.json otherwise."""
+    run, loop = Run.create(world / "shared", three_batches), recover.recover
+    with contextlib.ExitStack() as held:
+
+        def watched(*arguments, **options):
+            for step in loop(*arguments, **options):
+                if step.iteration == 3 and run.record().process is None:
+                    shutil.rmtree(run.path / "ranks")
+                    held.enter_context(claimed(run))
+                    monkeypatch.setattr(Leases, "_next_beat", property(lambda _: 0.0, lambda *_: None))
+                yield step
+
+        monkeypatch.setattr(recover, "recover", watched)
+        monkeypatch.setattr("delt_engine.jobs.worker.POLL_SECONDS", 0.0)
+        with pytest.raises(RunError, match="another process is at work on it"):
+            work_on(run)
+        assert (run.record().status, run.record().process, crew(run.path)) == ("queued", this_process(), None)
 
 
 def test_an_image_that_is_missing_at_the_end_is_made_again(world, three_batches, monkeypatch) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import pytest
 from fake_runs import fake_experiment, fake_images, make_finished_run, make_half_done_run, prepare
@@ -107,6 +108,21 @@ def test_a_process_that_wrote_its_end_while_one_looked_is_not_gone(tmp_path, mon
     run = make_half_done_run(tmp_path / "a")
     monkeypatch.setattr(store, "is_running", lambda _: run.set_status("finished", process=None))
     assert run.status == "finished"
+
+
+def test_a_run_that_is_deleted_while_one_looks_at_it_stops_nobody(tmp_path, monkeypatch) -> None:
+    first, second = make_half_done_run(tmp_path / "a", alive=False), make_finished_run(tmp_path / "b")
+    monkeypatch.setattr(store, "is_running", lambda _worker: shutil.rmtree(first.path) is not None)
+    assert first.status == "unreadable"
+    look = Run.record
+
+    def record(run: Run) -> RunRecord:
+        found = look(run)
+        shutil.rmtree(run.path)
+        return found
+
+    monkeypatch.setattr(Run, "record", record)
+    assert list_runs(tmp_path) == [second]
 
 
 def test_a_process_that_died_before_it_wrote_anything_is_failed_with_its_last_words(tmp_path) -> None:

@@ -31,6 +31,12 @@ def test_what_is_too_long_is_refused(tmp_path) -> None:
         write_title(run, RunTitle(tags=("a,b",)))
 
 
+def test_a_run_that_is_gone_does_not_come_back_as_a_folder_with_a_title(tmp_path) -> None:
+    with pytest.raises(RunError, match="run a: it is not there any more"):
+        write_title(Run(tmp_path / "a"), RunTitle("mine"))
+    assert not (tmp_path / "a").exists()
+
+
 def test_examples_stay_as_they_are(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(titles, "assets_dir", lambda: tmp_path)
     with pytest.raises(RunError, match="an example that ships"):
