@@ -221,8 +221,9 @@ def recover(
                 places = None if order is None else torch.tensor(order, device=device)
                 goals = labels[:joined] if places is None else labels[places]
                 if static is not None:
-                    moved = (tensor[:joined] for tensor in (state.images, state.exp_avg, state.exp_avg_sq))
-                    static.begin_round(Buffers(*moved, torch.tensor([iteration], device=device)), goals, places)
+                    done = torch.tensor([iteration], device=device)
+                    buffers = Buffers(state.images[:joined], state.exp_avg[:joined], state.exp_avg_sq[:joined], done)
+                    static.begin_round(buffers, goals, places)
 
             begins_round = round_number > 1 and iteration % config.round_iterations == 0
             is_remixed = config.remix > 0 and begins_round
