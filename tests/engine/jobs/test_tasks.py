@@ -56,8 +56,9 @@ def test_of_two_who_start_a_task_at_once_one_does(home, monkeypatch) -> None:
     """Two browsers: both processes would write into the same result."""
     work, both, began = tasks.task("read", "a"), threading.Barrier(2), []
 
-    def check_change(_deed: str) -> None:
-        both.wait()  # both have seen that nobody is at work
+    def check_change(deed: str) -> None:
+        if deed == "start work":
+            both.wait(timeout=60)  # both have seen that nobody is at work
 
     def start_child(words, *_: object) -> SimpleNamespace:
         began.append(words)
