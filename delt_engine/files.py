@@ -319,8 +319,9 @@ def npz_bytes(arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any], *, com
     return buffer.getvalue()
 
 
-ODD_HEADERS = (MemoryError, RecursionError, TokenError, OverflowError)
-"""What NumPy raises besides at headers that are nested, or that announce more numbers than there is memory for."""
+ODD_HEADERS = (MemoryError, RecursionError, TokenError, OverflowError, NotImplementedError)
+"""What NumPy raises besides at headers that are nested, that announce more numbers than there is memory for, or that
+are packed in a way that is not known."""
 
 
 def read_npz(path: str | Path, what: str, name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -143,6 +143,7 @@ class Experiment(Settings):
             raise ConfigError(f"experiment: {path} is neither YAML nor JSON ({error}).") from None
         try:
             values = yaml.safe_load(text)
+            json.dumps(values, default=str, ensure_ascii=False, skipkeys=True).encode()  # half of a letter is no text
         except RecursionError:
             raise ConfigError(f"experiment: {path} is nested too deeply.") from None
         except (yaml.YAMLError, ValueError) as error:  # the second of dates and numbers that are none

@@ -200,6 +200,7 @@ def test_an_experiment_file_may_name_only_the_method_and_asks_for_the_images_siz
         ("seed: 2020-13-45\n", "neither YAML nor JSON"),
         ("seed: " + "9" * 5000, "neither YAML nor JSON"),
         ("a: &a !!python/object/apply:os.system [id]\n", "neither YAML nor JSON"),
+        ('dataset: "\\ud800"\n', "neither YAML nor JSON"),
     ],
 )
 def test_a_wrong_experiment_file_is_one_sentence(tmp_path, content, sentence) -> None:

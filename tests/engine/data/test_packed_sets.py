@@ -77,3 +77,15 @@ def test_arrays_that_do_not_fit_are_a_sentence(tmp_path, arrays, sentence):
     np.savez(tmp_path / "images.npz", **arrays)
     with pytest.raises(DataError, match=sentence):
         read_foreign(tmp_path, 2, SCALE)
+
+
+def test_arrays_packed_in_an_unknown_way_are_a_sentence(tmp_path):
+    path = tmp_path / "images.npz"
+    np.savez(path, images=np.zeros((2, 8, 8, 3), np.uint8), labels=np.array([0, 1]))
+    packed = path.read_bytes()
+    for head, at in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):  # both places that say how an entry is packed
+        place = packed.index(head) + at
+        packed = packed[:place] + b"\x63\x00" + packed[place + 2 :]
+    path.write_bytes(packed)
+    with pytest.raises(DataError, match=r"is no file of plain arrays, or is damaged\."):
+        read_foreign(tmp_path, 2, SCALE)
