@@ -110,12 +110,12 @@ def find_preset(name: str) -> PaperPreset:
     """Return a preset.
 
     Raises:
-        ConfigError: there is none of that name; the sentence lists them.
+        ConfigError: there is none of that name.
     """
     if name not in PRESETS:
         near = difflib.get_close_matches(name, PRESETS, n=1)
-        hint = f"did you mean {near[0]!r}? There are " if near else "it must be one of "
-        raise ConfigError(f"preset: {name!r} given, but {hint}{', '.join(PRESETS)}.")
+        hint = f"did you mean {near[0]!r}?" if near else "there is none of that name."
+        raise ConfigError(f"preset: {name!r} given, but {hint} `delt recover --help` lists all {len(PRESETS)}.")
     return PRESETS[name]
 
 

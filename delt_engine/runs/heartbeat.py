@@ -4,7 +4,7 @@ A sign is a small file in the run's folder with the reading of a clock that nobo
 machine share and which stands still while the machine sleeps. Of a process on another machine only the time of its
 file is known. Each rank leaves its own, and the one that is silent longest counts.
 
-Source: ours. Measured: 0.1 ms every five seconds.
+Source: ours. Measured on two cores of an AMD EPYC: 0.17 ms (median of 200, worst 0.36), every five seconds.
 """
 
 from __future__ import annotations

@@ -177,7 +177,8 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_state(
 
     with monkeypatch.context() as patched:
         patched.setattr(recover, "recover", diverging)
-        sentence = rf"not finite at iteration {after + 1} of 8 in batch 1, with teacher colours, r_bn 0.01, learning"
+        place = f"at iteration {after + 1} of 8 in batch 1"
+        sentence = rf"the loss is not finite {place}, with teacher colours, r_bn 0.01, learning"
         with pytest.raises(RunError, match=sentence):
             run_experiment(run)
     assert run.status == "failed"
