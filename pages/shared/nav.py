@@ -17,9 +17,12 @@ ICON = (_HERE / "icon.svg").read_text(encoding="utf-8")
 
 STYLE = """
 @media (max-width: 1200px) { .stMainBlockContainer { padding-left: 2rem; padding-right: 2rem; } }
+@media (max-width: 1200px) { .st-key-gallery-run, .st-key-lab-source { flex: 1 0 100% !important; } }
+.stSelectbox input { text-overflow: ellipsis; }
 .stSidebar [data-testid="stPageLink"] :is(a, p) { white-space: normal; overflow: visible; height: auto; }
 """
-"""A narrow window is left to the page, where Streamlit keeps 5rem free on both sides; names of runs are not cut off."""
+"""A narrow window is left to the page, where Streamlit keeps 5rem free on both sides, and a run is chosen on a line of
+its own; names of runs are not cut off, and what is too long for a list ends in dots."""
 
 
 @dataclass(frozen=True)
