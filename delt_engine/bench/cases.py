@@ -98,7 +98,7 @@ class RankCase(Named):
 RANK_CASES = (
     RankCase("arrays-32", "pictures of 32 px in an array, quarter-width ResNet-18", 32, 0.25, 1500, False),
     RankCase("files-32", "photographs in files at 32 px, quarter-width ResNet-18", 32, 0.25, 240),
-    RankCase("files-224", "photographs in files at 224 px, quarter-width ResNet-18", 224, 0.25, 96),
+    RankCase("files-224", "photographs in files at 224 px, quarter-width ResNet-18", 224, 0.25, 192),
 )
 
 

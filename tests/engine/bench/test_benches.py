@@ -145,6 +145,7 @@ def test_both_sides_score_the_same(is_files, image_size):
     assert result.ratio == pytest.approx(result.fast_rate / result.plain_rate)
     record = result.to_record()
     assert {"case", "plain_rate", "fast_rate", "ratio", "max_abs_diff"} <= record.keys()
+    assert record["ahead_ratio"] > 0
     assert 0 < record["decode_percent"] + record["copy_percent"] + record["network_percent"] <= 100.3
 
 
