@@ -145,8 +145,8 @@ def evaluate(names: tuple[str, ...], device: str, as_json: bool, **typed: Any) -
 def gpu(dry: bool, device: str, as_json: bool, progress_json: bool) -> None:
     """Measure a card in a few minutes: correctness against the CPU first, then each stage.
 
-    ResNet-18 and -50 at 224 px, packed batches at 32 px, a student, a squeeze, and what the CIFAR-10 row takes at these
-    rates, with shares of the measured peak, and memory. Without a card it is a dry run.
+    ResNet-18 and -50 at 224 px, packed batches at 32 px, students alone and side by side, a squeeze, and what the
+    CIFAR-10 row takes at these rates, with shares of the measured peak, and memory. Without a card it is a dry run.
     """
     settle_waiting()
     from delt_engine.bench.gpu import bench_gpu

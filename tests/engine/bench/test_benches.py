@@ -10,7 +10,7 @@ from torch import nn
 
 from delt_engine.bench import harness, limit, material, recovery
 from delt_engine.bench.cases import Case, RankCase, schedule
-from delt_engine.bench.evaluate import side_by_side
+from delt_engine.bench.evaluate import several, side_by_side
 from delt_engine.bench.rank import PlainImages, bench_rank, rank_as_published
 from delt_engine.config import EvaluateConfig
 from delt_engine.recovery.folding import PreparedTeacher
@@ -135,6 +135,10 @@ def test_both_trainings_have_the_same_loss(has_teacher):
     assert plain > 0
     assert fast > 0
     assert gap < 1e-3
+    alone, beside, gap = several(table, teacher, config, 3, torch.device("cpu"))
+    assert alone > 0
+    assert beside > 0
+    assert gap == 0.0
 
 
 @pytest.mark.parametrize(("is_files", "image_size"), [(False, 16), (True, 224)])
