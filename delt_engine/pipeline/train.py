@@ -104,7 +104,7 @@ class TrainingRun:
     ) -> None:
         self.context, self.path, self.team = context, path, team
         newest, now = context.run.latest_event(TimedEvent), time.monotonic()
-        self._began = beside._began if beside else now - max(before, newest.t if newest else 0.0)
+        self._began: float = beside._began if beside else now - max(before, newest.t if newest else 0.0)
         self._asked: float | None = None
         self._next_event, self._stepped, self._checkpointed, self._cost = 0.0, now, now, 0.0
 

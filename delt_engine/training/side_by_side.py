@@ -111,8 +111,8 @@ def by_turns(trainings: dict[int, Iterator[_Record]], device: torch.device) -> I
         for number in list(trainings):
             if number not in trainings:
                 continue
-            stream = streams.get(number)
-            with torch.cuda.stream(stream) if stream else contextlib.nullcontext():
+            own = streams.get(number)
+            with torch.cuda.stream(own) if own else contextlib.nullcontext():
                 record = next(trainings[number], None)
             if record is None:
                 del trainings[number]
