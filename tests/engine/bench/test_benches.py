@@ -10,7 +10,7 @@ from torch import nn
 
 from delt_engine.bench import harness, limit, material, recovery
 from delt_engine.bench.cases import Case, RankCase, schedule
-from delt_engine.bench.evaluate import side_by_side
+from delt_engine.bench.evaluate import several, side_by_side
 from delt_engine.bench.rank import PlainImages, bench_rank, rank_as_published
 from delt_engine.config import EvaluateConfig
 from delt_engine.recovery.folding import PreparedTeacher
@@ -144,6 +144,10 @@ def test_both_trainings_have_the_same_loss(has_teacher):
     assert plain > 0
     assert fast > 0
     assert gap < 1e-3
+    alone, beside, gap = several(table, teacher, config, 3, torch.device("cpu"))
+    assert alone > 0
+    assert beside > 0
+    assert gap == 0.0
 
 
 @pytest.mark.parametrize(("is_files", "image_size"), [(False, 16), (True, 224)])
@@ -154,6 +158,7 @@ def test_both_sides_score_the_same(is_files, image_size):
     assert result.ratio == pytest.approx(result.fast_rate / result.plain_rate)
     record = result.to_record()
     assert {"case", "plain_rate", "fast_rate", "ratio", "max_abs_diff"} <= record.keys()
+    assert record["ahead_ratio"] > 0
     assert 0 < record["decode_percent"] + record["copy_percent"] + record["network_percent"] <= 100.3
 
 
