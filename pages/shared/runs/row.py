@@ -6,13 +6,12 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from delt_engine.data.available import known_folders
 from delt_engine.data.catalogue import CATALOGUE
 from delt_engine.jobs import queue, space
 from delt_engine.runs.sources import REAL
 from delt_engine.runs.store import Run
 from delt_engine.runs.titles import RunTitle, is_example, read_title, write_title
-from pages.shared import address, controls, errors, nav, sign_in
+from pages.shared import address, cached, controls, errors, nav, sign_in
 from pages.shared.compare.panel import MOST_RUNS
 from pages.shared.controls import button
 from pages.shared.runs import actions, download, failure, formats, tidy
@@ -125,7 +124,7 @@ def _buttons(run: Run) -> None:
 
 
 def _watch(run: Run, kind: str) -> None:
-    if kind == "squeeze" and run.experiment.dataset in (*CATALOGUE, *known_folders()):
+    if kind == "squeeze" and run.experiment.dataset in (*CATALOGUE, *cached.folders()):
         nav.go("distill/data_and_teachers", data=run.experiment.dataset)
     nav.go("explore/accuracy" if kind == "evaluate" else "distill/recover", run=run.id)
 

@@ -64,7 +64,7 @@ def control(draw_opener: Callable[[], None]) -> Place:
     Returns:
         Where the chosen one stands.
     """
-    key, known = f"{PAGE}/dataset", (*CATALOGUE, *known_folders())
+    key, known = f"{PAGE}/dataset", (*CATALOGUE, *cached.folders())
     address.tell_stranger("data", key, known, "dataset")
     address.restore("data", key, address.member(known))
     left, middle, right = st.columns([6, 3, 2], vertical_alignment="bottom")
