@@ -32,10 +32,13 @@ from pages.shared.wording import (
 )
 
 
-def draw(runs: Sequence[Run]) -> None:
+def draw(runs: Sequence[Run], num_listed: int) -> None:
     """Draw what can be done with the selected runs; an odd one can still be opened and deleted."""
     if not runs:
-        st.caption("Select a run to see what can be done with it; several to compare or to delete them.")
+        st.caption(
+            f"{plural(num_listed, 'run')} listed, with those of students. Select a run to see what can be done with "
+            "it; several to compare or to delete them."
+        )
     elif len(runs) > 1:
         _several(runs)
     else:
