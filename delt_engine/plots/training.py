@@ -48,7 +48,8 @@ def training_curves(epochs: Sequence[SqueezeEpochEvent], total: int) -> go.Figur
         look: dict[str, Any] = {"marker": {"size": 5}, "showlegend": col == 2, "row": 1, "col": col}
         x, y = _points(epochs, key)
         add_line(figure, name, x, y, colour, hover=hover, dash=dash, **look)
-    figure.update_xaxes(title_text="Epoch", range=[0, max(1, total) + 0.3], tickformat="d")
+    whole = {"dtick": 1} if total < 8 else {"tickformat": "d"}  # no epoch is marked twice
+    figure.update_xaxes(title_text="Epoch", range=[0, max(1, total) + 0.3], **whole)
     figure.update_yaxes(title_text="Loss", rangemode="tozero", row=1, col=1)
     figure.update_yaxes(title_text="Accuracy, %", range=[0, 101], row=1, col=2)
     if not epochs:

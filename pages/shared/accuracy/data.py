@@ -22,7 +22,7 @@ from delt_engine.runs.store import Run
 from delt_engine.runs.titles import is_example
 from pages.shared import cached
 from pages.shared.diversity import data as diversity_data
-from pages.shared.wording import count, distinct, id_end, plain, rounds_text
+from pages.shared.wording import count, distinct, id_end, plain, plural, rounds_text
 
 KINDS = {"last": "Last epoch", "best": "Best epoch", "ema": "EMA"}
 """Which accuracy; the best epoch was chosen on the test images, EMA is of averaged weights."""
@@ -66,7 +66,7 @@ def setup_of(evaluation: Evaluation) -> Setup:
     words, title = result["recipe"], result["recipe_title"]
     if changes.pop("epochs", None) is not None:
         words += f"-{result['epochs']}ep"
-        title += f" · {count(result['epochs'])} epochs"
+        title += f" · {plural(result['epochs'], 'epoch')}"
     if changes:
         words += f"-{_short(changes)[:4]}"
         title += f" · {', '.join(f'{name} {pair[1]}' for name, pair in list(changes.items())[:2])}"

@@ -87,10 +87,9 @@ def _measured(own: Sequence[dict[str, Any]]) -> str:
     bands = " Bands are one sample standard deviation over the orders." if max(orders) > 1 else ""
     words = (
         f"Measured here on up to {count(one['test_images'])} test images of {one['dataset_title']}, mean over "
-        f"{number}. "
-        f"After each step a new {one['student']} is trained for {one['epochs']} epochs on the images of all classes "
-        f"seen so far, {one['recipe_title']} recipe, labels of {one['teacher'] or 'the classes'}, and tested on these "
-        f"classes only.{bands}"
+        f"{number}. After each step a new {one['student']} is trained for {plural(one['epochs'], 'epoch')} on the "
+        f"images of all classes seen so far, {one['recipe_title']} recipe, labels of "
+        f"{one['teacher'] or 'the classes'}, and tested on these classes only.{bands}"
     )
     return plain(words)
 

@@ -66,7 +66,12 @@ def _group(one: dict[str, Any]) -> str:
 
 
 def _title(one: dict[str, Any]) -> str:
-    parts = (short_name(one["dataset"]), network_title(one), f"{one['percent']:g} % cut", f"{one['epochs']} epochs")
+    parts = (
+        short_name(one["dataset"]),
+        network_title(one),
+        f"{one['percent']:g} % cut",
+        plural(one["epochs"], "epoch"),
+    )
     return " · ".join(parts)
 
 
@@ -108,12 +113,13 @@ def _drawn(own: Sequence[dict[str, Any]]) -> list[PrunedOn]:
 def _measured(own: Sequence[dict[str, Any]]) -> str:
     """Return where the numbers are from."""
     one, seeds = own[0], {len(each["seeds"]) for each in own}
-    trained = f", {one['network_epochs']} epochs on the real data" if one["network_epochs"] else ""
+    trained = f", {plural(one['network_epochs'], 'epoch')} on the real data" if one["network_epochs"] else ""
     number = plural(max(seeds), "seed") if len(seeds) == 1 else "several seeds"
     words = (
         f"Measured here on {count(one['test_images'])} test images of {one['dataset_title']}, mean over {number}. "
-        f"Network: {one['network_name']}{trained}. Sparsity {one['sparsity']:g} for {one['sparsity_epochs']} epochs, "
-        f"then {one['epochs']} epochs of fine-tuning, {one['recipe_title']} recipe, "
+        f"Network: {one['network_name']}{trained}. Sparsity {one['sparsity']:g} for "
+        f"{plural(one['sparsity_epochs'], 'epoch')}, then {plural(one['epochs'], 'epoch')} of fine-tuning, "
+        f"{one['recipe_title']} recipe, "
         f"labels of {one['teacher'] or 'the classes'}."
     )
     return plain(words)

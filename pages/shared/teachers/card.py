@@ -16,7 +16,7 @@ from delt_engine.models.card import TeacherCard, teacher_files
 from delt_engine.models.health import MOST_OFF, CheckRecord, Health, are_alike, find_check, judge
 from pages.shared import cached, controls, errors
 from pages.shared.session import session
-from pages.shared.wording import ago, count, plain, triple
+from pages.shared.wording import ago, count, plain, plural, triple
 
 PAGE = "data"
 LOOKS = {
@@ -131,8 +131,11 @@ def _facts(card: TeacherCard, data: Dataset) -> str:
         ("Input", f"{card.image_size} px{_beside(card.image_size == spec.image_size, f'{spec.image_size} px')}"),
         ("Mean", f"{triple(card.mean)}{_beside(are_alike(card.mean, spec.mean), triple(spec.mean))}"),
         ("Std", f"{triple(card.std)}{_beside(are_alike(card.std, spec.std), triple(spec.std))}"),
-        ("Classes", f"{card.num_classes}, {order}"),
-        ("Trained", f"{card.epochs or '?'} epochs{where}; {plain(card.source)}{added}"),
+        ("Classes", f"{count(card.num_classes)}, {order}"),
+        (
+            "Trained",
+            f"{plural(card.epochs, 'epoch') if card.epochs else '? epochs'}{where}; {plain(card.source)}{added}",
+        ),
     ]
     return "  \n".join(f":gray[{name}] {value}" for name, value in rows)
 

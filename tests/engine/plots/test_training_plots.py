@@ -18,6 +18,7 @@ def test_training_curves_leave_out_a_test_accuracy_that_is_not_there() -> None:
     assert list(train.y) == [20.0, 60.0]
     assert (list(test.x), list(test.y)) == ([2], [55.0])
     assert training_curves([], 5).layout.annotations[0].text == "No epoch is<br>finished yet"
+    assert (training_curves([], 1).layout.xaxis.dtick, training_curves([], 90).layout.xaxis.dtick) == (1, None)
 
 
 def test_training_curves_show_each_epoch_once_and_as_it_was_last_told() -> None:
