@@ -298,8 +298,17 @@ class Run:
         return self.path / "images" / self.class_folder(class_index) / f"{index:04d}.png"
 
     def snapshot_path(self, class_index: int, round_number: int) -> Path:
-        """Return the strip of a class after round ``round_number``; 0 is the start images."""
-        return self.path / "snapshots" / self.class_folder(class_index) / f"round-{round_number:02d}.png"
+        """Return where the images of a class after round ``round_number`` are, their strip; 0 is the start images.
+
+        Of a finished run that keeps no strip of its last round, as those that ship, it is the folder of its images.
+        """
+        strip = self.path / "snapshots" / self.class_folder(class_index) / f"round-{round_number:02d}.png"
+        record = self.record()
+        if record.status != "finished" or round_number != record.experiment.recover.schedule.num_rounds:
+            return strip
+        shown = record.classes[: record.options.snapshot_classes]
+        images = self.image_path(class_index, 0).parent
+        return images if class_index in shown and not strip.exists() and images.is_dir() else strip
 
     def live_path(self, class_index: int) -> Path:
         """Return the strip of a class as it was a moment ago; there only while its batch is worked on."""
@@ -311,13 +320,15 @@ class Run:
         Raises:
             RunError: that round is not written.
         """
-        return strips.split_strip(strips.read_png(self.snapshot_path(class_index, round_number)))
+        return strips.split_strip(strips.read_strip(self.snapshot_path(class_index, round_number)))
 
     def rounds_written(self, class_index: int) -> list[int]:
-        """Return the rounds of a class that have a snapshot, in order; 0 is the start images."""
+        """Return the rounds of a class whose images are there, in order; 0 is the start images."""
         folder = self.path / "snapshots" / self.class_folder(class_index)
         names = (re.fullmatch(r"round-(\d+)\.png", path.name) for path in folder.glob("round-*.png"))
-        return sorted(int(name.group(1)) for name in names if name)
+        written = {int(name.group(1)) for name in names if name}
+        last = self.experiment.recover.schedule.num_rounds
+        return sorted(written | {last} if self.snapshot_path(class_index, last).is_dir() else written)
 
     def selection(self) -> tuple[SelectedImage, ...]:
         """Return where each image came from: patches, probabilities, ranks, start round.
