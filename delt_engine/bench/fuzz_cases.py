@@ -26,33 +26,14 @@ import numpy as np
 from delt_engine.bench import fuzz_material as material
 from delt_engine.bench.odd_values import hostile_pickle, hostile_yaml, odd_file, odd_text, odd_tree, odd_value
 from delt_engine.bench.odd_values import spoil as spoil_files
-from delt_engine.config import (
-    EvaluateConfig,
-    Experiment,
-    RankConfig,
-    RecoverConfig,
-    RelabelConfig,
-    SelectConfig,
-    Settings,
-    SqueezeConfig,
-    field_specs,
-)
+from delt_engine.config import EvaluateConfig, Experiment, Settings, field_specs
+from delt_engine.config.command_line import STAGE_RECORDS
 from delt_engine.config.continual import ContinualConfig
 from delt_engine.config.pruning import PruneConfig
 from delt_engine.errors import DataError, DeltError
 from delt_engine.runs.store import Run, list_runs
 
-RECORDS: tuple[type[Settings], ...] = (
-    Experiment,
-    SqueezeConfig,
-    RankConfig,
-    SelectConfig,
-    RecoverConfig,
-    RelabelConfig,
-    EvaluateConfig,
-    PruneConfig,
-    ContinualConfig,
-)
+RECORDS = (*STAGE_RECORDS.values(), PruneConfig, ContinualConfig)
 
 
 @dataclass(frozen=True)

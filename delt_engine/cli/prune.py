@@ -8,13 +8,12 @@ import click
 
 from delt_engine.cli.evaluate import read_evaluation
 from delt_engine.cli.options import output_options, setting_options, typed_settings
-from delt_engine.cli.output import progress_option, reporter, say, say_json, say_table
+from delt_engine.cli.output import progress_option, reporter, say, say_columns, say_json
 from delt_engine.cli.progress import display, told_to_both
 from delt_engine.config.pruning import TRAINING_SETTINGS, PruneConfig
 from delt_engine.runs.command import EVALUATED_DATA
 from delt_engine.runs.prunings import COLUMNS, network_title, table_row
 from delt_engine.runs.sources import find_source
-from delt_engine.runs.tables import shown
 
 
 @click.command()
@@ -43,7 +42,6 @@ def prune(sources: tuple[str, ...], progress_json: bool, as_json: bool, quiet: b
     if as_json:
         say_json(found[0] if len(found) == 1 else found)
         return
-    rows = [table_row(one) for one in found]
-    say_table([column.title for column in COLUMNS], [[shown(row, column) for column in COLUMNS] for row in rows])
+    say_columns(COLUMNS, map(table_row, found))
     for one in found:
         say(f"{network_title(one)} on {one['source_title']}, {one['seconds']:.1f} s: {one['pruning']}")

@@ -35,11 +35,12 @@ from delt_engine.runs.record import (
     ProcessRecord,
     RunOptions,
     RunRecord,
+    new_run_path,
     now,
     relevant_settings,
     with_absolute_paths,
 )
-from delt_engine.runs.store import Run, StopRequest, list_runs, new_run_path
+from delt_engine.runs.store import Run, StopRequest, list_runs
 from delt_engine.runs.workers import crew
 
 RESUMABLE = ("paused", "cancelled", "interrupted", "failed")

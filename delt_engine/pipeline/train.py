@@ -22,13 +22,7 @@ from delt_engine.models.card import SUFFIX, TeacherCard, free_teacher_path, has_
 from delt_engine.models.checkpoints import save_teacher
 from delt_engine.pipeline.context import StageContext
 from delt_engine.runs.checkpoint import FOLDER, read_checked, remove_checkpoint, write_checked
-from delt_engine.runs.events import (
-    SqueezeEpochEvent,
-    SqueezeStepEvent,
-    StudentEpochEvent,
-    StudentStepEvent,
-    TimedEvent,
-)
+from delt_engine.runs.events import SqueezeEpochEvent, SqueezeStepEvent, StudentEpochEvent, StudentStepEvent, TimedEvent
 from delt_engine.runs.store import Run
 from delt_engine.training.distributed import Team
 from delt_engine.training.records import StudentResult, StudentStep

@@ -17,10 +17,13 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from delt_engine.errors import DeltError, RunCancelled
 from delt_engine.files import check_file
-from delt_engine.runs.store import Run
+
+if TYPE_CHECKING:
+    from delt_engine.runs.store import Run
 
 FILE = "log.txt"
 LEVEL_VARIABLE = "DELT_LOG"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from delt_engine.applications.continual import class_order
-from delt_engine.runs.continuals import continuals
+from delt_engine.runs.continuals import CONTINUALS
 
 TRAINING = ["--epochs", "1", "--student-batch-size", "16", "--rand-augment", "none"]
 
@@ -56,7 +56,7 @@ def test_accuracies_are_printed_kept_found_again_and_gone_on_with(answer, delt, 
     record = json.loads(path.read_text())
     record["results"][1]["steps"] = record["results"][1]["steps"][:1]  # as a kill after the first step leaves it
     path.write_text(json.dumps(record))
-    half = next(one for one in continuals() if one["source"] == run)
+    half = next(one for one in CONTINUALS.summaries() if one["source"] == run)
     assert (half["orders"], len(half["seeds"])) == (1, 2)
     assert plain(answer(*words)) == plain(found)
     shown = delt(*found["command"].split()[1:]).stdout

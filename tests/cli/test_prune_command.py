@@ -8,7 +8,7 @@ import pytest
 
 from delt_engine.applications.slimmed_file import load_slimmed
 from delt_engine.models.card import read_card
-from delt_engine.runs.prunings import networks_dir, prunings
+from delt_engine.runs.prunings import PRUNINGS, networks_dir
 
 NETWORK = ["--network", "convnet-3"]
 TRAINING = ["--epochs", "2", "--student-batch-size", "16", "--rand-augment", "none"]
@@ -47,7 +47,7 @@ def test_numbers_are_printed_and_kept_and_found_again(prune, delt, run) -> None:
     again = prune("--seeds", "1")
     assert (again["created"], again["seeds"]) == (found["created"], [0])
     assert again["results"] == found["results"][:1]
-    assert [one["pruning"] for one in prunings() if one["dataset"] == "colours"] == [found["pruning"]]
+    assert [one["pruning"] for one in PRUNINGS.summaries() if one["dataset"] == "colours"] == [found["pruning"]]
     network, card = load_slimmed(Path(found["pruning"]) / "network-1.safetensors")
     assert sum(each.numel() for each in network.parameters()) == found["results"][1]["parameters"]["after"]
     assert card.accuracy == found["results"][1]["finetuned"]

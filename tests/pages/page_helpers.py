@@ -21,6 +21,11 @@ def texts(app) -> str:
     return " ".join(str(entry.value) for entry in entries)
 
 
+def planned_dataset(app) -> str:
+    """The dataset that the session plans with; which one is the default does not matter here."""
+    return app.session_state["delt/session"].draft.dataset
+
+
 def metrics(app) -> dict[str, str]:
     return {entry.label: entry.value for entry in app.metric}
 

@@ -8,7 +8,7 @@ from page_helpers import captions, keys, metrics, press, table_with, texts, trac
 from delt_engine.jobs import tasks
 from delt_engine.runs.processes import this_process
 from delt_engine.runs.prunings import PRUNINGS
-from pages.shared.applications import form
+from pages.shared.applications import pruning_form as form
 
 PAGE = "study/applications"
 

@@ -18,8 +18,6 @@ from pages.shared import cached
 from pages.shared.accuracy.data import setup_of
 from pages.shared.lab import stored
 
-SHOWN_METHODS = ("delt", "cda", "sre2l")
-
 
 @dataclass(frozen=True, eq=False)
 class Example:

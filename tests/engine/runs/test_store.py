@@ -10,7 +10,7 @@ from PIL import Image
 
 from delt_engine import __version__, files
 from delt_engine.errors import DataError, RunError
-from delt_engine.runs import store
+from delt_engine.runs import status, store
 from delt_engine.runs.events import NoteEvent
 from delt_engine.runs.processes import identity, this_process
 from delt_engine.runs.record import (
@@ -107,13 +107,13 @@ def test_status_tells_a_process_that_is_gone(tmp_path) -> None:
 
 def test_a_process_that_wrote_its_end_while_one_looked_is_not_gone(tmp_path, monkeypatch) -> None:
     run = make_half_done_run(tmp_path / "a")
-    monkeypatch.setattr(store, "is_running", lambda _: run.set_status("finished", process=None))
+    monkeypatch.setattr(status, "is_running", lambda _: run.set_status("finished", process=None))
     assert run.status == "finished"
 
 
 def test_a_run_that_is_deleted_while_one_looks_at_it_stops_nobody(tmp_path, monkeypatch) -> None:
     first, second = make_half_done_run(tmp_path / "a", alive=False), make_finished_run(tmp_path / "b")
-    monkeypatch.setattr(store, "is_running", lambda _worker: shutil.rmtree(first.path) is not None)
+    monkeypatch.setattr(status, "is_running", lambda _worker: shutil.rmtree(first.path) is not None)
     assert first.status == "unreadable"
     look = Run.record
 

@@ -2,50 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
 
 from delt_engine.plots import pruning
 from delt_engine.plots.pruning import PrunedOn
-from delt_engine.runs.prunings import COLUMNS, PRUNINGS, network_title, prunings, table_row
+from delt_engine.runs.prunings import COLUMNS, network_title, table_row
 from delt_engine.runs.tables import Column
-from pages.shared import controls, errors, figure, nav, tables
-from pages.shared.cached import until_changed
-from pages.shared.wording import count, distinct, plain, plural, short_name
+from pages.shared import figure, nav, tables
+from pages.shared.applications import side_by_side
+from pages.shared.wording import count, plain, plural, short_name
 
-_SAME = ("network_fingerprint", "percent", "sparsity", "sparsity_epochs", "epochs", "recipe")
-"""What prunings that stand side by side have in common, besides the test images."""
+_SAME = ("network_fingerprint", "percent", "sparsity", "sparsity_epochs", "epochs", "recipe", "dataset_fingerprint")
+"""What prunings that stand side by side have in common."""
 
 _MORE = (Column("finetuned_best", "Best epoch (%)", 1), Column("seeds_count", "n", 0), Column("source", "Source"))
-_METHODS = ("delt", "cda", "sre2l", "gvbsm", "rded", "herding", "forgetting", "el2n", "random", "real")
-
-
-def all_found() -> list[dict[str, Any]]:
-    """Return the summaries of all prunings, those written last first."""
-    return _found(str(PRUNINGS.folder))
-
-
-def _files(_home: str) -> Iterable[Path]:
-    return PRUNINGS.all()
-
-
-@until_changed(_files, max_entries=2)
-def _found(_home: str) -> list[dict[str, Any]]:
-    return list(prunings())
 
 
 def draw(found: Sequence[dict[str, Any]]) -> None:
     """Draw one question's prunings, which the reader chooses where there are several questions."""
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for one in found:
-        groups.setdefault(_group(one), []).append(one)
-    titles = distinct({key: _title(own[0]) for key, own in groups.items()}, lambda key: key[-4:])
-    fullest = max(groups, key=lambda key: len(groups[key]))
-    chosen = controls.linked_choice("of", "Compared", titles, "applications/of", default=fullest)
-    own = sorted(groups[chosen], key=method_place)
+    own = side_by_side.one_question(found, _SAME, _title, "of")
     for one in own[:1]:
         _sizes(one)
     drawn = _drawn(own)
@@ -61,19 +39,9 @@ def draw(found: Sequence[dict[str, Any]]) -> None:
     _links(own)
 
 
-def _group(one: dict[str, Any]) -> str:
-    return "-".join(str(one[name]) for name in (*_SAME, "dataset_fingerprint"))
-
-
 def _title(one: dict[str, Any]) -> str:
     parts = (short_name(one["dataset"]), network_title(one), f"{one['percent']:g} % cut", f"{one['epochs']} epochs")
     return " · ".join(parts)
-
-
-def method_place(one: dict[str, Any]) -> tuple[int, int, str]:
-    """Return where a set of images stands among others: by images a class, then by method, random real last."""
-    place = _METHODS.index(one["method"]) if one["method"] in _METHODS else len(_METHODS)
-    return one["ipc"] or 0, place, one["source"]
 
 
 def _sizes(one: dict[str, Any]) -> None:
@@ -90,18 +58,16 @@ def _sizes(one: dict[str, Any]) -> None:
 
 
 def _drawn(own: Sequence[dict[str, Any]]) -> list[PrunedOn]:
-    labels = {one["pruning"]: f"{one['method_title']}, IPC {one['ipc']}" for one in own}
-    labels = distinct(labels, lambda key: Path(key).name[-4:])
     return [
         PrunedOn(
-            label=labels[one["pruning"]],
+            label=label,
             method=one["method"],
             accuracies={step: one[step] for step in pruning.STEPS},
             spreads={step: one[f"{step}_std"] for step in pruning.STEPS},
             layers=[(layer["name"], layer["channels"], layer["kept"]) for layer in one["layers"]],
             seeds=len(one["seeds"]),
         )
-        for one in own
+        for label, one in zip(side_by_side.labels([one["pruning"] for one in own], own), own, strict=True)
     ]
 
 
@@ -126,11 +92,7 @@ def _table(own: Sequence[dict[str, Any]]) -> None:
 
 
 def _links(own: Sequence[dict[str, Any]]) -> None:
-    with st.expander("Commands and files"):
-        for one in own:
-            with errors.contained(one["source"]):
-                st.markdown(f"**{plain(one['source_title'])}**: {plain(one['pruning'])}")
-                controls.command(one["command"].split())
+    side_by_side.commands([one["pruning"] for one in own], own)
     with st.container(horizontal=True):
         nav.link("study/papers", "DELT Table 7", table="delt-7")
         nav.link("explore/accuracy", "Students on these images")
