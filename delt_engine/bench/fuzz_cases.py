@@ -33,7 +33,7 @@ from delt_engine.config.pruning import PruneConfig
 from delt_engine.errors import DataError, DeltError
 from delt_engine.runs.store import Run, list_runs
 
-RECORDS = (*STAGE_RECORDS.values(), PruneConfig, ContinualConfig)
+RECORDS: tuple[type[Settings], ...] = (*STAGE_RECORDS.values(), PruneConfig, ContinualConfig)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import click
 from delt_engine.cli.evaluate import read_evaluation
 from delt_engine.cli.options import output_options, setting_options, typed_settings
 from delt_engine.cli.output import progress_option, reporter, say, say_columns, say_json
-from delt_engine.cli.progress import display, told_to_both
+from delt_engine.cli.progress import display, tell_both
 from delt_engine.config.continual import CONTINUAL_TRAINING, ContinualConfig
 from delt_engine.runs.command import EVALUATED_DATA
 from delt_engine.runs.continuals import COLUMNS, table_row
@@ -44,7 +44,7 @@ def continual(
         source.check_ready()
         config.trained(experiment.evaluate)
     with display(quiet=quiet or progress_json) as shown_here:
-        report = told_to_both(reporter(progress_json), shown_here)
+        report = tell_both(reporter(progress_json), shown_here)
         from delt_engine.pipeline.continual import learn_continually
 
         found = [learn_continually(source, experiment, config, report) for source, experiment in asked]

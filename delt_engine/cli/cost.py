@@ -24,7 +24,7 @@ from delt_engine.runs.command import image_size_of
 from delt_engine.runs.record import NO_ROUNDS
 from delt_engine.runs.store import list_runs
 from delt_engine.runs.titles import example_runs
-from delt_engine.threads import settle_waiting
+from delt_engine.threads import set_thread_waiting
 
 COST_SETTINGS = (
     *("method", "ipc", "iterations", "round_iterations", "early_late", "batching", "batch_size"),
@@ -127,7 +127,7 @@ def cost(
 
 def _measured(experiment: Experiment, num_classes: int, report: Callable[[str, int, int], None]) -> dict[str, Any]:
     """Measure this device with these settings, and return what ``--json`` prints of it."""
-    settle_waiting()  # as runs have it; read when torch is loaded
+    set_thread_waiting()  # as runs have it; read when torch is loaded
     from delt_engine.pipeline.measure_rate import measure
 
     rate = measure(experiment, report)

@@ -9,7 +9,7 @@ import click
 from delt_engine.cli.evaluate import read_evaluation
 from delt_engine.cli.options import output_options, setting_options, typed_settings
 from delt_engine.cli.output import progress_option, reporter, say, say_columns, say_json
-from delt_engine.cli.progress import display, told_to_both
+from delt_engine.cli.progress import display, tell_both
 from delt_engine.config.pruning import TRAINING_SETTINGS, PruneConfig
 from delt_engine.runs.command import EVALUATED_DATA
 from delt_engine.runs.prunings import COLUMNS, network_title, table_row
@@ -35,7 +35,7 @@ def prune(sources: tuple[str, ...], progress_json: bool, as_json: bool, quiet: b
     for source, _ in asked:
         source.check_ready()
     with display(quiet=quiet or progress_json) as shown_here:
-        report = told_to_both(reporter(progress_json), shown_here)
+        report = tell_both(reporter(progress_json), shown_here)
         from delt_engine.pipeline.prune import prune_images
 
         found = [prune_images(source, experiment, config, report) for source, experiment in asked]

@@ -156,7 +156,8 @@ def field_specs(record: type[Settings]) -> tuple[FieldSpec, ...]:
         may_be_open = type(None) in get_args(info.annotation)
         kind = get_args(info.annotation)[0] if may_be_open else info.annotation
         choices = get_args(kind) if get_origin(kind) is Literal else ()
-        listed = tuple(one for one in choices if one not in extra.get("unlisted", ()))
+        unlisted: Any = extra.get("unlisted", ())
+        listed = tuple(one for one in choices if one not in unlisted)
         specs.append(
             FieldSpec(
                 name=name,

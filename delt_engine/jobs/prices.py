@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from delt_engine.analysis.cost import (
     Rate,
     RateKey,
-    as_fast_as_here,
     best_rate,
     largest_batch,
     predicted_bytes,
     predicted_memory,
     predicted_seconds,
     rate_teacher,
+    scaled_to_this_machine,
 )
 from delt_engine.config import EvaluateConfig, Experiment, RecoverConfig, SqueezeConfig
 from delt_engine.data.catalogue import find_entry
@@ -101,7 +101,7 @@ def recovery_price(experiment: Experiment, num_classes: int, size: int, teacher:
     rate, _ = best_rate(known.rates, key)
     memory = predicted_memory(known.rates, key)
     if rate is not None:
-        rate, _ = as_fast_as_here(rate, known.rates)
+        rate, _ = scaled_to_this_machine(rate, known.rates)
         return Price(predicted_seconds(config, num_classes, rate), memory[0] if memory else None, disk)
     each = _image_seconds(experiment.squeeze, size, known.device)
     if config.is_batch_to_batch:

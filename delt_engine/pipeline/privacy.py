@@ -57,7 +57,7 @@ def stored_tests(run: Run, network: str = "") -> dict[str, PrivacyResult]:
     return found
 
 
-def lacks_one(run: Run, found: Mapping[str, PrivacyResult]) -> bool:
+def misses_a_space(run: Run, found: Mapping[str, PrivacyResult]) -> bool:
     """Return whether a space that can be measured here is not among the tests that were found."""
     subject = of_run(run)
     return any(space not in found and stored_file(subject, space) for space in SPACES)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from delt_engine.errors import RunError
 from delt_engine.runs.processes import is_running
-from delt_engine.runs.workers import crew
+from delt_engine.runs.workers import workers_at
 
 if TYPE_CHECKING:
     from delt_engine.runs.store import Run
@@ -27,7 +27,7 @@ def status_of(run: Run) -> str:
         return "unreadable"
     if record.status not in ("queued", "running"):
         return record.status
-    workers = crew(run.path)
+    workers = workers_at(run.path)
     if workers is not None:  # queued, it waits for the first one
         return record.status if workers or record.status == "queued" else "interrupted"
     worker = record.process or run.job_process()

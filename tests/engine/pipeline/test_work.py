@@ -17,7 +17,7 @@ from delt_engine.runs.events import StatusEvent
 from delt_engine.runs.processes import this_process
 from delt_engine.runs.record import now
 from delt_engine.runs.store import Run
-from delt_engine.runs.workers import FOLDER, crew, worker_path
+from delt_engine.runs.workers import FOLDER, worker_path, workers_at
 
 pytest_plugins = ["tiny_world"]
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -96,7 +96,7 @@ def test_a_worker_that_was_taken_for_dead_leaves_a_run_that_a_process_goes_on_wi
         monkeypatch.setattr("delt_engine.jobs.worker.POLL_SECONDS", 0.0)
         with pytest.raises(RunError, match="another process is at work on it"):
             work_on(run)
-        assert (run.record().status, run.record().process, crew(run.path)) == ("queued", this_process(), None)
+        assert (run.record().status, run.record().process, workers_at(run.path)) == ("queued", this_process(), None)
 
 
 def test_an_image_that_is_missing_at_the_end_is_made_again(world, three_batches, monkeypatch) -> None:
@@ -143,7 +143,7 @@ def test_the_last_worker_that_leaves_says_that_the_run_stopped(world, three_batc
         stop_at(patched, 3, "pause")
         with pytest.raises(RunPaused, match="it was paused; `delt resume"):
             work_on(run)
-    assert (run.status, run.requested(), crew(run.path)) == ("paused", None, [])
+    assert (run.status, run.requested(), workers_at(run.path)) == ("paused", None, [])
     with monkeypatch.context() as patched:
         stop_at(patched, 5, "pause")
         open_to_workers(run)
