@@ -226,7 +226,7 @@ def _read_run(_case: Case, root: Path) -> None:
     if any("\n" in one for one in said[:3]):
         raise AssertionError("the status or the error of a run has several lines")
     silent_since(run)
-    last_lines(run)
+    last_lines(run.path)
     run.requested()
     run.job_process()
     list_runs(root.parent)

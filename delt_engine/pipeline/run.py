@@ -52,7 +52,7 @@ def run_experiment(run: Run, inputs: Inputs | None = None, report: Report | None
     with contextlib.ExitStack() as held:
         stop, about = held.enter_context(listening(run)), _about(run, rank)
         ranks.first(lambda: _take(run, rank, held))
-        held.enter_context(written(run, rank.number, about))
+        held.enter_context(written(run.path, rank.number, about))
         try:
             if rank.is_first:
                 queue.enter(run, device_lock_name(run.record().device or run.record().experiment.device))

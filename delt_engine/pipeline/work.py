@@ -78,7 +78,8 @@ def work_on(run: Run, report: Report | None = None) -> None:
     with contextlib.ExitStack() as held:
         stop = held.enter_context(listening(run, leases))
         _join(run, leases)
-        held.enter_context(written(run, leases.own.number, f"run {run.id}, {_name(leases)}, process {os.getpid()}"))
+        about = f"run {run.id}, {_name(leases)}, process {os.getpid()}"
+        held.enter_context(written(run.path, leases.own.number, about))
         try:
             _Worker(run, leases, stop, report or (lambda _event: None), held).work()
         except RunCancelled as stopped:

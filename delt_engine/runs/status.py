@@ -3,53 +3,52 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
 
+from delt_engine import files
 from delt_engine.errors import RunError
 from delt_engine.runs.processes import is_running
+from delt_engine.runs.record import ProcessRecord, RunRecord
 from delt_engine.runs.workers import workers_at
-
-if TYPE_CHECKING:
-    from delt_engine.runs.store import Run
 
 _START_PATIENCE = 60.0
 """Seconds a queued run may be without a process before it counts as interrupted."""
 
 
-def status_of(run: Run) -> str:
+def status_of(path: Path, read: Callable[[], RunRecord]) -> str:
     """Return the status as written, or ``interrupted`` (process gone), or ``unreadable`` (no record).
 
-    A queued run whose process died before it wrote anything is ``failed``.
+    A queued run whose process died before it wrote anything is ``failed``. ``read`` returns what run.json says now.
     """
     try:  # looked at once: the next moment it may be deleted
-        record, written = run.record(), (run.path / "run.json").stat().st_mtime
+        record, written = read(), (path / "run.json").stat().st_mtime
     except (RunError, OSError):
         return "unreadable"
     if record.status not in ("queued", "running"):
         return record.status
-    workers = workers_at(run.path)
+    workers = workers_at(path)
     if workers is not None:  # queued, it waits for the first one
         return record.status if workers or record.status == "queued" else "interrupted"
-    worker = record.process or run.job_process()
+    worker = record.process or job_process(path)
     if worker is None:
         age = time.time() - written
         return "queued" if abs(age) < _START_PATIENCE else "interrupted"  # the clock may have been set back
     if is_running(worker):
         return record.status
-    if run.unreadable or run.record() != record:  # written between the two looks, before the process went
-        return status_of(run)
+    try:
+        is_known = read() == record
+    except RunError:
+        is_known = False
+    if not is_known:  # written between the two looks, before the process went
+        return status_of(path, read)
     return "interrupted" if record.process else "failed"
 
 
-def error_of(run: Run) -> str | None:
-    """Return what went wrong, as a sentence: as recorded, or the last words of the process, or None."""
-    if run.unreadable:
-        return run.unreadable
-    if run.record().error:
-        return run.record().error
-    words, status = run.last_words(), run.status
-    if status == "failed":
-        return words or "The process ended without a word."
-    if status == "interrupted":
-        return f"The process is gone; its last words: {words}" if words else "The process is gone."
-    return None
+def job_process(path: Path) -> ProcessRecord | None:
+    """Return the process that was started for a run, which may not have reached run.json yet."""
+    try:
+        files.check_file(path / "job.json")
+        return ProcessRecord.model_validate_json((path / "job.json").read_bytes())
+    except (OSError, ValueError):
+        return None

@@ -40,7 +40,7 @@ from delt_engine.runs.record import (
     versions,
     with_absolute_paths,
 )
-from delt_engine.runs.status import error_of, status_of
+from delt_engine.runs.status import job_process, status_of
 
 if TYPE_CHECKING:
     from delt_engine.patches.selection import SelectedImage
@@ -155,7 +155,7 @@ class Run:
     @property
     def status(self) -> str:
         """Status as written, ``interrupted`` or ``unreadable``: see :func:`delt_engine.runs.status.status_of`."""
-        return status_of(self)
+        return status_of(self.path, self.record)
 
     @property
     def is_active(self) -> bool:
@@ -165,7 +165,16 @@ class Run:
     @property
     def error(self) -> str | None:
         """What went wrong, as a sentence: as recorded, or the last words of the process, or None."""
-        return error_of(self)
+        if self.unreadable:
+            return self.unreadable
+        if self.record().error:
+            return self.record().error
+        words, status = self.last_words(), self.status
+        if status == "failed":
+            return words or "The process ended without a word."
+        if status == "interrupted":
+            return f"The process is gone; its last words: {words}" if words else "The process is gone."
+        return None
 
     @property
     def experiment(self) -> Experiment:
@@ -329,15 +338,11 @@ class Run:
 
     def job_process(self) -> ProcessRecord | None:
         """Return the process that was started for the run, which may not have reached run.json yet."""
-        try:
-            files.check_file(self.path / "job.json")
-            return ProcessRecord.model_validate_json((self.path / "job.json").read_bytes())
-        except (OSError, ValueError):
-            return None
+        return job_process(self.path)
 
     def last_words(self) -> str:
         """Return the last line of log.txt, where a detached process writes, or an empty text."""
-        return next(iter(last_lines(self, 1)), "").strip()
+        return next(iter(last_lines(self.path, 1)), "").strip()
 
 
 @lru_cache(maxsize=2048)  # a list of runs is drawn again and again

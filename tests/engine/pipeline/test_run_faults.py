@@ -225,7 +225,7 @@ def test_no_memory_is_a_sentence_with_what_to_lower(world, settings, monkeypatch
     with pytest.raises(RunError, match=r"^run a: cpu is out of memory; lower --batch-size or --width, or free memory"):
         run_experiment(run)
     assert (run.status, run.error.startswith("run a: cpu is out of memory")) == ("failed", True)
-    assert "out of memory" in last_lines(run)[-1]
+    assert "out of memory" in last_lines(run.path)[-1]
 
 
 def test_data_or_a_teacher_that_vanished_is_a_sentence_and_back_it_goes_on(world, small, whole, monkeypatch) -> None:
@@ -273,7 +273,7 @@ def test_entries_that_a_later_version_added_are_named_in_the_log(world, small, w
     values = json.loads((run.path / "run.json").read_text())
     (run.path / "run.json").write_text(json.dumps({**values, "colour": 1}))
     run_experiment(run)
-    assert "entries of run.json that are left aside: colour" in last_lines(run, 99)[0]
+    assert "entries of run.json that are left aside: colour" in last_lines(run.path, 99)[0]
     assert images_of(run) == whole
 
 
