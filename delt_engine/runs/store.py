@@ -301,7 +301,9 @@ class Run:
         names = (re.fullmatch(r"round-(\d+)\.png", path.name) for path in folder.glob("round-*.png"))
         written = {int(name.group(1)) for name in names if name}
         last = self.experiment.recover.schedule.num_rounds
-        return sorted(written | {last} if self.snapshot_path(class_index, last).is_dir() else written)
+        if last not in written and self.snapshot_path(class_index, last).is_dir():
+            written.add(last)
+        return sorted(written)
 
     def selection(self) -> tuple[SelectedImage, ...]:
         """Return where each image came from: patches, probabilities, ranks, start round.
