@@ -7,14 +7,14 @@ import streamlit as st
 from delt_engine.runs.continuals import CONTINUALS
 from delt_engine.runs.prunings import PRUNINGS
 from pages.shared import controls, errors, live
-from pages.shared.applications import continual_form, continual_results, pruning_form, pruning_results, side_by_side
+from pages.shared.applications import answers, continual_form, continual_results, pruning_form, pruning_results
 
 SHOWN = {"pruning": "Pruning", "continual": "Continual learning"}
 
 
 def draw_pruning() -> None:
     """Draw what changes while a pruning is at work."""
-    if found := side_by_side.all_found(PRUNINGS):
+    if found := answers.all_found(PRUNINGS):
         pruning_results.draw(found)
     else:
         st.info("Nothing was pruned here yet. Choose images below and press Prune.")
@@ -24,7 +24,7 @@ def draw_pruning() -> None:
 
 def draw_continual() -> None:
     """Draw what changes while classes are learned."""
-    if found := side_by_side.all_found(CONTINUALS):
+    if found := answers.all_found(CONTINUALS):
         continual_results.draw(found)
     else:
         st.info("No classes were learned step by step here yet. Choose images below and press Learn step by step.")

@@ -13,7 +13,7 @@ from delt_engine.plots.continual import Learned, accuracy_over_classes
 from delt_engine.runs.continuals import COLUMNS, table_row
 from delt_engine.runs.tables import Column
 from pages.shared import figure, nav, tables
-from pages.shared.applications import side_by_side
+from pages.shared.applications import answers
 from pages.shared.wording import count, plain, plural, short_name
 
 _SAME = ("dataset_fingerprint", "steps", "epochs", "recipe", "student", "student_width", "labels")
@@ -24,7 +24,7 @@ _MORE = (Column("epochs", "Epochs", 0), Column("student", "Student"), Column("so
 
 def draw(found: Sequence[dict[str, Any]]) -> None:
     """Draw one question's, which the reader chooses where there are several questions."""
-    own = side_by_side.one_question(found, _SAME, _title, "learned")
+    own = answers.one_question(found, _SAME, _title, "learned")
     lines = [*_measured_lines(own), *_printed_lines(own)]
     figure.draw(accuracy_over_classes(lines), "applications/over-classes")
     st.caption(_measured(own))
@@ -41,7 +41,7 @@ def _title(one: dict[str, Any]) -> str:
 def _measured_lines(own: Sequence[dict[str, Any]]) -> list[Learned]:
     return [
         Learned(label, one["method"], one["classes_seen"], one["accuracies"], one["accuracies_std"])
-        for label, one in zip(side_by_side.labels([one["continual"] for one in own], own), own, strict=True)
+        for label, one in zip(answers.labels([one["continual"] for one in own], own), own, strict=True)
     ]
 
 
@@ -72,7 +72,7 @@ def _measured(own: Sequence[dict[str, Any]]) -> str:
 
 
 def _links(own: Sequence[dict[str, Any]]) -> None:
-    side_by_side.commands([one["continual"] for one in own], own)
+    answers.commands([one["continual"] for one in own], own)
     with st.container(horizontal=True):
         for number in (14, 15):
             nav.link("study/papers", f"{PAPERS['cda']} Table {number}", table=f"cda-{number}")

@@ -12,7 +12,7 @@ from delt_engine.plots.pruning import PrunedOn
 from delt_engine.runs.prunings import COLUMNS, network_title, table_row
 from delt_engine.runs.tables import Column
 from pages.shared import figure, nav, tables
-from pages.shared.applications import side_by_side
+from pages.shared.applications import answers
 from pages.shared.wording import count, plain, plural, short_name
 
 _SAME = ("network_fingerprint", "percent", "sparsity", "sparsity_epochs", "epochs", "recipe", "dataset_fingerprint")
@@ -23,7 +23,7 @@ _MORE = (Column("finetuned_best", "Best epoch (%)", 1), Column("seeds_count", "n
 
 def draw(found: Sequence[dict[str, Any]]) -> None:
     """Draw one question's prunings, which the reader chooses where there are several questions."""
-    own = side_by_side.one_question(found, _SAME, _title, "of")
+    own = answers.one_question(found, _SAME, _title, "of")
     for one in own[:1]:
         _sizes(one)
     drawn = _drawn(own)
@@ -67,7 +67,7 @@ def _drawn(own: Sequence[dict[str, Any]]) -> list[PrunedOn]:
             layers=[(layer["name"], layer["channels"], layer["kept"]) for layer in one["layers"]],
             seeds=len(one["seeds"]),
         )
-        for label, one in zip(side_by_side.labels([one["pruning"] for one in own], own), own, strict=True)
+        for label, one in zip(answers.labels([one["pruning"] for one in own], own), own, strict=True)
     ]
 
 
@@ -92,7 +92,7 @@ def _table(own: Sequence[dict[str, Any]]) -> None:
 
 
 def _links(own: Sequence[dict[str, Any]]) -> None:
-    side_by_side.commands([one["pruning"] for one in own], own)
+    answers.commands([one["pruning"] for one in own], own)
     with st.container(horizontal=True):
         nav.link("study/papers", "DELT Table 7", table="delt-7")
         nav.link("explore/accuracy", "Students on these images")

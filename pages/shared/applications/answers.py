@@ -19,9 +19,9 @@ _APPLICATIONS = {one.name: one for one in (PRUNINGS, CONTINUALS)}
 _METHODS = ("delt", "cda", "sre2l", "gvbsm", "rded", "herding", "forgetting", "el2n", "random", "real")
 
 
-def all_found(answers: ApplicationFiles) -> list[dict[str, Any]]:
-    """Return the summaries of all answers, those written last first."""
-    return _found(answers.name, str(answers.folder))
+def all_found(application: ApplicationFiles) -> list[dict[str, Any]]:
+    """Return the summaries of all its answers, those written last first."""
+    return _found(application.name, str(application.folder))
 
 
 @until_changed(lambda name, _home: _APPLICATIONS[name].all(), max_entries=4)
