@@ -74,7 +74,7 @@ def test_a_figure_above_its_limit_is_a_failed_measurement(answer, delt, monkeypa
     assert result.exit_code == 0
     start = "Measurement failed: ResNet-18, 32 px: "
     assert start + "80.0 image-iterations/s measured, but the convolutions alone gave 75.0." in result.stdout
-    assert start + "124 % of the matrix products' rate measured, where 100 % is the most." in result.stdout
+    assert start + "124 % of the device's rate measured, where 100 % is the most." in result.stdout
     assert len(answer("bench", "recover", "--device", "cpu")[0]["failed"]) == 2
     assert above_limits(80.0, 80.0, 100.0) == ()
 
