@@ -8,7 +8,15 @@ from typing import Any
 
 import click
 
-from delt_engine.analysis.cost import MATCHING_COST, Plan, formula_cost, plan, predicted_memory, predicted_seconds
+from delt_engine.analysis.cost import (
+    MATCHING_COST,
+    Plan,
+    formula_cost,
+    plan,
+    predicted_memory,
+    predicted_seconds,
+    targets_seconds,
+)
 from delt_engine.cli.options import count_option, output_options, read_experiment, setting_options, teacher_options
 from delt_engine.cli.output import progress_option, reporter, say, say_json, say_table
 from delt_engine.config import Experiment
@@ -27,7 +35,7 @@ from delt_engine.runs.titles import example_runs
 from delt_engine.threads import set_thread_waiting
 
 COST_SETTINGS = (
-    *("method", "ipc", "iterations", "round_iterations", "early_late", "batching", "batch_size"),
+    *("method", "ipc", "iterations", "round_iterations", "early_late", "batching", "batch_size", "bn_targets"),
     *MATCHING_COST,
 )
 
@@ -71,7 +79,7 @@ def cost(
     if rate is not None and is_measured:
         raise ConfigError(f"rate: {rate:g} given together with --measure, but one of them says it.")
     experiment = read_experiment({**values, "experiment__dataset": dataset})
-    size, scores = image_size_of(dataset or "", experiment.image_size), None
+    size, spec, scores = image_size_of(dataset or "", experiment.image_size), None, None
     if classes is None:
         from delt_engine.data.catalogue import load_dataset
 
@@ -89,7 +97,9 @@ def cost(
         rate = result["image_iterations"] / result["seconds"] if result["seconds"] else None
     planned = plan(experiment, classes, size)
     result |= _room(planned) | {"memory_mb": _memory_mb(experiment, planned)}
-    result["scores_seconds"] = scores
+    result["scores_seconds"], result["targets_seconds"] = scores, None
+    if rate and spec and spec.train_size:
+        result["targets_seconds"] = round(targets_seconds(experiment.recover, spec.train_size, rate), 1)
     result |= {"ranks": ranks, "hours": _hours_on(experiment, classes, rate, ranks)}
     if as_json:
         say_json(result)
@@ -111,6 +121,9 @@ def cost(
         say(f"{time_words(result['hours'])} on {ranks:,} rank{'s' if ranks > 1 else ''} at {rate:,.0f} a second each.")
     if result["scores_seconds"]:
         say(f"Scores of the training images, once for a dataset: about {time_words(result['scores_seconds'] / 3600)}.")
+    if result["targets_seconds"]:
+        look = time_words(result["targets_seconds"] / 3600)
+        say(f"BatchNorm targets: one look at the training images, once for a dataset and teacher, about {look} more.")
     if result["bytes"] is not None:
         least, more = size_words(result["bytes_without_rounds"]), size_words(result["checkpoint_bytes"])
         say(

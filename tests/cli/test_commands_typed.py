@@ -59,6 +59,9 @@ def test_cost_tells_disk_and_hours(answer, delt) -> None:
     assert "4.0 h on 8 ranks at 1,000 a second each." in said
     assert "without pictures of the rounds" in said
     assert answer("cost", "--classes", "3")["bytes"] is None
+    look = ["cost", "--dataset", "photos", "--rate", "1000", "--bn-targets", "class"]
+    assert answer(*look)["targets_seconds"] == 2.5  # half an image-iteration for each of 5,000 training images
+    assert "one look at the training images" in delt(*look).stdout
     assert "one of them says it" in delt(*words, "--measure").stderr
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from fake_runs import dataset_record, fake_experiment, make_evaluation, make_finished_run, make_training
-from page_helpers import captions, metrics, planned_dataset, press, table_with, texts, traces
+from page_helpers import captions, keys, metrics, planned_dataset, press, table_with, texts, traces
 
 from delt_engine.data.catalogue import CATALOGUE, load_dataset
 from delt_engine.jobs.evaluations import Evaluation, evaluations
@@ -264,6 +264,18 @@ def test_the_run_of_the_address_is_chosen_and_its_students_are_one_press_away(op
     app = open_page(PAGE, run="nothing")
     assert [entry.value for entry in app.warning] == ["There is no run nothing here, so the page shows what there is."]
     assert "Students of your newest run" in texts(app)
+
+
+def test_a_run_of_one_class_is_not_offered_to_students(open_page, home) -> None:
+    make(home, "a", "cda")
+    run = make_finished_run(home / "runs" / "20260107-000000-new", fake_experiment("delt", 10, classes=("cat",)))
+    app = open_page(PAGE, run=run.id)
+    assert any("has one class, but students need at least two" in entry.value for entry in app.info)
+    assert "accuracy/way_on" not in keys(app)
+    assert not any(
+        "IPC 10 · photos" in title and "DELT" in title
+        for title in app.multiselect(key="accuracy/train/sources").options
+    )
 
 
 def test_a_lone_student_gets_its_baselines_in_one_press(open_page, started, home) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from events_of_runs import squeeze_epoch, squeeze_step
-from fake_runs import make_evaluation, make_finished_run
+from fake_runs import fake_experiment, make_evaluation, make_finished_run
 from page_helpers import keys, metrics, photos_card, put_task, texts
 from PIL import Image
 
@@ -221,6 +221,16 @@ def pets(folder):
         for index in range(number):
             Image.fromarray(np.full((8, 8, 3), 3 * index, np.uint8)).save(folder / name / f"{index}.png")
     return folder
+
+
+def test_the_folder_of_a_run_can_be_chosen_without_being_added(open_page, home, tmp_path) -> None:
+    folder = str(pets(tmp_path / "pets"))
+    for number, path in enumerate((folder, str(tmp_path / "gone"))):
+        make_finished_run(home / "runs" / f"2026010{number}-000000-x", fake_experiment().replace(dataset=path))
+    assert cached.folders() == (folder,)
+    app = open_page(PAGE, data=folder)
+    assert not any("The link asks" in entry.value for entry in app.warning)
+    assert app.selectbox(key="data/dataset").value == folder
 
 
 def test_folders_are_clicked_through_and_one_is_used(open_page, asked, tmp_path, monkeypatch, address) -> None:

@@ -98,6 +98,9 @@ def test_the_expected_time_is_that_of_the_last_run_or_of_a_measurement(open_page
     app.text_input(key="recover/device").set_value("cpu").run()
     assert metrics(app)["Time expected"] == "47 s"  # 200 iterations at 0.1 s and 13,500 image-iterations at 2 ms
     assert "Measured on this machine in the measurement of 2026-01-01 00:00 UTC: 333 image" in captions(app)
+    app.selectbox(key="recover/bn_targets").set_value("class").run()
+    assert metrics(app)["Time expected"] == "54 s"  # and half an image-iteration for each of 5,000 training images
+    assert "8 s of it is a look at the training images for the BatchNorm targets, once." in captions(app)
 
 
 def test_the_plan_says_groups_curves_disk_cost_saving_and_command(open_page) -> None:

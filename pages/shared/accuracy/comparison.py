@@ -46,7 +46,7 @@ def draw(configs: Sequence[EvaluateConfig]) -> None:
     now = prime(key, list(USUAL))
     chosen = st.pills("Methods", METHODS, default=now, selection_mode="multi", key=key, format_func=METHOD_TITLES.get)
     off = not chosen or bool(controls.refused("accuracy/train"))
-    if button("Compare methods", "compare_arrows", "accuracy/compare", disabled=off):
+    if button("Compare methods", "compare_arrows", "accuracy/compare", changes=True, disabled=off):
         with errors.shown():
             queued = sum(queue(method, draft, config) for method in chosen for config in configs)
         st.toast(f"{plural(queued, 'run')} queued.")
