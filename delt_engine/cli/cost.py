@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from delt_engine.analysis.cost import MATCHING_COST, Plan, formula_cost, plan, predicted_memory, predicted_seconds
+from delt_engine.analysis.mi_curves import accuracy_at, sentence
 from delt_engine.cli.options import count_option, output_options, read_experiment, setting_options, teacher_options
 from delt_engine.cli.output import progress_option, reporter, say, say_json, say_table
 from delt_engine.config import Experiment
@@ -90,6 +91,9 @@ def cost(
     planned = plan(experiment, classes, size)
     result |= _room(planned) | {"memory_mb": _memory_mb(experiment, planned)}
     result["scores_seconds"] = scores
+    result["accuracy"] = None
+    if experiment.recover.is_optimised:
+        result["accuracy"] = accuracy_at(experiment.recover.method, experiment.recover.iterations, experiment.dataset)
     result |= {"ranks": ranks, "hours": _hours_on(experiment, classes, rate, ranks)}
     if as_json:
         say_json(result)
@@ -123,6 +127,8 @@ def cost(
         say(f"Memory at most: about {size_words(result['memory_mb'] * 2**20)}, as a run with this teacher needed here.")
     for note in result["notes"]:
         say(note)
+    if result["accuracy"] is not None:
+        say(sentence(experiment.recover.method, result["accuracy"]))
 
 
 def _measured(experiment: Experiment, num_classes: int, report: Callable[[str, int, int], None]) -> dict[str, Any]:
