@@ -1,7 +1,7 @@
 """Accuracy over MI: what students lose when images get fewer iterations, as `delt compare --over-mi` measured it.
 
-A curve is one record: where it was measured, and a row a method and MI. Those of this user are in their home, under what
-was asked, so the same question is written over; those that ship with the project are in ``assets/mi_curves``. The
+A curve is one record: where it was measured, and a row a method and MI. Those of this user are in their home, under
+what was asked, so the same question is written over; those that ship with the project are in ``assets/mi_curves``. The
 planner reads them, and the preset ``fast`` is drawn from the shipped ones.
 
 Source: DELT Table 8b (MI 4,000, RI 500: eight rounds); the measurements are ours.
@@ -103,9 +103,10 @@ def fast_preset(method: str) -> Preset:
         rows = rows_of(record, method)
         found = smallest_enough(rows)
         if found is not None:
-            iterations = int(found["iterations"])
-            origin = f"smallest MI within one standard deviation of MI {rows[-1]['iterations']:,}; {told([found, rows[-1]])}"
-            return Preset("Fast", f"{origin}, {where(record)}", iterations, iterations // record["rounds"], record["ipc"])
+            iterations, most = int(found["iterations"]), rows[-1]
+            what = f"smallest MI within one standard deviation of MI {most['iterations']:,}"
+            origin = f"{what}; {told([found, most])}, {where(record)}"
+            return Preset("Fast", origin, iterations, iterations // record["rounds"], record["ipc"])
     known = ", ".join(fast_methods())
     there = f"it is there for {known}" if known else "none is; `delt compare --over-mi` measures accuracy over MI"
     raise ConfigError(f"preset: {FAST!r} given, but accuracy over MI was not measured for {method!r}; {there}.")
@@ -120,9 +121,7 @@ def fast_settings(method: str) -> dict[str, int]:
 def fast_methods() -> tuple[str, ...]:
     """Return the methods that have the preset ``fast``."""
     methods = dict.fromkeys(row["method"] for record in shipped_curves() for row in record["rows"])
-    return tuple(
-        method for method in methods if any(smallest_enough(rows_of(one, method)) for one in shipped_curves())
-    )
+    return tuple(method for method in methods if any(smallest_enough(rows_of(one, method)) for one in shipped_curves()))
 
 
 def accuracy_at(method: str, iterations: int, dataset: str = "") -> dict[str, Any] | None:

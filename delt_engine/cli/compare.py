@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from delt_engine.analysis.mi_curves import ROUNDS as OVER_MI_ROUNDS
-from delt_engine.cli.compare_over_mi import OVER_MI_COLUMNS, kept_curve, read_iterations, spread_over
+from delt_engine.cli.compare_over_mi import kept_curve, read_iterations, spread_over
 from delt_engine.cli.compare_plan import ComparisonPlan, plan_comparison
 from delt_engine.cli.finished import finished_run
 from delt_engine.cli.options import (
@@ -35,7 +35,7 @@ from delt_engine.pipeline.compare import method_row
 from delt_engine.runs.record import Kind
 from delt_engine.runs.sources import REAL, find_source
 from delt_engine.runs.store import Run, list_runs
-from delt_engine.runs.tables import METHOD_COLUMNS, shown, to_csv, to_latex, to_markdown, without_common
+from delt_engine.runs.tables import METHOD_COLUMNS, MI_COLUMNS, shown, to_csv, to_latex, to_markdown, without_common
 
 DEFAULT_METHODS = "sre2l,cda,rded,delt,random"
 _FORMATS = ("csv", "latex", "markdown")
@@ -119,7 +119,7 @@ def compare(
         return
     if iterations:
         told["curve"] = kept_curve(plan, iterations, rows, settings, values, out)
-    every = OVER_MI_COLUMNS if iterations else METHOD_COLUMNS
+    every = MI_COLUMNS if iterations else METHOD_COLUMNS
     columns, common = without_common(rows, every)
     note = " ".join([*([f"Students: {common}."] if common else []), *plan.notes])
     for name, path in files.items():

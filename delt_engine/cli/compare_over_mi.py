@@ -1,4 +1,4 @@
-"""Part of ``delt compare``: the same methods at several MI, and the record of what students lose at the smaller ones."""
+"""Part of ``delt compare``: the same methods at several MI, and the record of what students lose at smaller ones."""
 
 from __future__ import annotations
 
@@ -18,18 +18,6 @@ from delt_engine.errors import ConfigError
 from delt_engine.files import write_bytes
 from delt_engine.models.card import TeacherCard
 from delt_engine.models.processor import this_machine
-from delt_engine.runs.tables import Column
-
-OVER_MI_COLUMNS = (
-    Column("method_title", "Method"),
-    Column("iterations", "MI", 0),
-    Column("round_iterations", "RI", 0),
-    Column("image_iterations", "Image-iterations", 0),
-    Column("top1_last", "Top-1, last epoch (%)", 1, "top1_last_std"),
-    Column("top1_best", "Top-1, best epoch (%)", 1, "top1_best_std"),
-    Column("synthesis_seconds", "Synthesis (s)", 1),
-)
-"""The table of accuracy over MI, of the command and of the app."""
 
 _KEPT = (
     *("method", "method_title", "iterations", "round_iterations", "image_iterations", "synthesis_seconds"),

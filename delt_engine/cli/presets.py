@@ -17,7 +17,8 @@ from delt_engine.papers.presets import PRESETS, changes
 
 def _fast_help() -> str:
     """Return what the preset fast is, where its measurement is there."""
-    told = [f"of {method} MI {fast_preset(method).iterations:,}, the {fast_preset(method).origin}" for method in fast_methods()]
+    found = {method: fast_preset(method) for method in fast_methods()}
+    told = [f"of {method} MI {preset.iterations:,}, the {preset.origin}" for method, preset in found.items()]
     return f" Or {FAST}: {'; '.join(told)}." if told else ""
 
 
@@ -41,7 +42,7 @@ def preset_told(
         ipc: images per class where they are not typed but known.
     """
     if values.get("preset") == FAST and "recover" not in stages:
-        raise ConfigError(f"preset: {FAST!r} given, but it sets MI and RI of a recovery, which this command makes none of.")
+        raise ConfigError(f"preset: {FAST!r} given, but it sets MI and RI of a recovery, and this command makes none.")
     found = given_preset(values, ipc)
     if found is None:
         return {}

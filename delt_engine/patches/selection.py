@@ -27,13 +27,14 @@ whole images only.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 from PIL import Image
@@ -285,18 +286,46 @@ def read_selection(path: str | Path, class_index: int | None = None) -> tuple[Se
     Raises:
         DataError: no such file, or not a selection; the sentence names the line.
     """
+    with _opened(path) as file:
+        return _parsed(file if class_index is None else _rows_of(file, class_index), path)
+
+
+def selection_of_classes(path: str | Path) -> Callable[[int], tuple[SelectedImage, ...]]:
+    """Return what gives the images of one class after another: the file is read once, a class's rows when asked for.
+
+    Raises:
+        DataError: as :func:`read_selection`; what is returned raises it for the rows that it reads.
+    """
+    rows: dict[str, list[str]] = {}
+    with _opened(path) as file:
+        heading, is_open, own = next(file, ""), False, list[str]()
+        for line in file:
+            if not is_open:
+                own = rows.setdefault(line.partition(",")[0], [])
+            is_open ^= line.count('"') % 2 == 1
+            own.append(line)
+    return lambda class_index: _parsed([heading, *rows.get(str(class_index), [])], path)
+
+
+@contextlib.contextmanager
+def _opened(path: str | Path) -> Iterator[TextIO]:
     try:
         check_file(path, most=2**32)
         with Path(path).open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            reader = csv.DictReader(file if class_index is None else _rows_of(file, class_index))
-            missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-            if missing:
-                raise DataError(f"selection: {path} has no column {missing[0]!r}.")
-            images: list[dict[str, Any]] = []
-            for row in reader:
-                _read_row(row, images, f"{path} line {reader.line_num}")
+            yield file
     except OSError as error:
         raise DataError(f"selection: {path} cannot be read ({error.strerror}).") from None
+
+
+def _parsed(lines: Iterable[str], path: str | Path) -> tuple[SelectedImage, ...]:
+    images: list[dict[str, Any]] = []
+    try:
+        reader = csv.DictReader(lines)
+        missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+        if missing:
+            raise DataError(f"selection: {path} has no column {missing[0]!r}.")
+        for row in reader:
+            _read_row(row, images, f"{path} line {reader.line_num}")
     except csv.Error as error:
         raise DataError(f"selection: {path} is not a table ({error}).") from None
     return tuple(SelectedImage(**{**values, "patches": tuple(values["patches"])}) for values in images)
