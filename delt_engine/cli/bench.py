@@ -226,7 +226,7 @@ def large(quick: bool, as_json: bool, progress_json: bool) -> None:
 
 
 _BESIDES = {
-    "prepare_seconds": "read and ranked once in {:.1f} s",
+    "new_seconds": "of a new folder {:.1f} s",
     "first_seconds": "first visit {:.2f} s",
     "whole_seconds": "whole zip {:.1f} s",
     "runs": "of {:,} runs",
