@@ -1,8 +1,9 @@
 """How long one waits for a run of 50,000 images (1,000 classes of 50 at 32 px): start, resume, list, gallery, export.
 
-Each is measured as a user meets it, in a home of its own: commands from the moment they are typed, with Python's start
-and torch's loading in it; the gallery in a browser, as `delt bench app` measures it. What is new is read, decoded and
-ranked once, before the start is measured: that takes as long as the images and the network need, and stands beside it.
+Each is measured as a user meets it, in a home of its own. Start and resume go from the app's button to the first
+event of an iteration; as the app does, this keeps a process that has loaded torch (:mod:`delt_engine.jobs.children`).
+List and export are commands from the moment they are typed; the gallery is seen in a browser, as `delt bench app` does.
+A new folder is read and ranked by a run before the one that is measured; how long that took stands beside it.
 
 Figures: ``seconds`` until what is waited for is there; ``goal_seconds`` and ``meets_goal``; ``load``, that of the
 machine over the minute before. Of the start also ``new_seconds``, with reading and ranking a folder that is new; of
@@ -13,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,18 +21,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 from PIL import Image
 
 from delt_engine.bench.app import opened_browser, session
 from delt_engine.bench.harness import Measured, Report, seconds_of, start
 from delt_engine.bench.large_run import SIZE, make_large_run
-from delt_engine.config import Experiment
-from delt_engine.config.command_line import option_words
+from delt_engine.config import Experiment, RecoverConfig
 from delt_engine.errors import RunError
+from delt_engine.jobs import start as jobs
 from delt_engine.paths import studio_dir
 from delt_engine.runs.events import StepEvent
 from delt_engine.runs.export import Chosen, zip_chunks
-from delt_engine.runs.record import now
+from delt_engine.runs.record import RunOptions, now
 from delt_engine.runs.store import Run
 
 GOAL_S = 2.0
@@ -41,6 +42,8 @@ IPC, SPARE = 50, 13  # a fifth is kept for tests
 RUNS, QUICK_RUNS = 500, 50
 _NETWORK, _WIDTH = "convnet-3", 0.125
 _PATIENCE_S = 1200.0
+_LOADED_S, _IDLE_S = 0.5, 1.0
+"""Processor time that loading torch takes at least, and for how long an idle process uses none."""
 LARGE = "20260101-000000-large"
 
 
@@ -58,18 +61,15 @@ def bench_large(folder: Path, *, quick: bool, report: Report | None = None) -> I
 
     say("make images", 0)
     data, teacher = make_folder(folder / "set", classes), make_teacher(folder / "teacher.safetensors", classes)
-    asked = option_words(dataset=data, teacher=teacher, image_size=SIZE, ipc=IPC, mi=8000, ri=1000)
-    asked += option_words(teacher_check=False, device="cpu", quiet=True)
-
-    def started(run: Run) -> float:
-        return _until_step(["recover", *asked, "--out", str(run.path)], run, home)
-
-    say("read and rank", 1)
-    new_s = started(Run(home / "runs" / "first"))
-    say("start and resume", 2)
-    run = Run(home / "runs" / "second")
-    yield _result("start", started(run), new_seconds=new_s)
-    yield _result("resume", _until_step(["resume", str(run.path), "--quiet"], run, home))
+    recover = RecoverConfig(ipc=IPC, iterations=8000, round_iterations=1000)
+    experiment = Experiment(dataset=str(data), teacher=str(teacher), image_size=SIZE, device="cpu", recover=recover)
+    with _at_home(home):
+        say("read and rank", 1)
+        _, new_s = _started(experiment, home / "runs" / "first")
+        say("start and resume", 2)
+        run, start_s = _started(experiment, home / "runs" / "second")
+        yield _result("start", start_s, new_seconds=new_s)
+        yield _result("resume", _until_step(run, jobs.resume))
     say("list", 3)
     large = make_large_run(home / "runs" / LARGE, num_classes=classes, ipc=IPC, has_images=True)
     make_runs(home / "runs", QUICK_RUNS if quick else RUNS)
@@ -157,29 +157,63 @@ def _command(words: Sequence[str], home: Path) -> float:
     return seconds_of(wait)
 
 
-def _until_step(words: Sequence[str], run: Run, home: Path) -> float:
-    """Return the seconds from the command until the first event of an iteration; then it is paused.
+@contextlib.contextmanager
+def _at_home(home: Path) -> Iterator[None]:
+    """Let this process, and those that it starts, have another home."""
+    own = {name: os.environ.get(name) for name in ("DELT_HOME", "DELT_RUNS")}
+    os.environ["DELT_HOME"] = str(home)
+    os.environ.pop("DELT_RUNS", None)
+    try:
+        yield
+    finally:
+        for name, value in own.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+def _started(experiment: Experiment, path: Path) -> tuple[Run, float]:
+    options = RunOptions(teacher_check=False)
+    seconds = _until_step(Run(path), lambda run: jobs.start(experiment, run.path, options=options))
+    return Run(path), seconds
+
+
+def _until_step(run: Run, begin: Callable[[Run], object]) -> float:
+    """Return the seconds from a press of the app's button until the first event of an iteration; then it is paused.
 
     Raises:
-        RunError: the command ended, or gave none.
+        RunError: the run failed, or gave none.
     """
     before = run.latest_event(StepEvent) if run.path.is_dir() else None
+    _ready()
     began = time.perf_counter()
-    process = _begun(words, home)
-    try:
-        _wait(lambda: run.path.is_dir() and run.latest_event(StepEvent) not in (None, before), process, words[0])
-        return time.perf_counter() - began
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.communicate()
+    begin(run)
+    _wait(lambda: run.latest_event(StepEvent) not in (None, before) or not run.is_active, f"run {run.id}")
+    seconds = time.perf_counter() - began
+    if run.latest_event(StepEvent) in (None, before):
+        raise RunError(f"bench: run {run.id} gave no iteration: {run.error}")
+    jobs.pause(run)
+    _wait(lambda: not run.is_active, f"run {run.id}")
+    return seconds
 
 
-def _wait(is_there: Callable[[], bool], process: subprocess.Popen[bytes], what: str) -> None:
+def _ready() -> None:
+    """Have a process ready as the app does, and wait until it has loaded all it can: it is idle then."""
+    jobs.prepare()
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.Error):
+            if "delt_engine.cli.prefork" in child.cmdline():
+                used = [-1.0, sum(child.cpu_times()[:2])]
+                while used[-1] < _LOADED_S or used[-1] != used[-2]:
+                    time.sleep(_IDLE_S)
+                    used.append(sum(child.cpu_times()[:2]))
+
+
+def _wait(is_there: Callable[[], bool], what: str) -> None:
     end = time.monotonic() + _PATIENCE_S
     while not is_there():
-        if process.poll() is not None or time.monotonic() > end:
-            said = _last_words(process.stderr.read()) if process.stderr and process.poll() is not None else ""
-            raise RunError(f"bench: `delt {what}` gave no iteration: {said}")
+        if time.monotonic() > end:
+            raise RunError(f"bench: {what} took longer than {_PATIENCE_S:.0f} s.")
         time.sleep(0.01)
 
 

@@ -54,6 +54,9 @@ _PLACE = ("class_index", "class", "index", "tile", "source", "image_index")
 COLUMNS = (*_PLACE, "top", "left", "height", "width", "true_class_prob", "rank", "start_round", "iterations")
 """Columns of the selection file, one row a patch."""
 
+_NUMBERS = tuple(name for name in COLUMNS if name not in ("class", "source", "true_class_prob"))
+"""Those that hold whole numbers."""
+
 
 @dataclass(frozen=True)
 class Patch:
@@ -320,12 +323,14 @@ def _opened(path: str | Path) -> Iterator[TextIO]:
 def _parsed(lines: Iterable[str], path: str | Path) -> tuple[SelectedImage, ...]:
     images: list[dict[str, Any]] = []
     try:
-        reader = csv.DictReader(lines)
-        missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+        reader = csv.reader(lines)
+        heading = next(reader, [])
+        missing = [name for name in COLUMNS if name not in heading]
         if missing:
             raise DataError(f"selection: {path} has no column {missing[0]!r}.")
-        for row in reader:
-            _read_row(row, images, f"{path} line {reader.line_num}")
+        places = {name: heading.index(name) for name in COLUMNS}
+        for row in filter(None, reader):
+            _read_row(row, places, images, f"{path} line {reader.line_num}")
     except csv.Error as error:
         raise DataError(f"selection: {path} is not a table ({error}).") from None
     return tuple(SelectedImage(**{**values, "patches": tuple(values["patches"])}) for values in images)
@@ -341,14 +346,14 @@ def _rows_of(lines: Iterable[str], class_index: int) -> Iterator[str]:
             yield line
 
 
-def _read_row(row: dict[str, str], images: list[dict[str, Any]], where: str) -> None:
+def _read_row(row: list[str], places: dict[str, int], images: list[dict[str, Any]], where: str) -> None:
     """Add one patch to the image it belongs to, beginning a new one at tile 0."""
     try:
-        number = {name: int(row[name]) for name in COLUMNS if name not in ("class", "source", "true_class_prob")}
+        number = {name: int(row[places[name]]) for name in _NUMBERS}
         box = (number["top"], number["left"], number["height"], number["width"])
-        prob = float(np.float32(row["true_class_prob"]))
-        patch = Patch(number["image_index"], unguarded(row["source"]), box, number["class_index"], prob, number["rank"])
-    except (TypeError, ValueError, AttributeError):
+        prob, source = float(np.float32(row[places["true_class_prob"]])), unguarded(row[places["source"]])
+        patch = Patch(number["image_index"], source, box, number["class_index"], prob, number["rank"])
+    except (IndexError, ValueError):
         raise DataError(f"selection: {where} does not hold a patch.") from None
     about = {name: number[name] for name in ("class_index", "index", "start_round", "iterations")}
     if number["tile"] == 0:

@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,13 +21,15 @@ from delt_engine.data.pixels import denormalise, normalise, to_pixels, to_u8
 from delt_engine.errors import RunCancelled, RunError
 from delt_engine.models.device import peak_memory
 from delt_engine.models.teachers import Teacher
-from delt_engine.patches.selection import SelectedImage
+from delt_engine.patches.selection import Patch, SelectedImage
 from delt_engine.pipeline.bn_targets import BatchTargets, batch_targets
 from delt_engine.pipeline.committees import prepare
 from delt_engine.pipeline.compute import MemoryRecord, Tally, fast_path, predicted_mb, within_memory
 from delt_engine.pipeline.context import StageContext
 from delt_engine.pipeline.inputs import (
     Inputs,
+    Slot,
+    by_slot,
     is_small,
     picture_all,
     pictures,
@@ -79,10 +82,15 @@ class RecoverJob:
         """S, side in pixels."""
         return self.context.inputs.dataset.spec.image_size
 
+    @cached_property
+    def selected(self) -> dict[Slot, SelectedImage]:
+        """The selection by class and index."""
+        return by_slot(self.selection)
+
     def start_u8(self, plan: BatchPlan) -> np.ndarray:
         """Return what the images of a batch start from as it is shown: uint8 (N, S, S, 3)."""
         if self.selection:
-            return start_pixels(self.context.inputs, self.selection, slots_of(plan))
+            return start_pixels(self.context.inputs, self.selected, slots_of(plan))
         return self.pixels(self.start_images(plan))
 
     def start_images(self, plan: BatchPlan) -> torch.Tensor:
@@ -90,7 +98,7 @@ class RecoverJob:
         device = torch.device(self.context.device)
         if not self.selection:
             return start_noise(plan, self.image_size, seed=self.context.experiment.seed).to(device)
-        image_u8 = start_pixels(self.context.inputs, self.selection, slots_of(plan))
+        image_u8 = start_pixels(self.context.inputs, self.selected, slots_of(plan))
         return normalise(to_pixels(image_u8), self.teacher.card.mean, self.teacher.card.std).to(device)
 
     def pixels(self, images: torch.Tensor) -> np.ndarray:
@@ -112,12 +120,15 @@ class RecoverJob:
             probabilities = self.teacher.network(asked).float().softmax(1)
             write_predictions(run, [slots[row] for row in rows], probabilities.cpu().numpy(), round_number)
 
+    def _patches(self, class_index: int, index: int) -> tuple[Patch, ...]:
+        found = self.selected.get((class_index, index))
+        return found.patches if found else ()
+
     def texts(self, plan: BatchPlan) -> list[dict[str, Any]]:
         """Return the settings that go into each image of a batch."""
         experiment, config = self.context.experiment, self.context.experiment.recover
         names = self.context.inputs.dataset.spec.class_names
         committee = self.context.inputs.committee_records
-        selected = {(image.class_index, image.index): image.patches for image in self.selection}
         shared = {
             "method": config.method,
             "seed": experiment.seed,
@@ -145,7 +156,7 @@ class RecoverJob:
                         "true_class_prob": patch.true_class_prob,
                         "rank": patch.rank,
                     }
-                    for patch in selected.get((slot.class_index, slot.index), ())
+                    for patch in self._patches(slot.class_index, slot.index)
                 ],
             }
             for slot in plan.slots
