@@ -211,8 +211,9 @@ def large(quick: bool, as_json: bool, progress_json: bool) -> None:
     """Measure how long one waits for a run of 50,000 images: start, resume, list, gallery, export.
 
     Start and resume count from the app's button to the first iteration, of a folder that was read and ranked before;
-    what a new one takes stands beside it. The list is the command as typed. The export is there with its first bytes; how long all of it took stands beside it. The
-    gallery needs playwright and Chromium, and is left out without them. Minutes, most of them to make the images.
+    what a new one takes stands beside it. The list is the command as typed. The export is there with its first bytes;
+    how long all of it took stands beside it. The gallery needs playwright and Chromium, and is left out without them.
+    It takes minutes, most of them to make the images.
     """
     settle_waiting()
     from delt_engine.bench.large import bench_large

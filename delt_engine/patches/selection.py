@@ -149,7 +149,7 @@ def select(
         chosen = {*pins, *unpinned[: needed - len(pins)]}
         taken = [rank for rank in line if rank in chosen]
         ranks = joining_order(taken, config.order, keyed_rng(seed, "order", class_index))
-        patches = [_patch(ranking, dataset_names_of_train, int(rows[rank]), rank) for rank in ranks]
+        patches = _patches(ranking, dataset_names_of_train, rows, ranks)
         for index, times in enumerate(zip(schedule.start_rounds, schedule.image_iterations_each, strict=True)):
             tiles = tuple(patches[index::ipc])  # tile t holds place t * ipc + index
             result.append(SelectedImage(int(class_index), index, tiles, *times))
@@ -197,15 +197,19 @@ def _picked(ranking: Ranking, config: SelectConfig) -> tuple[set[int], set[int]]
     return pinned, dropped
 
 
-def _patch(ranking: Ranking, names: Sequence[str], row: int, rank: int) -> Patch:
-    image_index = int(ranking.image_index[row])
-    if image_index >= len(names):
-        raise DataError(
-            f"ranking: it names image {image_index} of {ranking.dataset}, but there are {len(names)}; rank again."
+def _patches(ranking: Ranking, names: Sequence[str], rows: np.ndarray, ranks: Sequence[int]) -> list[Patch]:
+    """Return the patches of some ranks of a class; ``rows`` of the ranking are the class's, the lowest rank first."""
+    at = rows[np.asarray(ranks, np.int64)]
+    indices, boxes = ranking.image_index[at].tolist(), ranking.crop_box[at].tolist()
+    labels, probs = ranking.label[at].tolist(), ranking.true_class_prob[at].tolist()
+    if (last := max(indices, default=0)) >= len(names):
+        raise DataError(f"ranking: it names image {last} of {ranking.dataset}, but there are {len(names)}; rank again.")
+    return [
+        Patch(index, str(names[index]), (top, left, height, width), label, prob, rank)
+        for index, (top, left, height, width), label, prob, rank in zip(
+            indices, boxes, labels, probs, ranks, strict=True
         )
-    top, left, height, width = ranking.crop_box[row].tolist()
-    label, prob = int(ranking.label[row]), float(ranking.true_class_prob[row])
-    return Patch(image_index, str(names[image_index]), (top, left, height, width), label, prob, rank)
+    ]
 
 
 def tile_edges(image_size: int, mosaic: int) -> list[int]:
@@ -328,7 +332,8 @@ def _parsed(lines: Iterable[str], path: str | Path) -> tuple[SelectedImage, ...]
         missing = [name for name in COLUMNS if name not in heading]
         if missing:
             raise DataError(f"selection: {path} has no column {missing[0]!r}.")
-        places = {name: heading.index(name) for name in COLUMNS}
+        numbers = tuple(heading.index(name) for name in _NUMBERS)
+        places = _Places(numbers, heading.index("source"), heading.index("true_class_prob"))
         for row in filter(None, reader):
             _read_row(row, places, images, f"{path} line {reader.line_num}")
     except csv.Error as error:
@@ -346,20 +351,30 @@ def _rows_of(lines: Iterable[str], class_index: int) -> Iterator[str]:
             yield line
 
 
-def _read_row(row: list[str], places: dict[str, int], images: list[dict[str, Any]], where: str) -> None:
+@dataclass(frozen=True)
+class _Places:
+    """Where the columns of a file are: those of :data:`_NUMBERS`, and the two others that are read."""
+
+    numbers: tuple[int, ...]
+    source: int
+    prob: int
+
+
+def _read_row(row: list[str], places: _Places, images: list[dict[str, Any]], where: str) -> None:
     """Add one patch to the image it belongs to, beginning a new one at tile 0."""
     try:
-        number = {name: int(row[places[name]]) for name in _NUMBERS}
-        box = (number["top"], number["left"], number["height"], number["width"])
-        prob, source = float(np.float32(row[places["true_class_prob"]])), unguarded(row[places["source"]])
-        patch = Patch(number["image_index"], source, box, number["class_index"], prob, number["rank"])
+        numbers = [int(row[at]) for at in places.numbers]
+        class_index, index, tile, image_index, *box, rank, start_round, iterations = numbers
+        top, left, height, width = box
+        source, prob = unguarded(row[places.source]), float(np.float32(row[places.prob]))
     except (IndexError, ValueError):
         raise DataError(f"selection: {where} does not hold a patch.") from None
-    about = {name: number[name] for name in ("class_index", "index", "start_round", "iterations")}
-    if number["tile"] == 0:
+    patch = Patch(image_index, source, (top, left, height, width), class_index, prob, rank)
+    about = {"class_index": class_index, "index": index, "start_round": start_round, "iterations": iterations}
+    if tile == 0:
         images.append({**about, "patches": [patch]})
         return
     last = images[-1] if images else {"patches": []}
-    if number["tile"] != len(last["patches"]) or any(last.get(name) != value for name, value in about.items()):
-        raise DataError(f"selection: {where} holds tile {number['tile']}, but not after the tiles before it.")
+    if tile != len(last["patches"]) or any(last.get(name) != value for name, value in about.items()):
+        raise DataError(f"selection: {where} holds tile {tile}, but not after the tiles before it.")
     last["patches"].append(patch)
