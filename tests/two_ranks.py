@@ -173,7 +173,7 @@ def stopped(team: Team) -> RunCancelled:
 
     steps = squeezing.squeeze(tiny_dataset(), SQUEEZE, seed=3, device="cpu", team=team)
     with pytest.raises(RunCancelled) as caught:
-        TrainingRun.finish(SimpleNamespace(after_step=stop), steps)
+        TrainingRun.finish(SimpleNamespace(take=stop), steps)
     return caught.value
 
 

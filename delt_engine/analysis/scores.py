@@ -43,7 +43,7 @@ PLAIN = {
 
 Summary = Mapping[str, Any]
 _STUDENT = {"recipe", "student", "student_width", "student_stem", "seeds"}
-_FREE = {"precision", "graphs", "validate_every", "validate_from", "label_store"}
+_FREE = {"precision", "graphs", "students_at_once", "validate_every", "validate_from", "label_store"}
 """Settings that may differ between two trainings which are held against each other."""
 
 

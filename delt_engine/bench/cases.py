@@ -10,7 +10,7 @@ Source: the schedule is DELT's; which cases is ours.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from delt_engine.config import RecoverConfig
@@ -98,7 +98,7 @@ class RankCase(Named):
 RANK_CASES = (
     RankCase("arrays-32", "pictures of 32 px in an array, quarter-width ResNet-18", 32, 0.25, 1500, False),
     RankCase("files-32", "photographs in files at 32 px, quarter-width ResNet-18", 32, 0.25, 240),
-    RankCase("files-224", "photographs in files at 224 px, quarter-width ResNet-18", 224, 0.25, 96),
+    RankCase("files-224", "photographs in files at 224 px, quarter-width ResNet-18", 224, 0.25, 192),
 )
 
 
@@ -110,6 +110,7 @@ class EvaluateCase(Named):
     width: float = 0.25  # of the student; a teacher of another width has seeded weights
     batch_size: int = 50
     precision: str = "float32"  # of the engine's side
+    students: int = 1  # of several, those side by side are held to the same ones in turn
 
 
 EVALUATE_CASES = (
@@ -122,6 +123,9 @@ GPU_CASES = ("resnet18-224", "resnet50-224", "resnet18-32-packed")
 GPU_STUDENT = EvaluateCase(
     "resnet18-32-soft", "ResNet-18, 32 px, the teacher's labels on the fly", True, 1.0, 100, "bfloat16"
 )
+GPU_STUDENTS = replace(
+    GPU_STUDENT, name="resnet18-32-beside", title="three of these students, side by side and in turn", students=3
+)
 """What ``delt bench gpu`` measures on a card: the CIFAR-10 row's networks and batches, and those of ImageNet."""
 
 DRY_CASES = (
@@ -129,6 +133,9 @@ DRY_CASES = (
     Case("photos-packed", "ResNet-18 of a quarter width, 32 px, two batches a step", network="", pack=2),
 )
 DRY_STUDENT = EvaluateCase("photos-soft", "quarter-width ResNet-18, 32 px, the teacher's labels on the fly", True)
+DRY_STUDENTS = replace(
+    DRY_STUDENT, name="photos-beside", title="three of these students, side by side and in turn", students=3
+)
 """What it takes in their place where no card is."""
 
 

@@ -1,7 +1,8 @@
 """Measure the training of students: plain code and the engine's, step by step in turns, with the same random draws.
 
 A rate is images a second that a student was trained on; testing is left out on both sides, and so is the first step
-of each training. The largest difference is between the mean losses, which both compute from the same draws.
+of each training. The largest difference is between the mean losses, which both compute from the same draws. Where a
+case has several students, both sides are the engine's: side by side, and one after the other.
 
 The plain code is written for reading: every image of a batch is cropped, resized and mirrored by itself, the batch is
 stacked, normalised and mixed, the teacher says its logits of it, and torch.optim.AdamW goes over the weights one by
@@ -15,6 +16,8 @@ code runs the student a second time, is left out on both sides.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import islice
 from typing import Any
 
 import torch
@@ -22,15 +25,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from delt_engine.bench.cases import EvaluateCase
-from delt_engine.bench.harness import Measured, Report, Side, each_case, measured, take_turns
+from delt_engine.bench.harness import Measured, Report, Side, each_case, measured, seconds_of, take_turns
 from delt_engine.bench.material import seeded_teacher
 from delt_engine.config import EvaluateConfig
 from delt_engine.data.catalogue import load_dataset
 from delt_engine.data.dataset import Dataset
 from delt_engine.models.teachers import load_teacher
 from delt_engine.seeding import generator
-from delt_engine.training.draws import EpochDraws, draw_epoch
+from delt_engine.training.draws import EpochDraws, batch_bounds, draw_epoch
 from delt_engine.training.image_table import ImageTable, real
+from delt_engine.training.replayed import WARM_UPS
+from delt_engine.training.side_by_side import by_turns, shared_images
 from delt_engine.training.students import evaluate, initial_student
 
 _STEPS, _QUICK_STEPS, _GPU_STEPS = 10, 4, 40
@@ -61,9 +66,15 @@ def bench_evaluate(
             precision=case.precision,
         ).at_size(table.image_size)
         teacher = _teacher(case, dataset, device) if case.has_teacher else None
-        runs = [side_by_side(table, teacher, config, seed, device) for seed in range(rounds)]
+        if case.students > 1:
+            runs = [several(table, teacher, config, case.students, device) for _ in range(rounds)]
+            left_out = _prepared(device) * case.batch_size
+        else:
+            runs = [side_by_side(table, teacher, config, seed, device) for seed in range(rounds)]
+            left_out = case.batch_size
         plain_s, fast_s, gaps = zip(*runs, strict=True)
-        yield measured(case, device, plain_s, fast_s, work=count - case.batch_size, max_abs_diff=max(gaps))
+        work = case.students * (count - left_out)
+        yield measured(case, device, plain_s, fast_s, work=work, max_abs_diff=max(gaps))
 
 
 def _teacher(case: EvaluateCase, dataset: Dataset, device: torch.device) -> nn.Module:
@@ -72,6 +83,37 @@ def _teacher(case: EvaluateCase, dataset: Dataset, device: torch.device) -> nn.M
         return load_teacher("photos", dataset=dataset, device=str(device)).network
     spec = dataset.spec
     return seeded_teacher("resnet18", spec.image_size, spec.mean, spec.std, device, num_classes=spec.num_classes)
+
+
+def several(
+    table: ImageTable, teacher: nn.Module | None, config: EvaluateConfig, students: int, device: torch.device
+) -> tuple[float, float, float]:
+    """Return the seconds of students in turn and side by side, and how far their mean losses are apart at most."""
+    prepared, steps = _prepared(device), len(batch_bounds(len(table), config.batch_size or len(table)))
+    losses: list[dict[int, float]] = [{}, {}]
+
+    def trained(records: Iterator[tuple[int, Any]], count: int, into: dict[int, float]) -> None:
+        for number, record in islice(records, count):
+            into[number] = record.loss
+
+    def student(number: int, **how: Any) -> Any:
+        return evaluate(table, table, teacher, config, seed=number, number=number, device=str(device), **how)
+
+    alone_s = 0.0
+    for number in range(students):
+        records = by_turns({number: student(number)}, device)
+        trained(records, prepared, losses[0])
+        alone_s += seconds_of(partial(trained, records, steps - prepared, losses[0]), device)
+    shared = shared_images(table, table, device)
+    records = by_turns({number: student(number, shared=shared) for number in range(students)}, device)
+    trained(records, students * prepared, losses[1])
+    beside_s = seconds_of(partial(trained, records, students * (steps - prepared), losses[1]), device)
+    return alone_s, beside_s, max(abs(losses[0][number] - losses[1][number]) for number in range(students))
+
+
+def _prepared(device: torch.device) -> int:
+    """Return how many first steps are left out: the libraries prepare themselves, and a CUDA graph is captured."""
+    return WARM_UPS + 2 if device.type == "cuda" else 1
 
 
 def side_by_side(

@@ -2,7 +2,8 @@
 
 First the same recovery on the CPU, plainly, and on the card as ``auto`` computes it there, in float32 without TF32 and
 in bfloat16: a card whose results are wrong fails there, and its rates mean nothing. Then recovery at 224 px and, in
-packed batches, at 32 px, students, and a squeeze, each in its own measure; and from these the time of the CIFAR-10 row
+packed batches, at 32 px, students (one beside published code, and three side by side beside the same three in turn),
+and a squeeze, each in its own measure; and from these the time of the CIFAR-10 row
 of DELT Table 1 at IPC 50: teacher, images and three students.
 
 A dry run takes small cases on the CPU in their place, steps with static shapes included, to show that the command
@@ -24,7 +25,18 @@ from typing import Any
 
 import torch
 
-from delt_engine.bench.cases import CASES, DRY_CASES, DRY_STUDENT, GPU_CASES, GPU_STUDENT, Case, Named, named
+from delt_engine.bench.cases import (
+    CASES,
+    DRY_CASES,
+    DRY_STUDENT,
+    DRY_STUDENTS,
+    GPU_CASES,
+    GPU_STUDENT,
+    GPU_STUDENTS,
+    Case,
+    Named,
+    named,
+)
 from delt_engine.bench.evaluate import bench_evaluate
 from delt_engine.bench.harness import Measured, Report, seconds_of
 from delt_engine.bench.material import Material, material
@@ -65,8 +77,9 @@ def bench_gpu(*, device: torch.device, dry: bool, report: Report | None = None) 
     found = list(bench_recovery(cases, quick=dry, rounds=1, device=device))
     yield from found
     tell(2)
-    (students,) = bench_evaluate([DRY_STUDENT if dry else GPU_STUDENT], quick=dry, rounds=1, device=device)
-    yield students
+    kinds = (DRY_STUDENT, DRY_STUDENTS) if dry else (GPU_STUDENT, GPU_STUDENTS)
+    _, students = measured = list(bench_evaluate(kinds, quick=dry, rounds=1, device=device))
+    yield from measured
     tell(3)
     teachers = squeeze_rate(device, dry=dry)
     yield teachers

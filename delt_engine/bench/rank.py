@@ -7,7 +7,8 @@ written for reading: a DataLoader gives batches of pictures, each opened by PIL,
 normalised; a softmax; the probability of the label.
 
 Figures of a case: ``decoder_rate``, patches a second of decoding alone; ``decode_percent``, ``copy_percent`` and
-``network_percent``, shares of the engine's time; ``workers``.
+``network_percent``, shares of the engine's time; ``workers``; ``ahead_ratio``, how many times as long the engine takes
+where it reads a batch only when the one before is scored.
 
 Source: DELT data_selection.py ``rank``.
 Differs: an image is resized by its largest centred square, as the engine does it (published: short side to S, then the
@@ -73,20 +74,23 @@ def _measured(case: RankCase, folder: Path, count: int, rounds: int, device: tor
         network(torch.zeros(8, 3, case.image_size, case.image_size, device=device)).cpu()
     plain, fast, timings = [], [], []
 
-    def rank_fast() -> None:
+    def ranked(*, reads_ahead: bool) -> Any:
         item: Any = None
-        for item in rank(dataset, teacher, config, seed=0, device=str(device)):
+        for item in rank(dataset, teacher, config, seed=0, device=str(device), reads_ahead=reads_ahead):
             if isinstance(item, RankProgress) and item.timing:
-                timings.append(item.timing)
-        fast.append(item.true_class_prob)  # a ranking ends with its result
+                timing = item.timing
+        if reads_ahead:
+            timings.append(timing)
+            fast.append(item.true_class_prob)  # a ranking ends with its result
 
     sides = [
         Side(lambda _: plain.append(rank_as_published(network, plain_images, config.batch_size, device))),
-        Side(lambda _: rank_fast()),
+        Side(lambda _: ranked(reads_ahead=True)),
+        Side(lambda _: ranked(reads_ahead=False)),
         Side(lambda _: train.pixels(range(count))),
     ]
     take_turns(sides, range(rounds))
-    plain_s, fast_s, decode_s = (side.seconds for side in sides)
+    plain_s, fast_s, waiting_s, decode_s = (side.seconds for side in sides)
     gaps = [float(np.abs(mine - theirs).max()) for mine, theirs in zip(fast, plain, strict=True)]
     shares = timings[-1].to_record()
     return measured(
@@ -101,6 +105,7 @@ def _measured(case: RankCase, folder: Path, count: int, rounds: int, device: tor
         copy_percent=shares["copy_percent"],
         network_percent=shares["network_percent"],
         workers=int(shares["workers"]),
+        ahead_ratio=median(waited / ahead for waited, ahead in zip(waiting_s, fast_s, strict=True)),
     )
 
 

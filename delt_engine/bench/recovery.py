@@ -11,7 +11,8 @@ Figures of a case, where they apply:
         sign, so where that is a matter of rounding two learning rates lie between any two computations.
     plain_error, fast_error: relative error of the gradient at the start images, against float64.
     loss_difference_percent: of the last iteration's total loss.
-    peak_percent: the fast loop's share of the measured matrix-multiply rate in its own format.
+    peak_percent: the fast loop's share of the operations a second that the device was measured to give in its own
+        format: the faster of a large matrix product and a large convolution.
     limit_rate, limit_percent: image-iterations a second of the teacher's convolutions alone in the fast loop's format,
         at the full batch, and the fast loop's share of it. Limit and peak take their turns with the loops; where the
         loop passes one of them the measurement failed, which ``failed`` says.
@@ -39,7 +40,7 @@ from torch import Tensor
 
 from delt_engine.bench.cases import Case, fits, schedule
 from delt_engine.bench.harness import Measured, Report, Side, measured, take_turns
-from delt_engine.bench.limit import Convolutions, MatrixPeak, above_limits, operations
+from delt_engine.bench.limit import Convolutions, Peak, above_limits, operations
 from delt_engine.bench.material import Material, material
 from delt_engine.config import RecoverConfig
 from delt_engine.recovery.folding import PreparedTeacher
@@ -47,7 +48,7 @@ from delt_engine.recovery.memory import saved
 from delt_engine.recovery.objective import objective
 from delt_engine.recovery.speed import FastPath, choose
 
-Limit = Convolutions | MatrixPeak
+Limit = Convolutions | Peak
 
 VISIBLE = 1e-3
 """Difference of a normalised value from which a pixel counts as another one."""
@@ -174,7 +175,7 @@ def _compare_loops(cases: Sequence[Case], *, quick: bool, rounds: int, device: t
     network = given.teacher.network
     paths = [fast_path(case, given, device) for case in cases]
     convolutions = [Convolutions(network, given.images, path.precision) for path in paths]
-    peaks = [MatrixPeak(device, getattr(torch, path.precision)) for path in paths]
+    peaks = [Peak(device, getattr(torch, path.precision)) for path in paths]
     runs = [side_by_side(given, paths, device, [*convolutions, *peaks]) for _ in range(rounds)]
     each, errors = operations(network, given.images[:1]), gradient_errors(given, paths)
     for number, (case, path) in enumerate(zip(cases, paths, strict=True), start=1):

@@ -106,8 +106,8 @@ def _say_too_slow(case: Any) -> None:
 def rank(names: tuple[str, ...], device: str, as_json: bool, **typed: Any) -> None:
     """Measure ranking: patches a second of published code, and of the engine.
 
-    Both score the same pictures; beside each ratio stands by how much their probabilities differ, and where the
-    engine's time went.
+    Both score the same pictures; beside each ratio stands by how much their probabilities differ, where the engine's
+    time went, and how much longer it takes without reading ahead.
     """
     settle_waiting()  # as runs have it; read when torch is loaded
     cases = named(RANK_CASES, names) or RANK_CASES
@@ -115,7 +115,7 @@ def rank(names: tuple[str, ...], device: str, as_json: bool, **typed: Any) -> No
     from delt_engine.models.device import pick_device
 
     results = bench_rank(cases, device=pick_device(device), **_how(**typed))
-    shown = ("decoder_rate", "decode_percent", "copy_percent", "network_percent")
+    shown = ("decoder_rate", "decode_percent", "copy_percent", "network_percent", "ahead_ratio")
     _say("Patches a second", results, shown, as_json=as_json)
 
 
@@ -145,8 +145,8 @@ def evaluate(names: tuple[str, ...], device: str, as_json: bool, **typed: Any) -
 def gpu(dry: bool, device: str, as_json: bool, progress_json: bool) -> None:
     """Measure a card in a few minutes: correctness against the CPU first, then each stage.
 
-    ResNet-18 and -50 at 224 px, packed batches at 32 px, a student, a squeeze, and what the CIFAR-10 row takes at these
-    rates, with shares of the measured peak, and memory. Without a card it is a dry run.
+    ResNet-18 and -50 at 224 px, packed batches at 32 px, students alone and side by side, a squeeze, and what the
+    CIFAR-10 row takes at these rates, with shares of the measured peak, and memory. Without a card it is a dry run.
     """
     settle_waiting()
     from delt_engine.bench.gpu import bench_gpu
@@ -278,7 +278,7 @@ def _say(what: str, results: Iterable[Any], more: Sequence[str], *, as_json: boo
         return
     _say_where(what, records)
     columns = ["case", "plain", "fast", "ratio", "largest gap", *(name.replace("_", " ") for name in more)]
-    say_table(columns, [[*_rates(record), *(f"{record[name]:,.1f}" for name in more)] for record in records])
+    say_table(columns, [[*_rates(record), *(f"{record[name]:,.2f}" for name in more)] for record in records])
 
 
 def _rates(record: dict[str, Any]) -> list[str]:

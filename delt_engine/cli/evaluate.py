@@ -71,8 +71,8 @@ def evaluate(source: str, students: str | None, out: Path | None, as_json: bool,
 
     SOURCE is a run (its folder or id), a folder with one folder of images a class, or `real` for the whole training
     set of --dataset. A run brings its own dataset, image size, teacher and classes. Stop with Ctrl-C and go on with
-    `delt resume`. Several ranks share the students; more ranks than students train each together, each rank on its
-    part of every batch.
+    `delt resume`. On a CUDA device the students of several seeds are trained side by side. Several ranks share the
+    students; more ranks than students train each together, each rank on its part of every batch.
     """
     found, options = find_source(source), read_run_options(values)
     experiment = read_evaluation(found, values)

@@ -1,9 +1,10 @@
-"""Reading much in order while something else goes on: worker processes of torch's DataLoader.
+"""Reading much in order while something else goes on: a thread, or worker processes of torch's DataLoader.
 
-What is read goes through a pipe and not through shared memory, which is 64 MB in a container unless somebody asked
-for more. A file that cannot be used comes back as the error it is, so it costs no worker.
+A thread suffices for few pictures: decoders let go of Python's lock. What processes read goes through a pipe and not
+through shared memory, which is 64 MB in a container unless somebody asked for more. A file that cannot be used comes
+back as the error it is, so it costs no worker.
 
-Torch is imported when reading begins.
+Torch is imported when processes begin to read.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import ctypes
 import os
 import signal
 import sys
+from collections import deque
 from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from delt_engine.data.scan import worker_count
@@ -34,14 +37,19 @@ def process_count(images: int) -> int:
 def read_in_order(
     read: Callable[[slice], Any], parts: Sequence[slice], workers: int, ahead: int = 2, *, by_thread: bool = False
 ) -> Generator[Any, None, None]:
-    """Yield ``read(part)`` of each part in order, while processes read the next ones.
+    """Yield ``read(part)`` of each part in order, while the next ones are read.
 
-    With no workers each part is read when it is asked for, else each process reads so many ``ahead``. A thread may
-    take them from the pipe, while the caller waits for a GPU.
+    Args:
+        workers: processes that read; with none a thread does.
+        ahead: parts that each process, or the thread, reads before they are asked for.
+        by_thread: let a thread take from the pipe what processes have read, while the caller waits for a GPU.
 
     Raises:
-        DataError: a process ended by itself; and whatever DeltError ``read`` raises.
+        DataError: a process ended by itself; and whatever DeltError ``read`` raises, in the part's turn.
     """
+    if not workers:
+        yield from _read_by_thread(read, parts, ahead)
+        return
     import torch
     from torch.utils.data import DataLoader
 
@@ -50,8 +58,8 @@ def read_in_order(
         batch_size=None,
         num_workers=workers,
         collate_fn=_as_it_is,
-        prefetch_factor=ahead if workers else None,
-        pin_memory=by_thread and workers > 0,  # done by a thread; it pins tensors only, of which there are none here
+        prefetch_factor=ahead,
+        pin_memory=by_thread,  # done by a thread; it pins tensors only, of which there are none here
         worker_init_fn=_end_with_parent,
         generator=torch.Generator(),  # else the loader draws from torch's own
     )
@@ -66,6 +74,20 @@ def read_in_order(
     else:
         return
     raise DataError("dataset: a process that decodes images ended by itself; start again.")
+
+
+def _read_by_thread(read: Callable[[slice], Any], parts: Sequence[slice], ahead: int) -> Generator[Any, None, None]:
+    waiting: deque[Future[Any]] = deque()
+    pool = ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
+    try:
+        for part in parts:
+            waiting.append(pool.submit(read, part))
+            if len(waiting) > ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 class _Parts:

@@ -129,6 +129,14 @@ def forget_peak(device: torch.device) -> None:
             _CLEAR_REFS.write_text("5", encoding="ascii")  # 5 sets VmHWM to what is resident now, see proc(5)
 
 
+def free_memory(device: torch.device) -> int:
+    """Return the bytes that can still be had: of RAM, or of a CUDA device with what its allocator keeps for later."""
+    if device.type != "cuda":
+        return int(psutil.virtual_memory().available)
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return torch.cuda.mem_get_info(device)[0] + kept
+
+
 def memory_in_use(device: torch.device) -> int:
     """Return the bytes in use now: allocated on a CUDA device, else resident in this process."""
     return torch.cuda.memory_allocated(device) if device.type == "cuda" else int(psutil.Process().memory_info().rss)

@@ -35,7 +35,7 @@ _NOT_COUNTED: dict[str, set[str]] = {
     "select": {"picked_from"},
     "recover": {"precision", "fold", "pack", "compile", "static_shapes"},
     "evaluate": {"recipe", "seeds", "label_store", "validate_every", "validate_from", "precision", "graphs"}
-    | {"relabeller"},
+    | {"relabeller", "students_at_once"},
 }
 """Settings that change no result, or only how it is told; networks are compared by their weights."""
 

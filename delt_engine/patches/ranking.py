@@ -190,6 +190,7 @@ def rank(
     classes: Sequence[int] | None = None,
     kept: Path | None = None,
     workers: int | None = None,
+    reads_ahead: bool = True,
     share: tuple[int, int] = (0, 1),
     columns: Sequence[int] | None = None,
 ) -> Iterator[RankProgress | Ranking]:
@@ -204,7 +205,8 @@ def rank(
         classes: score only these; all when None.
         kept: a file of the scores until all are there; a ranking that was stopped resumes from it, and is to the bit
             what it would have been.
-        workers: processes that read the pixels; as many as pay when None.
+        workers: processes that read the pixels, a thread where there are none; as many as pay when None.
+        reads_ahead: while a batch is scored, where pixels are not merely copied; it changes no score.
         share: (number, of how many): score this share of the patches only, in the batches in which all would be; see
             :func:`shares` and :func:`joined`.
         columns: which of the teacher's classes each of the dataset's is, for one that knows more: the probability is
@@ -240,7 +242,7 @@ def rank(
     scores = PartialScores(kept, name, len(indices), config.batch_size)
     patches = Patches(train, images, config.crops, partial(_boxes_of, train, config, seed))
     try:
-        yield from scored(patches, scores, scorer, config.batch_size, workers)
+        yield from scored(patches, scores, scorer, config.batch_size, workers, reads_ahead=reads_ahead)
     finally:
         scores.write()
     yield Ranking(

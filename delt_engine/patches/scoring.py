@@ -1,8 +1,9 @@
 """How patches stream through the teacher: read ahead, copied, scored, and where the time goes.
 
-Worker processes read the next patches while the teacher scores a batch (:mod:`delt_engine.data.loader`), so no more
-than some batches of pixels are in memory, whatever the number of images. On CUDA they are copied from pinned memory.
-Scores of a ranking that is not finished are stored, so that it resumes where it was stopped.
+A thread, or of many images worker processes, read the next patches while the teacher scores a batch
+(:mod:`delt_engine.data.loader`); no more than some batches of pixels are in memory, whatever the number of images. On
+CUDA they are copied from pinned memory. Scores of a ranking that is not finished are stored, so that it resumes where
+it was stopped.
 
 Nothing of torch is imported before the first batch is scored. M is the number of patches.
 """
@@ -166,9 +167,17 @@ class PartialScores:
 
 
 def scored(
-    patches: Patches, scores: PartialScores, scorer: Scorer, batch_size: int, workers: int | None = None
+    patches: Patches,
+    scores: PartialScores,
+    scorer: Scorer,
+    batch_size: int,
+    workers: int | None = None,
+    *,
+    reads_ahead: bool = True,
 ) -> Iterator[RankProgress]:
     """Fill in the scores that are missing, ``batch_size`` patches at a time; as many ``workers`` as pay when None.
+
+    Without ``reads_ahead`` and workers a batch is read when the one before is scored.
 
     Yields:
         RankProgress after every batch; the last one has the timing.
@@ -178,14 +187,14 @@ def scored(
         text = f"Going on with a ranking that was stopped: {reused:,} of {total:,} patches are scored."
         yield RankProgress(reused, total, text)
     each = max(1, patches.crops)
+    is_work = bool(patches.crops) or not patches.train.is_ready
     if workers is None:
-        is_work = patches.crops or not patches.train.is_ready
-        workers = process_count((total - reused) // each) if is_work else 0
+        workers = process_count((total - reused) // each) if is_work and reads_ahead else 0
     step = CHUNK * each if workers else batch_size
     edges = [reused, *range((reused // step + 1) * step, total, step), total]
     parts = [slice(first, last) for first, last in pairwise(edges) if first < last]
     # While one batch is scored the next two are read, but no process waits.
-    ahead = max(2, -(-2 * batch_size // (step * max(1, workers))))
+    ahead = max(2, -(-2 * batch_size // (step * max(1, workers)))) if is_work and reads_ahead else 0
     waited_s, note = 0.0, ""
     pieces: list[Any] = []
     began = asked = time.perf_counter()

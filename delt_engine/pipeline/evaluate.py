@@ -1,9 +1,10 @@
-"""The evaluate stage of a run: students trained one after the other, leaving events, results and checkpoints behind.
+"""The evaluate stage of a run: students trained in turn, leaving events, results and checkpoints behind.
 
 Several ranks share the students; where there are more ranks than students, all of them train each student together,
-and the first one writes what comes of it.
+and the first one writes what comes of it. A rank trains its students one after the other or several side by side, see
+:mod:`delt_engine.training.side_by_side`; where memory runs out all the same, half as many.
 
-Each student's result is a file of its own once it is trained, and the one at work has a checkpoint of its last epoch;
+Each student's result is a file of its own once it is trained, and those at work have a checkpoint of their last epoch;
 what is drawn at random is keyed by seed and epoch, so an evaluation that was stopped anywhere ends in the numbers of
 one that never was (students of several ranks go on with any number of them, and then in other last digits). Student n
 is trained from the experiment's seed + n.
@@ -13,17 +14,20 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from delt_engine import files
 from delt_engine.config import EvaluateConfig
 from delt_engine.config.methods import METHOD_TITLES
-from delt_engine.errors import RunError
+from delt_engine.errors import RunCancelled, RunError
 from delt_engine.models.card import columns_of, find_teacher, has_card, read_card
+from delt_engine.models.device import free_reserve, is_out_of_memory
 from delt_engine.models.teachers import Teacher
 from delt_engine.pipeline.committees import committee_name, labelling_committee
 from delt_engine.pipeline.context import StageContext
@@ -40,6 +44,7 @@ from delt_engine.training.image_table import ImageTable, test_table
 from delt_engine.training.recipe import recipe_changes, resolve
 from delt_engine.training.records import EvaluationResult, StudentResult
 from delt_engine.training.relabel import LabelStore, StoredLabels, teacher_for
+from delt_engine.training.side_by_side import by_turns, places, shared_images
 from delt_engine.training.students import evaluate
 
 
@@ -153,37 +158,91 @@ def _train_students(job: _Job) -> None:
     else:
         team, mine = ALONE, context.rank.share(pending)
     with context.sharing() if team is ALONE else contextlib.nullcontext():
-        for number in mine:
-            _train(job, number, team)
+        at_once = _places(job, len(mine)) if team is ALONE else 1
+        while mine:
+            group = mine[:at_once]
+            try:
+                _train(job, group, team)
+            except (RuntimeError, MemoryError) as error:
+                if len(group) == 1 or not is_out_of_memory(error):
+                    raise
+                at_once = len(group) // 2
+            if at_once < len(group):  # not in the handler, which holds what was computed
+                context.note(f"Out of memory with {len(group)} students at once: going on with {at_once}.")
+                free_reserve(torch.device(context.device))
+            mine = [number for number in mine if _result(context.run, number) is None]
 
 
-def _train(job: _Job, number: int, team: Team) -> None:
-    """Train a student, from its checkpoint where it has one, and keep its result."""
-    context, run, config = job.context, job.context.run, job.config
-    path = state_path(run, f"student-{number}")
-    teacher, labels = job.labeller, None
+def _places(job: _Job, waiting: int) -> int:
+    """Return how many students are trained at once, and note in the run what that depends on."""
+    context, config = job.context, job.config
+    found = places(config, job.train, torch.device(context.device), waiting)
+    asked = min(waiting, config.students_at_once or found.students)
+    if found.students < asked:
+        context.note(
+            f"{found.students} of {asked} students at once: one takes about {found.each / 2**20:,.0f} MB, and "
+            f"{found.free / 2**20:,.0f} MB are free."
+        )
+    elif found.students > 1:
+        context.note(f"{found.students} students are trained side by side.")
+    return found.students
+
+
+def _train(job: _Job, numbers: Sequence[int], team: Team) -> None:
+    """Train students side by side, each from its checkpoint where it has one, and keep their results.
+
+    Raises:
+        RunCancelled: asked to stop; each student has ended its epoch, or has been stopped in it.
+    """
+    context, device = job.context, torch.device(job.context.device)
+    paths = {number: state_path(context.run, f"student-{number}") for number in numbers}
+    states = {number: team.first(partial(read_state, path)) for number, path in paths.items()}
+    before = sum(each.seconds for each in _results(context.run, job.config.seeds))
+    before += sum(state.facts["seconds"] for state in states.values() if state)
+    shared = shared_images(job.train, job.test, device) if len(numbers) > 1 else None
+    runs: dict[int, TrainingRun] = {}
+    trainings: dict[int, Any] = {}
+    stopped: RunCancelled | None = None
+    with contextlib.ExitStack() as stack:  # closed at once, see TrainingRun.finish
+        for number, path in paths.items():
+            runs[number] = TrainingRun(context, path, team, before, next(iter(runs.values()), None))
+            trainings[number] = _student(job, number, team=team, state=states[number], shared=shared)
+            stack.callback(trainings[number].close)
+        for number, record in by_turns(trainings, device):
+            try:
+                if runs[number].take(record) and team.is_first:
+                    _keep(job, number, record)
+            except RunCancelled as request:
+                stopped = request
+                trainings.pop(number).close()
+    if stopped:
+        raise stopped
+
+
+def _student(job: _Job, number: int, **how: Any) -> Iterator[Any]:
+    """Return the training of a student, which has not begun yet."""
+    context, config, teacher, labels = job.context, job.config, job.labeller, None
     if config.labels == "stored":  # all students are shown what was drawn for the first one; they differ in weights
         labels = StoredLabels.open(config.label_store, job.train, config, seed=context.experiment.seed)
-    state = team.first(partial(read_state, path))
-    before = sum(each.seconds for each in _results(run, config.seeds)) + (state.facts["seconds"] if state else 0.0)
-    result = TrainingRun(context, path, team, before).finish(
-        evaluate(
-            job.train,
-            job.test,
-            teacher_for(teacher.network, teacher.card.class_names, job.train.class_names) if teacher else None,
-            config,
-            seed=context.experiment.seed + number,
-            device=context.device,
-            labels=labels,
-            state=state,
-            number=number,
-            team=team,
-        )
+    return evaluate(
+        job.train,
+        job.test,
+        teacher_for(teacher.network, teacher.card.class_names, job.train.class_names) if teacher else None,
+        config,
+        seed=context.experiment.seed + number,
+        device=context.device,
+        labels=labels,
+        number=number,
+        **how,
     )
-    if team.is_first:
-        files.write_bytes(_result_path(run, number), (json.dumps(asdict(result)) + "\n").encode(), durable=True)
-        path.unlink(missing_ok=True)
-        context.event(StudentEvent(student=number, students=config.seeds, **asdict(result)))
+
+
+def _keep(job: _Job, number: int, result: StudentResult) -> None:
+    """Write what a student reached, and remove its checkpoint."""
+    run = job.context.run
+    files.write_bytes(_result_path(run, number), (json.dumps(asdict(result)) + "\n").encode(), durable=True)
+    state_path(run, f"student-{number}").unlink(missing_ok=True)
+    job.context.event(StudentEvent(student=number, students=job.config.seeds, **asdict(result)))
 
 
 def described(source: Source, train: ImageTable) -> records.Source:

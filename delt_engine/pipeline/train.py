@@ -91,12 +91,20 @@ class TrainingRun:
         team: the ranks that train it together; the first one writes events and checkpoints.
         before: seconds of work that the run has behind it. Events took time as well, and time does not go back, so
             that it may be more.
+        beside: another training of the run at the same time, whose clock it goes by.
     """
 
-    def __init__(self, context: StageContext, path: Path, team: Team, before: float = 0.0) -> None:
+    def __init__(
+        self,
+        context: StageContext,
+        path: Path,
+        team: Team,
+        before: float = 0.0,
+        beside: TrainingRun | None = None,
+    ) -> None:
         self.context, self.path, self.team = context, path, team
         newest, now = context.run.latest_event(TimedEvent), time.monotonic()
-        self._began = now - max(before, newest.t if newest else 0.0)
+        self._began: float = beside._began if beside else now - max(before, newest.t if newest else 0.0)
         self._asked: float | None = None
         self._next_event, self._stepped, self._checkpointed, self._cost = 0.0, now, now, 0.0
 
@@ -116,11 +124,22 @@ class TrainingRun:
         # threads of that now and then end the process with an abort.
         with contextlib.closing(records):  # type: ignore[type-var]  # a generator, typed as what it yields
             for record in records:
-                if isinstance(record, (SqueezeResult, StudentResult)):
+                if self.take(record):
                     return record
-                is_step = isinstance(record, (SqueezeProgress, StudentStep))
-                self.after_step(record) if is_step else self.after_epoch(record)
         raise AssertionError("the last record of a training is its result")
+
+    def take(self, record: Any) -> bool:
+        """Take the next record of a training; return whether it is the result.
+
+        Raises:
+            RunCancelled: asked to stop; see :meth:`after_step` and :meth:`after_epoch`.
+            RanksLost: another rank is gone.
+        """
+        if isinstance(record, (SqueezeResult, StudentResult)):
+            return True
+        is_step = isinstance(record, (SqueezeProgress, StudentStep))
+        self.after_step(record) if is_step else self.after_epoch(record)
+        return False
 
     def after_step(self, step: SqueezeProgress | StudentStep) -> None:
         """Write a step event now and then; stop here if that is asked for and the end of the epoch is not near.

@@ -17,7 +17,7 @@ What libraries work with beside PyTorch's allocator, as cuDNN does, comes on top
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -84,14 +84,23 @@ def predict(
             losses, _ = losses_of(0, {}, shown, labels)
         probes.append(list(found.values()))
         del losses  # until here what is saved had to stay, so that every address is one tensor's
+    own = 3 * image_size**2 * _FLOAT * images
+    return MemoryPrediction(images, 6 * own, largest_step(probes, images))
+
+
+def largest_step(probes: Sequence[Sequence[int]], images: int) -> int:
+    """Return the bytes that a step over so many images takes at most, from what :data:`PROBES` kept, in order.
+
+    >>> largest_step([[8, 20], [16, 40]], 10)  # 4 and 10 bytes an image
+    340
+    """
     step = before = 0
     for few, many in zip(*probes, strict=False):
         each = (many - few) / (PROBES[1] - PROBES[0])
         size = max(0, round(few + each * (images - PROBES[0])))
         before += size
         step = max(step, before + 2 * size)
-    own = 3 * image_size**2 * _FLOAT * images
-    return MemoryPrediction(images, 6 * own, step)
+    return step
 
 
 def _of_matching(config: RecoverConfig, image_size: int, images: int, device: torch.device) -> MemoryPrediction:

@@ -110,7 +110,7 @@ def cropped_and_mirrored(
     is_mirrored = flip if isinstance(flip, Tensor) else (side < 0.5) & flip
     mirror = torch.where(is_mirrored, -1.0, 1.0)
     if min_crop == 1.0:
-        return torch.where(mirror.to(device)[:, None, None, None] < 0, pixels.flip(3), pixels)
+        return torch.where(mirror.to(device, non_blocking=True)[:, None, None, None] < 0, pixels.flip(3), pixels)
     area = min_crop + (1.0 - min_crop) * area
     root = torch.exp((2.0 * ratio - 1.0) * _ASPECT / 2.0)
     width, height = (area.sqrt() * root).clamp(max=1.0), (area.sqrt() / root).clamp(max=1.0)
@@ -118,7 +118,8 @@ def cropped_and_mirrored(
     x = (width * mirror)[:, None] * centres + ((1.0 - width) * (2.0 * across - 1.0))[:, None]
     y = height[:, None] * centres + ((1.0 - height) * (2.0 * down - 1.0))[:, None]
     inside = 1.0 - 1.0 / size  # centres of the outer pixels: repeats the border, which MPS cannot do itself
-    return _resampled(pixels, x.clamp_(-inside, inside).to(device), y.clamp_(-inside, inside).to(device))
+    x, y = (place.clamp_(-inside, inside).to(device, non_blocking=True) for place in (x, y))
+    return _resampled(pixels, x, y)
 
 
 def augmented(
@@ -142,12 +143,12 @@ def augmented(
         images = cut_out(images, draws.cutout)
     images = rand_augmented(images, draws.ops, draws.magnitudes, read_policy(config.rand_augment), fill_of(mean))
     if draws.tiles is not None:
-        images = tiles_shuffled(images, draws.tiles.to(device))
+        images = tiles_shuffled(images, draws.tiles.to(device, non_blocking=True))
     pixels = cropped(images.float(), draws.crop, draws.flip)
-    scale = torch.tensor([1 / (255 * value) for value in std], device=device)
-    shift = torch.tensor([-m / s for m, s in zip(mean, std, strict=True)], device=device)
+    scale = torch.tensor([1 / (255 * value) for value in std]).to(device, non_blocking=True)
+    shift = torch.tensor([-m / s for m, s in zip(mean, std, strict=True)]).to(device, non_blocking=True)
     normalised = pixels * scale[:, None, None] + shift[:, None, None]
-    return mixed(normalised, config.mix, draws.share, draws.box, draws.partner.to(device))
+    return mixed(normalised, config.mix, draws.share, draws.box, draws.partner.to(device, non_blocking=True))
 
 
 def fill_of(mean: Sequence[float]) -> list[int]:
@@ -162,7 +163,7 @@ def cut_out(images: Tensor, boxes: Tensor) -> Tensor:
         images: uint8 (B, 3, S, S); they are left as they are.
         boxes: int64 (B, 7), as :func:`delt_engine.training.draws.draw_cutouts` returns them.
     """
-    boxes = boxes.to(images.device)
+    boxes = boxes.to(images.device, non_blocking=True)
     place = torch.arange(images.shape[-1], device=images.device)
     rows, columns = ((place >= boxes[:, [at]]) & (place <= boxes[:, [at + 2]]) for at in (0, 1))  # each (B, S)
     is_painted = rows[:, None, :, None] & columns[:, None, None, :]  # (B, 1, S, S)
@@ -192,10 +193,10 @@ def cropped(pixels: Tensor, crop: Tensor, flip: Tensor) -> Tensor:
     ``pixels`` is float (B, C, S, S), ``crop`` int64 (B, 4): top, left, height, width.
     """
     size, device = pixels.shape[-1], pixels.device
-    flip = flip.to(device)
+    flip = flip.to(device, non_blocking=True)
     if bool((crop[:, 2:] == size).all()):
         return torch.where(flip[:, None, None, None], pixels.flip(-1), pixels)
-    top, left, height, width = crop.to(device, torch.float32).unbind(1)
+    top, left, height, width = crop.to(device, torch.float32, non_blocking=True).unbind(1)
     x, y = _places(left, width, size), _places(top, height, size)
     return _resampled(pixels, torch.where(flip[:, None], x.flip(1), x), y)
 

@@ -132,8 +132,8 @@ def moved(images: Tensor, maps: Tensor, fill: Sequence[int]) -> Tensor:
     count, _, size, _ = images.shape
     device = images.device
     centres = torch.arange(size, dtype=torch.float64) + 0.5
-    columns = (maps[:, :, 0, None] * centres).float().to(device)  # (B, 2, S)
-    rows = (maps[:, :, 1, None] * centres + maps[:, :, 2, None]).float().to(device)
+    columns = (maps[:, :, 0, None] * centres).float().to(device, non_blocking=True)  # (B, 2, S)
+    rows = (maps[:, :, 1, None] * centres + maps[:, :, 2, None]).float().to(device, non_blocking=True)
     place = columns[:, :, None, :] + rows[:, :, :, None]  # (B, 2, S, S): x and y
     is_out = (place < 0) | (place >= size)
     is_outside = is_out[:, 0] | is_out[:, 1]
@@ -153,7 +153,7 @@ def moved(images: Tensor, maps: Tensor, fill: Sequence[int]) -> Tensor:
     first = first + (at(upper, right) - first) * across
     second = second + (at(lower, right) - second) * across
     values = (first + (second - first) * down + _ALMOST_ONE).to(torch.uint8)
-    colour = torch.tensor(fill, dtype=torch.uint8, device=device)[None, :, None, None]
+    colour = torch.tensor(fill, dtype=torch.uint8).to(device, non_blocking=True)[None, :, None, None]
     return torch.where(is_outside[:, None], colour, values)
 
 

@@ -190,8 +190,11 @@ def _apply(images: Tensor, ops: Tensor, levels: Tensor, policy: Policy, fill: Se
             maps.append(_maps(name, level, images.shape[-1]))
             map_rows.append(rows)
             continue
-        on_device = rows.to(images.device)
-        arguments = [] if name in _WITHOUT_ARGUMENT else [argument(name, level, policy.is_increasing).to(images.device)]
+        on_device = rows.to(images.device, non_blocking=True)
+        arguments = []
+        if name not in _WITHOUT_ARGUMENT:
+            values = argument(name, level, policy.is_increasing)
+            arguments.append(values.to(images.device, non_blocking=True))
         if name in _TABLES:
             tables.append(_TABLES[name](images[on_device], *arguments))
             table_rows.append(on_device)
@@ -201,7 +204,7 @@ def _apply(images: Tensor, ops: Tensor, levels: Tensor, policy: Policy, fill: Se
         rows = torch.cat(table_rows)
         images[rows] = pixel_ops.looked_up(images[rows], torch.cat(tables))
     if maps:
-        rows = torch.cat(map_rows).to(images.device)
+        rows = torch.cat(map_rows).to(images.device, non_blocking=True)
         images[rows] = pixel_ops.moved(images[rows], torch.cat(maps), fill)
 
 

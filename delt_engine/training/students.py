@@ -65,6 +65,7 @@ def evaluate(
     team: Team = ALONE,
     network: nn.Module | None = None,
     penalty: Callable[[nn.Module], Tensor] | None = None,
+    shared: tuple[DeviceImages, DeviceImages] | None = None,
 ) -> Iterator[StudentStep | TrainedEpoch | StudentResult]:
     """Train one student and test it.
 
@@ -83,6 +84,8 @@ def evaluate(
             all get the same ones.
         network: trained in place, where it is not a new one of the configuration.
         penalty: added to every batch's loss, float32 (), of the network.
+        shared: the images of ``train`` and ``test`` on the device, where other students are trained beside this one,
+            see :mod:`delt_engine.training.side_by_side`.
 
     Yields:
         StudentStep after every step, TrainedEpoch after every epoch, StudentResult at the end.
@@ -96,8 +99,10 @@ def evaluate(
     """
     _check(train, test, config)
     source = _label_source(teacher, config, labels)
-    student = _Student(train, test, config, seed, pick_device(str(device)), source, number, team, network)
-    student.penalty = penalty
+    place = pick_device(str(device))
+    images = shared or (DeviceImages(train, place), DeviceImages(test, place))
+    student = _Student(train, images, config, seed, place, source, number, team, network)
+    student.penalty, student.reads_at_end = penalty, shared is not None and place.type == "cuda"
     if config.graphs and penalty is None:
         student.replays(train.image_size)
     yield from student.records(state)
@@ -168,7 +173,7 @@ class _Student(Training[EvaluateConfig]):
     def __init__(
         self,
         train: ImageTable,
-        test: ImageTable,
+        images: tuple[DeviceImages, DeviceImages],
         config: EvaluateConfig,
         seed: int,
         device: torch.device,
@@ -186,7 +191,7 @@ class _Student(Training[EvaluateConfig]):
             average = get_ema_multi_avg_fn(config.ema_decay)
             self.averaged = AveragedModel(self.network, multi_avg_fn=average, use_buffers=True)
         self.steps = len(batch_bounds(len(train), self.batch_size))
-        self.images, self.test = DeviceImages(train, device), DeviceImages(test, device)
+        self.images, self.test = images
         self.place = {"student": number, "students": max(config.seeds, number + 1), "epochs": config.epochs}
         self.curve: list[tuple[int, float]] = []
         self.ema_curve: list[tuple[int, float]] = []
@@ -204,7 +209,7 @@ class _Student(Training[EvaluateConfig]):
             group["lr"] = self.rate
         for number, batch in enumerate(draws.batches(self.batch_size)):
             image_u8, classes = self.images.batch(batch.order)
-            partners, count = classes[batch.partner.to(self.device)], len(classes)
+            partners, count = classes[batch.partner.to(self.device, non_blocking=True)], len(classes)
             rows = self.team.rows(count)
             mixed = augmented(image_u8, batch, config, train.mean, train.std)
             mixed = mixed.contiguous(memory_format=self.layout)[rows]

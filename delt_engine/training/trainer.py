@@ -77,6 +77,8 @@ class Training(ABC, Generic[_Config]):
     """Batches of an epoch."""
     fewest_steps_between = 1
     """An epoch of few steps may be read only at its end."""
+    reads_at_end = False
+    """Whether losses are read at the end of an epoch alone, since others use the device in between."""
     is_deterministic = False
     """Whether cuDNN is held to kernels that give the same bits each time."""
 
@@ -96,7 +98,7 @@ class Training(ABC, Generic[_Config]):
         self.network = network.to(device).to(memory_format=self.layout)
         self.forward = team.parallel(self.network)
         self.averaged: AveragedModel | None = None
-        self.use_bfloat16 = config.precision == "bfloat16" or (config.precision == "auto" and device.type == "cuda")
+        self.use_bfloat16 = uses_bfloat16(config, device)
         self.replayed: ReplayedSteps | None = None
         self.done = 0
         self.rate = math.nan
@@ -151,6 +153,12 @@ class Training(ABC, Generic[_Config]):
             CheckpointError: a state of another training.
             RanksLost: another rank of the team is gone.
         """
+        for record in self._records(state):
+            shown = time.perf_counter()
+            yield record
+            self._began += time.perf_counter() - shown  # what is done with a record, or by others, is no training
+
+    def _records(self, state: TrainingState | None) -> Iterator[Any]:
         if state is not None:
             check_facts(state, seed=self.seed, settings=self.config, dataset=self.dataset)
             fill(state.tensors, self.networks, self.optimizer)
@@ -168,7 +176,7 @@ class Training(ABC, Generic[_Config]):
 
     @property
     def seconds(self) -> float:
-        """Seconds of training so far, those before it went on included."""
+        """Seconds of training so far, those before it went on included, those of others in between left out."""
         return time.perf_counter() - self._began
 
     @property
@@ -191,6 +199,7 @@ class Training(ABC, Generic[_Config]):
     def _epoch(self, epoch: int) -> Iterator[Any]:
         self.network.train()
         sums, every = torch.zeros((), device=self.device), max(self.fewest_steps_between, self.steps // READS_PER_EPOCH)
+        every = self.steps if self.reads_at_end else every
         for step, batch in enumerate(self.batches(epoch), start=1):
             sums = sums + self._step(batch)
             if math.isnan(self.loss) or step % every == 0 or step == self.steps:
@@ -232,6 +241,11 @@ class Training(ABC, Generic[_Config]):
             self.team.backward(loss)
         self.optimizer.step()
         return torch.stack([loss.detach(), *(self.team.counted(each, batch.count) for each in counts)])
+
+
+def uses_bfloat16(config: SqueezeConfig | EvaluateConfig, device: torch.device) -> bool:
+    """Return whether training steps are computed in bfloat16, which ``auto`` does on a CUDA device."""
+    return config.precision == "bfloat16" or (config.precision == "auto" and device.type == "cuda")
 
 
 def initial_network(

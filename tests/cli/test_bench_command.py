@@ -74,7 +74,7 @@ def test_a_figure_above_its_limit_is_a_failed_measurement(answer, delt, monkeypa
     assert result.exit_code == 0
     start = "Measurement failed: ResNet-18, 32 px: "
     assert start + "80.0 image-iterations/s measured, but the convolutions alone gave 75.0." in result.stdout
-    assert start + "124 % of the matrix products' rate measured, where 100 % is the most." in result.stdout
+    assert start + "124 % of the device's rate measured, where 100 % is the most." in result.stdout
     assert len(answer("bench", "recover", "--device", "cpu")[0]["failed"]) == 2
     assert above_limits(80.0, 80.0, 100.0) == ()
 
@@ -113,7 +113,8 @@ def test_an_unknown_case_is_refused(refusal, what):
 
 
 def test_rank_and_evaluate_print_a_list_of_cases_or_a_table(answer, delt, monkeypatch):
-    figures = {"decoder_rate": 40.0, "decode_percent": 30.0, "copy_percent": 5.0, "network_percent": 60.0, "workers": 0}
+    figures = {"decoder_rate": 40.0, "decode_percent": 30.0, "copy_percent": 5.0, "network_percent": 60.0}
+    figures |= {"workers": 0, "ahead_ratio": 1.25}
     result, asked = Measured("files-32", "Files", "cpu", 1, 10.0, 20.0, 2.0, 1e-6, figures), []
     monkeypatch.setattr(rank, "bench_rank", lambda cases, **more: asked.append((cases, more)) or iter([result]))
     monkeypatch.setattr(evaluate, "bench_evaluate", lambda *_cases, **_more: iter([result]))
@@ -122,7 +123,10 @@ def test_rank_and_evaluate_print_a_list_of_cases_or_a_table(answer, delt, monkey
     assert record["max_abs_diff"] == 1e-6
     assert asked[0][0] == named(cases.RANK_CASES, ["files-32"])
     assert (asked[0][1]["quick"], asked[0][1]["rounds"]) == (True, 1)
-    assert "Patches a second on cpu, 1 threads." in delt("bench", "rank").stdout
+    table = delt("bench", "rank").stdout
+    assert "Patches a second on cpu, 1 threads." in table
+    assert "ahead ratio" in table
+    assert "1.25" in table
     assert asked[1][1]["rounds"] == 3
     assert answer("bench", "evaluate")[0]["ratio"] == 2.0
 

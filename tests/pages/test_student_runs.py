@@ -62,6 +62,26 @@ def test_the_job_strip_says_which_student_and_epoch(home, open_page) -> None:
     assert "Training student 1 of 3, epoch 12 of 60" in " ".join(entry.value for entry in app.sidebar.caption)
 
 
+@pytest.mark.parametrize(
+    ("reported", "words", "share"),
+    [
+        ([(0, 1), (1, 1), (2, 1), (0, 2), (1, 2), (2, 2)], "3 of 3 students side by side", 3 * 1 / 60 / 3),
+        ([(1, 1), (2, 1), (1, 2), (2, 2)], "2 of 3 students side by side", (1 + 2 * 1 / 60) / 3),  # one is done
+        ([(0, 1), (1, 1), (0, 2), (1, 2), (2, 1), (2, 1), (2, 2)], "student 3 of 3", (2 + 1 / 60) / 3),
+        ([(0, 2), (1, 1), (1, 2)], "student 2 of 3", (1 + 1 / 60) / 3),  # one after the other
+    ],
+)
+def test_students_side_by_side_are_told_and_counted_together(home, reported, words, share) -> None:
+    source = make_finished_run(home / "runs" / "source")
+    experiment = evaluation_experiment(find_source("source"), EvaluateConfig(epochs=60, seeds=3))
+    run = Run.create(home / "runs" / "students", experiment, "evaluate", source=source.id)
+    for number, (student, step) in enumerate(reported):
+        run.event(student_step(t=float(number), student=student, epoch=1, epochs=60, step=step, steps=2))
+    now = progress(run)
+    assert now.text.startswith(f"training {words}, epoch 1 of 60")
+    assert now.fraction == pytest.approx(share, abs=1e-9)
+
+
 def test_finished_students_open_in_the_page_of_accuracies_and_images_in_the_gallery(
     home, open_page, monkeypatch
 ) -> None:

@@ -16,7 +16,7 @@ from delt_engine.runs.store import Run
 from pages.shared import cached, controls, errors, figure, live
 from pages.shared.controls import button
 from pages.shared.runs import actions, failure
-from pages.shared.runs.progress import progress
+from pages.shared.runs.progress import Progress, progress
 from pages.shared.runs.strips import stamp
 from pages.shared.wording import duration, ordinal, plain, plural, run_title, sentence, short_name, stopped_text
 
@@ -107,19 +107,21 @@ def _one(run: Run, *, is_open: bool) -> None:
             failure.show(run)
         # closed, so that what is finished stays in the first view
         with st.expander("Curves and numbers", expanded=is_open, key="accuracy/live_more"):
-            _numbers(run, duration(now.left_s) if now.left_s is not None else "–")
+            _numbers(run, now)
             figure.plain(_curves(run.path, stamp(run.path / "events.jsonl")), "accuracy/live")
             controls.command(record.command)
 
 
-def _numbers(run: Run, left: str) -> None:
+def _numbers(run: Run, now: Progress) -> None:
+    left = duration(now.left_s) if now.left_s is not None else "–"
     config = run.experiment.evaluate
     epoch, step = run.latest_event(StudentEpochEvent), run.latest_event(StudentStepEvent)
+    at_work = now.students or (0,)
     tested = [event.top1 for event in run.events(StudentEpochEvent) if event.top1 is not None]
     newest = step or epoch
     with st.grid(5, min_column_width=112):
-        student = f"{step.student + 1 if step else 1} of {config.seeds}"
-        st.metric("Student", student, help="Each is trained from another seed.")
+        student = f"{at_work[0] + 1}–{at_work[-1] + 1}" if len(at_work) > 1 else f"{at_work[0] + 1}"
+        st.metric("Student", f"{student} of {config.seeds}", help="Each is trained from another seed.")
         st.metric("Epoch", f"{step.epoch if step else 0} of {config.epochs}")
         accuracy = f"{tested[-1]:.1f} %" if tested else "–"
         st.metric("Accuracy", accuracy, help="When last tested, on the real test images.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from delt_engine.runs.events import RoundEvent, SqueezeStepEvent, StageEvent, StepEvent, StudentStepEvent
 from delt_engine.runs.store import Run
@@ -22,7 +23,7 @@ class Progress:
     """How far a run is: the share of its image-iterations that is done, and words such as "2 of 4".
 
     ``rate`` is image-iterations per second over the last steps, None before there are two, and ``left_s`` what is left
-    at that rate; ``memory_mb`` the most that the run's process, or its GPU, has needed.
+    at that rate; ``memory_mb`` the most that the run's process, or its GPU, has needed; ``students`` are those at work.
     """
 
     fraction: float
@@ -32,6 +33,7 @@ class Progress:
     rate: float | None = None
     left_s: float | None = None
     memory_mb: float | None = None
+    students: tuple[int, ...] = ()
 
 
 def progress(run: Run) -> Progress:
@@ -109,15 +111,36 @@ def _training_rate(steps: list[SqueezeStepEvent]) -> float | None:
     return moved / passed if passed > 0 and moved > 0 else None
 
 
+def _at_work(steps: list[StudentStepEvent]) -> tuple[int, ...]:
+    """Return which students are trained, from 0, by the newest events: those side by side report in turn."""
+    many = len({step.student for step in steps})
+    is_beside = any(one.student > following.student for one, following in pairwise(steps[-2 * many :]))
+    return tuple(sorted({step.student for step in steps[-many:]})) if is_beside else (steps[-1].student,)
+
+
+def _students_share(steps: list[StudentStepEvent]) -> list[float]:
+    """Return the share of all students' steps that was done at each event."""
+    own = [step.steps_done / (step.epochs * step.steps) for step in steps]
+    if len(_at_work(steps)) == 1:
+        return [(step.student + share) / step.students for step, share in zip(steps, own, strict=True)]
+    done, shares = {step.student: share for step, share in zip(steps[::-1], own[::-1], strict=True)}, []
+    before = max(done) + 1 - len(done)  # students before these that report no more
+    for step, share in zip(steps, own, strict=True):
+        done[step.student] = share
+        shares.append((before + sum(done.values())) / step.students)
+    return shares
+
+
 def _of_students(run: Run, steps: list[StudentStepEvent]) -> Progress:
     steps = steps[-_RATE_WINDOW:]
-    step = steps[-1]
-    shares = [(one.student + one.steps_done / (one.epochs * one.steps)) / one.students for one in steps]
+    step, shares, at_work = steps[-1], _students_share(steps), _at_work(steps)
     passed, moved = step.t - steps[0].t, shares[-1] - shares[0]
     left_s = passed * (1 - shares[-1]) / moved if passed > 0 and moved > 0 and run.status == "running" else None
     student = f"training student {step.student + 1} of {step.students}, " if step.students > 1 else ""
+    if len(at_work) > 1:
+        student = f"training {len(at_work)} of {step.students} students side by side, "
     text = f"{student}epoch {step.epoch} of {step.epochs}{_left(left_s)}"
-    return Progress(fraction=_share(run, shares[-1]), text=text, left_s=left_s)
+    return Progress(fraction=_share(run, shares[-1]), text=text, left_s=left_s, students=at_work)
 
 
 _KINDS = {

@@ -10,7 +10,7 @@ from torch import nn
 
 from delt_engine.bench import harness, limit, material, recovery
 from delt_engine.bench.cases import Case, RankCase, schedule
-from delt_engine.bench.evaluate import side_by_side
+from delt_engine.bench.evaluate import several, side_by_side
 from delt_engine.bench.rank import PlainImages, bench_rank, rank_as_published
 from delt_engine.config import EvaluateConfig
 from delt_engine.recovery.folding import PreparedTeacher
@@ -65,13 +65,22 @@ def test_the_measured_loop_is_the_engines_and_reaches_the_plain_images_in_float6
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in given.teacher.network.modules())
 
 
+def test_the_peak_is_the_faster_of_a_product_and_a_convolution(monkeypatch):
+    spent = iter([4.0, 9.0, 2.0, 8.0])
+    monkeypatch.setattr(limit, "seconds_of", lambda work, device: next(spent))
+    peak = limit.Peak(CPU, torch.float32)
+    peak.take_turn()
+    product, maps = 2 * 2048**3, 2 * 64 * 8 * 8 * 512 * 512 * 9
+    assert peak.rate == max(product / 2, maps / 8)
+
+
 def test_limits_take_their_turns_between_the_loops(small, monkeypatch):
     """So what else the machine does hits all of them alike; the best time of each call counts."""
     taken = []
-    for kind in (limit.Convolutions, limit.MatrixPeak):
+    for kind in (limit.Convolutions, limit.Peak):
         monkeypatch.setattr(kind, "take_turn", lambda self, take=kind.take_turn: (taken.append(type(self)), take(self)))
     next(recovery.bench_recovery([TINY], quick=True, rounds=2, device=CPU))
-    assert taken == [limit.Convolutions, limit.MatrixPeak] * 6  # three rounds, twice
+    assert taken == [limit.Convolutions, limit.Peak] * 6  # three rounds, twice
     convolution = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3), nn.Conv2d(4, 4, 3, padding=1))
     spent = iter([4.0, 1.0, 7.0, 3.0, 5.0, 1.0])
     monkeypatch.setattr(limit, "seconds_of", lambda work, device: work() and next(spent))
@@ -135,6 +144,10 @@ def test_both_trainings_have_the_same_loss(has_teacher):
     assert plain > 0
     assert fast > 0
     assert gap < 1e-3
+    alone, beside, gap = several(table, teacher, config, 3, torch.device("cpu"))
+    assert alone > 0
+    assert beside > 0
+    assert gap == 0.0
 
 
 @pytest.mark.parametrize(("is_files", "image_size"), [(False, 16), (True, 224)])
@@ -145,6 +158,7 @@ def test_both_sides_score_the_same(is_files, image_size):
     assert result.ratio == pytest.approx(result.fast_rate / result.plain_rate)
     record = result.to_record()
     assert {"case", "plain_rate", "fast_rate", "ratio", "max_abs_diff"} <= record.keys()
+    assert record["ahead_ratio"] > 0
     assert 0 < record["decode_percent"] + record["copy_percent"] + record["network_percent"] <= 100.3
 
 

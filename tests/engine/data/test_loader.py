@@ -1,7 +1,8 @@
-"""Reading by processes: the same pixels as without them, broken files by name, and no process that stays behind."""
+"""Reading ahead: the same pixels as without it, broken files by name, and no thread or process that stays behind."""
 
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import psutil
@@ -56,6 +57,40 @@ def test_a_file_that_broke_since_is_named_and_costs_no_process(files, tmp_path, 
     sentence = rf"^dataset: {tmp_path}/c\.jpg cannot be read any more \(not an image that can be read\); load [\w ]+\.$"
     with pytest.raises(DataError, match=sentence):
         next(read)
+
+
+def test_a_thread_reads_so_many_parts_ahead_and_no_more():
+    parts = [slice(number, number + 1) for number in range(6)]
+    begun, taken, most = [threading.Event() for _ in parts], [], []
+
+    def read(part):
+        most.append(part.start - len(taken))
+        begun[part.start].set()
+        return part.start
+
+    found = read_in_order(read, parts, 0, 2)
+    for number in range(6):
+        assert next(found) == number
+        assert all(event.wait(60) for event in begun[: number + 3])  # though nobody has asked for them
+        taken.append(number)
+    assert max(most) == 2
+    assert next(found, None) is None
+
+
+def test_leaving_early_leaves_no_thread_and_begins_nothing_more():
+    going_on, begun = threading.Event(), []
+
+    def read(part):
+        begun.append(part.start)
+        assert part.start == 0 or going_on.wait(60)
+        return part.start
+
+    found = read_in_order(read, [slice(number, number + 1) for number in range(9)], 0, 3)
+    assert next(found) == 0
+    going_on.set()
+    found.close()
+    assert len(begun) <= 4
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("read-ahead")]
 
 
 def test_leaving_early_leaves_no_process(files):

@@ -103,7 +103,7 @@ def test_pixels_in_memory_do_not_grow_with_the_number_of_images():
     assert images.alive == 0
 
 
-def test_files_are_ranked_by_processes_as_by_threads_and_broken_ones_are_told_by_name(tmp_path):
+def test_files_are_ranked_ahead_by_processes_or_a_thread_as_without_and_broken_ones_are_told_by_name(tmp_path):
     rng = np.random.default_rng(1)
     names = [f"{number}.png" for number in range(9)]
     for name in names:
@@ -111,13 +111,16 @@ def test_files_are_ranked_by_processes_as_by_threads_and_broken_ones_are_told_by
     dataset = dataset_of(FileImages(tmp_path, names, np.arange(9) % 3, np.full((9, 2), (12, 16)), SIZE))
     for config in (RankConfig(batch_size=4), RankConfig(batch_size=4, crops=2)):
         (*_, last), by_processes = ranked(dataset, config, workers=1)
-        _, by_threads = ranked(dataset, config, workers=0)
+        _, plain = ranked(dataset, config, reads_ahead=False)
+        _, by_thread = ranked(dataset, config)
         assert last.timing.workers == 1
-        np.testing.assert_array_equal(by_processes.true_class_prob, by_threads.true_class_prob)
-        np.testing.assert_array_equal(by_processes.crop_box, by_threads.crop_box)
+        for found in (by_processes, by_thread):
+            np.testing.assert_array_equal(found.true_class_prob, plain.true_class_prob)
+            np.testing.assert_array_equal(found.crop_box, plain.crop_box)
     (tmp_path / "5.png").write_bytes(b"")
-    with pytest.raises(DataError, match=r"5\.png cannot be read any more \(the file is empty\)"):
-        ranked(dataset, RankConfig(batch_size=4), workers=1)
+    for how in ({"workers": 1}, {}, {"reads_ahead": False}):
+        with pytest.raises(DataError, match=r"5\.png cannot be read any more \(the file is empty\)"):
+            ranked(dataset, RankConfig(batch_size=4), **how)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The evaluate stage: students of a run, a folder and all real images; the same numbers wherever it was stopped."""
 
 import shutil
+from operator import itemgetter
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from delt_engine.jobs import worker
 from delt_engine.jobs.evaluations import Evaluation, evaluation_experiment, evaluations
 from delt_engine.pipeline import evaluate
 from delt_engine.pipeline.run import run_experiment
-from delt_engine.runs.events import StudentEpochEvent, StudentEvent, TimedEvent
+from delt_engine.runs.events import NoteEvent, StudentEpochEvent, StudentEvent, TimedEvent
 from delt_engine.runs.sources import find_source
 from delt_engine.runs.store import Run
 from delt_engine.training.image_table import from_run
@@ -158,3 +159,67 @@ def test_finished_evaluations_are_found_by_their_source(world, source) -> None:
     assert own == [Evaluation(run, run.record().result)]
     assert [found.run for found in evaluations() if found.source == "source"] == [run]
     assert "photos-cda" in {found.source for found in evaluations()}  # one that ships
+
+
+def without_time(event) -> dict:
+    return event.model_dump(exclude={"t", "time", "seconds"})
+
+
+BESIDE = SHORT.replace(seeds=3, students_at_once=2)
+
+
+def test_students_side_by_side_end_in_the_numbers_of_those_trained_in_turn(world, source) -> None:
+    alone = evaluated(world / "alone", source, SHORT.replace(seeds=3))
+    run = evaluated(world / "a", source, BESIDE)
+    assert without_times(run.record().result) == without_times(alone.record().result)
+    for kind in (StudentEpochEvent, StudentEvent):
+        plain, beside = (
+            sorted(map(without_time, each.events(kind)), key=itemgetter("student")) for each in (alone, run)
+        )
+        assert plain == beside  # of each student in the same order
+    order = [event.student for event in run.events(StudentEpochEvent)]
+    assert order == [0, 1] * 4 + [2] * 4
+    times = [event.t for event in run.events(TimedEvent)]
+    assert times == sorted(times)
+    assert [note.text for note in run.events(NoteEvent)] == ["2 students are trained side by side."]
+    assert not (run.path / "checkpoint").exists()
+
+
+@pytest.mark.parametrize("stop", [(0, 2), (1, 3), (2, 1)])
+def test_side_by_side_a_pause_waits_for_the_end_of_every_epoch(world, source, monkeypatch, stop) -> None:
+    whole = evaluated(world / "whole", source, BESIDE)
+    run = queued(world / "a", source, BESIDE)
+    with monkeypatch.context() as patched:
+        stop_at(patched, *stop)
+        run_until_stopped(run)
+    before = len(run.events(StudentEpochEvent))
+    run_experiment(run)
+    went_on = {event.student: event.epoch for event in reversed(run.events(StudentEpochEvent)[before:])}
+    beside = (2,) if stop[0] == 2 else (0, 1)
+    assert {number: went_on[number] for number in beside} == dict.fromkeys(beside, stop[1] + 1)
+    assert without_times(run.record().result) == without_times(whole.record().result)
+
+
+def test_out_of_memory_half_as_many_go_on_from_their_states(world, source, monkeypatch) -> None:
+    whole = evaluated(world / "whole", source, SHORT)
+    train = evaluate.evaluate
+
+    def full(*args, **kwargs):
+        for record in train(*args, **kwargs):
+            if kwargs["shared"] and kwargs["number"] == 1:
+                raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
+            yield record
+
+    monkeypatch.setattr(evaluate, "evaluate", full)
+    run = evaluated(world / "a", source, SHORT.replace(students_at_once=2))
+    assert "Out of memory with 2 students at once: going on with 1." in [note.text for note in run.events(NoteEvent)]
+    assert without_times(run.record().result) == without_times(whole.record().result)
+
+
+def test_memory_that_has_no_room_for_all_is_said(world, source, monkeypatch) -> None:
+    monkeypatch.setattr("delt_engine.training.side_by_side.student_bytes", lambda *_: 8 * 2**20)
+    monkeypatch.setattr("delt_engine.training.side_by_side.free_memory", lambda _: 21 * 2**20)
+    run = evaluated(world / "a", source, SHORT.replace(epochs=1, seeds=3, students_at_once=3))
+    assert [note.text for note in run.events(NoteEvent)] == [
+        "2 of 3 students at once: one takes about 8 MB, and 21 MB are free."
+    ]
