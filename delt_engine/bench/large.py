@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import psutil
+import torch
 from PIL import Image
 
 from delt_engine.bench.app import opened_browser, session
@@ -101,12 +102,14 @@ def make_folder(root: Path, num_classes: int) -> Path:
 
 def make_teacher(path: Path, num_classes: int) -> Path:
     """Write a small network with seeded weights as the teacher of that folder; how good it is takes no part."""
-    from delt_engine.bench.material import seeded_teacher
     from delt_engine.models.card import TeacherCard
     from delt_engine.models.checkpoints import save_teacher
+    from delt_engine.models.networks import build_network
 
     mean, std = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
-    network = seeded_teacher(_NETWORK, SIZE, mean, std, device="cpu", num_classes=num_classes, width=_WIDTH)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = build_network(_NETWORK, num_classes, image_size=SIZE, width=_WIDTH)
     names = tuple(f"class-{number:04d}" for number in range(num_classes))
     places: dict[str, Any] = {
         "dataset": "set",

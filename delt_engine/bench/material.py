@@ -92,14 +92,13 @@ def seeded_teacher(
     image_size: int,
     mean: Sequence[float],
     std: Sequence[float],
-    device: torch.device | str,
+    device: torch.device,
     num_classes: int = 10,
-    width: float = 1.0,
 ) -> nn.Module:
     """Return a network with seeded weights and the running statistics of random smooth images, frozen."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = build_network(name, num_classes, image_size=image_size, width=width)
+        network = build_network(name, num_classes, image_size=image_size)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = None  # the mean of all batches
