@@ -204,6 +204,44 @@ def app(as_json: bool, **typed: Any) -> None:
 
 
 @bench.command()
+@click.option("--quick", is_flag=True, help="A run of 5,000 images, and 50 in the list.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON list on stdout.")
+@progress_option
+def large(quick: bool, as_json: bool, progress_json: bool) -> None:
+    """Measure how long one waits for a run of 50,000 images: start, resume, list, gallery, export.
+
+    Start and resume count from the app's button to the first iteration, of a folder that was read and ranked before;
+    what a new one takes stands beside it. The list is the command as typed. The export is there with its first bytes;
+    how long all of it took stands beside it. The gallery needs playwright and Chromium, and is left out without them.
+    It takes minutes, most of them to make the images.
+    """
+    set_thread_waiting()
+    from delt_engine.bench.large import bench_large
+
+    with tempfile.TemporaryDirectory(prefix="delt-bench-") as folder:
+        records = [one.to_record() for one in bench_large(Path(folder), quick=quick, report=reporter(progress_json))]
+    if as_json:
+        say_json(records)
+        return
+    say_table(["case", "seconds", "goal", "met", "besides", "load"], [_large_row(record) for record in records])
+
+
+_BESIDES = {
+    "new_seconds": "of a new folder {:.1f} s",
+    "first_seconds": "first visit {:.2f} s",
+    "whole_seconds": "whole zip {:.1f} s",
+    "runs": "of {:,} runs",
+}
+
+
+def _large_row(record: dict[str, Any]) -> list[str]:
+    besides = [words.format(record[name]) for name, words in _BESIDES.items() if name in record]
+    met = "yes" if record["meets_goal"] else "no"
+    goal, load = f"<= {record['goal_seconds']:g}", f"{record['load']:g}"
+    return [record["case"], f"{record['seconds']:.2f}", goal, met, ", ".join(besides), load]
+
+
+@bench.command()
 @count_option("--ranks", "number", text="How many ranks are compared with one.", least=2, most=10, default=2)
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @_bench_options("Fewer iterations, one round.")

@@ -40,6 +40,7 @@ def serve_commands() -> None:
     """Load what a run needs, wait for a command, and do it."""
     import torch  # noqa: F401
 
+    import delt_engine.cli.recover
     import delt_engine.pipeline.recover  # noqa: F401
     from delt_engine.config import Experiment
     from delt_engine.data.catalogue import load_dataset

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from delt_engine.models.teachers import Teacher
 from delt_engine.patches.selection import SelectedImage
 from delt_engine.pipeline.bn_targets import BatchTargets
 from delt_engine.pipeline.context import StageContext
-from delt_engine.pipeline.inputs import shown_classes, slots_of, start_pixels
+from delt_engine.pipeline.inputs import Slot, by_slot, shown_classes, slots_of, start_pixels
 from delt_engine.recovery.batches import BatchPlan
 from delt_engine.recovery.folding import PreparedTeacher
 from delt_engine.recovery.loop import start_noise
@@ -38,10 +39,15 @@ class RecoverJob:
         """S, side in pixels."""
         return self.context.inputs.dataset.spec.image_size
 
+    @cached_property
+    def selected(self) -> dict[Slot, SelectedImage]:
+        """The selection by class and index."""
+        return by_slot(self.selection)
+
     def start_u8(self, plan: BatchPlan) -> np.ndarray:
         """Return what the images of a batch start from as it is shown: uint8 (N, S, S, 3)."""
         if self.selection:
-            return start_pixels(self.context.inputs, self.selection, slots_of(plan))
+            return start_pixels(self.context.inputs, self.selected, slots_of(plan))
         return self.pixels(self.start_images(plan))
 
     def start_images(self, plan: BatchPlan) -> torch.Tensor:
@@ -49,7 +55,7 @@ class RecoverJob:
         device = torch.device(self.context.device)
         if not self.selection:
             return start_noise(plan, self.image_size, seed=self.context.experiment.seed).to(device)
-        image_u8 = start_pixels(self.context.inputs, self.selection, slots_of(plan))
+        image_u8 = start_pixels(self.context.inputs, self.selected, slots_of(plan))
         return normalise(to_pixels(image_u8), self.teacher.card.mean, self.teacher.card.std).to(device)
 
     def pixels(self, images: torch.Tensor) -> np.ndarray:
@@ -71,12 +77,15 @@ class RecoverJob:
             probabilities = self.teacher.network(asked).float().softmax(1)
             write_predictions(run, [slots[row] for row in rows], probabilities.cpu().numpy(), round_number)
 
+    def _patches(self, class_index: int, index: int) -> list[dict[str, Any]]:
+        found = self.selected.get((class_index, index))
+        return [patch.facts for patch in found.patches] if found else []
+
     def texts(self, plan: BatchPlan) -> list[dict[str, Any]]:
         """Return the settings that go into each image of a batch."""
         experiment, config = self.context.experiment, self.context.experiment.recover
         names = self.context.inputs.dataset.spec.class_names
         committee = self.context.inputs.committee_records
-        selected = {(image.class_index, image.index): image.patches for image in self.selection}
         shared = {
             "method": config.method,
             "seed": experiment.seed,
@@ -97,7 +106,7 @@ class RecoverJob:
                 "index": slot.index,
                 "start_round": slot.start_round,
                 "iterations": config.iterations - (slot.start_round - 1) * config.round_iterations,
-                "patches": [patch.facts for patch in selected.get((slot.class_index, slot.index), ())],
+                "patches": self._patches(slot.class_index, slot.index),
             }
             for slot in plan.slots
         ]

@@ -311,12 +311,12 @@ class Run:
         Raises:
             RunError: the run has not selected yet.
         """
-        from delt_engine.patches.selection import read_selection
-
         path = self.path / "selection.csv"
-        if not path.is_file():
-            raise RunError(f"run {self.id}: there is no selection.csv yet.")
-        return read_selection(path)
+        try:
+            stat = path.stat()
+        except OSError:
+            raise RunError(f"run {self.id}: there is no selection.csv yet.") from None
+        return _selection_once(str(path), (stat.st_ino, stat.st_mtime_ns, stat.st_size))
 
     # The process
 
@@ -352,6 +352,13 @@ def _read_once(file: str, _version: tuple[int, int, int]) -> RunRecord:
     path = Path(file)
     files.check_file(path)
     return read_record(path.read_bytes(), path.parent.name)
+
+
+@lru_cache(maxsize=1)  # of a large run it takes a second to read, and a run that begins asks three times
+def _selection_once(file: str, _stamp: tuple[int, int, int]) -> tuple[SelectedImage, ...]:
+    from delt_engine.patches.selection import read_selection
+
+    return read_selection(file)
 
 
 def check_free(path: Path) -> None:

@@ -24,7 +24,12 @@ TIMEOUT_S = 240
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A user without runs, and a project that ships no example; decoded datasets are shared by all tests."""
     monkeypatch.setenv("DELT_RUNS", str(tmp_path / "runs"))
-    for module in ("delt_engine.runs.store", "delt_engine.runs.titles", "pages.shared.cached"):
+    for module in (
+        "delt_engine.analysis.mi_curves",
+        "delt_engine.runs.store",
+        "delt_engine.runs.titles",
+        "pages.shared.cached",
+    ):
         monkeypatch.setattr(f"{module}.assets_dir", lambda: tmp_path / "assets")
     st.cache_data.clear()
     st.cache_resource.clear()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from fake_runs import dataset_record, fake_experiment, make_evaluation, make_finished_run, make_training
 from page_helpers import captions, keys, metrics, planned_dataset, press, table_with, texts, traces
+from some_curve import ship
 
 from delt_engine.data.catalogue import CATALOGUE, load_dataset
 from delt_engine.jobs.evaluations import Evaluation, evaluations
@@ -73,6 +74,19 @@ def test_an_ablation_of_the_dataset_is_shown_with_its_command(open_page, home) -
     assert table.loc["DELT", "Image-iterations"] == 60000
     assert "mean ± sample standard deviation over the seeds, all labelled by photos alone" in captions(app)
     assert "delt ablate" in [block.value for block in app.code]
+
+
+def test_accuracy_over_mi_is_a_chart_with_its_table_and_command(open_page, home) -> None:
+    make(home, "a")
+    ship(home / "assets")
+    app = open_page(PAGE)
+    charts = [traces(app, place) for place in range(len(app.get("plotly_chart")))]
+    curve = next(trace for chart in charts for trace in chart if trace.get("name") == "CDA")
+    assert (curve["x"], curve["y"]) == ([504, 1000, 2000, 4000], [30.0, 31.0, 35.0, 36.5])
+    table = table_with(app, "MI").set_index("MI")
+    assert table["± Top-1, last epoch (%)"].tolist() == [1.0] * 8
+    assert "measured on CIFAR-10 with resnet18 of width 0.25" in captions(app)
+    assert "delt compare --over-mi 504,1000,2000,4000" in [block.value for block in app.code]
 
 
 def test_last_best_and_averaged_accuracy(open_page, home, address) -> None:
