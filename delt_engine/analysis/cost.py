@@ -246,7 +246,7 @@ def best_rate(rates: Iterable[Rate], key: RateKey) -> tuple[Rate | None, bool]:
     return scaled, chosen.key == key and chosen.is_here
 
 
-def as_fast_as_here(rate: Rate, rates: Iterable[Rate]) -> tuple[Rate, Rate | None]:
+def scaled_to_this_machine(rate: Rate, rates: Iterable[Rate]) -> tuple[Rate, Rate | None]:
     """Return another machine's rate at the speed of this one, and the measurement here that tells it.
 
     That is the first, so the newest, of this machine that has a counterpart there: the same teacher, image size and

@@ -12,6 +12,8 @@ from delt_engine.config import Experiment, RecoverConfig
 from delt_engine.patches.selection import Patch, SelectedImage, write_selection
 from delt_engine.runs import strips
 from delt_engine.runs.events import RoundEvent, StepEvent
+from delt_engine.runs.export import image_text
+from delt_engine.runs.image_facts import selected_of
 from delt_engine.runs.processes import this_process
 from delt_engine.runs.record import DatasetRecord, TeacherRecord, now
 from delt_engine.runs.store import Run
@@ -19,8 +21,8 @@ from delt_engine.runs.store import Run
 SIZE, ROUNDS, ROUND_ITERATIONS = 32, 8, 100
 
 
-def make_large_run(path: Path, *, num_classes: int = 1000, ipc: int = 50) -> Run:
-    """Make the run; all classes show the pictures of the first, by links."""
+def make_large_run(path: Path, *, num_classes: int = 1000, ipc: int = 50, has_images: bool = False) -> Run:
+    """Make the run; all classes show the pictures of the first, by links. ``has_images`` writes the finished ones."""
     config = RecoverConfig(ipc=ipc, iterations=ROUNDS * ROUND_ITERATIONS, round_iterations=ROUND_ITERATIONS)
     run = Run.create(path, Experiment(dataset="large", device="cpu", recover=config), command=["delt", "recover"])
     names = tuple(f"class {number:04d}" for number in range(num_classes))
@@ -42,6 +44,8 @@ def make_large_run(path: Path, *, num_classes: int = 1000, ipc: int = 50) -> Run
     )
     write_selection(run.path / "selection.csv", _selected(run), names)
     _write_strips(run)
+    if has_images:
+        _write_images(run)
     run.set_status("running", started=now(), process=this_process())
     _write_events(run)
     run.set_status("finished", finished=now(), seconds=100.0, process=None)
@@ -66,12 +70,26 @@ def _write_strips(run: Run) -> None:
         joined = schedule.joined(number) if number else 0
         images[:joined] = draw.integers(0, 256, images[:joined].shape, dtype=np.uint8)
         files.write_bytes(run.snapshot_path(0, number), strips.png_bytes(strips.join_strip(images), level=1))
-    paths = [run.snapshot_path(0, number) for number in range(ROUNDS + 1)]
-    for class_index in run.classes[1:]:
-        folder = run.snapshot_path(class_index, 0).parent
-        folder.mkdir(parents=True)
+    _link(run, "snapshots")
+
+
+def _write_images(run: Run) -> None:
+    """Write the finished images of the first class with their settings, and link them for the others."""
+    selected = {image.index: image for image in selected_of(run, 0)}
+    for index, image_u8 in enumerate(run.snapshot_images(0, ROUNDS)):
+        text = image_text(run, 0, index, ROUNDS, selected[index])
+        files.write_bytes(run.image_path(0, index), strips.png_bytes(image_u8, text))
+    _link(run, "images")
+
+
+def _link(run: Run, kind: str) -> None:
+    """Link the files of the first class for the others."""
+    root, folders = run.path / kind, [run.class_folder(class_index) for class_index in run.classes]
+    paths = sorted((root / folders[0]).iterdir())
+    for name in folders[1:]:
+        (root / name).mkdir(parents=True)
         for path in paths:
-            (folder / path.name).hardlink_to(path)
+            (root / name / path.name).hardlink_to(path)
 
 
 def _write_events(run: Run) -> None:

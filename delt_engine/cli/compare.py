@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from delt_engine.analysis.mi_curves import ROUNDS as OVER_MI_ROUNDS
+from delt_engine.cli.compare_over_mi import kept_curve, read_iterations, spread_over
 from delt_engine.cli.compare_plan import ComparisonPlan, plan_comparison
 from delt_engine.cli.finished import finished_run
 from delt_engine.cli.options import (
@@ -19,7 +21,7 @@ from delt_engine.cli.options import (
     students_option,
     teacher_options,
 )
-from delt_engine.cli.output import say, say_json, say_table
+from delt_engine.cli.output import say, say_columns, say_json
 from delt_engine.cli.presets import preset_option, preset_told
 from delt_engine.config import METHOD_SETTINGS, EvaluateConfig, Experiment
 from delt_engine.config.command_line import split_names
@@ -33,10 +35,10 @@ from delt_engine.pipeline.compare import method_row
 from delt_engine.runs.record import Kind
 from delt_engine.runs.sources import REAL, find_source
 from delt_engine.runs.store import Run, list_runs
-from delt_engine.runs.tables import shown, to_csv, to_latex, to_markdown, without_common
+from delt_engine.runs.tables import METHOD_COLUMNS, MI_COLUMNS, to_csv, to_latex, to_markdown, without_common
 
 DEFAULT_METHODS = "sre2l,cda,rded,delt,random"
-_FORMATS = {"csv": lambda rows, _columns, _note: to_csv(rows), "latex": to_latex, "markdown": to_markdown}
+_FORMATS = ("csv", "latex", "markdown")
 
 
 @click.command()
@@ -59,6 +61,13 @@ _FORMATS = {"csv": lambda rows, _columns, _note: to_csv(rows), "latex": to_latex
 @teacher_options
 @preset_option
 @students_option("Train each of these networks in place of --student on every set of images, a row each.")
+@click.option(
+    "--over-mi",
+    metavar="N,...",
+    help=f"Make each method's images at each of these MI, with RI = MI / {OVER_MI_ROUNDS}, and keep accuracy over MI "
+    "for the planner and the app.",
+)
+@path_option("--out", "FILE", "With --over-mi, also write what is kept to FILE as JSON.")
 @path_option(
     "--into", "DIR", "Put the runs there, named by dataset and method, and not among your runs.", is_folder=True
 )
@@ -71,6 +80,8 @@ def compare(
     methods: str,
     settings: str,
     students: str | None,
+    over_mi: str | None,
+    out: Path | None,
     into: Path | None,
     fresh: bool,
     as_json: bool,
@@ -90,11 +101,15 @@ def compare(
     from delt_engine.training.recipe import check_student
 
     files = {name: path for name in _FORMATS if (path := values.pop(name)) is not None}
-    for path in files.values():
+    is_curve = over_mi is not None or out is not None
+    iterations = read_iterations(over_mi, out, students or "", values) if is_curve else ()
+    for path in [*files.values(), *([out] if out is not None else [])]:
         check_writable(path)
     told = preset_told(values, ("experiment", "evaluate"), silent=as_json or quiet)
     names = named_students(students, values)
     plan = plan_comparison(split_names(methods), settings, values)
+    if iterations:
+        plan = spread_over(plan, iterations)
     trained = for_students(plan.evaluate, names) if names is not None else (plan.evaluate,)
     for config in trained:
         check_student(config, len(plan.inputs.classes), plan.inputs.dataset.spec.image_size)
@@ -102,15 +117,18 @@ def compare(
     rows = [row for method in plan.experiments for row in comparison.rows(method)]
     if not ranks.this_rank().is_first:
         return
-    columns, common = without_common(rows)
+    if iterations:
+        told["curve"] = kept_curve(plan, iterations, rows, settings, values, out)
+    every = MI_COLUMNS if iterations else METHOD_COLUMNS
+    columns, common = without_common(rows, every)
     note = " ".join([*([f"Students: {common}."] if common else []), *plan.notes])
     for name, path in files.items():
-        text = _FORMATS[name](rows, columns, note)
-        write_bytes(path, text.encode())
+        take = {"csv": lambda: to_csv(rows, every), "latex": lambda: to_latex(rows, columns, note)}
+        write_bytes(path, take.get(name, lambda: to_markdown(rows, columns, note))().encode())
     if as_json:
         say_json({"settings": settings, "rows": rows, "notes": plan.notes, **told})
         return
-    say_table([column.title for column in columns], [[shown(row, column) for column in columns] for row in rows])
+    say_columns(columns, rows)
     if note:
         say(note)
 

@@ -27,6 +27,9 @@ from delt_engine.runs.sources import REAL
 SHORT_ITERATIONS, SHORT_ROUND, SHORT_EPOCHS = 200, 50, 60
 """MI, RI and epochs on the built-in datasets when nothing else is typed; ours."""
 
+SHORTENED = "Shortened against the papers: "
+"""How the note begins that says so."""
+
 
 @dataclass(frozen=True)
 class ComparisonPlan:
@@ -133,7 +136,7 @@ def shortening_note(experiments: Mapping[str, Experiment], config: EvaluateConfi
     if config.is_shortened:
         epochs = EvaluateConfig.for_recipe(config.recipe).epochs
         parts.append(f"students of {config.epochs:,} instead of {epochs:,} epochs")
-    return f"Shortened against the papers: {' and '.join(parts)}." if parts else ""
+    return f"{SHORTENED}{' and '.join(parts)}." if parts else ""
 
 
 def _span(counts: tuple[int, ...]) -> str:

@@ -17,6 +17,7 @@ from delt_engine.analysis.cost import (
     predicted_seconds,
     targets_seconds,
 )
+from delt_engine.analysis.mi_curves import accuracy_at, sentence
 from delt_engine.cli.options import count_option, output_options, read_experiment, setting_options, teacher_options
 from delt_engine.cli.output import progress_option, reporter, say, say_json, say_table
 from delt_engine.config import Experiment
@@ -32,7 +33,7 @@ from delt_engine.runs.command import image_size_of
 from delt_engine.runs.record import NO_ROUNDS
 from delt_engine.runs.store import list_runs
 from delt_engine.runs.titles import example_runs
-from delt_engine.threads import settle_waiting
+from delt_engine.threads import set_thread_waiting
 
 COST_SETTINGS = (
     *("method", "ipc", "iterations", "round_iterations", "early_late", "batching", "batch_size", "bn_targets"),
@@ -100,6 +101,9 @@ def cost(
     result["scores_seconds"], result["targets_seconds"] = scores, None
     if rate and spec and spec.train_size:
         result["targets_seconds"] = round(targets_seconds(experiment.recover, spec.train_size, rate), 1)
+    result["accuracy"] = None
+    if experiment.recover.is_optimised:
+        result["accuracy"] = accuracy_at(experiment.recover.method, experiment.recover.iterations, experiment.dataset)
     result |= {"ranks": ranks, "hours": _hours_on(experiment, classes, rate, ranks)}
     if as_json:
         say_json(result)
@@ -136,11 +140,13 @@ def cost(
         say(f"Memory at most: about {size_words(result['memory_mb'] * 2**20)}, as a run with this teacher needed here.")
     for note in result["notes"]:
         say(note)
+    if result["accuracy"] is not None:
+        say(sentence(experiment.recover.method, result["accuracy"]))
 
 
 def _measured(experiment: Experiment, num_classes: int, report: Callable[[str, int, int], None]) -> dict[str, Any]:
     """Measure this device with these settings, and return what ``--json`` prints of it."""
-    settle_waiting()  # as runs have it; read when torch is loaded
+    set_thread_waiting()  # as runs have it; read when torch is loaded
     from delt_engine.pipeline.measure_rate import measure
 
     rate = measure(experiment, report)

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from delt_engine.analysis.mi_curves import FAST, fast_preset, fast_settings
 from delt_engine.config import DEFAULT_DATASET, EvaluateConfig, Experiment, FieldSpec, Settings, field_specs
 from delt_engine.config.command_line import (
     OPEN,
@@ -127,10 +128,12 @@ def read_experiment(values: Mapping[str, Any]) -> Experiment:
         ConfigError: a value that is not allowed, or an unknown preset.
     """
     typed: dict[str, Any] = {stage: own for stage, own in typed_settings(values).items() if stage in STAGE_RECORDS}
-    published = given_preset(values)
-    if published is not None:
+    overall, recover = typed.get("experiment", {}), typed.get("recover", {})
+    if values.get("preset") == FAST:
+        recover = {**fast_settings(recover.get("method", "delt")), **recover}
+    elif (published := given_preset(values)) is not None:
         return typed_on_top(published.experiment, typed)
-    overall, recover = typed.pop("experiment", {}), typed.pop("recover", {})
+    typed = {stage: own for stage, own in typed.items() if stage not in ("experiment", "recover")}
     method = recover.pop("method", "delt")
     if "evaluate" in typed:
         typed["evaluate"] = EvaluateConfig.for_recipe(**{"recipe": "delt", **typed["evaluate"]})
@@ -151,10 +154,19 @@ def given_preset(values: Mapping[str, Any], ipc: int | None = None) -> Published
     if not values.get("preset"):
         return None
     typed = typed_settings(values)
+    if values["preset"] == FAST:
+        return _fast(typed.get("recover", {}).get("method", "delt"))
     student = str(typed.get("evaluate", {}).get("student", ""))
     network = str(typed.get("squeeze", {}).get("network", ""))
     preset = find_preset(values["preset"])
     return preset.published(typed.get("recover", {}).get("ipc", ipc), "" if student == OPEN else student, network)
+
+
+def _fast(method: str) -> PublishedExperiment:
+    """Return the preset ``fast`` of a method like one of a paper, to tell what it changes."""
+    preset = fast_preset(method)
+    origins = dict.fromkeys((f"recover.{name}" for name in fast_settings(method)), preset.origin)
+    return PublishedExperiment(preset.experiment(method), origins, {})
 
 
 def typed_on_top(experiment: Experiment, typed: Mapping[str, Mapping[str, Any]]) -> Experiment:

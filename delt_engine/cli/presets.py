@@ -7,16 +7,26 @@ from typing import Any
 
 import click
 
+from delt_engine.analysis.mi_curves import FAST, fast_methods, fast_preset
 from delt_engine.cli.options import given_preset
 from delt_engine.cli.output import say
+from delt_engine.errors import ConfigError
 from delt_engine.jobs import ranks
 from delt_engine.papers.presets import PRESETS, changes
+
+
+def _fast_help() -> str:
+    """Return what the preset fast is, where its measurement is there."""
+    found = {method: fast_preset(method) for method in fast_methods()}
+    told = [f"of {method} MI {preset.iterations:,}, the {preset.origin}" for method, preset in found.items()]
+    return f" Or {FAST}: {'; '.join(told)}." if told else ""
+
 
 preset_option = click.option(
     "--preset",
     metavar="NAME",
     help="Start from a paper's settings; what is typed stands on top. The method's published code fills in what no "
-    f"table prints. NAME is one of {', '.join(PRESETS)}.",
+    f"table prints. NAME is one of {', '.join(PRESETS)}.{_fast_help()}",
 )
 
 
@@ -31,6 +41,8 @@ def preset_told(
         silent: only return it.
         ipc: images per class where they are not typed but known.
     """
+    if values.get("preset") == FAST and "recover" not in stages:
+        raise ConfigError(f"preset: {FAST!r} given, but it sets MI and RI of a recovery, and this command makes none.")
     found = given_preset(values, ipc)
     if found is None:
         return {}

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from delt_engine.analysis.mi_curves import FAST, fast_settings
 from delt_engine.cli.evaluate import labels_written
 from delt_engine.cli.finished import finished_run, teacher_card
 from delt_engine.cli.options import output_options, setting_options, size_of, typed_on_top, typed_settings
@@ -59,6 +60,7 @@ def run_file(
         check_free(out)
     recover, evaluate = plan.experiment.recover, plan.experiment.evaluate
     known = {"preset": preset, "recover__ipc": recover.ipc, "evaluate__student": evaluate.student}
+    known["recover__method"] = recover.method
     told = preset_told(known, tuple(STAGE_RECORDS), silent=as_json or quiet)
     for missing in ranks.first(lambda: _missing_teachers(plan.experiment)):
         squeezed(plan.experiment.replace(squeeze=missing), None, RunOptions(), quiet=quiet)
@@ -119,6 +121,9 @@ def _on_preset(values: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Return a paper's experiment as plain values, with those that are given on top."""
     given = {stage: dict(values.get(stage) or {}) for stage in STAGE_RECORDS if stage != "experiment"}
     given["experiment"] = {key: value for key, value in values.items() if key not in given}
+    if name == FAST:
+        recover = given["recover"]
+        return {"evaluate": {}, **values, "recover": {**fast_settings(recover.get("method", "delt")), **recover}}
     axes = given["recover"].get("ipc"), given["evaluate"].get("student", ""), given["squeeze"].get("network", "")
     whole = typed_on_top(find_preset(name).published(*axes).experiment, given)
     made = json.loads(whole.model_dump_json())

@@ -15,13 +15,13 @@ from delt_engine.analysis.cost import (
     FORWARD,
     Rate,
     RateKey,
-    as_fast_as_here,
     best_rate,
     largest_batch,
     predicted_bytes,
     predicted_memory,
     predicted_seconds,
     rate_teacher,
+    scaled_to_this_machine,
     targets_seconds,
 )
 from delt_engine.config import EvaluateConfig, Experiment, RecoverConfig, SqueezeConfig
@@ -103,7 +103,7 @@ def recovery_price(experiment: Experiment, num_classes: int, size: int, teacher:
     rate, _ = best_rate(known.rates, key)
     memory = predicted_memory(known.rates, key)
     if rate is not None:
-        rate, _ = as_fast_as_here(rate, known.rates)
+        rate, _ = scaled_to_this_machine(rate, known.rates)
         seconds = predicted_seconds(config, num_classes, rate)
         seconds += targets_seconds(config, train_images, rate.per_second(key.batch_size))
         return Price(seconds, memory[0] if memory else None, disk)

@@ -27,13 +27,14 @@ whole images only.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 from PIL import Image
@@ -53,6 +54,9 @@ _PLACE = ("class_index", "class", "index", "tile", "source", "image_index")
 COLUMNS = (*_PLACE, "top", "left", "height", "width", "true_class_prob", "rank", "start_round", "iterations")
 """Columns of the selection file, one row a patch."""
 
+_NUMBERS = tuple(name for name in COLUMNS if name not in ("class", "source", "true_class_prob"))
+"""Those that hold whole numbers."""
+
 
 @dataclass(frozen=True)
 class Patch:
@@ -71,6 +75,12 @@ class Patch:
     label: int
     true_class_prob: float
     rank: int
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What images that are made of it have written in them."""
+        values = {name: getattr(self, name) for name in ("source", "true_class_prob", "rank")}
+        return {**values, "crop_box": list(self.crop_box)}
 
 
 @dataclass(frozen=True)
@@ -145,7 +155,7 @@ def select(
         chosen = {*pins, *unpinned[: needed - len(pins)]}
         taken = [rank for rank in line if rank in chosen]
         ranks = joining_order(taken, config.order, keyed_rng(seed, "order", class_index))
-        patches = [_patch(ranking, dataset_names_of_train, int(rows[rank]), rank) for rank in ranks]
+        patches = _patches(ranking, dataset_names_of_train, rows, ranks)
         for index, times in enumerate(zip(schedule.start_rounds, schedule.image_iterations_each, strict=True)):
             tiles = tuple(patches[index::ipc])  # tile t holds place t * ipc + index
             result.append(SelectedImage(int(class_index), index, tiles, *times))
@@ -193,15 +203,19 @@ def _picked(ranking: Ranking, config: SelectConfig) -> tuple[set[int], set[int]]
     return pinned, dropped
 
 
-def _patch(ranking: Ranking, names: Sequence[str], row: int, rank: int) -> Patch:
-    image_index = int(ranking.image_index[row])
-    if image_index >= len(names):
-        raise DataError(
-            f"ranking: it names image {image_index} of {ranking.dataset}, but there are {len(names)}; rank again."
+def _patches(ranking: Ranking, names: Sequence[str], rows: np.ndarray, ranks: Sequence[int]) -> list[Patch]:
+    """Return the patches of some ranks of a class; ``rows`` of the ranking are the class's, the lowest rank first."""
+    at = rows[np.asarray(ranks, np.int64)]
+    indices, boxes = ranking.image_index[at].tolist(), ranking.crop_box[at].tolist()
+    labels, probs = ranking.label[at].tolist(), ranking.true_class_prob[at].tolist()
+    if (last := max(indices, default=0)) >= len(names):
+        raise DataError(f"ranking: it names image {last} of {ranking.dataset}, but there are {len(names)}; rank again.")
+    return [
+        Patch(index, str(names[index]), (top, left, height, width), label, prob, rank)
+        for index, (top, left, height, width), label, prob, rank in zip(
+            indices, boxes, labels, probs, ranks, strict=True
         )
-    top, left, height, width = ranking.crop_box[row].tolist()
-    label, prob = int(ranking.label[row]), float(ranking.true_class_prob[row])
-    return Patch(image_index, str(names[image_index]), (top, left, height, width), label, prob, rank)
+    ]
 
 
 def tile_edges(image_size: int, mosaic: int) -> list[int]:
@@ -285,18 +299,49 @@ def read_selection(path: str | Path, class_index: int | None = None) -> tuple[Se
     Raises:
         DataError: no such file, or not a selection; the sentence names the line.
     """
+    with _opened(path) as file:
+        return _parsed(file if class_index is None else _rows_of(file, class_index), path)
+
+
+def selection_of_classes(path: str | Path) -> Callable[[int], tuple[SelectedImage, ...]]:
+    """Return what gives the images of one class after another: the file is read once, a class's rows when asked for.
+
+    Raises:
+        DataError: as :func:`read_selection`; what is returned raises it for the rows that it reads.
+    """
+    rows: dict[str, list[str]] = {}
+    with _opened(path) as file:
+        heading, is_open, own = next(file, ""), False, list[str]()
+        for line in file:
+            if not is_open:
+                own = rows.setdefault(line.partition(",")[0], [])
+            is_open ^= line.count('"') % 2 == 1
+            own.append(line)
+    return lambda class_index: _parsed([heading, *rows.get(str(class_index), [])], path)
+
+
+@contextlib.contextmanager
+def _opened(path: str | Path) -> Iterator[TextIO]:
     try:
         check_file(path, most=2**32)
         with Path(path).open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            reader = csv.DictReader(file if class_index is None else _rows_of(file, class_index))
-            missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-            if missing:
-                raise DataError(f"selection: {path} has no column {missing[0]!r}.")
-            images: list[dict[str, Any]] = []
-            for row in reader:
-                _read_row(row, images, f"{path} line {reader.line_num}")
+            yield file
     except OSError as error:
         raise DataError(f"selection: {path} cannot be read ({error.strerror}).") from None
+
+
+def _parsed(lines: Iterable[str], path: str | Path) -> tuple[SelectedImage, ...]:
+    images: list[dict[str, Any]] = []
+    try:
+        reader = csv.reader(lines)
+        heading = next(reader, [])
+        missing = [name for name in COLUMNS if name not in heading]
+        if missing:
+            raise DataError(f"selection: {path} has no column {missing[0]!r}.")
+        numbers = tuple(heading.index(name) for name in _NUMBERS)
+        places = _Places(numbers, heading.index("source"), heading.index("true_class_prob"))
+        for row in filter(None, reader):
+            _read_row(row, places, images, f"{path} line {reader.line_num}")
     except csv.Error as error:
         raise DataError(f"selection: {path} is not a table ({error}).") from None
     return tuple(SelectedImage(**{**values, "patches": tuple(values["patches"])}) for values in images)
@@ -312,20 +357,30 @@ def _rows_of(lines: Iterable[str], class_index: int) -> Iterator[str]:
             yield line
 
 
-def _read_row(row: dict[str, str], images: list[dict[str, Any]], where: str) -> None:
+@dataclass(frozen=True)
+class _Places:
+    """Where the columns of a file are: those of :data:`_NUMBERS`, and the two others that are read."""
+
+    numbers: tuple[int, ...]
+    source: int
+    prob: int
+
+
+def _read_row(row: list[str], places: _Places, images: list[dict[str, Any]], where: str) -> None:
     """Add one patch to the image it belongs to, beginning a new one at tile 0."""
     try:
-        number = {name: int(row[name]) for name in COLUMNS if name not in ("class", "source", "true_class_prob")}
-        box = (number["top"], number["left"], number["height"], number["width"])
-        prob = float(np.float32(row["true_class_prob"]))
-        patch = Patch(number["image_index"], unguarded(row["source"]), box, number["class_index"], prob, number["rank"])
-    except (TypeError, ValueError, AttributeError):
+        numbers = [int(row[at]) for at in places.numbers]
+        class_index, index, tile, image_index, *box, rank, start_round, iterations = numbers
+        top, left, height, width = box
+        source, prob = unguarded(row[places.source]), float(np.float32(row[places.prob]))
+    except (IndexError, ValueError):
         raise DataError(f"selection: {where} does not hold a patch.") from None
-    about = {name: number[name] for name in ("class_index", "index", "start_round", "iterations")}
-    if number["tile"] == 0:
+    patch = Patch(image_index, source, (top, left, height, width), class_index, prob, rank)
+    about = {"class_index": class_index, "index": index, "start_round": start_round, "iterations": iterations}
+    if tile == 0:
         images.append({**about, "patches": [patch]})
         return
     last = images[-1] if images else {"patches": []}
-    if number["tile"] != len(last["patches"]) or any(last.get(name) != value for name, value in about.items()):
-        raise DataError(f"selection: {where} holds tile {number['tile']}, but not after the tiles before it.")
+    if tile != len(last["patches"]) or any(last.get(name) != value for name, value in about.items()):
+        raise DataError(f"selection: {where} holds tile {tile}, but not after the tiles before it.")
     last["patches"].append(patch)

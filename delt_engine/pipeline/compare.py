@@ -45,7 +45,8 @@ def method_row(
         cosine_similarity: of its images to their class centroids, where it is known.
 
     Returns:
-        Plain values: of the evaluation's result, ``cosine_similarity``, ``iterations`` and ``round_iterations`` (None
+        Plain values: of the evaluation's result, with top-1 of each student (``top1_last_each`` and
+        ``top1_best_each``), ``cosine_similarity``, ``iterations`` and ``round_iterations`` (None
         where nothing was recovered), ``seconds`` as the sum of ``synthesis_seconds`` and ``train_seconds``, ``run``
         and ``evaluation`` (ids), and ``training``, student and recipe in words.
     """
@@ -55,6 +56,7 @@ def method_row(
     train_seconds = float(result["seconds"])
     return {
         **row,
+        **{f"{name}_each": [student[name] for student in result["students"]] for name in ("top1_last", "top1_best")},
         "iterations": recover.iterations if recover else None,
         "round_iterations": recover.round_iterations if recover and recover.is_optimised else None,
         "cosine_similarity": cosine_similarity,

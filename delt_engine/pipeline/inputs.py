@@ -8,7 +8,7 @@ still waits for its device.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -237,7 +237,8 @@ def begin(run: Run, inputs: Inputs) -> None:
             return
         selection = write_selected(run, inputs, ranking, scores)
     plans = plan_batches(inputs.classes, run.experiment.recover)
-    picture_all(run, inputs, plans, lambda plan: start_pixels(inputs, selection, slots_of(plan)))
+    selected = by_slot(selection)
+    picture_all(run, inputs, plans, lambda plan: start_pixels(inputs, selected, slots_of(plan)))
 
 
 def picture_all(
@@ -254,8 +255,11 @@ def picture_all(
     if not is_small(inputs, plans) or all(0 in run.rounds_written(c) for c in shown_classes(run, inputs)):
         return
     found = {slot: image for plan in plans for slot, image in zip(slots_of(plan), pixels_of(plan), strict=True)}
+    slots_by_class: dict[int, list[Slot]] = {class_index: [] for class_index in inputs.classes}
+    for slot in sorted(found):
+        slots_by_class[slot[0]].append(slot)
     for class_index in shown_classes(run, inputs):
-        slots = sorted(slot for slot in found if slot[0] == class_index)
+        slots = slots_by_class[class_index]
         pictures(run, inputs, slots).write_round(np.stack([found[slot] for slot in slots]), 0)
 
 
@@ -331,9 +335,13 @@ def write_selected(
     return run.selection()
 
 
-def start_pixels(inputs: Inputs, selection: Sequence[SelectedImage], slots: Sequence[Slot]) -> np.ndarray:
+def by_slot(selection: Sequence[SelectedImage]) -> dict[Slot, SelectedImage]:
+    """Return the images of a selection by class and index."""
+    return {(image.class_index, image.index): image for image in selection}
+
+
+def start_pixels(inputs: Inputs, selected: Mapping[Slot, SelectedImage], slots: Sequence[Slot]) -> np.ndarray:
     """Return the patches that images start from: uint8 (n, S, S, 3)."""
-    selected = {(image.class_index, image.index): image for image in selection}
     return np.stack([patch_pixels(inputs.dataset, selected[slot]) for slot in slots])
 
 

@@ -347,3 +347,38 @@ def against_published(rows: Sequence[tuple[Score, Sequence[PublishedMark]]]) -> 
         )
     name_rows(figure, [score.title for score, _ in rows])
     return figure.update_xaxes(rangemode="tozero")
+
+
+@dataclass(frozen=True)
+class MiCurve:
+    """Accuracy of one method by MI: the scores in the order of MI."""
+
+    label: str
+    method: str
+    scores: Mapping[int, Score]
+
+
+def accuracy_over_mi(curves: Sequence[MiCurve]) -> go.Figure:
+    """Draw accuracy with its spread over MI, a line a method; MI stands on a logarithmic axis.
+
+    The accuracies span at least :data:`LEAST_POINTS`.
+    """
+    figure = blank_figure("MI, iterations of the first images", "Accuracy, last epoch (%)", height=380)
+    reach: list[float] = []
+    for curve, symbol in zip(curves, cycle(SYMBOLS), strict=False):
+        colour, scores = method_colour(curve.method), list(curve.scores.values())
+        reach += [score.value + sign * score.whisker for score in scores for sign in (-1, 1)]
+        figure.add_scatter(
+            name=curve.label,
+            x=list(curve.scores),
+            y=[score.value for score in scores],
+            mode="lines+markers",
+            line={"color": colour, "width": 2.5},
+            marker={"size": 10, "symbol": symbol},
+            error_y={"array": [score.whisker for score in scores], **_WHISKERS, "color": colour},
+            hovertext=[f"{curve.label}, MI {at:,}: {score.words}" for at, score in curve.scores.items()],
+            hoverinfo="text",
+        )
+    places = sorted({at for curve in curves for at in curve.scores})
+    figure.update_xaxes(type="log", tickvals=places, ticktext=[f"{at:,}" for at in places])
+    return figure.update_yaxes(range=honest_range(reach, LEAST_POINTS, 0.0, 100.0))

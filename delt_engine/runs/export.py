@@ -20,13 +20,14 @@ import numpy as np
 from PIL import Image
 
 from delt_engine.config import Experiment, RankConfig, RecoverConfig, SelectConfig
+from delt_engine.config.schedule import EarlyLateSchedule
 from delt_engine.data.dataset import Dataset
 from delt_engine.errors import ConfigError, RunError
 from delt_engine.files import as_run_error, check_file
 from delt_engine.models.card import teacher_files
 from delt_engine.patches.ranking import Ranking
 from delt_engine.patches.selection import SelectedImage, patch_pixels, selection_csv
-from delt_engine.runs.image_facts import selected_of
+from delt_engine.runs.image_facts import selected_by_class
 from delt_engine.runs.record import class_folders
 from delt_engine.runs.store import Run
 from delt_engine.runs.strips import TEXT_KEY, png_bytes
@@ -60,25 +61,16 @@ class ImageSettings:
 def image_text(run: Run, class_index: int, index: int, round_number: int, origin: SelectedImage | None) -> dict:
     """Return the settings to embed in an image of a run as it was after a round."""
     experiment, schedule, record = run.experiment, run.experiment.recover.schedule, run.record()
-    start = schedule.start_rounds[index]
     return {
         "method": experiment.recover.method,
         "class": run.class_names[class_index],
         "class_index": class_index,
         "index": index,
         "seed": experiment.seed,
-        "start_round": start,
-        "iterations": max(0, round_number - start + 1) * schedule.round_iterations,
+        "start_round": schedule.start_rounds[index],
+        "iterations": _iterations(schedule, index, round_number),
         "round": round_number,
-        "patches": [
-            {
-                "source": patch.source,
-                "crop_box": list(patch.crop_box),
-                "true_class_prob": patch.true_class_prob,
-                "rank": patch.rank,
-            }
-            for patch in (origin.patches if origin else ())
-        ],
+        "patches": [patch.facts for patch in (origin.patches if origin else ())],
         "dataset": experiment.dataset,
         "resize": experiment.resize,
         "teacher": record.teacher.name if record.teacher else experiment.teacher,
@@ -87,6 +79,11 @@ def image_text(run: Run, class_index: int, index: int, round_number: int, origin
         "select": experiment.select.model_dump(),
         "settings": experiment.recover.model_dump(),
     }
+
+
+def _iterations(schedule: EarlyLateSchedule, index: int, round_number: int) -> int:
+    """Return the iterations that an image of a class has had after a round."""
+    return max(0, round_number - schedule.start_rounds[index] + 1) * schedule.round_iterations
 
 
 def read_image_settings(png: bytes) -> ImageSettings:
@@ -181,25 +178,29 @@ class Chosen:
         wanted = self.round_number in (None, self.run.experiment.recover.schedule.num_rounds)
         return wanted and self.run.image_path(self.class_index, self.run.experiment.recover.ipc - 1).is_file()
 
-    def entries(self) -> Iterator[tuple[str, bytes, tuple]]:
-        """Return path, PNG and row of the table, image by image; the strip is read once."""
+    def entries(self, selected: Sequence[SelectedImage]) -> Iterator[tuple[str, bytes, tuple]]:
+        """Return path, PNG and row of the table, image by image; the strip is read once.
+
+        ``selected`` says where the images of the class came from; empty for runs without patches.
+        """
         run, at, schedule = self.run, self.at, self.run.experiment.recover.schedule
-        origins = {image.index: image for image in selected_of(run, self.class_index)}
+        name, folder = run.class_names[self.class_index], run.class_folder(self.class_index)
+        origins = {image.index: image for image in selected}
         images = None
         for index in self.indices or range(schedule.ipc):
-            finished = run.image_path(self.class_index, index)
-            text = image_text(run, self.class_index, index, at, origins.get(index))
+            finished, origin = run.path / "images" / folder / f"{index:04d}.png", origins.get(index)
             if at == schedule.num_rounds and finished.is_file():
                 with as_run_error(finished, "read"):
                     check_file(finished)
                     png = finished.read_bytes()
             else:
                 images = run.snapshot_images(self.class_index, at) if images is None else images
-                png = png_bytes(images[index], text)
-            sources = "|".join(patch["source"] for patch in text["patches"])
-            probs = "|".join(f"{patch['true_class_prob']:.6g}" for patch in text["patches"])
-            row = (text["class"], index, text["start_round"], text["iterations"], at, sources, probs)
-            yield f"{run.id}/{run.class_folder(self.class_index)}/{finished.name}", png, row
+                png = png_bytes(images[index], image_text(run, self.class_index, index, at, origin))
+            patches = origin.patches if origin else ()
+            sources = "|".join(patch.source for patch in patches)
+            probs = "|".join(f"{patch.true_class_prob:.6g}" for patch in patches)
+            row = (name, index, schedule.start_rounds[index], _iterations(schedule, index, at), at, sources, probs)
+            yield f"{run.id}/{folder}/{finished.name}", png, row
 
 
 def zip_chunks(chosen: Sequence[Chosen]) -> Iterator[bytes]:
@@ -226,9 +227,10 @@ def run_zip(run: Run) -> bytes:
 
 def _chunks(chosen: Sequence[Chosen]) -> Iterator[bytes]:
     sink, tables = _Sink(), dict[Run, list[tuple]]()
+    selected = {run: selected_by_class(run) for run in {part.run for part in chosen}}
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
         for part in chosen:
-            for name, png, row in part.entries():
+            for name, png, row in part.entries(selected[part.run](part.class_index)):
                 archive.writestr(zipfile.ZipInfo(name, _STAMP), png)
                 tables.setdefault(part.run, []).append(row)
                 yield sink.drain()

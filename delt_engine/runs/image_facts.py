@@ -6,14 +6,14 @@ classes. Shapes: n images of a class, S side in pixels; all uint8 numpy.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from delt_engine.analysis.similarity import halves
 from delt_engine.errors import RunError
-from delt_engine.patches.selection import SelectedImage, read_selection
+from delt_engine.patches.selection import SelectedImage, read_selection, selection_of_classes
 from delt_engine.runs.predictions import last_probabilities
 from delt_engine.runs.store import Run
 
@@ -51,6 +51,12 @@ def selected_of(run: Run, class_index: int) -> tuple[SelectedImage, ...]:
     """
     path = run.path / "selection.csv"
     return read_selection(path, class_index) if path.is_file() else ()
+
+
+def selected_by_class(run: Run) -> Callable[[int], tuple[SelectedImage, ...]]:
+    """Return what gives :func:`selected_of` for one class after another, of a file that is read once."""
+    path = run.path / "selection.csv"
+    return selection_of_classes(path) if path.is_file() else lambda _class_index: ()
 
 
 def image_facts(run: Run, class_index: int) -> tuple[ImageFacts, ...]:

@@ -53,6 +53,18 @@ METHOD_COLUMNS: tuple[Column, ...] = (
 """The table of methods that `delt compare` and the accuracy page show."""
 
 
+MI_COLUMNS: tuple[Column, ...] = (
+    Column("method_title", "Method"),
+    Column("iterations", "MI", 0),
+    Column("round_iterations", "RI", 0),
+    Column("image_iterations", "Image-iterations", 0),
+    Column("top1_last", "Top-1, last epoch (%)", 1, "top1_last_std"),
+    Column("top1_best", "Top-1, best epoch (%)", 1, "top1_best_std"),
+    Column("synthesis_seconds", "Synthesis (s)", 1),
+)
+"""The table of accuracy over MI, of `delt compare --over-mi` and of the accuracy page."""
+
+
 def shown(row: Mapping[str, Any], column: Column) -> str:
     """Return the value of a row in a column as a reader sees it, its spread behind it.
 

@@ -7,7 +7,7 @@ import streamlit as st
 from delt_engine.jobs.evaluations import Evaluation, evaluations
 from delt_engine.runs.store import Run
 from pages.shared import cached, errors, nav
-from pages.shared.accuracy import choices, comparison, data, figures, form, live, switches, way_on
+from pages.shared.accuracy import choices, comparison, data, figures, form, live, over_mi, switches, way_on
 from pages.shared.papers import published
 from pages.shared.runs import subject
 
@@ -24,6 +24,7 @@ def compare(found: list[Evaluation], run: Run | None, *, is_named: bool) -> str:
     published.draw(view)
     figures.draw_scores(view, found)
     switches.draw(view.setup.dataset)
+    over_mi.draw(view.setup.dataset)
     return view.setup.dataset
 
 

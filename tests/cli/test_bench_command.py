@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 import torch
 
-from delt_engine.bench import app, cases, evaluate, gpu, rank, recovery
+from delt_engine.bench import app, cases, evaluate, gpu, large, rank, recovery
 from delt_engine.bench.cases import CASES, named
 from delt_engine.bench.harness import Measured
 from delt_engine.bench.limit import above_limits
@@ -164,3 +164,17 @@ def test_gpu_without_a_card_is_a_dry_run_and_says_so(answer, delt, monkeypatch):
     assert first["dry_run"]
     assert {"processor", "instructions", "torch", "threads"} == first["machine"].keys()
     assert last["plain_rate"] is None
+
+
+def test_the_waits_of_a_large_run_stand_in_a_table_with_what_is_besides(delt, answer, monkeypatch):
+    def waits(_folder, *, quick, report):
+        yield large._result("start", 1.5, new_seconds=40.0)
+        yield large._result("export", 2.5, whole_seconds=12.0)
+
+    monkeypatch.setattr(large, "bench_large", waits)
+    start, export = answer("bench", "large", "--quick")
+    assert (start["seconds"], start["goal_seconds"], start["meets_goal"]) == (1.5, 2.0, True)
+    assert (export["meets_goal"], export["whole_seconds"]) == (False, 12.0)
+    said = delt("bench", "large").stdout
+    assert "of a new folder 40.0 s" in said
+    assert "whole zip 12.0 s" in said

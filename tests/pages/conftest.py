@@ -13,7 +13,8 @@ from streamlit.testing.v1 import AppTest
 
 from delt_engine.config import Experiment
 from delt_engine.jobs import start as jobs
-from delt_engine.runs.store import Run, new_run_path
+from delt_engine.runs.record import new_run_path
+from delt_engine.runs.store import Run
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_S = 240
@@ -23,7 +24,12 @@ TIMEOUT_S = 240
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A user without runs, and a project that ships no example; decoded datasets are shared by all tests."""
     monkeypatch.setenv("DELT_RUNS", str(tmp_path / "runs"))
-    for module in ("delt_engine.runs.store", "delt_engine.runs.titles", "pages.shared.cached"):
+    for module in (
+        "delt_engine.analysis.mi_curves",
+        "delt_engine.runs.store",
+        "delt_engine.runs.titles",
+        "pages.shared.cached",
+    ):
         monkeypatch.setattr(f"{module}.assets_dir", lambda: tmp_path / "assets")
     st.cache_data.clear()
     st.cache_resource.clear()

@@ -133,7 +133,7 @@ def test_delt_is_held_against_cda_and_the_answer_comes_after_a_prediction(open_p
     assert [frame["tick"] for frame in grid["frames"]] == ["0", "10", "20", "30", "40"]
     assert len(grid["sheets"]) == 15
     found = stored.claim(tuple(company))
-    numbers = [f"{one.alike['cat']:.3f}" for one in (found.delt, found.rival)]
+    numbers = [f"{one.alike['cat']:.3f}" for one in (found.delt, found.baseline)]
     assert not any(number in texts(app) for number in numbers)
     right = found.more_alike("cat")
     predict(app, "cda" if right == "delt" else "delt")
@@ -142,7 +142,7 @@ def test_delt_is_held_against_cda_and_the_answer_comes_after_a_prediction(open_p
     said = app.success[0].value
     assert said.startswith("Right")
     assert all(number in said for number in numbers)
-    assert f"{found.agrees(found.rival)} of 3 classes" in texts(app)
+    assert f"{found.agrees(found.baseline)} of 3 classes" in texts(app)
     assert "inside one DELT run" in texts(app)
     assert f"Runs {delt.id}, {cda.id}" in captions(app)
     assert len(app.get("plotly_chart")) == 2

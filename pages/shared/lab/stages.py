@@ -122,7 +122,7 @@ def _recover(shown: Example) -> None:
 
 
 def _relabel(shown: Example) -> None:
-    said = pipeline.last_said(shown)
+    said = pipeline.last_predictions(shown)
     if not said:
         st.info("This run stored no predictions.")
         return

@@ -10,12 +10,12 @@ from delt_engine.analysis.cost import (
     MATCHING_COST,
     Plan,
     Rate,
-    as_fast_as_here,
     best_rate,
     largest_batch,
     plan,
     predicted_memory,
     predicted_seconds,
+    scaled_to_this_machine,
     targets_seconds,
 )
 from delt_engine.config import Experiment
@@ -106,7 +106,7 @@ def expected(experiment: Experiment) -> Expected:
         rates = _rates()
         rate, is_exact = best_rate(rates, key)
         if rate is not None:
-            rate, own = as_fast_as_here(rate, rates)
+            rate, own = scaled_to_this_machine(rate, rates)
             seconds = predicted_seconds(experiment.recover, classes, rate)
             origin = _origin(rate, is_exact, key.batch_size)
             if look := targets_seconds(experiment.recover, _seen(experiment, classes), rate.per_second(key.batch_size)):

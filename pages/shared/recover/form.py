@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
+from delt_engine.analysis.mi_curves import fast_methods, fast_preset
 from delt_engine.config import Experiment, RecoverConfig
 from delt_engine.config.doubts import step_doubt
 from delt_engine.config.methods import MATCHING_SETTINGS
-from delt_engine.config.presets import PRESETS
+from delt_engine.config.presets import PRESETS, Preset
 from delt_engine.data.catalogue import CATALOGUE, dataset_names
 from delt_engine.papers.presets import PRESETS as PAPER_PRESETS
 from delt_engine.papers.presets import find_preset
 from delt_engine.papers.recipes import PublishedExperiment
 from delt_engine.runs.command import image_size_of
-from pages.shared import cached, controls, paper_presets
+from pages.shared import cached, controls, errors, paper_presets
 from pages.shared.recover import rounds
 from pages.shared.session import forget, prime, session
 from pages.shared.teachers import others
@@ -22,6 +25,7 @@ from pages.shared.wording import METHOD_TITLES, count, plain, short_name
 PAGE = "recover"
 _SMALL, _PAPER = f"{PAGE}/preset", f"{PAGE}/paper"
 _BY_TITLE = {preset.title: preset for preset in PRESETS}
+_FAST = "Fast"
 _PUBLISHED_STAGES = ("experiment", "rank", "select", "recover")
 _MAIN = ("method", "ipc", "iterations", "round_iterations")
 _SHARED_WITH_PATCHES = ("criterion", "median", "order", "mosaic", "min_probability", "max_probability")
@@ -54,8 +58,13 @@ def _take_rounds(iterations: int, round_iterations: int) -> None:
 
 
 def _presets() -> None:
-    titles, origins = [preset.title for preset in PRESETS], [f"- {preset.title}: {preset.origin}" for preset in PRESETS]
-    st.pills("Preset", titles, key=_SMALL, wrap=True, on_change=_take_preset, help="\n".join(origins))
+    origins = {preset.title: preset.origin for preset in PRESETS}
+    if fast_methods():
+        origins[_FAST] = "the smallest MI within one standard deviation of the largest one measured, by method"
+    look: dict[str, Any] = {"help": "\n".join(f"- {title}: {origin}" for title, origin in origins.items())}
+    look |= {"on_change": errors.attempt, "args": ("preset", _take_preset)}
+    st.pills("Preset", list(origins), key=_SMALL, wrap=True, **look)
+    errors.show_failed("preset")
     what, dataset = "dataset, method, MI, RI and the rest", session().draft.dataset
     name, small = paper_presets.choice(PAGE, list(PAPER_PRESETS), dataset, what, _take_paper), st.session_state[_SMALL]
     if name:
@@ -63,8 +72,8 @@ def _presets() -> None:
         recover, where = found.experiment.recover, found.origin("recover.iterations") or "nothing is optimised"
         st.caption(f"{_length(recover.ipc, recover.iterations, recover.round_iterations)} Source: {plain(where)}.")
         paper_presets.draw_changes(found, _PUBLISHED_STAGES, PAGE)
-    elif small:
-        chosen = _BY_TITLE[small]
+    elif small and (small != _FAST or session().draft.recover.method in fast_methods()):
+        chosen = _preset(small)
         st.caption(f"{_length(chosen.ipc, chosen.iterations, chosen.round_iterations)} Source: {chosen.origin}.")
     else:
         st.caption("A preset fills in the settings below; all can be changed.")
@@ -80,13 +89,19 @@ def _published(name: str) -> PublishedExperiment:
     return preset.published(ipc if preset.allows(ipc) else None)
 
 
+def _preset(title: str) -> Preset:
+    """Return a preset; ConfigError where the draft's method has no fast one."""
+    return fast_preset(session().draft.recover.method) if title == _FAST else _BY_TITLE[title]
+
+
 def _take_preset() -> None:
     title = st.session_state[_SMALL]
     if not title:
         return
-    now = session()
+    st.session_state[_SMALL] = None  # should it be refused
+    now, preset = session(), _preset(title)
     size = image_size_of(now.draft.dataset, now.draft.image_size)
-    now.take_recover(_BY_TITLE[title].recover(now.draft.recover.method, size), size)
+    now.take_recover(preset.recover(now.draft.recover.method, size), size)
     _start_again(_SMALL, title)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from delt_engine.analysis import mi_curves
 from delt_engine.analysis.cost import Plan
 from delt_engine.config import Experiment
 from delt_engine.config.schedule import EarlyLateSchedule
@@ -25,11 +26,20 @@ def draw(experiment: Experiment) -> None:
         st.caption(f"How many classes {plain(short_name(experiment.dataset))} has is not known: {unread}")
     if not schedule.is_still:
         cost.draw_time(experiment)
+        _accuracy(experiment)
     st.caption(sentence(experiment))
     if not schedule.is_still:
         _figures(experiment)
     st.caption("The same run from a terminal:")
     controls.command(command_for(experiment))
+
+
+def _accuracy(experiment: Experiment) -> None:
+    """Say what the planned MI costs in accuracy, where the method was measured."""
+    recover = experiment.recover
+    found = mi_curves.accuracy_at(recover.method, recover.iterations, experiment.dataset)
+    if found is not None:
+        st.caption(plain(mi_curves.sentence(recover.method, found)))
 
 
 def _figures(experiment: Experiment) -> None:

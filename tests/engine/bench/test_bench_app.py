@@ -1,5 +1,8 @@
 """The benchmark of the app: a run to look at, a real server that is visited, and what is made of the times."""
 
+import csv
+import io
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -8,6 +11,7 @@ from delt_engine.bench.app import PAGES, Session, Visit, opened_browser, results
 from delt_engine.bench.large_run import make_large_run
 from delt_engine.errors import RunError
 from delt_engine.runs.events import StepEvent
+from delt_engine.runs.export import read_image_settings, run_zip
 from delt_engine.runs.store import Run
 
 
@@ -19,6 +23,17 @@ def test_the_large_run_is_a_finished_run(tmp_path):
     assert run.rounds_written(2) == list(range(9))
     assert run.snapshot_images(2, 8).shape == (8, 32, 32, 3)
     assert run.latest_event(StepEvent).image_iterations == run.experiment.recover.schedule.image_iterations(3)
+
+
+def test_its_finished_images_can_be_written_and_leave_as_one_zip(tmp_path):
+    run = make_large_run(tmp_path / "run", num_classes=3, ipc=8, has_images=True)
+    archive = zipfile.ZipFile(io.BytesIO(run_zip(run)))
+    assert len([name for name in archive.namelist() if name.endswith(".png")]) == 24
+    rows = list(csv.DictReader(io.StringIO(archive.read("run/images.csv").decode())))
+    chosen = {(image.class_index, image.index): image for image in run.selection()}
+    expected = [(f"train/{label:04d}/{index:05d}", chosen[label, index].iterations) for label, index in sorted(chosen)]
+    assert [(row["sources"], int(row["iterations"])) for row in rows] == expected
+    assert read_image_settings(archive.read("run/class 0000/0003.png")).index == 3
 
 
 def visited(script, folder):

@@ -21,6 +21,7 @@ from delt_engine.patches.selection import (
     patch_pixels,
     read_selection,
     select,
+    selection_of_classes,
     tile_edges,
     write_selection,
 )
@@ -292,10 +293,12 @@ def test_one_class_can_be_read_alone(tmp_path, source):
         SelectedImage(c, at, (Patch(c, source, (1, 2, 3, 4), c, 0.5, 9),), 2, 10) for c in (0, 1, 10) for at in (0, 1)
     )
     write_selection(tmp_path / "s.csv", images, ("a\n1,b", *map(str, range(1, 11))))
+    of_class = selection_of_classes(tmp_path / "s.csv")
     for class_index in (0, 1, 10):
         alone = tuple(image for image in images if image.class_index == class_index)
         assert read_selection(tmp_path / "s.csv", class_index) == alone
-    assert read_selection(tmp_path / "s.csv", 5) == ()
+        assert of_class(class_index) == alone
+    assert read_selection(tmp_path / "s.csv", 5) == of_class(5) == ()
 
 
 def test_the_file_is_a_plain_table_with_one_row_a_patch(tmp_path):

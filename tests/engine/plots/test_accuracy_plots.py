@@ -7,10 +7,12 @@ from delt_engine.plots.accuracy import (
     LEAST_POINTS,
     CostPoint,
     Curve,
+    MiCurve,
     PublishedMark,
     Score,
     accuracy_bars,
     accuracy_curves,
+    accuracy_over_mi,
     against_published,
     class_differences,
     cost_scatter,
@@ -136,3 +138,15 @@ def test_a_small_difference_looks_small_and_labels_keep_apart() -> None:
     (trace,) = figure.data
     assert trace.marker.cmax - trace.marker.cmin >= LEAST_COSINE
     assert trace.textposition[0] != trace.textposition[1]
+
+
+def test_accuracy_over_mi_has_a_line_a_method_its_spread_and_a_logarithmic_axis() -> None:
+    scores = {4000: Score("DELT", "delt", 10, 46.0, 1.0, 3), 1000: Score("DELT", "delt", 10, 45.0, 0.5, 3)}
+    alone = {1000: Score("CDA", "cda", 10, 30.0, 2.0, 1)}
+    figure = accuracy_over_mi([MiCurve("DELT", "delt", scores), MiCurve("CDA", "cda", alone)])
+    assert [list(trace.x) for trace in figure.data] == [[4000, 1000], [1000]]
+    assert [list(trace.error_y.array) for trace in figure.data] == [[1.0, 0.5], [0.0]]
+    assert [trace.line.color for trace in figure.data] == [METHOD_COLOURS["delt"], METHOD_COLOURS["cda"]]
+    assert figure.data[0].hovertext[1] == "DELT, MI 1,000: 45.0 ± 0.5 % (3 students)"
+    assert (figure.layout.xaxis.type, list(figure.layout.xaxis.tickvals)) == ("log", [1000, 4000])
+    assert figure.layout.yaxis.range == (26.5, 50.5)  # 20 points around 30.0 to 47.0, and a tenth more on both sides
