@@ -19,6 +19,7 @@ from delt_engine.runs.export import image_text
 from delt_engine.runs.image_facts import difference_image, mean_distances
 from delt_engine.runs.store import Run
 from delt_engine.runs.strips import png_bytes
+from pages.shared import cached
 from pages.shared.wording import long_title
 
 PAGE = "explore/gallery"
@@ -32,6 +33,18 @@ def test_it_opens_on_the_newest_run_at_its_last_round(open_page, home, finished,
     grid = components(app)[0]
     assert [frame["tick"] for frame in grid["frames"]] == ["0", "10", "20", "30", "40"]
     assert (grid["frame"], grid["slider"]) == (4, True)
+
+
+def test_a_run_of_one_class_has_no_other_to_go_to_and_a_cosine_of_nearly_nothing_no_sign(
+    open_page, home, monkeypatch
+) -> None:
+    run = make_finished_run(home / "runs" / "20260201-000000-lone", fake_experiment(classes=("cat",)))
+    monkeypatch.setattr(cached, "class_cosine", lambda run, class_index: -0.0002)
+    app = open_page(PAGE, run=run.id)
+    assert app.selectbox(key="gallery/class").label == "Class (1 of 1)"
+    assert app.button(key="gallery/previous").disabled
+    assert app.button(key="gallery/next").disabled
+    assert "4 images · cosine similarity in pixels 0.000" in json.dumps(components(app)[0], ensure_ascii=False)
 
 
 def test_cards_say_iterations_round_and_probability(open_page, finished) -> None:

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 import small_pictures
 from click.testing import CliRunner
+from fake_runs import fake_experiment, make_finished_run
 from page_helpers import captions, keys, metrics, move, pair, press, texts
 from some_card import write_card
 from some_curve import ship
@@ -238,7 +239,9 @@ def test_a_run_is_repeated_with_other_mi_and_ri_on_its_own_page(open_page, finis
     assert "Rerun of **DELT · MI 40 / RI 10" in texts(app)
 
 
-def test_the_ways_on_lead_with_the_run_and_other_methods_are_queued_once(open_page, finished, started, address) -> None:
+def test_ways_on_lead_with_the_run_and_other_methods_are_queued_once(
+    open_page, home, finished, started, address
+) -> None:
     app = open_page(PAGE, run=finished.id)
     press(app, "recover/baselines")
     assert [experiment.recover.method for experiment, _ in started.experiments] == ["cda", "sre2l"]
@@ -259,6 +262,10 @@ def test_the_ways_on_lead_with_the_run_and_other_methods_are_queued_once(open_pa
         app = open_page(PAGE, run=finished.id)
         press(app, key)
         assert (app.title[0].value, address(app).get("run")) == (title, finished.id)
+    lone = make_finished_run(home / "runs" / "20260201-000000-lone", fake_experiment(classes=("cat",)))
+    button = open_page(PAGE, run=lone.id).button(key="recover/students")
+    assert button.disabled
+    assert button.help == "This run has one class, but students need at least two to tell apart."
 
 
 def test_a_run_has_the_name_it_was_given_before_the_start(open_page, started) -> None:
