@@ -1,7 +1,6 @@
-"""What is written is whole or absent: one atomic writer, one store of small JSON records, one kind of file for arrays.
+"""What is written is whole or absent: one atomic writer, and one store of small JSON records.
 
-A file is written under a temporary name beside its place and renamed, so a reader never sees half of one. Nothing
-that is stored here is run when it is read: JSON, and .npz without pickles.
+A file is written under a temporary name beside its place and renamed, so a reader never sees half of one.
 """
 
 from __future__ import annotations
@@ -9,25 +8,19 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
-import io
 import json
 import os
 import shutil
 import stat
 import tempfile
 import time
-import zipfile
-import zlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from tokenize import TokenError
-from typing import Any, ClassVar, Self
+from typing import Any
 
-import numpy as np
-
-from delt_engine.errors import DataError, DeltError, RunError
+from delt_engine.errors import DeltError, RunError
 from delt_engine.paths import home
 
 _SYNCS = 16
@@ -92,7 +85,7 @@ def write_bytes(
         RunError: the system refused, or another ``kind``; no temporary file is left.
     """
     try:
-        with _written_beside(path, data, durable=durable) as name:
+        with _written_beside(path, [data], durable=durable) as name:
             os.replace(name, path)  # noqa: PTH105 (the tests stand in for a full disk here)
         if durable and os.name == "posix":
             _sync_one(path.parent)
@@ -107,17 +100,8 @@ def write_pieces(path: Path, pieces: Iterable[bytes]) -> None:
     Raises:
         RunError: the system refused; no temporary file is left.
     """
-    with as_run_error(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.writelines(pieces)
-            Path(name).chmod(0o644)
-            os.replace(name, path)  # noqa: PTH105
-        finally:
-            with contextlib.suppress(OSError):
-                os.unlink(name)  # noqa: PTH108
+    with as_run_error(path), _written_beside(path, pieces) as name:
+        os.replace(name, path)  # noqa: PTH105
 
 
 def try_write(path: Path, data: bytes) -> bool:
@@ -160,7 +144,7 @@ def create_bytes(path: Path, data: bytes) -> bool:
     Raises:
         RunError: the system refused; no temporary file is left.
     """
-    with as_run_error(path), _written_beside(path, data) as name:
+    with as_run_error(path), _written_beside(path, [data]) as name:
         try:
             os.link(name, path)  # noqa: PTH200 (the tests stand in for a disk without hard links here)
         except FileExistsError:
@@ -179,13 +163,13 @@ def create_bytes(path: Path, data: bytes) -> bool:
 
 
 @contextlib.contextmanager
-def _written_beside(path: Path, data: bytes, *, durable: bool = False) -> Iterator[str]:
+def _written_beside(path: Path, pieces: Iterable[bytes], *, durable: bool = False) -> Iterator[str]:
     """Write to a temporary name beside ``path``, which is gone afterwards unless it was renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            file.writelines(pieces)
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
@@ -309,90 +293,6 @@ class KeyedStore:
         for path in (home() / self.folder).glob("*.json"):
             with contextlib.suppress(OSError):  # removed by another process just now
                 yield path.stat().st_mtime_ns, path
-
-
-def npz_bytes(arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any], *, compress: bool = True) -> bytes:
-    """Return a .npz file with plain values as JSON beside the arrays, in an array named ``about``."""
-    buffer = io.BytesIO()
-    save: Callable[..., None] = np.savez_compressed if compress else np.savez
-    save(buffer, about=np.array(json.dumps(facts)), **arrays)
-    return buffer.getvalue()
-
-
-ODD_HEADERS = (MemoryError, RecursionError, TokenError, OverflowError, NotImplementedError)
-"""What NumPy raises besides at headers that are nested, that announce more numbers than there is memory for, or that
-are packed in a way that is not known."""
-
-
-def read_npz(path: str | Path, what: str, name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Return the arrays and the plain values of a file of :func:`npz_bytes`; no values where there are none.
-
-    Errors begin with ``what`` and call the file what it should be, a ``name``.
-
-    Raises:
-        DataError: no such file, or a damaged one.
-    """
-    try:
-        check_file(path, most=2**40)
-        with np.load(path, allow_pickle=False) as stored:
-            arrays: dict[str, np.ndarray] = {key: stored[key] for key in stored.files}
-        about = arrays.pop("about", np.array("{}"))
-        # scans of version 0.1.0 have the text as bytes
-        facts = json.loads(about.tobytes() if about.dtype == np.uint8 else str(about))
-    except OSError as error:
-        raise DataError(f"{what}: {path} cannot be read ({error.strerror or error}).") from None
-    except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error, *ODD_HEADERS):
-        raise DataError(f"{what}: {path} is not a {name}, or is damaged.") from None
-    return arrays, facts
-
-
-@dataclass(frozen=True, eq=False)
-class ArrayRecord:
-    """A dataclass of arrays and of plain values, or models of pydantic, that is one .npz file.
-
-    Attributes:
-        ARRAYS: its fields that are arrays, each with the type it is stored in.
-        FORMAT: version of the file; no other one is read.
-        WHAT: what errors begin with: "map".
-        NAME: what the file should be: "map".
-        REMEDY: what to do about another version: "draw it again".
-        PARSE: makes a field of its plain value, by the field's name; lists become tuples anyway.
-    """
-
-    ARRAYS: ClassVar[Mapping[str, type]]
-    FORMAT: ClassVar[int] = 1
-    WHAT: ClassVar[str]
-    NAME: ClassVar[str]
-    REMEDY: ClassVar[str]
-    PARSE: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}
-
-    def to_bytes(self) -> bytes:
-        """Return the content of the file."""
-        facts = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in self.ARRAYS}
-        facts = {name: value.model_dump() if hasattr(value, "model_dump") else value for name, value in facts.items()}
-        stored: dict[str, np.ndarray] = {key: np.asarray(getattr(self, key), kind) for key, kind in self.ARRAYS.items()}
-        return npz_bytes(stored, {"format": self.FORMAT, **facts})
-
-    def save(self, path: str | Path) -> None:
-        """Write the file, whole or not at all; DataError where the disk refuses."""
-        write_bytes(Path(path), self.to_bytes(), what=self.WHAT, kind=DataError)
-
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Read a file; nothing that is stored in it is run.
-
-        Raises:
-            DataError: no such file, or not such a record of this version.
-        """
-        arrays, facts = read_npz(path, cls.WHAT, cls.NAME)
-        try:
-            if facts.pop("format") != cls.FORMAT:
-                raise DataError(f"{cls.WHAT}: {path} was written by another version; {cls.REMEDY}.")
-            plain = {name: tuple(value) if isinstance(value, list) else value for name, value in facts.items()}
-            plain |= {name: make(facts[name]) for name, make in cls.PARSE.items()}
-            return cls(**plain, **{name: arrays[name] for name in cls.ARRAYS})
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise DataError(f"{cls.WHAT}: {path} is not a {cls.NAME}, or is damaged.") from None
 
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")

@@ -25,7 +25,7 @@ BUSY = 0.5
 _CHOSEN = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 
 
-def settle_waiting(environment: MutableMapping[str, str] = os.environ) -> None:
+def set_thread_waiting(environment: MutableMapping[str, str] = os.environ) -> None:
     """Decide how threads wait, unless the user has: by what else this machine has had to do in the last minute.
 
     Args:

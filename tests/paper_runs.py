@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from delt_engine.data.catalogue import find_entry
@@ -40,8 +39,3 @@ def run_of(value: PublishedValue | Cell, *, width: float = 1.0, **changes: Any) 
     size = experiment.image_size or entry.image_size
     teacher = Network("teacher", experiment.squeeze.network, 1.0, "t")
     return Found(experiment, experiment.dataset, size, classes, teacher, result=result)
-
-
-def without_result(found: Found) -> Found:
-    """Return the recovery behind an evaluation."""
-    return replace(found, result={})

@@ -15,7 +15,7 @@ TOP_LEVEL = {"pyproject.toml", "app.py", "pages", "delt_engine", "assets", "test
 
 # Who stands in a row imports from its own row and from those above it.
 FLOORS = (
-    "errors paths seeding threads files access",
+    "errors paths seeding threads files npz access",
     "config",
     "data models",
     "patches recovery training",

@@ -10,7 +10,7 @@ from tiny_data import tiny_dataset
 from delt_engine.config import Experiment, SqueezeConfig, is_optimised
 from delt_engine.errors import RunCancelled
 from delt_engine.jobs import worker
-from delt_engine.pipeline import inputs, recover
+from delt_engine.pipeline import inputs, recover_batch
 from delt_engine.pipeline.run import run_experiment
 from delt_engine.runs.record import RunOptions
 from delt_engine.runs.store import Run
@@ -71,7 +71,7 @@ def images_of(run: Run) -> dict[str, bytes]:
 
 def stop_at(monkeypatch, iteration: int, request: str = "cancel") -> None:
     """Request this after the iteration with this index."""
-    loop = recover.recover
+    loop = recover_batch.recover
 
     def watched(*args, **kwargs):
         for step in loop(*args, **kwargs):
@@ -79,7 +79,7 @@ def stop_at(monkeypatch, iteration: int, request: str = "cancel") -> None:
                 monkeypatch.setattr(worker.StopRequests, "asked", lambda self: request)
             yield step
 
-    monkeypatch.setattr(recover, "recover", watched)
+    monkeypatch.setattr(recover_batch, "recover", watched)
 
 
 def run_until_stopped(run: Run) -> None:

@@ -43,6 +43,9 @@ Source: DELT Table 6, hours on one RTX 4090; a committee of other networks takes
 MATCHING_COST = ("real_batch", "matching_depth", "matching_width", "network_steps", "network_epochs")
 """Settings that change how long an iteration of DM or DC takes."""
 
+FORWARD = 0.5
+"""Work of a network's pass over an image, for one image-iteration with it."""
+
 _MATCHING, _IN_TURN = "+matching", "+committee"
 
 
@@ -188,6 +191,21 @@ def predicted_seconds(config: RecoverConfig, num_classes: int, rate: Rate) -> fl
     return rate.fixed_s * steps(config, num_classes) + rate.per_image_s * work
 
 
+def targets_seconds(config: RecoverConfig, train_images: int, per_second: float) -> float:
+    """Return how long a run looks at its classes' training images for its BatchNorm targets, 0 for running ones.
+
+    They are kept, so it is paid once for a dataset, a teacher and, by difficulty, a ranking; by each network of a
+    committee, of which this is one.
+
+    Args:
+        per_second: image-iterations.
+
+    >>> targets_seconds(RecoverConfig(bn_targets="class"), 50000, 50.0), targets_seconds(RecoverConfig(), 50000, 50.0)
+    (500.0, 0.0)
+    """
+    return 0.0 if config.bn_targets == "running" else FORWARD * train_images / per_second
+
+
 def rate_teacher(config: RecoverConfig, fingerprint: str) -> str:
     """Return the teacher of a :class:`RateKey`.
 
@@ -228,7 +246,7 @@ def best_rate(rates: Iterable[Rate], key: RateKey) -> tuple[Rate | None, bool]:
     return scaled, chosen.key == key and chosen.is_here
 
 
-def as_fast_as_here(rate: Rate, rates: Iterable[Rate]) -> tuple[Rate, Rate | None]:
+def scaled_to_this_machine(rate: Rate, rates: Iterable[Rate]) -> tuple[Rate, Rate | None]:
     """Return another machine's rate at the speed of this one, and the measurement here that tells it.
 
     That is the first, so the newest, of this machine that has a counterpart there: the same teacher, image size and

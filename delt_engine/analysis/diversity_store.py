@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from delt_engine.errors import DataError, ShapeError
-from delt_engine.files import ArrayRecord
+from delt_engine.npz import ArrayRecord
 from delt_engine.paths import assets_dir, cache_dir
 
 Record = TypeVar("Record")

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from delt_engine.errors import ShapeError
-from delt_engine.files import ArrayRecord
+from delt_engine.npz import ArrayRecord
 
 POINTS = 1500
 """Points on a map unless another number is asked for."""

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from delt_engine.errors import ShapeError
-from delt_engine.files import ArrayRecord
+from delt_engine.npz import ArrayRecord
 
 NEAREST = 5
 """Nearest real images that are kept of each image, and the larger k of the test."""

@@ -19,15 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from delt_engine.applications.slimming import (
-    Size,
-    chain,
-    check_chain,
-    kept_channels,
-    scale_norm,
-    size_of_network,
-    slim,
-)
+from delt_engine.applications.slimming import Size, chain, check_chain, kept_channels, scale_norm, size_of_network, slim
 from delt_engine.config.pruning import PruneConfig
 from delt_engine.config.students import EvaluateConfig
 from delt_engine.training.accuracy import accuracy_of

@@ -166,7 +166,8 @@ def _try(case: Case, found: Found, watch: Watch) -> None:
     except _Hangs as error:
         wrong = f"hangs {error}"
     except Exception as error:
-        wrong = f"{type(error).__name__} {_place(error)}: {' '.join(str(error).split())[:160]}"
+        place = _where(traceback.extract_tb(error.__traceback__))
+        wrong = f"{type(error).__name__} {place}: {' '.join(str(error).split())[:160]}"
     for one in filter(None, (wrong, *watch.seen, _left_behind(case, _peak_bytes() - before))):
         found.add(one, case)
     watch.seen.clear()
@@ -220,10 +221,6 @@ def _alarm() -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-
-
-def _place(error: BaseException) -> str:
-    return _where(traceback.extract_tb(error.__traceback__))
 
 
 def _where(stack: Sequence[traceback.FrameSummary]) -> str:

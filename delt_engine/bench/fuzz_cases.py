@@ -26,33 +26,14 @@ import numpy as np
 from delt_engine.bench import fuzz_material as material
 from delt_engine.bench.odd_values import hostile_pickle, hostile_yaml, odd_file, odd_text, odd_tree, odd_value
 from delt_engine.bench.odd_values import spoil as spoil_files
-from delt_engine.config import (
-    EvaluateConfig,
-    Experiment,
-    RankConfig,
-    RecoverConfig,
-    RelabelConfig,
-    SelectConfig,
-    Settings,
-    SqueezeConfig,
-    field_specs,
-)
+from delt_engine.config import EvaluateConfig, Experiment, Settings, field_specs
+from delt_engine.config.command_line import STAGE_RECORDS
 from delt_engine.config.continual import ContinualConfig
 from delt_engine.config.pruning import PruneConfig
 from delt_engine.errors import DataError, DeltError
 from delt_engine.runs.store import Run, list_runs
 
-RECORDS: tuple[type[Settings], ...] = (
-    Experiment,
-    SqueezeConfig,
-    RankConfig,
-    SelectConfig,
-    RecoverConfig,
-    RelabelConfig,
-    EvaluateConfig,
-    PruneConfig,
-    ContinualConfig,
-)
+RECORDS: tuple[type[Settings], ...] = (*STAGE_RECORDS.values(), PruneConfig, ContinualConfig)
 
 
 @dataclass(frozen=True)
@@ -245,7 +226,7 @@ def _read_run(_case: Case, root: Path) -> None:
     if any("\n" in one for one in said[:3]):
         raise AssertionError("the status or the error of a run has several lines")
     silent_since(run)
-    last_lines(run)
+    last_lines(run.path)
     run.requested()
     run.job_process()
     list_runs(root.parent)

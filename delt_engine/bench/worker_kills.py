@@ -20,7 +20,7 @@ from typing import Any
 from delt_engine.bench.chaos import PATIENCE, delt, made, make_home, pictures
 from delt_engine.errors import RunError
 from delt_engine.runs.store import Run
-from delt_engine.runs.workers import crew
+from delt_engine.runs.workers import workers_at
 
 SETTINGS: dict[str, Any] = {
     "ipc": 40,
@@ -60,7 +60,7 @@ def kill_workers(
     while run.status != "finished":
         if time.monotonic() > until:
             raise RunError(f"chaos: {run.path} does not end: {run.status}, {run.error or ''}")
-        at_batches = [one.process.pid for one in crew(run.path) or () if one.batch is not None]
+        at_batches = [one.process.pid for one in workers_at(run.path) or () if one.batch is not None]
         if counts["kills"] < kills and at_batches and time.monotonic() >= next_kill:
             victim = draw.choice([process for process in alive if process.is_alive()])
             counts["kills"] += 1

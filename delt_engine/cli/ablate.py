@@ -14,7 +14,7 @@ import click
 from delt_engine.cli.compare import Comparison
 from delt_engine.cli.compare_plan import ComparisonPlan, plan_comparison
 from delt_engine.cli.options import output_options, path_option, setting_options, teacher_options, typed_settings
-from delt_engine.cli.output import say, say_json, say_table
+from delt_engine.cli.output import say, say_columns, say_json
 from delt_engine.config import field_specs
 from delt_engine.config.command_line import STAGE_RECORDS, flag_words, split_names
 from delt_engine.config.switches import SWITCHES
@@ -24,7 +24,6 @@ from delt_engine.jobs import ranks
 from delt_engine.models.processor import this_machine
 from delt_engine.papers.method_settings import SHARED_SETTINGS
 from delt_engine.runs.ablations import COLUMNS, described, keep, with_gaps
-from delt_engine.runs.tables import shown
 
 BASE = "delt"
 _RELABELLER = "evaluate__relabeller"
@@ -68,7 +67,7 @@ def ablate(
         say_json(record)
         return
     columns = [column for column in COLUMNS if any(row.get(column.name) is not None for row in record["rows"])]
-    say_table([column.title for column in columns], [[shown(row, one) for one in columns] for row in record["rows"]])
+    say_columns(columns, record["rows"])
     say(f"{described(record)} Made by: {shlex.join(record['command'])}")
 
 

@@ -12,7 +12,7 @@ import click
 from delt_engine.bench.cases import CASES, EVALUATE_CASES, QUICK_SECONDS, RANK_CASES, find_cases, left_out, named
 from delt_engine.cli.options import count_option
 from delt_engine.cli.output import progress_option, reporter, say, say_json, say_table
-from delt_engine.threads import settle_waiting
+from delt_engine.threads import set_thread_waiting
 
 ROUNDS = 3
 
@@ -61,7 +61,7 @@ def recover(names: tuple[str, ...], device: str, as_json: bool, **typed: Any) ->
     measurement leaves bfloat16 out on a processor that has no instructions for it, and what would take it over a
     minute. A figure above its own limit is reported as a failed measurement.
     """
-    settle_waiting()  # as runs have it; read when torch is loaded
+    set_thread_waiting()  # as runs have it; read when torch is loaded
     named(CASES, names)  # what is not there is said before torch is loaded
     from delt_engine.bench.recovery import bench_recovery
     from delt_engine.models.device import pick_device
@@ -109,7 +109,7 @@ def rank(names: tuple[str, ...], device: str, as_json: bool, **typed: Any) -> No
     Both score the same pictures; beside each ratio stands by how much their probabilities differ, where the engine's
     time went, and how much longer it takes without reading ahead.
     """
-    settle_waiting()  # as runs have it; read when torch is loaded
+    set_thread_waiting()  # as runs have it; read when torch is loaded
     cases = named(RANK_CASES, names) or RANK_CASES
     from delt_engine.bench.rank import bench_rank
     from delt_engine.models.device import pick_device
@@ -128,7 +128,7 @@ def evaluate(names: tuple[str, ...], device: str, as_json: bool, **typed: Any) -
 
     Both see the same crops and mixes; beside each ratio stands by how much their mean losses differ.
     """
-    settle_waiting()  # as runs have it; read when torch is loaded
+    set_thread_waiting()  # as runs have it; read when torch is loaded
     cases = named(EVALUATE_CASES, names) or EVALUATE_CASES
     from delt_engine.bench.evaluate import bench_evaluate
     from delt_engine.models.device import pick_device
@@ -148,7 +148,7 @@ def gpu(dry: bool, device: str, as_json: bool, progress_json: bool) -> None:
     ResNet-18 and -50 at 224 px, packed batches at 32 px, students alone and side by side, a squeeze, and what the
     CIFAR-10 row takes at these rates, with shares of the measured peak, and memory. Without a card it is a dry run.
     """
-    settle_waiting()
+    set_thread_waiting()
     from delt_engine.bench.gpu import bench_gpu
     from delt_engine.models.device import device_names, pick_device
 
@@ -215,7 +215,7 @@ def large(quick: bool, as_json: bool, progress_json: bool) -> None:
     how long all of it took stands beside it. The gallery needs playwright and Chromium, and is left out without them.
     It takes minutes, most of them to make the images.
     """
-    settle_waiting()
+    set_thread_waiting()
     from delt_engine.bench.large import bench_large
 
     with tempfile.TemporaryDirectory(prefix="delt-bench-") as folder:

@@ -21,7 +21,7 @@ from delt_engine.cli.options import (
     students_option,
     teacher_options,
 )
-from delt_engine.cli.output import say, say_json, say_table
+from delt_engine.cli.output import say, say_columns, say_json
 from delt_engine.cli.presets import preset_option, preset_told
 from delt_engine.config import METHOD_SETTINGS, EvaluateConfig, Experiment
 from delt_engine.config.command_line import split_names
@@ -35,7 +35,7 @@ from delt_engine.pipeline.compare import method_row
 from delt_engine.runs.record import Kind
 from delt_engine.runs.sources import REAL, find_source
 from delt_engine.runs.store import Run, list_runs
-from delt_engine.runs.tables import METHOD_COLUMNS, MI_COLUMNS, shown, to_csv, to_latex, to_markdown, without_common
+from delt_engine.runs.tables import METHOD_COLUMNS, MI_COLUMNS, to_csv, to_latex, to_markdown, without_common
 
 DEFAULT_METHODS = "sre2l,cda,rded,delt,random"
 _FORMATS = ("csv", "latex", "markdown")
@@ -128,7 +128,7 @@ def compare(
     if as_json:
         say_json({"settings": settings, "rows": rows, "notes": plan.notes, **told})
         return
-    say_table([column.title for column in columns], [[shown(row, column) for column in columns] for row in rows])
+    say_columns(columns, rows)
     if note:
         say(note)
 

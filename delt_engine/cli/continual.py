@@ -8,13 +8,12 @@ import click
 
 from delt_engine.cli.evaluate import read_evaluation
 from delt_engine.cli.options import output_options, setting_options, typed_settings
-from delt_engine.cli.output import progress_option, reporter, say, say_json, say_table
-from delt_engine.cli.progress import display, told_to_both
+from delt_engine.cli.output import progress_option, reporter, say, say_columns, say_json
+from delt_engine.cli.progress import display, tell_both
 from delt_engine.config.continual import CONTINUAL_TRAINING, ContinualConfig
 from delt_engine.runs.command import EVALUATED_DATA
 from delt_engine.runs.continuals import COLUMNS, table_row
 from delt_engine.runs.sources import find_source
-from delt_engine.runs.tables import shown
 
 
 @click.command()
@@ -45,7 +44,7 @@ def continual(
         source.check_ready()
         config.trained(experiment.evaluate)
     with display(quiet=quiet or progress_json) as shown_here:
-        report = told_to_both(reporter(progress_json), shown_here)
+        report = tell_both(reporter(progress_json), shown_here)
         from delt_engine.pipeline.continual import learn_continually
 
         found = [learn_continually(source, experiment, config, report) for source, experiment in asked]
@@ -55,8 +54,7 @@ def continual(
     if as_json:
         say_json(found[0] if len(found) == 1 else found)
         return
-    rows = [table_row(one) for one in found]
-    say_table([column.title for column in COLUMNS], [[shown(row, column) for column in COLUMNS] for row in rows])
+    say_columns(COLUMNS, map(table_row, found))
     for one in found:
         steps = ", ".join(f"{top1:.1f}" for top1 in one["accuracies"])
         say(f"{one['source_title']}, step by step: {steps} %: {one['continual']}")

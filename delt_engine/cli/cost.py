@@ -8,7 +8,15 @@ from typing import Any
 
 import click
 
-from delt_engine.analysis.cost import MATCHING_COST, Plan, formula_cost, plan, predicted_memory, predicted_seconds
+from delt_engine.analysis.cost import (
+    MATCHING_COST,
+    Plan,
+    formula_cost,
+    plan,
+    predicted_memory,
+    predicted_seconds,
+    targets_seconds,
+)
 from delt_engine.analysis.mi_curves import accuracy_at, sentence
 from delt_engine.cli.options import count_option, output_options, read_experiment, setting_options, teacher_options
 from delt_engine.cli.output import progress_option, reporter, say, say_json, say_table
@@ -25,10 +33,10 @@ from delt_engine.runs.command import image_size_of
 from delt_engine.runs.record import NO_ROUNDS
 from delt_engine.runs.store import list_runs
 from delt_engine.runs.titles import example_runs
-from delt_engine.threads import settle_waiting
+from delt_engine.threads import set_thread_waiting
 
 COST_SETTINGS = (
-    *("method", "ipc", "iterations", "round_iterations", "early_late", "batching", "batch_size"),
+    *("method", "ipc", "iterations", "round_iterations", "early_late", "batching", "batch_size", "bn_targets"),
     *MATCHING_COST,
 )
 
@@ -72,7 +80,7 @@ def cost(
     if rate is not None and is_measured:
         raise ConfigError(f"rate: {rate:g} given together with --measure, but one of them says it.")
     experiment = read_experiment({**values, "experiment__dataset": dataset})
-    size, scores = image_size_of(dataset or "", experiment.image_size), None
+    size, spec, scores = image_size_of(dataset or "", experiment.image_size), None, None
     if classes is None:
         from delt_engine.data.catalogue import load_dataset
 
@@ -90,7 +98,9 @@ def cost(
         rate = result["image_iterations"] / result["seconds"] if result["seconds"] else None
     planned = plan(experiment, classes, size)
     result |= _room(planned) | {"memory_mb": _memory_mb(experiment, planned)}
-    result["scores_seconds"] = scores
+    result["scores_seconds"], result["targets_seconds"] = scores, None
+    if rate and spec and spec.train_size:
+        result["targets_seconds"] = round(targets_seconds(experiment.recover, spec.train_size, rate), 1)
     result["accuracy"] = None
     if experiment.recover.is_optimised:
         result["accuracy"] = accuracy_at(experiment.recover.method, experiment.recover.iterations, experiment.dataset)
@@ -115,6 +125,9 @@ def cost(
         say(f"{time_words(result['hours'])} on {ranks:,} rank{'s' if ranks > 1 else ''} at {rate:,.0f} a second each.")
     if result["scores_seconds"]:
         say(f"Scores of the training images, once for a dataset: about {time_words(result['scores_seconds'] / 3600)}.")
+    if result["targets_seconds"]:
+        look = time_words(result["targets_seconds"] / 3600)
+        say(f"BatchNorm targets: one look at the training images, once for a dataset and teacher, about {look} more.")
     if result["bytes"] is not None:
         least, more = size_words(result["bytes_without_rounds"]), size_words(result["checkpoint_bytes"])
         say(
@@ -133,7 +146,7 @@ def cost(
 
 def _measured(experiment: Experiment, num_classes: int, report: Callable[[str, int, int], None]) -> dict[str, Any]:
     """Measure this device with these settings, and return what ``--json`` prints of it."""
-    settle_waiting()  # as runs have it; read when torch is loaded
+    set_thread_waiting()  # as runs have it; read when torch is loaded
     from delt_engine.pipeline.measure_rate import measure
 
     rate = measure(experiment, report)

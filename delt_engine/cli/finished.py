@@ -12,8 +12,8 @@ from delt_engine.jobs import ranks
 from delt_engine.jobs.start import same_run
 from delt_engine.models.card import TeacherCard
 from delt_engine.pipeline.inputs import Inputs
-from delt_engine.runs.record import Kind, RunOptions
-from delt_engine.runs.store import Run, new_run_path
+from delt_engine.runs.record import Kind, RunOptions, new_run_path
+from delt_engine.runs.store import Run
 
 DEEDS = {"squeeze": "train a teacher", "recover": "recover", "evaluate": "train students"}
 """What is said of each kind of work."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from delt_engine.runs.tables import Column, shown
 
 _REPORT_EVERY_S = 0.25
 
@@ -43,6 +45,11 @@ def say_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str 
     if not console.is_terminal:  # a file or a pipe has no width to fold at
         console = Console(width=max(120, console.width), no_color=True)
     console.print(table)
+
+
+def say_columns(columns: Sequence[Column], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Print rows as a table of some columns."""
+    say_table([column.title for column in columns], [[shown(row, column) for column in columns] for row in rows])
 
 
 def _shown(value: Any) -> str:

@@ -36,7 +36,7 @@ def _become(command: dict[str, Any]) -> None:
     main(args=command["words"], prog_name="delt")
 
 
-def wait_and_work() -> None:
+def serve_commands() -> None:
     """Load what a run needs, wait for a command, and do it."""
     import torch  # noqa: F401
 
@@ -56,4 +56,4 @@ def wait_and_work() -> None:
 
 
 if __name__ == "__main__":
-    wait_and_work()
+    serve_commands()

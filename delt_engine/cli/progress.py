@@ -142,7 +142,7 @@ def _sentence(event: Event) -> str:
     return ""
 
 
-def told_to_both(report: Callable[[str, int, int], None], shown_here: Bars | Lines) -> Callable[[str, int, int], None]:
+def tell_both(report: Callable[[str, int, int], None], shown_here: Bars | Lines) -> Callable[[str, int, int], None]:
     """Return what tells programs and people alike how far it is, the latter a few times a second."""
     last = 0.0
 

@@ -8,13 +8,12 @@ import click
 
 from delt_engine.cli.evaluate import read_evaluation
 from delt_engine.cli.options import output_options, setting_options, typed_settings
-from delt_engine.cli.output import progress_option, reporter, say, say_json, say_table
-from delt_engine.cli.progress import display, told_to_both
+from delt_engine.cli.output import progress_option, reporter, say, say_columns, say_json
+from delt_engine.cli.progress import display, tell_both
 from delt_engine.config.pruning import TRAINING_SETTINGS, PruneConfig
 from delt_engine.runs.command import EVALUATED_DATA
 from delt_engine.runs.prunings import COLUMNS, network_title, table_row
 from delt_engine.runs.sources import find_source
-from delt_engine.runs.tables import shown
 
 
 @click.command()
@@ -36,14 +35,13 @@ def prune(sources: tuple[str, ...], progress_json: bool, as_json: bool, quiet: b
     for source, _ in asked:
         source.check_ready()
     with display(quiet=quiet or progress_json) as shown_here:
-        report = told_to_both(reporter(progress_json), shown_here)
+        report = tell_both(reporter(progress_json), shown_here)
         from delt_engine.pipeline.prune import prune_images
 
         found = [prune_images(source, experiment, config, report) for source, experiment in asked]
     if as_json:
         say_json(found[0] if len(found) == 1 else found)
         return
-    rows = [table_row(one) for one in found]
-    say_table([column.title for column in COLUMNS], [[shown(row, column) for column in COLUMNS] for row in rows])
+    say_columns(COLUMNS, map(table_row, found))
     for one in found:
         say(f"{network_title(one)} on {one['source_title']}, {one['seconds']:.1f} s: {one['pruning']}")

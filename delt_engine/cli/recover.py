@@ -36,8 +36,8 @@ from delt_engine.jobs.worker import set_stopped
 from delt_engine.paths import expanded
 from delt_engine.recovery.batches import plan_batches
 from delt_engine.runs.command import STAGES, command_for
-from delt_engine.runs.record import Kind, RunOptions, relevant_settings, with_absolute_paths
-from delt_engine.runs.store import Run, check_free, list_runs, new_run_path
+from delt_engine.runs.record import Kind, RunOptions, new_run_path, relevant_settings, with_absolute_paths
+from delt_engine.runs.store import Run, check_free, list_runs
 
 if TYPE_CHECKING:
     from delt_engine.pipeline.inputs import Inputs

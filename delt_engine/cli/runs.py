@@ -61,7 +61,7 @@ def _note(found: dict[str, Any]) -> str:
 
 
 def _one(run: Run, number: int, *, as_json: bool) -> None:
-    found, lines = facts(run), last_lines(run, number) if number else []
+    found, lines = facts(run), last_lines(run.path, number) if number else []
     if as_json:
         say_json({**found, "log": lines})
         return

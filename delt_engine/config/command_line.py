@@ -11,11 +11,8 @@ import io
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from delt_engine.config.experiment import Experiment
-from delt_engine.config.real_data import RankConfig, SelectConfig, SqueezeConfig
-from delt_engine.config.recover import RecoverConfig
+from delt_engine.config.experiment import STAGES, Experiment
 from delt_engine.config.settings import FieldSpec, Settings, field_specs
-from delt_engine.config.students import EvaluateConfig, RelabelConfig
 from delt_engine.errors import ConfigError
 
 OPEN = "auto"
@@ -24,15 +21,7 @@ OPEN = "auto"
 TEACHER_SETTINGS = ("network", "width", "stem")
 """Settings of ``squeeze`` that every command takes, for checkpoints that do not say what network they are."""
 
-STAGE_RECORDS: dict[str, type[Settings]] = {
-    "experiment": Experiment,
-    "squeeze": SqueezeConfig,
-    "rank": RankConfig,
-    "select": SelectConfig,
-    "recover": RecoverConfig,
-    "relabel": RelabelConfig,
-    "evaluate": EvaluateConfig,
-}
+STAGE_RECORDS: dict[str, type[Settings]] = {"experiment": Experiment, **STAGES}
 """The settings of each stage; ``experiment`` has dataset, teacher, seed and the like."""
 
 

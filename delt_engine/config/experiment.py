@@ -99,7 +99,7 @@ class Experiment(Settings):
             ConfigError: an unknown name or a value that is not allowed.
         """
         _check_names(values, cls)
-        for name, record in _STAGES.items():
+        for name, record in STAGES.items():
             if isinstance(values.get(name), Mapping):
                 _check_names(values[name], record)
         values = dict(values)
@@ -166,7 +166,7 @@ class Experiment(Settings):
         return yaml.safe_dump(values, sort_keys=False) if re.search("[\x85\u2028\u2029\ufeff]", text) else text
 
 
-_STAGES: dict[str, type[Settings]] = {
+STAGES: dict[str, type[Settings]] = {
     "squeeze": SqueezeConfig,
     "rank": RankConfig,
     "select": SelectConfig,
@@ -174,6 +174,7 @@ _STAGES: dict[str, type[Settings]] = {
     "relabel": RelabelConfig,
     "evaluate": EvaluateConfig,
 }
+"""The settings of each stage, in the order of the stages."""
 
 
 def _check_names(values: Mapping[Any, Any], record: type[Settings]) -> None:

@@ -6,7 +6,6 @@ Source: pydantic does the checking; the sentence form is ours.
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
@@ -138,10 +137,6 @@ class FieldSpec:
         return " ".join(filter(None, [start, end])) if end else f"{start} or more"
 
 
-def _unlisted(extra: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(extra.get("unlisted", ()))
-
-
 def field_specs(record: type[Settings]) -> tuple[FieldSpec, ...]:
     """Return one FieldSpec a setting of ``record``, in order of declaration; nested records are left out.
 
@@ -160,9 +155,9 @@ def field_specs(record: type[Settings]) -> tuple[FieldSpec, ...]:
         )
         may_be_open = type(None) in get_args(info.annotation)
         kind = get_args(info.annotation)[0] if may_be_open else info.annotation
-        listed = (
-            tuple(one for one in get_args(kind) if one not in _unlisted(extra)) if get_origin(kind) is Literal else ()
-        )
+        choices = get_args(kind) if get_origin(kind) is Literal else ()
+        unlisted: Any = extra.get("unlisted", ())
+        listed = tuple(one for one in choices if one not in unlisted)
         specs.append(
             FieldSpec(
                 name=name,

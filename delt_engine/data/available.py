@@ -18,7 +18,7 @@ from filelock import FileLock
 
 from delt_engine import access
 from delt_engine.data.catalogue import CATALOGUE, find_entry, image_folder, where_it_goes
-from delt_engine.data.downloads import DOWNLOADS, is_fetched, what_to_put_where
+from delt_engine.data.downloads import DOWNLOADS, download_by_hand, is_fetched
 from delt_engine.data.layout import check_layout
 from delt_engine.data.scan import is_scanned
 from delt_engine.errors import DataError
@@ -72,7 +72,7 @@ def place_of(name: str) -> Place:
     if folder is not None:
         return _place_of_folder(entry.name, entry.title, folder, [folder for folder, _ in entry.class_titles])
     if entry.download:
-        note = f"It can be downloaded. Without a network: {what_to_put_where(entry.name)}."
+        note = f"It can be downloaded. Without a network: {download_by_hand(entry.name)}."
         return Place(entry.name, entry.title, "download", note)
     return Place(entry.name, entry.title, "missing", f"P{where_it_goes(entry)[1:]}.")
 

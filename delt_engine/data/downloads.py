@@ -90,7 +90,7 @@ def load_download(spec: DatasetSpec, root: str | Path | None = None, report: Rep
     arrays = open_arrays(f"{name}-{_FORMAT}", _ARRAYS)
     if arrays is None:
         source, folder = DOWNLOADS[name], expanded(root).absolute() if root else datasets_dir() / name
-        with _fetching(name, what_to_put_where(name, folder), report):
+        with _fetching(name, download_by_hand(name, folder), report):
             try:
                 train, test = source.read(folder, download=False)
             except RuntimeError:  # the files are not there or not whole
@@ -106,7 +106,7 @@ def is_fetched(name: str) -> bool:
     return open_arrays(f"{name}-{_FORMAT}", _ARRAYS) is not None
 
 
-def what_to_put_where(name: str, folder: Path | None = None) -> str:
+def download_by_hand(name: str, folder: Path | None = None) -> str:
     """Return what a person puts where, in torchvision's ``folder``, for a machine that cannot download."""
     if name == "imagenette":
         parent = datasets_dir() / "imagenette"
@@ -124,7 +124,7 @@ def fetch_imagenette(report: Report | None = None) -> Path:
     folder = datasets_dir() / "imagenette" / "imagenette2"
     if (folder / "train").is_dir():
         return folder
-    with _fetching("imagenette", what_to_put_where("imagenette"), report):
+    with _fetching("imagenette", download_by_hand("imagenette"), report):
         if not (folder / "train").is_dir():  # another process may have been faster
             folder.parent.mkdir(parents=True, exist_ok=True)
             made = Path(tempfile.mkdtemp(prefix=".imagenette-", dir=folder.parent))

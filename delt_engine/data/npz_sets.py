@@ -14,7 +14,7 @@ import numpy as np
 
 from delt_engine.data.foreign import ForeignSet, check_bytes
 from delt_engine.errors import DataError
-from delt_engine.files import ODD_HEADERS
+from delt_engine.npz import ODD_HEADERS
 
 ARRAYS_FILE = "images.npz"
 

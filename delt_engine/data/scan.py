@@ -23,7 +23,8 @@ from delt_engine.data.dataset import Report
 from delt_engine.data.decode import UnreadableImage, decode, decode_square
 from delt_engine.data.layout import Listing
 from delt_engine.errors import DataError
-from delt_engine.files import npz_bytes, read_npz, try_write
+from delt_engine.files import try_write
+from delt_engine.npz import npz_bytes, read_npz
 
 _CHUNK = 64
 """Files a thread takes at a time, at most."""

@@ -13,7 +13,6 @@ class ExportFormat:
         name: as ``--format`` takes it.
         title: of the form.
         purpose: what it is for, in a line.
-        is_lossless: whether the pixels come back as they were.
         has_soft_labels: whether it has a place for the teacher's logits of each whole image.
         needs_teacher: whether it is of no use without the teacher's labels.
     """
@@ -21,7 +20,6 @@ class ExportFormat:
     name: str
     title: str
     purpose: str
-    is_lossless: bool = True
     has_soft_labels: bool = True
     needs_teacher: bool = False
 
@@ -50,7 +48,6 @@ FORMATS: dict[str, ExportFormat] = {
             "Published layout",
             "new000/class000_id000.jpg, as SRe2L, CDA and DELT save images; JPEG of the highest quality, so pixels "
             "differ a little.",
-            is_lossless=False,
             has_soft_labels=False,
         ),
         ExportFormat(

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from delt_engine.paths import PROJECT, home
-from delt_engine.threads import settle_waiting
+from delt_engine.threads import set_thread_waiting
 
 SWITCH = "DELT_WARM"
 """Environment variable that turns the process started ahead off when it is ``0``."""
@@ -37,7 +37,7 @@ def child_environment() -> dict[str, str]:
     environment["PYTHONPATH"] = os.pathsep.join([str(PROJECT), *filter(None, [environment.get("PYTHONPATH")])])
     environment["PYTHONSAFEPATH"] = "1"  # `-m` would look into the user's folder first
     environment["PYTHONUNBUFFERED"] = "1"
-    settle_waiting(environment)
+    set_thread_waiting(environment)
     return environment
 
 

@@ -28,7 +28,7 @@ from pathlib import Path
 from delt_engine import files
 from delt_engine.errors import LeaseLost
 from delt_engine.runs.processes import GAP, PATIENCE, RANKS_FOLDER, is_running, this_process
-from delt_engine.runs.workers import FOLDER, WorkerRecord, crew, process_space, read_worker, worker_path
+from delt_engine.runs.workers import FOLDER, WorkerRecord, process_space, read_worker, worker_path, workers_at
 
 _DONE, _FAILED, _BATCH = "done", "failed", "batch-"
 
@@ -168,7 +168,7 @@ class Leases:
         """Return how many iterations the batches of others have behind them, None for all; at most a moment old."""
         if self.clock() >= self._next_look:
             self._next_look = self.clock() + GAP
-            others = [worker for worker in crew(self.run_path) or () if worker.token != self.own.token]
+            others = [worker for worker in workers_at(self.run_path) or () if worker.token != self.own.token]
             found: dict[int, int | None] = {one.batch: one.iteration for one in others if one.batch is not None}
             found |= {int(name.removeprefix(_BATCH)): None for name in self.done() if name.startswith(_BATCH)}
             self._progress = found

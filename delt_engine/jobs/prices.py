@@ -12,15 +12,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from delt_engine.analysis.cost import (
+    FORWARD,
     Rate,
     RateKey,
-    as_fast_as_here,
     best_rate,
     largest_batch,
     predicted_bytes,
     predicted_memory,
     predicted_seconds,
     rate_teacher,
+    scaled_to_this_machine,
+    targets_seconds,
 )
 from delt_engine.config import EvaluateConfig, Experiment, RecoverConfig, SqueezeConfig
 from delt_engine.data.catalogue import find_entry
@@ -34,8 +36,8 @@ from delt_engine.runs.store import Run
 _CPU_RATE, _GPU_RATE = 43.0, 1916.0
 """Image-iterations a second of a ResNet-18: at 32 px with the small stem on two cores, at 224 px on an RTX 4090."""
 
-_FORWARD, _STUDENT_STEP = 0.5, 1.5
-"""Work of a network's pass over an image, and of a training step on it, for one image-iteration with it."""
+_STUDENT_STEP = 1.5
+"""Work of a training step on an image, for one image-iteration with the network."""
 
 _CONVNET = 0.09
 """Multiply-adds of DM's and DC's ConvNet for those of a ResNet-18: 51 of 556 million at 32 px, with the small stem."""
@@ -90,23 +92,26 @@ class Known:
 def recovery_price(experiment: Experiment, num_classes: int, size: int, teacher: str, known: Known) -> Price:
     """Return what recovering an experiment's images takes; ``teacher`` is its fingerprint, "" where there is none yet.
 
-    Ranking and loading are not counted. Of a coreset it is what its scores take.
+    Ranking and loading are not counted. Of a coreset it is what its scores take; with other BatchNorm targets than the
+    running ones a look at all training images is in it.
     """
-    config = experiment.recover
-    disk = predicted_bytes(config, num_classes, size)
+    config, entry = experiment.recover, find_entry(experiment.dataset)
+    disk, train_images = predicted_bytes(config, num_classes, size), entry.train_size if entry else 0
     if not config.is_optimised:
-        entry = find_entry(experiment.dataset)
-        return scores_price(experiment, entry.train_size if entry else 0, size, known) + Price(disk_bytes=disk)
+        return scores_price(experiment, train_images, size, known) + Price(disk_bytes=disk)
     key = RateKey(known.device, rate_teacher(config, teacher), size, largest_batch(config, num_classes))
     rate, _ = best_rate(known.rates, key)
     memory = predicted_memory(known.rates, key)
     if rate is not None:
-        rate, _ = as_fast_as_here(rate, known.rates)
-        return Price(predicted_seconds(config, num_classes, rate), memory[0] if memory else None, disk)
+        rate, _ = scaled_to_this_machine(rate, known.rates)
+        seconds = predicted_seconds(config, num_classes, rate)
+        seconds += targets_seconds(config, train_images, rate.per_second(key.batch_size))
+        return Price(seconds, memory[0] if memory else None, disk)
     each = _image_seconds(experiment.squeeze, size, known.device)
     if config.is_batch_to_batch:
         each = _matching_seconds(config, size, known.device)
-    return Price(config.schedule.image_iterations(num_classes) * each, None, disk, is_measured=False)
+    seconds = config.schedule.image_iterations(num_classes) * each + targets_seconds(config, train_images, 1 / each)
+    return Price(seconds, None, disk, is_measured=False)
 
 
 def scores_price(experiment: Experiment, train_images: int, size: int, known: Known) -> Price:
@@ -118,7 +123,7 @@ def scores_price(experiment: Experiment, train_images: int, size: int, known: Kn
     config = experiment.select
     if not needs_scores(config):
         return Price()
-    look = train_images * _FORWARD * _image_seconds(experiment.squeeze, size, known.device)
+    look = train_images * FORWARD * _image_seconds(experiment.squeeze, size, known.device)
     if config.criterion == "herding":
         return Price(look, is_measured=False)
     epochs = config.score_epochs
@@ -172,7 +177,7 @@ def _matching_seconds(config: RecoverConfig, size: int, device: str) -> float:
         steps, epochs = config.network_loop
         passes = 3 * config.real_batch + 9 * config.ipc + 3 * config.ipc * epochs * (steps - 1) // steps
     work = _CONVNET * (config.matching_width / 128) ** 2
-    return _FORWARD * work * passes / config.ipc * _image_seconds(SqueezeConfig(), size, device)
+    return FORWARD * work * passes / config.ipc * _image_seconds(SqueezeConfig(), size, device)
 
 
 def _operations(network: str) -> float:
@@ -189,10 +194,8 @@ def _students_work(
     student = squeeze.replace(network=network, width=width, stem=evaluate.student_stem)
     own, teacher = (_image_seconds(one, size, device) for one in (student, squeeze))
     tested = 2 + evaluate.epochs // evaluate.validate_every
-    labels = 0.0 if evaluate.labels == "hard" else _FORWARD * teacher
-    return evaluate.seeds * (
-        evaluate.epochs * images * (_STUDENT_STEP * own + labels) + tested * tests * _FORWARD * own
-    )
+    labels = 0.0 if evaluate.labels == "hard" else FORWARD * teacher
+    return evaluate.seeds * (evaluate.epochs * images * (_STUDENT_STEP * own + labels) + tested * tests * FORWARD * own)
 
 
 def _student_factor(runs: Iterable[Run], device: str) -> float | None:

@@ -35,12 +35,13 @@ from delt_engine.runs.record import (
     ProcessRecord,
     RunOptions,
     RunRecord,
+    new_run_path,
     now,
     relevant_settings,
     with_absolute_paths,
 )
-from delt_engine.runs.store import Run, StopRequest, list_runs, new_run_path
-from delt_engine.runs.workers import crew
+from delt_engine.runs.store import Run, StopRequest, list_runs
+from delt_engine.runs.workers import workers_at
 
 RESUMABLE = ("paused", "cancelled", "interrupted", "failed")
 
@@ -128,7 +129,7 @@ def is_alive(run: Run) -> bool:
     if record.status not in ("queued", "running"):
         return False
     worker = record.process or run.job_process()
-    return bool(crew(run.path)) or (worker is not None and is_running(worker))
+    return bool(workers_at(run.path)) or (worker is not None and is_running(worker))
 
 
 def is_overdue(run: Run) -> bool:
@@ -156,7 +157,7 @@ def stop_hard(run: Run) -> None:
     worker = run.record().process or launcher
     if launcher is not None and launcher != worker:  # of several ranks: it would start them again
         end(launcher)
-    for process in [*([worker] if worker else []), *(one.process for one in crew(run.path) or ())]:
+    for process in [*([worker] if worker else []), *(one.process for one in workers_at(run.path) or ())]:
         end(process)
         if is_running(process):
             raise RunError(f"run {run.id}: its process {process.pid} on {process.hostname} cannot be ended from here.")
@@ -199,7 +200,7 @@ def _ask(run: Run, request: StopRequest) -> None:
             mark_stopped(run, request)
         else:  # it was typed by hand, so that it is left to say that it stopped
             wake(worker)
-    elif is_alive(run) or (run.status == "queued" and crew(run.path) is None):
+    elif is_alive(run) or (run.status == "queued" and workers_at(run.path) is None):
         # a process that is about to start will find the request; a worker may never come
         run.request(request)
     elif request == "cancel" or run.status != "failed":

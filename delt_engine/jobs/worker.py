@@ -31,7 +31,7 @@ from delt_engine.runs.heartbeat import Heartbeat
 from delt_engine.runs.processes import is_running, this_process
 from delt_engine.runs.record import Status, now
 from delt_engine.runs.store import Run, StopRequest
-from delt_engine.runs.workers import crew
+from delt_engine.runs.workers import workers_at
 
 POLL_SECONDS = 0.1
 """How often a stop request is looked for: far below the two seconds in which it must be met."""
@@ -168,7 +168,7 @@ def check_no_workers(run: Run) -> None:
     Raises:
         RunError: some are there.
     """
-    workers = crew(run.path)
+    workers = workers_at(run.path)
     if workers:
         many = f"{len(workers)} workers are" if len(workers) > 1 else "a worker is"
         raise RunError(f"run {run.id}: {many} at it; pause it first, or start another one by `delt work`.")

@@ -57,13 +57,13 @@ class Claim:
         return (self.delt, *self.others)
 
     @property
-    def rival(self) -> ClassSet:
+    def baseline(self) -> ClassSet:
         """What the prediction holds DELT against."""
         return self.others[0]
 
     def more_alike(self, class_name: str) -> str:
-        """Return the method whose images of a class are more alike: DELT's or its rival's."""
-        return max((self.delt, self.rival), key=lambda one: one.alike[class_name]).method
+        """Return the method whose images of a class are more alike: DELT's or the baseline's."""
+        return max((self.delt, self.baseline), key=lambda one: one.alike[class_name]).method
 
     def agrees(self, other: ClassSet) -> int:
         """Return in how many classes DELT's images are less alike than another method's."""
@@ -72,8 +72,8 @@ class Claim:
 
 def answer_text(claim: Claim, class_name: str) -> str:
     """Return what was measured of one class."""
-    more = claim.rival if claim.more_alike(class_name) == claim.rival.method else claim.delt
-    less = claim.delt if more is claim.rival else claim.rival
+    more = claim.baseline if claim.more_alike(class_name) == claim.baseline.method else claim.delt
+    less = claim.delt if more is claim.baseline else claim.baseline
     return (
         f"{more.title}'s images of {class_name} are more alike: {more.alike[class_name]:.3f} against "
         f"{less.alike[class_name]:.3f} for {less.title}"

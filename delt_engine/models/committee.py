@@ -54,7 +54,8 @@ def find_committee(refs: Sequence[str], first: Path, dataset: str, class_names: 
     card = read_card(first)
     found = list(_named(refs, card, dataset, class_names) if refs else _of_other_kinds(card, dataset, class_names))
     if not refs and not found:
-        options = option_words(dataset=dataset, image_size=card.image_size, network=_another(card.network))
+        another = "resnet18" if card.network == NETWORK else NETWORK
+        options = option_words(dataset=dataset, image_size=card.image_size, network=another)
         raise CheckpointError(
             f"teachers: {card.name} is the only network for {dataset} at {card.image_size} px, but a committee needs "
             f"two kinds; train another with `{shlex.join(['delt', 'squeeze', *options])}`."
@@ -101,7 +102,3 @@ def _of_other_kinds(first: TeacherCard, dataset: str, class_names: Sequence[str]
         if card.network not in kinds and own == wanted:
             kinds.add(card.network)
             yield path, card
-
-
-def _another(network: str) -> str:
-    return "resnet18" if network == NETWORK else NETWORK

@@ -12,16 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from delt_engine.config import METHOD_STAGES, Experiment, RecoverConfig, field_specs, is_optimised
 from delt_engine.config.methods import BATCH_TO_BATCH, METHOD_DECIDES, VARIANT_OF
 from delt_engine.data.catalogue import find_entry
 from delt_engine.papers.published import published_settings
 from delt_engine.papers.recipes import nearest_dataset, published_experiment
-
-Basis = Literal["published", "equal"]
-"""``published``: each method's own paper's settings; ``equal``: all have the same but for what makes the method."""
 
 BASIS_TITLES: dict[str, str] = {"published": "As in each paper", "equal": "The same for all"}
 
@@ -58,7 +55,7 @@ def method_settings(
         method: one that makes images.
         base: says dataset, teacher, classes, seed and device of all; its patches (ranking, criterion, mosaic, pins) are
             those of every method that starts from patches like DELT's.
-        basis: of :data:`Basis`.
+        basis: of :data:`BASIS_TITLES`.
         typed: settings of the recovery that stand on top for all; methods that optimise nothing take ``ipc`` only.
         size: side of the images in pixels; where it is not known they are taken for small ones.
         network: of the teacher, where it is known; papers have settings for some.

@@ -29,7 +29,8 @@ import numpy as np
 
 from delt_engine.config import RankConfig
 from delt_engine.errors import CheckpointError, DataError, ShapeError
-from delt_engine.files import ArrayRecord, try_write
+from delt_engine.files import try_write
+from delt_engine.npz import ArrayRecord
 from delt_engine.patches.scoring import PartialScores, Patches, RankProgress, Scorer, scored
 from delt_engine.paths import assets_dir, cache_dir
 

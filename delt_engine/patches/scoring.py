@@ -23,7 +23,8 @@ import numpy as np
 
 from delt_engine.data.loader import process_count, read_in_order
 from delt_engine.errors import CheckpointError, DataError, RunError
-from delt_engine.files import npz_bytes, read_npz, try_write
+from delt_engine.files import try_write
+from delt_engine.npz import npz_bytes, read_npz
 
 if TYPE_CHECKING:
     import torch

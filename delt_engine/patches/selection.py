@@ -76,6 +76,12 @@ class Patch:
     true_class_prob: float
     rank: int
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What images that are made of it have written in them."""
+        values = {name: getattr(self, name) for name in ("source", "true_class_prob", "rank")}
+        return {**values, "crop_box": list(self.crop_box)}
+
 
 @dataclass(frozen=True)
 class SelectedImage:

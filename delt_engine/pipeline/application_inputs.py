@@ -5,22 +5,27 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
 
 from delt_engine.config import Experiment
-from delt_engine.config.students import EvaluateConfig
+from delt_engine.config.students import RECIPE_TITLES, EvaluateConfig
 from delt_engine.data.dataset import Dataset
 from delt_engine.errors import DataError, RunCancelled, RunError, RunPaused
 from delt_engine.jobs.worker import DeviceLock, StopRequests, device_lock_name, listening
 from delt_engine.models.card import columns_of, find_other, find_teacher
+from delt_engine.models.processor import this_machine
 from delt_engine.models.teachers import Teacher, load_teacher
 from delt_engine.pipeline.inputs import Inputs
+from delt_engine.runs.record import versions
 from delt_engine.runs.sources import Source, needs_teacher
 from delt_engine.training.image_table import ImageTable
 from delt_engine.training.records import Source as DescribedSource
+
+Report = Callable[[str, int, int], None]
+"""Takes what is done, how much of it, and of how much."""
 
 
 @contextlib.contextmanager
@@ -89,8 +94,15 @@ def labelling_teacher(
     return load_teacher(str(path), device=device)
 
 
-def facts_of_images(source: DescribedSource, dataset: Dataset, test_images: int) -> dict[str, Any]:
-    """Return which images stand for the data, and what they are measured on, as plain values."""
+def facts_of(
+    source: DescribedSource,
+    dataset: Dataset,
+    test_images: int,
+    labeller: Teacher | None,
+    training: EvaluateConfig,
+    device: torch.device,
+) -> dict[str, Any]:
+    """Return which images stand for the data, what labels them, and where they are trained on, as plain values."""
     spec = dataset.spec
     return {
         "source": source.id,
@@ -101,6 +113,13 @@ def facts_of_images(source: DescribedSource, dataset: Dataset, test_images: int)
         "dataset_fingerprint": dataset.fingerprint,
         "image_size": spec.image_size,
         "test_images": test_images,
+        "teacher": labeller.card.name if labeller else None,
+        "teacher_fingerprint": labeller.card.fingerprint if labeller else None,
+        "recipe": training.recipe,
+        "recipe_title": RECIPE_TITLES[training.recipe],
+        "device": str(device),
+        "machine": this_machine(torch.get_num_threads()),
+        "versions": versions(),
     }
 
 

@@ -19,7 +19,7 @@ from delt_engine.pipeline.image_sets import of_run
 from delt_engine.pipeline.measure import stored_result
 from delt_engine.runs.store import Run
 
-RIVALS = ("cda", "sre2l")
+BASELINES = ("cda", "sre2l")
 SPACE_WORDS = {
     "teacher": "the features of the teacher",
     "second": "the features of a second network that took no part",
@@ -42,7 +42,7 @@ class _Measured:
 def claim_runs(runs: Iterable[Run], dataset_fingerprint: str, about: Run | None = None) -> list[Run]:
     """Return a finished DELT run in rounds on a dataset, and after it CDA's and SRe2L's under the same settings.
 
-    The first of ``runs`` that has company, or the one that ``about`` is or belongs to; empty when there is none.
+    The first of ``runs`` with others beside it, or the one that ``about`` is or belongs to; empty when there is none.
     """
     known = [about, *runs] if about else list(runs)
     fit = [run for run in known if _is_finished(run, dataset_fingerprint)]
@@ -53,8 +53,8 @@ def claim_runs(runs: Iterable[Run], dataset_fingerprint: str, about: Run | None 
         delts = [run for run in delts if run == about] or [run for run in delts if about in fit and _same(run, about)]
     for delt in delts:
         alike = [run for run in fit if _same(run, delt)]
-        company = (next((run for run in alike if run.experiment.recover.method == name), None) for name in RIVALS)
-        found = [delt, *(run for run in company if run)]
+        beside = (next((run for run in alike if run.experiment.recover.method == name), None) for name in BASELINES)
+        found = [delt, *(run for run in beside if run)]
         if len(found) > 1:
             return found
     return []

@@ -7,7 +7,7 @@ so far, so that one that was stopped or killed goes on with the step it was at a
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -19,16 +19,16 @@ from delt_engine.applications.continual import LearnStep, learn
 from delt_engine.config import Experiment
 from delt_engine.config.continual import CONTINUAL_TRAINING, ContinualConfig, asked_training
 from delt_engine.config.methods import METHOD_TITLES
-from delt_engine.config.students import RECIPE_TITLES, EvaluateConfig
+from delt_engine.config.students import EvaluateConfig
 from delt_engine.data.dataset import Dataset
 from delt_engine.errors import ConfigError, DataError
 from delt_engine.jobs.worker import StopRequests
 from delt_engine.models.device import pick_device
-from delt_engine.models.processor import this_machine
 from delt_engine.models.teachers import Teacher
 from delt_engine.pipeline.application_inputs import (
+    Report,
     check_all_classes,
-    facts_of_images,
+    facts_of,
     holding,
     image_teacher,
     labelling_teacher,
@@ -38,17 +38,14 @@ from delt_engine.pipeline.committees import labelling_committee
 from delt_engine.pipeline.evaluate import described
 from delt_engine.pipeline.inputs import evaluation_inputs, training_images
 from delt_engine.runs.command import continual_command
-from delt_engine.runs.continuals import CONTINUALS, summary
-from delt_engine.runs.record import now, versions
+from delt_engine.runs.continuals import CONTINUALS
+from delt_engine.runs.record import now
 from delt_engine.runs.sources import Source
 from delt_engine.seeding import generator
 from delt_engine.training import records
 from delt_engine.training.image_table import ImageTable, real, test_table
 from delt_engine.training.recipe import resolve
 from delt_engine.training.relabel import teacher_for
-
-Report = Callable[[str, int, int], None]
-"""Takes what is done, how much of it, and of how much."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,40 +155,29 @@ def _training(
 
 def _facts(work: _Work, about: records.Source, dataset: Dataset) -> dict[str, Any]:
     """Return everything that is known before the first step."""
-    labeller, training = work.labeller, work.training
+    training = work.training
     return {
-        **facts_of_images(about, dataset, len(work.test)),
+        **facts_of(about, dataset, len(work.test), work.labeller, training, work.device),
         "steps": work.config.steps,
         "num_classes": dataset.spec.num_classes,
-        "teacher": labeller.card.name if labeller else None,
-        "teacher_fingerprint": labeller.card.fingerprint if labeller else None,
-        "recipe": training.recipe,
-        "recipe_title": RECIPE_TITLES[training.recipe],
         "labels": "hard" if training.labels == "hard" else "soft",
         **{name: getattr(training, name) for name in ("student", "student_width", "epochs")},
         "training": training.model_dump(mode="json", include={*CONTINUAL_TRAINING, "labels"}),
-        "device": str(work.device),
-        "machine": this_machine(torch.get_num_threads()),
-        "versions": versions(),
     }
 
 
 def _all_orders(work: _Work, dataset: Dataset, facts: dict[str, Any], first_seed: int) -> dict[str, Any]:
     asked = {name: facts[name] for name in ("source", "steps", "training", "teacher_fingerprint")}
     key = question_key(dataset, work.train, {**asked, "seed": first_seed})
-    path = CONTINUALS.find(key)
-    found = CONTINUALS.read(path)
-    results = {int(one["seed"]): one for one in found["results"]} if found else {}
+    results = CONTINUALS.results(key)
     for number in range(work.config.orders):
         seed = first_seed + number
         own = results.get(seed, {"seed": seed, "steps": []})
         for step in _steps(work, seed, len(own["steps"]), number):
             own = {**own, "steps": [*own["steps"], step]}
-            results[seed], path = own, CONTINUALS.folder / key
-            CONTINUALS.write(path, {**facts, "created": now()}, list(results.values()))
-    record = CONTINUALS.read(path)
-    assert record is not None  # written just now, or before
-    return summary(record, path, work.config.orders)
+            results[seed] = own
+            CONTINUALS.write(CONTINUALS.folder / key, {**facts, "created": now()}, list(results.values()))
+    return CONTINUALS.answer(key, work.config.orders)
 
 
 def _steps(work: _Work, seed: int, done: int, number: int) -> Iterator[dict[str, Any]]:

@@ -14,7 +14,7 @@ from delt_engine.jobs.evaluations import evaluation_experiment
 from delt_engine.papers.cells import SEEDS, Cell
 from delt_engine.papers.continual_values import step_of, steps_of
 from delt_engine.pipeline.table_records import Measured
-from delt_engine.runs.continuals import continuals
+from delt_engine.runs.continuals import CONTINUALS
 from delt_engine.runs.sources import find_source
 from delt_engine.runs.store import Run
 
@@ -54,7 +54,7 @@ def _stored(cell: Cell, config: ContinualConfig, run: Run) -> dict[str, Any] | N
     names = (run.id, str(run.path))
     same = (
         one
-        for one in continuals()
+        for one in CONTINUALS.summaries()
         if one["source"] in names and one["steps"] == config.steps and one.get("asked") == asked
     )
     return next(same, None)

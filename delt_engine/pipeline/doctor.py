@@ -162,16 +162,13 @@ def _devices() -> Iterator[Finding]:
         else:
             words = f"{torch.get_num_threads()} threads" if name == "cpu" else "Apple's GPU"
         yield Finding(f"device {name}", None, words)
-    if not torch.cuda.is_available() and torch.version.cuda and _has_nvidia():
+    has_nvidia = Path("/proc/driver/nvidia/version").exists()
+    if not torch.cuda.is_available() and torch.version.cuda and has_nvidia:
         advice = "The driver is likely older than this torch needs; update it, or install a torch for your CUDA."
         yield Finding("CUDA", False, "an NVIDIA card is there, but torch cannot use it", advice)
     one = torch.ones(2, 2, device=pick_device())
     is_right = float((one @ one).sum()) == 8.0
     yield Finding("device auto", is_right, f"{pick_device()} computes", "" if is_right else "Try --device cpu.")
-
-
-def _has_nvidia() -> bool:
-    return Path("/proc/driver/nvidia/version").exists()
 
 
 def _self_test() -> Iterator[Finding]:

@@ -175,12 +175,11 @@ def _train_students(job: _Job) -> None:
 
 def _places(job: _Job, waiting: int) -> int:
     """Return how many students are trained at once, and note in the run what that depends on."""
-    context, config = job.context, job.config
-    found = places(config, job.train, torch.device(context.device), waiting)
-    asked = min(waiting, config.students_at_once or found.students)
-    if found.students < asked:
+    context = job.context
+    found = places(job.config, job.train, torch.device(context.device), waiting)
+    if found.students < found.asked:
         context.note(
-            f"{found.students} of {asked} students at once: one takes about {found.each / 2**20:,.0f} MB, and "
+            f"{found.students} of {found.asked} students at once: one takes about {found.each / 2**20:,.0f} MB, and "
             f"{found.free / 2**20:,.0f} MB are free."
         )
     elif found.students > 1:
@@ -201,11 +200,12 @@ def _train(job: _Job, numbers: Sequence[int], team: Team) -> None:
     before += sum(state.facts["seconds"] for state in states.values() if state)
     shared = shared_images(job.train, job.test, device) if len(numbers) > 1 else None
     runs: dict[int, TrainingRun] = {}
+    group: list[TrainingRun] = []
     trainings: dict[int, Any] = {}
     stopped: RunCancelled | None = None
     with contextlib.ExitStack() as stack:  # closed at once, see TrainingRun.finish
         for number, path in paths.items():
-            runs[number] = TrainingRun(context, path, team, before, next(iter(runs.values()), None))
+            runs[number] = TrainingRun(context, path, team, before, group)
             trainings[number] = _student(job, number, team=team, state=states[number], shared=shared)
             stack.callback(trainings[number].close)
         for number, record in by_turns(trainings, device):

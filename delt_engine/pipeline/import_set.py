@@ -34,8 +34,8 @@ from delt_engine.pipeline.inputs import Inputs, Report
 from delt_engine.runs import strips
 from delt_engine.runs.images import Pictures, write_images
 from delt_engine.runs.predictions import write_predictions
-from delt_engine.runs.record import ImportRecord, TeacherRecord, now
-from delt_engine.runs.store import Run, check_free, new_run_path
+from delt_engine.runs.record import ImportRecord, TeacherRecord, new_run_path, now
+from delt_engine.runs.store import Run, check_free
 from delt_engine.training.image_table import class_of
 
 LONGEST_NAME = 40

@@ -172,7 +172,7 @@ def _class_entry(lab: Lab, name: str, found: Claim | None, runs: list[Run]) -> d
     if found and name in found.delt.alike:
         entry["sets"] = [_strip(run, name) for run in runs]
         entry["answer"] = claims.answer_text(found, name)
-        entry["more"] = found.more_alike(name) == found.rival.method
+        entry["more"] = found.more_alike(name) == found.baseline.method
     else:
         halves = lab.halves(name)
         images = lab.tiles(halves.sheet)[-1]

@@ -57,7 +57,7 @@ def stored_tests(run: Run, network: str = "") -> dict[str, PrivacyResult]:
     return found
 
 
-def lacks_one(run: Run, found: Mapping[str, PrivacyResult]) -> bool:
+def misses_a_space(run: Run, found: Mapping[str, PrivacyResult]) -> bool:
     """Return whether a space that can be measured here is not among the tests that were found."""
     subject = of_run(run)
     return any(space not in found and stored_file(subject, space) for space in SPACES)
@@ -160,8 +160,7 @@ class _Asked:
         )
         sources = [*self.sources, *(own for own in self.sources if own), *[()] * len(rows)]
         told = {"report": partial(report, f"compare {space}")} if report else {}
-        real = partial(_real_vectors, data.train, vectors)
-        found = neighbours(asked, sources, real, len(data.train), **told)
+        found = neighbours(asked, sources, lambda block: vectors(data.train.pixels(block)), len(data.train), **told)
         return found, len(started)
 
     def record(
@@ -213,10 +212,6 @@ def _test_rows(test: ImageSet) -> np.ndarray:
     own = [np.flatnonzero(test.labels == label) for label in np.unique(test.labels)]
     picks = spread_choice([len(rows) for rows in own], TEST_IMAGES, SEED)
     return np.concatenate([rows[pick] for rows, pick in zip(own, picks, strict=True)] or [np.zeros(0, np.int64)])
-
-
-def _real_vectors(train: ImageSet, vectors: Vectors, rows: np.ndarray) -> np.ndarray:
-    return vectors(train.pixels(rows))
 
 
 def _in_pixels(data: Dataset) -> Vectors:

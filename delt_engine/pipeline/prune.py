@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import copy
 import shlex
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,28 +22,21 @@ from delt_engine.applications.slimmed_file import save_slimmed
 from delt_engine.applications.slimming import check_chain
 from delt_engine.config import Experiment, SqueezeConfig
 from delt_engine.config.pruning import TRAINING_SETTINGS, PruneConfig
-from delt_engine.config.students import RECIPE_TITLES, EvaluateConfig
+from delt_engine.config.students import EvaluateConfig
 from delt_engine.data.dataset import Dataset
 from delt_engine.errors import DataError
 from delt_engine.jobs.worker import StopRequests
-from delt_engine.models.card import (
-    SUFFIX,
-    TeacherCard,
-    files_of,
-    find_other,
-    readable_cards,
-    teacher_files,
-)
+from delt_engine.models.card import SUFFIX, TeacherCard, files_of, find_other, readable_cards, teacher_files
 from delt_engine.models.checkpoints import save_teacher
 from delt_engine.models.device import pick_device
 from delt_engine.models.held_out import second_dir
 from delt_engine.models.networks import build_network, takes_width
-from delt_engine.models.processor import this_machine
 from delt_engine.models.teachers import Teacher, load_teacher
 from delt_engine.paths import assets_dir
 from delt_engine.pipeline.application_inputs import (
+    Report,
     check_all_classes,
-    facts_of_images,
+    facts_of,
     holding,
     image_teacher,
     labelling_teacher,
@@ -53,16 +45,13 @@ from delt_engine.pipeline.application_inputs import (
 from delt_engine.pipeline.evaluate import described
 from delt_engine.pipeline.inputs import Inputs, evaluation_inputs, training_images
 from delt_engine.runs.command import prune_command
-from delt_engine.runs.prunings import PRUNINGS, networks_dir, summary
-from delt_engine.runs.record import now, versions
+from delt_engine.runs.prunings import PRUNINGS, networks_dir
+from delt_engine.runs.record import now
 from delt_engine.runs.sources import Source
 from delt_engine.training.image_table import ImageTable, test_table
 from delt_engine.training.recipe import resolve
 from delt_engine.training.relabel import teacher_for
 from delt_engine.training.squeeze import SqueezeProgress, SqueezeResult, squeeze
-
-Report = Callable[[str, int, int], None]
-"""Takes what is done, how much of it, and of how much."""
 
 PHASES = {"sparsity": "train with sparse scales", "finetune": "fine-tune"}
 
@@ -182,11 +171,9 @@ def _all_seeds(
     parts = ("source", "settings", "training", "network_fingerprint", "teacher_fingerprint")
     asked = {name: facts[name] for name in parts}
     key = question_key(work.dataset, work.train, {**asked, "seed": experiment.seed})
-    path = PRUNINGS.find(key)
     command = shlex.join(prune_command(experiment, work.config, work.source.ref))
-    facts |= {"command": command, "machine": this_machine(torch.get_num_threads()), "versions": versions()}
-    found = PRUNINGS.read(path)
-    results = {one["seed"]: one for one in found["results"]} if found else {}
+    facts["command"] = command
+    results = PRUNINGS.results(key)
     names = work.train.class_names
     asked_of = teacher_for(labeller.network, labeller.card.class_names, names) if labeller else None
     for number in range(work.config.seeds):
@@ -199,9 +186,7 @@ def _all_seeds(
         card = replace(network.card, accuracy=result.finetuned, source=command)
         save_slimmed(path / f"network-{seed}{SUFFIX}", result.network, card, result.kept)
         PRUNINGS.write(path, {**facts, "created": now()}, list(results.values()))
-    record = PRUNINGS.read(path)
-    assert record is not None  # written just now, or before
-    return summary(record, path, work.config.seeds)
+    return PRUNINGS.answer(key, work.config.seeds)
 
 
 def _one_seed(
@@ -233,23 +218,18 @@ def _facts(work: _Work, card: TeacherCard, labeller: Teacher | None, training: E
     source, spec = described(work.source, work.train), work.dataset.spec
     config = work.config
     return {
-        **facts_of_images(source, work.dataset, len(work.test)),
+        **facts_of(source, work.dataset, len(work.test), labeller, training, work.device),
         "chance": 100.0 / spec.num_classes,
         **{name: getattr(card, name) for name in ("network", "width", "stem")},
         "network_name": card.name,
         "network_fingerprint": card.fingerprint,
         "network_epochs": card.epochs,
-        "teacher": labeller.card.name if labeller else None,
-        "teacher_fingerprint": labeller.card.fingerprint if labeller else None,
         "percent": config.percent,
         "sparsity": config.sparsity,
         "sparsity_epochs": config.epochs_before,
         "epochs": config.epochs,
-        "recipe": training.recipe,
-        "recipe_title": RECIPE_TITLES[training.recipe],
         "settings": {
             name: getattr(config, name) for name in ("percent", "least_percent", "sparsity", "epochs_before", "epochs")
         },
         "training": training.model_dump(mode="json", include=set(TRAINING_SETTINGS)),
-        "device": str(work.device),
     }

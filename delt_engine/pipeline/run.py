@@ -27,7 +27,7 @@ from delt_engine.runs.log import written
 from delt_engine.runs.record import RunRecord, now, unknown_entries, versions
 from delt_engine.runs.sources import asks_for_teacher, find_source
 from delt_engine.runs.store import Run, StopRequest
-from delt_engine.threads import settle_waiting
+from delt_engine.threads import set_thread_waiting
 
 _OF_OTHERS = ("control", "queue", "job.json", "labels.json", "parent.json")
 """Files of a run's folder that others than its process write."""
@@ -52,7 +52,7 @@ def run_experiment(run: Run, inputs: Inputs | None = None, report: Report | None
     with contextlib.ExitStack() as held:
         stop, about = held.enter_context(listening(run)), _about(run, rank)
         ranks.first(lambda: _take(run, rank, held))
-        held.enter_context(written(run, rank.number, about))
+        held.enter_context(written(run.path, rank.number, about))
         try:
             if rank.is_first:
                 queue.enter(run, device_lock_name(run.record().device or run.record().experiment.device))
@@ -268,7 +268,7 @@ def set_up_torch(run: Run, device: str, stop: StopRequests, *, writes: bool = Tr
 
     ``writes`` says whether this process may write that into the run's record.
     """
-    settle_waiting()  # read when torch is loaded
+    set_thread_waiting()  # read when torch is loaded
     with stop.loading():
         import torch
 

@@ -28,14 +28,7 @@ from delt_engine.papers.published import PublishedValue
 from delt_engine.papers.table_record import PaperTable
 from delt_engine.pipeline.continual_cells import continual_config, measured_step
 from delt_engine.pipeline.image_measures import stored_measure
-from delt_engine.pipeline.paper_teachers import (
-    file_of,
-    found_of,
-    known_networks,
-    ranker_of,
-    relabeller_of,
-    teacher_of,
-)
+from delt_engine.pipeline.paper_teachers import file_of, found_of, known_networks, ranker_of, relabeller_of, teacher_of
 from delt_engine.pipeline.table_records import CellView, Measured, Near, State, TableView
 from delt_engine.runs.record import Kind, RunRecord, relevant_settings
 from delt_engine.runs.store import Run, list_runs

@@ -22,13 +22,7 @@ from delt_engine.models.card import SUFFIX, TeacherCard, free_teacher_path, has_
 from delt_engine.models.checkpoints import save_teacher
 from delt_engine.pipeline.context import StageContext
 from delt_engine.runs.checkpoint import FOLDER, read_checked, remove_checkpoint, write_checked
-from delt_engine.runs.events import (
-    SqueezeEpochEvent,
-    SqueezeStepEvent,
-    StudentEpochEvent,
-    StudentStepEvent,
-    TimedEvent,
-)
+from delt_engine.runs.events import SqueezeEpochEvent, SqueezeStepEvent, StudentEpochEvent, StudentStepEvent, TimedEvent
 from delt_engine.runs.store import Run
 from delt_engine.training.distributed import Team
 from delt_engine.training.records import StudentResult, StudentStep
@@ -91,7 +85,8 @@ class TrainingRun:
         team: the ranks that train it together; the first one writes events and checkpoints.
         before: seconds of work that the run has behind it. Events took time as well, and time does not go back, so
             that it may be more.
-        beside: another training of the run at the same time, whose clock it goes by.
+        group: trainings of the run at the same time, to which this one is added: they have one clock, and one share of
+            it for checkpoints.
     """
 
     def __init__(
@@ -100,11 +95,13 @@ class TrainingRun:
         path: Path,
         team: Team,
         before: float = 0.0,
-        beside: TrainingRun | None = None,
+        group: list[TrainingRun] | None = None,
     ) -> None:
         self.context, self.path, self.team = context, path, team
         newest, now = context.run.latest_event(TimedEvent), time.monotonic()
-        self._began: float = beside._began if beside else now - max(before, newest.t if newest else 0.0)
+        self._group = [] if group is None else group
+        self._began: float = self._group[0]._began if self._group else now - max(before, newest.t if newest else 0.0)
+        self._group.append(self)
         self._asked: float | None = None
         self._next_event, self._stepped, self._checkpointed, self._cost = 0.0, now, now, 0.0
 
@@ -189,7 +186,7 @@ class TrainingRun:
         self.context.event(event(t=self.seconds, **rounded))
 
     def _is_due(self) -> bool:
-        gap = max(CHECKPOINT_GAP, self._cost / CHECKPOINT_SHARE)
+        gap = max(CHECKPOINT_GAP, len(self._group) * self._cost / CHECKPOINT_SHARE)
         longest = self.context.run.record().options.checkpoint_seconds
         return time.monotonic() - self._checkpointed >= min(gap, longest)
 

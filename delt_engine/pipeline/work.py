@@ -29,7 +29,7 @@ from delt_engine.runs.events import StatusEvent, StepEvent
 from delt_engine.runs.log import written
 from delt_engine.runs.record import now
 from delt_engine.runs.store import Run
-from delt_engine.runs.workers import FOLDER, crew
+from delt_engine.runs.workers import FOLDER, workers_at
 
 POLL_SECONDS = 0.25
 """How often a worker that has nothing to do looks again."""
@@ -49,10 +49,10 @@ def open_to_workers(run: Run) -> None:
     kind = run.record().kind
     if kind != "recover":
         raise ConfigError(f"run: {run.id} is a {kind} run given, but workers share the batches of a recover run.")
-    if crew(run.path) is not None:
+    if workers_at(run.path) is not None:
         return
     with alone_at(run):
-        if crew(run.path) is None and start.is_alive(run):
+        if workers_at(run.path) is None and start.is_alive(run):
             raise RunError(f"run {run.id}: a process that does not share it is at work on it; pause it first.")
         with files.as_run_error(run.path / FOLDER):
             (run.path / FOLDER).mkdir(parents=True, exist_ok=True)
@@ -78,14 +78,15 @@ def work_on(run: Run, report: Report | None = None) -> None:
     with contextlib.ExitStack() as held:
         stop = held.enter_context(listening(run, leases))
         _join(run, leases)
-        held.enter_context(written(run, leases.own.number, f"run {run.id}, {_name(leases)}, process {os.getpid()}"))
+        about = f"run {run.id}, {_name(leases)}, process {os.getpid()}"
+        held.enter_context(written(run.path, leases.own.number, about))
         try:
             _Worker(run, leases, stop, report or (lambda _event: None), held).work()
         except RunCancelled as stopped:
             raise _left(run, leases, stopped) from None
         except Exception as error:
             leases.end()
-            if not crew(run.path) and not start.is_alive(run):
+            if not workers_at(run.path) and not start.is_alive(run):
                 note_failure(run, error)
             raise
 
@@ -97,7 +98,7 @@ def _name(leases: Leases) -> str:
 def _join(run: Run, leases: Leases) -> None:
     """Join; the first worker answers what was asked before, and has everything looked at again."""
     leases.join()
-    if [worker.token for worker in crew(run.path) or ()] == [leases.own.token]:
+    if [worker.token for worker in workers_at(run.path) or ()] == [leases.own.token]:
         if run.record().status != "queued":
             run.request(None)
         leases.set_done(READY, done=False)
@@ -107,7 +108,7 @@ def _left(run: Run, leases: Leases, stopped: RunCancelled) -> RunCancelled:
     """Leave after a stop request, the last one with the run's status; return what is to be raised."""
     name = _name(leases)
     leases.end()
-    others = crew(run.path)
+    others = workers_at(run.path)
     if run.record().status == "finished" or others:
         kind = RunCancelled if str(stopped) == "cancel" else RunPaused
         return kind(f"run {run.id}: {name} has left; {len(others or ())} others are there.")

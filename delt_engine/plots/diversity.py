@@ -17,15 +17,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from delt_engine.analysis.diversity_store import DiversityResult
-from delt_engine.plots.style import (
-    NEUTRAL,
-    ROUND_SCALE,
-    SYMBOLS,
-    add_spans,
-    blank_figure,
-    honest_range,
-    method_colour,
-)
+from delt_engine.plots.style import NEUTRAL, ROUND_SCALE, SYMBOLS, add_spans, blank_figure, honest_range, method_colour
 
 EARLY_COLOUR, LATE_COLOUR = ROUND_SCALE[0], ROUND_SCALE[-1]
 """The halves have the colours of the first and the last round."""

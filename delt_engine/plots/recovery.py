@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -162,7 +163,10 @@ def group_loss_curves(
         is_named = place % gap == 0 or place == len(groups) - 1
         hover = f"{name}: cross-entropy %{{y:.4g}}"
         x, y = zip(*points, strict=True)
-        add_line(figure, name, x, y, colour, hover=hover, showlegend=is_named, row=1, col=1)
+        mark: dict[str, Any] = (
+            {"marker": {"size": 6}} if len(points) == 1 else {}
+        )  # a line through one point is invisible
+        add_line(figure, name, x, y, colour, hover=hover, showlegend=is_named, row=1, col=1, **mark)
     if steps:
         at, weighted = [step.iteration for step in steps], [step.total_loss - (step.ce_loss or 0.0) for step in steps]
         name, hover = "BatchNorm, all joined images", "BatchNorm, weighted: %{y:.4g}"

@@ -14,26 +14,26 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 METHOD_COLOURS: dict[str, str] = {
-    "delt": "#e57517",  # orange
-    "delt-plus": "#b46000",  # rust, near DELT's own
-    "cda": "#5444ff",  # indigo
-    "cda-init": "#a0916e",  # tan
-    "cda-early-late": "#d80030",  # crimson
-    "sre2l": "#2da59f",  # teal
-    "sre2l-init": "#a21ec0",  # purple
-    "rded": "#c131ad",  # magenta
-    "gvbsm": "#bf69ff",  # violet
-    "dm": "#59a14b",  # leaf green
-    "dc": "#c8095e",  # raspberry
-    "el2n": "#9c86e0",  # periwinkle
-    "forgetting": "#8e4b81",  # plum
-    "herding": "#ff5399",  # pink
-    "random": "#63635f",  # grey
-    "real": "#02732c",  # green
+    "delt": "#e57519",  # orange
+    "delt-plus": "#a85500",  # rust, near DELT's own
+    "cda": "#6c3ef9",  # indigo
+    "cda-init": "#ad8f71",  # tan
+    "cda-early-late": "#c41137",  # crimson
+    "sre2l": "#00a2ba",  # cyan
+    "sre2l-init": "#9827cb",  # purple
+    "rded": "#a529a9",  # magenta
+    "gvbsm": "#b07aeb",  # lilac
+    "dm": "#c38848",  # ochre
+    "dc": "#ec358d",  # rose
+    "el2n": "#5f74fa",  # cornflower
+    "forgetting": "#b0268c",  # berry
+    "herding": "#fe4cb9",  # pink
+    "random": "#5e6467",  # grey
+    "real": "#06723d",  # green
 }
-"""One colour a method, the same everywhere. Ours: hues apart, moved in lightness until every pair is at least 18 apart
-(CIE76) in normal sight and in full protan, deutan and tritan simulation, those of
-coresets 15, of DM and DC 13, of DELT+ 12; SRe2L and CDA, seen side by side most, are at least 40 apart."""
+"""One colour a method, the same everywhere. Ours: moved by a search until every pair is at least 18 apart (CIE76) in
+normal sight and in full protan, deutan and tritan simulation, those of coresets 15; SRe2L and CDA, seen side by side
+most, are at least 36 apart."""
 
 ROUND_SCALE: tuple[str, ...] = ("#7a4bd6", "#c2488f", "#e5752f")
 """Colours from the first round to the last: violet, pink, orange, growing lighter."""

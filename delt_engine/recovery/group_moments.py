@@ -23,8 +23,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from delt_engine.files import ArrayRecord
 from delt_engine.models.bn_layers import bn_layers
+from delt_engine.npz import ArrayRecord
 from delt_engine.recovery.folding import Targets
 
 THIRDS = 3

@@ -33,7 +33,7 @@ from delt_engine.errors import CheckpointError
 from delt_engine.models.bn_layers import bn_layers
 from delt_engine.recovery.conv_statistics import conv_layers, conv_statistics
 from delt_engine.recovery.folding import PreparedTeacher, Targets
-from delt_engine.recovery.objective import Losses, frozen, objective
+from delt_engine.recovery.objective import Losses, frozen, measuring, objective
 from delt_engine.recovery.operators import plain_statistics
 from delt_engine.recovery.speed import FastPath
 
@@ -192,11 +192,7 @@ def _measured(
             mean, var = plain_statistics(inputs[0], 1)
             found[layer] = mean[0], var[0]
 
-    with contextlib.ExitStack() as hooks:
-        # also where somebody else asks the teacher between two steps
-        hooks.callback(network.register_forward_pre_hook(lambda _network, _inputs: found.clear()).remove)
-        for layer in layers:
-            hooks.callback(layer.register_forward_pre_hook(measure).remove)
+    with measuring(network, layers, measure, found):
         yield found
 
 

@@ -18,7 +18,7 @@ memory is ours; activation checkpointing would compute the features twice.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -139,12 +139,21 @@ def _hooked(network: nn.Module, groups: int, targets: Targets | None) -> Iterato
         logits = network(images)
         return logits, torch.stack(list(found.values()))
 
+    with measuring(network, layers, measure, found):
+        yield forward
+
+
+@contextlib.contextmanager
+def measuring(
+    network: nn.Module, layers: Iterable[nn.Module], measure: Callable[..., None], found: dict[nn.Module, Any]
+) -> Iterator[None]:
+    """Call ``measure`` with what each layer is given; ``found`` is emptied before each forward pass."""
     with contextlib.ExitStack() as hooks:
         # also where somebody else asks the teacher between two steps
         hooks.callback(network.register_forward_pre_hook(lambda _network, _inputs: found.clear()).remove)
         for layer in layers:
             hooks.callback(layer.register_forward_pre_hook(measure).remove)
-        yield forward
+        yield
 
 
 def _group_by_group(losses: Callable[[Tensor, Tensor], Losses], groups: int, images: Tensor, labels: Tensor) -> Losses:

@@ -6,8 +6,9 @@ that are there. Those that ship with the project are read as well.
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ class ApplicationFiles:
     """The answers of one application, whose name is that of its folder and of the file in each answer's own."""
 
     name: str
+    summary: Callable[[Mapping[str, Any], Path, int | None], dict[str, Any]]
+    """Makes one row of plain values of an answer as :meth:`read` returns it, its folder, and how many seeds count."""
 
     @property
     def folder(self) -> Path:
@@ -44,6 +47,18 @@ class ApplicationFiles:
         found = files.read_json(path / f"{self.name}.json")
         return found if isinstance(found, dict) and found.get("results") else None
 
+    def results(self, key: str) -> dict[int, dict[str, Any]]:
+        """Return what was measured before, by seed."""
+        found = self.read(self.find(key)) or {"results": []}
+        return {int(one["seed"]): one for one in found["results"]}
+
+    def answer(self, key: str, most: int) -> dict[str, Any]:
+        """Return the summary of an answer that is there, of at most so many of its seeds."""
+        path = self.find(key)
+        record = self.read(path)
+        assert record is not None  # written just now, or before
+        return self.summary(record, path, most)
+
     def write(self, path: Path, facts: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> None:
         """Write what was measured so far.
 
@@ -64,6 +79,14 @@ class ApplicationFiles:
                     whole[one["seed"]] = one
             record = {**facts, "results": [whole[seed] for seed in sorted(whole)]}
             files.write_bytes(path / f"{self.name}.json", (json.dumps(record, indent=1) + "\n").encode())
+
+    def summaries(self) -> Iterator[dict[str, Any]]:
+        """Yield the summaries of all answers, the newest first; damaged ones are left out."""
+        for path in self.all():
+            found = self.read(path.parent)
+            with contextlib.suppress(LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
+                if found is not None:
+                    yield self.summary(found, path.parent, None)
 
     def all(self) -> list[Path]:
         """Return the files of all answers, the user's and those that ship, newest first."""

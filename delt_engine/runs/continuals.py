@@ -6,17 +6,13 @@ spreads are over the orders that got as far as a step. Readable without torch.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
 from delt_engine.runs.application_files import ApplicationFiles
 from delt_engine.runs.tables import Column
-
-CONTINUALS = ApplicationFiles("continual")
-"""All of them, by what was asked: images, teacher and all settings but the number of orders."""
 
 COLUMNS = (
     Column("method_title", "Images"),
@@ -28,15 +24,6 @@ COLUMNS = (
     Column("seconds", "Training (s)", 1),
 )
 """The table of continual learning, of the command and of the app."""
-
-
-def continuals() -> Iterator[dict[str, Any]]:
-    """Yield the summaries of all, the newest first; damaged ones are left out."""
-    for path in CONTINUALS.all():
-        found = CONTINUALS.read(path.parent)
-        with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError, IndexError):
-            if found is not None:
-                yield summary(found, path.parent)
 
 
 def summary(record: Mapping[str, Any], path: Path, orders: int | None = None) -> dict[str, Any]:
@@ -72,6 +59,10 @@ def summary(record: Mapping[str, Any], path: Path, orders: int | None = None) ->
         "results": results,
         "continual": str(path),
     }
+
+
+CONTINUALS = ApplicationFiles("continual", summary)
+"""All of them, by what was asked: images, teacher and all settings but the number of orders."""
 
 
 def table_row(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -70,15 +70,7 @@ def image_text(run: Run, class_index: int, index: int, round_number: int, origin
         "start_round": schedule.start_rounds[index],
         "iterations": _iterations(schedule, index, round_number),
         "round": round_number,
-        "patches": [
-            {
-                "source": patch.source,
-                "crop_box": list(patch.crop_box),
-                "true_class_prob": patch.true_class_prob,
-                "rank": patch.rank,
-            }
-            for patch in (origin.patches if origin else ())
-        ],
+        "patches": [patch.facts for patch in (origin.patches if origin else ())],
         "dataset": experiment.dataset,
         "resize": experiment.resize,
         "teacher": record.teacher.name if record.teacher else experiment.teacher,

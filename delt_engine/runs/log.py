@@ -20,7 +20,6 @@ from pathlib import Path
 
 from delt_engine.errors import DeltError, RunCancelled
 from delt_engine.files import check_file
-from delt_engine.runs.store import Run
 
 FILE = "log.txt"
 LEVEL_VARIABLE = "DELT_LOG"
@@ -33,12 +32,12 @@ _logger = logging.getLogger("delt_engine")
 
 
 @contextlib.contextmanager
-def written(run: Run, rank: int = 0, about: str = "") -> Iterator[None]:
-    """Keep what is logged inside in the run's log, warnings of Python and of libraries too; ``about`` comes first.
+def written(folder: Path, rank: int = 0, about: str = "") -> Iterator[None]:
+    """Keep what is logged inside in the log of a run's folder, warnings of Python and of libraries too.
 
-    Of several ranks the first one alone puts old files away.
+    ``about`` comes first. Of several ranks the first one alone puts old files away.
     """
-    handler = _handler(run.path / FILE, rotates=rank == 0)
+    handler = _handler(folder / FILE, rotates=rank == 0)
     if handler is None:
         yield
         return
@@ -55,7 +54,7 @@ def written(run: Run, rank: int = 0, about: str = "") -> Iterator[None]:
         raise
     except BaseException as error:
         # a process of the app has its outputs there as well
-        is_said = isinstance(error, DeltError) or _is_stderr(run.path / FILE)
+        is_said = isinstance(error, DeltError) or _is_stderr(folder / FILE)
         _logger.error("%s", error if isinstance(error, DeltError) else repr(error), exc_info=not is_said)
         raise
     finally:
@@ -71,11 +70,11 @@ def level() -> int:
     return getattr(logging, (name if name in LEVELS else "info").upper())
 
 
-def last_lines(run: Run, most: int = 20) -> list[str]:
-    """Return the last lines of a run's log, oldest first; none where there is no log."""
+def last_lines(folder: Path, most: int = 20) -> list[str]:
+    """Return the last lines of the log in a run's folder, oldest first; none where there is no log."""
     try:
-        check_file(run.path / FILE, most=2**50)
-        with (run.path / FILE).open("rb") as file:
+        check_file(folder / FILE, most=2**50)
+        with (folder / FILE).open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
             lines = file.read().decode("utf-8", "replace").splitlines()
     except OSError:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -27,22 +26,10 @@ COLUMNS = (
 )
 """The table of prunings, of the command and of the app."""
 
-PRUNINGS = ApplicationFiles("pruning")
-"""All prunings, by what was asked: the images, the network, the teacher and all settings but the number of seeds."""
-
 
 def networks_dir() -> Path:
     """Return the folder of the networks that were trained to be pruned; ``--teacher auto`` never finds them."""
     return PRUNINGS.folder / "networks"
-
-
-def prunings(paths: Iterable[Path] | None = None) -> Iterator[dict[str, Any]]:
-    """Yield the summaries of all prunings, or of those of some files; damaged ones are left out."""
-    for path in PRUNINGS.all() if paths is None else paths:
-        found = PRUNINGS.read(path.parent)
-        with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError, ArithmeticError):
-            if found is not None:
-                yield summary(found, path.parent)
 
 
 def summary(record: Mapping[str, Any], path: Path, seeds: int | None = None) -> dict[str, Any]:
@@ -70,6 +57,10 @@ def summary(record: Mapping[str, Any], path: Path, seeds: int | None = None) -> 
     seconds = sum(one["seconds"] for one in results)
     numbers = {"seeds": [one["seed"] for one in results], "seconds": round(seconds, 3), "layers": layers}
     return {**facts, **means, **numbers, "results": results, "pruning": str(path)}
+
+
+PRUNINGS = ApplicationFiles("pruning", summary)
+"""All prunings, by what was asked: the images, the network, the teacher and all settings but the number of seeds."""
 
 
 def table_row(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -31,8 +31,6 @@ from delt_engine.models.card import teacher_files
 from delt_engine.paths import expanded, runs_dir
 
 SCHEMA_VERSION = 1
-STATUSES = ("queued", "running", "paused", "finished", "cancelled", "failed")
-"""Statuses that are written; ``interrupted`` is derived for a run whose process is gone."""
 
 _MOST_NAMED, _LONGEST = 5, 40
 """Unknown entries that a sentence names, and letters of a name."""
@@ -40,6 +38,8 @@ _MOST_NAMED, _LONGEST = 5, 40
 NO_ROUNDS = "IPC 1 has no rounds: one image a class joins in round 1 and gets all iterations."
 
 Status = Literal["queued", "running", "paused", "finished", "cancelled", "failed"]
+"""Statuses that are written; ``interrupted`` is derived for a run whose process is gone."""
+
 Kind = Literal["recover", "squeeze", "rank", "evaluate"]
 
 

@@ -30,10 +30,10 @@ class Source:
         return self.ref == REAL
 
     def check_ready(self) -> None:
-        """Refuse a run that has no finished images.
+        """Refuse a run that has no finished images, or those of one class.
 
         Raises:
-            DataError: it is no recovery, or not finished.
+            DataError: it is no recovery, not finished, or there are no two classes to tell apart.
         """
         if self.run is None:
             return
@@ -44,6 +44,11 @@ class Source:
             )
         if record.status != "finished":
             raise DataError(f"source: run {self.run.id} is {self.run.status}, but students learn from a finished one.")
+        if len(record.classes) == 1:
+            only = self.run.class_names[record.classes[0]]
+            raise DataError(
+                f"source: run {self.run.id} has one class, {only}, but students need at least two to tell apart."
+            )
 
 
 def find_source(text: str | Path) -> Source:

@@ -13,7 +13,6 @@ import contextlib
 import logging
 import os
 import re
-import time
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -27,22 +26,21 @@ from delt_engine.errors import RunError
 from delt_engine.paths import assets_dir, expanded, runs_dir
 from delt_engine.runs import events, strips
 from delt_engine.runs.events import Event, NoteEvent, RoundEvent, StatusEvent
-from delt_engine.runs.processes import alone, is_running
+from delt_engine.runs.log import last_lines
+from delt_engine.runs.processes import alone
 from delt_engine.runs.record import (
-    STATUSES,
     Kind,
     ProcessRecord,
     RunOptions,
     RunRecord,
     class_folders,
-    new_run_path,
     now,
     read_record,
     relevant_settings,
     versions,
     with_absolute_paths,
 )
-from delt_engine.runs.workers import crew
+from delt_engine.runs.status import job_process, status_of
 
 if TYPE_CHECKING:
     from delt_engine.patches.selection import SelectedImage
@@ -51,13 +49,8 @@ _E = TypeVar("_E", bound=Event)
 _logger = logging.getLogger(__name__)
 StopRequest = Literal["cancel", "pause"]
 
-__all__ = ["STATUSES", "Run", "StopRequest", "check_free", "class_folders", "list_runs", "new_run_path"]
-
 _PREPARED = {"run.json", "job.json", "log.txt", "control", "queue", "labels.json", "parent.json"}
 """What a folder may hold while its run is queued and nothing has been made yet."""
-
-_START_PATIENCE = 60.0
-"""Seconds a queued run may be without a process before it counts as interrupted."""
 
 
 class Run:
@@ -161,28 +154,8 @@ class Run:
 
     @property
     def status(self) -> str:
-        """Status as written, or ``interrupted`` (process gone), or ``unreadable``; see :data:`STATUSES`.
-
-        A queued run whose process died before it wrote anything is ``failed``.
-        """
-        try:  # looked at once: the next moment it may be deleted
-            record, written = self.record(), (self.path / "run.json").stat().st_mtime
-        except (RunError, OSError):
-            return "unreadable"
-        if record.status not in ("queued", "running"):
-            return record.status
-        workers = crew(self.path)
-        if workers is not None:  # queued, it waits for the first one
-            return record.status if workers or record.status == "queued" else "interrupted"
-        worker = record.process or self.job_process()
-        if worker is None:
-            age = time.time() - written
-            return "queued" if abs(age) < _START_PATIENCE else "interrupted"  # the clock may have been set back
-        if is_running(worker):
-            return record.status
-        if self.unreadable or self.record() != record:  # written between the two looks, before the process went
-            return self.status
-        return "interrupted" if record.process else "failed"
+        """Status as written, ``interrupted`` or ``unreadable``: see :func:`delt_engine.runs.status.status_of`."""
+        return status_of(self.path, self.record)
 
     @property
     def is_active(self) -> bool:
@@ -196,10 +169,10 @@ class Run:
             return self.unreadable
         if self.record().error:
             return self.record().error
-        words = self.last_words()
-        if self.status == "failed":
+        words, status = self.last_words(), self.status
+        if status == "failed":
             return words or "The process ended without a word."
-        if self.status == "interrupted":
+        if status == "interrupted":
             return f"The process is gone; its last words: {words}" if words else "The process is gone."
         return None
 
@@ -298,8 +271,17 @@ class Run:
         return self.path / "images" / self.class_folder(class_index) / f"{index:04d}.png"
 
     def snapshot_path(self, class_index: int, round_number: int) -> Path:
-        """Return the strip of a class after round ``round_number``; 0 is the start images."""
-        return self.path / "snapshots" / self.class_folder(class_index) / f"round-{round_number:02d}.png"
+        """Return where the images of a class after round ``round_number`` are, their strip; 0 is the start images.
+
+        Of a finished run that keeps no strip of its last round, as those that ship, it is the folder of its images.
+        """
+        strip = self.path / "snapshots" / self.class_folder(class_index) / f"round-{round_number:02d}.png"
+        record = self.record()
+        if record.status != "finished" or round_number != record.experiment.recover.schedule.num_rounds:
+            return strip
+        shown = record.classes[: record.options.snapshot_classes]
+        images = self.image_path(class_index, 0).parent
+        return images if class_index in shown and not strip.exists() and images.is_dir() else strip
 
     def live_path(self, class_index: int) -> Path:
         """Return the strip of a class as it was a moment ago; there only while its batch is worked on."""
@@ -311,13 +293,17 @@ class Run:
         Raises:
             RunError: that round is not written.
         """
-        return strips.split_strip(strips.read_png(self.snapshot_path(class_index, round_number)))
+        return strips.split_strip(strips.read_strip(self.snapshot_path(class_index, round_number)))
 
     def rounds_written(self, class_index: int) -> list[int]:
-        """Return the rounds of a class that have a snapshot, in order; 0 is the start images."""
+        """Return the rounds of a class whose images are there, in order; 0 is the start images."""
         folder = self.path / "snapshots" / self.class_folder(class_index)
         names = (re.fullmatch(r"round-(\d+)\.png", path.name) for path in folder.glob("round-*.png"))
-        return sorted(int(name.group(1)) for name in names if name)
+        written = {int(name.group(1)) for name in names if name}
+        last = self.experiment.recover.schedule.num_rounds
+        if last not in written and self.snapshot_path(class_index, last).is_dir():
+            written.add(last)
+        return sorted(written)
 
     def selection(self) -> tuple[SelectedImage, ...]:
         """Return where each image came from: patches, probabilities, ranks, start round.
@@ -354,22 +340,11 @@ class Run:
 
     def job_process(self) -> ProcessRecord | None:
         """Return the process that was started for the run, which may not have reached run.json yet."""
-        try:
-            files.check_file(self.path / "job.json")
-            return ProcessRecord.model_validate_json((self.path / "job.json").read_bytes())
-        except (OSError, ValueError):
-            return None
+        return job_process(self.path)
 
     def last_words(self) -> str:
         """Return the last line of log.txt, where a detached process writes, or an empty text."""
-        try:
-            files.check_file(self.path / "log.txt", most=2**50)
-            with (self.path / "log.txt").open("rb") as file:
-                file.seek(max(0, file.seek(0, os.SEEK_END) - 4096))
-                lines = file.read().decode("utf-8", "replace").split("\n")
-        except OSError:
-            return ""
-        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return next(iter(last_lines(self.path, 1)), "").strip()
 
 
 @lru_cache(maxsize=2048)  # a list of runs is drawn again and again

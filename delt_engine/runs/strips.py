@@ -55,6 +55,20 @@ def read_png(path: Path) -> np.ndarray:
         raise RunError(f"{path} cannot be read: {reason(error)}.") from None
 
 
+def read_strip(path: Path) -> np.ndarray:
+    """Read a strip, uint8 (S, n * S, 3), or the images of a folder as one, in the order of their names.
+
+    Raises:
+        RunError: one cannot be read, or they are not of one size.
+    """
+    if not path.is_dir():
+        return read_png(path)
+    images = [read_png(one) for one in sorted(path.glob("*.png"))]
+    if len({image.shape for image in images}) != 1:
+        raise RunError(f"{path} holds {len(images)} images, but a row takes some of one size.")
+    return join_strip(np.stack(images))
+
+
 def is_whole(path: Path) -> bool:
     """Return whether a PNG has all its chunks, to the last, and each one the checksum that it says."""
     try:

@@ -66,7 +66,7 @@ def read_worker(path: Path) -> WorkerRecord | None:
     return None
 
 
-def crew(run_path: Path) -> list[WorkerRecord] | None:
+def workers_at(run_path: Path) -> list[WorkerRecord] | None:
     """Return the workers of a run that are there as far as one look tells; None where it is not theirs.
 
     Of one on another machine only the time of its file is known, as for all signs of life.

@@ -37,7 +37,8 @@ MOST = 8
 MEMORY_SHARE = 0.8
 """Share of the free memory that students may take together; the rest is for tests and what libraries work with."""
 
-_FLOAT, _COPIES = 4, 6  # bytes; of a batch: as read, augmented, mixed, in the network's order, and a graph's own
+_FLOAT = 4
+_COPIES = 6  # of a batch: as read, augmented, normalised, mixed, in the network's order, and a graph's own
 _MEMORIES = {"sgd": 1, "adam": 2, "adamw": 2}  # of an optimiser, each as large as the weights
 
 _Record = TypeVar("_Record")
@@ -45,9 +46,13 @@ _Record = TypeVar("_Record")
 
 @dataclass(frozen=True)
 class Places:
-    """How many students are trained at once; bytes that one takes and that are free, 0 where nobody asked."""
+    """How many students are trained at once, of how many that were asked for.
+
+    ``each`` and ``free`` are the bytes that one takes and that are free; 0 where it is one anyway.
+    """
 
     students: int
+    asked: int = 1
     each: int = 0
     free: int = 0
 
@@ -66,7 +71,7 @@ def places(config: EvaluateConfig, train: ImageTable, device: torch.device, wait
     if asked <= 1:
         return Places(1)
     each, free = student_bytes(config, train, device), free_memory(device)
-    return Places(max(1, min(asked, int(MEMORY_SHARE * free / each))), each, free)
+    return Places(max(1, min(asked, int(MEMORY_SHARE * free / each))), asked, each, free)
 
 
 def student_bytes(config: EvaluateConfig, train: ImageTable, device: torch.device) -> int:

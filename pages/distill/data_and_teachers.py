@@ -56,7 +56,7 @@ def data_side(data: Dataset) -> None:
     with headline(plain(data.spec.title)):
         if data.root:
             changed = "After files were added or changed."
-            button("Read again", "refresh", "data/again", datasets.read, draft.dataset, help=changed)
+            button("Read again", "refresh", "data/again", datasets.read, draft.dataset, changes=True, help=changed)
     datasets.numbers(data)
     datasets.advise(data)
     datasets.samples(draft.dataset, draft.image_size, data)

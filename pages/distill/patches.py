@@ -6,7 +6,6 @@ import streamlit as st
 
 from delt_engine.config import RecoverConfig, SelectConfig
 from delt_engine.config.methods import CORESETS, METHOD_TITLES
-from delt_engine.data.available import known_folders
 from delt_engine.data.catalogue import CATALOGUE, find_entry
 from delt_engine.data.dataset import Dataset
 from delt_engine.errors import CheckpointError
@@ -30,7 +29,7 @@ ORDERS = {"delt": "as the criterion", "ascending": "hardest first", "descending"
 def controls_row() -> tuple[Dataset, int]:
     """Draw what to look at and how to choose, and keep it in the draft; the page ends where the data is missing."""
     now, key = session(), f"{PAGE}/dataset"
-    known = (*CATALOGUE, *known_folders())
+    known = (*CATALOGUE, *cached.folders())
     address.tell_stranger("data", key, known, "dataset")
     address.restore("data", key, address.member(known))
     grid = st.grid(7, min_column_width=124, vertical_alignment="bottom")

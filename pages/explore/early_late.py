@@ -12,6 +12,9 @@ from pages.shared.lab.source import Source, SourceScene, scene, sources
 from pages.shared.lab.steps import lab_steps
 from pages.shared.wording import plain
 
+BATCHES = 6
+"""The lesson on what a batch is matched with."""
+
 
 def choose_patch(source: Source, class_name: str) -> int:
     """Draw the choice of a patch where there are several, and return its number, from 1."""
@@ -38,8 +41,26 @@ def inside(shown: SourceScene, found: Sequence[Source]) -> None:
     st.caption(f"{plain(shown.origin)} Arrow keys move between the stages.")
 
 
+def _lesson_on_batches(found: Sequence[Source]) -> None:
+    """Draw the lesson that has images of its own, so without the choice of others, which waits for the next one."""
+    for key in ("lab/source", "lab/class", "lab/patch"):
+        if key in st.session_state:  # kept for want of a widget
+            st.session_state[key] = st.session_state[key]
+    chosen = st.session_state.get("lab/source", st.query_params.get("src"))
+    source = next((source for source in found if source.id == chosen), found[0])
+    tour.choose_end(source.config.iterations, source.config.round_iterations)
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        tour.for_a_class(source)
+    tour.introduce(BATCHES, is_run=source.run is not None)
+    batches.draw()
+    tour.walk(BATCHES)
+
+
 def _show(found: Sequence[Source]) -> None:
     step = tour.choose_step()
+    if step == BATCHES:
+        _lesson_on_batches(found)
+        return
     locked, titles = tour.locked(), {source.id: source.title for source in found}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen = controls.linked_choice("src", "Images from", titles, "lab/source", disabled="src" in locked)
@@ -55,9 +76,6 @@ def _show(found: Sequence[Source]) -> None:
         overview.draw(source, class_name)
     else:
         tour.introduce(step, is_run=source.run is not None)
-    if step == 6:
-        batches.draw()
-    elif step:
         shown = scene(source, class_name, number, end)
         if step == 5:
             inside(shown, found)

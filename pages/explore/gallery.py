@@ -68,7 +68,7 @@ def _show(runs: Sequence[Run], head: DeltaGenerator, beside: DeltaGenerator) -> 
         position = gallery_view.draw(view)
     opened = gallery_view.opened(view)
     with told:
-        choices.draw_told()
+        choices.draw_message()
     if opened is None:
         said = "Below an image: how many iterations it has had of those it gets, and p, the teacher's probability. "
         st.caption(f"{said}Click it to see its patch, all its rounds, the teacher's view of it and its settings.")

@@ -27,7 +27,7 @@ def draw_missing(base: Run, class_name: str, found: Sequence[GridCell]) -> None:
             return
         work = mi_ri_grid.price(missing, len(base.classes))
         label = f"Run {plural(len(missing), 'missing cell')}"
-        is_pressed = button(label, "play_arrow", "grid/start", type="primary")
+        is_pressed = button(label, "play_arrow", "grid/start", changes=True, type="primary")
         there = possible - len(missing)
         rest = f" {there} of {possible} cells have a run, which is not made again." if there else ""
         time, origin = expected(missing[0], work, len(base.classes))

@@ -26,7 +26,7 @@ def listed() -> None:
         else:
             st.info("No run is like that.", icon=":material/search_off:")
         tidy.draw()
-        row.draw(table.selected())
+        row.draw(table.selected(), len(found))
         compare.draw()
     tidy.trash_line()
 

@@ -17,9 +17,10 @@ from typing import Any, TypeVar, get_args
 import numpy as np
 import streamlit as st
 
+from delt_engine.access import is_allowed
 from delt_engine.analysis.similarity import halves_cosine, pair_cosine, pixel_change, pixel_vectors
 from delt_engine.config import Experiment, RankConfig, Resize
-from delt_engine.data.available import place_of
+from delt_engine.data.available import known_folders, place_of
 from delt_engine.data.catalogue import find_entry, image_folder, load_dataset
 from delt_engine.data.dataset import Dataset, DatasetSpec
 from delt_engine.data.downloads import is_fetched
@@ -71,6 +72,13 @@ def data_url(image: np.ndarray | bytes) -> str:
 def runs() -> list[Run]:
     """Return the user's runs, newest first; a record is read again only when its file changed."""
     return sorted(_known(runs_dir()), key=lambda run: ("" if run.unreadable else run.record().created, run.id))[::-1]
+
+
+def folders() -> tuple[str, ...]:
+    """Return the folders of images that can be chosen: those that were added, then those that runs were made from."""
+    made = dict.fromkeys(run.experiment.dataset for run in runs() if is_sound(run))
+    used = (name for name in made if find_entry(name) is None and os.path.isdir(name) and is_allowed(name))  # noqa: PTH112
+    return tuple(dict.fromkeys((*known_folders(), *used)))
 
 
 def examples() -> list[Run]:

@@ -13,7 +13,7 @@ import streamlit as st
 from delt_engine.config import FieldSpec, Settings, field_specs
 from delt_engine.jobs.worker import device_lock_name
 from delt_engine.models.processor import bfloat16_warning
-from pages.shared import address
+from pages.shared import address, errors, sign_in
 from pages.shared.session import prime
 
 _SHORT = 22
@@ -186,12 +186,21 @@ def restore_choices(name: str, key: str, options: Iterable[str], most: int | Non
 
 
 def button(
-    label: str, icon: str, key: str, deed: Callable[..., Any] | None = None, *arguments: Any, **look: Any
+    label: str,
+    icon: str,
+    key: str,
+    deed: Callable[..., Any] | None = None,
+    *arguments: Any,
+    changes: bool = False,
+    **look: Any,
 ) -> bool:
     """Draw a button with an icon of Material Symbols and return whether it was pressed.
 
-    Its deed is done before the page is drawn, so a press is not lost when the page is just being drawn anew.
+    Its deed is done before the page is drawn, so a press is not lost when the page is just being drawn anew. A button
+    that ``changes`` something on the disk, as all do whose deed is attempted, is off for who may only look.
     """
+    if (changes or deed is errors.attempt) and (why := sign_in.refusal()):
+        look |= {"disabled": True, "help": why}
     return st.button(label, icon=f":material/{icon}:" if icon else None, key=key, on_click=deed, args=arguments, **look)
 
 

@@ -17,9 +17,16 @@ ICON = (_HERE / "icon.svg").read_text(encoding="utf-8")
 
 STYLE = """
 @media (max-width: 1200px) { .stMainBlockContainer { padding-left: 2rem; padding-right: 2rem; } }
+@media (max-width: 1200px) { .st-key-gallery-run, .st-key-lab-source { flex: 1 0 100% !important; } }
+:is(.stSelectbox, .stNumberInput, .stTextInput) input { text-overflow: ellipsis; }
+[data-testid$="NavLink"]:focus-visible, .stCheckbox label:has(:focus-visible) {
+  outline: 2px solid #12908a !important; outline-offset: -2px;
+}
 .stSidebar [data-testid="stPageLink"] :is(a, p) { white-space: normal; overflow: visible; height: auto; }
 """
-"""A narrow window is left to the page, where Streamlit keeps 5rem free on both sides; names of runs are not cut off."""
+"""A narrow window is left to the page, where Streamlit keeps 5rem free on both sides, and a run is chosen on a line of
+its own; names of runs are not cut off, and what is too long for its box ends in dots.
+Links and checkboxes show the focus, which Streamlit tells by a tint that can hardly be seen."""
 
 
 @dataclass(frozen=True)

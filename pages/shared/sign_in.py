@@ -71,6 +71,13 @@ def check_change(deed: str) -> None:
         raise AccessError(f"role: yours is to look, and to {deed} takes the role 'run'; ask who runs this server.")
 
 
+def refusal() -> str:
+    """Return why the visitor may change nothing, for what would, "" where that is allowed."""
+    if is_asked_for() and role_of(st.user) != "run":
+        return "Your role is to look, and this takes the role 'run'; ask who runs this server."
+    return ""
+
+
 def enter() -> None:
     """Before a run is drawn: ask who it is where that is asked for, and end the page there for a stranger."""
     access.set_guard(check_change)

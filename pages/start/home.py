@@ -26,7 +26,7 @@ STAGE = "home/stage"
 def start_button() -> None:
     """Draw the button that starts a run and shows it, and the choice of its size."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        is_started = button("Start a run", "play_arrow", "home/start", type="primary")
+        is_started = button("Start a run", "play_arrow", "home/start", type="primary", changes=True)
         look = {"default": QUICK.title, "required": True, "label_visibility": "collapsed"}
         title = st.segmented_control("Size of the run", list(PRESETS), key="home/preset", **look)
     preset = PRESETS[title]

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import streamlit as st
 
+from delt_engine.runs.continuals import CONTINUALS
+from delt_engine.runs.prunings import PRUNINGS
 from pages.shared import controls, errors, live
-from pages.shared.applications import continual_form, continual_results, form, results
+from pages.shared.applications import answers, continual_form, continual_results, pruning_form, pruning_results
 
 SHOWN = {"pruning": "Pruning", "continual": "Continual learning"}
 
 
 def draw_pruning() -> None:
     """Draw what changes while a pruning is at work."""
-    found = results.all_found()
-    if found:
-        results.draw(found)
+    if found := answers.all_found(PRUNINGS):
+        pruning_results.draw(found)
     else:
         st.info("Nothing was pruned here yet. Choose images below and press Prune.")
     st.subheader("Prune a network")
-    form.draw()
+    pruning_form.draw()
 
 
 def draw_continual() -> None:
     """Draw what changes while classes are learned."""
-    found = continual_results.all_found()
-    if found:
+    if found := answers.all_found(CONTINUALS):
         continual_results.draw(found)
     else:
         st.info("No classes were learned step by step here yet. Choose images below and press Learn step by step.")
@@ -48,6 +48,6 @@ else:
     )
 with errors.shown():
     if shown == "pruning":
-        live.follow(lambda: form.work().is_running, draw_pruning, 2.0)
+        live.follow(lambda: pruning_form.work().is_running, draw_pruning, 2.0)
     else:
         live.follow(lambda: continual_form.work().is_running, draw_continual, 2.0)

@@ -56,6 +56,17 @@ def home(tmp_path_factory, colours, squeeze_options) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def random_run(colours, home) -> str:
+    """A finished run of four random real images a class."""
+    words = ["recover", "--dataset", str(colours), "--image-size", "8", "--method", "random", "--ipc", "4"]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("DELT_HOME", str(home))
+        result = CliRunner().invoke(main, [*words, "--device", "cpu", "--out", str(home / "runs" / "few"), "--quiet"])
+    assert result.exit_code == 0, result.stderr
+    return "few"
+
+
 @pytest.fixture
 def delt(home, monkeypatch) -> Callable[..., Result]:
     """Run the command in this process."""

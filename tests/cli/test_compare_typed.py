@@ -21,7 +21,7 @@ from delt_engine.jobs.evaluations import evaluation_experiment, for_students
 from delt_engine.models.checkpoints import load_state
 from delt_engine.models.networks import build_network, may_take_small_stem, takes_width
 from delt_engine.papers.method_settings import BASIS_NOTES, method_settings, taken_over
-from delt_engine.pipeline import recover
+from delt_engine.pipeline import recover_batch
 from delt_engine.pipeline import run as pipeline
 from delt_engine.runs.command import command_for, compare_command
 from delt_engine.runs.record import RunOptions
@@ -247,7 +247,7 @@ def test_checkpoints_that_do_not_say_what_they_are_are_known_by_their_weights(ty
 
 def test_compare_goes_on_where_it_was_stopped(typed, monkeypatch) -> None:
     with monkeypatch.context() as patched:
-        loop = recover.recover
+        loop = recover_batch.recover
 
         def stopped(*args, **kwargs):
             for step in loop(*args, **kwargs):
@@ -255,7 +255,7 @@ def test_compare_goes_on_where_it_was_stopped(typed, monkeypatch) -> None:
                     patched.setattr(pipeline.StopRequests, "asked", lambda self: "cancel")
                 yield step
 
-        patched.setattr(recover, "recover", stopped)
+        patched.setattr(recover_batch, "recover", stopped)
         done = typed(*COMPARE, "--methods", "random,delt", "-q", code=130)
     assert done.output.startswith("Stopped: delt: run ")
     ids = {run.id for run in list_runs()}

@@ -8,26 +8,9 @@ from pathlib import Path
 import pytest
 
 from delt_engine.applications.continual import class_order
-from delt_engine.runs.continuals import continuals
+from delt_engine.runs.continuals import CONTINUALS
 
 TRAINING = ["--epochs", "1", "--student-batch-size", "16", "--rand-augment", "none"]
-
-
-@pytest.fixture(scope="module")
-def run(colours, home) -> str:
-    """A finished run of four random real images a class."""
-    from click.testing import CliRunner
-
-    from delt_engine.cli import main
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("DELT_HOME", str(home))
-        words = ["recover", "--dataset", str(colours), "--image-size", "8", "--method", "random", "--ipc", "4"]
-        result = CliRunner().invoke(
-            main, [*words, "--device", "cpu", "--out", str(home / "runs" / "memory"), "--quiet"]
-        )
-        assert result.exit_code == 0, result.stderr
-    return "memory"
 
 
 def plain(found: dict) -> list:
@@ -35,8 +18,8 @@ def plain(found: dict) -> list:
     return [[{**step, "seconds": 0} for step in one["steps"]] for one in found["results"]]
 
 
-def test_accuracies_are_printed_kept_found_again_and_gone_on_with(answer, delt, run) -> None:
-    words = ["continual", run, *TRAINING, "--steps", "3", "--orders", "2"]
+def test_accuracies_are_printed_kept_found_again_and_gone_on_with(answer, delt, random_run) -> None:
+    words = ["continual", random_run, *TRAINING, "--steps", "3", "--orders", "2"]
     found = answer(*words)
     assert found["classes_seen"] == [1, 2, 3]
     assert len(found["accuracies"]) == len(found["accuracies_std"]) == 3
@@ -48,7 +31,8 @@ def test_accuracies_are_printed_kept_found_again_and_gone_on_with(answer, delt, 
     for one in found["results"]:
         came = [name for step in one["steps"] for name in step["classes"]]
         assert came == [names[index] for index in class_order(3, one["seed"])]
-    assert (found["source"], found["method_title"], found["orders"], found["seeds"]) == (run, "Random real", 2, [0, 1])
+    assert (found["source"], found["method_title"]) == (random_run, "Random real")
+    assert (found["orders"], found["seeds"]) == (2, [0, 1])
     assert found["labels"] == "soft"
     again = answer(*words[:-2])
     assert again["results"] == found["results"][:1]
@@ -56,7 +40,7 @@ def test_accuracies_are_printed_kept_found_again_and_gone_on_with(answer, delt, 
     record = json.loads(path.read_text())
     record["results"][1]["steps"] = record["results"][1]["steps"][:1]  # as a kill after the first step leaves it
     path.write_text(json.dumps(record))
-    half = next(one for one in continuals() if one["source"] == run)
+    half = next(one for one in CONTINUALS.summaries() if one["source"] == random_run)
     assert (half["orders"], len(half["seeds"])) == (1, 2)
     assert plain(answer(*words)) == plain(found)
     shown = delt(*found["command"].split()[1:]).stdout
@@ -64,14 +48,14 @@ def test_accuracies_are_printed_kept_found_again_and_gone_on_with(answer, delt, 
     assert "step by step: 100.0" in shown
 
 
-def test_random_real_images_at_the_same_budget_stand_beside(answer, run, colours, data) -> None:
+def test_random_real_images_at_the_same_budget_stand_beside(answer, random_run, colours, data) -> None:
     words = ["--steps", "2", *TRAINING, "--labels", "hard"]
-    own, real = answer("continual", run, *words, "--random-real")
+    own, real = answer("continual", random_run, *words, "--random-real")
     assert (real["method"], real["ipc"], real["images"], real["source"]) == ("random", 4, 12, "random-real")
     assert own["classes_seen"] == real["classes_seen"] == [2, 3]
     assert (own["labels"], own["teacher"]) == ("hard", None)
     assert own["continual"] != real["continual"]
-    assert own["command"].split()[:3] == ["delt", "continual", run]
+    assert own["command"].split()[:3] == ["delt", "continual", random_run]
     assert "--labels hard" in own["command"]
     assert "--loss" not in own["command"]
     assert "--random-real" in real["command"]
@@ -88,5 +72,5 @@ def test_random_real_images_at_the_same_budget_stand_beside(answer, run, colours
         ("--steps 2 --student no-such", "'no-such' given, but it must be convnet"),
     ],
 )
-def test_what_cannot_be_is_said(refusal, run, words, sentence) -> None:
-    assert sentence in refusal("continual", run, *TRAINING, "--quiet", *words.split())
+def test_what_cannot_be_is_said(refusal, random_run, words, sentence) -> None:
+    assert sentence in refusal("continual", random_run, *TRAINING, "--quiet", *words.split())

@@ -8,33 +8,18 @@ import pytest
 
 from delt_engine.applications.slimmed_file import load_slimmed
 from delt_engine.models.card import read_card
-from delt_engine.runs.prunings import networks_dir, prunings
+from delt_engine.runs.prunings import PRUNINGS, networks_dir
 
 NETWORK = ["--network", "convnet-3"]
 TRAINING = ["--epochs", "2", "--student-batch-size", "16", "--rand-augment", "none"]
 
 
-@pytest.fixture(scope="module")
-def run(colours, home) -> str:
-    """A finished run of four random real images a class."""
-    from click.testing import CliRunner
-
-    from delt_engine.cli import main
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("DELT_HOME", str(home))
-        words = ["recover", "--dataset", str(colours), "--image-size", "8", "--method", "random", "--ipc", "4"]
-        result = CliRunner().invoke(main, [*words, "--device", "cpu", "--out", str(home / "runs" / "few"), "--quiet"])
-        assert result.exit_code == 0, result.stderr
-    return "few"
-
-
 @pytest.fixture
-def prune(answer, run):
-    return lambda *words: answer("prune", run, *NETWORK, *TRAINING, *words)
+def prune(answer, random_run):
+    return lambda *words: answer("prune", random_run, *NETWORK, *TRAINING, *words)
 
 
-def test_numbers_are_printed_and_kept_and_found_again(prune, delt, run) -> None:
+def test_numbers_are_printed_and_kept_and_found_again(prune, delt, random_run) -> None:
     found = prune("--seeds", "2")
     assert found["before"] == 100.0  # the teacher is such a network itself, so none is trained
     assert not networks_dir().exists()
@@ -43,16 +28,16 @@ def test_numbers_are_printed_and_kept_and_found_again(prune, delt, run) -> None:
     assert [(layer["channels"], layer["kept"] <= 8) for layer in found["layers"]] == [(8, True)] * 3
     assert found["parameters"]["before"] > found["parameters"]["after"] > 0
     assert found["macs"]["kept_percent"] < 60
-    assert (found["source"], found["method_title"], found["seeds"]) == (run, "Random real", [0, 1])
+    assert (found["source"], found["method_title"], found["seeds"]) == (random_run, "Random real", [0, 1])
     again = prune("--seeds", "1")
     assert (again["created"], again["seeds"]) == (found["created"], [0])
     assert again["results"] == found["results"][:1]
-    assert [one["pruning"] for one in prunings() if one["dataset"] == "colours"] == [found["pruning"]]
+    assert [one["pruning"] for one in PRUNINGS.summaries() if one["dataset"] == "colours"] == [found["pruning"]]
     network, card = load_slimmed(Path(found["pruning"]) / "network-1.safetensors")
     assert sum(each.numel() for each in network.parameters()) == found["results"][1]["parameters"]["after"]
     assert card.accuracy == found["results"][1]["finetuned"]
     words = found["command"].split()
-    assert words[:3] == ["delt", "prune", run]
+    assert words[:3] == ["delt", "prune", random_run]
     table = delt(*words[1:]).stdout
     assert "Random real" in table
     assert "Fine-tuned" in table
@@ -79,11 +64,11 @@ def test_a_network_that_is_not_there_is_trained_first_and_kept(prune, delt) -> N
         ("--network no-such", "network: 'no-such' given"),
     ],
 )
-def test_what_cannot_be_is_said(refusal, run, words, sentence) -> None:
-    assert sentence in refusal("prune", run, *NETWORK, "--epochs", "1", "--quiet", *words.split())
+def test_what_cannot_be_is_said(refusal, random_run, words, sentence) -> None:
+    assert sentence in refusal("prune", random_run, *NETWORK, "--epochs", "1", "--quiet", *words.split())
 
 
-def test_images_of_some_classes_are_refused(refusal, delt, colours, run, tmp_path) -> None:
+def test_images_of_some_classes_are_refused(refusal, delt, colours, random_run, tmp_path) -> None:
     made = delt(
         "recover",
         "--dataset",

@@ -9,14 +9,14 @@ from waiting import PATIENCE_S, wait_for
 from delt_engine.jobs.leases import Leases
 from delt_engine.pipeline.work import LEAD
 from delt_engine.runs.store import Run
-from delt_engine.runs.workers import crew
+from delt_engine.runs.workers import workers_at
 
 pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.timeout(600)]
 
 
 def at_batches(run: Run) -> list[int]:
     """The processes of the workers that are at a batch."""
-    return [worker.process.pid for worker in crew(run.path) or () if worker.batch is not None]
+    return [worker.process.pid for worker in workers_at(run.path) or () if worker.batch is not None]
 
 
 def test_a_worker_is_killed_another_leaves_and_the_images_are_those_of_one_process(
@@ -28,12 +28,12 @@ def test_a_worker_is_killed_another_leaves_and_the_images_are_those_of_one_proce
     one, run = Run(tmp_path / "one"), Run(tmp_path / "many")
     assert delt("recover", *words, "--out", one.path, "--quiet").exit_code == 0
     told = answer("recover", *words, "--out", run.path, "--prepare-only")
-    assert (told["status"], run.status, crew(run.path)) == ("queued", "queued", [])
+    assert (told["status"], run.status, workers_at(run.path)) == ("queued", "queued", [])
     gate = Leases(run.path)  # nobody begins before all are there
     gate.join()
     assert gate.take(LEAD) == LEAD
     workers = {process.pid: process for process in (started(*DELT, "work", run.path, "--quiet") for _ in "123")}
-    wait_for(lambda: len(crew(run.path) or ()) == 4)
+    wait_for(lambda: len(workers_at(run.path) or ()) == 4)
     assert "4 workers are at it" in refusal("resume", run.path, code=1)
     gate.end()
     killed = wait_for(lambda: at_batches(run))[0]

@@ -43,6 +43,9 @@ def look(page: Page) -> list[str]:
 def test_no_page_has_a_grave_fault_in_light_or_dark(page: Page, studio) -> None:
     page.goto(studio.url)
     page.add_style_tag(content="* { transition: none !important; }")  # a colour on its way to another has no contrast
+    for _ in range(3):  # past the link that skips the menu
+        page.keyboard.press("Tab")
+    expect(page.locator(":focus-visible")).to_have_css("outline", "rgb(18, 144, 138) solid 2px")
     found = {}
     for entry in PAGES:
         page.get_by_test_id("stSidebarNav").get_by_role("link", name=entry.title).click()
@@ -51,6 +54,10 @@ def test_no_page_has_a_grave_fault_in_light_or_dark(page: Page, studio) -> None:
         )
         found[entry.title] = look(page)
         if entry.name == "explore/gallery":
+            wide, narrow = page.viewport_size, {"width": 1024, "height": 768}
+            page.set_viewport_size(narrow)  # where a run's name is given a line of its own
+            expect(page.locator(".st-key-gallery-run")).to_have_css("width", "720px")
+            page.set_viewport_size(wide)
             page.locator("button.cell").nth(1).click()
             expect(page.get_by_role("dialog")).to_be_visible()
             found["An image"] = look(page)

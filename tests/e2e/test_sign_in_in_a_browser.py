@@ -122,7 +122,8 @@ def test_a_visitor_signs_in_to_look_and_a_stranger_gets_nowhere(closed, provider
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_text("bob@lab.org, may look")).to_be_visible()
     assert page.request.get(f"{closed.url}/{IMAGE}").headers["content-type"] == "image/png"
-    page.locator(".st-key-home-start button").click()
+    expect(page.get_by_role("button", name="Start a run")).to_be_disabled()
+    page.get_by_role("button", name="Start a run").hover(force=True)
     expect(page.get_by_text(re.compile("takes the role 'run'"))).to_be_visible()
     assert closed.runs == []
     provider.email = "eve@evil.com"

@@ -21,8 +21,8 @@ from delt_engine.data.tensor_files import read_tensors
 from delt_engine.errors import CheckpointError, DataError, RunError
 from delt_engine.exports.formats import FORMATS
 from delt_engine.exports.training_lines import training_lines
-from delt_engine.files import read_npz
 from delt_engine.models.checkpoints import load_state
+from delt_engine.npz import read_npz
 from delt_engine.runs.strips import read_png
 
 SCALE = ((0.0,) * 3, (1.0,) * 3)

@@ -31,5 +31,5 @@ def test_threads_sleep_at_once_where_cores_are_wanted_and_the_user_has_the_last_
     monkeypatch.setattr(threads.os, "sched_getaffinity", lambda _process: {0, 1, 2, 3}, raising=False)
     monkeypatch.setattr(threads.os, "getloadavg", averages)
     environment = dict(given)
-    threads.settle_waiting(environment)
+    threads.set_thread_waiting(environment)
     assert environment == wanted

@@ -13,7 +13,8 @@ from streamlit.testing.v1 import AppTest
 
 from delt_engine.config import Experiment
 from delt_engine.jobs import start as jobs
-from delt_engine.runs.store import Run, new_run_path
+from delt_engine.runs.record import new_run_path
+from delt_engine.runs.store import Run
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_S = 240

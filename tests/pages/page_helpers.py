@@ -8,7 +8,17 @@ from typing import Any
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 
 from delt_engine.data.catalogue import load_dataset
+from delt_engine.jobs.tasks import Task
 from delt_engine.models.card import TeacherCard
+from delt_engine.runs.processes import this_process
+
+
+def put_task(work: Task, log: str, *, is_running: bool = True) -> None:
+    """Leave a task behind as its process would: at work, or gone."""
+    work.path.mkdir(parents=True, exist_ok=True)
+    process = this_process() if is_running else this_process().model_copy(update={"created": 1.0})
+    (work.path / "process.json").write_text(process.model_dump_json())
+    (work.path / "log.txt").write_text(log + "\n")
 
 
 def captions(app) -> str:
@@ -19,6 +29,11 @@ def texts(app) -> str:
     """All words on the page that are no widget's."""
     entries = (*app.markdown, *app.caption, *app.info, *app.subheader)
     return " ".join(str(entry.value) for entry in entries)
+
+
+def planned_dataset(app) -> str:
+    """The dataset that the session plans with; which one is the default does not matter here."""
+    return app.session_state["delt/session"].draft.dataset
 
 
 def metrics(app) -> dict[str, str]:

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from fake_runs import dataset_record, fake_experiment, make_evaluation, make_finished_run, make_training
-from page_helpers import captions, metrics, press, table_with, texts, traces
+from page_helpers import captions, keys, metrics, planned_dataset, press, table_with, texts, traces
 from some_curve import ship
 
-from delt_engine.config import EvaluateConfig
-from delt_engine.config.students import filled_in
 from delt_engine.data.catalogue import CATALOGUE, load_dataset
-from delt_engine.jobs import tasks
 from delt_engine.jobs.evaluations import Evaluation, evaluations
 from delt_engine.models.card import find_teacher, read_card
-from delt_engine.papers.presets import find_preset
 from delt_engine.runs.ablations import keep, with_gaps
 from delt_engine.runs.processes import this_process
 from delt_engine.runs.record import TeacherRecord
-from delt_engine.training.label_facts import AUGMENTATION, MANIFEST, StoreFacts, epoch_file
 from pages.shared.accuracy import data
 
 PAGE = "explore/accuracy"
@@ -31,11 +24,6 @@ CIFAR = dataset_record("cifar10", CATALOGUE["cifar10"].class_names, title="CIFAR
 
 def bars(app) -> dict[str, dict]:
     return {trace["name"]: trace for trace in traces(app) if trace["type"] == "bar"}
-
-
-def planned_dataset(app) -> str:
-    """The dataset that the session plans with; which one is the default does not matter here."""
-    return app.session_state["delt/session"].draft.dataset
 
 
 def make(home: Path, name: str, method: str = "delt", ipc: int = 10, **settings):
@@ -182,88 +170,6 @@ def test_table_has_every_number_and_scores_say_what_is_missing(open_page, home) 
     assert any("--recipe hard" in block.value for block in app.code)
 
 
-def test_a_recipe_brings_its_settings_and_training_starts_with_what_the_form_says(open_page, started, finished) -> None:
-    app = open_page(PAGE)
-    assert any("No students have been trained yet" in entry.value for entry in app.info)
-    assert app.multiselect(key="accuracy/train/sources").value == [finished.id]
-    app.segmented_control(key="accuracy/train/recipe").set_value("edc").run()
-    assert app.number_input(key="accuracy/train/ema_decay").value == 0.99
-    assert app.number_input(key="accuracy/train/epochs").value in (200, 1000)
-    app.segmented_control(key="accuracy/train/recipe").set_value("hard").run()
-    assert "accuracy/train/labels" not in {entry.key for entry in app.segmented_control}  # the class is the label
-    app.multiselect(key="accuracy/train/sources").set_value([]).run()
-    assert app.button(key="accuracy/train/start").disabled
-    app.multiselect(key="accuracy/train/sources").set_value([finished.id, "real"])
-    app.segmented_control(key="accuracy/train/recipe").set_value("rded").run()
-    app.number_input(key="accuracy/train/epochs").set_value(0).run()
-    assert app.button(key="accuracy/train/start").disabled
-    assert "Epochs: 1 to 100,000" in texts(app)
-    app.number_input(key="accuracy/train/epochs").set_value(30)
-    app.number_input(key="accuracy/train/batch_size").set_value(25)
-    app.number_input(key="accuracy/train/learning_rate").set_value(0.002)
-    app.number_input(key="accuracy/train/student_width").set_value(0.5)
-    app.number_input(key="accuracy/train/image_size").set_value(64)  # of the whole real set; a run brings its own
-    app.number_input(key="accuracy/train/seeds").set_value(2)
-    app.multiselect(key="accuracy/train/students").set_value(["convnet-3"]).run()
-    first, second = (block.value for block in app.code if block.value.startswith("delt evaluate"))
-    assert first.startswith(f"delt evaluate {finished.id} --recipe rded --student convnet-3 --student-width 0.5")
-    assert "--student-batch-size 25" in first
-    assert second.startswith(f"delt evaluate real --dataset {planned_dataset(app)}")
-    assert ("--image-size 64" in first, "--image-size 64" in second) == (False, True)
-    app.button(key="accuracy/train/start").click().run()
-    assert started.sources == [finished.id, "real"]
-    for experiment, kind in started.experiments:
-        assert (kind, experiment.evaluate.shuffle_patches) == ("evaluate", True)
-        names = ("recipe", "epochs", "seeds", "student", "batch_size", "learning_rate")
-        assert [getattr(experiment.evaluate, name) for name in names] == ["rded", 30, 2, "convnet-3", 25, 0.002]
-
-
-def test_several_students_are_a_run_each_also_in_the_comparison_and_another_network_labels(
-    open_page, started, finished
-) -> None:
-    app = open_page(PAGE)
-    app.number_input(key="accuracy/train/student_width").set_value(0.5)
-    app.selectbox(key="accuracy/train/relabeller").set_value("photos")  # it knows the classes of the run
-    app.multiselect(key="accuracy/train/students").set_value(["resnet18", "densenet121"]).run()
-    command, *_ = (block.value for block in app.code if block.value.startswith("delt compare"))
-    assert "--students resnet18,densenet121" in command
-    app.button(key="accuracy/train/start").click().run()
-    found = [experiment.evaluate for experiment, _ in started.experiments]
-    assert [(one.student, one.student_width, one.relabeller) for one in found] == [
-        ("resnet18", 0.5, "photos"),
-        ("densenet121", None, "photos"),
-    ]
-    assert started.sources == [finished.id] * 2
-    app.pills(key="accuracy/methods").set_value(["random"]).run()
-    app.button(key="accuracy/compare").click().run()
-    assert [kind for _, kind in started.experiments[2:]] == ["recover", "evaluate", "evaluate"]
-
-
-def test_a_preset_brings_a_papers_training_at_the_images_per_class_of_the_run(open_page, started, finished) -> None:
-    app = open_page(PAGE)
-    app.selectbox(key="accuracy/train/paper").set_value("cda-tiny-imagenet").run()
-    row = app.table[0].value.set_index("Setting").loc["Optimiser"]
-    assert (row["Default"], row["Preset"], row["From"]) == ("adamw", "sgd", "CDA Table 12a")
-    assert app.segmented_control(key="accuracy/train/recipe").value == "cda-tiny-imagenet"
-    app.number_input(key="accuracy/train/epochs").set_value(30).run()
-    app.button(key="accuracy/train/start").click().run()
-    published = find_preset("cda-tiny-imagenet").published(finished.experiment.recover.ipc).experiment.evaluate
-    assert started.experiments[0][0].evaluate == published.replace(epochs=30)
-    app.segmented_control(key="accuracy/train/recipe").set_value("delt").run()
-    assert app.selectbox(key="accuracy/train/paper").value is None
-    assert app.selectbox(key="accuracy/train/optimizer").value == "adamw"
-
-
-def test_expected_time_is_from_an_evaluation_of_the_same_student(open_page, home) -> None:
-    run, _ = make(home, "a", top1=(40.0, 41.0), ipc=4, epochs=60)  # 60 s for 12 images, 60 epochs, 2 students
-    app = open_page(PAGE)
-    app.multiselect(key="accuracy/train/sources").set_value([run.id])
-    app.number_input(key="accuracy/train/epochs").set_value(120).run()
-    assert "About 1 min 0 s for 1 set of images." in captions(app)
-    app.multiselect(key="accuracy/train/students").set_value(["resnet50"]).run()
-    assert "not known yet" in captions(app)
-
-
 def test_compare_queues_recovery_before_students_and_takes_what_is_there(open_page, started, home) -> None:
     app = open_page(PAGE)
     app.pills(key="accuracy/methods").set_value(["rded", "delt"]).run()
@@ -374,6 +280,18 @@ def test_the_run_of_the_address_is_chosen_and_its_students_are_one_press_away(op
     assert "Students of your newest run" in texts(app)
 
 
+def test_a_run_of_one_class_is_not_offered_to_students(open_page, home) -> None:
+    make(home, "a", "cda")
+    run = make_finished_run(home / "runs" / "20260107-000000-new", fake_experiment("delt", 10, classes=("cat",)))
+    app = open_page(PAGE, run=run.id)
+    assert any("has one class, but students need at least two" in entry.value for entry in app.info)
+    assert "accuracy/way_on" not in keys(app)
+    assert not any(
+        "IPC 10 · photos" in title and "DELT" in title
+        for title in app.multiselect(key="accuracy/train/sources").options
+    )
+
+
 def test_a_lone_student_gets_its_baselines_in_one_press(open_page, started, home) -> None:
     run, evaluation = make(home, "a", "delt", top1=(60.0, 61.0))
     make(home, "b", "cda", 4)  # of another number of images
@@ -393,55 +311,6 @@ def test_a_lone_student_gets_its_baselines_in_one_press(open_page, started, home
     trained = [experiment.evaluate for experiment, kind in started.experiments if kind == "evaluate"]
     assert all(one == evaluation.experiment.evaluate for one in trained)
     assert "In training: CDA, Random real, RDED, SRe²L." in texts(app)
-
-
-def test_labels_are_stored_first_and_the_store_is_taken(open_page, started, finished, home, monkeypatch) -> None:
-    asked: list[list[str]] = []
-    monkeypatch.setattr(tasks, "start", lambda work, words: asked.append(list(words)) or work)
-    monkeypatch.setenv("DELT_HOME", str(home))
-    app = open_page(PAGE)
-    app.number_input(key="accuracy/train/epochs").set_value(20)
-    app.segmented_control(key="accuracy/train/labels").set_value("stored").run()
-    assert not app.error
-    assert app.button(key="accuracy/train/start").disabled
-    store = app.button(key=f"accuracy/labels/save/{finished.id}")
-    assert store.label == "Store labels now (3.8 kB)"  # 20 epochs of 12 images in 3 classes, and a header each
-    store.click().run()
-    (words,) = asked
-    assert words[:4] == ["relabel", finished.id, "--epochs", "20"]
-    write_store(Path(words[words.index("--out") + 1]), epochs=20)
-    app.run()
-    assert not app.button(key="accuracy/train/start").disabled
-    app.multiselect(key="accuracy/train/students").set_value(["convnet-3", "mobilenet_v2"]).run()
-    app.button(key="accuracy/train/start").click().run()
-    trained = [experiment.evaluate for experiment, _ in started.experiments]
-    assert [config.student for config in trained] == ["convnet-3", "mobilenet_v2"]
-    assert {(config.labels, config.label_store) for config in trained} == {("stored", words[words.index("--out") + 1])}
-    app.number_input(key="accuracy/train/epochs").set_value(21).run()  # more than the store is for
-    assert app.button(key="accuracy/train/start").disabled
-    assert "it is for 20 epochs, not 21" in captions(app)
-
-
-def write_store(path: Path, epochs: int) -> None:
-    """A whole store of the finished run's 12 images as far as the page looks at it."""
-    config = filled_in(EvaluateConfig(), ipc=4, images=12, num_classes=3, image_size=32, dataset="photos")
-    facts = StoreFacts(
-        images=12,
-        num_classes=3,
-        image_size=32,
-        mosaic=1,
-        epochs=epochs,
-        label_epochs=epochs,
-        seed=0,
-        form="float16",
-        augmentation={name: getattr(config, name) for name in AUGMENTATION},
-        image_fingerprint="1",
-        teacher_fingerprint="beef",
-    )
-    path.mkdir(parents=True)
-    (path / MANIFEST).write_text(json.dumps(asdict(facts)))
-    for epoch in range(1, epochs + 1):
-        epoch_file(path, epoch).touch()
 
 
 def test_only_equal_setups_share_a_name(home) -> None:

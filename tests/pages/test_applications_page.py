@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from page_helpers import captions, keys, metrics, press, table_with, texts, traces
+from page_helpers import captions, keys, metrics, press, put_task, table_with, texts, traces
 
 from delt_engine.jobs import tasks
-from delt_engine.runs.processes import this_process
 from delt_engine.runs.prunings import PRUNINGS
-from pages.shared.applications import form
+from pages.shared.applications import pruning_form as form
 
 PAGE = "study/applications"
 
@@ -73,9 +72,7 @@ def test_a_pruning_is_started_and_stopped(open_page, finished, monkeypatch) -> N
     press(app, f"{form.PAGE}/start")
     assert asked == [["prune", finished.id, "--percent", "40", "--epochs", "7"]]
     work = form.work()
-    work.path.mkdir(parents=True)
-    (work.path / "process.json").write_text(this_process().model_dump_json())
-    (work.path / "log.txt").write_text('{"what": "fine-tune", "done": 3, "total": 12}\n')
+    put_task(work, '{"what": "fine-tune", "done": 3, "total": 12}')
     app.run()
     assert "Fine-tune: 3 of 12" in captions(app)
     assert f"{form.PAGE}/start" not in keys(app)
@@ -85,9 +82,6 @@ def test_a_pruning_is_started_and_stopped(open_page, finished, monkeypatch) -> N
 
 def test_a_pruning_that_failed_says_why(open_page, finished) -> None:
     work = form.work()
-    work.path.mkdir(parents=True)
-    gone = this_process().model_copy(update={"pid": 2**22 + 1})
-    (work.path / "process.json").write_text(gone.model_dump_json())
-    (work.path / "log.txt").write_text("Error: network: ResNet given, but slimming needs a chain.\n")
+    put_task(work, "Error: network: ResNet given, but slimming needs a chain.", is_running=False)
     app = open_page(PAGE)
     assert [entry.value for entry in app.error] == ["network: ResNet given, but slimming needs a chain."]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from fractions import Fraction
 
 import pytest
@@ -134,8 +135,8 @@ def test_common_images_only_and_an_unreadable_run_is_said(open_page, home, finis
 
 def test_a_run_without_snapshots_says_so(open_page, home, finished) -> None:
     bare = make_finished_run(home / "runs" / "20260106-000000-bare")
-    for path in (bare.path / "snapshots").rglob("*.png"):
-        path.unlink()
+    for folder in ("snapshots", "images"):
+        shutil.rmtree(bare.path / folder)
     app = open_page("manage/runs", compare=f"{finished.id},{bare.id}")
     cells = grid_of(app)["rows"][0]["cells"]
     assert {cell["missing"] for cell in cells[1::2]} == {"no snapshot"}

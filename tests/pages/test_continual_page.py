@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from page_helpers import captions, keys, press, table_with, texts, traces
+from page_helpers import captions, keys, press, put_task, table_with, texts, traces
 
 from delt_engine.jobs import tasks
 from delt_engine.runs.continuals import CONTINUALS
-from delt_engine.runs.processes import this_process
 from pages.shared.applications import continual_form as form
 
 PAGE = "study/applications"
@@ -90,9 +89,7 @@ def test_learning_is_started_and_stopped(open_page, finished, monkeypatch) -> No
     wanted = ["continual", finished.id, "--steps", str(classes), "--orders", "3", "--labels", "hard", "--random-real"]
     assert words == [*wanted, "--epochs", str(form.EPOCHS)]
     work = form.work()
-    work.path.mkdir(parents=True)
-    (work.path / "process.json").write_text(this_process().model_dump_json())
-    (work.path / "log.txt").write_text('{"what": "step 2 of 5", "done": 3, "total": 12}\n')
+    put_task(work, '{"what": "step 2 of 5", "done": 3, "total": 12}')
     app.run()
     assert "Step 2 of 5: 3 of 12" in captions(app)
     assert f"{form.PAGE}/start" not in keys(app)

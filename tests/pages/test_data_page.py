@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from events_of_runs import squeeze_epoch, squeeze_step
-from fake_runs import make_evaluation, make_finished_run
-from page_helpers import keys, metrics, photos_card, texts
+from fake_runs import fake_experiment, make_evaluation, make_finished_run
+from page_helpers import keys, metrics, photos_card, put_task, texts
 from PIL import Image
 
 from delt_engine.config import Experiment, SqueezeConfig
@@ -201,10 +201,7 @@ def test_a_checkpoint_is_handed_to_a_process_and_a_refusal_is_shown(open_page, c
     app.button(key="data/checkpoint/add").click().run()
     assert asked[0][1][:3] == ["teachers", "add", "/models/net.pth"]
     work = tasks.Task(asked[0][0])
-    work.path.mkdir(parents=True)
-    gone = this_process().model_copy(update={"created": 1.0})
-    (work.path / "process.json").write_text(gone.model_dump_json())
-    (work.path / "log.txt").write_text('{"what": "teacher", "done": 0, "total": 1}\nError: teacher: it was refused.\n')
+    put_task(work, '{"what": "teacher", "done": 0, "total": 1}\nError: teacher: it was refused.', is_running=False)
     app.run()
     assert app.error[0].value == "It was refused."
 
@@ -224,6 +221,16 @@ def pets(folder):
         for index in range(number):
             Image.fromarray(np.full((8, 8, 3), 3 * index, np.uint8)).save(folder / name / f"{index}.png")
     return folder
+
+
+def test_the_folder_of_a_run_can_be_chosen_without_being_added(open_page, home, tmp_path) -> None:
+    folder = str(pets(tmp_path / "pets"))
+    for number, path in enumerate((folder, str(tmp_path / "gone"))):
+        make_finished_run(home / "runs" / f"2026010{number}-000000-x", fake_experiment().replace(dataset=path))
+    assert cached.folders() == (folder,)
+    app = open_page(PAGE, data=folder)
+    assert not any("The link asks" in entry.value for entry in app.warning)
+    assert app.selectbox(key="data/dataset").value == folder
 
 
 def test_folders_are_clicked_through_and_one_is_used(open_page, asked, tmp_path, monkeypatch, address) -> None:
@@ -254,10 +261,7 @@ def test_folders_are_clicked_through_and_one_is_used(open_page, asked, tmp_path,
 
 def test_an_upload_is_unpacked_and_shown_and_a_bad_one_is_a_sentence(open_page, own_home, tmp_path) -> None:
     work = tasks.task("unpack", "bad.zip")
-    work.path.mkdir(parents=True)
-    gone = this_process().model_copy(update={"created": 1.0})
-    (work.path / "process.json").write_text(gone.model_dump_json())
-    (work.path / "log.txt").write_text("Error: dataset: bad.zip holds no images.\n")
+    put_task(work, "Error: dataset: bad.zip holds no images.", is_running=False)
     app = open_page(PAGE, data="photos")
     assert not app.error, "it is no upload of this session"
     app.session_state[own_folder.UNPACKING] = "bad.zip"
@@ -267,8 +271,7 @@ def test_an_upload_is_unpacked_and_shown_and_a_bad_one_is_a_sentence(open_page, 
     load_dataset(str(folder))
     add_folder(folder)
     work = tasks.task("unpack", "mine.zip")  # each upload has a task of its own
-    work.path.mkdir(parents=True)
-    (work.path / "process.json").write_text(gone.model_dump_json())
+    put_task(work, "", is_running=False)
     (work.path / "result.json").write_text(json.dumps({"root": str(folder)}))
     app.session_state[own_folder.UNPACKING] = "mine.zip"
     app.run()

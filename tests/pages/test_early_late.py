@@ -133,7 +133,7 @@ def test_delt_is_held_against_cda_and_the_answer_comes_after_a_prediction(open_p
     assert [frame["tick"] for frame in grid["frames"]] == ["0", "10", "20", "30", "40"]
     assert len(grid["sheets"]) == 15
     found = stored.claim(tuple(company))
-    numbers = [f"{one.alike['cat']:.3f}" for one in (found.delt, found.rival)]
+    numbers = [f"{one.alike['cat']:.3f}" for one in (found.delt, found.baseline)]
     assert not any(number in texts(app) for number in numbers)
     right = found.more_alike("cat")
     predict(app, "cda" if right == "delt" else "delt")
@@ -142,7 +142,7 @@ def test_delt_is_held_against_cda_and_the_answer_comes_after_a_prediction(open_p
     said = app.success[0].value
     assert said.startswith("Right")
     assert all(number in said for number in numbers)
-    assert f"{found.agrees(found.rival)} of 3 classes" in texts(app)
+    assert f"{found.agrees(found.baseline)} of 3 classes" in texts(app)
     assert "inside one DELT run" in texts(app)
     assert f"Runs {delt.id}, {cda.id}" in captions(app)
     assert len(app.get("plotly_chart")) == 2
@@ -206,6 +206,16 @@ def test_both_ways_of_matching_are_made_here_and_measured(open_page, home, start
     assert [frame["tick"] for frame in grid["frames"]] == ["0", "10", "20", "30", "40"]
     app.button(key="lab/batches").click().run()
     assert [experiment.recover.method for experiment, _ in started.experiments[3:]] == ["dc"]
+
+
+def test_the_lesson_on_batches_has_no_choice_of_images_and_the_next_one_goes_on(open_page, finished) -> None:
+    app = open_page(PAGE, src=finished.id, cls="cat", patch="3", step="5")
+    app.button(key="lab/next").click().run()
+    assert not {"lab/source", "lab/class", "lab/patch"} & keys(app)
+    assert f"src={finished.id}" in app.code[0].value  # the link of the lesson
+    app.button(key="lab/next").click().run()
+    chosen = [app.selectbox(key=f"lab/{name}").value for name in ("source", "class", "patch")]
+    assert chosen == [finished.id, "cat", 3]
 
 
 def test_the_tour_is_walked_forward_and_back_to_what_can_be_saved(open_page, address) -> None:
@@ -281,7 +291,7 @@ def test_any_run_can_be_shown_by_its_rounds(open_page, finished, address) -> Non
 def test_every_step_works_on_a_run(open_page, finished) -> None:
     for step in range(9):
         app = open_page(PAGE, src=finished.id, step=str(step), cls="cat", patch="3")
-        assert app.selectbox(key="lab/patch").value == 3
+        assert step == 6 or app.selectbox(key="lab/patch").value == 3
 
 
 def test_without_any_material_it_says_what_to_do(open_page, monkeypatch, tmp_path) -> None:

@@ -8,12 +8,11 @@ from types import SimpleNamespace
 
 import pytest
 from fake_runs import fake_experiment, make_evaluation, make_finished_run
-from page_helpers import keys, press, texts
+from page_helpers import keys, press, put_task, texts
 
 from delt_engine.config import RecoverConfig
 from delt_engine.jobs import tasks
 from delt_engine.plots.accuracy import Score
-from delt_engine.runs.processes import this_process
 from delt_engine.runs.record import ImportRecord
 from delt_engine.runs.store import Run
 from pages.shared.accuracy import data
@@ -47,10 +46,7 @@ def test_what_is_typed_starts_the_import_and_its_end_is_said(open_page, home, im
     words = ["--dataset", "photos", "--method-name", "MTT"]
     work = tasks.task("import", "/sets/mtt", *words)
     assert asked == [(work.name, ["import", "/sets/mtt", *words])]
-    work.path.mkdir(parents=True)
-    gone = this_process().model_copy(update={"created": 1.0})
-    (work.path / "process.json").write_text(gone.model_dump_json())
-    (work.path / "log.txt").write_text("Error: set: /sets/mtt does not exist.\n")
+    put_task(work, "Error: set: /sets/mtt does not exist.", is_running=False)
     app.run()
     assert [entry.value for entry in app.error] == ["/sets/mtt does not exist."]
     result = {"method": "MTT", "classes": 10, "ipc": 4, "notes": ["A note."], "path": str(imported.path)}

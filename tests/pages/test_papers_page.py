@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from fake_runs import dataset_record, fake_experiment, make_evaluation, prepare
-from page_helpers import captions, components, keys, press, texts, traces
+from page_helpers import captions, components, keys, press, put_task, texts, traces
 
 from delt_engine.config.students import filled_in
 from delt_engine.jobs import tasks
@@ -18,7 +18,6 @@ from delt_engine.papers.paper_tables import TABLES, find_table
 from delt_engine.papers.published import all_published
 from delt_engine.paths import assets_dir
 from delt_engine.pipeline.table_view import table_view
-from delt_engine.runs.processes import this_process
 from delt_engine.runs.record import TeacherRecord
 from pages.shared.papers import cell, data, figures, work
 
@@ -97,9 +96,7 @@ def test_measured_numbers_stand_below_the_printed_ones(open_page, home, address,
 
 def test_work_can_be_seen_and_stopped_and_its_error_is_said(open_page, home, asked, monkeypatch) -> None:
     task = data.task_of("delt-4c", "laptop")
-    task.path.mkdir(parents=True)
-    (task.path / "process.json").write_text(this_process().model_dump_json())
-    (task.path / "log.txt").write_text("1 of 6, DELT Table 4c, MI 1,000, RI 500: recover\n")
+    put_task(task, "1 of 6, DELT Table 4c, MI 1,000, RI 500: recover")
     stopped: list[str] = []
     monkeypatch.setattr(tasks.Task, "forget", lambda work: stopped.append(work.name))
     app = open_page(PAGE, **SMALL)
@@ -107,9 +104,7 @@ def test_work_can_be_seen_and_stopped_and_its_error_is_said(open_page, home, ask
     assert "papers/start" not in keys(app)
     press(app, "papers/stop")
     assert stopped == [task.name]
-    gone = this_process().model_copy(update={"created": 1.0})
-    (task.path / "process.json").write_text(gone.model_dump_json())
-    (task.path / "log.txt").write_text("Error: teacher: there is none.\n")
+    put_task(task, "Error: teacher: there is none.", is_running=False)
     app = open_page(PAGE, **SMALL)
     assert "There is none." in app.error[0].value
     (task.path / "log.txt").write_text("Stopped: run a: it was paused.\n")

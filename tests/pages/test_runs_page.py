@@ -31,7 +31,7 @@ def test_each_run_says_what_it_is_and_what_can_be_asked_of_it(open_page, home, f
     assert [text for text, _ in row["cells"][1:8]] == ["DELT", "Photos", "4", "40 / 10", row["cells"][5][0], "", "2 s"]
     assert 0 < row["cells"][5][1] < 1  # the cosine of random pixels
     assert (row["cells"][9][0], len(row["pictures"])) == ("finished", 3)
-    assert "Select a run to see what can be done with it" in texts(app)
+    assert "3 runs listed, with those of students. Select a run to see what can be done with it" in texts(app)
     app = open_page(PAGE, run=finished.id)
     assert "2 s on CPU · 150 image-iterations/s" in texts(app)
     deeds = {key.split("/")[1] for key in keys(app) if finished.id in key}

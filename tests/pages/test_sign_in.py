@@ -11,6 +11,7 @@ from streamlit.runtime.secrets import Secrets
 
 from delt_engine import access
 from delt_engine.errors import AccessError
+from delt_engine.jobs import space, start
 from pages.shared import sign_in, streamlit_internals
 
 
@@ -51,19 +52,23 @@ def test_who_may_look_sees_runs_and_changes_nothing(visitor, open_page, home, fi
     visitor(is_logged_in=True, email="bob@lab.org")
     refusal = "takes the role 'run'; ask who runs this server."
     app = open_page("manage/runs", run=finished.id)
-    app.button(key=f"runs/delete/{finished.id}").click().run()
-    assert any(refusal in error.value for error in app.error)
+    can_press = {button.key.split("/")[1]: not button.disabled for button in app.button if "/" in (button.key or "")}
+    assert [can_press[name] for name in ("open", "rerun", "delete", "free", "save")] == [True, True, *[False] * 3]
+    assert app.button(key=f"runs/delete/{finished.id}").help.endswith(refusal)
+    assert open_page().button(key="home/start").disabled
+    for deed in (lambda: space.delete(finished), lambda: start.start(finished.experiment)):  # and not by buttons alone
+        with pytest.raises(AccessError, match=refusal):
+            deed()
     assert finished.path.is_dir()
-    app = open_page()
-    app.button(key="home/start").click().run()
-    assert any(refusal in error.value for error in app.error)
     assert [path.name for path in (home / "runs").iterdir()] == [finished.id]
     assert access.is_shared()  # whoever signs in is a visitor
 
 
 def test_who_may_run_starts(visitor, open_page, started) -> None:
     visitor(is_logged_in=True, email="ann@lab.org")
-    open_page().button(key="home/start").click().run()
+    app = open_page()
+    assert not app.button(key="home/start").disabled
+    app.button(key="home/start").click().run()
     assert len(started.runs) == 1
 
 

@@ -46,7 +46,7 @@ def draw(configs: Sequence[EvaluateConfig]) -> None:
     now = prime(key, list(USUAL))
     chosen = st.pills("Methods", METHODS, default=now, selection_mode="multi", key=key, format_func=METHOD_TITLES.get)
     off = not chosen or bool(controls.refused("accuracy/train"))
-    if button("Compare methods", "compare_arrows", "accuracy/compare", disabled=off):
+    if button("Compare methods", "compare_arrows", "accuracy/compare", changes=True, disabled=off):
         with errors.shown():
             queued = sum(queue(method, draft, config) for method in chosen for config in configs)
         st.toast(f"{plural(queued, 'run')} queued.")
@@ -61,16 +61,12 @@ def queue(method: str, base: Experiment, config: EvaluateConfig) -> int:
     ``base`` says data, teacher, images per class and patches, and the other settings as far as they are shared.
     """
     if method == REAL:
-        start_evaluation(REAL, config, **_shared(base))
+        start_evaluation(REAL, config, **{name: getattr(base, name) for name in _SHARED})
         return 1
     experiment = basis.of_method(method, base)
     found = made(experiment)
     start_evaluation(found or jobs.start(experiment), config, device=base.device)
     return 1 if found else 2
-
-
-def _shared(base: Experiment) -> dict[str, object]:
-    return {name: getattr(base, name) for name in _SHARED}
 
 
 def made(experiment: Experiment) -> Run | None:

@@ -25,6 +25,7 @@ from pages.shared import cached, controls, errors, paper_presets
 from pages.shared.accuracy import data, labels, students
 from pages.shared.accuracy.labels import Plan
 from pages.shared.controls import button
+from pages.shared.runs import subject
 from pages.shared.session import session
 from pages.shared.wording import duration, long_title, plain, plural, short_name
 
@@ -42,7 +43,8 @@ def draw(dataset: str = "", named: Run | None = None) -> tuple[EvaluateConfig, .
 
     Runs of ``dataset`` are offered first, and ``named``, the run of the address, is chosen when it is news.
     """
-    runs = sorted(cached.recoveries(finished=True), key=lambda run: bool(dataset) and run.experiment.dataset != dataset)
+    known = [run for run in cached.recoveries(finished=True) if not subject.has_one_class(run)]
+    runs = sorted(known, key=lambda run: bool(dataset) and run.experiment.dataset != dataset)
     titles = {run.id: long_title(run) for run in runs}
     titles[REAL] = f"The whole real training set of {short_name(dataset or session().draft.dataset)}"
     chosen = _sources(titles, named, anything=not dataset)
@@ -59,7 +61,7 @@ def draw(dataset: str = "", named: Run | None = None) -> tuple[EvaluateConfig, .
     if not is_ready:
         st.caption("Training begins when the labels are stored, or a store that fits is chosen.")
     off = not plans or not is_ready or bool(wrong)
-    if button("Train students", "school", f"{PAGE}/start", type="primary", disabled=off):
+    if button("Train students", "school", f"{PAGE}/start", type="primary", changes=True, disabled=off):
         with errors.shown():
             for source, experiment in plans:
                 jobs.start(experiment, kind="evaluate", source=source)

@@ -36,6 +36,8 @@ def draw(view: View, run: Run | None, evaluations: Sequence[Evaluation], *, is_n
     whose = "The run you came from" if is_named else "Your newest run"
     if run.status != "finished":
         st.info(plain(f"{whose}, {subjects.words(run)}, is {run.status}; it can be learned from when it is finished."))
+    elif subjects.has_one_class(run):
+        st.info(plain(f"{whose}, {subjects.words(run)}, {subjects.ONE_CLASS}"))
     elif own is None:
         _students(view, run, f"{whose}, **{plain(subjects.words(run))}**")
     else:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
@@ -11,12 +10,11 @@ import streamlit as st
 from delt_engine.papers.continual_values import printed_steps
 from delt_engine.papers.published import PAPERS
 from delt_engine.plots.continual import Learned, accuracy_over_classes
-from delt_engine.runs.continuals import COLUMNS, CONTINUALS, continuals, table_row
+from delt_engine.runs.continuals import COLUMNS, table_row
 from delt_engine.runs.tables import Column
-from pages.shared import controls, errors, figure, nav, tables
-from pages.shared.applications.results import method_place
-from pages.shared.cached import until_changed
-from pages.shared.wording import count, distinct, plain, plural, short_name
+from pages.shared import figure, nav, tables
+from pages.shared.applications import answers
+from pages.shared.wording import count, plain, plural, short_name
 
 _SAME = ("dataset_fingerprint", "steps", "epochs", "recipe", "student", "student_width", "labels")
 """What those that stand side by side have in common."""
@@ -24,29 +22,9 @@ _SAME = ("dataset_fingerprint", "steps", "epochs", "recipe", "student", "student
 _MORE = (Column("epochs", "Epochs", 0), Column("student", "Student"), Column("source", "Source"))
 
 
-def all_found() -> list[dict[str, Any]]:
-    """Return the summaries of all, those written last first."""
-    return _found(str(CONTINUALS.folder))
-
-
-def _files(_home: str) -> Iterable[Path]:
-    return CONTINUALS.all()
-
-
-@until_changed(_files, max_entries=2)
-def _found(_home: str) -> list[dict[str, Any]]:
-    return list(continuals())
-
-
 def draw(found: Sequence[dict[str, Any]]) -> None:
     """Draw one question's, which the reader chooses where there are several questions."""
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for one in found:
-        groups.setdefault("-".join(str(one[name]) for name in _SAME), []).append(one)
-    titles = distinct({key: _title(own[0]) for key, own in groups.items()}, lambda key: key[-4:])
-    fullest = max(groups, key=lambda key: len(groups[key]))
-    chosen = controls.linked_choice("learned", "Compared", titles, "applications/learned", default=fullest)
-    own = sorted(groups[chosen], key=method_place)
+    own = answers.one_question(found, _SAME, _title, "learned")
     lines = [*_measured_lines(own), *_printed_lines(own)]
     figure.draw(accuracy_over_classes(lines), "applications/over-classes")
     st.caption(_measured(own))
@@ -61,11 +39,9 @@ def _title(one: dict[str, Any]) -> str:
 
 
 def _measured_lines(own: Sequence[dict[str, Any]]) -> list[Learned]:
-    labels = {one["continual"]: f"{one['method_title']}, IPC {one['ipc']}" for one in own}
-    labels = distinct(labels, lambda key: Path(key).name[-4:])
     return [
-        Learned(labels[one["continual"]], one["method"], one["classes_seen"], one["accuracies"], one["accuracies_std"])
-        for one in own
+        Learned(label, one["method"], one["classes_seen"], one["accuracies"], one["accuracies_std"])
+        for label, one in zip(answers.labels([one["continual"] for one in own], own), own, strict=True)
     ]
 
 
@@ -96,11 +72,7 @@ def _measured(own: Sequence[dict[str, Any]]) -> str:
 
 
 def _links(own: Sequence[dict[str, Any]]) -> None:
-    with st.expander("Commands and files"):
-        for one in own:
-            with errors.contained(one["source"]):
-                st.markdown(f"**{plain(one['source_title'])}**: {plain(one['continual'])}")
-                controls.command(one["command"].split())
+    answers.commands([one["continual"] for one in own], own)
     with st.container(horizontal=True):
         for number in (14, 15):
             nav.link("study/papers", f"{PAPERS['cda']} Table {number}", table=f"cda-{number}")

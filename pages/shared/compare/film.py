@@ -170,7 +170,7 @@ def _note(runs: Sequence[Run], numbers: Sequence[dict[str, int]], name: str) -> 
     found = [
         cached.class_cosine(run, own[name]) if name in own else None for run, own in zip(runs, numbers, strict=True)
     ]
-    words = (f"{letter} {value:.3f}" for letter, value in zip("ABCD", found, strict=False) if value is not None)
+    words = (f"{letter} {value:z.3f}" for letter, value in zip("ABCD", found, strict=False) if value is not None)
     said = " · ".join(words)
     return f"Cosine similarity in pixels: {said}" if said else ""
 

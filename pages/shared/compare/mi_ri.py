@@ -66,7 +66,7 @@ def choose_axes(base: Run, class_name: str) -> tuple[list[int], list[int], bool]
         most = controls.spec_of(RecoverConfig, "iterations").maximum
         found = _numbers("mi", "MI values", first, int(most or 10**6))
         rounds = _numbers("rounds", "Rounds, MI / RI", second, max(found or first))
-        options = {"one": f"{class_name} alone", "all": f"All {len(base.classes)} of the run"}
+        options = {"one": f"{class_name} alone", "all": f"All {len(base.classes):,} of the run"}
         chosen = "one"
         look = {
             "segmented": True,
@@ -147,12 +147,12 @@ def _note(cell: GridCell, number: int | None) -> str:
     said = [f"saves {cell.experiment.recover.schedule.saved_percent:.0f} %"]
     has_begun = number is not None and run.rounds_written(number)[-1:] > [0]
     value = cached.class_cosine(run, number) if number is not None and has_begun else None
-    said += [f"cosine {value:.3f}"] if value is not None else []
+    said += [f"cosine {value:z.3f}"] if value is not None else []
     if run.status != "finished":
         place = queue.place(run) if run.status == "queued" else None
         said.append(f"{ordinal(place)} in the queue" if place else f"{run.status}, {progress(run).text}")
     if cell.run is None:
-        said.append(f"not run yet; this is one with all {len(run.classes)} classes")
+        said.append(f"not run yet; this is one with all {len(run.classes):,} classes")
     return " · ".join(said)
 
 

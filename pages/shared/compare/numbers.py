@@ -57,7 +57,7 @@ def draw(runs: Sequence[Run], class_names: Sequence[str] = ()) -> None:
             rows = measured_rows(runs).items()
             controls.table([{"Measured": name, **dict(zip("ABCD", values, strict=False))} for name, values in rows])
     if class_names:
-        which = plain(class_names[0]) if len(class_names) == 1 else f"the {len(class_names)} classes shown"
+        which = plain(class_names[0]) if len(class_names) == 1 else f"the {len(class_names):,} classes shown"
         st.caption(
             f"Cosine: mean over all pairs of a class's images, of {which}; in pixels of the newest images, in the "
             "teacher's features where Diversity has measured them. Lower is more diverse. Saved: image-iterations "
@@ -172,7 +172,7 @@ def _count(number: float | None) -> str:
 
 
 def _decimal(number: float | None) -> str:
-    return NONE if number is None else f"{number:.3f}"
+    return NONE if number is None else f"{number:z.3f}"
 
 
 def _percent(number: float | None) -> str:

@@ -127,8 +127,9 @@ def grid(
     rest = st.session_state.get(at)
     letters = [f"{letter}: {run_title(run.experiment)}" for letter, run in zip("ABCD", runs, strict=False)]
     is_swiped = view == "swipe" and len(runs) == 2
+    rows = swiped(made, letters) if is_swiped else made.rows
     gallery_grid(
-        _drawn(swiped(made, letters) if is_swiped else made.rows, class_names),
+        rows if class_names else [Row("", (), empty="No class to show.")],
         made.sheets,
         key=key,
         look=Look(
@@ -153,10 +154,6 @@ def _rest(key: str, ticks: Sequence[str], frame: float) -> None:
     """Keep where the slider rests; at its end it follows the run."""
     number = int(frame)
     st.session_state[key] = ticks[number] if number < len(ticks) - 1 else None
-
-
-def _drawn(rows: list[Row], class_names: Sequence[str]) -> list[Row]:
-    return rows if class_names else [Row("", (), empty="No class to show.")]
 
 
 def _captions(runs: Sequence[Run], class_names: Sequence[str]) -> None:

@@ -42,7 +42,7 @@ def tell(text: str) -> None:
     st.session_state.setdefault(_TOLD, []).append(text)
 
 
-def draw_told() -> None:
+def draw_message() -> None:
     """Draw what was told, once."""
     for text in st.session_state.pop(_TOLD, []):
         st.warning(text, icon=":material/link_off:")

@@ -96,14 +96,14 @@ def _row_part(view: View, class_index: int) -> Part:
     if len(facts) > MOST_IN_ROW and view.only is None:
         facts = [facts[at * (len(facts) - 1) // (MOST_IN_ROW - 1)] for at in range(MOST_IN_ROW)]
     value = cached.class_cosine(view.run, class_index)
-    note = "" if value is None else f"cosine {value:.3f}"
+    note = "" if value is None else f"cosine {value:z.3f}"
     name = view.run.class_names[class_index]
     return Part(class_index, tuple(facts), name, (note,), link=f"class/{class_index}", has_lead=True)
 
 
 def _class_note(run: Run, class_index: int) -> str:
     value, ipc = cached.class_cosine(run, class_index), run.experiment.recover.ipc
-    return plural(ipc, "image") + ("" if value is None else f" · cosine similarity in pixels {value:.3f}")
+    return plural(ipc, "image") + ("" if value is None else f" · cosine similarity in pixels {value:z.3f}")
 
 
 def _halves(view: View, class_index: int, facts: Sequence[ImageFacts], rounds: Sequence[int]) -> list[Part]:
@@ -123,7 +123,7 @@ def _halves(view: View, class_index: int, facts: Sequence[ImageFacts], rounds: S
 
 
 def _said(value: float | None) -> str:
-    return "" if value is None else f" · cosine similarity {value:.3f}"
+    return "" if value is None else f" · cosine similarity {value:z.3f}"
 
 
 def _by_round(part: Part) -> list[Part]:

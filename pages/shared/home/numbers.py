@@ -70,7 +70,7 @@ def _saving(shown: Example) -> Number:
 
 def _similarity(shown: Example) -> Number:
     title, page = "Similarity within a class", ("explore/diversity", "Diversity")
-    found = stored.claim(tuple(shown.company)) if shown.company else None
+    found = stored.claim(tuple(shown.compared_runs)) if shown.compared_runs else None
     if found is None:
         return Number(title, "–", "There is no CDA or SRe²L run under the same settings to hold it against.", *page)
     others = ", ".join(f"{one.title} {one.mean:.3f}" for one in found.others)

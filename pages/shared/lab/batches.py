@@ -67,7 +67,7 @@ def _offer(missing: Mapping[str, Experiment]) -> None:
     """Draw the button that makes what is missing, with its price and the commands."""
     price = _price(missing)
     basis = "from what was measured here" if price.is_measured else "guessed, for not all was measured here"
-    if button(f"Make {plural(len(missing), 'run')} here", "play_arrow", "lab/batches", type="primary"):
+    if button(f"Make {plural(len(missing), 'run')} here", "play_arrow", "lab/batches", changes=True, type="primary"):
         with errors.shown():
             for experiment in missing.values():
                 jobs.start(experiment)

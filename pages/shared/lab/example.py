@@ -18,8 +18,6 @@ from pages.shared import cached
 from pages.shared.accuracy.data import setup_of
 from pages.shared.lab import stored
 
-SHOWN_METHODS = ("delt", "cda", "sre2l")
-
 
 @dataclass(frozen=True, eq=False)
 class Example:
@@ -34,7 +32,7 @@ class Example:
         return self.run.class_names.index(self.class_name)
 
     @cached_property
-    def company(self) -> list[Run]:
+    def compared_runs(self) -> list[Run]:
         """The DELT run and after it CDA's and SRe2L's under the same settings; empty when there are none."""
         record = self.run.record().dataset
         runs = cached.recoveries(examples_first=True, finished=True)

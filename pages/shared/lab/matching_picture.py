@@ -31,6 +31,13 @@ def _picture(parts: str) -> str:
     )
 
 
+_MATCH = (
+    _box(340, 100, "of synthetic", width=96)
+    + _arrow(294, 76, 340, 48)
+    + _arrow(294, 90, 340, 118)
+    + '<path d="M388 66V100" stroke="currentColor" stroke-width="2.5" stroke-dasharray="3 3"/>'
+    + '<text x="396" y="87" font-size="11">match</text>'
+)
 TO_BATCH = _picture(
     _box(4, 30, "real batch")
     + _box(4, 100, "synthetic batch")
@@ -38,11 +45,7 @@ TO_BATCH = _picture(
     + _arrow(122, 48, 170, 76)
     + _arrow(122, 118, 170, 90)
     + _box(340, 30, "of real", width=96)
-    + _box(340, 100, "of synthetic", width=96)
-    + _arrow(294, 76, 340, 48)
-    + _arrow(294, 90, 340, 118)
-    + '<path d="M388 66V100" stroke="currentColor" stroke-width="2.5" stroke-dasharray="3 3"/>'
-    + '<text x="396" y="87" font-size="11">match</text>'
+    + _MATCH
 )
 TO_GLOBAL = _picture(
     _box(4, 30, "all real images", dashed=True)
@@ -52,9 +55,5 @@ TO_GLOBAL = _picture(
     + '<text x="150" y="46" font-size="11">trained once</text>'
     + _arrow(122, 118, 170, 90)
     + _box(340, 30, "its statistics", width=96)
-    + _box(340, 100, "of synthetic", width=96)
-    + _arrow(294, 76, 340, 48)
-    + _arrow(294, 90, 340, 118)
-    + '<path d="M388 66V100" stroke="currentColor" stroke-width="2.5" stroke-dasharray="3 3"/>'
-    + '<text x="396" y="87" font-size="11">match</text>'
+    + _MATCH
 )

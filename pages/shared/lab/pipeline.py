@@ -125,7 +125,7 @@ def _recover(shown: Example) -> tuple[Any, ...]:
 
 
 def _relabel(shown: Example) -> tuple[Any, ...]:
-    said = last_said(shown)
+    said = last_predictions(shown)
     if not said:
         return "–", "no predictions stored"
     first = said[min(said)]
@@ -137,7 +137,7 @@ def _relabel(shown: Example) -> tuple[Any, ...]:
     return f"{100 * first.true_class_prob:.1f} %", f"{names[shown.class_index]}, by the teacher, of an image", (), bars
 
 
-def last_said(shown: Example) -> dict[int, Any]:
+def last_predictions(shown: Example) -> dict[int, Any]:
     """Return what the teacher says of the images of the class at the end, by image."""
     rounds = rounds_predicted(shown.run, shown.class_index)
     return read_round(shown.run, shown.class_index, rounds[-1]) if rounds else {}

@@ -24,7 +24,7 @@ from pages.shared.runs.class_rows import start_colour
 from pages.shared.wording import count, plain, sentence
 
 
-def company(source: Source) -> list[Run]:
+def compared_runs(source: Source) -> list[Run]:
     """Return the DELT run that a lab or a run is about, and after it CDA's and SRe2L's under the same settings."""
     runs = cached.recoveries(examples_first=True, finished=True)
     if source.lab:
@@ -35,13 +35,13 @@ def company(source: Source) -> list[Run]:
 
 def predict(scene: SourceScene) -> None:
     """Show one class made by each method, take the guess, and only then the measured answer."""
-    runs = company(scene.source)
+    runs = compared_runs(scene.source)
     found = stored.claim(tuple(runs)) if runs else None
     if found is None or scene.class_name not in found.delt.alike:
         _only_halves(scene)
         return
     methods_grid(runs, scene.class_name, "lab/methods")
-    names = {one.method: f"{one.title}'s" for one in (found.delt, found.rival)}
+    names = {one.method: f"{one.title}'s" for one in (found.delt, found.baseline)}
     key = f"lab/guess/{scene.source.id}/{scene.class_name}"
     question = "Your prediction: whose images of this class are more alike?"
     guess = st.segmented_control(question, list(names), key=key, format_func=names.get)

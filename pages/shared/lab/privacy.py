@@ -15,7 +15,7 @@ from delt_engine.errors import DataError
 from delt_engine.jobs import tasks
 from delt_engine.pipeline.image_sets import of_run
 from delt_engine.pipeline.measure import not_neutral
-from delt_engine.pipeline.privacy import MOST_IMAGES, SPACES, lacks_one, seconds_needed, stored_tests
+from delt_engine.pipeline.privacy import MOST_IMAGES, SPACES, misses_a_space, seconds_needed, stored_tests
 from delt_engine.plots.privacy import distance_figure
 from delt_engine.runs.store import Run
 from delt_engine.runs.strips import read_png
@@ -23,7 +23,7 @@ from pages.shared import cached, controls, nav
 from pages.shared.diversity import views
 from pages.shared.diversity.data import SPACE_NAMES
 from pages.shared.figure import described
-from pages.shared.lab.predict import company
+from pages.shared.lab.predict import compared_runs
 from pages.shared.lab.source import SourceScene
 from pages.shared.session import session
 from pages.shared.wording import count, duration, plain
@@ -38,13 +38,13 @@ MEANS_NOT = (
 
 def draw(scene: SourceScene) -> None:
     """Draw the test of a run, or of the DELT run on a lab's dataset, or the button that makes it."""
-    run = scene.source.run or next(iter(company(scene.source)), None)
+    run = scene.source.run or next(iter(compared_runs(scene.source)), None)
     if run is None or run.status != "finished":
         st.info("There is no finished run on this dataset yet, so there are no images to look up.")
         nav.link("distill/recover", "Start a run")
         return
     found, work = stored_tests(run), tasks.task("privacy", run.id)
-    if work.is_running or lacks_one(run, found):
+    if work.is_running or misses_a_space(run, found):
         device = session().draft.device
         words = ["privacy", run.id, *(["--device", device] if device != "auto" else [])]
         views.draw_task(work, words, _price(run), "Find the nearest", "privacy")

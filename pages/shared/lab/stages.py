@@ -61,7 +61,7 @@ def _squeeze(shown: Example) -> None:
         sample = f"Before the run, on {count(teacher.measured_sample or 0)} test images."
         st.metric("Checked for this run", measured, help=sample)
         st.metric("Network", teacher.network)
-        st.metric("Classes", len(dataset.class_names), help=f"{plain(dataset.title)}, {dataset.image_size} px.")
+        st.metric("Classes", count(len(dataset.class_names)), help=f"{plain(dataset.title)}, {dataset.image_size} px.")
     classes = shown.run.classes[:10]
     if shown.run.experiment.recover.initialization == "patches":
         sheets = [strips.address(shown.run, shown.run.snapshot_path(number, shown.ends[0])) for number in classes]
@@ -122,7 +122,7 @@ def _recover(shown: Example) -> None:
 
 
 def _relabel(shown: Example) -> None:
-    said = pipeline.last_said(shown)
+    said = pipeline.last_predictions(shown)
     if not said:
         st.info("This run stored no predictions.")
         return

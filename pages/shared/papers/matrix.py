@@ -13,13 +13,7 @@ from delt_engine.pipeline.table_records import CellView, TableView
 from delt_engine.plots.style import METHOD_COLOURS
 from pages.shared import address
 from pages.shared.component import component, versioned
-from pages.shared.papers.data import (
-    cell_id,
-    gap_words,
-    here_words,
-    place_words,
-    spread_words,
-)
+from pages.shared.papers.data import cell_id, gap_words, here_words, place_words, spread_words
 from pages.shared.wording import plural
 
 KEY, CHOSEN = "papers/table", "papers/cell"

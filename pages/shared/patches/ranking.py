@@ -95,7 +95,7 @@ def rank_first(experiment: Experiment, label: str) -> None:
         live.follow(lambda: run.is_active, lambda: _progress(run))
         return
     errors.show(run and run.error)
-    if button(label, "sort", "patches/rank", type="primary"):
+    if button(label, "sort", "patches/rank", changes=True, type="primary"):
         with errors.shown():
             start.start(experiment, kind="rank")
         st.rerun()

@@ -10,12 +10,13 @@ from delt_engine.analysis.cost import (
     MATCHING_COST,
     Plan,
     Rate,
-    as_fast_as_here,
     best_rate,
     largest_batch,
     plan,
     predicted_memory,
     predicted_seconds,
+    scaled_to_this_machine,
+    targets_seconds,
 )
 from delt_engine.config import Experiment
 from delt_engine.config.command_line import option_words
@@ -29,7 +30,7 @@ from delt_engine.paths import runs_dir
 from delt_engine.runs.store import Run
 from pages.shared import cached, errors, live
 from pages.shared.controls import button
-from pages.shared.wording import count, plain, plural
+from pages.shared.wording import count, duration, plain, plural
 
 _UNKNOWN = "Not known yet: measure it here, or see it after the first run."
 _RUNS_READ = 200
@@ -105,9 +106,12 @@ def expected(experiment: Experiment) -> Expected:
         rates = _rates()
         rate, is_exact = best_rate(rates, key)
         if rate is not None:
-            rate, own = as_fast_as_here(rate, rates)
+            rate, own = scaled_to_this_machine(rate, rates)
             seconds = predicted_seconds(experiment.recover, classes, rate)
             origin = _origin(rate, is_exact, key.batch_size)
+            if look := targets_seconds(experiment.recover, _seen(experiment, classes), rate.per_second(key.batch_size)):
+                seconds += look
+                origin += f" {duration(look)} of it is a look at the training images for the BatchNorm targets, once."
             if own is not None:
                 origin += f" Taken at this machine's speed, as its {own.source} {own.name} shows it."
             return Expected(seconds, origin, _where(rate.is_here or own is not None))
@@ -119,7 +123,14 @@ def expected(experiment: Experiment) -> Expected:
     rate_s = run.record().image_iterations_per_second or 1.0
     origin = f"Estimated: {count(rate_s)} image-iterations/s in run {run.id} on the same dataset, another teacher."
     seconds = experiment.recover.schedule.image_iterations(classes) / rate_s
+    seconds += targets_seconds(experiment.recover, _seen(experiment, classes), rate_s)
     return Expected(seconds, origin, _where(run.path.parent == runs_dir()))
+
+
+def _seen(experiment: Experiment, classes: int) -> int:
+    """Return how many training images the classes of a run have, 0 for a folder not read yet."""
+    spec = find_entry(experiment.dataset) or cached.folder_spec(experiment)
+    return spec.train_size * classes // spec.num_classes if spec else 0
 
 
 def scores(experiment: Experiment) -> Expected:

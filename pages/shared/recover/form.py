@@ -11,7 +11,6 @@ from delt_engine.config import Experiment, RecoverConfig
 from delt_engine.config.doubts import step_doubt
 from delt_engine.config.methods import MATCHING_SETTINGS
 from delt_engine.config.presets import PRESETS, Preset
-from delt_engine.data.available import known_folders
 from delt_engine.data.catalogue import CATALOGUE, dataset_names
 from delt_engine.papers.presets import PRESETS as PAPER_PRESETS
 from delt_engine.papers.presets import find_preset
@@ -168,7 +167,7 @@ def _committee() -> None:
 
 def dataset_control(page: str) -> str:
     """Draw the choice of a dataset; a folder's path can be typed in."""
-    names = [*dataset_names(), *known_folders()]
+    names = [*dataset_names(), *cached.folders()]
     typed = "A dataset of the catalogue, or type the path of a folder with one folder of images per class."
     look = {"format_func": dataset_title, "help": typed}
     chosen = controls.open_choice("Dataset", names, f"{page}/dataset", session().draft.dataset, **look).strip()

@@ -35,7 +35,7 @@ def draw(experiment: Experiment, *, is_refused: bool) -> bool:
         look = {"max_chars": LONGEST_TITLE, "placeholder": "optional: what tells it from other runs"}
         st.text_input("Name of the run", key=_NAME, **look)
         look = {"type": "primary", "disabled": bool(lacking) or is_refused}
-        is_started = button("Start this run", "play_arrow", "recover/start", **look)
+        is_started = button("Start this run", "play_arrow", "recover/start", changes=True, **look)
     if lacking == "data":
         title = plain(form.dataset_title(experiment.dataset))
         st.info(f"{title} is not on this machine yet; Data and teachers fetches it.", icon=":material/info:")

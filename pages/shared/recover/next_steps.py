@@ -13,7 +13,7 @@ from delt_engine.jobs import start as jobs
 from delt_engine.runs.store import Run
 from pages.shared import basis, cached, errors, nav
 from pages.shared.controls import button
-from pages.shared.runs import actions, download
+from pages.shared.runs import actions, download, subject
 from pages.shared.wording import handle, ordinal, plain
 
 COMPARED = ("delt", "cda", "sre2l")
@@ -24,7 +24,10 @@ def draw(run: Run) -> None:
     """Draw the ways on from a finished run."""
     with st.container(horizontal=True, vertical_alignment="center", key="recover/next"):
         st.markdown("**Next**", width="content")
-        if button("Train students", "school", "recover/students", help="On Accuracy, with these images chosen."):
+        look = {"help": "On Accuracy, with these images chosen."}
+        if subject.has_one_class(run):
+            look = {"help": f"This run {subject.ONE_CLASS}", "disabled": True}
+        if button("Train students", "school", "recover/students", **look):
             nav.go("explore/accuracy", run=run.id)
         if run.experiment.recover.ipc > 1:
             alike = "On Diversity: the cosine similarity within each class."

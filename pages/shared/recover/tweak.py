@@ -70,7 +70,7 @@ def _plan(run: Run, new: EarlyLateSchedule) -> None:
     if is_new and before.seconds and run.record().image_iterations_per_second:
         per_image = before.seconds / old.image_iterations(classes)
         after = Expected(per_image * new.image_iterations(classes), f"At the speed of run {run.id}.")
-    with st.grid(4, min_column_width=96, gap="small"):
+    with st.grid(4, min_column_width=118, gap="small"):
         _pair("Rounds", count(old.num_rounds), count(new.num_rounds), "MI divided by RI.")
         whose = "Summed over the images of all classes of the run; from the schedule."
         totals = (count(each.image_iterations(classes)) for each in (old, new))

@@ -83,7 +83,7 @@ def again_buttons(run: Run, page: str) -> None:
     """Draw the buttons that make another run of this one's settings, as they are or changed."""
     if not run.is_active and run.status != "finished":
         same = "A new run with the same settings; this one stays."
-        if button("Start again", "replay", f"{page}/retry/{run.id}", help=same):
+        if button("Start again", "replay", f"{page}/retry/{run.id}", changes=True, help=same):
             with errors.shown():
                 new = start.retry(run)
             if run.record().kind == "evaluate":

@@ -14,7 +14,7 @@ def show(run: Run) -> None:
     if not run.error:
         return
     errors.show(run.error)
-    lines = last_lines(run) if run.status in ("failed", "interrupted") else []
+    lines = last_lines(run.path) if run.status in ("failed", "interrupted") else []
     if lines:
         with st.expander("Last lines of the log"):
             st.code("\n".join(lines), language=None, wrap_lines=True)

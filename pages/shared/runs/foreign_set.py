@@ -5,14 +5,13 @@ from __future__ import annotations
 import streamlit as st
 
 from delt_engine.config.command_line import option_words
-from delt_engine.data.available import known_folders
 from delt_engine.data.catalogue import dataset_names
 from delt_engine.data.tensor_files import PIXELS
 from delt_engine.errors import DataError
 from delt_engine.jobs import tasks
 from delt_engine.jobs.tasks import Task
 from delt_engine.runs.store import Run
-from pages.shared import controls, errors
+from pages.shared import cached, controls, errors
 from pages.shared.controls import button, choice
 from pages.shared.recover.form import dataset_title
 from pages.shared.runs import actions
@@ -94,7 +93,7 @@ def _form() -> None:
     else:
         st.text_input("Folder or file on this machine", key=f"{PLACE}/path", placeholder="/path/to/the/set")
     with st.grid(4, min_column_width=170, vertical_alignment="bottom"):
-        names = [*dataset_names(), *known_folders()]
+        names = [*dataset_names(), *cached.folders()]
         look = {"format_func": dataset_title, "help": "Whose classes it has; a folder's path can be typed in."}
         dataset = controls.open_choice("Dataset", names, f"{PLACE}/dataset", session().draft.dataset, **look)
         size = st.number_input(

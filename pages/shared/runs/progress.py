@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from delt_engine.runs.events import RoundEvent, SqueezeStepEvent, StageEvent, StepEvent, StudentStepEvent
 from delt_engine.runs.store import Run
-from delt_engine.runs.workers import crew
+from delt_engine.runs.workers import workers_at
 from pages.shared.wording import count, duration, plural
 
 _MOST_BATCHES = 8
@@ -45,7 +45,7 @@ def progress(run: Run) -> Progress:
 
 def workers_text(run: Run) -> str:
     """Return how many workers share a run at work, and their batches; "" of a run that is not shared."""
-    workers = crew(run.path) if run.is_active else None
+    workers = workers_at(run.path) if run.is_active else None
     if workers is None:
         return ""
     if not workers:

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from delt_engine.data.available import known_folders
 from delt_engine.data.catalogue import CATALOGUE
 from delt_engine.jobs import queue, space
 from delt_engine.runs.sources import REAL
 from delt_engine.runs.store import Run
 from delt_engine.runs.titles import RunTitle, is_example, read_title, write_title
-from pages.shared import address, controls, errors, nav
+from pages.shared import address, cached, controls, errors, nav, sign_in
 from pages.shared.compare.panel import MOST_RUNS
 from pages.shared.controls import button
 from pages.shared.runs import actions, download, failure, formats, tidy
@@ -33,10 +32,13 @@ from pages.shared.wording import (
 )
 
 
-def draw(runs: Sequence[Run]) -> None:
+def draw(runs: Sequence[Run], num_listed: int) -> None:
     """Draw what can be done with the selected runs; an odd one can still be opened and deleted."""
     if not runs:
-        st.caption("Select a run to see what can be done with it; several to compare or to delete them.")
+        st.caption(
+            f"{plural(num_listed, 'run')} listed, with those of students. Select a run to see what can be done with "
+            "it; several to compare or to delete them."
+        )
     elif len(runs) > 1:
         _several(runs)
     else:
@@ -50,8 +52,8 @@ def _several(runs: Sequence[Run]) -> None:
         some = {"disabled": len(runs) > MOST_RUNS, "help": f"Up to {MOST_RUNS} runs side by side.", "type": "primary"}
         button("Compare", "compare", "runs/compare", address.say, "compare", ",".join(run.id for run in runs), **some)
         if own:
-            button("Free disk", "mop", "runs/free", tidy.ask_to_free, own)
-            button("Delete", "delete", "runs/delete", tidy.delete, own)
+            button("Free disk", "mop", "runs/free", tidy.ask_to_free, own, changes=True)
+            button("Delete", "delete", "runs/delete", tidy.delete, own, changes=True)
         button("Select none", "", "runs/select_none", address.say, "run", "", type="tertiary")
 
 
@@ -68,8 +70,8 @@ def _one(run: Run) -> None:
                     download.button(run, f"runs/download/{run.id}")
                     formats.popover(run, "runs")
             if not is_example(run) and not run.is_active:
-                button("Free disk", "mop", f"runs/free/{run.id}", tidy.ask_to_free, [run.id])
-                button("Delete", "delete", f"runs/delete/{run.id}", tidy.delete, [run.id])
+                button("Free disk", "mop", f"runs/free/{run.id}", tidy.ask_to_free, [run.id], changes=True)
+                button("Delete", "delete", f"runs/delete/{run.id}", tidy.delete, [run.id], changes=True)
         _details(run)
 
 
@@ -125,7 +127,7 @@ def _buttons(run: Run) -> None:
 
 
 def _watch(run: Run, kind: str) -> None:
-    if kind == "squeeze" and run.experiment.dataset in (*CATALOGUE, *known_folders()):
+    if kind == "squeeze" and run.experiment.dataset in (*CATALOGUE, *cached.folders()):
         nav.go("distill/data_and_teachers", data=run.experiment.dataset)
     nav.go("explore/accuracy" if kind == "evaluate" else "distill/recover", run=run.id)
 
@@ -153,7 +155,9 @@ def _labels(run: Run) -> None:
         name = st.text_input("Title", labels.title, key=key.format("title"), max_chars=80)
         tags = st.text_input("Tags", ", ".join(labels.tags), key=key.format("tags"), placeholder="Separated by commas")
         note = st.text_area("Note", labels.note, key=key.format("note"), height=80)
-        is_saved = st.form_submit_button("Save", icon=":material/save:", key=key.format("save"))
+        why = sign_in.refusal()
+        look = {"disabled": bool(why), "help": why or None}
+        is_saved = st.form_submit_button("Save", icon=":material/save:", key=key.format("save"), **look)
     if is_saved:
         with errors.shown():
             write_title(run, RunTitle(name, tuple(tags.split(",")), note))
@@ -166,7 +170,7 @@ def _origin(run: Run) -> str:
     if record.origin:
         parts.append(f"{record.method_title}, imported from {record.origin.path} ({record.origin.layout})")
     if record.threads:
-        parts.append(f"{record.device_name or record.device}, {record.threads} threads")
+        parts.append(f"{record.device_name or record.device}, {plural(record.threads, 'thread')}")
     if record.teacher:
         parts.append(f"teacher {record.teacher.name} ({record.teacher.network})")
     if record.ranker:

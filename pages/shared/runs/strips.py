@@ -1,8 +1,8 @@
 """Images of runs as files that the browser fetches by itself and keeps, so that a page sends addresses only.
 
 An address names the run, the strip and when it was written; what it leads to never changes, so the browser asks once.
-Large images are shrunk to thumbnails, and a part of a strip can be asked for. Only PNG strips of runs are served, and
-zips of chosen images, piece by piece.
+Large images are shrunk to thumbnails, and a part of a strip can be asked for. Only strips of runs are served, as
+PNG, and zips of chosen images, piece by piece.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from starlette.routing import Route
 from delt_engine.errors import DeltError, RunError
 from delt_engine.runs.export import Chosen, zip_chunks
 from delt_engine.runs.store import Run
-from delt_engine.runs.strips import join_strip, png_bytes, split_strip
+from delt_engine.runs.strips import join_strip, png_bytes, read_strip, split_strip
 
 THUMBNAIL = 96
 """Longest side of a tile in a sheet, pixels; larger images are shrunk for grids."""
@@ -31,7 +31,6 @@ MOST_TILES = 256
 """Images that can be listed in one address."""
 
 _ZIP = "delt-images.zip"
-_FOLDERS = ("snapshots", "live")
 _KEEP = {"Cache-Control": "private, max-age=31536000, immutable"}
 
 
@@ -124,9 +123,10 @@ def strip_file(run: Run, name: str) -> Path:
     Raises:
         RunError: the name leads anywhere but to a strip in the run's folder.
     """
-    path = (run.path / name).resolve()
-    inside = path.is_relative_to(run.path.resolve())
-    if not inside or path.suffix != ".png" or path.relative_to(run.path.resolve()).parts[0] not in _FOLDERS:
+    path, root = (run.path / name).resolve(), run.path.resolve()
+    inside = path.relative_to(root).parts if path.is_relative_to(root) else ()
+    is_strip = path.suffix == ".png" and inside[:1] in (("snapshots",), ("live",))
+    if not is_strip and not (inside[:1] == ("images",) and path.is_dir()):
         raise RunError(f"run {run.id}: {name} is not a strip of images.")
     return path
 
@@ -140,7 +140,8 @@ def cut(
     tiles: tuple[int, ...] | None = None,
 ) -> bytes:
     """Return images ``first`` to ``first + count`` of a strip, or those listed; ValueError if one is not there."""
-    png = Path(path).read_bytes()
+    place = Path(path)
+    png = png_bytes(read_strip(place), level=1) if place.is_dir() else place.read_bytes()
     with Image.open(io.BytesIO(png), formats=("PNG",)) as image:
         side, total = image.height, image.width // image.height
         if not 0 <= first < total or (count is not None and count < 1):

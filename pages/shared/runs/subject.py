@@ -8,6 +8,8 @@ from delt_engine.runs.store import Run
 from pages.shared import cached
 from pages.shared.wording import ago, plain, rounds_text
 
+ONE_CLASS = "has one class, but students need at least two to tell apart."
+
 
 def named_run() -> Run | None:
     """Return the run that the address names, None where it names none or one that is not there, which is said."""
@@ -31,6 +33,11 @@ def recovery_of(run: Run | None) -> Run | None:
 def newest_finished() -> Run | None:
     """Return the user's newest finished recovery, None where there is none."""
     return cached.newest("recover", lambda run: run.status == "finished" and bool(run.classes))
+
+
+def has_one_class(run: Run) -> bool:
+    """Return whether there is nothing that students could tell apart."""
+    return len(run.classes) == 1
 
 
 def words(run: Run) -> str:

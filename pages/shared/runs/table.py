@@ -145,7 +145,7 @@ def _row(run: Run, trained: Run, until: float) -> dict[str, Any]:
         (data, data),
         (count(ipc), ipc) if ipc else _NONE,
         (f"{count(rounds[0])} / {count(rounds[1])}", rounds[0] + rounds[1] / 1e6) if rounds else _NONE,
-        (f"{cosine:.3f}", cosine) if cosine is not None else _NONE,
+        (f"{cosine:z.3f}", cosine) if cosine is not None else _NONE,
         (f"{top1:.1f} %", top1) if top1 is not None else _NONE,
         (duration(record.seconds), record.seconds) if record.seconds else _NONE,
         (size(disk), disk),

@@ -44,7 +44,7 @@ def draw() -> None:
     if gone:
         with st.container(horizontal=True, vertical_alignment="center", border=True):
             st.markdown(f"Deleted {plain(gone[0]) if len(gone) == 1 else plural(len(gone), 'run')}.", width="content")
-            button("Undo", "undo", "runs/undo", undo, gone)
+            button("Undo", "undo", "runs/undo", undo, gone, changes=True)
     if st.session_state.get(_FREEING):
         _question([run for run in map(_run, st.session_state[_FREEING]) if run.path.is_dir()])
 
@@ -67,7 +67,9 @@ def _question(runs: list[Run]) -> None:
         )
         with st.container(horizontal=True):
             parts, nothing = (runs, not keep_rounds, not keep_checkpoints), keep_rounds and keep_checkpoints
-            button("Delete these files", "", "runs/free_now", _free, *parts, disabled=nothing, type="primary")
+            button(
+                "Delete these files", "", "runs/free_now", _free, *parts, changes=True, disabled=nothing, type="primary"
+            )
             button("Keep them", "", "runs/free_not", ask_to_free, [])
         st.caption("This cannot be undone.")
 
@@ -90,7 +92,7 @@ def trash_line() -> None:
         for run in gone:
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.markdown(plain(run.id), width="content")
-                button("Bring back", "", f"runs/restore/{run.id}", undo, [run.id], type="tertiary")
+                button("Bring back", "", f"runs/restore/{run.id}", undo, [run.id], changes=True, type="tertiary")
         label = f"Delete for good, {size(total)}"
         empty = (errors.attempt, _PLACE, lambda: st.toast(f"{size(space.empty_trash())} freed."))
         button(label, "delete_forever", "runs/empty_trash", *empty)

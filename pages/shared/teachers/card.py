@@ -81,7 +81,8 @@ def draw(card: TeacherCard, data: Dataset) -> None:
             st.badge(health.title, color=colour, icon=icon)
             st.space("stretch")
             label, is_off = "Check again" if measured else "Check it", work.is_running
-            controls.button(label, "monitor_heart", f"{PAGE}/check", check, card, data, disabled=is_off)
+            look = {"changes": True, "disabled": is_off}
+            controls.button(label, "monitor_heart", f"{PAGE}/check", check, card, data, **look)
         for reason in health.reasons:
             (st.error if health.level == "bad" else st.warning)(plain(reason))
         errors.show(work.error)

@@ -64,7 +64,7 @@ def control(draw_opener: Callable[[], None]) -> Place:
     Returns:
         Where the chosen one stands.
     """
-    key, known = f"{PAGE}/dataset", (*CATALOGUE, *known_folders())
+    key, known = f"{PAGE}/dataset", (*CATALOGUE, *cached.folders())
     address.tell_stranger("data", key, known, "dataset")
     address.restore("data", key, address.member(known))
     left, middle, right = st.columns([6, 3, 2], vertical_alignment="bottom")
@@ -125,14 +125,15 @@ def absent(place: Place) -> None:
     else:
         st.info(said(place.note), icon=":material/download:" if downloads else ":material/folder_open:")
         label = "Download it" if downloads else "Read it"
-    button(label, "download", f"{PAGE}/read", read, place.name, type="secondary" if work.error else "primary")
+    look = {"type": "secondary" if work.error else "primary"}
+    button(label, "download", f"{PAGE}/read", read, place.name, changes=True, **look)
 
 
 def unreadable(name: str, error: DataError) -> None:
     """Say why a dataset that is here cannot be used, and offer to look again."""
     errors.show(error)
     st.caption("When its files were mended, read it again.")
-    button("Read again", "refresh", f"{PAGE}/again", read, name)
+    button("Read again", "refresh", f"{PAGE}/again", read, name, changes=True)
 
 
 def progress_bar(work: Task) -> None:

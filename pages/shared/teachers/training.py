@@ -38,7 +38,7 @@ def experiment_of(settings: SqueezeConfig) -> Experiment:
 
 def start_button(label: str, icon: str, key: str, settings: SqueezeConfig, **look: str) -> None:
     """Draw a button that starts a training run; a refusal is shown on the page."""
-    if button(label, icon, f"{PAGE}/{key}", **look):
+    if button(label, icon, f"{PAGE}/{key}", changes=True, **look):
         with errors.shown():
             jobs.start(experiment_of(settings), kind="squeeze")
         st.rerun()

@@ -7,7 +7,6 @@ import pytest
 from delt_engine.analysis.cost import (
     Rate,
     RateKey,
-    as_fast_as_here,
     best_rate,
     checkpoint_bytes,
     fitted,
@@ -15,6 +14,7 @@ from delt_engine.analysis.cost import (
     predicted_bytes,
     predicted_seconds,
     rate_teacher,
+    scaled_to_this_machine,
     steps,
 )
 from delt_engine.config import RecoverConfig
@@ -65,11 +65,11 @@ def test_an_example_is_taken_at_the_speed_of_this_machine_where_another_run_tell
     other = replace(KEY, teacher="cafe")
     there = Rate(other, 0.0, 0.004, is_here=False)  # 250
     newest, older = Rate(other, 0.0, 0.001, name="newest"), Rate(other, 0.0, 0.1, name="older")
-    found, own = as_fast_as_here(example, [newest, older, example, there])
+    found, own = scaled_to_this_machine(example, [newest, older, example, there])
     assert (own, found.per_second(100)) == (newest, pytest.approx(800.0))
     elsewhere = replace(newest, key=replace(other, device="cuda"))
-    assert as_fast_as_here(example, [elsewhere, example, there]) == (example, None)
-    assert as_fast_as_here(RATE, [newest, RATE, there]) == (RATE, None)
+    assert scaled_to_this_machine(example, [elsewhere, example, there]) == (example, None)
+    assert scaled_to_this_machine(RATE, [newest, RATE, there]) == (RATE, None)
 
 
 def test_a_committee_is_guessed_from_its_first_teacher_until_it_was_measured() -> None:

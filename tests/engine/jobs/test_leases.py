@@ -11,7 +11,7 @@ from delt_engine.jobs import leases as module
 from delt_engine.jobs.leases import Leases, batch_name
 from delt_engine.runs import workers
 from delt_engine.runs.processes import GAP, PATIENCE
-from delt_engine.runs.workers import FOLDER, crew, read_worker, worker_path
+from delt_engine.runs.workers import FOLDER, read_worker, worker_path, workers_at
 
 
 class Clock:
@@ -85,7 +85,7 @@ def test_clocks_of_files_do_not_matter_to_who_takes_work(join, clock, tmp_path) 
     far.take("a")
     os.utime(worker_path(tmp_path, 1), (0, 0))
     assert near.take("a") is None
-    assert [worker.number for worker in crew(tmp_path)] == [2]  # one look can only go by the file's time
+    assert [worker.number for worker in workers_at(tmp_path)] == [2]  # one look can only go by the file's time
 
 
 def test_a_process_of_this_machine_that_is_gone_loses_its_work_at_once(join, monkeypatch) -> None:
@@ -140,7 +140,7 @@ def test_a_finished_runs_folder_does_not_come_back(join, tmp_path) -> None:
     one = join()
     one.take("a")
     one.remove()
-    assert crew(tmp_path) is None
+    assert workers_at(tmp_path) is None
     assert one.take("b") is None
     one.release("a")
     with pytest.raises(LeaseLost):

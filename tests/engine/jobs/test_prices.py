@@ -28,6 +28,16 @@ def test_a_rate_that_was_measured_decides() -> None:
     assert (price.is_measured, price.memory_mb) == (True, 800.0)
 
 
+def test_batchnorm_targets_by_class_cost_a_look_at_the_training_images() -> None:
+    def seconds(known: Known, **changes: str) -> float:
+        recover = RecoverConfig(ipc=10, **changes)
+        return recovery_price(Experiment(dataset="cifar10", recover=recover), 10, 32, "f", known).seconds
+
+    rate = Rate(RateKey("cpu", "f", 32, 100), 0.0, 0.02)
+    for known, each in ((NOTHING, 1 / 43.0), (Known((rate,), (), "cpu", None), 0.02)):
+        assert seconds(known, bn_targets="class") - seconds(known) == pytest.approx(50000 / 2 * each)
+
+
 def test_real_patches_cost_no_time() -> None:
     taken = Experiment(recover=RecoverConfig.for_method("rded", ipc=10))
     price = recovery_price(taken, 10, 32, "", NOTHING)

@@ -8,7 +8,7 @@ from tiny_world import finished, images_of, run_until_stopped, stop_at
 from delt_engine.data.pixels import normalise, to_pixels
 from delt_engine.models.bn_layers import bn_layers
 from delt_engine.models.teachers import load_teacher
-from delt_engine.pipeline import bn_targets, recover
+from delt_engine.pipeline import bn_targets, recover_batch
 from delt_engine.pipeline.run import run_experiment
 from delt_engine.runs.store import Run
 
@@ -18,13 +18,13 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 def seen_targets(monkeypatch):
     """Collect what the loop is given."""
-    seen, loop = [], recover.recover
+    seen, loop = [], recover_batch.recover
 
     def watched(*args, **kwargs):
         seen.append((args[3], kwargs["targets"]))
         return loop(*args, **kwargs)
 
-    monkeypatch.setattr(recover, "recover", watched)
+    monkeypatch.setattr(recover_batch, "recover", watched)
     return seen
 
 

@@ -10,7 +10,7 @@ from delt_engine.cli.recover import memory_words
 from delt_engine.errors import RunCancelled, RunError
 from delt_engine.jobs.measured_rates import kept_rates
 from delt_engine.jobs.worker import DeviceLock
-from delt_engine.pipeline import compute, recover
+from delt_engine.pipeline import compute, recover_batch
 from delt_engine.pipeline.compute import within_memory
 from delt_engine.pipeline.measure_rate import measure
 from delt_engine.pipeline.run import run_experiment
@@ -86,7 +86,7 @@ OUT = torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 Gi
 
 def run_out(monkeypatch, after: int, *, always: bool = False) -> list[FastPath]:
     """Let the loop run out of memory after some iterations, unless memory is spared; return how it was computed."""
-    loop, paths = recover.recover, []
+    loop, paths = recover_batch.recover, []
 
     def watched(*args, fast, state, **kwargs):
         paths.append(fast)
@@ -99,7 +99,7 @@ def run_out(monkeypatch, after: int, *, always: bool = False) -> list[FastPath]:
                 return
             yield step
 
-    monkeypatch.setattr(recover, "recover", watched)
+    monkeypatch.setattr(recover_batch, "recover", watched)
     return paths
 
 

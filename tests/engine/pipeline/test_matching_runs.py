@@ -9,7 +9,7 @@ from delt_engine.data.pixels import normalise, to_pixels
 from delt_engine.jobs.measured_rates import kept_rates
 from delt_engine.jobs.prices import Known, recovery_price
 from delt_engine.models.teachers import load_teacher
-from delt_engine.pipeline import recover
+from delt_engine.pipeline import recover_batch
 from delt_engine.pipeline.measure_rate import measure
 from delt_engine.pipeline.real_batches import real_batch
 from delt_engine.pipeline.run import run_experiment
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def stop_after(monkeypatch, iteration: int) -> None:
-    loop = recover.matching_steps
+    loop = recover_batch.matching_steps
 
     def watched(*args, **kwargs):
         for step in loop(*args, **kwargs):
@@ -30,7 +30,7 @@ def stop_after(monkeypatch, iteration: int) -> None:
                 monkeypatch.setattr("delt_engine.jobs.worker.StopRequests.asked", lambda self: "pause")
             yield step
 
-    monkeypatch.setattr(recover, "matching_steps", watched)
+    monkeypatch.setattr(recover_batch, "matching_steps", watched)
 
 
 @pytest.mark.parametrize("method", ["dm", "dc"])

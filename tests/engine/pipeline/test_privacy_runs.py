@@ -9,7 +9,7 @@ from tiny_world import finished
 
 from delt_engine.errors import DataError, RunError
 from delt_engine.pipeline import inputs, privacy
-from delt_engine.pipeline.privacy import lacks_one, look_up, stored_tests
+from delt_engine.pipeline.privacy import look_up, misses_a_space, stored_tests
 from delt_engine.runs.store import Run
 from delt_engine.runs.strips import read_png
 
@@ -19,7 +19,7 @@ pytest_plugins = ["tiny_world"]
 def test_images_are_looked_up_once_and_their_starts_are_the_photographs(world, settings, monkeypatch) -> None:
     run = finished(world / "runs" / "one", settings())
     assert stored_tests(run) == {}
-    assert lacks_one(run, {})
+    assert misses_a_space(run, {})
     told = []
     found, missing = look_up(run, device="cpu", report=lambda *words: told.append(words))
     assert list(found) == ["pixels"]
@@ -41,7 +41,7 @@ def test_images_are_looked_up_once_and_their_starts_are_the_photographs(world, s
     monkeypatch.setattr(privacy, "neighbours", lambda *_args, **_rest: pytest.fail("looked up twice"))
     again, _ = look_up(run)
     assert again["pixels"].summary() == result.summary()
-    assert not lacks_one(run, again)
+    assert not misses_a_space(run, again)
 
 
 def test_a_start_from_noise_has_no_photograph_and_many_images_are_sampled(world, settings, monkeypatch) -> None:

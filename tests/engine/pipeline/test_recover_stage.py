@@ -11,8 +11,9 @@ from tiny_world import finished, images_of, run_until_stopped, stop_at
 from delt_engine import files
 from delt_engine.errors import RunCancelled, RunError
 from delt_engine.jobs import worker
-from delt_engine.pipeline import compute, rank, recover
+from delt_engine.pipeline import compute, rank, recover_batch
 from delt_engine.pipeline.run import run_experiment
+from delt_engine.recovery.batches import plan_batches
 from delt_engine.runs import checkpoint, strips
 from delt_engine.runs.events import RoundEvent, StatusEvent, StepEvent
 from delt_engine.runs.record import RunOptions
@@ -102,7 +103,7 @@ def test_finished_batches_have_their_images_when_a_run_stops(world, settings) ->
 
 @pytest.mark.parametrize("moment", ["start", "checkpoint", "torn checkpoint", "images"])
 def test_a_run_that_died_anywhere_goes_on_to_the_same_images(world, settings, monkeypatch, moment) -> None:
-    monkeypatch.setattr(recover, "CHECKPOINT_GAP", 0.0)
+    monkeypatch.setattr(recover_batch, "CHECKPOINT_GAP", 0.0)
     whole = images_of(finished(world / "whole", settings()))
     run = Run.create(world / "a", settings())
 
@@ -113,10 +114,10 @@ def test_a_run_that_died_anywhere_goes_on_to_the_same_images(world, settings, mo
         raise Died
 
     place = {
-        "start": (recover, "write_checkpoint"),
-        "checkpoint": (recover._Batch, "_write_round"),
-        "torn checkpoint": (recover._Batch, "_write_round"),
-        "images": (recover, "write_images"),
+        "start": (recover_batch, "write_checkpoint"),
+        "checkpoint": (recover_batch.BatchRecovery, "_write_round"),
+        "torn checkpoint": (recover_batch.BatchRecovery, "_write_round"),
+        "images": (recover_batch, "write_images"),
     }[moment]
     own = getattr(*place)
     calls = []
@@ -159,7 +160,7 @@ def test_live_strips_show_the_images_between_rounds_and_go_away(world, settings)
 
 def test_image_iterations_of_a_batch_count_joined_images_only(settings) -> None:
     config = settings().recover
-    (plan,) = recover.plan_batches(3, config)
+    (plan,) = plan_batches(3, config)
     assert [compute.image_iterations(plan, done, 2) for done in range(9)] == [0, 3, 6, 12, 18, 27, 36, 48, 60]
 
 
@@ -167,16 +168,16 @@ def test_image_iterations_of_a_batch_count_joined_images_only(settings) -> None:
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_state(
     world, settings, monkeypatch, after
 ) -> None:
-    monkeypatch.setattr(recover, "CHECKPOINT_GAP", 0.0)
-    monkeypatch.setattr(recover, "EVENT_SECONDS", 0.0)
-    run, loop = Run.create(world / "a", settings()), recover.recover
+    monkeypatch.setattr(recover_batch, "CHECKPOINT_GAP", 0.0)
+    monkeypatch.setattr(recover_batch, "EVENT_SECONDS", 0.0)
+    run, loop = Run.create(world / "a", settings()), recover_batch.recover
 
     def diverging(*args, **kwargs):
         for step in loop(*args, **kwargs):
             yield replace(step, total_loss=step.total_loss * float("nan")) if step.iteration >= after else step
 
     with monkeypatch.context() as patched:
-        patched.setattr(recover, "recover", diverging)
+        patched.setattr(recover_batch, "recover", diverging)
         place = f"at iteration {after + 1} of 8 in batch 1"
         sentence = rf"the loss is not finite {place}, with teacher colours, r_bn 0.01, learning"
         with pytest.raises(RunError, match=sentence):
@@ -190,7 +191,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_state(
 
 
 def test_images_that_are_not_finite_are_not_kept(world, settings, monkeypatch) -> None:
-    loop = recover.recover
+    loop = recover_batch.recover
 
     def broken(*args, **kwargs):
         for step in loop(*args, **kwargs):
@@ -198,14 +199,14 @@ def test_images_that_are_not_finite_are_not_kept(world, settings, monkeypatch) -
                 step.state.images[0, 0, 0, 0] = float("nan")
             yield step
 
-    monkeypatch.setattr(recover, "recover", broken)
+    monkeypatch.setattr(recover_batch, "recover", broken)
     with pytest.raises(RunError, match="not finite at iteration 4 of 8"):
         run_experiment(Run.create(world / "a", settings()))
 
 
 def test_what_a_lost_disk_write_has_damaged_is_made_anew(world, settings, monkeypatch) -> None:
     """As after a power cut in mid-run: files are there, and empty."""
-    monkeypatch.setattr(recover, "CHECKPOINT_GAP", 0.0)
+    monkeypatch.setattr(recover_batch, "CHECKPOINT_GAP", 0.0)
     whole = images_of(finished(world / "whole", settings()))
     run = Run.create(world / "a", settings())
     with monkeypatch.context() as patched:

@@ -22,7 +22,7 @@ from delt_engine.papers.paper_tables import find_table, rows_of
 from delt_engine.pipeline import continual_cells, image_measures, table_view
 from delt_engine.pipeline.reproduce import cell_title, grouped, reproduce
 from delt_engine.pipeline.table_records import TableView, total_price
-from delt_engine.runs.continuals import CONTINUALS, continuals
+from delt_engine.runs.continuals import CONTINUALS
 from delt_engine.runs.store import list_runs
 
 pytest_plugins = ["tiny_world"]
@@ -94,7 +94,7 @@ def test_steps_of_continual_learning_are_measured_together(world, settings, monk
     assert _view().price.seconds > 0
     assert _make() == []
     assert _kinds() == ["recover"]
-    (kept,) = (one for one in continuals() if Path(one["continual"]).parent == CONTINUALS.folder)
+    (kept,) = (one for one in CONTINUALS.summaries() if Path(one["continual"]).parent == CONTINUALS.folder)
     assert (kept["orders"], kept["steps"]) == (2, 2)
     for number, one in enumerate(_view().cells):
         assert one.state == "finished"

@@ -15,7 +15,7 @@ from delt_engine import files
 from delt_engine.errors import DataError, RunError
 from delt_engine.jobs import queue, watchdog, worker
 from delt_engine.jobs.ranks import Rank
-from delt_engine.pipeline import inputs, recover, train
+from delt_engine.pipeline import inputs, recover, recover_batch, train
 from delt_engine.pipeline.run import run_experiment
 from delt_engine.recovery.batches import plan_batches
 from delt_engine.runs import checkpoint, events
@@ -68,7 +68,7 @@ def refusing(monkeypatch, number: int, part: str) -> None:
 def test_a_disk_that_refuses_is_a_sentence_and_the_run_goes_on_later(
     world, small, whole, monkeypatch, part, number
 ) -> None:
-    monkeypatch.setattr(recover, "CHECKPOINT_GAP", 0.0)
+    monkeypatch.setattr(recover_batch, "CHECKPOINT_GAP", 0.0)
     run = new(world, small)
     words = "there is no space left on the disk" if number == errno.ENOSPC else "the disk is read-only"
     with monkeypatch.context() as patched:
@@ -100,14 +100,14 @@ def test_events_that_find_no_room_stop_the_run_with_a_sentence(world, small, who
 
 
 def test_a_folder_deleted_under_its_run_is_a_sentence_and_does_not_come_back(world, small, monkeypatch) -> None:
-    run, loop = new(world, small), recover.recover
+    run, loop = new(world, small), recover_batch.recover
 
     def watched(*args, **kwargs):
         for step in loop(*args, **kwargs):
             shutil.rmtree(run.path, ignore_errors=True)
             yield step
 
-    monkeypatch.setattr(recover, "recover", watched)
+    monkeypatch.setattr(recover_batch, "recover", watched)
     with pytest.raises(RunError, match=r"run\.json cannot be read \(no such file"):
         run_experiment(run)
     assert not run.path.exists()
@@ -115,7 +115,7 @@ def test_a_folder_deleted_under_its_run_is_a_sentence_and_does_not_come_back(wor
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="what is synced is read from /proc")
 def test_images_are_on_the_disk_before_their_checkpoint_goes(world, small, monkeypatch) -> None:
-    monkeypatch.setattr(recover, "CHECKPOINT_GAP", 0.0)
+    monkeypatch.setattr(recover_batch, "CHECKPOINT_GAP", 0.0)
     run, done = new(world, small), []
     replace, fsync, remove = os.replace, os.fsync, recover.remove_checkpoint
 
@@ -151,7 +151,7 @@ def test_images_are_on_the_disk_before_their_checkpoint_goes(world, small, monke
 
 
 def test_a_clock_that_is_set_back_changes_nothing(world, small, whole, monkeypatch) -> None:
-    run, loop, real = new(world, small), recover.recover, time.time
+    run, loop, real = new(world, small), recover_batch.recover, time.time
     queue.enter(run, "cpu")
 
     def watched(*args, **kwargs):
@@ -159,7 +159,7 @@ def test_a_clock_that_is_set_back_changes_nothing(world, small, whole, monkeypat
             monkeypatch.setattr(time, "time", lambda: real() - 86_400)
             yield step
 
-    monkeypatch.setattr(recover, "recover", watched)
+    monkeypatch.setattr(recover_batch, "recover", watched)
     run_experiment(run)
     assert images_of(run) == whole
     assert run.record().seconds > 0
@@ -174,7 +174,7 @@ def test_a_clock_that_is_set_back_changes_nothing(world, small, whole, monkeypat
 @pytest.mark.parametrize("damage", ["cut", "bit"])
 @pytest.mark.parametrize("what", ["checkpoint/*", "selection.csv", "events.jsonl", "snapshots/*/round-01.png"])
 def test_what_was_damaged_meanwhile_is_made_anew_or_dropped(world, small, whole, monkeypatch, what, damage) -> None:
-    monkeypatch.setattr(recover, "CHECKPOINT_GAP", 0.0)
+    monkeypatch.setattr(recover_batch, "CHECKPOINT_GAP", 0.0)
     run = new(world, small)
     with monkeypatch.context() as patched:
         stop_at(patched, 2)
@@ -196,7 +196,7 @@ def test_a_checkpoint_of_an_earlier_version_has_no_checksum_and_is_taken(world, 
     from safetensors import safe_open
     from safetensors.torch import save_file
 
-    monkeypatch.setattr(recover, "CHECKPOINT_GAP", 0.0)
+    monkeypatch.setattr(recover_batch, "CHECKPOINT_GAP", 0.0)
     run = new(world, small)
     with monkeypatch.context() as patched:
         stop_at(patched, 2)
@@ -225,7 +225,7 @@ def test_no_memory_is_a_sentence_with_what_to_lower(world, settings, monkeypatch
     with pytest.raises(RunError, match=r"^run a: cpu is out of memory; lower --batch-size or --width, or free memory"):
         run_experiment(run)
     assert (run.status, run.error.startswith("run a: cpu is out of memory")) == ("failed", True)
-    assert "out of memory" in last_lines(run)[-1]
+    assert "out of memory" in last_lines(run.path)[-1]
 
 
 def test_data_or_a_teacher_that_vanished_is_a_sentence_and_back_it_goes_on(world, small, whole, monkeypatch) -> None:
@@ -273,7 +273,7 @@ def test_entries_that_a_later_version_added_are_named_in_the_log(world, small, w
     values = json.loads((run.path / "run.json").read_text())
     (run.path / "run.json").write_text(json.dumps({**values, "colour": 1}))
     run_experiment(run)
-    assert "entries of run.json that are left aside: colour" in last_lines(run, 99)[0]
+    assert "entries of run.json that are left aside: colour" in last_lines(run.path, 99)[0]
     assert images_of(run) == whole
 
 
@@ -299,7 +299,7 @@ def test_the_order_of_batches_changes_no_image(world, settings, monkeypatch, ord
 
 
 def test_a_run_that_works_gives_signs_of_life_and_one_that_hangs_is_freed(world, small, whole, monkeypatch) -> None:
-    run, loop, ages = new(world, small), recover.recover, []
+    run, loop, ages = new(world, small), recover_batch.recover, []
 
     def watched(*args, **kwargs):
         for step in loop(*args, **kwargs):
@@ -311,7 +311,7 @@ def test_a_run_that_works_gives_signs_of_life_and_one_that_hangs_is_freed(world,
             yield step
 
     monkeypatch.setattr(worker, "POLL_SECONDS", 0.0)
-    monkeypatch.setattr(recover, "recover", watched)
+    monkeypatch.setattr(recover_batch, "recover", watched)
     run_experiment(run)
     assert ages[0][0] < 60
     assert [silent for _, silent in ages[:2]] == [False, True]

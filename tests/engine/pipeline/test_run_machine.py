@@ -22,7 +22,8 @@ from delt_engine import files
 from delt_engine.config import Experiment
 from delt_engine.errors import DeltError, RunCancelled, RunError
 from delt_engine.jobs import worker
-from delt_engine.pipeline import recover
+from delt_engine.pipeline import recover_batch
+from delt_engine.pipeline.context import StageContext
 from delt_engine.pipeline.run import run_experiment
 from delt_engine.runs.events import StatusEvent
 from delt_engine.runs.record import RunOptions
@@ -63,7 +64,7 @@ class Machine(RuleBasedStateMachine):
 
     def work(self, steps: int | None = None, request: str | None = None) -> None:
         """Go on for so many steps and then die, or be asked for something."""
-        loop, taken = recover.recover, 0
+        loop, taken = recover_batch.recover, 0
 
         def watched(*args, **kwargs):
             nonlocal taken
@@ -76,8 +77,8 @@ class Machine(RuleBasedStateMachine):
                     self.run.request(request)
 
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(recover, "recover", watched)
-            patched.setattr(recover, "CHECKPOINT_GAP", 0.0)
+            patched.setattr(recover_batch, "recover", watched)
+            patched.setattr(recover_batch, "CHECKPOINT_GAP", 0.0)
             patched.setattr(worker, "POLL_SECONDS", 0.0)
             run_experiment(self.run)
 
@@ -123,7 +124,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.is_open)
     @rule(writes=st.integers(0, 30), names=st.sampled_from([".png", ".safetensors", ".json", ".csv", ".jsonl"]))
     def fill_disk(self, writes: int, names: str) -> None:
-        left, replace, append = writes, os.replace, recover.StageContext.event
+        left, replace, append = writes, os.replace, StageContext.event
 
         def check(path: str) -> None:
             nonlocal left
@@ -142,7 +143,7 @@ class Machine(RuleBasedStateMachine):
 
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(files.os, "replace", full)
-            patched.setattr(recover.StageContext, "event", event)
+            patched.setattr(StageContext, "event", event)
             with contextlib.suppress(DeltError):
                 self.work()
         assert not list(self.run.path.rglob("*.tmp"))

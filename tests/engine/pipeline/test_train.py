@@ -71,10 +71,10 @@ def epoch_of(number: int, epochs: int = 9, capture=lambda: STATE) -> SqueezedEpo
     )
 
 
-def training_of(run: Run, stop: Stop, team: Team = ALONE, before: float = 0.0) -> TrainingRun:
+def training_of(run: Run, stop: Stop, team: Team = ALONE, before: float = 0.0, group=None) -> TrainingRun:
     rank = Rank(team.number, team.size)
     context = StageContext(run, None, "cpu", stop, lambda _event: None, rank)
-    return TrainingRun(context, state_path(run, "teacher"), team, before)
+    return TrainingRun(context, state_path(run, "teacher"), team, before, group)
 
 
 def kept(run: Run) -> Path | None:
@@ -131,6 +131,24 @@ def test_checkpoints_that_cost_much_come_rarely(tmp_path, clock, stop, monkeypat
         training.after_epoch(epoch_of(number))
         found += [number] if clock.now > before else []
     assert found == expected  # 1 s is 5 % of 20 s
+
+
+def test_trainings_side_by_side_have_one_clock_and_share_the_time_for_checkpoints(
+    run, clock, stop, monkeypatch
+) -> None:
+    group: list[TrainingRun] = []
+    first = training_of(run, stop, before=3.0, group=group)
+    clock.passes(1.0)
+    second = training_of(run, stop, before=3.0, group=group)
+    assert first.seconds == second.seconds == 4.0
+    monkeypatch.setattr(train, "write_state", lambda *_: clock.passes(1.0))
+    found = []
+    for number in range(1, 10):
+        clock.passes(6.0)
+        before = clock.now
+        first.after_epoch(epoch_of(number, epochs=99))
+        found += [number] if clock.now > before else []
+    assert found == [1, 6]  # 1 s is 5 % of 20 s, which the other one needs as well; 30 s is the run's longest gap
 
 
 def test_a_stop_request_waits_for_an_epoch_that_is_near_and_keeps_it(run, clock, stop) -> None:

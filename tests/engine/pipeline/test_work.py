@@ -11,13 +11,13 @@ from tiny_world import finished, images_of, stop_at
 from delt_engine.errors import ConfigError, RunError, RunPaused
 from delt_engine.jobs.leases import Leases
 from delt_engine.jobs.worker import claimed
-from delt_engine.pipeline import recover, work
+from delt_engine.pipeline import recover_batch, work
 from delt_engine.pipeline.work import WorkerContext, open_to_workers, work_on
 from delt_engine.runs.events import StatusEvent
 from delt_engine.runs.processes import this_process
 from delt_engine.runs.record import now
 from delt_engine.runs.store import Run
-from delt_engine.runs.workers import FOLDER, crew, worker_path
+from delt_engine.runs.workers import FOLDER, worker_path, workers_at
 
 pytest_plugins = ["tiny_world"]
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -53,7 +53,7 @@ def test_one_worker_makes_what_one_process_makes(world, settings, method) -> Non
 
 def test_a_worker_that_was_taken_for_dead_joins_again_and_the_batch_goes_on(world, three_batches, monkeypatch) -> None:
     one = finished(world / "one", three_batches)
-    run, loop, lost = Run.create(world / "shared", three_batches), recover.recover, []
+    run, loop, lost = Run.create(world / "shared", three_batches), recover_batch.recover, []
 
     def watched(*arguments, **options):
         for step in loop(*arguments, **options):
@@ -69,7 +69,7 @@ def test_a_worker_that_was_taken_for_dead_joins_again_and_the_batch_goes_on(worl
         leases._next_beat = 0.0
         beat(leases)
 
-    monkeypatch.setattr(recover, "recover", watched)
+    monkeypatch.setattr(recover_batch, "recover", watched)
     monkeypatch.setattr("delt_engine.jobs.worker.POLL_SECONDS", 0.0)
     work_on(run)
     assert "it was silent for so long" in (run.path / "log.txt").read_text()
@@ -81,7 +81,7 @@ def test_a_worker_that_was_taken_for_dead_leaves_a_run_that_a_process_goes_on_wi
     world, three_batches, monkeypatch
 ) -> None:
     """The app's Resume after two minutes of silence: two writers of run.json otherwise."""
-    run, loop = Run.create(world / "shared", three_batches), recover.recover
+    run, loop = Run.create(world / "shared", three_batches), recover_batch.recover
     with contextlib.ExitStack() as held:
 
         def watched(*arguments, **options):
@@ -92,11 +92,11 @@ def test_a_worker_that_was_taken_for_dead_leaves_a_run_that_a_process_goes_on_wi
                     monkeypatch.setattr(Leases, "_next_beat", property(lambda _: 0.0, lambda *_: None))
                 yield step
 
-        monkeypatch.setattr(recover, "recover", watched)
+        monkeypatch.setattr(recover_batch, "recover", watched)
         monkeypatch.setattr("delt_engine.jobs.worker.POLL_SECONDS", 0.0)
         with pytest.raises(RunError, match="another process is at work on it"):
             work_on(run)
-        assert (run.record().status, run.record().process, crew(run.path)) == ("queued", this_process(), None)
+        assert (run.record().status, run.record().process, workers_at(run.path)) == ("queued", this_process(), None)
 
 
 def test_an_image_that_is_missing_at_the_end_is_made_again(world, three_batches, monkeypatch) -> None:
@@ -119,7 +119,7 @@ def test_a_batch_that_fails_is_told_after_the_others_are_done_and_tried_again_la
     world, three_batches, monkeypatch
 ) -> None:
     run = Run.create(world / "shared", three_batches)
-    take_in, tried = recover._Batch.recover, []
+    take_in, tried = recover_batch.BatchRecovery.recover, []
 
     def fail(batch) -> None:
         tried.append(batch.plan.batch_index)
@@ -128,7 +128,7 @@ def test_a_batch_that_fails_is_told_after_the_others_are_done_and_tried_again_la
         take_in(batch)
 
     with monkeypatch.context() as patched:
-        patched.setattr(recover._Batch, "recover", fail)
+        patched.setattr(recover_batch.BatchRecovery, "recover", fail)
         with pytest.raises(RunError, match="not finite"):
             work_on(run)
     assert tried == [0, 1, 2]
@@ -143,7 +143,7 @@ def test_the_last_worker_that_leaves_says_that_the_run_stopped(world, three_batc
         stop_at(patched, 3, "pause")
         with pytest.raises(RunPaused, match="it was paused; `delt resume"):
             work_on(run)
-    assert (run.status, run.requested(), crew(run.path)) == ("paused", None, [])
+    assert (run.status, run.requested(), workers_at(run.path)) == ("paused", None, [])
     with monkeypatch.context() as patched:
         stop_at(patched, 5, "pause")
         open_to_workers(run)

@@ -87,6 +87,11 @@ def test_a_line_a_start_group_from_where_it_joins_in_the_colours_of_the_rounds()
     assert [shape.x0 for shape in figure.layout.shapes] == [10]  # where the first round ends
 
 
+def test_a_group_with_one_step_is_a_dot() -> None:
+    first, second, _ = group_loss_curves(STEPS[:3], iterations=20, num_rounds=2).data
+    assert (first.mode, second.mode, len(second.x)) == ("lines", "lines+markers", 1)
+
+
 def test_the_latest_batch_is_drawn_or_the_one_asked_for() -> None:
     steps = [*STEPS, step(0, [1], [4.0], batch=1)]
     assert list(group_loss_curves(steps, iterations=20, num_rounds=2).data[0].y) == [4.0]

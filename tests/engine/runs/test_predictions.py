@@ -7,7 +7,7 @@ from tiny_world import finished, run_until_stopped, stop_at
 
 from delt_engine.data.pixels import normalise, to_pixels
 from delt_engine.models.teachers import load_teacher
-from delt_engine.pipeline import recover
+from delt_engine.pipeline import recover_batch
 from delt_engine.pipeline.run import run_experiment
 from delt_engine.runs.predictions import (
     Prediction,
@@ -57,7 +57,7 @@ def test_waiting_images_are_not_looked_at_again(world, settings, often) -> None:
 
 def test_looking_changes_no_image(world, settings, often, monkeypatch) -> None:
     looked = finished(world / "a", settings())
-    monkeypatch.setattr(recover.RecoverJob, "predict_shown", lambda *_: None)
+    monkeypatch.setattr(recover_batch.RecoverJob, "predict_shown", lambda *_: None)
     plain = finished(world / "b", settings())
     assert said(looked)
     assert not said(plain)

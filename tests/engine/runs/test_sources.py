@@ -1,7 +1,7 @@
 """What students are trained on is found by a run, a folder or a word, and refused with a sentence."""
 
 import pytest
-from fake_runs import make_finished_run, make_half_done_run
+from fake_runs import fake_experiment, make_finished_run, make_half_done_run
 
 from delt_engine.config import EvaluateConfig, Experiment
 from delt_engine.errors import DataError
@@ -39,6 +39,12 @@ def test_what_is_none_of_these_is_refused(text, tmp_path, monkeypatch) -> None:
 def test_an_unfinished_run_is_found_but_not_ready(tmp_path) -> None:
     run = make_half_done_run(tmp_path / "half", alive=False)
     with pytest.raises(DataError, match="run half is interrupted, but students learn from a finished one"):
+        find_source(run.path).check_ready()
+
+
+def test_one_class_teaches_no_student(tmp_path) -> None:
+    run = make_finished_run(tmp_path / "lone", fake_experiment(classes=("cat",)))
+    with pytest.raises(DataError, match="source: run lone has one class, cat, but students need at least two to tell"):
         find_source(run.path).check_ready()
 
 

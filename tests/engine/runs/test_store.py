@@ -6,10 +6,11 @@ import shutil
 
 import pytest
 from fake_runs import fake_experiment, fake_images, make_finished_run, make_half_done_run, prepare
+from PIL import Image
 
 from delt_engine import __version__, files
 from delt_engine.errors import DataError, RunError
-from delt_engine.runs import store
+from delt_engine.runs import status, store
 from delt_engine.runs.events import NoteEvent
 from delt_engine.runs.processes import identity, this_process
 from delt_engine.runs.record import (
@@ -106,13 +107,13 @@ def test_status_tells_a_process_that_is_gone(tmp_path) -> None:
 
 def test_a_process_that_wrote_its_end_while_one_looked_is_not_gone(tmp_path, monkeypatch) -> None:
     run = make_half_done_run(tmp_path / "a")
-    monkeypatch.setattr(store, "is_running", lambda _: run.set_status("finished", process=None))
+    monkeypatch.setattr(status, "is_running", lambda _: run.set_status("finished", process=None))
     assert run.status == "finished"
 
 
 def test_a_run_that_is_deleted_while_one_looks_at_it_stops_nobody(tmp_path, monkeypatch) -> None:
     first, second = make_half_done_run(tmp_path / "a", alive=False), make_finished_run(tmp_path / "b")
-    monkeypatch.setattr(store, "is_running", lambda _worker: shutil.rmtree(first.path) is not None)
+    monkeypatch.setattr(status, "is_running", lambda _worker: shutil.rmtree(first.path) is not None)
     assert first.status == "unreadable"
     look = Run.record
 
@@ -208,6 +209,20 @@ def test_snapshots_and_images_are_found_by_class_and_round(tmp_path) -> None:
         run.snapshot_images(1, 9)
     with pytest.raises(RunError, match="class 7 given, but it has 3 classes"):
         run.image_path(7, 0)
+
+
+def test_the_last_round_of_a_finished_run_is_shown_by_its_images(tmp_path) -> None:
+    run, half = make_finished_run(tmp_path / "a"), make_half_done_run(tmp_path / "b")
+    for number in (3, 4):
+        run.snapshot_path(1, number).unlink()
+    assert run.rounds_written(1) == [0, 1, 2, 4]
+    assert run.snapshot_path(1, 4) == run.path / "images" / "cat"
+    assert (run.snapshot_images(1, 4) == fake_images(run, 1, 4)).all()
+    Image.new("RGB", (8, 8)).save(run.image_path(1, 2))
+    with pytest.raises(RunError, match="holds 4 images, but a row takes some of one size"):
+        run.snapshot_images(1, 4)
+    half.image_path(1, 0).parent.mkdir(parents=True)  # of a run at work its images are not all there yet
+    assert half.rounds_written(1) == [0, 1, 2]
 
 
 def test_selection_is_read_back(tmp_path) -> None:

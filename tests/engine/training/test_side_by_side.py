@@ -117,12 +117,12 @@ def test_how_many_follows_from_the_settings_the_device_and_what_is_left(monkeypa
     monkeypatch.setattr(side_by_side, "free_memory", lambda _: 10_000)
     assert places(SETTINGS, TRAIN, CPU, 20) == Places(1)
     assert places(SETTINGS, TRAIN, CARD, 1) == Places(1)
-    assert places(SETTINGS, TRAIN, CARD, 3) == Places(3, 100, 10_000)
+    assert places(SETTINGS, TRAIN, CARD, 3) == Places(3, 3, 100, 10_000)
     assert places(SETTINGS, TRAIN, CARD, 20).students == side_by_side.MOST
     four = SETTINGS.replace(students_at_once=4)
     assert (places(four, TRAIN, CPU, 20).students, places(four, TRAIN, CARD, 2).students) == (4, 2)
     monkeypatch.setattr(side_by_side, "free_memory", lambda _: 300)
-    assert places(four, TRAIN, CARD, 20) == Places(2, 100, 300)  # 80 % of 300
+    assert places(four, TRAIN, CARD, 20) == Places(2, 4, 100, 300)  # 80 % of 300
     monkeypatch.setattr(side_by_side, "free_memory", lambda _: 0)
     assert places(four, TRAIN, CARD, 20).students == 1
 
