@@ -52,7 +52,7 @@ def serve_commands() -> None:
     with contextlib.suppress(DeltError):
         load_dataset(Experiment().dataset)  # made once, where nobody has asked for it yet
     gc.collect()
-    gc.freeze()  # what is loaded stays: a large run makes objects by the hundred thousand, and sweeps took a third of its start
+    gc.freeze()  # a large run makes objects by the hundred thousand; sweeps of all of torch took a third of its start
     command = _wait_for_command(sys.stdin.buffer)
     if command is not None:
         _become(command)
