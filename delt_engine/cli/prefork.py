@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import select
@@ -50,6 +51,8 @@ def serve_commands() -> None:
     build_network("resnet18", 2, width=0.0625)  # loads torchvision's networks
     with contextlib.suppress(DeltError):
         load_dataset(Experiment().dataset)  # made once, where nobody has asked for it yet
+    gc.collect()
+    gc.freeze()  # a large run makes objects by the hundred thousand; sweeps of all of torch took a third of its start
     command = _wait_for_command(sys.stdin.buffer)
     if command is not None:
         _become(command)

@@ -19,7 +19,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from delt_engine.config import RecoverConfig
 from delt_engine.errors import ConfigError
@@ -109,6 +109,11 @@ def plan_batches(classes: int | Sequence[int], config: RecoverConfig) -> tuple[B
         raise ConfigError("classes: none given, but at least one class is needed.")
     if len(set(class_indices)) < len(class_indices):
         raise ConfigError(f"classes: {list(class_indices)} given, but each class may be named once only.")
+    return _planned(class_indices, config)
+
+
+@lru_cache(maxsize=1)  # a run that begins asks several times
+def _planned(class_indices: tuple[int, ...], config: RecoverConfig) -> tuple[BatchPlan, ...]:
     starts = list(enumerate(config.schedule.start_rounds))
     by_class = [[Slot(class_index, index, start) for index, start in starts] for class_index in class_indices]
     size, columns = config.batch_size, list(zip(*by_class, strict=True))  # the n-th images of all classes
