@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -143,7 +143,8 @@ class Experiment(Settings):
             raise ConfigError(f"experiment: {path} is neither YAML nor JSON ({error}).") from None
         try:
             values = yaml.safe_load(text)
-            json.dumps(values, default=str, ensure_ascii=False, skipkeys=True).encode()  # half of a letter is no text
+            for text in _texts(values):
+                text.encode()  # half of a letter is no text
         except RecursionError:
             raise ConfigError(f"experiment: {path} is nested too deeply.") from None
         except (yaml.YAMLError, ValueError) as error:  # the second of dates and numbers that are none
@@ -164,6 +165,23 @@ class Experiment(Settings):
         text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
         # PyYAML writes these line ends as they are, and reads them as a blank.
         return yaml.safe_dump(values, sort_keys=False) if re.search("[\x85\u2028\u2029\ufeff]", text) else text
+
+
+def _texts(values: Any) -> Iterator[str]:
+    """Return every text in lists and mappings; what stands in them many times is looked at once."""
+    seen: set[int] = set()
+    waiting = [values]
+    while waiting:
+        value = waiting.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, Mapping):
+            waiting += [*value, *value.values()]
+        elif isinstance(value, (list, tuple, set)):
+            waiting += value
 
 
 STAGES: dict[str, type[Settings]] = {
