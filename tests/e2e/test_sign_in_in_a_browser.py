@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 import urllib.error
 import urllib.request
@@ -16,7 +15,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 from joserfc import jwt
 from joserfc.jwk import RSAKey
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, TimeoutError, expect
+from waiting import wait_for
 
 from delt_engine.bench.app import free_port
 
@@ -113,6 +113,17 @@ def closed(provider: Provider, studio_class, tmp_path) -> Iterator[Any]:
     made.stop()
 
 
+def says_why_it_is_off(page: Page, button: str, reason: str) -> bool:
+    """Come to a button with the mouse, as often as the page moves it away meanwhile; is its help on screen?"""
+    page.mouse.move(0, 0)
+    page.get_by_role("button", name=button).hover(force=True)
+    try:
+        page.get_by_text(reason).wait_for(timeout=2000)
+    except TimeoutError:
+        return False
+    return True
+
+
 def test_a_visitor_signs_in_to_look_and_a_stranger_gets_nowhere(closed, provider: Provider, page: Page) -> None:
     with pytest.raises(urllib.error.HTTPError, match="401"):
         urllib.request.urlopen(f"{closed.url}/{IMAGE}")
@@ -123,8 +134,7 @@ def test_a_visitor_signs_in_to_look_and_a_stranger_gets_nowhere(closed, provider
     expect(page.get_by_text("bob@lab.org, may look")).to_be_visible()
     assert page.request.get(f"{closed.url}/{IMAGE}").headers["content-type"] == "image/png"
     expect(page.get_by_role("button", name="Start a run")).to_be_disabled()
-    page.get_by_role("button", name="Start a run").hover(force=True)
-    expect(page.get_by_text(re.compile("takes the role 'run'"))).to_be_visible()
+    wait_for(lambda: says_why_it_is_off(page, "Start a run", "takes the role 'run'"))
     assert closed.runs == []
     provider.email = "eve@evil.com"
     page.get_by_role("button", name="Sign out").click()
