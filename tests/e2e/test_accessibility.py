@@ -43,6 +43,8 @@ def look(page: Page) -> list[str]:
 def test_no_page_has_a_grave_fault_in_light_or_dark(page: Page, studio) -> None:
     page.goto(studio.url)
     page.add_style_tag(content="* { transition: none !important; }")  # a colour on its way to another has no contrast
+    expect(page.get_by_role("heading", level=1)).to_have_text("DELT Studio")
+    expect(page.locator(".stApp[data-test-script-state=notRunning]")).to_be_visible()  # a page drawn anew has no focus
     for _ in range(3):  # past the link that skips the menu
         page.keyboard.press("Tab")
     expect(page.locator(":focus-visible")).to_have_css("outline", "rgb(18, 144, 138) solid 2px")
