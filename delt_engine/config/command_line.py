@@ -55,7 +55,7 @@ def split_names(text: str) -> tuple[str, ...]:
 def is_open_number(spec: FieldSpec) -> bool:
     """Return whether a setting is a number or left open, which is typed as :data:`OPEN`.
 
-    >>> [spec.name for spec in field_specs(EvaluateConfig) if is_open_number(spec)]
+    >>> [spec.name for spec in field_specs(STAGES["evaluate"]) if is_open_number(spec)]
     ['student_width', 'batch_size', 'learning_rate', 'min_crop']
     """
     return spec.may_be_open and spec.kind in ("int", "float")
