@@ -19,7 +19,6 @@ import contextlib
 import itertools
 import json
 import secrets
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,7 +26,7 @@ from pathlib import Path
 
 from delt_engine import files
 from delt_engine.errors import LeaseLost
-from delt_engine.runs.processes import GAP, PATIENCE, RANKS_FOLDER, is_running, this_process
+from delt_engine.runs.processes import GAP, PATIENCE, is_running, remove_ranks, this_process
 from delt_engine.runs.workers import FOLDER, WorkerRecord, process_space, read_worker, worker_path, workers_at
 
 _DONE, _FAILED, _BATCH = "done", "failed", "batch-"
@@ -162,7 +161,7 @@ class Leases:
 
     def remove(self) -> None:
         """Remove everything that the workers of a run left; it is finished."""
-        shutil.rmtree(self.run_path / RANKS_FOLDER, ignore_errors=True)
+        remove_ranks(self.run_path)
 
     def progress(self) -> dict[int, int | None]:
         """Return how many iterations the batches of others have behind them, None for all; at most a moment old."""

@@ -12,7 +12,6 @@ Source: DESIGN section 4, "Jobs are processes".
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import time
 from collections.abc import Iterable
@@ -29,7 +28,7 @@ from delt_engine.models.card import find_teacher, read_card
 from delt_engine.models.committee import find_committee
 from delt_engine.runs.command import command_for
 from delt_engine.runs.events import NoteEvent, StatusEvent
-from delt_engine.runs.processes import RANKS_FOLDER, end, identity, is_running, memory_bytes, wake
+from delt_engine.runs.processes import end, identity, is_running, memory_bytes, remove_ranks, wake
 from delt_engine.runs.record import (
     Kind,
     ProcessRecord,
@@ -97,7 +96,7 @@ def resume(run: Run) -> None:
         _check_resumable(run)  # somebody else may have gone on with it meanwhile
         run.request(None)
         (run.path / "job.json").unlink(missing_ok=True)
-        shutil.rmtree(run.path / RANKS_FOLDER, ignore_errors=True)
+        remove_ranks(run.path)
         run.update(status="queued", process=None, error=None)
         run.event(StatusEvent(status="queued"))
         queue.enter(run, device_lock_name(run.record().device or run.experiment.device))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import time
 from collections.abc import Callable
 
@@ -84,7 +83,7 @@ def _take(run: Run, rank: Rank, held: contextlib.ExitStack) -> None:
         run.request(None)  # it was asked of a process before, which has answered it or is gone
     with files.as_run_error(run.path):
         files.remove_unfinished(run.path, _OF_OTHERS)
-        shutil.rmtree(run.path / processes.RANKS_FOLDER, ignore_errors=True)
+        processes.remove_ranks(run.path)
         if rank.size > 1:
             (run.path / processes.RANKS_FOLDER).mkdir()
 
@@ -141,7 +140,7 @@ def _work(run: Run, inputs: Inputs | None, rank: Rank, stop: StopRequests, repor
                 raise
             raise said from error
         if rank.is_first:
-            shutil.rmtree(run.path / processes.RANKS_FOLDER, ignore_errors=True)
+            processes.remove_ranks(run.path)
             files.sync(run.path)
             run.set_status("finished", finished=now(), process=None)
             report(StatusEvent(status="finished"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,16 @@ _CLOCK_SLACK = 5.0
 """Seconds by which two readings of one process's start time may differ: the clock is corrected in small steps."""
 
 _BOOT_NAME = Path("/proc/sys/kernel/random/boot_id")
+
+
+def remove_ranks(run_path: Path) -> None:
+    """Remove what ranks have left in a run's folder.
+
+    A sign of life of another rank may come while the folder is emptied; it is gone with the second attempt, and where
+    there is no folder no sign is left.
+    """
+    for _ in range(2):
+        shutil.rmtree(run_path / RANKS_FOLDER, ignore_errors=True)
 
 
 def this_process() -> ProcessRecord:

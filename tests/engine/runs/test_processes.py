@@ -1,13 +1,14 @@
 """A process is known by its number, its start and its machine."""
 
 import os
+import shutil
 import subprocess
 import sys
 
 import psutil
 from waiting import wait_for
 
-from delt_engine.runs.processes import end, identity, is_running, memory_bytes, this_process
+from delt_engine.runs.processes import end, identity, is_running, memory_bytes, remove_ranks, this_process
 
 
 def test_this_process_runs_and_one_that_began_at_another_time_does_not() -> None:
@@ -61,3 +62,19 @@ def test_a_process_and_its_children_are_measured_and_ended() -> None:
     assert memory_bytes(process) is None
     end(process)  # once more does no harm
     started.stdout.close()
+
+
+def test_a_sign_of_life_that_comes_while_ranks_are_removed_goes_as_well(tmp_path, monkeypatch) -> None:
+    signs = iter(["heartbeat-1"])
+
+    def rmtree(folder, ignore_errors) -> None:
+        for sign in signs:  # the folder was empty a moment ago, and cannot go now
+            (folder / sign).write_text("alive")
+            return
+        removed(folder, ignore_errors=ignore_errors)
+
+    removed = shutil.rmtree
+    monkeypatch.setattr(shutil, "rmtree", rmtree)
+    (tmp_path / "ranks").mkdir()
+    remove_ranks(tmp_path)
+    assert not (tmp_path / "ranks").exists()
