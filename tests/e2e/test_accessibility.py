@@ -13,6 +13,8 @@ OF_STREAMLIT = {
     "listitem": "stSidebarNav",  # so that no <li> of a page has a list around it
 }
 """Rules that Streamlit 1.67 breaks by itself, and the test id of where: only there they are let pass."""
+STILL = "* { transition: none !important; } [data-stale=true] { opacity: 1 !important; }"
+"""A colour on its way to another has no contrast, and neither has what Streamlit pales while a page is drawn anew."""
 LIES_IN = "([target, place]) => Boolean(document.querySelector(target).closest(`[data-testid=${place}]`))"
 
 
@@ -42,7 +44,7 @@ def look(page: Page) -> list[str]:
 
 def test_no_page_has_a_grave_fault_in_light_or_dark(page: Page, studio) -> None:
     page.goto(studio.url)
-    page.add_style_tag(content="* { transition: none !important; }")  # a colour on its way to another has no contrast
+    page.add_style_tag(content=STILL)
     expect(page.get_by_role("heading", level=1)).to_have_text("DELT Studio")
     expect(page.locator(".stApp[data-test-script-state=notRunning]")).to_be_visible()  # a page drawn anew has no focus
     for _ in range(3):  # past the link that skips the menu
