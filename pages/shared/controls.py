@@ -199,9 +199,21 @@ def button(
     Its deed is done before the page is drawn, so a press is not lost when the page is just being drawn anew. A button
     that ``changes`` something on the disk, as all do whose deed is attempted, is off for who may only look.
     """
-    if (changes or deed is errors.attempt) and (why := sign_in.refusal()):
-        look |= {"disabled": True, "help": why}
+    if changes or deed is errors.attempt:
+        look |= _off()
     return st.button(label, icon=f":material/{icon}:" if icon else None, key=key, on_click=deed, args=arguments, **look)
+
+
+def upload(label: str, key: str, **look: Any) -> None:
+    """Draw a place for a file that is kept on the disk; it is off for who may only look, under a label that is seen."""
+    off = _off()
+    st.file_uploader(label, key=key, **look | off | ({"label_visibility": "visible"} if off else {}))
+
+
+def _off() -> dict[str, Any]:
+    """Return how a widget that changes something looks: off, with the reason, for who may only look."""
+    why = sign_in.refusal()
+    return {"disabled": True, "help": why} if why else {}
 
 
 def download(label: str, icon: str, key: str, content: Any, name: str, mime: str, **look: Any) -> None:

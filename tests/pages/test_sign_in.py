@@ -64,6 +64,15 @@ def test_who_may_look_sees_runs_and_changes_nothing(visitor, open_page, home, fi
     assert access.is_shared()  # whoever signs in is a visitor
 
 
+def test_who_may_look_drops_no_file_that_would_be_kept(visitor, open_page, home) -> None:
+    visitor(is_logged_in=True, email="bob@lab.org")
+    (field,) = open_page("distill/patches").get("file_uploader")
+    assert (field.proto.disabled, field.proto.help.split(",")[0]) == (True, "Your role is to look")
+    visitor(is_logged_in=True, email="ann@lab.org")
+    (field,) = open_page("distill/patches").get("file_uploader")
+    assert not field.proto.disabled
+
+
 def test_who_may_run_starts(visitor, open_page, started) -> None:
     visitor(is_logged_in=True, email="ann@lab.org")
     app = open_page()

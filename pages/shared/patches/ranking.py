@@ -42,13 +42,9 @@ def ranking_control(page: str, data: Dataset) -> None:
     """Draw what ranks (the teacher, another network, an uploaded ranking) and what is scored: whole images or crops."""
     with st.popover("Ranking", icon=":material/sort:", width="stretch", key=f"{page}/ranking_box"):
         form.ranker_control(page)
-        look = {
-            "key": UPLOAD,
-            "max_upload_size": MOST_MB,
-            "on_change": errors.attempt,
-            "args": (UPLOAD, _import, page, data),
-        }
-        st.file_uploader("or import a ranking", type="csv", **look)
+        look = {"type": "csv", "max_upload_size": MOST_MB}
+        deed = {"on_change": errors.attempt, "args": (UPLOAD, _import, page, data)}
+        controls.upload("or import a ranking", UPLOAD, **look, **deed)
         st.caption("A CSV with score and img_path, as the published code and the download below write it.")
         st.divider()
         session().change("rank", **controls.settings(session().draft.rank, CROPS, page, compact=True))

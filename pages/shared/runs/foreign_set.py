@@ -89,7 +89,7 @@ def _form() -> None:
     way = choice("Where is it", WAYS, f"{PLACE}/way", segmented=True, label_visibility="collapsed")
     if way == "upload":
         look = {"type": ["zip"], "max_upload_size": MOST_MB, "label_visibility": "collapsed"}
-        st.file_uploader("A zip of class folders", key=ZIP, **look)
+        controls.upload("A zip of class folders", ZIP, **look)
     else:
         st.text_input("Folder or file on this machine", key=f"{PLACE}/path", placeholder="/path/to/the/set")
     with st.grid(4, min_column_width=170, vertical_alignment="bottom"):

@@ -11,7 +11,7 @@ from delt_engine.data.available import add_folder
 from delt_engine.errors import DataError
 from delt_engine.jobs import tasks
 from delt_engine.jobs.tasks import Task
-from pages.shared import errors
+from pages.shared import controls, errors
 from pages.shared.controls import button, choice
 from pages.shared.session import session
 from pages.shared.teachers import datasets
@@ -79,7 +79,7 @@ def choose(path: str) -> None:
 
 def _upload() -> None:
     look = {"type": ["zip"], "max_upload_size": MOST_MB, "label_visibility": "collapsed"}
-    st.file_uploader("A zip of images", key=ZIP, on_change=errors.attempt, args=(PAGE, _start_upload), **look)
+    controls.upload("A zip of images", ZIP, on_change=errors.attempt, args=(PAGE, _start_upload), **look)
     st.caption(
         "Folders around the classes in the zip do not matter. It is unpacked on this machine and named after it."
     )

@@ -63,7 +63,7 @@ def _file() -> None:
         st.text_input("File on this machine", key=f"{CHECKPOINT}/path", placeholder="/path/to/checkpoint.pth")
     with right:
         look = {"type": ["safetensors", "pt", "pth", "tar", "bin"], "max_upload_size": MOST_MB}
-        st.file_uploader("or upload one", key=f"{CHECKPOINT}/upload", **look)
+        controls.upload("or upload one", f"{CHECKPOINT}/upload", **look)
     default = SqueezeConfig()
     with st.grid(4, min_column_width=130, vertical_alignment="bottom"):
         what = "Of a file that does not say so itself; any name of torchvision or timm."
