@@ -111,6 +111,13 @@ def papers(table: str | None, scale: Scale, markdown: Path | None, as_json: bool
     show_default=True,
     help="Number format of all work; auto is bfloat16 on a GPU.",
 )
+@click.option(
+    "--validate-every",
+    type=click.IntRange(1, 100_000),
+    metavar="N",
+    help="Test students every so many epochs, where tests take longer than the training; the best epoch is then one of "
+    "fewer. [default: as the paper's code]",
+)
 @output_options
 def reproduce(
     table: str,
@@ -120,6 +127,7 @@ def reproduce(
     is_price: bool,
     device: str,
     precision: str,
+    validate_every: int | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -130,7 +138,7 @@ def reproduce(
     """
     found = find_table(table)
     take_folders(folders)
-    (view,) = views([found], scale, device=device)
+    (view,) = views([found], scale, device=device, validate_every=validate_every)
     chosen = chosen_cells(view, only)
     if is_price:
         _say_price(view, chosen, as_json)

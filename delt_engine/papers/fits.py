@@ -162,6 +162,9 @@ def beyond_settings(cell: Cell, found: Found) -> list[Difference]:
     if found.method in _EVALUATED_ALIKE:
         best = "best of the tested epochs"
         rows.append(Difference("Accuracy", "last epoch, the best beside it", best, "published code"))
+        tested, wanted = (one.evaluate.validate_every for one in (found.experiment, cell.experiment))
+        if tested > wanted:
+            rows.append(Difference("Students tested", f"every {tested} epochs", f"every {wanted}", "published code"))
         statistics = "ImageNet's for every set"
         rows.append(Difference("Statistics of the images", "the dataset's own", statistics, "published code"))
     if found.method in _JPEG:

@@ -38,7 +38,12 @@ _STOPPED = ("paused", "cancelled", "interrupted", "failed")
 
 
 def table_view(
-    table: str | PaperTable, scale: Scale = "paper", *, runs: Iterable[Run] | None = None, device: str = "auto"
+    table: str | PaperTable,
+    scale: Scale = "paper",
+    *,
+    runs: Iterable[Run] | None = None,
+    device: str = "auto",
+    validate_every: int | None = None,
 ) -> TableView:
     """Return a table as it stands here.
 
@@ -47,11 +52,12 @@ def table_view(
         scale: as printed, or its version on a built-in dataset.
         runs: where to look; this user's runs and the examples when not given.
         device: for prices.
+        validate_every: epochs between the tests of students that are still to be trained, in place of the paper's.
 
     Raises:
         ConfigError: no such table.
     """
-    return views([table], scale, runs=runs, device=device)[0]
+    return views([table], scale, runs=runs, device=device, validate_every=validate_every)[0]
 
 
 def views(
@@ -60,11 +66,12 @@ def views(
     *,
     runs: Iterable[Run] | None = None,
     device: str = "auto",
+    validate_every: int | None = None,
 ) -> list[TableView]:
     """Return several tables; the runs are read once. See :func:`table_view`."""
     looked = _Looked.at([*list_runs(), *example_runs()] if runs is None else runs, device)
     found = [find_table(table) if isinstance(table, str) else table for table in tables]
-    return [_view(table, scale, looked) for table in found]
+    return [_view(table, scale, looked, validate_every) for table in found]
 
 
 @lru_cache(maxsize=128)
@@ -111,9 +118,12 @@ class _Looked:
         return ((run, found) for run, found in own if is_alike(cell, found))
 
 
-def _view(table: PaperTable, scale: Scale, looked: _Looked) -> TableView:
+def _view(table: PaperTable, scale: Scale, looked: _Looked, validate_every: int | None) -> TableView:
     cells = []
     for value, cell, reason in cells_of(table, scale):
+        if cell and validate_every:
+            evaluate = cell.experiment.evaluate.replace(validate_every=validate_every)
+            cell = replace(cell, experiment=cell.experiment.replace(evaluate=evaluate))
         view = CellView(value, place(value, table.rows), place(value, table.columns), cell, reason)
         cells.append(_cell_view(view, looked) if cell else replace(view, state="not here"))
     return TableView(table, scale, tuple(_with_repeats(table, cells) if scale == "laptop" else cells))
@@ -233,7 +243,7 @@ def _plain(experiment: Experiment, kind: Kind) -> Experiment:
     """Return the settings that tell runs of a kind apart whatever machine they are on."""
     plain: Experiment = relevant_settings(experiment, kind).replace(teacher="auto", ranker="", device="auto", seed=0)
     recover = plain.recover.replace(precision="auto")
-    evaluate = plain.evaluate.replace(precision="auto", relabeller="")
+    evaluate = plain.evaluate.replace(precision="auto", relabeller="", validate_every=1)
     return plain.replace(recover=recover, evaluate=evaluate, squeeze=plain.squeeze.replace(precision="auto"))
 
 

@@ -94,6 +94,14 @@ def test_a_shorter_training_of_the_teacher_fits_but_is_told() -> None:
     assert row == ("Epochs of the teacher", "10", "50", "CDA Table 12a")
 
 
+@pytest.mark.parametrize(("every", "said"), [(100, [("every 100 epochs", "every 10")]), (10, []), (5, [])])
+def test_students_that_were_tested_less_often_fit_but_it_is_told(every, said) -> None:
+    found = run_of(DELT, evaluate__validate_every=every)
+    assert fits(paper_cell(DELT), found)
+    rows = [row for row in settings_that_differ(found) if row.name == "Students tested"]
+    assert [(row.here, row.published) for row in rows] == said
+
+
 @pytest.mark.parametrize("changes", [{"recover__ipc": 20}, {"evaluate__student": "resnet50"}])
 def test_another_question_is_not_near(changes) -> None:
     assert not is_alike(paper_cell(DELT), run_of(DELT, **changes))

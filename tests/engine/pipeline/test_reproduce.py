@@ -146,6 +146,14 @@ def test_a_stopped_table_goes_on_with_the_rest(cells, monkeypatch) -> None:
     assert stopped.status == "finished"
 
 
+def test_students_that_are_tested_less_often_cost_less_and_are_the_same_number(cells) -> None:
+    often, seldom = (table_view.table_view(TABLE, validate_every=every) for every in (1, 100))
+    assert 0 < seldom.price.seconds < often.price.seconds
+    assert reproduce(TABLE, seldom.cells[:1], partial(finished_run, quiet=True), print, device="cpu") == []
+    (run,) = _view().cells[0].runs  # found by whoever asks as the paper tests
+    assert run.record().experiment.evaluate.validate_every == 100
+
+
 def test_a_number_that_fails_does_not_hold_up_the_others(cells, monkeypatch) -> None:
     value, cell, _ = cells[1]
     wrong = cell.experiment.evaluate.replace(student="nonsense")
