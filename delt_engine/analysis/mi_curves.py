@@ -149,16 +149,16 @@ def told(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return MI and accuracy of rows in words, each MI once.
 
     >>> told([{"iterations": 1000, "top1_last": 45.14, "top1_last_std": 0.83}])
-    'MI 1,000 45.1 ± 0.8 %'
+    '45.1 ± 0.8 % at MI 1,000'
     """
-    words = (f"MI {row['iterations']:,} {row['top1_last']:.1f} ± {row['top1_last_std']:.1f} %" for row in rows)
+    words = (f"{row['top1_last']:.1f} ± {row['top1_last_std']:.1f} % at MI {row['iterations']:,}" for row in rows)
     return ", ".join(dict.fromkeys(words))
 
 
 def sentence(method: str, found: Mapping[str, Any]) -> str:
     """Return in a sentence what a planned MI costs in accuracy, as :func:`accuracy_at` found it."""
     title = METHOD_TITLES.get(method, method)
-    return f"Students by MI: {title} {told(found['rows'])} (top-1, last epoch), {found['measured']}."
+    return f"Students of {title}: {told(found['rows'])} (top-1, last epoch), {found['measured']}."
 
 
 def where(record: Mapping[str, Any]) -> str:

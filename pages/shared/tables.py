@@ -28,7 +28,8 @@ def draw(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], key: str,
     for column in columns:
         shown[column.title] = [row.get(column.name) for row in rows]
         if column.digits is not None:
-            config[column.title] = st.column_config.NumberColumn(format=f"%.{column.digits}f")
+            form = f"%.{column.digits}f" if column.digits else "localized"
+            config[column.title] = st.column_config.NumberColumn(format=form)
         if column.spread and any(row.get(column.spread) for row in rows):
             title, form = f"± {column.title}", f"%.{column.digits or 0}f"
             shown[title] = [row.get(column.spread) for row in rows]

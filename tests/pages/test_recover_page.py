@@ -106,15 +106,15 @@ def test_the_expected_time_is_that_of_the_last_run_or_of_a_measurement(open_page
 
 
 def test_the_plan_says_what_a_smaller_mi_costs_and_fast_takes_the_smallest_that_is_enough(open_page, home) -> None:
-    assert "Students by MI" not in captions(open_page(PAGE))
+    assert "Students of " not in captions(open_page(PAGE))
     ship(home / "assets")
     app = of_photos(open_page(PAGE))
     app.pills(key="recover/preset").set_value("Fast").run()
     assert pair(app) == (2000, 250)
     assert "Source: smallest MI within one standard deviation of MI 4,000" in captions(app)
-    assert "Students by MI: DELT MI 2,000 45.4 ± 1.0 %, MI 4,000 46.0 ± 1.0 %" in captions(app)
+    assert "Students of DELT: 45.4 ± 1.0 % at MI 2,000, 46.0 ± 1.0 % at MI 4,000" in captions(app)
     app.segmented_control(key="recover/method").set_value("sre2l").run()
-    assert "Students by MI" not in captions(app)
+    assert "Students of " not in captions(app)
     app.pills(key="recover/preset").set_value("Tiny").run()
     app.pills(key="recover/preset").set_value("Fast").run()
     assert "accuracy over MI was not measured for 'sre2l'; it is there for delt, cda" in app.error[0].value

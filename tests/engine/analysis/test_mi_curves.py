@@ -31,7 +31,7 @@ def test_the_fast_preset_is_the_smallest_mi_within_one_deviation_of_the_largest(
     assert (delt.iterations, delt.round_iterations, delt.ipc) == (2000, 250, 10)
     assert cda.iterations == 4000
     assert delt.origin == (
-        "smallest MI within one standard deviation of MI 4,000; MI 2,000 45.4 ± 1.0 %, MI 4,000 46.0 ± 1.0 %, "
+        "smallest MI within one standard deviation of MI 4,000; 45.4 ± 1.0 % at MI 2,000, 46.0 ± 1.0 % at MI 4,000, "
         f"{MEASURED}"
     )
     assert mi_curves.fast_methods() == ("delt", "cda")
@@ -74,11 +74,11 @@ def test_cost_says_what_a_smaller_mi_costs_and_is_silent_of_what_was_not_measure
         assert done.exit_code == 0, done.output
         return done.stdout
 
-    assert "Students by MI" not in typed("--mi", "1000", "--ri", "125")
+    assert "Students of " not in typed("--mi", "1000", "--ri", "125")
     ship(assets)
-    words = f"Students by MI: DELT MI 1,000 44.9 ± 1.0 %, MI 4,000 46.0 ± 1.0 % (top-1, last epoch), {MEASURED}."
+    words = f"Students of DELT: 44.9 ± 1.0 % at MI 1,000, 46.0 ± 1.0 % at MI 4,000 (top-1, last epoch), {MEASURED}."
     assert words in typed("--mi", "1000", "--ri", "125")
-    assert "Students by MI" not in typed("--method", "sre2l")
+    assert "Students of " not in typed("--method", "sre2l")
     accuracy = json.loads(typed("--mi", "1000", "--ri", "125", "--json"))["accuracy"]
     assert accuracy["rows"][0] == some_curve()["rows"][1]
     assert json.loads(typed("--method", "random", "--json"))["accuracy"] is None
