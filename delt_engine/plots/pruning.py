@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from delt_engine.plots.style import NEUTRAL, add_line, blank_figure, method_colour
+from delt_engine.plots.style import NEUTRAL, blank_figure, method_colour
 
 STEPS = {"before": "Before", "sparse": "Sparse scales", "pruned": "Pruned", "finetuned": "Fine-tuned"}
 """What is measured, in order."""
@@ -48,8 +48,7 @@ def accuracy_steps(found: Sequence[PrunedOn], *, chance: float) -> go.Figure:
             error_y={"array": spreads, "visible": any(spreads), "color": NEUTRAL},
             hovertemplate=f"{one.label}, %{{x}}: %{{y:.1f}} %<extra></extra>",
         )
-    steps, hover = list(STEPS.values()), f"Chance: {chance:.1f} %"
-    add_line(figure, "Chance", [steps[0], steps[-1]], [chance] * 2, NEUTRAL, hover=hover, dash="dot", width=2)
+    figure.add_hline(chance, line={"color": NEUTRAL, "dash": "dot"}, name=f"Chance, {chance:.3g} %", showlegend=True)
     figure.update_yaxes(range=[0, 101])
     return figure.update_layout(barmode="group", bargap=0.25, showlegend=True)
 

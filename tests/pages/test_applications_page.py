@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from page_helpers import captions, keys, metrics, press, put_task, table_with, texts, traces
 
@@ -43,8 +45,9 @@ def test_prunings_of_one_question_stand_side_by_side(open_page) -> None:
     PRUNINGS.write(PRUNINGS.folder / "photos-odd", {"method": "delt"}, [{"seed": 0}])  # of others, and left out
     app = open_page(PAGE)
     bars = {trace["name"]: trace for trace in traces(app)}
-    assert list(bars) == ["DELT, IPC 10", "Random real, IPC 10", "Chance"]
-    assert (set(bars["Chance"]["y"]), bars["Chance"]["x"]) == ({10.0}, ["Before", "Fine-tuned"])
+    assert list(bars) == ["DELT, IPC 10", "Random real, IPC 10"]
+    (line,) = json.loads(app.get("plotly_chart")[0].proto.spec)["layout"]["shapes"]
+    assert (line["name"], line["showlegend"], line["y0"], line["y1"]) == ("Chance, 10 %", True, 10.0, 10.0)
     assert bars["DELT, IPC 10"]["y"] == [92.0, 80.0, 20.0, 45.0]
     assert bars["DELT, IPC 10"]["error_y"]["array"][3] == pytest.approx(2**0.5)
     layers = {trace["name"]: trace["y"] for trace in traces(app, 1)}
@@ -59,7 +62,7 @@ def test_prunings_of_one_question_stand_side_by_side(open_page) -> None:
     assert list(table_with(app, "Fine-tuned (%)")["Fine-tuned (%)"]) == [45.0, 41.0]
     other = next(key for key in app.selectbox(key="applications/of").options if "9 epochs" in key)
     app.selectbox(key="applications/of").select(other).run()
-    assert [trace["name"] for trace in traces(app)] == ["DELT, IPC 10", "Chance"]
+    assert [trace["name"] for trace in traces(app)] == ["DELT, IPC 10"]
 
 
 def test_a_pruning_is_started_and_stopped(open_page, finished, monkeypatch) -> None:
