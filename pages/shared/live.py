@@ -35,7 +35,8 @@ def follow(is_active: Callable[[], bool], draw: Callable[[], None], poll_s: floa
 
     @st.fragment(run_every=poll_s * slowness if was_active else None)
     def view() -> None:
-        draw()
+        if is_active() == was_active:  # else the whole page is next, and would draw a button anew under a hand
+            draw()
         if is_active() != was_active or (was_active and _slowness(watchers()) != slowness):
             st.rerun()
 

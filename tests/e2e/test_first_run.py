@@ -30,7 +30,8 @@ def expect_status(page: Page, status: str) -> None:
 
 
 def press(page: Page, name: str) -> None:
-    """Press a button of the page itself; the strip in the sidebar has one of the same name."""
+    """Press a button of the page itself once that is drawn; the strip in the sidebar has one of the same name."""
+    expect(page.locator(".stApp[data-test-script-state=notRunning]")).to_be_visible()
     page.get_by_test_id("stMain").get_by_role("button", name=name).click()
 
 
