@@ -12,6 +12,7 @@ from fake_runs import fake_experiment, fake_images, make_finished_run, make_half
 from PIL import Image
 from starlette.requests import Request
 from starlette.responses import Response
+from streamlit.testing.v1 import AppTest
 
 from delt_engine.config import Experiment, RecoverConfig, SelectConfig, field_specs
 from delt_engine.config.schedule import EarlyLateSchedule
@@ -185,3 +186,18 @@ def test_a_figure_is_described_by_its_axes_and_what_is_drawn() -> None:
     for name in ("DELT", "CDA", "DELT"):
         add_line(figure, name, [1], [2], "#000000")
     assert described(figure) == "Chart. Accuracy (%) over Epoch: DELT, CDA"
+
+
+def test_the_end_of_what_is_followed_is_drawn_by_the_whole_page_alone() -> None:
+    def script() -> None:
+        import streamlit as st
+
+        from pages.shared import live
+
+        ahead = st.session_state.setdefault("ahead", [True])  # it ends when the page has been begun
+        live.follow(lambda: bool(ahead and ahead.pop()), lambda: st.session_state.setdefault("drawn", []).append(1))
+        st.session_state["pages"] = st.session_state.get("pages", 0) + 1
+
+    app = AppTest.from_function(script).run()
+    assert not app.exception
+    assert (app.session_state["drawn"], app.session_state["pages"]) == ([1], 1)
