@@ -135,12 +135,7 @@ def of_folder(path: str | Path, dataset: Dataset, dataset_ref: str, teacher: str
         dataset=Inputs(dataset, (), None, card).dataset_record,
         dataset_ref=dataset_ref,
         classes=tuple(range(spec.num_classes)),
-        teacher=TeacherRecord(
-            name=card.name,
-            network=card.network,
-            fingerprint=card.fingerprint,
-            ref=teacher if teacher != "auto" else card.name,
-        ),
+        teacher=TeacherRecord.of(card, teacher if teacher != "auto" else card.name),
         path=root,
     )
 

@@ -234,10 +234,4 @@ def _labelled(run: Run, found: Inputs, report: Report | None) -> TeacherRecord:
     share, chance = 100 * right / (ipc * len(found.classes)), 100 / len(found.classes)
     doubt = "; its classes may stand in another order" if share < 2 * chance else ""
     run.note(f"Teacher {card.name} takes {share:.0f} % of the images for their class, chance is {chance:.3g} %{doubt}.")
-    return TeacherRecord(
-        name=card.name,
-        network=card.network,
-        fingerprint=card.fingerprint,
-        ref=found.teacher_ref,
-        accuracy=card.accuracy,
-    )
+    return TeacherRecord.of(card, found.teacher_ref)

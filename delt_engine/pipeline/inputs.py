@@ -87,14 +87,10 @@ class Inputs:
         """What run.json keeps of a ranker of its own."""
         if self.ranker is None:
             return None
-        card = self.ranker.card
-        return TeacherRecord(
-            name=self.ranker.name,
-            network=card.network if card else "",
-            fingerprint=self.ranker.fingerprint,
-            ref=self.ranker.ref,
-            accuracy=card.accuracy if card else None,
-        )
+        if self.ranker.card is not None:
+            return TeacherRecord.of(self.ranker.card, self.ranker.ref)
+        own = self.ranker
+        return TeacherRecord(name=own.name, network="", fingerprint=own.fingerprint, ref=own.ref)
 
     @property
     def dataset_record(self) -> DatasetRecord:
@@ -113,10 +109,7 @@ class Inputs:
 
 
 def _record_of(path: Path, card: TeacherCard) -> TeacherRecord:
-    ref = next((name for name, known in teacher_files() if known == path), str(path))
-    return TeacherRecord(
-        name=card.name, network=card.network, fingerprint=card.fingerprint, ref=ref, accuracy=card.accuracy
-    )
+    return TeacherRecord.of(card, next((name for name, known in teacher_files() if known == path), str(path)))
 
 
 def load_inputs(

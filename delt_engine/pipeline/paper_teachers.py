@@ -48,7 +48,8 @@ def found_of(run: Run, networks: Mapping[str, Network] | None = None) -> Found |
     def network(role: TeacherRecord | None) -> Network | None:
         if role is None:
             return None
-        return known.get(role.fingerprint, Network(role.name, role.network, None, role.fingerprint))
+        own = Network(role.name, role.network, role.width, role.fingerprint, role.epochs)
+        return known.get(role.fingerprint, own)
 
     return Found(
         experiment=record.experiment,

@@ -175,14 +175,7 @@ def measured_other(
 
 def _check(context: StageContext, teacher: Teacher) -> None:
     """Measure the teacher before it is used, and keep what was measured."""
-    card = teacher.card
-    record = TeacherRecord(
-        name=card.name,
-        network=card.network,
-        fingerprint=card.fingerprint,
-        ref=context.inputs.teacher_ref,
-        accuracy=card.accuracy,
-    )
+    record = TeacherRecord.of(teacher.card, context.inputs.teacher_ref)
     context.update(teacher=_measured(context, teacher, record, "teacher"))
 
 

@@ -27,7 +27,7 @@ from delt_engine.config.command_line import STAGE_RECORDS, TEACHER_SETTINGS
 from delt_engine.config.methods import METHOD_TITLES
 from delt_engine.data.catalogue import dataset_names
 from delt_engine.errors import RunError
-from delt_engine.models.card import teacher_files
+from delt_engine.models.card import TeacherCard, teacher_files
 from delt_engine.paths import expanded, runs_dir
 
 SCHEMA_VERSION = 1
@@ -77,7 +77,11 @@ class DatasetRecord(_Record):
 
 
 class TeacherRecord(_Record):
-    """Which teacher a run used; ``ref`` is its name or its file, accuracies are in percent."""
+    """Which teacher a run used, kept so that it can be told where its file is not.
+
+    ``ref`` is its name or its file, ``width`` its share of the published channels, ``epochs`` how long it was trained;
+    None where that is not known, as in records from before it was kept. Accuracies are in percent.
+    """
 
     name: str
     network: str
@@ -86,6 +90,21 @@ class TeacherRecord(_Record):
     accuracy: float | None = None
     measured_accuracy: float | None = None
     measured_sample: int | None = None
+    width: float | None = None
+    epochs: int | None = None
+
+    @classmethod
+    def of(cls, card: TeacherCard, ref: str) -> TeacherRecord:
+        """Return what is kept of a teacher with this card that ``ref`` finds."""
+        return cls(
+            name=card.name,
+            network=card.network,
+            fingerprint=card.fingerprint,
+            ref=ref,
+            accuracy=card.accuracy,
+            width=card.width,
+            epochs=card.epochs,
+        )
 
 
 class ImportRecord(_Record):

@@ -73,6 +73,17 @@ def test_students_of_a_run_with_a_ranker_are_held_against_numbers_with_it(world,
     assert found_of(students).ranker is None
 
 
+def test_what_networks_a_run_had_is_told_where_their_files_are_not(world, settings) -> None:
+    cards = {"teacher": moved("colours"), "ranker": moved("other")}
+    run = finished(world / "a", settings("random").replace(teacher="colours", ranker="other"))
+    for name in ("colours", "other"):
+        (world / "home" / "teachers" / f"{name}.safetensors").unlink()
+    found = found_of(run)
+    for role, card in cards.items():
+        told = Network(card.name, card.network, card.width, card.fingerprint, card.epochs)
+        assert getattr(found, role) == told != Network(card.name, card.network, None, card.fingerprint)
+
+
 def test_a_ranking_by_a_ranker_asks_no_teacher(world, settings, monkeypatch) -> None:
     moved("other")
     (world / "home" / "teachers" / "colours.safetensors").rename(world / "colours.safetensors")
