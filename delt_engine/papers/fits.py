@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from delt_engine.config import EvaluateConfig, Experiment, Settings, field_specs
 from delt_engine.config.command_line import STAGE_RECORDS
+from delt_engine.config.methods import METHOD_SETTINGS
 from delt_engine.config.student_rules import printed_batch_size
 from delt_engine.config.students import filled_in
 from delt_engine.data.catalogue import find_entry
@@ -29,13 +30,17 @@ from delt_engine.papers.continual_values import steps_of
 from delt_engine.papers.published import PublishedValue, all_published, published_settings
 from delt_engine.papers.recipes import published_experiment
 
+TRAIN_THE_SAME = frozenset(
+    ("seeds", "label_store", "validate_every", "validate_from", "precision", "graphs", "students_at_once")
+)
+"""Settings of students that change nothing they learn: how it is computed, how many there are, when they are tested."""
+
 _NOT_COUNTED: dict[str, set[str]] = {
     "squeeze": {"precision", "graphs", "stem"},
     "rank": {"batch_size"},
     "select": {"picked_from"},
     "recover": {"precision", "fold", "pack", "compile", "static_shapes"},
-    "evaluate": {"recipe", "seeds", "label_store", "validate_every", "validate_from", "precision", "graphs"}
-    | {"relabeller", "students_at_once"},
+    "evaluate": {"recipe", "relabeller", *TRAIN_THE_SAME},
 }
 """Settings that change no result, or only how it is told; networks are compared by their weights."""
 
@@ -192,17 +197,37 @@ def _cell_without_row(found: Found) -> Cell | None:
     """Return the settings of the method's paper for data, images a class or a student of which it prints no number."""
     method, recover = found.method, found.experiment.recover
     paper = _PAPERS_OF.get(method.removesuffix("-init").removesuffix("-early-late"))
-    if paper is None:
-        return None
-    student = str(found.result["student"])
-    source = next((name for name in (paper, "delt") if found.dataset in published_settings()[name]), None)
+    source = _printing(paper, found.dataset) if paper else None
     if source is None:
         return None
+    student = str(found.result["student"])
     made = published_experiment(source, found.dataset, method, student=student, ipc=recover.ipc)
     value = PublishedValue(
         method, "", math.nan, None, source, "", found.dataset, recover.ipc, student, teacher="", metric="top1"
     )
     return Cell(value, "accuracy", made.experiment, origins=made.origins)
+
+
+def _printing(paper: str, dataset: str) -> str | None:
+    """Return which paper has settings for a dataset: this one before DELT; None where neither has."""
+    return next((name for name in (paper, "delt") if dataset in published_settings()[name]), None)
+
+
+@lru_cache(maxsize=256)
+def own_recipe(method: str, dataset: str) -> str | None:
+    """Return the recipe by which a method's own paper trains students on a dataset; None where no paper has it.
+
+    Variants of DELT's ablations, and real images, are learned from as DELT's are.
+
+    >>> own_recipe("sre2l", "cifar10"), own_recipe("sre2l-init", "cifar10"), own_recipe("sre2l", "photos")
+    ('sre2l-cifar', 'delt', None)
+    """
+    paper = "delt" if method in _EVALUATED_ALIKE else _PAPERS_OF.get(method, "delt")
+    source = _printing(paper, dataset)
+    if source is None:
+        return None
+    asked = method if method in METHOD_SETTINGS else "delt"
+    return published_experiment(source, dataset, asked).experiment.evaluate.recipe
 
 
 Row = tuple[str, Any, Any, str]

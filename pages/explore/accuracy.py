@@ -30,8 +30,8 @@ def compare(found: list[Evaluation], run: Run | None, *, is_named: bool) -> str:
 
 st.title("Accuracy")
 st.write(
-    "A distilled set is worth what a student learns from it. Only evaluations of one recipe, on the same test "
-    "images, stand side by side."
+    "A distilled set is worth what a student learns from it. Only evaluations on the same test images stand side by "
+    "side, of one recipe or each of its method's own."
 )
 with errors.shown():
     named = subject.named_run()

@@ -32,6 +32,12 @@ def make(home: Path, name: str, method: str = "delt", ipc: int = 10, **settings)
     return run, make_evaluation(home / "runs" / f"20260102-000000-{name}", run, **settings)
 
 
+def recipes(app) -> list[str]:
+    """The recipes that the page offers."""
+    groups = [*app.button_group, *app.selectbox]
+    return [str(option) for group in groups if group.key == "accuracy/recipe" for option in group.options]
+
+
 def test_methods_of_one_recipe_stand_side_by_side_and_random_images_are_a_line(open_page, home) -> None:
     make(home, "a", "delt", top1=(60.0, 62.0, 64.0))
     make(home, "b", "sre2l", top1=(44.0, 45.0, 46.0))
@@ -323,6 +329,41 @@ def test_only_equal_setups_share_a_name(home) -> None:
     assert len(found) == 5
     titles = {one.recipe_title for one in found}
     assert {"DELT", "DELT · 60 epochs", "DELT · 60 epochs · mix none"} == titles
+
+
+def test_how_students_are_computed_and_tested_makes_no_other_setup(home) -> None:
+    make(home, "a", epochs=300)
+    make(home, "b", epochs=300, precision="bfloat16", validate_every=100)
+    make(home, "c", epochs=300, ema_decay=0.9, validate_every=100)
+    found = [data.setup_of(one) for one in evaluations()]
+    assert sorted({one.recipe_title for one in found}) == ["DELT", "DELT · EMA decay 0.9"]
+    assert len(set(found)) == 2
+
+
+def test_on_a_printed_dataset_each_method_may_stand_under_the_recipe_of_its_own_paper(open_page, home) -> None:
+    own = {"student": "resnet18", "student_width": None, "dataset": CIFAR}
+    make(home, "a", "delt", epochs=300, top1=(40.0,), **own)
+    make(home, "b", "sre2l", recipe="sre2l-cifar", epochs=400, top1=(29.0,), **own)
+    make(home, "c", "rded", recipe="rded", epochs=300, top1=(37.0,), validate_every=100, **own)
+    make(home, "d", "sre2l", epochs=300, top1=(33.0,), **own)  # by DELT's recipe: with it, but not its own
+    make(home, "e", "cda", epochs=60, top1=(31.0,), **own)
+    make(home, "f", "random", epochs=300, top1=(30.0,), **own)
+    app = open_page(PAGE, recipe="own")
+    assert data.OWN_TITLE in recipes(app)
+    assert {name: bar["y"] for name, bar in bars(app).items()} == {"DELT": [40.0], "SRe²L": [29.0], "RDED": [37.0]}
+    assert "Student and recipe" in set(table_with(app, "n").columns)
+    assert "Train the baselines" not in [button.label for button in app.button]
+    assert "Some were tested every" not in texts(app)
+    app = open_page(PAGE, recipe="own", accuracy="best")
+    assert "Some were tested every 100 epochs, so theirs is the best of fewer." in captions(app)
+    app = open_page(PAGE, recipe="delt")
+    assert {name: bar["y"] for name, bar in bars(app).items()} == {"DELT": [40.0], "SRe²L": [33.0]}
+
+
+def test_without_a_second_recipe_there_is_none_of_its_own(open_page, home) -> None:
+    make(home, "a", "delt", epochs=300, student="resnet18", student_width=None, dataset=CIFAR)
+    make(home, "b", "random", epochs=300, student="resnet18", student_width=None, dataset=CIFAR)
+    assert recipes(open_page(PAGE)) == ["DELT"]
 
 
 def test_labels_tell_runs_of_one_method_apart(home) -> None:

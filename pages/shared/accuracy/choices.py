@@ -15,6 +15,10 @@ from pages.shared.accuracy.data import KINDS, Setup, setup_of
 from pages.shared.wording import distinct, plain
 
 ALL = "all"
+_RECIPES = (
+    "Students of one recipe compare the images alone. The papers' own tables put each method under the recipe of its "
+    f"own paper: that is *{data.OWN_TITLE}*, where there are several."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +80,7 @@ def choose(evaluations: Sequence[Evaluation], subject: Run | None = None) -> Vie
     if ipc != ALL:
         found = [one for one in found if one.result["method"] == "real" or data.ipc_of(one) == int(ipc)]
     chosen = tuple(sorted(_runs(found, subject), key=data.order))
-    return View(setup_of(chosen[0]), chosen, data.labels(chosen), kind)
+    return View(data.shared_setup(chosen), chosen, data.labels(chosen), kind)
 
 
 def _part(
@@ -94,17 +98,21 @@ def _part(
     groups: dict[str, list[Evaluation]] = {}
     for one in evaluations:
         groups.setdefault(part(setup_of(one)), []).append(one)
+    titles = distinct({word: title(found[0]) for word, found in groups.items()}, lambda word: word[:6])
+    own = data.under_own_recipes(evaluations) if name == "recipe" else []
+    if len({one.result["recipe"] for one in own}) > 1:
+        groups[data.OWN_RECIPES], titles[data.OWN_RECIPES] = own, data.OWN_TITLE
 
     def order(group: tuple[str, list[Evaluation]]) -> tuple[int, int]:
         return min(data.distance(one, subject) for one in group[1]), -len(group[1])
 
     groups = dict(sorted(groups.items(), key=order))
-    titles = distinct({word: title(found[0]) for word, found in groups.items()}, lambda word: word[:6])
+    titles = {word: titles[word] for word in groups}
     # a link may say a dataset by its name
     words = {found[0].result["dataset"]: word for word, found in reversed(groups.items())} if name == "dataset" else {}
     look = {"width": 240, "read": lambda text: address.member(groups)(words.get(text, text))}
     if name == "recipe" and len(groups) <= 3:
-        look = {"segmented": True, "wrap": True, "help": "Only students of one recipe are put side by side."}
+        look = {"segmented": True, "wrap": True, "help": _RECIPES}
     return groups[controls.linked_choice(name, label, titles, f"accuracy/{name}", **look)]
 
 

@@ -1,6 +1,7 @@
 """Which evaluations may stand side by side, what each is called there, and how long another one will take.
 
-Accuracies compare only within one set-up: the same test images, recipe with the same changes, and student.
+Accuracies compare only within one set-up: the same test images, recipe with the same changes, and student. As the
+papers' own tables do, each method may stand there under the recipe of its own paper instead.
 """
 
 from __future__ import annotations
@@ -9,13 +10,16 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
 
-from delt_engine.config import Experiment, is_optimised
+from delt_engine.config import EvaluateConfig, Experiment, field_specs, is_optimised
 from delt_engine.config.methods import CORESETS, IMPORTED, METHOD_SETTINGS
 from delt_engine.data.catalogue import find_entry
 from delt_engine.errors import RunError
 from delt_engine.jobs.evaluations import Evaluation, evaluations
+from delt_engine.papers.fits import TRAIN_THE_SAME, own_recipe
 from delt_engine.plots.accuracy import Score
 from delt_engine.runs.sources import REAL
 from delt_engine.runs.store import Run
@@ -26,6 +30,9 @@ from pages.shared.wording import count, distinct, id_end, plain, plural, rounds_
 
 KINDS = {"last": "Last epoch", "best": "Best epoch", "ema": "EMA"}
 """Which accuracy; the best epoch was chosen on the test images, EMA is of averaged weights."""
+
+OWN_RECIPES, OWN_TITLE = "own", "Each method's own"
+"""What the address, and what people, call students that each learn by the recipe of their method's paper."""
 
 METHOD_ORDER = (
     "random",
@@ -62,18 +69,46 @@ def setup_of(evaluation: Evaluation) -> Setup:
     """Return the set-up of an evaluation."""
     result = evaluation.result
     data = _short([result["dataset_fingerprint"], result["class_names"], result["image_size"]])
-    changes = dict(result["changes"])
+    changes = _changes(evaluation)
     words, title = result["recipe"], result["recipe_title"]
     if changes.pop("epochs", None) is not None:
         words += f"-{result['epochs']}ep"
         title += f" · {plural(result['epochs'], 'epoch')}"
     if changes:
         words += f"-{_short(changes)[:4]}"
-        title += f" · {', '.join(f'{name} {pair[1]}' for name, pair in list(changes.items())[:2])}"
+        title += f" · {', '.join(f'{_title_of(name)} {pair[1]}' for name, pair in list(changes.items())[:2])}"
         title += f" and {len(changes) - 2} more" if len(changes) > 2 else ""
     width = "" if result["student_width"] in (None, 1.0) else f", width {result['student_width']:g}"
     stem = f", {result['student_stem']} stem" if result["student_stem"] not in (None, "auto") else ""
     return Setup(data, result["dataset"], words, title, f"{result['student']}{width}{stem}")
+
+
+def _changes(evaluation: Evaluation) -> dict[str, Any]:
+    """Return what was changed of the recipe and changes what students learn."""
+    return {name: pair for name, pair in evaluation.result["changes"].items() if name not in TRAIN_THE_SAME}
+
+
+@lru_cache(maxsize=64)
+def _title_of(setting: str) -> str:
+    title = next((spec.title for spec in field_specs(EvaluateConfig) if spec.name == setting), setting)
+    return title if title[:2].isupper() else title[0].lower() + title[1:]  # EMA decay stays
+
+
+def under_own_recipes(evaluations: Iterable[Evaluation]) -> list[Evaluation]:
+    """Return those whose students were trained by the unchanged recipe of their method's paper for the dataset."""
+    return [
+        one
+        for one in evaluations
+        if not _changes(one) and one.result["recipe"] == own_recipe(one.result["method"], one.result["dataset"])
+    ]
+
+
+def shared_setup(evaluations: Sequence[Evaluation]) -> Setup:
+    """Return the set-up of evaluations that stand side by side; of several recipes each method has its own."""
+    found = setup_of(evaluations[0])
+    if len({setup_of(one).recipe for one in evaluations}) == 1:
+        return found
+    return replace(found, recipe=OWN_RECIPES, recipe_title=OWN_TITLE.lower())
 
 
 def _short(value: object) -> str:

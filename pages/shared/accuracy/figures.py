@@ -75,7 +75,9 @@ def _bars(view: View) -> None:
     number = f"n = {max(counts)} each" if len(counts) == 1 else "n is told below each bar"
     students = f"mean over students of different seeds, whiskers are their sample standard deviation, {number}"
     students = "one student each (n = 1), so no spread" if counts == {1} else students
-    st.caption(f"Measured here on {where}; {students}.{missing}")
+    tests = {one.run.experiment.evaluate.validate_every for one in shown} if view.kind == "best" else set()
+    tested = f" Some were tested every {max(tests)} epochs, so theirs is the best of fewer." if len(tests) > 1 else ""
+    st.caption(f"Measured here on {where}; {students}.{tested}{missing}")
 
 
 def _epochs(view: View) -> None:

@@ -31,7 +31,8 @@ def draw(view: View, run: Run | None, evaluations: Sequence[Evaluation], *, is_n
     """Draw what is missing beside the run that the page is about, in one line; nothing where nothing is."""
     if run is None:
         return
-    alike = [one for one in evaluations if setup_of(one) == view.setup]
+    mixed = view.setup.recipe == data.OWN_RECIPES  # then a run's baselines have recipes of their own: see Papers
+    alike = list(view.evaluations) if mixed else [one for one in evaluations if setup_of(one) == view.setup]
     own = next((one for one in alike if one.source == run.id), None)
     whose = "The run you came from" if is_named else "Your newest run"
     if run.status != "finished":
@@ -40,13 +41,14 @@ def draw(view: View, run: Run | None, evaluations: Sequence[Evaluation], *, is_n
         st.info(plain(f"{whose}, {subjects.words(run)}, {subjects.ONE_CLASS}"))
     elif own is None:
         _students(view, run, f"{whose}, **{plain(subjects.words(run))}**")
-    else:
+    elif not mixed:
         _baselines(own, run, alike)
 
 
 def _students(view: View, run: Run, whose: str) -> None:
     """Offer to train on the run as the evaluations that are shown were trained."""
-    model = (view.sets or view.evaluations)[-1]
+    sets = view.sets or view.evaluations
+    model = next((one for one in sets if one.result["method"] == run.experiment.recover.method), sets[-1])
     if data.distance(model, run) == 2:
         _line(f"{whose}, has no students yet: train them below. Nothing else on its data is evaluated either.")
         return
