@@ -38,12 +38,13 @@ def measure(home: Path, mi: int, ri: int, top1: tuple[float, ...]) -> None:
     """Put a run with its students, as the laptop scale of DELT Table 4c has them, among the user's."""
     value = next(one for one in all_published() if one.where == "DELT Table 4c" and one.variant == f"MI={mi} RI={ri}")
     experiment = laptop_cell(paper_cell(value), ("MI", "RI")).experiment
-    card = read_card(assets_dir() / "teachers" / "photos.safetensors")
+    name = experiment.dataset
+    card = read_card(assets_dir() / "teachers" / f"{name}.safetensors")
     run = prepare(home / "runs" / f"20260101-000000-{mi}-{ri}", experiment, card.class_names)
-    run.update(teacher=TeacherRecord(name="photos", network=card.network, fingerprint=card.fingerprint))
+    run.update(dataset=dataset_record(name, card.class_names), teacher=TeacherRecord.of(card, name))
     run.set_status("finished", seconds=2.0)
     recover, evaluate = experiment.recover, experiment.evaluate
-    about = {"ipc": recover.ipc, "images": 10 * recover.ipc, "num_classes": 10, "image_size": 32, "dataset": "photos"}
+    about = {"ipc": recover.ipc, "images": 10 * recover.ipc, "num_classes": 10, "image_size": 32, "dataset": name}
     names = ("student", "student_width", "student_stem", "epochs", "batch_size", "learning_rate", "rand_augment")
     settings = {name: getattr(filled_in(evaluate, **about), name) for name in names}
     make_evaluation(home / "runs" / f"20260102-000000-{mi}-{ri}", run, top1, **settings)
