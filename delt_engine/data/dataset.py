@@ -82,6 +82,11 @@ class ImageSet(ABC):
         """Whether the pixels at S only need to be copied."""
         return False
 
+    @property
+    def is_native(self) -> bool:
+        """Whether every picture has S x S pixels that are shown as they are, whatever way it would be made square."""
+        return False
+
     @abstractmethod
     def original(self, index: int) -> np.ndarray:
         """Return one image at its native size, uint8 (H, W, 3)."""
@@ -183,6 +188,11 @@ class ArrayImages(ImageSet):
         view = view_side(self.image_size, self.resize)
         return self._images.shape[1:3] == (self.image_size, self.image_size) and view == self.image_size
 
+    @property
+    def is_native(self) -> bool:
+        """See :attr:`ImageSet.is_native`."""
+        return self.is_ready
+
     def pixels(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         """Return images at S; those stored at S are only copied. See :meth:`ImageSet.pixels`."""
         if self.is_ready:
@@ -208,6 +218,15 @@ class Dataset:
     skipped: tuple[SkippedFile, ...] = ()
     counts: dict[str, int] = field(default_factory=dict)
     root: str | None = None
+
+    @property
+    def test_fingerprint(self) -> str:
+        """Fingerprint of what accuracy is measured on: how pictures become squares counts only where test pixels do.
+
+        Crops of the training images, which rankings hang on, differ all the same.
+        """
+        other = shown_fingerprint("", self.test.resize)
+        return self.fingerprint.removesuffix(other) if self.test.is_native else self.fingerprint
 
     def class_index(self, name: str) -> int:
         """Return the index of a class.

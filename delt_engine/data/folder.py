@@ -31,7 +31,7 @@ from delt_engine.data.dataset import (
     shown_fingerprint,
     statistics_of,
 )
-from delt_engine.data.decode import Trait, UnreadableImage, decode_square, formats, read_rgb, resize_box
+from delt_engine.data.decode import Trait, UnreadableImage, decode_square, formats, read_rgb, resize_box, view_side
 from delt_engine.data.layout import Listing, list_files
 from delt_engine.data.scan import Scan, in_threads, scan_files, scan_pixels
 from delt_engine.errors import DataError, RunError
@@ -99,6 +99,12 @@ class FileImages(ImageSet):
     def is_ready(self) -> bool:
         """Whether the pixels at S are stored, so that nothing is decoded for them."""
         return self._stored is not None
+
+    @property
+    def is_native(self) -> bool:
+        """See :attr:`ImageSet.is_native`."""
+        is_whole = view_side(self.image_size, self.resize) == self.image_size
+        return is_whole and bool((self._sizes == self.image_size).all())
 
     def shown(self, resize: Resize) -> ImageSet:
         """Return the same images, made square in this way; what is stored is of one way alone."""

@@ -102,6 +102,7 @@ def evaluate_stage(context: StageContext) -> None:
         dataset=spec.name,
         dataset_title=spec.title,
         dataset_fingerprint=inputs.dataset.fingerprint,
+        test_fingerprint=inputs.dataset.test_fingerprint,
         class_names=train.class_names,
         teacher=by.name if by else None,
         teacher_fingerprint=by.fingerprint if by else None,

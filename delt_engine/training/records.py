@@ -121,6 +121,7 @@ class EvaluationResult:
         relabeller: name of the network that labelled, where it was another one.
         image_size: side of the images in pixels.
         test_images: how many there were.
+        test_fingerprint: of the test images, see :attr:`delt_engine.data.dataset.Dataset.test_fingerprint`.
         label_epochs: of stored labels how many epochs of them there were, replayed in turn; None for others.
     """
 
@@ -140,6 +141,7 @@ class EvaluationResult:
     relabeller: str | None = None
     relabeller_fingerprint: str | None = None
     label_epochs: int | None = None
+    test_fingerprint: str = ""
 
     @property
     def chance(self) -> float:
@@ -154,6 +156,7 @@ class EvaluationResult:
             "source_title": source.title,
             **{name: getattr(source, name) for name in ("method", "method_title", "ipc", "images")},
             **{name: getattr(self, name) for name in ("dataset", "dataset_title", "dataset_fingerprint")},
+            "test_fingerprint": self.test_fingerprint or self.dataset_fingerprint,
             "class_names": list(self.class_names),
             "teacher": self.teacher,
             "teacher_fingerprint": self.teacher_fingerprint,

@@ -340,6 +340,17 @@ def test_how_students_are_computed_and_tested_makes_no_other_setup(home) -> None
     assert len(set(found)) == 2
 
 
+def test_ways_to_make_pictures_square_that_change_no_test_image_make_no_other_setup(home) -> None:
+    _, run = make(home, "a", epochs=300, dataset=CIFAR)
+    result = run.record().result
+    published = result | {"dataset_fingerprint": "c1fa-published"}
+    alike, other = published | {"test_fingerprint": "c1fa"}, published | {"test_fingerprint": "c1fa-published"}
+    first, same, apart = (data.setup_of(Evaluation(run, one)) for one in (result, alike, other))
+    assert first == same != apart
+    del result["test_fingerprint"]  # as in evaluations of old
+    assert data.setup_of(Evaluation(run, result)) == first
+
+
 def test_on_a_printed_dataset_each_method_may_stand_under_the_recipe_of_its_own_paper(open_page, home) -> None:
     own = {"student": "resnet18", "student_width": None, "dataset": CIFAR}
     make(home, "a", "delt", epochs=300, top1=(40.0,), **own)

@@ -68,7 +68,8 @@ class Setup:
 def setup_of(evaluation: Evaluation) -> Setup:
     """Return the set-up of an evaluation."""
     result = evaluation.result
-    data = _short([result["dataset_fingerprint"], result["class_names"], result["image_size"]])
+    tested = result.get("test_fingerprint") or result["dataset_fingerprint"]  # not kept in evaluations of old
+    data = _short([tested, result["class_names"], result["image_size"]])
     changes = _changes(evaluation)
     words, title = result["recipe"], result["recipe_title"]
     if changes.pop("epochs", None) is not None:

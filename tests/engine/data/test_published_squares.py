@@ -78,3 +78,21 @@ def test_a_folder_keeps_both_ways_apart(own_cache: Path, tmp_path: Path, monkeyp
         assert cut.fingerprint == f"{whole.fingerprint}-published"
         assert cut.spec == whole.spec  # mean and std are of the whole squares
         assert cut.train.is_ready == bool(most)
+
+
+def test_pictures_of_the_very_size_are_tested_on_alike_whatever_way_they_are_made_square(
+    own_cache: Path,  # noqa: ARG001
+    tmp_path: Path,
+) -> None:
+    for name in ("a", "b"):
+        for number in range(3):
+            noisy(tmp_path / "x" / name / f"{number}.png", seed=number, height=16, width=16)
+    whole, cut = (load_folder(tmp_path / "x", 16, resize=way) for way in ("whole", "published"))
+    everything = range(len(whole.test))
+    np.testing.assert_array_equal(whole.test.pixels(everything), cut.test.pixels(everything))
+    assert (cut.test_fingerprint, cut.fingerprint) == (whole.fingerprint, f"{whole.fingerprint}-published")
+    assert whole.test_fingerprint == whole.fingerprint
+    box = np.array([[2, 3, 8, 8]])
+    assert not np.array_equal(whole.train.crops([0], box), cut.train.crops([0], box))  # so rankings stay apart
+    smaller, shown = (load_folder(tmp_path / "x", 8, resize=way) for way in ("whole", "published"))
+    assert smaller.test_fingerprint != shown.test_fingerprint == shown.fingerprint
