@@ -111,8 +111,9 @@ def _part(
     # a link may say a dataset by its name
     words = {found[0].result["dataset"]: word for word, found in reversed(groups.items())} if name == "dataset" else {}
     look = {"width": 240, "read": lambda text: address.member(groups)(words.get(text, text))}
-    if name == "recipe" and len(groups) <= 3:
-        look = {"segmented": True, "wrap": True, "help": _RECIPES}
+    if name == "recipe":
+        look = {"segmented": True, "wrap": True} if len(groups) <= 3 else look
+        look["help"] = _RECIPES
     return groups[controls.linked_choice(name, label, titles, f"accuracy/{name}", **look)]
 
 
