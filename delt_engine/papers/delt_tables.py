@@ -24,7 +24,8 @@ DELT_TABLES: tuple[PaperTable, ...] = (
             ("method", ("random", "cda", "cda-init")),
             **{"dataset": "cifar10", "student": "resnet18", "metric": "top1"},
         ),
-        note="On CIFAR-10 random real images, CDA and CDA from real patches stand beside; the table has none of them.",
+        note="On CIFAR-10 random real images, CDA and CDA from real patches stand beside, learned from as DELT's are; "
+        "the table has none of them.",
     ),
     PaperTable(
         "delt-2",

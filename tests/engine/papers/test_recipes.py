@@ -290,6 +290,14 @@ def test_a_form_offers_each_teacher_once_and_by_the_paper_that_prints_it() -> No
     assert {"delt-cifar10", "cda-cifar100", "sre2l-cifar10", "cda-imagenet-21k"} <= {*names}
 
 
+def test_where_cda_prints_no_training_delts_stands_in_and_says_why() -> None:
+    found = published_experiment("delt", "cifar10", "cda")
+    assert found.experiment.evaluate == published_experiment("delt", "cifar10", "delt").experiment.evaluate
+    assert found.unstated["evaluate.recipe"].startswith("ours: CDA prints no training for the dataset")
+    assert published_experiment("delt", "tiny-imagenet", "cda").experiment.evaluate.recipe == "cda-tiny-imagenet"
+    assert published_experiment("cda", "cifar10", "cda").experiment.evaluate.recipe == "cda-cifar100"
+
+
 def test_sre2l_on_imagenet_21k_is_cda_s_reproduction() -> None:
     ours = published_experiment("cda", "imagenet-21k", "sre2l", ipc=20).experiment
     cda = published_experiment("cda", "imagenet-21k", "cda", ipc=20).experiment
