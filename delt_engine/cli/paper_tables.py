@@ -27,8 +27,8 @@ _SETTINGS_OF = {"cda-10": "cifar100", "cda-12": "tiny-imagenet", "cda-16": "imag
 """Datasets of CDA's tables of settings; DELT's is of all."""
 
 
-def say_view(view: TableView) -> None:
-    """Print a table as it stands here."""
+def say_view(view: TableView, only: str = "") -> None:
+    """Print a table as it stands here, or the part of it that ``only`` asked for."""
     table = view.table
     say(f"{table.where}: {table.title}. {table.caption}")
     if table.is_settings:
@@ -55,7 +55,8 @@ def say_view(view: TableView) -> None:
     if view.missing:
         scale = "" if view.scale == "paper" else f" --scale {view.scale}"
         say(f"Missing: {len(view.missing)} of {view.reachable} numbers, {price_words(view.price)}.")
-        say(f"Make them with `delt reproduce {table.id}{scale}`.")
+        part = f" --only {only}" if only else ""
+        say(f"Make them with `delt reproduce {table.id}{scale}{part}`.")
 
 
 def list_lines(large: Sequence[TableView], small: Sequence[TableView]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -154,10 +155,12 @@ def reproduce(
     )
     if ranks.this_rank().is_first:
         (view,) = views([found], scale, device=device)
+        if only:
+            view = replace(view, cells=tuple(chosen_cells(view, only)))
         if as_json:
             say_json(table_json(view))
         else:
-            say_view(view)
+            say_view(view, ",".join(only))
     if failures:
         title = cell_title(found, failures[0].cell)
         raise RunError(f"{len(failures)} of {len(chosen)} numbers failed; {title}: {failures[0].error}")

@@ -85,6 +85,19 @@ def test_what_has_no_data_is_refused_before_anything_is_done(refusal, home) -> N
     assert list((home / "runs").glob("*")) == before
 
 
+def test_of_a_part_that_was_asked_for_only_that_part_is_told(delt, answer) -> None:
+    only = ("--only", "metric=params_m,student=vgg11+vgg13", "--device", "cpu", "-q")  # needs no run
+    found = answer("reproduce", "cda-20", *only)
+    assert [(cell["student"], cell["metric"]) for cell in found["cells"]] == [
+        ("vgg11", "params_m"),
+        ("vgg13", "params_m"),
+    ]
+    said = delt("reproduce", "cda-20", *only).stdout
+    assert "133.0 (+0.0)" in said
+    assert "138." not in said  # VGG-16
+    assert "Missing" not in said
+
+
 def test_a_dataset_is_found_in_the_folder_that_is_named(delt, refusal, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("DELT_DATA", str(tmp_path))
     for split in ("train", "val"):
