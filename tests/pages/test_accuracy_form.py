@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from fake_runs import make_evaluation, make_finished_run
+from fake_runs import dataset_record, fake_experiment, make_evaluation, make_finished_run
 from page_helpers import captions, planned_dataset, texts
 
 from delt_engine.config import EvaluateConfig
@@ -149,3 +149,21 @@ def write_store(path: Path, epochs: int) -> None:
     (path / MANIFEST).write_text(json.dumps(asdict(facts)))
     for epoch in range(1, epochs + 1):
         epoch_file(path, epoch).touch()
+
+
+def test_images_whose_data_is_not_here_come_last_and_are_not_trained_on(open_page, home, finished) -> None:
+    settings = fake_experiment("sre2l").replace(dataset="cifar10")
+    away = make_finished_run(home / "runs" / "20270101-000000-away", settings)
+    make_evaluation(home / "runs" / "20270102-000000-away", away, dataset=dataset_record("cifar10", title="CIFAR-10"))
+    app = open_page(PAGE)
+    sources = app.multiselect(key="accuracy/train/sources")
+    methods = [next((name for name in ("DELT", "SRe²L") if name in option), "real") for option in sources.options]
+    assert methods == ["DELT", "SRe²L", "real"]
+    assert sources.options[2] == "The whole real training set of cifar10-mini"
+    assert any(f"delt evaluate {finished.id}" in block.value for block in app.code)
+    sources.set_value([finished.id]).run()
+    assert not app.button(key="accuracy/train/start").disabled
+    app.multiselect(key="accuracy/train/sources").set_value([finished.id, away.id]).run()
+    assert not app.exception
+    assert "is not on this machine, so no student can be tested on it." in texts(app)
+    assert app.button(key="accuracy/train/start").disabled

@@ -21,7 +21,7 @@ from delt_engine.papers.recipes import PublishedExperiment
 from delt_engine.runs.command import command_for
 from delt_engine.runs.sources import REAL, find_source
 from delt_engine.runs.store import Run
-from pages.shared import cached, controls, errors, paper_presets
+from pages.shared import cached, controls, errors, nav, paper_presets
 from pages.shared.accuracy import data, labels, students
 from pages.shared.accuracy.labels import Plan
 from pages.shared.controls import button
@@ -41,10 +41,14 @@ _FOR_REAL = ("image_size", "teacher")
 def draw(dataset: str = "", named: Run | None = None) -> tuple[EvaluateConfig, ...]:
     """Draw the form and return how each of the students is trained.
 
-    Runs of ``dataset`` are offered first, and ``named``, the run of the address, is chosen when it is news.
+    Runs of ``dataset`` are offered first, those whose data is not here last, and ``named``, the run of the address, is
+    chosen when it is news.
     """
     known = [run for run in cached.recoveries(finished=True) if not subject.has_one_class(run)]
-    runs = sorted(known, key=lambda run: bool(dataset) and run.experiment.dataset != dataset)
+    if dataset and not cached.is_at_hand(dataset):  # what ships may be of data that is not here
+        dataset = session().draft.dataset
+    away = {run.id for run in known if not cached.is_at_hand(run.experiment.dataset)}
+    runs = sorted(known, key=lambda run: (run.id in away, bool(dataset) and run.experiment.dataset != dataset))
     titles = {run.id: long_title(run) for run in runs}
     titles[REAL] = f"The whole real training set of {short_name(dataset or session().draft.dataset)}"
     chosen = _sources(titles, named, anything=not dataset)
@@ -60,7 +64,11 @@ def draw(dataset: str = "", named: Run | None = None) -> tuple[EvaluateConfig, .
     _expect(plans, configs[0])
     if not is_ready:
         st.caption("Training begins when the labels are stored, or a store that fits is chosen.")
-    off = not plans or not is_ready or bool(wrong)
+    if absent := [run for run in runs if run.id in away & {*chosen}]:
+        title = plain(absent[0].record().dataset.title)
+        st.info(f"{title} is not on this machine, so no student can be tested on it.", icon=":material/info:")
+        nav.link("distill/data_and_teachers", "Go to Data and teachers")
+    off = not plans or not is_ready or bool(wrong) or bool(absent)
     if button("Train students", "school", f"{PAGE}/start", type="primary", changes=True, disabled=off):
         with errors.shown():
             for source, experiment in plans:

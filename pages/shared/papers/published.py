@@ -73,7 +73,7 @@ def _compare(rows: list[Row]) -> None:
     ]
     gap = st.column_config.NumberColumn(format="%+.1f", help="Measured less published.")
     st.dataframe(table, hide_index=True, key="accuracy/gaps", column_config={"Gap, points": gap})
-    st.caption("Filled: measured on this installation. Open: printed in the papers, not measured here.")
+    st.caption("Filled: measured by the runs here and those that ship. Open: printed in the papers.")
 
 
 def _why(view: View, rows: list[Row]) -> None:
