@@ -44,6 +44,9 @@ ITERATIONS, EPOCHS, TEACHER_EPOCHS, BATCH, SEEDS = 20, 7.5, 10, 4, 3
 """What MI and RI, a student's epochs, a teacher's epochs, and a batch size that a table varies are divided by; and how
 many students are trained."""
 
+LARGEST_MOSAIC = 6
+"""Of DELT Fig. 6: 6x6 patches an image."""
+
 CONTINUAL = "cifar10-mini"
 """Dataset of continual learning, whose ten classes come in five or ten steps."""
 
@@ -112,7 +115,7 @@ def laptop_cell(cell: Cell, axes: tuple[str, ...]) -> Cell:
         changes["teacher"] = _teacher(dataset, network)
         squeeze = {"network": card.network, "width": card.width}
         said.append(("Recovery network", network, f"{_named(card.network, card.width)}, shipped"))
-        changes["recover"] = _recover(cell)
+        changes["recover"] = _recover(cell, axes)
         if cell.experiment.recover.committee:
             changes["teachers"] = (changes["teacher"], _teacher(dataset, OUTSIDE))
             both = f"{card.network} and {_card(dataset, OUTSIDE).network}, shipped"
@@ -139,9 +142,9 @@ def _dataset(cell: Cell) -> str:
     return CONTINUAL if cell.measure == "continual" else DATASETS[cell.experiment.dataset]
 
 
-def _recover(cell: Cell) -> Any:
+def _recover(cell: Cell, axes: tuple[str, ...]) -> Any:
     recover, size = cell.experiment.recover, CATALOGUE[_dataset(cell)].image_size
-    changes: dict[str, Any] = {"ipc": IMAGES_PER_CLASS[recover.ipc]}
+    changes: dict[str, Any] = {"ipc": _ipc(cell, axes)}
     if recover.committee:  # what it matches goes by the size of the images
         changes |= {name: recover_settings(recover.method, size)[name] for name in _MATCHED}
     else:
@@ -154,6 +157,14 @@ def _recover(cell: Cell) -> Any:
         shows = recover.schedule.has_rounds or "recover.round_iterations" in cell.varied
         changes |= {"iterations": mi, "round_iterations": recover.round_iterations // ITERATIONS if shows else mi}
     return recover.replace(**changes)
+
+
+def _ipc(cell: Cell, axes: tuple[str, ...]) -> int:
+    """Return the images a class; where a table varies the mosaic, as many as the largest still has patches for."""
+    ipc, entry = IMAGES_PER_CLASS[cell.experiment.recover.ipc], CATALOGUE[_dataset(cell)]
+    if "patches" not in axes:
+        return ipc
+    return min(ipc, entry.train_size // entry.num_classes // LARGEST_MOSAIC**2)
 
 
 def _said_of_images(cell: Cell, recover: RecoverConfig, select: SelectConfig) -> list[tuple[str, str, str]]:

@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 from paper_runs import printed
 
+from delt_engine.data.catalogue import CATALOGUE
 from delt_engine.errors import ConfigError
 from delt_engine.models.card import find_teacher
 from delt_engine.papers.cells import paper_cell, relabelling_network, why_not
@@ -126,6 +127,16 @@ def test_laptop_scale_is_on_what_ships() -> None:
             if cell.measure != "teacher":
                 assert find_teacher(cell.experiment.teacher).is_file()
             assert cell.scaled
+            entry, recover = CATALOGUE[cell.experiment.dataset], cell.experiment.recover
+            if cell.needs_images and recover.initialization == "patches":  # there are enough of them for all mosaics
+                patches = entry.train_size // entry.num_classes * max(1, cell.experiment.rank.crops)
+                assert recover.ipc * cell.experiment.select.mosaic**2 <= patches
+
+
+def test_at_laptop_scale_a_table_of_mosaics_has_one_number_of_images_for_all() -> None:
+    sizes = [_laptop("delt-4a", patches=f"{side}x{side}").experiment for side in range(1, 6)]
+    assert [(one.recover.ipc, one.select.mosaic) for one in sizes] == [(5, side) for side in range(1, 6)]
+    assert _laptop("delt-4b", selection="medium").experiment.recover.ipc == 16
 
 
 def test_laptop_scale_tells_what_it_made_small() -> None:
