@@ -73,7 +73,7 @@ def list_lines(large: Sequence[TableView], small: Sequence[TableView]) -> list[s
             continue
         command = f"`delt reproduce {view.table.id}`" if view.reachable else "printed values only"
         needs = f"about {time_words(view.price.hours)} on an RTX 4090" if view.missing else ""
-        order = laptop.order.answer if laptop.order.pairs else ""
+        order = f"{laptop.order.answer}: {laptop.order.counts}" if laptop.order.pairs else ""
         words = [view.table.where, view.table.title, command, needs, _progress(view), _progress(laptop), order]
         lines.append("| " + " | ".join(words) + " |")
     return [*lines, ""]

@@ -61,6 +61,15 @@ class Order:
         return "yes" if self.as_printed > self.reversed else "no"
 
     @property
+    def counts(self) -> str:
+        """How many pairs came out in which way, in words.
+
+        >>> Order(5, 1, 3).counts
+        '5 as printed, 1 the other way, 3 within noise'
+        """
+        return f"{self.as_printed} as printed, {self.reversed} the other way, {self.within_noise} within noise"
+
+    @property
     def sentence(self) -> str:
         """The answer with its counts.
 
@@ -69,9 +78,8 @@ class Order:
         """
         if not self.pairs:
             return "The paper's order: not enough was measured here."
-        counts = f"{self.as_printed} as printed, {self.reversed} the other way, {self.within_noise} within noise"
         pairs = "1 pair" if self.pairs == 1 else f"{self.pairs} pairs"
-        return f"The paper's order holds here: {self.answer} ({pairs}: {counts})."
+        return f"The paper's order holds here: {self.answer} ({pairs}: {self.counts})."
 
 
 def order_of(points: Iterable[Point]) -> Order:
