@@ -31,6 +31,7 @@ from delt_engine.jobs.teacher_time import network_work, training_seconds
 from delt_engine.jobs.worker import device_lock_name
 from delt_engine.papers.names import GIGA_OPERATIONS
 from delt_engine.patches.coresets import needs_scores
+from delt_engine.runs.record import RunRecord
 from delt_engine.runs.store import Run
 
 _CPU_RATE, _GPU_RATE = 43.0, 1916.0
@@ -85,7 +86,7 @@ class Known:
         runs = [run for run in runs if not run.unreadable]
         kind = device_lock_name(device).partition("-")[0]
         rates = [rate for rate in known_rates(runs) if rate.key.device == kind]
-        trained = [run for run in runs if run.record().kind == "squeeze" and run.record().status == "finished"]
+        trained = [run for run in runs if _is_finished(run.record(), "squeeze", kind)]
         return cls(rates, trained, kind, _student_factor(runs, kind))
 
 
@@ -198,13 +199,18 @@ def _students_work(
     return evaluate.seeds * (evaluate.epochs * images * (_STUDENT_STEP * own + labels) + tested * tests * FORWARD * own)
 
 
+def _is_finished(record: RunRecord, kind: str, device: str) -> bool:
+    """Return whether a run of a kind is done, and was computed on such a device."""
+    return (record.kind, record.status, (record.device or "").partition(":")[0]) == (kind, "finished", device)
+
+
 def _student_factor(runs: Iterable[Run], device: str) -> float | None:
     """Return how much longer this machine's newest evaluations took than was guessed; None without one."""
     took = guessed = 0.0
     found = 0
     for run in runs:
         record = run.record()
-        if (record.kind, record.status, (record.device or "").partition(":")[0]) != ("evaluate", "finished", device):
+        if not _is_finished(record, "evaluate", device):
             continue
         result, size = record.result, record.dataset.image_size if record.dataset else 0
         config = record.experiment.evaluate.replace(

@@ -164,7 +164,7 @@ def _ipc(cell: Cell, axes: tuple[str, ...]) -> int:
     ipc, entry = IMAGES_PER_CLASS[cell.experiment.recover.ipc], CATALOGUE[_dataset(cell)]
     if "patches" not in axes:
         return ipc
-    return min(ipc, entry.train_size // entry.num_classes // LARGEST_MOSAIC**2)
+    return min(ipc, entry.train_size // (entry.num_classes or 1) // LARGEST_MOSAIC**2)
 
 
 def _said_of_images(cell: Cell, recover: RecoverConfig, select: SelectConfig) -> list[tuple[str, str, str]]:

@@ -7,6 +7,9 @@ from delt_engine.analysis.cost import Rate, RateKey, formula_cost
 from delt_engine.config import EvaluateConfig, Experiment, RecoverConfig, SqueezeConfig
 from delt_engine.config.schedule import EarlyLateSchedule
 from delt_engine.jobs.prices import Known, Price, recovery_price, scores_price, students_price, teacher_price
+from delt_engine.runs.processes import this_process
+from delt_engine.runs.record import now
+from delt_engine.runs.store import Run
 
 NOTHING = Known((), (), "cpu", None)
 
@@ -63,6 +66,15 @@ def test_a_teacher_costs_by_its_epochs_and_its_network() -> None:
     assert not price.is_measured
     assert teacher_price(SqueezeConfig(epochs=20), 50000, 32, NOTHING).seconds == pytest.approx(2 * price.seconds)
     assert teacher_price(SqueezeConfig(epochs=10, network="resnet101"), 50000, 32, NOTHING).seconds > 4 * price.seconds
+
+
+def test_a_teacher_trained_on_another_device_tells_nothing_of_this_one(tmp_path) -> None:
+    run = Run.create(tmp_path / "teacher", Experiment(dataset="photos", device="cpu"), "squeeze")
+    run.update(device="cpu")
+    run.set_status("running", started=now(), process=this_process())
+    run.set_status("finished", finished=now(), seconds=9.0, process=None)
+    assert Known.of([run], "cpu").runs == [run]
+    assert Known.of([run], "cuda").runs == []
 
 
 def test_prices_add_up() -> None:
