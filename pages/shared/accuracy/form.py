@@ -47,7 +47,8 @@ def draw(dataset: str = "", named: Run | None = None) -> tuple[EvaluateConfig, .
     known = [run for run in cached.recoveries(finished=True) if not subject.has_one_class(run)]
     if dataset and not cached.is_at_hand(dataset):  # what ships may be of data that is not here
         dataset = session().draft.dataset
-    away = {run.id for run in known if not cached.is_at_hand(run.experiment.dataset)}
+    absent = {name for name in {run.experiment.dataset for run in known} if not cached.is_at_hand(name)}
+    away = {run.id: run for run in known if run.experiment.dataset in absent}
     runs = sorted(known, key=lambda run: (run.id in away, bool(dataset) and run.experiment.dataset != dataset))
     titles = {run.id: long_title(run) for run in runs}
     titles[REAL] = f"The whole real training set of {short_name(dataset or session().draft.dataset)}"
@@ -64,11 +65,12 @@ def draw(dataset: str = "", named: Run | None = None) -> tuple[EvaluateConfig, .
     _expect(plans, configs[0])
     if not is_ready:
         st.caption("Training begins when the labels are stored, or a store that fits is chosen.")
-    if absent := [run for run in runs if run.id in away & {*chosen}]:
-        title = plain(absent[0].record().dataset.title)
+    lacking = [away[one] for one in chosen if one in away]
+    if lacking:
+        title = plain(lacking[0].record().dataset.title)
         st.info(f"{title} is not on this machine, so no student can be tested on it.", icon=":material/info:")
         nav.link("distill/data_and_teachers", "Go to Data and teachers")
-    off = not plans or not is_ready or bool(wrong) or bool(absent)
+    off = not plans or not is_ready or bool(wrong) or bool(lacking)
     if button("Train students", "school", f"{PAGE}/start", type="primary", changes=True, disabled=off):
         with errors.shown():
             for source, experiment in plans:
