@@ -7,11 +7,11 @@ from fake_runs import fake_student, make_evaluation, make_finished_run
 from delt_engine.training.records import StudentResult
 
 KEYS = """
-source source_title method method_title ipc images dataset dataset_title dataset_fingerprint test_fingerprint class_names
-teacher teacher_fingerprint relabeller relabeller_fingerprint recipe recipe_title is_shortened changes student student_width
-student_stem image_size epochs batch_size learning_rate labels label_epochs seeds top1_last top1_last_std top1_best
-top1_best_std top1_ema top1_ema_std top5_last per_class chance test_images seconds synthesis_seconds image_iterations
-students
+source source_title method method_title ipc images dataset dataset_title dataset_fingerprint test_fingerprint
+class_names teacher teacher_fingerprint relabeller relabeller_fingerprint recipe recipe_title is_shortened changes
+student student_width student_stem image_size epochs batch_size learning_rate labels label_epochs seeds top1_last
+top1_last_std top1_best top1_best_std top1_ema top1_ema_std top5_last per_class chance test_images seconds
+synthesis_seconds image_iterations students
 """
 
 
