@@ -121,7 +121,7 @@ def _work(run: Run, inputs: Inputs | None, rank: Rank, stop: StopRequests, repor
             run.set_status("running", started=begun.started or now())
             report(StatusEvent(status="running"))
         ranks.barrier(stop.check)  # the others wait as long as the first one waits for its device
-        chosen = ranks.first(lambda: set_up_torch(run, device, stop), stop.check)
+        chosen = ranks.first(lambda: set_up_torch(run, device, stop, held), stop.check)
         inputs = own[0] if own else looked_up(run, run.record(), stop)
         context = StageContext(run, inputs, chosen, stop, report, rank)
         if rank.is_first:
@@ -262,10 +262,11 @@ def looked_up(run: Run, record: RunRecord, stop: StopRequests) -> Inputs:
     )
 
 
-def set_up_torch(run: Run, device: str, stop: StopRequests, *, writes: bool = True) -> str:
+def set_up_torch(run: Run, device: str, stop: StopRequests, held: contextlib.ExitStack, *, writes: bool = True) -> str:
     """Import torch, choose device and threads as the run began with, and return the device's name.
 
-    ``writes`` says whether this process may write that into the run's record.
+    The process has its own number of threads again when ``held`` is closed, so that the next run does not begin with
+    the number of one that was gone on with. ``writes`` says whether this process may write into the run's record.
     """
     set_thread_waiting()  # read when torch is loaded
     with stop.loading():
@@ -274,13 +275,13 @@ def set_up_torch(run: Run, device: str, stop: StopRequests, *, writes: bool = Tr
         from delt_engine.models.device import pick_device
 
         chosen = pick_device(device)
-    threads = run.record().threads
-    if threads is not None:
-        torch.set_num_threads(threads)
+    own = torch.get_num_threads()
+    threads = run.record().threads or own
+    held.callback(torch.set_num_threads, own)
+    torch.set_num_threads(threads)
     if not writes:
         return str(chosen)
     name = torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else chosen.type.upper()
-    threads = threads or torch.get_num_threads()
     machine = this_machine(threads)
     run.update(device=str(chosen), device_name=name, threads=threads, machine=machine)
     return str(chosen)

@@ -267,7 +267,7 @@ class _Worker:
             asked = self.run.experiment.device
             if asked == "auto":
                 asked = (self.run.record().device or asked).partition(":")[0]
-            chosen = set_up_torch(self.run, asked, self.stop, writes=is_leading)
+            chosen = set_up_torch(self.run, asked, self.stop, self.held, writes=is_leading)
             self._device = self._device or self._held_card(chosen, asked)
         return self._device
 

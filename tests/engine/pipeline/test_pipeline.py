@@ -43,6 +43,17 @@ def test_a_run_leaves_images_strips_events_and_a_record(world, settings) -> None
     assert [event.status for event in run.events(StatusEvent)] == ["running", "finished"]
 
 
+def test_a_run_has_the_threads_it_began_with_and_the_next_one_those_of_the_process(world, settings) -> None:
+    seen = set()
+    run = Run.create(world / "a", settings())
+    own = torch.get_num_threads()
+    run.update(threads=own + 1)  # as one that another process began
+    run_experiment(run, report=lambda event: seen.add((event.kind, torch.get_num_threads())))
+    assert ("round", own + 1) in seen
+    assert (run.record().threads, torch.get_num_threads()) == (own + 1, own)
+    assert finished(world / "b", settings()).record().threads == own
+
+
 def test_a_run_does_not_go_on_with_other_data_or_another_teacher(world, settings, monkeypatch) -> None:
     run = Run.create(world / "a", settings())
     with monkeypatch.context() as patched:
