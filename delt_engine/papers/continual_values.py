@@ -27,6 +27,11 @@ def step_of(value: PublishedValue) -> int:
     return counts.index(int(value.words["classes"])) + 1
 
 
+def step_number(value: PublishedValue) -> tuple[int, int]:
+    """Return in how many steps the classes come and after which one a number is; zeros for one of something else."""
+    return (steps_of(value), step_of(value)) if steps_of(value) else (0, 0)
+
+
 def printed_steps(dataset: str, ipc: int | None, steps: int) -> dict[str, list[PublishedValue]]:
     """Return the printed accuracies of a setting by method, in the order of the steps; none where none is printed."""
     found: dict[str, list[PublishedValue]] = {}

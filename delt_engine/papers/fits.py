@@ -135,9 +135,12 @@ def fits(cell: Cell, found: Found) -> bool:
 def published_like(found: Found) -> tuple[PublishedValue, ...]:
     """Return the printed numbers that ask the same question as an evaluation, with what their own rows vary.
 
-    Settings of the paper as a whole may differ: those are told by :func:`settings_that_differ`.
+    Where some are of the networks that recovered and labelled here, these alone. Settings of the paper as a whole may
+    differ: those are told by :func:`settings_that_differ`.
     """
-    return tuple(value for value in _asked(found) if _varied_alike(paper_cell(value), found))
+    asked = {value: paper_cell(value) for value in _asked(found)}
+    alike = tuple(value for value, cell in asked.items() if _varied_alike(cell, found))
+    return tuple(value for value in alike if _of_its_networks(asked[value], found)) or alike
 
 
 def settings_that_differ(found: Found) -> list[Difference]:
@@ -148,7 +151,13 @@ def settings_that_differ(found: Found) -> list[Difference]:
     values = published_like(found)
     main = next((value for value in values if value.is_main), values[0] if values else None)
     cell = paper_cell(main) if main else _cell_without_row(found)
-    return [*differences(cell, found), *beyond_settings(cell, found)] if cell else []
+    if cell is None:
+        return []
+    rows = [*differences(cell, found), *beyond_settings(cell, found)]
+    if found.method in _EVALUATED_ALIKE:
+        best = "best of the tested epochs"
+        rows.append(Difference("Accuracy", "last epoch, the best beside it", best, "published code"))
+    return rows
 
 
 def beyond_settings(cell: Cell, found: Found) -> list[Difference]:
@@ -165,8 +174,6 @@ def beyond_settings(cell: Cell, found: Found) -> list[Difference]:
     if found.method in _EVALUATED_ALIKE and seeds != _SEEDS:
         rows.append(Difference("Seeds", str(seeds), str(_SEEDS), "published code"))
     if found.method in _EVALUATED_ALIKE:
-        best = "best of the tested epochs"
-        rows.append(Difference("Accuracy", "last epoch, the best beside it", best, "published code"))
         tested, wanted = (one.evaluate.validate_every for one in (found.experiment, cell.experiment))
         if tested > wanted:
             rows.append(Difference("Students tested", f"every {tested} epochs", f"every {wanted}", "published code"))
@@ -191,6 +198,13 @@ def _varied_alike(cell: Cell, found: Found) -> bool:
     there = {stage: _counted(stage, cell, found, own=False) for stage in names}
     pairs = (name.split(".") for name in cell.varied)
     return all(own[stage].get(name) == there[stage].get(name) for stage, name in pairs)
+
+
+def _of_its_networks(cell: Cell, found: Found) -> bool:
+    """Return whether the kinds of network that recovered and labelled are those of a printed number."""
+    network = cell.experiment.squeeze.network
+    pairs = [(found.teacher, network), (found.relabeller or found.teacher, cell.relabeller or network)]
+    return all(here is None or here.network == there for here, there in pairs)
 
 
 def _cell_without_row(found: Found) -> Cell | None:

@@ -24,7 +24,8 @@ Answer = Literal["yes", "no", "within noise", "unknown"]
 class Point:
     """A printed number and what was measured for it: mean, standard deviation over ``n`` students.
 
-    ``group`` is equal for numbers that may be held against each other.
+    ``group`` is equal for numbers that may be held against each other. ``made_by`` names the experiment, for at laptop
+    scale several numbers can be of one; without it every number is of its own.
     """
 
     group: Hashable
@@ -32,6 +33,7 @@ class Point:
     mean: float
     std: float
     n: int
+    made_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,22 +85,30 @@ class Order:
 
 
 def order_of(points: Iterable[Point]) -> Order:
-    """Return how the printed order comes out; pairs printed as equal are left out.
+    """Return how the printed order comes out.
+
+    Left out are pairs printed as equal, pairs of one experiment, and a pair of experiments that was printed in the
+    same order before.
 
     >>> points = [Point("a", 40, 50, 1, 3), Point("a", 43, 60, 1, 3), Point("b", 10, 90, 1, 3)]
     >>> order_of(points)
     Order(as_printed=1, reversed=0, within_noise=0)
     """
     counts = {"as_printed": 0, "reversed": 0, "within_noise": 0}
-    for one, other in combinations(points, 2):
-        if one.group == other.group and one.printed != other.printed:
-            counts[_compared(one, other)] += 1
+    seen = set[tuple[Hashable, Hashable]]()
+    for pair in combinations(enumerate(points), 2):
+        (low, less), (high, more) = sorted(pair, key=lambda numbered: numbered[1].printed)
+        names = less.made_by or low, more.made_by or high
+        if less.group != more.group or less.printed == more.printed or names[0] == names[1] or names in seen:
+            continue
+        seen.add(names)
+        counts[_compared(less, more)] += 1
     return Order(**counts)
 
 
-def _compared(one: Point, other: Point) -> str:
-    noise = STANDARD_ERRORS * sqrt(one.std**2 / one.n + other.std**2 / other.n)
-    gap = (one.mean - other.mean) * (1 if one.printed > other.printed else -1)
-    if min(one.n, other.n) < 2 or abs(gap) <= noise:
+def _compared(less: Point, more: Point) -> str:
+    noise = STANDARD_ERRORS * sqrt(less.std**2 / less.n + more.std**2 / more.n)
+    gap = more.mean - less.mean
+    if min(less.n, more.n) < 2 or abs(gap) <= noise:
         return "within_noise"
     return "as_printed" if gap > 0 else "reversed"

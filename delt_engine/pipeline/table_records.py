@@ -9,6 +9,7 @@ from typing import Literal
 
 from delt_engine.jobs.prices import Price
 from delt_engine.papers.cells import Cell, Scale
+from delt_engine.papers.continual_values import step_number
 from delt_engine.papers.fits import Difference
 from delt_engine.papers.order import Order, Point, order_of
 from delt_engine.papers.paper_tables import axis
@@ -147,6 +148,7 @@ def _points(view: TableView) -> list[Point]:
             one.measured.shown[0],
             one.measured.shown[1] or 0.0,
             one.measured.n,
+            f"{one.cell.key} {step_number(one.value)}",
         )
         for one in view.cells
         if one.measured is not None and one.value.is_printed and one.cell and one.cell.measure != "parameters"

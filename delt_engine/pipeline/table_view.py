@@ -20,6 +20,7 @@ from delt_engine.errors import ConfigError
 from delt_engine.jobs.prices import Known, Price, continual_price, recovery_price, students_price, teacher_price
 from delt_engine.models.card import read_card
 from delt_engine.papers.cells import Cell, Scale, paper_cell, why_not
+from delt_engine.papers.continual_values import step_number
 from delt_engine.papers.fits import Found, differences, is_alike
 from delt_engine.papers.laptop import laptop_cell
 from delt_engine.papers.names import MILLION_PARAMETERS, our_network
@@ -131,9 +132,11 @@ def _view(table: PaperTable, scale: Scale, looked: _Looked, validate_every: int 
 
 def _with_repeats(table: PaperTable, cells: Sequence[CellView]) -> list[CellView]:
     """Return cells, those whose experiment is that of one before them with what that is."""
-    names, first, made = (*table.rows, *table.columns), dict[str, CellView](), []
+    names, first, made = (*table.rows, *table.columns), dict[tuple[str, object], CellView](), []
     for one in cells:
-        same = first.setdefault(one.cell.key, one) if one.cell and one.cell.needs_images else one
+        same = one
+        if one.cell and one.cell.needs_images:
+            same = first.setdefault((one.cell.key, step_number(one.value)), one)
         differing = [name for name in names if axis(one.value, name) != axis(same.value, name)]
         made.append(replace(one, same_as=", ".join(axis_label(same.value, name) for name in differing)))
     return made

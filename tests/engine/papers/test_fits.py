@@ -148,6 +148,23 @@ def test_what_a_row_varies_decides_which_numbers_stand_beside_a_run() -> None:
     assert 45.61 not in [one.value for one in published_like(run_of(rounds))]
 
 
+def test_the_networks_that_recovered_and_labelled_decide_which_numbers_stand_beside_a_run() -> None:
+    of_18, of_50 = (
+        printed("CDA Table 8", student="resnet18", teacher=name, method="cda") for name in ("resnet18", "resnet50")
+    )
+    assert (of_18.value, of_50.value) == (26.42, 22.95)
+    assert of_50 not in published_like(run_of(of_18))
+    assert published_like(run_of(of_50)) == (of_50,)
+    made = run_of(of_18)
+    third = made.__class__(**{**vars(made), "teacher": made.teacher._replace(network="mobilenet_v2")})
+    assert {of_18, of_50} <= set(published_like(third))  # none is of it: all, and that the teacher differs
+    assert "Teacher" in {row.name for row in settings_that_differ(third)}
+    plain = printed("CDA Table 7", student="resnet18", teacher="resnet18", method="cda")
+    numbers = {one.value for one in published_like(run_of(plain))}
+    assert plain.value in numbers
+    assert not numbers & {49.52, 42.23}  # CDA Tables 7 and 19, recovered with DenseNet-121
+
+
 def test_a_teacher_s_number_is_of_its_network_and_training() -> None:
     values = {
         name: printed("CDA Table 5", student=name, init="random", metric="top1") for name in ("resnet18", "resnet50")

@@ -1,6 +1,7 @@
 """The tables hold every printed number once, each on its place; cells say what measures it, at either scale."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from paper_runs import printed
@@ -181,6 +182,11 @@ def test_an_order_holds_where_most_pairs_are_decided_and_most_of_those_say_so() 
     assert order_of([point(1, 10), point(1, 20)]) == Order()  # printed as equal
     assert order_of([point(1, 10), point(2, 20, group="b")]) == Order()
     assert order_of([point(1, 10, 0.0, 1), point(2, 20)]) == Order(0, 0, 1)  # one number has no spread
+    # of one experiment, as at laptop scale: no pair with itself, and none twice, but in the other order
+    named = [Point("a", 1, 10, 1, 3, "x"), Point("a", 2, 20, 1, 3, "y"), Point("a", 3, 10, 1, 3, "x")]
+    assert order_of(named) == Order(1, 1, 0)
+    again = [replace(one, group="b") for one in named[:2]]
+    assert order_of([*named[:2], *again]) == Order(1, 0, 0)
     assert Order(2, 1, 3).answer == "yes"
     assert Order(2, 1, 4).answer == "within noise"  # most pairs are
     assert Order(1, 1, 0).answer == "no"
