@@ -19,6 +19,7 @@ from delt_engine.cli.options import (
     run_options,
     setting_options,
     teacher_options,
+    typed_settings,
 )
 from delt_engine.cli.output import say, say_json, say_table
 from delt_engine.cli.presets import preset_option, preset_told
@@ -64,6 +65,9 @@ def rank(out: Path | None, csv: Path | None, file: Path | None, as_json: bool, q
     """Score real patches by the teacher's probability of their class."""
     from delt_engine.patches.ranking_csv import ranking_csv
 
+    ranker = typed_settings(values).get("experiment", {}).get("ranker")
+    if file is not None and ranker:
+        raise ConfigError(f"ranker: {ranker!r} given, but --import says which ranking it is.")
     experiment, options = read_experiment(values), read_run_options(values)
     told = preset_told(values, ("experiment", "rank"), silent=as_json or quiet)
     taken = None
@@ -104,17 +108,15 @@ def rank(out: Path | None, csv: Path | None, file: Path | None, as_json: bool, q
 
 
 def _imported(experiment: Experiment, file: Path) -> tuple[Experiment, ImportedRanking]:
-    """Return the settings with a table as the ranker, and what was read of it.
+    """Return the settings with a table as the ranker, also in the place of a preset's, and what was read of it.
 
     Raises:
-        ConfigError: another ranker is named as well.
+        ConfigError: its name is that of no table.
         DataError: it is none, or of other images.
     """
     from delt_engine.data.catalogue import load_dataset
     from delt_engine.patches.ranking_csv import SUFFIX, read_ranking_csv
 
-    if experiment.ranker:
-        raise ConfigError(f"ranker: {experiment.ranker!r} given, but --import says which ranking it is.")
     if file.suffix.lower() != SUFFIX:
         raise ConfigError(f"import: {file} given, but the name of a ranking's table must end with {SUFFIX}.")
     taken = read_ranking_csv(file.absolute(), load_dataset(experiment.dataset, experiment.image_size))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from small_pictures import flat
 
 from delt_engine.cli.options import read_experiment, read_training
+from delt_engine.data.class_lists import class_titles
 from delt_engine.papers.presets import PRESETS
 from delt_engine.runs.store import Run
 
@@ -101,3 +103,19 @@ def test_what_is_typed_stands_on_top(preset) -> None:
     typed = read_experiment({"preset": preset, "recover__learning_rate": 0.3, "experiment__seed": 7})
     assert (typed.recover.learning_rate, typed.seed) == (0.3, 7)
     assert typed.recover.replace(learning_rate=plain.recover.learning_rate) == plain.recover
+
+
+def test_an_imported_ranking_ranks_in_the_place_of_a_presets_ranker(answer, refusal, monkeypatch, tmp_path) -> None:
+    folders = [folder for folder, _ in class_titles("imagenet-100")]
+    for number, folder in enumerate(folders):
+        for split in ("train", "val"):
+            flat(tmp_path / "data" / "imagenet-100" / split / folder / f"{folder}_1.JPEG", (number, 0, 0))
+    monkeypatch.setenv("DELT_DATA", str(tmp_path / "data"))
+    rows = [f"0.5,{folder}/{folder}_1.JPEG,{folder}" for folder in [*folders, "n99999999"]]  # of ImageNet-1K's
+    (tmp_path / "ranks.csv").write_text("\n".join(["score,img_path,class", *rows]))
+    words = ["rank", "--preset", "delt-imagenet-100", "--image-size", "8", "--import", tmp_path / "ranks.csv"]
+    found = answer(*words)
+    assert found["imported"] == {"rows": 101, "other_classes": 1, "unknown": 0, "unranked": 0}
+    assert found["teacher"] == "imported from ranks.csv"
+    said = refusal(*words, "--ranker", "imagenet-1k-resnet18-224px")
+    assert "ranker: 'imagenet-1k-resnet18-224px' given, but --import says which ranking it is." in said
