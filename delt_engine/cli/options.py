@@ -5,6 +5,7 @@ An option that was not typed stays out of the way, so the defaults of the chosen
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ from delt_engine.config.command_line import (
     split_names,
 )
 from delt_engine.config.methods import depends_on_size
-from delt_engine.errors import ConfigError
+from delt_engine.errors import CheckpointError, ConfigError
+from delt_engine.models.card import find_teacher, read_card
 from delt_engine.papers.presets import find_preset
 from delt_engine.papers.recipes import PublishedExperiment
 from delt_engine.runs.command import RUN_OPTIONS, image_size_of
@@ -157,9 +159,23 @@ def given_preset(values: Mapping[str, Any], ipc: int | None = None) -> Published
     if values["preset"] == FAST:
         return _fast(typed.get("recover", {}).get("method", "delt"))
     student = str(typed.get("evaluate", {}).get("student", ""))
-    network = str(typed.get("squeeze", {}).get("network", ""))
-    preset = find_preset(values["preset"])
+    preset, network = find_preset(values["preset"]), named_network(typed)
     return preset.published(typed.get("recover", {}).get("ipc", ipc), "" if student == OPEN else student, network)
+
+
+def named_network(given: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the network that is given for a preset, by its name or as the teacher whose card says it; "" for none.
+
+    A paper has settings of their own for some networks that recover. ``given`` are settings by stage.
+
+    Source: CDA Tables 16d and 21c.
+    """
+    network, teacher = given.get("squeeze", {}).get("network"), given.get("experiment", {}).get("teacher", "auto")
+    if network or teacher == "auto":
+        return str(network or "")
+    with contextlib.suppress(CheckpointError):  # what is wrong with it is said when it is looked up
+        return read_card(find_teacher(str(teacher))).network
+    return ""
 
 
 def _fast(method: str) -> PublishedExperiment:

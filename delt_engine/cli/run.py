@@ -13,7 +13,14 @@ import click
 from delt_engine.analysis.mi_curves import FAST, fast_settings
 from delt_engine.cli.evaluate import labels_written
 from delt_engine.cli.finished import finished_run, teacher_card
-from delt_engine.cli.options import output_options, setting_options, size_of, typed_on_top, typed_settings
+from delt_engine.cli.options import (
+    named_network,
+    output_options,
+    setting_options,
+    size_of,
+    typed_on_top,
+    typed_settings,
+)
 from delt_engine.cli.output import say, say_json
 from delt_engine.cli.presets import preset_option, preset_told
 from delt_engine.cli.recover import OUT, flags, recovered, results, sentence
@@ -60,7 +67,7 @@ def run_file(
         check_free(out)
     recover, evaluate = plan.experiment.recover, plan.experiment.evaluate
     known = {"preset": preset, "recover__ipc": recover.ipc, "evaluate__student": evaluate.student}
-    known["recover__method"] = recover.method
+    known |= {"recover__method": recover.method, "squeeze__network": plan.experiment.squeeze.network}
     told = preset_told(known, tuple(STAGE_RECORDS), silent=as_json or quiet)
     for missing in ranks.first(lambda: _missing_teachers(plan.experiment)):
         squeezed(plan.experiment.replace(squeeze=missing), None, RunOptions(), quiet=quiet)
@@ -124,7 +131,7 @@ def _on_preset(values: Mapping[str, Any], name: str) -> dict[str, Any]:
     if name == FAST:
         recover = given["recover"]
         return {"evaluate": {}, **values, "recover": {**fast_settings(recover.get("method", "delt")), **recover}}
-    axes = given["recover"].get("ipc"), given["evaluate"].get("student", ""), given["squeeze"].get("network", "")
+    axes = given["recover"].get("ipc"), given["evaluate"].get("student", ""), named_network(given)
     whole = typed_on_top(find_preset(name).published(*axes).experiment, given)
     made = json.loads(whole.model_dump_json())
     if "relabel" not in values:

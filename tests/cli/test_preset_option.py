@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 from small_pictures import flat
+from some_card import write_card
 
+from delt_engine.cli import run
 from delt_engine.cli.options import read_experiment, read_training
 from delt_engine.data.class_lists import class_titles
 from delt_engine.papers.presets import PRESETS
@@ -83,6 +87,30 @@ def test_images_per_class_and_networks_decide_what_the_preset_is() -> None:
     assert (other.dataset, other.teacher, other.ranker) == ("photos", "auto", "")  # its own know other classes
     assert read_training({"preset": "delt-cifar10"}).learning_rate is None  # by rule, for every student
     assert read_training({"preset": "cda-cifar100"}, ipc=50).batch_size == 8
+
+
+def test_the_network_of_a_teacher_decides_what_the_preset_is(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("DELT_HOME", str(tmp_path))
+    write_card(tmp_path / "teachers" / "densenet121-imagenet1k_v1.safetensors", network="densenet121")
+    resnet50 = write_card(tmp_path / "elsewhere" / "mine.safetensors", network="resnet50")
+    dense = {"preset": "cda-imagenet-1k", "experiment__teacher": "densenet121-imagenet1k_v1"}
+    found = read_experiment(dense)
+    assert (found.recover.learning_rate, found.recover.iterations) == (0.5, 1000)  # CDA Table 16d
+    assert found.teacher == "densenet121-imagenet1k_v1"
+    of_21k = {"preset": "cda-imagenet-21k", "experiment__teacher": str(resnet50)}
+    assert read_experiment(of_21k).recover.learning_rate == 0.1  # CDA Table 21c
+    assert read_experiment({"preset": "cda-imagenet-21k"}).recover.learning_rate == 0.05
+    assert read_experiment({**dense, "experiment__teacher": "nobody"}).recover.iterations == 4000
+    assert read_experiment({**dense, "squeeze__network": "resnet18"}).recover.iterations == 4000
+    (tmp_path / "file.json").write_text('{"teacher": "densenet121-imagenet1k_v1"}')
+    planned = run._read(tmp_path / "file.json", "cda-imagenet-1k", {}).experiment
+    assert (planned.recover.learning_rate, planned.recover.iterations) == (0.5, 1000)
+
+
+def test_the_card_of_a_teacher_is_read_without_torch() -> None:
+    words = "from delt_engine.cli.options import read_experiment as read; import sys; "
+    words += "read({'preset': 'cda-cifar100', 'experiment__teacher': 'photos'}); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", words], check=True, timeout=60)
 
 
 def test_what_a_preset_cannot_be_is_a_sentence(refusal, delt) -> None:
