@@ -83,6 +83,26 @@ def test_a_row_of_a_paper_sets_dataset_method_and_numbers_and_names_its_table(op
     assert pair(app) == (40, 10)
 
 
+def test_a_row_of_a_paper_has_the_numbers_of_the_teacher_that_was_chosen(open_page, home, monkeypatch) -> None:
+    monkeypatch.setenv("DELT_HOME", str(home))
+    dense = {"network": "densenet121", "dataset": "imagenet-1k", "image_size": 224}
+    write_card(home / "teachers" / "dense.safetensors", **dense)
+    app = open_page(PAGE)
+    app.selectbox(key="recover/dataset").set_value("imagenet-1k").run()
+    app.text_input(key="recover/teacher").set_value("dense").run()
+    app.selectbox(key="recover/paper").set_value("cda-imagenet-1k").run()
+    assert pair(app) == (1000, 125)  # CDA Table 16d
+    assert app.number_input(key="recover/learning_rate").value == 0.5
+    assert app.text_input(key="recover/teacher").value == "dense"
+    row = app.table[0].value.set_index("Setting").loc["Learning rate"]
+    assert (row["Preset"], row["From"]) == ("0.5", "CDA Table 16d")
+    app.text_input(key="recover/teacher").set_value("auto").run()
+    app.selectbox(key="recover/paper").set_value("delt-imagenet-1k-convnet-4").run()
+    assert app.text_input(key="recover/teacher").value == "imagenet-1k-convnet-4-64px"
+    app.selectbox(key="recover/paper").set_value("delt-imagenet-1k").run()  # what a row named was not chosen
+    assert (app.text_input(key="recover/teacher").value, pair(app)) == ("auto", (4000, 500))
+
+
 def test_the_expected_time_is_that_of_the_last_run_or_of_a_measurement(open_page, home, finished, monkeypatch) -> None:
     monkeypatch.setenv("DELT_HOME", str(home))
     asked = []

@@ -23,7 +23,7 @@ from pages.shared.teachers import others
 from pages.shared.wording import METHOD_TITLES, count, plain, short_name
 
 PAGE = "recover"
-_SMALL, _PAPER = f"{PAGE}/preset", f"{PAGE}/paper"
+_SMALL, _PAPER, _PAPER_TEACHER = f"{PAGE}/preset", f"{PAGE}/paper", f"{PAGE}/paper_teacher"
 _BY_TITLE = {preset.title: preset for preset in PRESETS}
 _FAST = "Fast"
 _PUBLISHED_STAGES = ("experiment", "rank", "select", "recover")
@@ -84,9 +84,18 @@ def _length(ipc: int, iterations: int, round_iterations: int) -> str:
 
 
 def _published(name: str) -> PublishedExperiment:
-    """Return a paper's experiment at the IPC of the draft, where its tables speak of that."""
-    preset, ipc = find_preset(name), session().draft.recover.ipc
-    return preset.published(ipc if preset.allows(ipc) else None)
+    """Return a paper's experiment at the IPC of the draft, where its tables speak of that, for the teacher chosen."""
+    preset, draft = find_preset(name), session().draft
+    ipc, is_chosen = draft.recover.ipc, _chosen_teacher(preset.dataset) != "auto"
+    card = cached.found_teacher(draft) if is_chosen else None
+    return preset.published(ipc if preset.allows(ipc) else None, network=card.network if card else "")
+
+
+def _chosen_teacher(dataset: str) -> str:
+    """Return the teacher that the reader chose for a dataset; auto where there is none, or a preset named it."""
+    draft = session().draft
+    is_own = draft.dataset == dataset and draft.teacher != st.session_state.get(_PAPER_TEACHER)
+    return draft.teacher if is_own else "auto"
 
 
 def _preset(title: str) -> Preset:
@@ -106,7 +115,7 @@ def _take_preset() -> None:
 
 
 def _take_paper() -> None:
-    """Take over a paper's experiment; seed and device stay, of the same dataset its classes as well."""
+    """Take over a paper's experiment; seed and device stay, of the same dataset classes and a chosen teacher too."""
     name = st.session_state[_PAPER]
     if not name:
         return
@@ -114,8 +123,11 @@ def _take_paper() -> None:
     kept = {"seed": now.draft.seed, "device": now.draft.device, "squeeze": {"network": found.squeeze.network}}
     if found.dataset == now.draft.dataset:
         kept["classes"] = now.draft.classes
+    teacher = _chosen_teacher(found.dataset)
+    kept |= {"teacher": teacher} if teacher != "auto" else {}
     now.draft = found.replace(**kept)
     _start_again(_PAPER, name)
+    st.session_state[_PAPER_TEACHER] = found.teacher if teacher == "auto" else ""
 
 
 def _start_again(key: str, chosen: str) -> None:
