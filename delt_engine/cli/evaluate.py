@@ -76,7 +76,7 @@ def evaluate(source: str, students: str | None, out: Path | None, as_json: bool,
     """
     found, options = find_source(source), read_run_options(values)
     experiment = read_evaluation(found, values)
-    told = preset_told(values, ("evaluate",), silent=as_json or quiet, ipc=ipc_of(found))
+    told = preset_told(values, ("evaluate",), silent=as_json or quiet, **known_of(found))
     names = named_students(students, values)
     if names is not None:
         runs = trained(experiment, found, names, out, options, quiet=quiet)
@@ -148,7 +148,7 @@ def read_evaluation(source: Source, values: dict[str, Any]) -> Experiment:
         ConfigError: a value that is not allowed, or one that the run itself decides.
     """
     typed = typed_settings(values)
-    config = read_training(values, ipc_of(source))
+    config = read_training(values, **known_of(source))
     changes = dict(typed.get("experiment", {}))
     published = given_preset(values) if source.is_real else None
     if published is not None:
@@ -163,9 +163,12 @@ def read_evaluation(source: Source, values: dict[str, Any]) -> Experiment:
     return evaluation_experiment(source, config, **changes)
 
 
-def ipc_of(source: Source) -> int | None:
-    """Return the images per class of a run; None of anything else."""
-    return source.run.experiment.recover.ipc if source.run is not None else None
+def known_of(source: Source) -> dict[str, Any]:
+    """Return what a run says of what a preset depends on: images per class, and the network of its teacher."""
+    if source.run is None:
+        return {}
+    teacher = source.run.record().teacher
+    return {"ipc": source.run.experiment.recover.ipc, "network": teacher.network if teacher else ""}
 
 
 @click.command()
@@ -199,7 +202,7 @@ def relabel(
     found = find_source(source)
     experiment = read_evaluation(found, values)
     experiment = experiment.replace(relabel=RelabelConfig(**typed_settings(values).get("relabel", {})))
-    told = preset_told(values, ("relabel", "evaluate"), silent=as_json or quiet, ipc=ipc_of(found))
+    told = preset_told(values, ("relabel", "evaluate"), silent=as_json or quiet, **known_of(found))
     from delt_engine.pipeline.relabel import relabel_job
 
     if predict or out is None:

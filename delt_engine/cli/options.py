@@ -145,10 +145,12 @@ def read_experiment(values: Mapping[str, Any]) -> Experiment:
     return Experiment.for_method(method, size=size, recover=recover, **overall, **typed)
 
 
-def given_preset(values: Mapping[str, Any], ipc: int | None = None) -> PublishedExperiment | None:
+def given_preset(
+    values: Mapping[str, Any], ipc: int | None = None, network: str = ""
+) -> PublishedExperiment | None:
     """Return the experiment of the preset that was typed, or None: at the IPC and with the networks that were typed.
 
-    ``ipc`` are the images per class where they are not typed but known.
+    ``ipc`` are the images per class where they are not typed but known, ``network`` likewise the teacher's.
 
     Raises:
         ConfigError: there is no such preset.
@@ -159,7 +161,7 @@ def given_preset(values: Mapping[str, Any], ipc: int | None = None) -> Published
     if values["preset"] == FAST:
         return _fast(typed.get("recover", {}).get("method", "delt"))
     student = str(typed.get("evaluate", {}).get("student", ""))
-    preset, network = find_preset(values["preset"]), named_network(typed)
+    preset, network = find_preset(values["preset"]), named_network(typed) or network
     return preset.published(typed.get("recover", {}).get("ipc", ipc), "" if student == OPEN else student, network)
 
 
@@ -202,15 +204,15 @@ def typed_on_top(experiment: Experiment, typed: Mapping[str, Mapping[str, Any]])
     return experiment.replace(**overall, **stages)
 
 
-def read_training(values: Mapping[str, Any], ipc: int | None = None) -> EvaluateConfig:
-    """Make the training of students of a command's parameters; ``ipc`` as for :func:`given_preset`.
+def read_training(values: Mapping[str, Any], ipc: int | None = None, network: str = "") -> EvaluateConfig:
+    """Make the training of students of a command's parameters; ``ipc`` and ``network`` as for :func:`given_preset`.
 
     Batch size and learning rate that follow from rules stay open, for more than one student may be trained.
 
     Raises:
         ConfigError: a value that is not allowed, or an unknown preset.
     """
-    typed, published = typed_settings(values).get("evaluate", {}), given_preset(values, ipc)
+    typed, published = typed_settings(values).get("evaluate", {}), given_preset(values, ipc, network)
     if published is None:
         return EvaluateConfig.for_recipe(**{"recipe": "delt", **typed})
     own = published.experiment.evaluate

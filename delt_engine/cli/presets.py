@@ -31,7 +31,7 @@ preset_option = click.option(
 
 
 def preset_told(
-    values: Mapping[str, Any], stages: Collection[str], *, silent: bool, ipc: int | None = None
+    values: Mapping[str, Any], stages: Collection[str], *, silent: bool, ipc: int | None = None, network: str = ""
 ) -> dict[str, Any]:
     """Say what the preset of a command changes against the defaults, a line a setting; return it for ``--json``.
 
@@ -40,10 +40,11 @@ def preset_told(
         stages: whose settings it uses.
         silent: only return it.
         ipc: images per class where they are not typed but known.
+        network: likewise of the teacher.
     """
     if values.get("preset") == FAST and "recover" not in stages:
         raise ConfigError(f"preset: {FAST!r} given, but it sets MI and RI of a recovery, and this command makes none.")
-    found = given_preset(values, ipc)
+    found = given_preset(values, ipc, network)
     if found is None:
         return {}
     rows = changes(found, stages)

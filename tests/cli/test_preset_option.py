@@ -11,9 +11,11 @@ from small_pictures import flat
 from some_card import write_card
 
 from delt_engine.cli import run
+from delt_engine.cli.evaluate import read_evaluation
 from delt_engine.cli.options import read_experiment, read_training
 from delt_engine.data.class_lists import class_titles
 from delt_engine.papers.presets import PRESETS
+from delt_engine.runs.sources import find_source
 from delt_engine.runs.store import Run
 
 
@@ -105,6 +107,13 @@ def test_the_network_of_a_teacher_decides_what_the_preset_is(tmp_path, monkeypat
     (tmp_path / "file.json").write_text('{"teacher": "densenet121-imagenet1k_v1"}')
     planned = run._read(tmp_path / "file.json", "cda-imagenet-1k", {}).experiment
     assert (planned.recover.learning_rate, planned.recover.iterations) == (0.5, 1000)
+
+
+def test_students_of_a_run_are_trained_for_the_network_of_its_teacher(delt, random_run) -> None:
+    asked = {"preset": "sre2l-imagenet-1k"}
+    assert read_training(asked).recipe == "sre2l"
+    source = find_source(random_run)  # its teacher is a ConvNet-3, which published code shows 64 px
+    assert read_evaluation(source, asked).evaluate.recipe == "sre2l-tiny-imagenet"
 
 
 def test_the_card_of_a_teacher_is_read_without_torch() -> None:

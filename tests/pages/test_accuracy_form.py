@@ -90,6 +90,16 @@ def test_a_preset_brings_a_papers_training_at_the_images_per_class_of_the_run(op
     assert app.selectbox(key="accuracy/train/optimizer").value == "adamw"
 
 
+def test_a_preset_brings_the_training_for_the_network_that_made_the_images(open_page, finished) -> None:
+    record = json.loads((finished.path / "run.json").read_text())
+    record["teacher"]["network"] = "convnet-4"
+    (finished.path / "run.json").write_text(json.dumps(record))
+    app = open_page(PAGE)
+    app.selectbox(key="accuracy/train/paper").set_value("sre2l-imagenet-1k").run()
+    # published code shows ConvNets ImageNet-1K at 64 px, where SRe2L trains as on Tiny-ImageNet
+    assert app.segmented_control(key="accuracy/train/recipe").value == "sre2l-tiny-imagenet"
+
+
 def test_expected_time_is_from_an_evaluation_of_the_same_student(open_page, home) -> None:
     run = make_finished_run(home / "runs" / "20260101-000000-a")
     make_evaluation(home / "runs" / "20260102-000000-a", run, top1=(40.0, 41.0))

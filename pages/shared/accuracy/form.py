@@ -178,9 +178,11 @@ def _other_recipe() -> None:
 
 
 def _published(preset: str, chosen: Sequence[str]) -> PublishedExperiment:
-    """Return a paper's experiment at the images per class of the first chosen run."""
+    """Return a paper's experiment at the images per class of the first chosen run, and for the network of its teacher."""
     run = next((run for source in chosen if (run := find_source(source).run) is not None), None)
-    return find_preset(preset).published(run.experiment.recover.ipc if run else None)
+    teacher = run.record().teacher if run else None
+    ipc, network = run.experiment.recover.ipc if run else None, teacher.network if teacher else ""
+    return find_preset(preset).published(ipc, network=network)
 
 
 def _take_preset(chosen: Sequence[str]) -> None:
