@@ -15,8 +15,9 @@ from delt_engine.cli.compare import Comparison
 from delt_engine.cli.compare_plan import ComparisonPlan, plan_comparison
 from delt_engine.cli.options import output_options, path_option, setting_options, teacher_options, typed_settings
 from delt_engine.cli.output import say, say_columns, say_json
+from delt_engine.cli.presets import preset_option, preset_told
 from delt_engine.config import field_specs
-from delt_engine.config.command_line import STAGE_RECORDS, flag_words, split_names
+from delt_engine.config.command_line import STAGE_RECORDS, flag_words, option_words, split_names
 from delt_engine.config.switches import SWITCHES
 from delt_engine.errors import ConfigError
 from delt_engine.files import check_writable, write_bytes
@@ -39,6 +40,7 @@ _RELABELLER = "evaluate__relabeller"
 )
 @setting_options(["experiment", "recover", "evaluate"], {"recover": SHARED_SETTINGS})
 @teacher_options
+@preset_option
 @path_option("--into", "DIR", "Put the runs there, and not among your runs.", is_folder=True)
 @click.option("--fresh", is_flag=True, help="Compute everything anew, also what is there already.")
 @path_option("--out", "FILE", "Also write the table to FILE as JSON.")
@@ -49,11 +51,13 @@ def ablate(
     """Recover by DELT with one switch of DELT+ on at a time, train students, and print what each is worth.
 
     Everything else is the same for all rows: patches, image-iterations, teacher, labels (the teacher's alone, also
-    where a committee recovers) and students' training. It is shortened like `delt compare`, runs are used again, and
-    the same command goes on after Ctrl-C. The app shows the table on the page Accuracy.
+    where a committee recovers) and students' training. A preset gives the dataset, its images per class and the
+    students' training. It is shortened like `delt compare`, runs are used again, and the same command goes on after
+    Ctrl-C. The app shows the table on the page Accuracy.
     """
     if out is not None:
         check_writable(out)
+    told = preset_told(values, ("experiment", "evaluate"), silent=as_json or quiet)
     plan = plan_ablation(split_names(switches), values)
     comparison = Comparison(plan, (plan.evaluate,), into, fresh=fresh, quiet=quiet, command="delt ablate")
     rows = [{**row, **_told(name)} for name in plan.experiments for row in comparison.rows(name)]
@@ -64,7 +68,7 @@ def ablate(
     if out is not None:
         write_bytes(out, (json.dumps(record, indent=1) + "\n").encode())
     if as_json:
-        say_json(record)
+        say_json({**record, **told})
         return
     columns = [column for column in COLUMNS if any(row.get(column.name) is not None for row in record["rows"])]
     say_columns(columns, record["rows"])
@@ -97,7 +101,7 @@ def _told(name: str) -> dict[str, Any]:
 def _command(plan: ComparisonPlan, values: Mapping[str, Any]) -> list[str]:
     """Return what makes the same table again."""
     return [
-        *("delt", "ablate", "--switches", ",".join(plan.experiments)),
+        *("delt", "ablate", "--switches", ",".join(plan.experiments), *option_words(preset=values.get("preset"))),
         *(
             word
             for stage, typed in typed_settings(values).items()

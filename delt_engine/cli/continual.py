@@ -6,9 +6,10 @@ from typing import Any
 
 import click
 
-from delt_engine.cli.evaluate import read_evaluation
+from delt_engine.cli.evaluate import known_of, read_evaluation
 from delt_engine.cli.options import output_options, setting_options, typed_settings
 from delt_engine.cli.output import progress_option, reporter, say, say_columns, say_json
+from delt_engine.cli.presets import preset_option, preset_told
 from delt_engine.cli.progress import display, tell_both
 from delt_engine.config.continual import CONTINUAL_TRAINING, ContinualConfig
 from delt_engine.runs.command import EVALUATED_DATA
@@ -25,6 +26,7 @@ from delt_engine.runs.sources import find_source
     help="Measure as many random real images a class as well, one set for each number of images a class.",
 )
 @setting_options(["evaluate", "experiment"], {"evaluate": CONTINUAL_TRAINING, "experiment": EVALUATED_DATA})
+@preset_option
 @progress_option
 @output_options
 def continual(
@@ -43,6 +45,8 @@ def continual(
     for source, experiment in asked:
         source.check_ready()
         config.trained(experiment.evaluate)
+    known = known_of(asked[0][0])
+    told = preset_told(values, ("evaluate",), silent=as_json or quiet, only=CONTINUAL_TRAINING, **known)
     with display(quiet=quiet or progress_json) as shown_here:
         report = tell_both(reporter(progress_json), shown_here)
         from delt_engine.pipeline.continual import learn_continually
@@ -52,7 +56,8 @@ def continual(
             budgets = {(one["dataset_fingerprint"], one["ipc"]): pair for one, pair in zip(found, asked, strict=True)}
             found += [learn_continually(*pair, config, report, random_real=True) for pair in budgets.values()]
     if as_json:
-        say_json(found[0] if len(found) == 1 else found)
+        rows = [{**one, **told} for one in found]
+        say_json(rows[0] if len(rows) == 1 else rows)
         return
     say_columns(COLUMNS, map(table_row, found))
     for one in found:

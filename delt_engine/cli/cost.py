@@ -20,6 +20,7 @@ from delt_engine.analysis.cost import (
 from delt_engine.analysis.mi_curves import accuracy_at, sentence
 from delt_engine.cli.options import count_option, output_options, read_experiment, setting_options, teacher_options
 from delt_engine.cli.output import progress_option, reporter, say, say_json, say_table
+from delt_engine.cli.presets import preset_option, preset_told
 from delt_engine.config import Experiment
 from delt_engine.config.schedule import EarlyLateSchedule
 from delt_engine.data.catalogue import find_entry
@@ -27,6 +28,7 @@ from delt_engine.errors import CheckpointError, ConfigError
 from delt_engine.jobs.measured_rates import known_rates, rate_key
 from delt_engine.jobs.prices import Known, scores_price
 from delt_engine.models.card import find_teacher, read_card
+from delt_engine.papers.presets import PRESETS
 from delt_engine.patches.coresets import needs_scores
 from delt_engine.recovery.batches import plan_batches
 from delt_engine.runs.command import image_size_of
@@ -62,6 +64,7 @@ COST_SETTINGS = (
     ["recover", "experiment"], {"recover": COST_SETTINGS, "experiment": ("image_size", "teacher", "device")}
 )
 @teacher_options
+@preset_option
 @progress_option
 @output_options
 def cost(
@@ -80,7 +83,10 @@ def cost(
     if rate is not None and is_measured:
         raise ConfigError(f"rate: {rate:g} given together with --measure, but one of them says it.")
     experiment = read_experiment({**values, "experiment__dataset": dataset})
-    size, spec, scores = image_size_of(dataset or "", experiment.image_size), None, None
+    used = (*COST_SETTINGS, "dataset", "image_size", "teacher")
+    told = preset_told(values, ("experiment", "recover"), silent=as_json or values["quiet"], only=used)
+    named = experiment.dataset if values["preset"] in PRESETS else dataset or ""
+    size, spec, scores = image_size_of(named, experiment.image_size), None, None
     if classes is None:
         from delt_engine.data.catalogue import load_dataset
 
@@ -106,7 +112,7 @@ def cost(
         result["accuracy"] = accuracy_at(experiment.recover.method, experiment.recover.iterations, experiment.dataset)
     result |= {"ranks": ranks, "hours": _hours_on(experiment, classes, rate, ranks)}
     if as_json:
-        say_json(result)
+        say_json({**result, **told})
         return
     say(
         f"{result['images']:,} images: {result['image_iterations']:,} image-iterations instead of "

@@ -145,9 +145,7 @@ def read_experiment(values: Mapping[str, Any]) -> Experiment:
     return Experiment.for_method(method, size=size, recover=recover, **overall, **typed)
 
 
-def given_preset(
-    values: Mapping[str, Any], ipc: int | None = None, network: str = ""
-) -> PublishedExperiment | None:
+def given_preset(values: Mapping[str, Any], ipc: int | None = None, network: str = "") -> PublishedExperiment | None:
     """Return the experiment of the preset that was typed, or None: at the IPC and with the networks that were typed.
 
     ``ipc`` are the images per class where they are not typed but known, ``network`` likewise the teacher's.

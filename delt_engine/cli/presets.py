@@ -31,7 +31,13 @@ preset_option = click.option(
 
 
 def preset_told(
-    values: Mapping[str, Any], stages: Collection[str], *, silent: bool, ipc: int | None = None, network: str = ""
+    values: Mapping[str, Any],
+    stages: Collection[str],
+    *,
+    silent: bool,
+    only: Collection[str] = (),
+    ipc: int | None = None,
+    network: str = "",
 ) -> dict[str, Any]:
     """Say what the preset of a command changes against the defaults, a line a setting; return it for ``--json``.
 
@@ -39,6 +45,7 @@ def preset_told(
         values: parameters of the command.
         stages: whose settings it uses.
         silent: only return it.
+        only: names of their settings that it uses, all when not given.
         ipc: images per class where they are not typed but known.
         network: likewise of the teacher.
     """
@@ -47,7 +54,7 @@ def preset_told(
     found = given_preset(values, ipc, network)
     if found is None:
         return {}
-    rows = changes(found, stages)
+    rows = [row for row in changes(found, stages) if not only or row.setting.partition(".")[2] in only]
     if not silent and ranks.this_rank().is_first:
         for row in rows:
             say(f"preset: {row.setting} {' -> '.join(row.words)} ({row.origin})")

@@ -6,9 +6,10 @@ from typing import Any
 
 import click
 
-from delt_engine.cli.evaluate import read_evaluation
+from delt_engine.cli.evaluate import known_of, read_evaluation
 from delt_engine.cli.options import output_options, setting_options, typed_settings
 from delt_engine.cli.output import progress_option, reporter, say, say_columns, say_json
+from delt_engine.cli.presets import preset_option, preset_told
 from delt_engine.cli.progress import display, tell_both
 from delt_engine.config.pruning import TRAINING_SETTINGS, PruneConfig
 from delt_engine.runs.command import EVALUATED_DATA
@@ -20,6 +21,7 @@ from delt_engine.runs.sources import find_source
 @click.argument("sources", metavar="RUN...", nargs=-1, required=True)
 @setting_options(["prune"], records={"prune": PruneConfig})
 @setting_options(["evaluate", "experiment"], {"evaluate": TRAINING_SETTINGS, "experiment": EVALUATED_DATA})
+@preset_option
 @progress_option
 @output_options
 def prune(sources: tuple[str, ...], progress_json: bool, as_json: bool, quiet: bool, **values: Any) -> None:
@@ -34,13 +36,16 @@ def prune(sources: tuple[str, ...], progress_json: bool, as_json: bool, quiet: b
     asked = [(source, read_evaluation(source, values)) for source in map(find_source, sources)]
     for source, _ in asked:
         source.check_ready()
+    known = known_of(asked[0][0])
+    told = preset_told(values, ("evaluate",), silent=as_json or quiet, only=TRAINING_SETTINGS, **known)
     with display(quiet=quiet or progress_json) as shown_here:
         report = tell_both(reporter(progress_json), shown_here)
         from delt_engine.pipeline.prune import prune_images
 
         found = [prune_images(source, experiment, config, report) for source, experiment in asked]
     if as_json:
-        say_json(found[0] if len(found) == 1 else found)
+        rows = [{**one, **told} for one in found]
+        say_json(rows[0] if len(rows) == 1 else rows)
         return
     say_columns(COLUMNS, map(table_row, found))
     for one in found:

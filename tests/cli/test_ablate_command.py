@@ -68,6 +68,16 @@ def test_every_row_has_the_same_cost_and_recipe_and_the_app_finds_the_table(type
     assert len(list_runs()) == number
 
 
+def test_a_preset_gives_images_per_class_and_the_training_of_the_students(typed) -> None:
+    asked = ("--preset", "delt-cifar10-ipc1", "--switches", "delt", "--mi", "2")
+    record = json.loads(typed(*asked, "--json").stdout)
+    assert (record["ipc"], record["seeds"], record["preset"]["name"]) == (4, 3, "delt-cifar10-ipc1")  # IPC is typed
+    assert record["command"][2:6] == ["--switches", "delt", "--preset", "delt-cifar10-ipc1"]
+    (students,) = [run.experiment.evaluate for run in list_runs() if run.record().kind == "evaluate"]
+    assert (students.seeds, students.epochs, students.rand_augment) == (3, 1, "none")
+    assert "preset" not in ablations("colours")[0]
+
+
 def test_a_wrong_switch_is_refused(typed) -> None:
     said = typed("--switches", "remix,re-mix", code=2).output
     assert said.startswith("Error: switches: 're-mix' given, but it must be one of delt, remix, class")

@@ -130,7 +130,10 @@ def test_what_a_preset_cannot_be_is_a_sentence(refusal, delt) -> None:
     assert all(f"{name}," in listed or f"{name}." in listed for name in PRESETS)
     said = refusal("recover", "--preset", "delt-cifar10", "--method", "cda")
     assert "method: 'cda' given, but the preset itself says 'delt'" in said
-    for command in ("squeeze", "rank", "select", "recover", "evaluate", "relabel"):
+    for command in (
+        *("squeeze", "rank", "select", "recover", "evaluate", "relabel", "run", "compare"),
+        *("ablate", "cost", "continual", "prune"),
+    ):
         assert "sre2l-imagenet-1k" in " ".join(delt(command, "--help").stdout.split())
 
 
@@ -156,3 +159,34 @@ def test_an_imported_ranking_ranks_in_the_place_of_a_presets_ranker(answer, refu
     assert found["teacher"] == "imported from ranks.csv"
     said = refusal(*words, "--ranker", "imagenet-1k-resnet18-224px")
     assert "ranker: 'imagenet-1k-resnet18-224px' given, but --import says which ranking it is." in said
+
+
+def test_a_cost_is_that_of_a_presets_recovery(answer, delt) -> None:
+    found = answer("cost", "--preset", "cda-cifar100")
+    # 100 classes, 10 images each, 1,000 iterations (CDA Table 10b)
+    assert (found["classes"], found["image_iterations"], found["image_size"]) == (100, 1_000_000, 32)
+    assert {row["setting"] for row in found["preset"]["changes"]} >= {"recover.method", "recover.iterations"}
+    assert "recover.learning_rate" not in {row["setting"] for row in found["preset"]["changes"]}  # it costs nothing
+    found = answer("cost", "--preset", "delt-imagenet-1k-convnet-4", "--classes", "3", "--mi", "2000")
+    assert (found["classes"], found["iterations"], found["image_size"]) == (3, 2000, 64)
+    assert (
+        "preset: recover.iterations 4,000 -> 1,000 (CDA Table 10b)" in delt("cost", "--preset", "cda-cifar100").stdout
+    )
+
+
+def test_continual_learning_and_pruning_train_as_the_preset_does(answer, refusal, random_run) -> None:
+    preset = ["--preset", "cda-tiny-imagenet"]
+    found = answer("continual", random_run, *preset, "--epochs", "1", "--steps", "1")
+    words = found["command"].split()
+    assert words[words.index("--recipe") + 1] == "cda-tiny-imagenet"
+    changed = {row["setting"] for row in found["preset"]["changes"]}
+    assert {"evaluate.optimizer", "evaluate.epochs"} <= changed
+    pruned = ["--network", "convnet-3", "--epochs", "1"]
+    found = answer("prune", random_run, *preset, *pruned)
+    words = found["command"].split()
+    assert words[words.index("--recipe") + 1] == "cda-tiny-imagenet"
+    changed = {row["setting"] for row in found["preset"]["changes"]}
+    assert "evaluate.optimizer" in changed
+    assert "evaluate.epochs" not in changed  # pruning has its own
+    said = refusal("prune", random_run, "--preset", "fast")
+    assert "preset: 'fast' given, but it sets MI and RI of a recovery" in said

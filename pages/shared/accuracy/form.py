@@ -178,7 +178,7 @@ def _other_recipe() -> None:
 
 
 def _published(preset: str, chosen: Sequence[str]) -> PublishedExperiment:
-    """Return a paper's experiment at the images per class of the first chosen run, and for the network of its teacher."""
+    """Return a paper's experiment at the images per class of the first chosen run, for the network of its teacher."""
     run = next((run for source in chosen if (run := find_source(source).run) is not None), None)
     teacher = run.record().teacher if run else None
     ipc, network = run.experiment.recover.ipc if run else None, teacher.network if teacher else ""
