@@ -90,8 +90,9 @@ def compare(
 ) -> None:
     """Compare methods: recover each, train students on it, measure similarity, and print one table.
 
-    Teacher and students' training are the same for all. Methods that start from patches share ranking and selection;
-    RDED and random have their own.
+    Teacher, test pictures and students' training are the same for all. Methods that start from patches share ranking
+    and selection; RDED and random have their own. With published settings pictures become squares as in the papers'
+    code from 64 px on, unless --resize says otherwise.
 
     Runs and evaluations with the very same settings, data and teacher are used again. Stop with Ctrl-C and type the
     same command again: it goes on. On the built-in datasets it is shortened to suit a laptop, unless --mi, --ri and

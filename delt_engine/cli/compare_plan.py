@@ -18,9 +18,11 @@ from delt_engine.config import (
     field_specs,
 )
 from delt_engine.config.command_line import STAGE_RECORDS, flag_words
+from delt_engine.config.experiment import Resize
 from delt_engine.data.catalogue import find_entry
+from delt_engine.data.decode import view_side
 from delt_engine.errors import ConfigError
-from delt_engine.papers.method_settings import BASIS_NOTES, MethodSettings, method_settings
+from delt_engine.papers.method_settings import BASIS_NOTES, MethodSettings, method_settings, published_squares
 from delt_engine.pipeline.inputs import Inputs, load_inputs
 from delt_engine.runs.sources import REAL
 
@@ -74,6 +76,9 @@ def plan_comparison(methods: tuple[str, ...], basis: str, values: Mapping[str, A
     else:
         config = EvaluateConfig.for_recipe(**{"recipe": "delt", **typed.get("evaluate", {})})
     size = size_of(dataset, overall.get("image_size"))
+    squares = published_squares([name for name in methods if name != REAL], dataset, size)
+    if basis == "published":
+        overall = {"resize": squares, **overall}
     base = Experiment(**overall, **{stage: typed.get(stage, {}) for stage in ("squeeze", "rank", "select")})
 
     def planned(values: Mapping[str, Any], network: str = "") -> dict[str, MethodSettings]:
@@ -87,7 +92,11 @@ def plan_comparison(methods: tuple[str, ...], basis: str, values: Mapping[str, A
     real = base.replace(rank=RankConfig(), select=SelectConfig(), evaluate=config)
     experiments = {name: made[name].experiment if name in made else real for name in methods}
     published = {name: one.experiment.recover.iterations for name, one in whole.items()}
-    notes = [BASIS_NOTES[basis], _typed_note(typed, recover), shortening_note(experiments, config, published)]
+    notes = [BASIS_NOTES[basis], _typed_note(typed, recover)]
+    notes += [
+        squares_note(base.resize, squares, size) if basis == "published" else "",
+        shortening_note(experiments, config, published),
+    ]
     origins = {name: one.origin for name, one in made.items()}
     return ComparisonPlan(experiments, origins, config, inputs, card.fingerprint, [*filter(None, notes)])
 
@@ -113,6 +122,15 @@ def _typed_note(typed: dict[str, dict[str, Any]], recover: dict[str, Any]) -> st
         for word in flag_words(spec.flag, values[spec.name])
     ]
     return f"On top, for all: {' '.join(words)}." if words else ""
+
+
+def squares_note(own: Resize, papers: Resize, size: int) -> str:
+    """Return how pictures become squares of ``size`` px, in a sentence; "" where they are whole as in the papers."""
+    if own != papers:
+        return f"Squares: {own}, where the papers' code takes {papers}."
+    if own == "whole":
+        return ""
+    return f"Squares, the same for all: the short side to {view_side(size, own)} px, then the centre, as published."
 
 
 def shortened(recover: dict[str, Any], evaluate: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -1,7 +1,7 @@
 """Under which settings methods are compared: each under its own paper's for the dataset, or all under the same.
 
-Only how images are made is meant. The teacher and the students' training are the same for all methods, or a comparison
-would be one of recipes.
+Only how images are made is meant. The teacher, the students' training and the test pictures are the same for all
+methods, or a comparison would be one of recipes.
 
 Source: :func:`delt_engine.papers.recipes.published_experiment`.
 Differs: on a dataset that a paper has nothing for, its settings for the images nearest in size are taken, and said.
@@ -10,15 +10,16 @@ Variants such as CDA from real patches take those of the method that they vary, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from delt_engine.config import METHOD_STAGES, Experiment, RecoverConfig, field_specs, is_optimised
-from delt_engine.config.methods import BATCH_TO_BATCH, METHOD_DECIDES, VARIANT_OF
+from delt_engine.config.experiment import Resize
+from delt_engine.config.methods import BATCH_TO_BATCH, METHOD_DECIDES, SMALL_IMAGES, VARIANT_OF
 from delt_engine.data.catalogue import find_entry
 from delt_engine.papers.published import published_settings
-from delt_engine.papers.recipes import nearest_dataset, published_experiment
+from delt_engine.papers.recipes import PublishedExperiment, nearest_dataset, published_experiment
 
 BASIS_TITLES: dict[str, str] = {"published": "As in each paper", "equal": "The same for all"}
 
@@ -125,14 +126,39 @@ def published_recovery(
     >>> values["r_bn"], values["learning_rate"], origin
     (1.0, 0.1, 'CDA Table 12b for Tiny-ImageNet')
     """
+    found, is_printed = _of_paper(method, dataset, size, ipc, network)
+    taken = [name for name in SHARED_SETTINGS if name not in ("ipc", *_SPEED)]
+    values = {name: getattr(found.experiment.recover, name) for name in taken}
+    origin, name = found.origin("recover.learning_rate") or found.origin("recover.sgd_rate"), found.experiment.dataset
+    entry, base = find_entry(name), VARIANT_OF.get(method, method)
+    whose = "" if is_printed or base in BATCH_TO_BATCH else f" for {entry.title if entry else name}"
+    return values, origin + whose
+
+
+def published_squares(methods: Iterable[str], dataset: str, size: int) -> Resize:
+    """Return how pictures become squares in a comparison of methods as published, in one way for all.
+
+    So all students meet the same test pictures. Where papers differ, which they do at 64 px, it is the way of those
+    that show the centre alone, for the others' images are not made of pictures. Smaller pictures are whole: hardly
+    anything is cut off them. Those of the built-in datasets, which no paper has, are as well.
+
+    >>> published_squares(["cda", "delt"], "tiny-imagenet", 64), published_squares(["delt"], "cifar10", 32)
+    ('published', 'whole')
+    """
+    entry = find_entry(dataset)
+    if size < SMALL_IMAGES or (entry is not None and entry.kind == "built-in"):
+        return "whole"
+    found = {_of_paper(method, dataset, size)[0].experiment.resize for method in methods}
+    return "published" if "published" in found else "whole"
+
+
+def _of_paper(
+    method: str, dataset: str, size: int | None, ipc: int = _IPC, network: str = ""
+) -> tuple[PublishedExperiment, bool]:
+    """Return the experiment of a method's paper on a dataset, else on the nearest, and whether it is printed for it."""
     base = VARIANT_OF.get(method, method)
     paper = "cda" if base == "cda" else "delt"
     tables = "delt" if base == "delt" else "cda"  # SRe2L has scripts for what CDA has tables for
     is_printed = dataset in published_settings()[tables] and (base, dataset) != ("sre2l", "imagenet-21k")
     name = dataset if is_printed else nearest_dataset(tables, size or _SMALL)
-    found = published_experiment(paper, name, method, network=network or None, ipc=ipc)
-    taken = [name for name in SHARED_SETTINGS if name not in ("ipc", *_SPEED)]
-    values = {name: getattr(found.experiment.recover, name) for name in taken}
-    origin, entry = found.origin("recover.learning_rate") or found.origin("recover.sgd_rate"), find_entry(name)
-    whose = "" if is_printed or base in BATCH_TO_BATCH else f" for {entry.title if entry else name}"
-    return values, origin + whose
+    return published_experiment(paper, name, method, network=network or None, ipc=ipc), is_printed

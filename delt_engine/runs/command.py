@@ -120,7 +120,7 @@ def compare_command(
     """Return the `delt compare` that recovers each method on the experiment's data and trains its students.
 
     IPC and epochs are always written, and MI and RI if they are among ``typed``, since what is left out is shortened on
-    the built-in datasets.
+    the built-in datasets. So is how pictures become squares where published settings have a way of their own.
 
     Args:
         methods: by name.
@@ -139,7 +139,11 @@ def compare_command(
         command, evaluate = [*command, *option_words(students=tuple(students))], evaluate.replace(student="auto")
     command += _training_words(evaluate, always=("epochs",))
     command += changed_words(experiment.squeeze, SqueezeConfig(), only=TEACHER_SETTINGS)
-    return command + changed_words(experiment, Experiment(dataset=experiment.dataset))
+    size = image_size_of(experiment.dataset, experiment.image_size)
+    is_own = basis == "published" and (size is None or size >= SMALL_IMAGES)
+    return command + changed_words(
+        experiment, Experiment(dataset=experiment.dataset), always=("resize",) if is_own else ()
+    )
 
 
 def relabel_command(experiment: Experiment, out: str | Path, source: str) -> list[str]:

@@ -15,7 +15,7 @@ from pages.shared.session import prime, session
 HELP = (
     "As in each paper: every method's images are made under its own paper's settings for the dataset, or for the one "
     "nearest in image size; MI and RI stay those of the plan where it is shortened. The same for all: under the plan's "
-    "settings, but for what makes each method."
+    "settings, but for what makes each method. Squares, by which pictures are cut, are the plan's for all."
 )
 
 

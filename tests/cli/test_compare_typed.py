@@ -333,6 +333,26 @@ def test_a_preset_gives_dataset_images_per_class_and_the_training_of_the_student
     assert plan.experiments["delt"].recover.ipc == 3
 
 
+@pytest.mark.parametrize(
+    ("basis", "size", "words", "resize", "note"),
+    [
+        ("published", 224, "", "published", "the short side to 256 px, then the centre, as published."),
+        ("published", 64, "", "published", "the short side to 72 px, then the centre, as published."),
+        ("published", 224, "--resize whole", "whole", "Squares: whole, where the papers' code takes published."),
+        ("published", 32, "", "whole", ""),
+        ("published", 32, "--resize published", "published", "Squares: published, where the papers' code takes whole."),
+        ("equal", 224, "", "whole", ""),
+        ("equal", 224, "--resize published", "published", ""),
+    ],
+)
+def test_pictures_become_squares_as_in_the_papers(typed, monkeypatch, basis, size, words, resize, note) -> None:
+    monkeypatch.setattr(compare_plan, "size_of", lambda dataset, image_size=None: size)
+    plan = planned(basis, *words.split())
+    assert {one.resize for one in plan.experiments.values()} == {resize}
+    squares = [one for one in plan.notes if one.startswith("Squares")]
+    assert squares == [] if not note else squares[0].endswith(note)
+
+
 def test_under_equal_settings_methods_differ_in_what_makes_them_only(typed) -> None:
     plan = planned("equal", "--learning-rate", "0.1")
     delt, *others = (plan.experiments[name].recover.model_dump() for name in ("delt", "cda-init", "cda", "sre2l"))
@@ -367,3 +387,12 @@ def test_the_apps_command_makes_the_same_comparison(typed, basis, recover) -> No
     assert (values.pop("settings"), values.pop("methods")) == (basis, ",".join(methods))
     plan = plan_comparison(methods, basis, values)
     assert plan.experiments == {name: method_settings(name, base, basis, top, 8).experiment for name in methods}
+
+
+@pytest.mark.parametrize(("size", "resize"), [(224, "whole"), (224, "published"), (32, "whole")])
+def test_the_apps_command_cuts_pictures_as_the_plan_does(typed, monkeypatch, size, resize) -> None:
+    monkeypatch.setattr(compare_plan, "size_of", lambda dataset, image_size=None: size)
+    _, _, *words = compare_command(Experiment(dataset="colours", image_size=size, resize=resize), ("delt",))
+    plan = plan_comparison(("delt",), "published", compare.make_context("compare", list(words)).params)
+    assert plan.experiments["delt"].resize == resize
+    assert ("--resize" in words) == (size == 224)

@@ -4,7 +4,7 @@ import pytest
 
 from delt_engine.config import METHOD_SETTINGS, Experiment, RankConfig, RecoverConfig, SelectConfig
 from delt_engine.config.methods import DELT_PLUS
-from delt_engine.papers.method_settings import method_settings, settings_like, taken_over
+from delt_engine.papers.method_settings import method_settings, published_squares, settings_like, taken_over
 
 NAMES = ("iterations", "round_iterations", "r_bn", "learning_rate", "min_crop", "flip", "jitter", "curriculum")
 NAMES += ("batching", "initialization", "early_late")
@@ -83,6 +83,24 @@ def test_one_image_a_class_and_other_teachers_have_their_own_rows() -> None:
     assert of("delt", "cifar10", 32, ipc=1).experiment.recover.iterations == 2000  # DELT Table 8c
     dense = method_settings("cda", Experiment(dataset="imagenet-1k"), "published", {}, 224, "densenet121")
     assert (dense.experiment.recover.learning_rate, dense.experiment.recover.iterations) == (0.5, 1000)  # Table 16d
+
+
+@pytest.mark.parametrize(
+    ("methods", "dataset", "size", "resize"),
+    [
+        ("sre2l cda rded delt random", "imagenet-1k", 224, "published"),
+        ("sre2l cda", "imagenet-1k", 224, "published"),
+        ("sre2l cda delt", "tiny-imagenet", 64, "published"),  # DELT's and RDED's, who rank real pictures
+        ("sre2l cda", "tiny-imagenet", 64, "whole"),  # recover_tiny.py
+        ("cda delt", "imagenet-21k", 224, "published"),  # CDA's code shows all of them, DELT has none for it
+        ("cda", "imagenet-21k", 224, "whole"),
+        ("delt rded", "cifar10", 32, "whole"),  # its pictures are of 32 px themselves
+        ("delt rded", "photos", 64, "whole"),  # built in
+        ("delt rded", "/some/folder", 96, "published"),
+    ],
+)
+def test_pictures_become_squares_in_one_way_for_all_methods(methods, dataset, size, resize) -> None:
+    assert published_squares(methods.split(), dataset, size) == resize
 
 
 CHOSEN = {"select": SelectConfig(criterion="min", mosaic=3, pinned=(4,)), "rank": RankConfig(crops=2)}
