@@ -107,9 +107,10 @@ METHOD_SETTINGS: dict[str, dict[str, Any]] = {
 }
 """What a method changes against DELT's recovery settings; :func:`recover_settings` adds what depends on the image size.
 
-A variant isolates one thing against the method it is named after: ``-init`` starts from DELT's patches, and
-``-early-late`` lets the images of a class join round by round, for which they share a batch as in DELT. rded, the
-coresets and random optimise nothing: their images are what DELT would start from.
+A variant differs from the method it is named after in what its name says: ``-init`` starts from DELT's patches, and
+nothing else. ``-early-late`` lets the images of a class join round by round and, for that, puts whole classes into a
+batch: late images are concatenated with the early ones of their class (DELT Eq. 6), which are no batch of CDA's. rded,
+the coresets and random optimise nothing: their images are what DELT would start from.
 
 Source: field facts on recover_cda_in1k.py, recover_cda_tiny.py and data_synthesis.py; ``cda-init`` is DELT Table 4d's
 "CDA + our init.", ``cda-early-late`` Table 3's last column, and ``sre2l-init`` Table 9's first. gvbsm: scripts and

@@ -23,9 +23,10 @@ class RecoverConfig(Settings):
 
     method: Method = setting("delt", more=False, unlisted=(IMPORTED,))
     """delt, cda, sre2l and gvbsm are one loop with other settings; delt-plus is delt with switches of ours;
-    -init starts cda or sre2l from real patches, cda-early-late adds EarlyLate alone; gvbsm recovers from several
-    teachers; dm and dc match batches of real images, in features or gradients of random networks; rded takes the
-    easiest crops as they are, el2n, forgetting and herding real images by a score, random any."""
+    -init starts cda or sre2l from real patches; cda-early-late adds EarlyLate and, for it, batches of whole classes;
+    gvbsm recovers from several teachers; dm and dc match batches of real images, in features or gradients of random
+    networks; rded takes the easiest crops as they are, el2n, forgetting and herding real images by a score, random
+    any."""
     ipc: int = setting(10, title="Images per class (IPC)", ge=1, le=10000, more=False)
     """Synthetic images per class."""
     iterations: int = setting(
@@ -106,9 +107,15 @@ class RecoverConfig(Settings):
     """How the smallest crop moves over the run, from easy (whole image) to hard."""
     milestone: float = setting(1.0, gt=0, le=1, source="CDA Table 18")
     """Share of MI at which the curriculum ends."""
-    min_crop: float = setting(0.08, title="Smallest crop", gt=0, le=1, source="DELT Table 12")
+    min_crop: float = setting(
+        0.08,
+        title="Smallest crop",
+        gt=0,
+        le=1,
+        source="DELT Table 12; CDA Sec. 3.1, where it makes the decay gamma 0.92",
+    )
     """Smallest area share of a crop, reached at the milestone."""
-    max_crop: float = setting(1.0, title="Largest crop", gt=0, le=1, source="DELT Table 12")
+    max_crop: float = setting(1.0, title="Largest crop", gt=0, le=1, source="DELT Table 12; CDA Sec. 3.1")
     """Largest area share of a crop."""
     flip: bool = setting(
         True,

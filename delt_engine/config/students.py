@@ -162,7 +162,7 @@ class EvaluateConfig(Settings):
         ge=1,
         le=65536,
         flag="--student-batch-size",
-        source="DELT Table 8a: 10 at IPC 1, 50 at IPC 10, 100 at IPC 50",
+        source="DELT Table 8a: 10 at IPC 1, 50 at IPC 10, 100 at IPC 50; its code doubles them from 100 classes on",
     )
     """Images in one training step; by the recipe's rule when not given."""
     optimizer: Literal["adamw", "adam", "sgd"] = setting("adamw", title="Optimiser", source="DELT Table 8a")

@@ -4,6 +4,7 @@ import pytest
 
 from delt_engine.config import (
     METHOD_SETTINGS,
+    EvaluateConfig,
     Experiment,
     RankConfig,
     RecoverConfig,
@@ -235,3 +236,28 @@ def test_every_preset_is_valid_and_names_its_origin(preset: Preset) -> None:
     assert recover.ipc == preset.ipc
     assert preset.origin
     assert preset.recover("random").iterations == 0
+
+
+@pytest.mark.parametrize(
+    ("record", "name", "words"),
+    [
+        (RecoverConfig, "flip", ("RandomHorizontalFlip", "recovery code of SRe2L, CDA and DELT")),
+        (RecoverConfig, "first_bn_multiplier", ("--first-bn-multiplier", "no paper prints it")),
+        (RecoverConfig, "min_crop", ("DELT Table 12", "CDA Sec. 3.1", "gamma 0.92")),  # 1 - 0.08
+        (
+            EvaluateConfig,
+            "batch_size",
+            ("10 at IPC 1, 50 at IPC 10, 100 at IPC 50", "doubles them from 100 classes on"),
+        ),
+    ],
+)
+def test_settings_say_where_their_defaults_are_from(record, name, words) -> None:
+    (source,) = [spec.source for spec in field_specs(record) if spec.name == name]
+    assert all(word in source for word in words)
+
+
+def test_a_variant_says_all_that_it_changes() -> None:
+    cda, late = METHOD_SETTINGS["cda"], METHOD_SETTINGS["cda-early-late"]
+    assert {name for name in late if late[name] != cda[name]} == {"early_late", "batching"}
+    (said,) = [spec.help for spec in field_specs(RecoverConfig) if spec.name == "method"]
+    assert "cda-early-late adds EarlyLate and, for it, batches of whole classes" in said
