@@ -139,6 +139,32 @@ def test_labels_are_stored_first_and_the_store_is_taken(open_page, started, fini
     assert "it is for 20 epochs, not 21" in captions(app)
 
 
+def test_the_folder_of_stored_labels_can_be_typed(open_page, started, finished, home, monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("DELT_HOME", str(home))
+    app = open_page(PAGE)
+    app.number_input(key="accuracy/train/epochs").set_value(20)
+    app.segmented_control(key="accuracy/train/labels").set_value("stored").run()
+    store = f"accuracy/labels/store/{finished.id}"
+    (tmp_path / "empty").mkdir()
+    type_into(app.selectbox(key=store), str(tmp_path / "empty")).run()
+    assert "empty holds no stored labels." in captions(app)
+    assert app.button(key="accuracy/train/start").disabled
+    write_store(tmp_path / "made elsewhere", epochs=20)
+    type_into(app.selectbox(key=store), str(tmp_path / "made elsewhere")).run()
+    assert "holds no stored labels" not in captions(app)
+    assert not app.button(key="accuracy/train/start").disabled
+    type_into(app.selectbox(key=store), str(tmp_path / "made elsewhere"))
+    app.button(key="accuracy/train/start").click().run()
+    (config,) = [experiment.evaluate for experiment, _ in started.experiments]
+    assert (config.labels, config.label_store) == ("stored", str(tmp_path / "made elsewhere"))
+
+
+def type_into(box, text: str):
+    """Type what is no option; AppTest sends only options, and forgets it after the next run."""
+    box.options.append(text)
+    return box.set_value(text)
+
+
 def write_store(path: Path, epochs: int) -> None:
     """A whole store of the finished run's 12 images as far as the page looks at it."""
     config = filled_in(EvaluateConfig(), ipc=4, images=12, num_classes=3, image_size=32, dataset="photos")

@@ -5,8 +5,11 @@ from __future__ import annotations
 import csv
 
 import pytest
+import torch
 
 from delt_engine.config import METHOD_SETTINGS
+from delt_engine.data.catalogue import CATALOGUE
+from delt_engine.data.pixels import normalise
 from delt_engine.errors import ConfigError
 from delt_engine.papers.presets import PRESETS, changes, find_preset, presets_of
 from delt_engine.papers.recipes import PublishedExperiment, published_experiment
@@ -325,3 +328,21 @@ def test_what_the_papers_do_not_say_of_teachers_is_not_stated() -> None:
     large = published_experiment("cda", "imagenet-21k", "cda")
     assert large.experiment.squeeze.epochs == 140
     assert "80 that began with ImageNet-1K's" in large.unstated["squeeze.epochs"]
+
+
+def test_cda_squeezes_imagenet_21k_as_its_training_code_does_and_recovers_in_pixels() -> None:
+    found = published_experiment("cda", "imagenet-21k", "cda")
+    assert values(found, "squeeze", "rand_augment cutout flip") == ("m9-n2", 0.5, False)
+    assert "names RandAugment; its strength is ours" in found.unstated["squeeze.rand_augment"]
+    spec = CATALOGUE["imagenet-21k"]  # recover_cda_in21k.py normalises nothing
+    assert (spec.mean, spec.std) == ((0, 0, 0), (1, 1, 1))
+    pixels = torch.tensor([0.0, 0.25, 1.0]).reshape(1, 3, 1, 1)
+    assert torch.equal(normalise(pixels, spec.mean, spec.std), pixels)
+
+
+def test_conv_6_sees_imagenet_100_at_128_px() -> None:
+    assert find_preset("delt-imagenet-100-convnet-6").student == "convnet-6"  # DELT Table 2
+    for ipc in (1, 10, 50, 100):
+        found = published_experiment("delt", "imagenet-100", "delt", student="convnet6", ipc=ipc).experiment
+        assert (found.image_size, found.squeeze.network, found.evaluate.student) == (128, "convnet-6", "convnet-6")
+        assert (found.teacher, found.ranker) == ("imagenet-100-convnet-6-128px", "imagenet-1k-resnet18-128px")

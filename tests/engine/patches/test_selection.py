@@ -75,6 +75,13 @@ def test_the_exact_median_of_an_odd_number_is_its_middle():
     assert median_order(8, "exact") == median_order(8)
 
 
+def test_a_selection_starts_at_the_median_that_is_asked_for():
+    ranking = make_ranking(n=7)
+    assert ranks(chosen(ranking, median="published")) == [4, 5, 3, 6]  # the index formula of published code
+    assert ranks(chosen(ranking, median="exact")) == [3, 4, 2, 5]
+    assert ranks(chosen(ranking)) == ranks(chosen(ranking, median="published"))
+
+
 @pytest.mark.parametrize(
     ("criterion", "order", "by_hand"),
     [
