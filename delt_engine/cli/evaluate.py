@@ -152,7 +152,8 @@ def read_evaluation(source: Source, values: dict[str, Any]) -> Experiment:
     changes = dict(typed.get("experiment", {}))
     published = given_preset(values) if source.is_real else None
     if published is not None:
-        changes = {name: getattr(published.experiment, name) for name in ("dataset", "image_size")} | changes
+        data = ("dataset", "image_size", "resize")
+        changes = {name: getattr(published.experiment, name) for name in data} | changes
     if source.run is None:
         return evaluation_experiment(source, config, squeeze=typed.get("squeeze", {}), **changes)
     if "squeeze" in typed:

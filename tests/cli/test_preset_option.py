@@ -116,6 +116,13 @@ def test_students_of_a_run_are_trained_for_the_network_of_its_teacher(delt, rand
     assert read_evaluation(source, asked).evaluate.recipe == "sre2l-tiny-imagenet"
 
 
+def test_the_whole_real_set_is_shown_as_the_preset_shows_it() -> None:
+    asked = {"preset": "delt-imagenette-ipc1-convnet-5"}
+    found = read_evaluation(find_source("real"), asked)
+    assert (found.dataset, found.image_size, found.resize) == ("imagenette", 128, "published")
+    assert read_evaluation(find_source("real"), {**asked, "experiment__resize": "whole"}).resize == "whole"
+
+
 def test_the_card_of_a_teacher_is_read_without_torch() -> None:
     words = "from delt_engine.cli.options import read_experiment as read; import sys; "
     words += "read({'preset': 'cda-cifar100', 'experiment__teacher': 'photos'}); assert 'torch' not in sys.modules"
