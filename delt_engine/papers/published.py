@@ -64,7 +64,7 @@ class PublishedValue:
     """One printed number, in percent for accuracies; ``variant`` is what its table varies, as ``key=value`` words.
 
     ``assumed`` names what its table leaves open and is filled in here; see :data:`ASSUMED`. A row of a figure that
-    prints no number has not-a-number as its value.
+    prints no number has not-a-number as its value. ``printed`` and ``printed_std`` are the numbers as they are written.
     """
 
     method: str
@@ -79,6 +79,8 @@ class PublishedValue:
     teacher: str
     metric: str
     assumed: tuple[str, ...] = ()
+    printed: str = ""
+    printed_std: str = ""
 
     @property
     def where(self) -> str:
@@ -126,6 +128,8 @@ def _read(row: Mapping[str, str]) -> PublishedValue:
         table=row["table"],
         dataset=row["dataset"],
         metric=row["metric"],
+        printed=row["value"],
+        printed_std=row["std"],
     )
     known = ASSUMED.get((value.source, value.table), {}) if value.metric == "top1" else {}
     if value.table in _ONLY_OWN_STUDENTS and value.method != "cda":
@@ -149,39 +153,13 @@ def _our_method(value: PublishedValue) -> str:
     return value.method
 
 
-def printed_words(value: PublishedValue) -> str:
-    """Return a number as its paper prints it, without the spread; "" where a figure prints none.
-
-    >>> [printed_words(value) for value in all_published() if value.value in (16.6, 46.3, 0.195)]
-    ['16.6', '0.195', '46.30']
-    """
-    return _decimal(value.value, _digits(value.source, value.table, value.metric)) if value.is_printed else ""
-
-
-def printed_spread(value: PublishedValue) -> str:
-    """Return the spread of a number as its paper prints it; "" where it prints none."""
-    return "" if value.std is None else _decimal(value.std)
-
-
 def printed_with_spread(value: PublishedValue) -> str:
-    """Return a number as its paper prints it, with its spread."""
-    return " ± ".join(filter(None, (printed_words(value), printed_spread(value))))
+    """Return a number as its paper prints it, with its spread; "" where a figure prints none.
 
-
-@lru_cache(maxsize=64)
-def _digits(source: str, table: str, metric: str) -> int:
-    """Return how many decimals a table prints at least; zeros at the end are not in our copy."""
-    key = (source, table, metric)
-    own = [_decimals(one.value) for one in all_published() if (one.source, one.table, one.metric) == key]
-    return 2 if metric.startswith("top") and sum(digits == 2 for digits in own) > len(own) / 2 else 1
-
-
-def _decimal(number: float, least: int = 1) -> str:
-    return f"{number:,.{max(least, _decimals(number))}f}"
-
-
-def _decimals(number: float) -> int:
-    return len(f"{number:.3f}".rstrip("0").partition(".")[2])
+    >>> [printed_with_spread(value) for value in all_published() if value.value in (16.6, 46.3, 0.195)]
+    ['16.6 ± 0.9', '0.195', '46.30']
+    """
+    return " ± ".join(filter(None, (value.printed, value.printed_std)))
 
 
 @lru_cache(maxsize=1)

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from delt_engine.papers.paper_tables import axis_label, axis_title
-from delt_engine.papers.published import PublishedValue, printed_spread, printed_with_spread, printed_words
+from delt_engine.papers.published import PublishedValue, printed_with_spread
 from delt_engine.pipeline.table_records import CellView, TableView
 from delt_engine.plots.style import METHOD_COLOURS
 from pages.shared import address
@@ -87,8 +87,8 @@ def _cell(one: CellView | None) -> dict[str, Any] | None:
     value = one.value
     made = {
         "id": cell_id(one),
-        "printed": printed_words(value),
-        "spread": printed_spread(value),
+        "printed": value.printed,
+        "spread": value.printed_std,
         "state": _LOOKS.get(one.state, ""),
         "hint": hint(one),
     }

@@ -5,13 +5,23 @@ import csv
 import pytest
 
 from delt_engine.papers.names import GIGA_OPERATIONS, MILLION_PARAMETERS, our_network
-from delt_engine.papers.published import all_published, published
+from delt_engine.papers.published import all_published, printed_with_spread, published
 from delt_engine.paths import assets_dir
 
 
 def test_every_number_of_the_tables_is_there() -> None:
     assert len(all_published()) == 503
     assert sum(value.source == "delt" for value in all_published()) == 248
+
+
+def test_numbers_are_shown_with_the_digits_that_are_printed() -> None:
+    with (assets_dir() / "published" / "results.csv").open(encoding="utf-8", newline="") as file:
+        rows = [(row["value"], row["std"]) for row in csv.DictReader(file)]
+    assert [(one.printed, one.printed_std) for one in all_published()] == rows
+    table = [printed_with_spread(one) for one in all_published() if one.where == "CDA Table 13" and one.ipc == 20]
+    assert table == ["43.93 ± 0.20", "47.76 ± 0.19", "50.46 ± 0.14"]
+    bounds = [printed_with_spread(one) for one in all_published() if one.where == "CDA Table 11"]
+    assert (bounds[0], bounds[2]) == ("58.5", "64.4")
 
 
 def test_the_main_table_is_found_by_dataset_ipc_and_student() -> None:
