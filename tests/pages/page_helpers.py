@@ -54,7 +54,19 @@ def components(app) -> list[dict[str, Any]]:
 def tell(app, key: str, **state: Any) -> None:
     """Let the browser say the state of the component ``key``, as it does when the reader has moved something in it."""
     (component,) = (entry.proto for entry in app.get("bidi_component") if entry.proto.id.endswith(f"-{key}"))
-    word, said = WidgetState(id=component.id, json_value=json.dumps(state)), app._tree.get_widget_states
+    _say(app, WidgetState(id=component.id, json_value=json.dumps(state)))
+
+
+def select_row(app, column: str, row: int) -> None:
+    """Select a row of the first table that sorts and has this column."""
+    (table, *_) = (frame.proto for frame in app.dataframe if column in frame.value.columns)
+    selection = {"selection": {"rows": [row], "columns": [], "cells": []}}
+    _say(app, WidgetState(id=table.id, string_value=json.dumps(selection)))
+
+
+def _say(app, word: WidgetState) -> None:
+    """Run the page with one more word of the browser."""
+    said = app._tree.get_widget_states
 
     def with_word() -> Any:
         words = said()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from fake_runs import dataset_record, fake_experiment, make_evaluation, prepare
-from page_helpers import captions, components, keys, press, put_task, texts, traces
+from page_helpers import captions, components, keys, press, put_task, select_row, table_with, texts, traces
 
 from delt_engine.config.students import filled_in
 from delt_engine.jobs import tasks
@@ -15,7 +15,7 @@ from delt_engine.models.card import read_card
 from delt_engine.papers.cells import paper_cell
 from delt_engine.papers.laptop import laptop_cell
 from delt_engine.papers.paper_tables import TABLES, find_table
-from delt_engine.papers.published import all_published
+from delt_engine.papers.published import all_published, printed_with_spread
 from delt_engine.paths import assets_dir
 from delt_engine.pipeline.table_view import table_view
 from delt_engine.runs.record import TeacherRecord
@@ -180,7 +180,28 @@ def test_every_printed_number_is_found_and_leads_to_its_cell() -> None:
     (found,) = data.search("cifar10 delt resnet18 64.9")
     assert (found.where, found.ipc) == ("DELT Table 1", 50)
     assert {one.where for one in data.search("milestone cosine 0.9")} == {"CDA Table 18"}
-    assert data.search("no such thing") == []
+    assert data.search("no such thing") == data.search(" ") == []
+
+
+def test_every_number_is_found_by_what_is_shown_of_it() -> None:
+    for value in all_published():
+        for shown in {value.printed, printed_with_spread(value)}:
+            assert data.search(shown).index(value) < 5, shown  # before those in which it is a part
+    assert [one.printed for one in data.search("44.90")] == ["44.90", "44.90"]
+    assert data.search("24.0 ± 0.8")[0].where == "DELT Table 1"
+
+
+@pytest.mark.parametrize("table", [one for one in TABLES if not one.is_figure], ids=lambda one: one.id)
+def test_a_tables_name_finds_its_numbers_and_no_others(table) -> None:
+    own = [one for one in all_published() if one.where == table.where]
+    assert data.search(table.where) == data.search(table.where.lower()) == own
+    assert set(data.search(table.label)) >= set(own)
+
+
+def test_a_table_of_several_parts_is_found_by_its_number() -> None:
+    assert {one.table for one in data.search("delt table 4")} == {f"Table 4{part}" for part in "abcde"}
+    (found,) = data.search("CDA Table 8 resnet50 densenet121")
+    assert (found.printed, found.teacher, found.student) == ("26.01", "resnet50", "densenet121")
 
 
 def test_a_search_lists_numbers(open_page, asked) -> None:
@@ -189,6 +210,24 @@ def test_a_search_lists_numbers(open_page, asked) -> None:
     hits = next(frame.value for frame in app.dataframe if "Printed" in frame.value.columns)
     assert list(hits["Printed"]) == ["80.0 ± 0.0", "85.7 ± 0.4"]
     assert "2 numbers." in captions(app)
+
+
+def test_a_hit_opens_its_cell_and_so_does_the_same_row_of_the_next_search(open_page, address, asked) -> None:
+    app = open_page(PAGE, **SMALL)
+    app.text_input(key="papers/find").set_value("cda table 8 resnet50 densenet121").run()
+    select_row(app, "Printed", 0)
+    assert address(app) == SMALL | {"table": "cda-8", "cell": "resnet50,densenet121"}
+    assert app.subheader[-2].value.startswith("CDA Table 8")
+    app.text_input(key="papers/find").set_value("64.9").run()
+    assert address(app)["table"] == "cda-8"
+    select_row(app, "Printed", 0)
+    assert address(app) == SMALL | {"table": "delt-1", "cell": "cifar10,50,resnet18,delt"}
+
+
+def test_all_hits_are_listed(open_page, asked) -> None:
+    app = open_page(PAGE, **SMALL)
+    app.text_input(key="papers/find").set_value("delt").run()
+    assert len(table_with(app, "Printed")) == len(data.search("delt")) > 200
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from delt_engine.papers.cells import Scale
@@ -14,7 +16,7 @@ from pages.shared.papers.data import SCALES, Counts
 from pages.shared.papers.matrix import CHOSEN
 from pages.shared.wording import plural
 
-TABLE, SCALE, FOUND, HITS = "papers/id", "papers/scale", "papers/find", "papers/hits"
+TABLE, SCALE, FOUND = "papers/id", "papers/scale", "papers/find"
 REAL_ROW: tuple[str, Scale] = ("delt-1", "paper")
 """Table and scale that come first where something of them was measured."""
 SMALL: tuple[str, Scale] = ("delt-4c", "laptop")
@@ -22,8 +24,6 @@ SMALL: tuple[str, Scale] = ("delt-4c", "laptop")
 
 MANY_ROWS = 7
 """Rows of a table from which on those without a measured number can be hidden."""
-
-_MOST_HITS = 100
 
 
 def choose() -> tuple[PaperTable, Scale]:
@@ -33,7 +33,6 @@ def choose() -> tuple[PaperTable, Scale]:
     address.restore("scale", SCALE, address.member(SCALES))
     known = data.counts(st.session_state.get(SCALE) or first_scale)
     titles = {name: f"{table.where} · {table.title} · {_counted(known[name])}" for name, table in tables.items()}
-    _take_hit()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         look = {"default": first, "always": True}
         address.tell_stranger("table", TABLE, tables, "table")
@@ -73,13 +72,11 @@ def _search() -> None:
     if not found:
         st.caption("None of the printed numbers has all of these words.")
         return
-    rows = [_row(value) for value in found[:_MOST_HITS]]
+    rows, key = [_row(value) for value in found], f"papers/hits/{asked}"
     height = "content" if len(rows) <= 8 else 320
-    look = {"hide_index": True, "selection_mode": "single-row", "on_select": "rerun", "height": height}
-    st.dataframe(rows, key=HITS, **look)
-    st.session_state["papers/offered"] = found[:_MOST_HITS]
-    more = f"; the first {_MOST_HITS} are listed" if len(found) > _MOST_HITS else ""
-    st.caption(f"{plural(len(found), 'number')}{more}. Select a row to open its table.")
+    look = {"hide_index": True, "selection_mode": "single-row", "height": height}
+    st.dataframe(rows, key=key, on_select=lambda: _take_hit(key, found), **look)
+    st.caption(f"{plural(len(found), 'number')}. Select a row to open its table.")
 
 
 def _row(value: PublishedValue) -> dict[str, str]:
@@ -91,14 +88,8 @@ def _row(value: PublishedValue) -> dict[str, str]:
     }
 
 
-def _take_hit() -> None:
-    """Before the choices are drawn: go to the number whose row was selected in the hits, once."""
-    state = st.session_state.get(HITS)
-    rows = list(state["selection"]["rows"]) if state else []
-    offered = st.session_state.get("papers/offered", ())
-    if rows == st.session_state.get("papers/taken", []) or not all(row < len(offered) for row in rows):
-        return
-    st.session_state["papers/taken"] = rows
-    if rows:
-        table, cell = data.place_of(offered[rows[0]])
+def _take_hit(key: str, found: Sequence[PublishedValue]) -> None:
+    """Go to the number whose row was selected in the hits."""
+    for row in st.session_state[key]["selection"]["rows"]:
+        table, cell = data.place_of(found[row])
         st.session_state[TABLE], st.session_state[CHOSEN] = table.id, cell
