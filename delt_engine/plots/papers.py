@@ -80,9 +80,13 @@ def table_figure(form: Form, marks: Sequence[Mark], axes: Axes) -> go.Figure:
 
 def _panels(form: Form, marks: Sequence[Mark], axes: Axes) -> go.Figure:
     sides = _sides(marks, axes)
-    places = list(dict.fromkeys(mark.x for mark in marks))
-    across = len(sides) if len(places) <= _NARROW else 1
-    cells = [(panel, side) for panel in dict.fromkeys(mark.panel for mark in marks) for side in sides]
+    panels = list(dict.fromkeys(mark.panel for mark in marks))
+    places = {panel: list(dict.fromkeys(mark.x for mark in marks if mark.panel == panel)) for panel in panels}
+    own_places = form == "lines" and any(found != places[panels[0]] for found in places.values())
+    cells = [(panel, side) for panel in panels for side in sides]
+    across = len(sides) if len({mark.x for mark in marks}) <= _NARROW else 1
+    if own_places:  # as CDA Fig. 7: panels stand side by side, or where numbers of two scales do, below each other
+        across = len(panels) if len(sides) == 1 else len(sides)
     rows = len(cells) // across
     titles = [" · ".join(filter(None, (panel, side if len(sides) > 1 else ""))) for panel, side in cells]
     figure = make_subplots(rows, across, subplot_titles=titles, vertical_spacing=0.16 / rows)
@@ -100,11 +104,12 @@ def _panels(form: Form, marks: Sequence[Mark], axes: Axes) -> go.Figure:
         figure.update_yaxes(range=reach, **place)
         figure.update_yaxes(title_text=axes.y if place["col"] == 1 else "", **place)
         is_last = place["row"] == rows
-        figure.update_xaxes(title_text=axes.x if is_last else "", showticklabels=is_last, **place)
-    if len(places[0]) > 1:
+        figure.update_xaxes(title_text=axes.x if is_last else "", showticklabels=is_last or own_places, **place)
+        if len(marks[0].x) == 1:
+            order = [found[0] for found in places[panel]]
+            figure.update_xaxes(type="category", categoryorder="array", categoryarray=order, **place)
+    if len(marks[0].x) > 1:
         figure.update_xaxes(type="multicategory", dividercolor=GRID)
-    else:
-        figure.update_xaxes(type="category", categoryorder="array", categoryarray=[place[0] for place in places])
     if form == "bars":
         figure.update_layout(barmode="group", bargap=0.25, bargroupgap=0.06, scattermode="group", scattergap=0.25)
     figure.for_each_trace(_Once())

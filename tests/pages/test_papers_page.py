@@ -243,11 +243,21 @@ def test_all_hits_are_listed(open_page, asked) -> None:
         ("cda-7", "bars", ("student",), ("teacher", "method"), ()),
         ("cda-18", "lines", ("milestone",), ("scheduler",), ()),
         ("cda-20", "bars", ("student",), (), ("metric",)),
-        ("cda-fig7", "lines", ("classes",), ("method", "steps"), ()),
+        ("cda-fig7", "lines", ("classes",), ("method",), ("steps",)),
     ],
 )
 def test_figures_have_the_form_of_the_papers(name, form, x, series, panel) -> None:
     assert figures.layout(find_table(name)) == (form, x, series, panel)
+
+
+def test_lines_of_continual_learning_stand_in_two_panels_along_rising_classes(open_page, asked) -> None:
+    app = open_page(PAGE, table="cda-fig7", scale="paper")
+    layout = json.loads(app.get("plotly_chart")[0].proto.spec)["layout"]
+    assert [note["text"] for note in layout["annotations"]] == ["Steps 5", "Steps 10"]
+    orders = [[int(place) for place in layout[axis]["categoryarray"]] for axis in ("xaxis", "xaxis2")]
+    assert orders == [list(range(40, 201, 40)), list(range(20, 201, 20))]
+    for trace in traces(app):
+        assert trace["x"] == [str(place) for place in orders[trace["xaxis"] == "x2"]]
 
 
 def test_settings_of_a_number_name_their_tables() -> None:

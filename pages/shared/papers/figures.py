@@ -68,8 +68,8 @@ def layout(table: PaperTable) -> tuple[Form, tuple[str, ...], tuple[str, ...], t
 
 
 def _first_of_two(table: PaperTable) -> tuple[str, ...]:
-    """Return the upper axis of two across, whose values each have a panel."""
-    return table.columns[:1] if len(table.columns) == 2 and "student" in table.columns else ()
+    """Return the upper axis of two across, whose values each have a panel: students, or numbers of steps."""
+    return table.columns[:1] if len(table.columns) == 2 and table.columns[0] in ("student", "steps") else ()
 
 
 def _mark(one: CellView, x: Sequence[str], series: Sequence[str], panel: Sequence[str]) -> Mark:
@@ -83,13 +83,13 @@ def _mark(one: CellView, x: Sequence[str], series: Sequence[str], panel: Sequenc
         here=here,
         printed_spread=value.std or 0.0,
         here_spread=spread or 0.0,
-        panel=_words(one, panel),
+        panel=_words(one, panel, alone=False),
         words=hint(one).replace("\n", "<br>"),
     )
 
 
-def _words(one: CellView, names: Sequence[str]) -> str:
-    found = [_label(one, name, alone=len(names) == 1) for name in names if axis(one.value, name)]
+def _words(one: CellView, names: Sequence[str], *, alone: bool = True) -> str:
+    found = [_label(one, name, alone=alone and len(names) == 1) for name in names if axis(one.value, name)]
     return ", ".join(found)
 
 

@@ -1,5 +1,7 @@
 """Figures of the papers' tables: printed and measured numbers stand where they belong, and apart at laptop scale."""
 
+from dataclasses import replace
+
 import pytest
 
 from delt_engine.plots.papers import HERE, PRINTED, Axes, HoursCurve, Mark, hours_over_ipc, series_looks, table_figure
@@ -43,6 +45,19 @@ def test_numbers_of_a_laptop_have_panels_of_their_own() -> None:
     assert list(figure.layout.xaxis2.categoryarray) == ["0.1", "0.2", "0.3"]  # also where the first has no number
     low, high = figure.layout.yaxis.range
     assert high - low >= 5.0
+
+
+def test_panels_along_places_of_their_own_keep_each_its_order() -> None:
+    steps = (("5 steps", ("40", "80", "120")), ("10 steps", ("20", "40", "60")))
+    marks = [Mark((x,), "CDA", "cda", 50.0, None, panel=panel) for panel, places in steps for x in places]
+    figure = table_figure("lines", marks, Axes("Classes", "Top-1, %"))
+    assert [list(axis.categoryarray) for axis in figure.select_xaxes()] == [["40", "80", "120"], ["20", "40", "60"]]
+    left, right = (axis.domain for axis in figure.select_xaxes())
+    assert left[1] < right[0]  # side by side, as CDA Figure 7
+    marks[0] = replace(marks[0], here=60.0)
+    figure = table_figure("lines", marks, Axes("Classes", "Top-1, %", is_one_scale=False))
+    assert [note.text for note in figure.layout.annotations][:2] == [f"5 steps · {PRINTED}", f"5 steps · {HERE}"]
+    assert all(axis.showticklabels for axis in figure.select_xaxes())
 
 
 def test_nothing_measured_leaves_one_panel() -> None:
