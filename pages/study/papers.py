@@ -21,10 +21,10 @@ def draw_table(table: PaperTable, scale: Scale) -> None:
     draw_legend(view)
     if chosen is not None:
         cell.draw(view, chosen)
-    if table.id not in data.COST_TABLES or scale == "laptop":
+    if table.id not in data.COST_TABLES or (table.id, scale) == ("delt-6", "laptop"):
         figures.draw(view, only_measured=only_measured)
     if table.id in data.COST_TABLES:
-        cost.draw()
+        cost.draw(scale)
     work.draw_command(work.command(view))
 
 
