@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from delt_engine.analysis.diversity_store import stored_path
 from delt_engine.config import Experiment
 from delt_engine.errors import CheckpointError
 from delt_engine.files import KeyedStore
@@ -32,6 +33,11 @@ CROPS, MOST_REAL, SEED = 10, 100, 0
 
 _JUDGED = KeyedStore("judged")
 _BATCH, _MIN_CROP = 256, 0.08
+
+
+def measure_folders() -> tuple[Path, Path]:
+    """Return where :func:`stored_measure` looks among what this user measured: similarities, and words of networks."""
+    return stored_path("any").parent, _JUDGED.path("any").parent
 
 
 def stored_measure(cell: Cell, run: Run | None) -> float | None:

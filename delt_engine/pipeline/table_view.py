@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
@@ -19,6 +20,7 @@ from delt_engine.data.catalogue import find_entry
 from delt_engine.errors import ConfigError
 from delt_engine.jobs.prices import Known, Price, continual_price, recovery_price, students_price, teacher_price
 from delt_engine.models.card import read_card
+from delt_engine.models.held_out import second_dir
 from delt_engine.papers.cells import Cell, Scale, paper_cell, why_not
 from delt_engine.papers.continual_values import step_number
 from delt_engine.papers.fits import Found, differences, is_alike
@@ -27,10 +29,12 @@ from delt_engine.papers.names import MILLION_PARAMETERS, our_network
 from delt_engine.papers.paper_tables import axis, axis_label, find_table, place, rows_of
 from delt_engine.papers.published import PublishedValue
 from delt_engine.papers.table_record import PaperTable
+from delt_engine.paths import teachers_dir
 from delt_engine.pipeline.continual_cells import continual_config, measured_step
-from delt_engine.pipeline.image_measures import stored_measure
+from delt_engine.pipeline.image_measures import measure_folders, stored_measure
 from delt_engine.pipeline.paper_teachers import file_of, found_of, known_networks, ranker_of, relabeller_of, teacher_of
 from delt_engine.pipeline.table_records import CellView, Measured, Near, State, TableView
+from delt_engine.runs.continuals import CONTINUALS
 from delt_engine.runs.record import Kind, RunRecord, relevant_settings
 from delt_engine.runs.store import Run, list_runs
 from delt_engine.runs.titles import example_runs
@@ -73,6 +77,11 @@ def views(
     looked = _Looked.at([*list_runs(), *example_runs()] if runs is None else runs, device)
     found = [find_table(table) if isinstance(table, str) else table for table in tables]
     return [_view(table, scale, looked, validate_every) for table in found]
+
+
+def read_besides_runs() -> tuple[Path, ...]:
+    """Return the files and folders from which a table is read besides the runs: when one is written, it may change."""
+    return (*measure_folders(), teachers_dir(), second_dir(), *CONTINUALS.all())
 
 
 @lru_cache(maxsize=128)

@@ -10,18 +10,24 @@ import pytest
 from fake_runs import dataset_record, fake_experiment, make_evaluation, prepare
 from page_helpers import captions, components, keys, press, put_task, select_row, table_with, texts, traces
 
+from delt_engine.analysis.diversity_store import stored_path
 from delt_engine.config.students import filled_in
 from delt_engine.jobs import tasks
 from delt_engine.models.card import read_card
+from delt_engine.models.held_out import second_dir
 from delt_engine.papers.cells import Scale, paper_cell
 from delt_engine.papers.laptop import laptop_cell
 from delt_engine.papers.paper_tables import TABLES, find_table
 from delt_engine.papers.published import all_published, printed_with_spread
-from delt_engine.paths import assets_dir
+from delt_engine.paths import assets_dir, teachers_dir
+from delt_engine.pipeline import image_measures
+from delt_engine.pipeline.paper_teachers import outside_network, teacher_of
 from delt_engine.pipeline.table_records import CellView, Measured
-from delt_engine.pipeline.table_view import table_view
+from delt_engine.pipeline.table_view import read_besides_runs, table_view
+from delt_engine.runs.continuals import CONTINUALS
 from delt_engine.runs.record import TeacherRecord
 from pages.shared.papers import cell, cost, data, figures, work
+from pages.shared.runs.strips import stamp
 
 PAGE = "study/papers"
 SMALL = {"table": "delt-4c", "scale": "laptop"}
@@ -114,6 +120,40 @@ def test_work_can_be_seen_and_stopped_and_its_error_is_said(open_page, home, ask
     app = open_page(PAGE, **SMALL)
     assert not app.error
     assert "it was paused" in captions(app)
+
+
+def test_cells_fill_while_the_work_goes_on(open_page, home, asked) -> None:
+    put_task(data.task_of("delt-4c", "laptop"), "1 of 6, DELT Table 4c, MI 1,000, RI 500: evaluate")
+    app = open_page(PAGE, **SMALL)
+    assert (cells_of(app)["1000,500"]["here"], cells_of(app)["4000,500"]["here"]) == ("", "")
+    assert "**At work** · 0 of 6 measured" in texts(app)
+    measure(home, 1000, 500, (49.0, 50.0, 51.0))
+    app.run()  # as the fragment does by itself while the task is at work
+    assert (cells_of(app)["1000,500"]["here"], cells_of(app)["4000,500"]["here"]) == ("51.0", "")
+    assert "**At work** · 1 of 6 measured" in texts(app)
+
+
+def test_a_measure_that_another_process_stores_is_seen(asked, open_page) -> None:
+    one = next(one for one in data.view_of("cda-9", "laptop").cells if one.row == ("real",))
+    assert (one.state, data.counts("laptop")["cda-9"].measured) == ("missing", 0)
+    judge = read_card(outside_network(teacher_of(one.cell)))
+    image_measures._JUDGED.write(image_measures._key(one.cell, judge, None), {"whole": 80.0, "crops": 60.0})
+    now = {one.column: one for one in data.view_of("cda-9", "laptop").cells if one.row == ("real",)}
+    assert {place: (own.state, own.measured.mean) for place, own in now.items()} == {
+        ("whole",): ("finished", 80.0),
+        ("crops",): ("finished", 60.0),
+    }
+    assert data.counts("laptop")["cda-9"].measured == 2
+
+
+def test_what_was_learned_in_steps_is_looked_at_for_changes(asked) -> None:
+    found = []
+    for seed in (0, 1):
+        CONTINUALS.write(CONTINUALS.folder / "asked", {"steps": 5}, [{"seed": seed, "steps": []}])
+        found.append({path: stamp(path) for path in read_besides_runs()})
+    own = CONTINUALS.folder / "asked" / "continual.json"
+    assert found[0][own] != found[1][own]
+    assert {teachers_dir(), second_dir(), stored_path("any").parent} < set(found[0])
 
 
 def test_runs_with_other_settings_stand_near(open_page, home, asked) -> None:

@@ -17,7 +17,7 @@ from delt_engine.papers.paper_tables import TABLES, axis, axis_label, axis_title
 from delt_engine.papers.published import PublishedValue, all_published, printed_with_spread
 from delt_engine.papers.table_record import PaperTable
 from delt_engine.pipeline.table_records import CellView, TableView
-from delt_engine.pipeline.table_view import table_view, views
+from delt_engine.pipeline.table_view import read_besides_runs, table_view, views
 from delt_engine.runs.store import Run
 from pages.shared import cached
 from pages.shared.cached import until_changed
@@ -48,7 +48,8 @@ def view_of(table_id: str, scale: Scale) -> TableView:
     """Return a table as it stands now."""
     runs, work = _runs(), task_of(table_id, scale)
     now = tuple((str(run.path), stamp(run.path / "run.json"), run.status) for run in runs)
-    return _view(table_id, scale, (now, work.state, work.last_words()), runs)
+    besides = tuple((path, stamp(path)) for path in read_besides_runs())
+    return _view(table_id, scale, (now, besides, work.state, work.last_words()), runs)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
@@ -62,7 +63,7 @@ def counts(scale: Scale) -> dict[str, Counts]:
 
 
 def _records(*_arguments: object) -> Iterable[Path]:
-    return (run.path / "run.json" for run in _runs())
+    return (*(run.path / "run.json" for run in _runs()), *read_besides_runs())
 
 
 @until_changed(_records, max_entries=4)
