@@ -210,6 +210,7 @@ def make_evaluation(
     epochs: int = 60,
     dataset: DatasetRecord | None = None,
     ema: bool = False,
+    teacher: TeacherRecord | None = None,
     **settings,
 ) -> Run:
     """A finished evaluation of a run, or of the whole real set, with one student an accuracy."""
@@ -230,7 +231,7 @@ def make_evaluation(
         experiment = Experiment(dataset=data.name, device="cpu", evaluate=config)
     count = len(data.class_names)
     run = Run.create(path, experiment, "evaluate", ["delt", "evaluate", about.id], source=about.id)
-    run.update(dataset=data, device="cpu", device_name="CPU", threads=2)
+    run.update(dataset=data, teacher=teacher, device="cpu", device_name="CPU", threads=2)
     run.set_status("running", started=now(), process=this_process())
     students = tuple(fake_student(seed, value, epochs, count, ema) for seed, value in enumerate(top1))
     write_fake_epochs(run, students, epochs)

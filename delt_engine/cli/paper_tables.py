@@ -12,13 +12,12 @@ from delt_engine.cli.output import say, say_table
 from delt_engine.config.schedule import EarlyLateSchedule
 from delt_engine.jobs.prices import Price
 from delt_engine.papers.crop_distribution import crop_distributions
-from delt_engine.papers.fits import beyond_settings
 from delt_engine.papers.paper_tables import METRIC_TITLES, axis_label, axis_title
 from delt_engine.papers.published import PublishedValue, printed_with_spread, published_settings
 from delt_engine.papers.table_record import PaperTable
-from delt_engine.pipeline.paper_teachers import found_of
 from delt_engine.pipeline.reproduce import cell_title
 from delt_engine.pipeline.table_records import CellView, Measured, TableView
+from delt_engine.pipeline.table_view import differs_beyond
 
 NEAR = 5
 """Runs with other settings that are told of a table."""
@@ -153,9 +152,7 @@ def _say_near(view: TableView) -> None:
 
 def _say_beyond(view: TableView) -> None:
     """Print in what measured numbers differ from published code whatever is set."""
-    pairs = ((one.cell, one.runs[0]) for one in view.cells if one.runs and one.cell and one.cell.needs_students)
-    found = ((cell, found_of(run)) for cell, run in pairs if view.scale == "paper")
-    rows = dict.fromkeys(row for cell, each in found if each for row in beyond_settings(cell, each))
+    rows = dict.fromkeys(row for one in view.cells for row in differs_beyond(one))
     if rows:
         say_table(("setting", "here", "published", "from"), list(rows), "Whatever is set, of those measured here")
 

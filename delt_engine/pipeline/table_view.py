@@ -23,7 +23,7 @@ from delt_engine.models.card import read_card
 from delt_engine.models.held_out import second_dir
 from delt_engine.papers.cells import Cell, Scale, paper_cell, why_not
 from delt_engine.papers.continual_values import step_number
-from delt_engine.papers.fits import Found, differences, is_alike
+from delt_engine.papers.fits import Difference, Found, beyond_settings, differences, is_alike
 from delt_engine.papers.laptop import laptop_cell
 from delt_engine.papers.names import MILLION_PARAMETERS, our_network
 from delt_engine.papers.paper_tables import axis, axis_label, find_table, place, rows_of
@@ -77,6 +77,14 @@ def views(
     looked = _Looked.at([*list_runs(), *example_runs()] if runs is None else runs, device)
     found = [find_table(table) if isinstance(table, str) else table for table in tables]
     return [_view(table, scale, looked, validate_every) for table in found]
+
+
+def differs_beyond(one: CellView) -> list[Difference]:
+    """Return in what the run that measured a number of students differs from published code whatever is set."""
+    if not one.runs or one.cell is None or one.cell.scale != "paper" or not one.cell.needs_students:
+        return []
+    found = found_of(one.runs[0])
+    return beyond_settings(one.cell, found) if found else []
 
 
 def read_besides_runs() -> tuple[Path, ...]:

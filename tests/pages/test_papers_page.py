@@ -11,6 +11,7 @@ from fake_runs import dataset_record, fake_experiment, make_evaluation, prepare
 from page_helpers import captions, components, keys, press, put_task, select_row, table_with, texts, traces
 
 from delt_engine.analysis.diversity_store import stored_path
+from delt_engine.config import Experiment
 from delt_engine.config.students import filled_in
 from delt_engine.jobs import tasks
 from delt_engine.models.card import read_card
@@ -26,10 +27,12 @@ from delt_engine.pipeline.table_records import CellView, Measured
 from delt_engine.pipeline.table_view import read_besides_runs, table_view
 from delt_engine.runs.continuals import CONTINUALS
 from delt_engine.runs.record import TeacherRecord
+from delt_engine.runs.store import Run
 from pages.shared.papers import cell, cost, data, figures, work
 from pages.shared.runs.strips import stamp
 
 PAGE = "study/papers"
+CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SMALL = {"table": "delt-4c", "scale": "laptop"}
 
 
@@ -48,14 +51,34 @@ def measure(home: Path, mi: int, ri: int, top1: tuple[float, ...]) -> None:
     experiment = laptop_cell(paper_cell(value), ("MI", "RI")).experiment
     name = experiment.dataset
     card = read_card(assets_dir() / "teachers" / f"{name}.safetensors")
-    run = prepare(home / "runs" / f"20260101-000000-{mi}-{ri}", experiment, card.class_names)
-    run.update(dataset=dataset_record(name, card.class_names), teacher=TeacherRecord.of(card, name))
+    put_students(home, f"{mi}-{ri}", experiment, card.class_names, TeacherRecord.of(card, name), top1)
+
+
+def measure_real_row(home: Path) -> Run:
+    """Put DELT on CIFAR-10 at one image a class, with all settings of DELT Table 1, among the user's runs."""
+    value = next(one for one in all_published() if one.where == "DELT Table 1" and one.printed == "24.0")
+    teacher = TeacherRecord(name="wide", network="resnet18", width=1.0, fingerprint="beef", accuracy=95.0, epochs=100)
+    return put_students(home, "real", paper_cell(value).experiment, CIFAR10, teacher, (22.0, 23.0, 24.0))
+
+
+def put_students(
+    home: Path,
+    name: str,
+    experiment: Experiment,
+    class_names: tuple[str, ...],
+    teacher: TeacherRecord,
+    top1: tuple[float, ...],
+) -> Run:
+    """Put a finished run and one of its students among the user's runs, and return the latter."""
+    run = prepare(home / "runs" / f"20260101-000000-{name}", experiment, class_names)
+    run.update(dataset=dataset_record(experiment.dataset, class_names), teacher=teacher)
     run.set_status("finished", seconds=2.0)
     recover, evaluate = experiment.recover, experiment.evaluate
-    about = {"ipc": recover.ipc, "images": 10 * recover.ipc, "num_classes": 10, "image_size": 32, "dataset": name}
+    about = {"ipc": recover.ipc, "images": 10 * recover.ipc, "num_classes": 10, "image_size": 32}
+    filled = filled_in(evaluate, **about, dataset=experiment.dataset)
     names = ("student", "student_width", "student_stem", "epochs", "batch_size", "learning_rate", "rand_augment")
-    settings = {name: getattr(filled_in(evaluate, **about), name) for name in names}
-    make_evaluation(home / "runs" / f"20260102-000000-{mi}-{ri}", run, top1, **settings)
+    settings = {name: getattr(filled, name) for name in names}
+    return make_evaluation(home / "runs" / f"20260102-000000-{name}", run, top1, teacher=teacher, **settings)
 
 
 def table_of(app) -> dict:
@@ -157,10 +180,9 @@ def test_what_was_learned_in_steps_is_looked_at_for_changes(asked) -> None:
 
 
 def test_runs_with_other_settings_stand_near(open_page, home, asked) -> None:
-    names = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
     experiment = fake_experiment(ipc=10).replace(dataset="cifar10")
-    run = prepare(home / "runs" / "20260101-000000-other", experiment, names)
-    run.update(dataset=dataset_record("cifar10", names))
+    run = prepare(home / "runs" / "20260101-000000-other", experiment, CIFAR10)
+    run.update(dataset=dataset_record("cifar10", CIFAR10))
     run.set_status("finished", seconds=2.0)
     students = make_evaluation(home / "runs" / "20260102-000000-students", run, student_width=1.0)
     app = open_page(PAGE, table="delt-1", scale="paper", cell="cifar10,10,resnet18,delt")
@@ -172,6 +194,35 @@ def test_runs_with_other_settings_stand_near(open_page, home, asked) -> None:
     press(app, "papers/start")
     only = "dataset=cifar10+imagenette"  # the others have to be put in place by hand
     assert asked == [["reproduce", "delt-1", "--only", only]]
+
+
+def test_the_page_opens_on_the_real_row_once_it_was_measured(open_page, home, address, asked) -> None:
+    measure_real_row(home)
+    app = open_page(PAGE)
+    assert address(app) == {"table": "delt-1", "scale": "paper"}
+    switch = app.toggle(key="papers/only/delt-1/paper")
+    assert (switch.label, switch.value) == ("Only rows with a measured number", True)
+    rows = [[label["text"] for label in row["labels"]] for row in table_of(app)["rows"]]
+    assert rows == [["CIFAR-10", "1"]]
+    assert cells_of(app)["cifar10,1,resnet18,delt"]["here"] == "24.0"  # the best tested epoch
+    switch.set_value(False).run()
+    assert len(table_of(app)["rows"]) == 15  # five datasets at three numbers of images a class
+    app = open_page(PAGE, table="delt-1", scale="laptop")
+    assert "papers/only/delt-1/laptop" not in {one.key for one in app.toggle}  # nothing was measured there
+
+
+def test_a_measured_cell_says_in_what_it_still_differs(open_page, home, asked) -> None:
+    students = measure_real_row(home)
+    app = open_page(PAGE, table="delt-1", scale="paper", cell="cifar10,1,resnet18,delt")
+    assert f"papers/finished/open/{students.id}" in keys(app)
+    shown = next(table.value for table in app.table if "Published" in table.value.columns)
+    rows = {row["Setting"]: (row["Here"], row["Published"], row["From"]) for row in shown.to_dict("records")}
+    assert rows["Image files"] == ("PNG", "JPEG, quality 75", "published code")
+    assert rows["Epochs of the teacher"][0] == "100"
+    assert rows["Statistics of the images"][0] == "the dataset's own"
+    assert "Seeds" not in rows  # three, as published
+    app = open_page(PAGE, table="delt-1", scale="paper", cell="cifar10,10,resnet18,delt")
+    assert not any("Published" in table.value.columns for table in app.table)
 
 
 def test_what_cannot_be_run_says_why(open_page, asked, home) -> None:

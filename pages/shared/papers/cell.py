@@ -9,10 +9,12 @@ import streamlit as st
 from delt_engine.config import field_specs
 from delt_engine.config.command_line import STAGE_RECORDS
 from delt_engine.papers.cells import Cell
+from delt_engine.papers.fits import Difference
 from delt_engine.papers.paper_tables import METRIC_TITLES, axis_label, axis_title
 from delt_engine.papers.published import printed_with_spread
 from delt_engine.pipeline.reproduce import cell_title
 from delt_engine.pipeline.table_records import CellView, Measured, Near, TableView
+from delt_engine.pipeline.table_view import differs_beyond
 from delt_engine.runs.store import Run
 from pages.shared import controls, nav
 from pages.shared.papers import work
@@ -42,6 +44,7 @@ def draw(view: TableView, one: CellView) -> None:
             st.markdown(_STATES[one.state])
         work.draw_one(view, one)
         _runs("Measured by", one.runs, one)
+        _beyond(one)
         if one.recovered and one.recovered not in one.runs:
             _runs("Its images", [one.recovered], one)
         _near(one.near)
@@ -102,12 +105,21 @@ def _near(near: Sequence[Near]) -> None:
     }
     look = {"segmented": False, "label_visibility": "collapsed"}
     chosen = runs[controls.choice("Run", titles, "papers/near", **look)]
-    rows = [
-        {"Setting": each.name, "Here": each.here, "Published": each.published, "From": each.source}
-        for each in chosen.differences
-    ]
-    st.dataframe(rows, hide_index=True, key="papers/differences")
+    st.dataframe(_differences(chosen.differences), hide_index=True, key="papers/differences")
     actions.open_button(chosen.run, "papers/near")
+
+
+def _beyond(one: CellView) -> None:
+    """Draw in what a number that has all of its settings still differs from the published code."""
+    if found := differs_beyond(one):
+        st.markdown("**Differs from the published code, whatever is set**")
+        controls.table(_differences(found))
+
+
+def _differences(found: Sequence[Difference]) -> list[dict[str, str]]:
+    return [
+        {"Setting": each.name, "Here": each.here, "Published": each.published, "From": each.source} for each in found
+    ]
 
 
 def _near_number(here: Measured) -> str:
