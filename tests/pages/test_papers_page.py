@@ -14,6 +14,7 @@ from delt_engine.analysis.diversity_store import stored_path
 from delt_engine.config import Experiment
 from delt_engine.config.students import filled_in
 from delt_engine.jobs import tasks
+from delt_engine.jobs.prices import Price
 from delt_engine.models.card import read_card
 from delt_engine.models.held_out import second_dir
 from delt_engine.papers.cells import Scale, paper_cell
@@ -22,6 +23,7 @@ from delt_engine.papers.paper_tables import TABLES, find_table
 from delt_engine.papers.published import all_published, printed_with_spread
 from delt_engine.paths import assets_dir, teachers_dir
 from delt_engine.pipeline import image_measures
+from delt_engine.pipeline import table_view as table_view_module
 from delt_engine.pipeline.paper_teachers import outside_network, teacher_of
 from delt_engine.pipeline.table_records import CellView, Measured
 from delt_engine.pipeline.table_view import read_besides_runs, table_view
@@ -124,6 +126,21 @@ def test_measured_numbers_stand_below_the_printed_ones(open_page, home, address,
     app = open_page(PAGE, **SMALL, cell="2000,500")
     press(app, "papers/start_one")
     assert asked == [["reproduce", "delt-4c", "--scale", "laptop", "--only", "MI=2000,RI=500"]]
+
+
+def test_what_it_takes_is_said_before_it_is_started(open_page, asked, monkeypatch) -> None:
+    shared, own = Price(5400.0, 2048.0, 12_000_000), Price(600.0, None, 1_000_000, is_measured=False)
+
+    def parts(view: CellView, _looked: object) -> dict[str, Price]:
+        return {"recover images": shared, f"evaluate {view.row} {view.column}": own}
+
+    monkeypatch.setattr(table_view_module, "_parts", parts)
+    app = open_page(PAGE, **SMALL, cell="2000,500")
+    guess = "a guess: nothing alike was measured here"
+    # once 1 h 30 min for the images of all, and 10 min for the students of each
+    assert f"about 2 h 30 min, 2.1 GB of memory, 18 MB of disk, {guess} · 0 of 6 measured" in captions(app)
+    assert f"about 1 h 40 min, 2.1 GB of memory, 13 MB of disk, {guess}" in captions(app)
+    assert "In turn: recover images, 1 h 30 min; train students, 10 min" in captions(app)
 
 
 def test_work_can_be_seen_and_stopped_and_its_error_is_said(open_page, home, asked, monkeypatch) -> None:
