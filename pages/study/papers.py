@@ -8,7 +8,7 @@ from delt_engine.papers.cells import Scale
 from delt_engine.papers.table_record import PaperTable
 from delt_engine.pipeline.table_records import TableView
 from pages.shared import cached, controls, errors, live, nav
-from pages.shared.papers import cell, choice, cost, data, figures, matrix, settings, work
+from pages.shared.papers import cell, choice, cost, data, figures, images, matrix, settings, work
 from pages.shared.wording import plain, plural
 
 
@@ -23,6 +23,7 @@ def draw_table(table: PaperTable, scale: Scale) -> None:
         cell.draw(view, chosen)
     if table.id not in data.COST_TABLES or (table.id, scale) == ("delt-6", "laptop"):
         figures.draw(view, only_measured=only_measured)
+    images.draw(view)
     if table.id in data.COST_TABLES:
         cost.draw(scale)
     work.draw_command(work.command(view))

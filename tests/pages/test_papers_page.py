@@ -30,7 +30,7 @@ from delt_engine.pipeline.table_view import read_besides_runs, table_view
 from delt_engine.runs.continuals import CONTINUALS
 from delt_engine.runs.record import TeacherRecord
 from delt_engine.runs.store import Run
-from pages.shared.papers import cell, cost, data, figures, work
+from pages.shared.papers import cell, cost, data, figures, search, work
 from pages.shared.runs.strips import stamp
 
 PAGE = "study/papers"
@@ -330,30 +330,30 @@ def test_every_printed_number_is_found_and_leads_to_its_cell() -> None:
     for value in all_published():
         table, cell_id = data.place_of(value)
         assert cell_id in ids[table.id]
-    (found,) = data.search("cifar10 delt resnet18 64.9")
+    (found,) = search.find("cifar10 delt resnet18 64.9")
     assert (found.where, found.ipc) == ("DELT Table 1", 50)
-    assert {one.where for one in data.search("milestone cosine 0.9")} == {"CDA Table 18"}
-    assert data.search("no such thing") == data.search(" ") == []
+    assert {one.where for one in search.find("milestone cosine 0.9")} == {"CDA Table 18"}
+    assert search.find("no such thing") == search.find(" ") == []
 
 
 def test_every_number_is_found_by_what_is_shown_of_it() -> None:
     for value in all_published():
         for shown in {value.printed, printed_with_spread(value)}:
-            assert data.search(shown).index(value) < 5, shown  # before those in which it is a part
-    assert [one.printed for one in data.search("44.90")] == ["44.90", "44.90"]
-    assert data.search("24.0 ± 0.8")[0].where == "DELT Table 1"
+            assert search.find(shown).index(value) < 5, shown  # before those in which it is a part
+    assert [one.printed for one in search.find("44.90")] == ["44.90", "44.90"]
+    assert search.find("24.0 ± 0.8")[0].where == "DELT Table 1"
 
 
 @pytest.mark.parametrize("table", [one for one in TABLES if not one.is_figure], ids=lambda one: one.id)
 def test_a_tables_name_finds_its_numbers_and_no_others(table) -> None:
     own = [one for one in all_published() if one.where == table.where]
-    assert data.search(table.where) == data.search(table.where.lower()) == own
-    assert set(data.search(table.label)) >= set(own)
+    assert search.find(table.where) == search.find(table.where.lower()) == own
+    assert set(search.find(table.label)) >= set(own)
 
 
 def test_a_table_of_several_parts_is_found_by_its_number() -> None:
-    assert {one.table for one in data.search("delt table 4")} == {f"Table 4{part}" for part in "abcde"}
-    (found,) = data.search("CDA Table 8 resnet50 densenet121")
+    assert {one.table for one in search.find("delt table 4")} == {f"Table 4{part}" for part in "abcde"}
+    (found,) = search.find("CDA Table 8 resnet50 densenet121")
     assert (found.printed, found.teacher, found.student) == ("26.01", "resnet50", "densenet121")
 
 
@@ -380,7 +380,7 @@ def test_a_hit_opens_its_cell_and_so_does_the_same_row_of_the_next_search(open_p
 def test_all_hits_are_listed(open_page, asked) -> None:
     app = open_page(PAGE, **SMALL)
     app.text_input(key="papers/find").set_value("delt").run()
-    assert len(table_with(app, "Printed")) == len(data.search("delt")) > 200
+    assert len(table_with(app, "Printed")) == len(search.find("delt")) > 200
 
 
 @pytest.mark.parametrize(

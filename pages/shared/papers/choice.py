@@ -11,7 +11,7 @@ from delt_engine.papers.paper_tables import METRIC_TITLES, TABLES, find_table
 from delt_engine.papers.published import PAPERS, PublishedValue, printed_with_spread
 from delt_engine.papers.table_record import PaperTable
 from pages.shared import address, controls
-from pages.shared.papers import data
+from pages.shared.papers import data, search
 from pages.shared.papers.data import SCALES, Counts
 from pages.shared.papers.matrix import CHOSEN
 from pages.shared.wording import plural
@@ -68,7 +68,7 @@ def _search() -> None:
     asked = st.text_input(label, key=FOUND, placeholder=hint, icon=":material/search:")
     if not asked.strip():
         return
-    found = data.search(asked)
+    found = search.find(asked)
     if not found:
         st.caption("None of the printed numbers has all of these words.")
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -14,7 +13,7 @@ from delt_engine.jobs import tasks
 from delt_engine.papers import laptop
 from delt_engine.papers.cells import Scale, why_not
 from delt_engine.papers.paper_tables import TABLES, axis, axis_label, axis_title, find_table
-from delt_engine.papers.published import PublishedValue, all_published, printed_with_spread
+from delt_engine.papers.published import PublishedValue, all_published
 from delt_engine.papers.table_record import PaperTable
 from delt_engine.pipeline.table_records import CellView, TableView
 from delt_engine.pipeline.table_view import read_besides_runs, table_view, views
@@ -24,8 +23,6 @@ from pages.shared.cached import until_changed
 from pages.shared.runs.strips import stamp
 
 SCALES: dict[Scale, str] = {"paper": "As printed", "laptop": "Laptop"}
-
-_TABLE_NAME = re.compile(r"\b(?:(delt|cda)\s*)?table\s*(\d+[a-e]?)\b", re.IGNORECASE)
 
 COST_TABLES = ("delt-6", "delt-fig12")
 """Tables of hours."""
@@ -110,40 +107,6 @@ def place_words(value: PublishedValue) -> str:
         label if name in (*usual[2:], "dataset") else f"{axis_title(name)} {label}" for name, label in labels.items()
     )
     return " · ".join(words)
-
-
-def search(text: str) -> list[PublishedValue]:
-    """Return the printed numbers that have all of some words, those that have them whole first.
-
-    Words may be parts of a paper, dataset, method or network, with or without hyphens, or the number as it is shown. A
-    table's name, such as "CDA Table 8" or "Table 4", is that table alone.
-    """
-    named = _TABLE_NAME.search(text)
-    words = _folded(_TABLE_NAME.sub(" ", text)).split()
-    if not words and named is None:
-        return []
-    found = [one for one in all_published() if _is_of(named, one) and all(word in _haystack(one) for word in words)]
-    return sorted(found, key=lambda one: not set(words) <= set(_haystack(one).split()))
-
-
-def _is_of(named: re.Match[str] | None, value: PublishedValue) -> bool:
-    """Whether a number is of the table that was named; without its letter a number names all of its parts."""
-    if named is None:
-        return True
-    paper, label = named.groups("")
-    own = value.table.split()[-1]
-    is_table = label.casefold() in (own, own.rstrip("abcde"))
-    return is_table and paper.casefold() in ("", value.source)
-
-
-@lru_cache(maxsize=1024)
-def _haystack(value: PublishedValue) -> str:
-    raw = (value.dataset, value.method, value.student, value.teacher, f"ipc{value.ipc}", printed_with_spread(value))
-    return " ".join(map(_folded, (value.where, place_words(value), *raw)))
-
-
-def _folded(text: str) -> str:
-    return text.casefold().replace("-", "").replace("_", "").replace("²", "2")
 
 
 def here_words(number: float) -> str:
