@@ -298,4 +298,4 @@ def hours_over_ipc(curves: Sequence[HoursCurve]) -> go.Figure:
                     hovertext=[f"{curve.title}, IPC {ipc}: {hours:.3g} h, {what}" for ipc, hours in points],
                     hoverinfo="text",
                 )
-    return figure.update_yaxes(rangemode="tozero")
+    return figure.update_yaxes(rangemode="tozero", exponentformat="none")

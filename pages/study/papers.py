@@ -42,11 +42,13 @@ def draw_legend(view: TableView) -> None:
     """Say what the numbers of a cell are, and whether the paper's order holds here."""
     printed = f"Above: printed, {view.table.where}. " if any(one.value.is_printed for one in view.cells) else ""
     here = "Below, bold: measured here by runs with the same settings"
-    beyond = " A click on a cell says in what they differ from the published code, whatever is set."
-    here += f", then the gap.{beyond} " if view.scale == "paper" else " at laptop scale. "
+    here += ", then the gap. " if view.scale == "paper" else " at laptop scale. "
     best = ""
     if any(one.value.metric == "top1" for one in view.cells):
-        best = "Accuracies are of the best tested epoch, as papers report; a click on a cell shows the last epoch too."
+        more = " and in what they still differ from the published code" if view.scale == "paper" else ""
+        best = (
+            f"Accuracies are of the best tested epoch, as papers report; a click on a cell shows the last epoch{more}."
+        )
     st.caption(f"{printed}{here}{best}")
     if any(one.measured for one in view.cells):
         st.markdown(f"**{plain(view.order.sentence)}**", help="Held against each other: the numbers in the cells.")

@@ -89,7 +89,9 @@ def test_series_of_one_method_differ_by_their_dashes() -> None:
 
 def test_hours_are_lines_with_open_and_filled_points() -> None:
     curve = HoursCurve("DELT, RI 500", "delt", [(1, 0.5), (50, 17.6)], printed=[(50, 17.6)], here=[(10, 2.0)])
-    line, printed, here = hours_over_ipc([curve]).data
+    figure = hours_over_ipc([curve])
+    line, printed, here = figure.data
+    assert figure.layout.yaxis.exponentformat == "none"  # a laptop's 0.02 h is no 20m
     assert (list(line.x), list(line.y)) == ([1, 50], [0.5, 17.6])
     assert (printed.marker.symbol, list(printed.y)) == ("diamond-open", [17.6])
     assert (here.marker.symbol, list(here.x)) == ("circle", [10])
