@@ -56,7 +56,8 @@ class CellView:
     Attributes:
         value: as printed, or a row of a figure without a number.
         row, column: where it stands on the table's axes, as printed.
-        cell: the experiment that measures it here; None where ``reason`` says why there is none.
+        cell: the experiment that measures it here; None where ``reason`` says why there is none, and of images that
+            were imported.
         measured: by ``runs``, which fit it; None while there are none, and for images, which have no number.
         near: runs that ask the same question with other settings; at paper scale only.
         state: of its work.
@@ -112,8 +113,8 @@ class TableView:
 
     @property
     def reachable(self) -> int:
-        """Numbers that can be measured here."""
-        return sum(one.cell is not None for one in self.cells)
+        """Numbers that can be measured here, and images that were imported."""
+        return sum(one.cell is not None or one.state == "finished" for one in self.cells)
 
     @property
     def missing(self) -> tuple[CellView, ...]:

@@ -24,7 +24,7 @@ from delt_engine.models.held_out import second_dir
 from delt_engine.papers.cells import Cell, Scale, paper_cell, why_not
 from delt_engine.papers.continual_values import step_number
 from delt_engine.papers.fits import Difference, Found, beyond_settings, differences, is_alike
-from delt_engine.papers.laptop import laptop_cell
+from delt_engine.papers.laptop import DATASETS, laptop_cell
 from delt_engine.papers.names import MILLION_PARAMETERS, our_network
 from delt_engine.papers.paper_tables import axis, axis_label, find_table, place, rows_of
 from delt_engine.papers.published import PublishedValue
@@ -143,8 +143,25 @@ def _view(table: PaperTable, scale: Scale, looked: _Looked, validate_every: int 
             evaluate = cell.experiment.evaluate.replace(validate_every=validate_every)
             cell = replace(cell, experiment=cell.experiment.replace(evaluate=evaluate))
         view = CellView(value, place(value, table.rows), place(value, table.columns), cell, reason)
-        cells.append(_cell_view(view, looked) if cell else replace(view, state="not here"))
+        cells.append(_cell_view(view, looked) if cell else _taken_in(view, scale, looked))
     return TableView(table, scale, tuple(_with_repeats(table, cells) if scale == "laptop" else cells))
+
+
+def _taken_in(view: CellView, scale: Scale, looked: _Looked) -> CellView:
+    """Return the images of a method that is not here, where a set was imported under its name; else what is absent."""
+    value = view.value
+    dataset = DATASETS.get(value.dataset, "") if scale == "laptop" else value.dataset
+    own = looked.found.get(("recover", dataset), ()) if value.metric == "images" else ()
+    names = {_folded(value.method), _folded(value.method_title)}
+    named = (run for run, _ in own if (origin := run.record().origin) and _folded(origin.method) in names)
+    run = next(named, None)
+    if run is None:
+        return replace(view, state="not here")
+    return replace(view, reason="", runs=(run,), state="finished", recovered=run)
+
+
+def _folded(name: str) -> str:
+    return "".join(filter(str.isalnum, name.casefold()))
 
 
 def _with_repeats(table: PaperTable, cells: Sequence[CellView]) -> list[CellView]:

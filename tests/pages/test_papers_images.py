@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from fake_runs import dataset_record, prepare, write_fake_round
-from page_helpers import components
+from page_helpers import captions, components, keys
 
+from delt_engine.config import Experiment, RecoverConfig
 from delt_engine.models.card import read_card
 from delt_engine.papers.cells import paper_cell
 from delt_engine.papers.laptop import laptop_cell
 from delt_engine.papers.paper_tables import axis, find_table, rows_of
 from delt_engine.paths import assets_dir
-from delt_engine.runs.record import TeacherRecord
+from delt_engine.pipeline.table_view import table_view
+from delt_engine.runs.record import ImportRecord, TeacherRecord
 from delt_engine.runs.store import Run
 
-PAGE = "study/papers"
+PAGE, CLASSES = "study/papers", ("first", "second")
 
 
 @pytest.fixture
@@ -39,6 +42,21 @@ def put_images(home: Path, table_id: str, row: str) -> Run:
             write_fake_round(run, class_index, number)
     run.set_status("finished", seconds=2.0)
     return run
+
+
+def put_imported(home: Path, method: str) -> Run:
+    """Put a set of one image a class that was imported under a name among the user's runs."""
+    recover = RecoverConfig(method="imported", early_late=False, iterations=0, round_iterations=1, ipc=1)
+    experiment = Experiment(dataset="cifar10-mini", recover=recover)
+    run = prepare(home / "runs" / f"20260103-000000-{method}", experiment, CLASSES)
+    origin = ImportRecord(method=method, path="/a", layout="folder", digest="d")
+    run.update(dataset=dataset_record("cifar10-mini", CLASSES), origin=origin)
+    run.set_status("finished", seconds=2.0)
+    return run
+
+
+def table_of(app) -> dict:
+    return next(one for one in components(app) if "across" in one)
 
 
 def grid_of(app) -> dict:
@@ -95,3 +113,27 @@ def test_images_while_they_are_recovered_stand_over_their_iterations(open_page, 
     places = [name.partition("round-")[2] for name, _ in shown(grid)[0]]
     assert places == ["01.png", "05.png", "10.png", "20.png"]
     assert run.experiment.recover.iterations == 100
+
+
+def test_an_imported_set_fills_the_row_of_its_method(open_page, user) -> None:
+    run = put_imported(user, "Minimax Diffusion")
+    put_imported(user, "another")
+    app = open_page(PAGE, table="delt-fig7", scale="laptop", cell="minimax-diffusion,imagenet-1k")
+    assert "1 of 6 measured" in captions(app)
+    cells = {one["id"]: one for row in table_of(app)["rows"] for one in row["cells"]}
+    assert cells["minimax-diffusion,imagenet-1k"]["here"] == "images made"
+    assert cells["mtt,imagenet-1k"]["here"] == "not here"
+    assert f"papers/finished/open/{run.id}" in keys(app)
+    assert shown(grid_of(app)) == [[(f"{quote(run.id)}/snapshots/first/round-00.png", 0)]]
+    (row,) = grid_of(app)["rows"]
+    assert (row["title"], row["cells"][0]["alt"]) == ("MinimaxDiffusion", "first, image 1: imported")
+    put_images(user, "delt-fig7", "delt")
+    app = open_page(PAGE, table="delt-fig7", scale="laptop")
+    app.selectbox(key="papers/class").set_value("airplane").run()  # a class that the imported set has not
+    assert [row["title"] for row in grid_of(app)["rows"]] == ["DELT"]
+
+
+def test_numbers_of_a_method_that_is_not_here_stay_away(user) -> None:
+    put_imported(user, "MTT")
+    (mtt,) = (one for one in table_view("cda-1", "laptop").cells if one.row + one.column == ("10", "mtt"))
+    assert (mtt.state, mtt.reason) == ("not here", "MTT is not here.")

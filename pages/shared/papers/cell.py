@@ -49,7 +49,8 @@ def draw(view: TableView, one: CellView) -> None:
             _runs("Its images", [one.recovered], one)
         _near(one.near)
         _settings(one)
-        work.draw_command(work.command(view, one))
+        if one.cell is not None:
+            work.draw_command(work.command(view, one))
 
 
 def _numbers(one: CellView) -> None:
@@ -128,7 +129,8 @@ def _near_number(here: Measured) -> str:
 
 def _settings(one: CellView) -> None:
     cell = one.cell
-    assert cell is not None  # it can be measured
+    if cell is None:  # its images were imported
+        return
     if cell.scaled:
         with st.expander("What laptop scale makes smaller"):
             controls.table([{"Setting": name, "Printed": was, "Here": now} for name, was, now in cell.scaled])

@@ -48,7 +48,7 @@ def draw(view: TableView) -> None:
     film, runs = Film(), list(found.values())
     if view.table.id in BY_CLASS:
         (run,) = runs
-        add_columns(film, [Column(run.class_names[n], run, n, (_last(run),)) for n in _classes(run)[:MOST]])
+        add_columns(film, [Column(name, run, n, (_last(run),)) for name, n in list(_classes(run).items())[:MOST]])
     else:
         _add_class(film, view.table.id, found, _choose_class(runs))
     look = Look(tile=tile_side(runs[0]), shown=_SHOWN)
@@ -57,15 +57,15 @@ def draw(view: TableView) -> None:
 
 
 def _add_class(film: Film, table_id: str, found: Mapping[str, Run], name: str) -> None:
-    """Add images of one class of each run, in the form of the figure."""
-    numbers = {title: run.class_names.index(name) for title, run in found.items()}
+    """Add images of one class of each run that has it, in the form of the figure."""
+    own = [(title, run, _classes(run)[name]) for title, run in found.items() if name in _classes(run)]
     if table_id == MOSAICS:
-        ends = ((title, run, (0, _last(run))) for title, run in found.items())
-        add_columns(film, [Column(title, run, numbers[title], both, "start, result") for title, run, both in ends])
+        note = "start, result"
+        add_columns(film, [Column(title, run, number, (0, _last(run)), note) for title, run, number in own])
         return
     add = add_over_iterations if table_id == OVER_ITERATIONS else add_row
-    for title, run in found.items():
-        add(film, title, run, numbers[title])
+    for title, run, number in own:
+        add(film, title, run, number)
 
 
 def add_columns(film: Film, columns: Sequence[Column]) -> None:
@@ -120,6 +120,7 @@ def _sheet(film: Film, run: Run, class_index: int, number: int, indices: Sequenc
 def _cell(run: Run, class_index: int, index: int, number: int, sheet: int | None, at: int, words: str = "") -> Cell:
     schedule = run.experiment.recover.schedule
     what = "as it starts" if number == 0 and not schedule.is_still else fate(schedule, index)
+    what = "imported" if run.record().origin else what
     return Cell(
         id=f"{run.id}/{class_index}/{index}/{number}",
         alt=f"{run.class_names[class_index]}, image {index + 1}: {words or what}",
@@ -140,13 +141,12 @@ def _last(run: Run) -> int:
     return run.experiment.recover.schedule.num_rounds
 
 
-def _classes(run: Run) -> tuple[int, ...]:
-    """Return the classes whose images are kept as strips."""
-    return run.classes[: run.record().options.snapshot_classes]
+def _classes(run: Run) -> dict[str, int]:
+    """Return the classes whose images can be shown, by name."""
+    return {run.class_names[number]: number for number in run.classes[: run.record().options.snapshot_classes]}
 
 
 def _choose_class(runs: Sequence[Run]) -> str:
-    """Draw the choice of a class that all runs have, and return its name."""
-    names = [[run.class_names[number] for number in _classes(run)] for run in runs]
-    common = {name: plain(name) for name in names[0] if all(name in own for own in names)}
-    return str(controls.choice("Class", common, "papers/class", segmented=False, width=240))
+    """Draw the choice of a class that any of the runs has, and return its name."""
+    names = {name: plain(name) for run in runs for name in _classes(run)}
+    return str(controls.choice("Class", names, "papers/class", segmented=False, width=240))
