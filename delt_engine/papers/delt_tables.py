@@ -211,7 +211,7 @@ DELT_TABLES: tuple[PaperTable, ...] = (
     PaperTable(
         "delt-fig12",
         "Hours of synthesis over images a class",
-        "Above: DELT (RI 500), CDA and G-VBSM; below: DELT with RI 500 and RI 1,000 beside CDA.",
+        "One panel: DELT (RI 500), G-VBSM, and CDA or SRe²L; the other: DELT at RI 500 and 1,000, and CDA or SRe²L.",
         ("method", "RI"),
         ("ipc",),
         ("method", "RI"),

@@ -40,7 +40,10 @@ def draw_filter(view: TableView) -> bool:
 
 def draw_legend(view: TableView) -> None:
     """Say what the numbers of a cell are, and whether the paper's order holds here."""
-    printed = f"Above: printed, {view.table.where}. " if any(one.value.is_printed for one in view.cells) else ""
+    if all(one.value.metric == "images" for one in view.cells):
+        return
+    is_printed = any(one.value.is_printed for one in view.cells)
+    printed = f"Above: printed, {view.table.where}. " if is_printed else ""
     here = "Below, bold: measured here by runs with the same settings"
     here += ", then the gap. " if view.scale == "paper" else " at laptop scale. "
     best = ""
@@ -50,7 +53,7 @@ def draw_legend(view: TableView) -> None:
             f"Accuracies are of the best tested epoch, as papers report; a click on a cell shows the last epoch{more}."
         )
     st.caption(f"{printed}{here}{best}")
-    if any(one.measured for one in view.cells):
+    if is_printed and any(one.measured for one in view.cells):
         st.markdown(f"**{plain(view.order.sentence)}**", help="Held against each other: the numbers in the cells.")
 
 

@@ -59,7 +59,9 @@ def draw(view: TableView) -> None:
     ready = [one for one in missing if place(one).state not in _BLOCKED]
     with st.container(horizontal=True, vertical_alignment="center"):
         if not missing:
-            st.markdown(f"Measured: all {finished(view)} numbers that can be.", width="content")
+            here = finished(view)
+            words = f"all {here} cells that can be" if here > 1 else "the one cell that can be"
+            st.markdown(f"Measured: {words}.", width="content")
         else:
             label = f"Run {plural(len(ready), 'missing cell')}" if ready else "Nothing can be run yet"
             deed = (errors.attempt, "papers/work", _start, view, None)
