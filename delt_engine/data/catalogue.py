@@ -6,6 +6,7 @@ serve its subsets. Teacher accuracies are those of RDED's teachers (README of RD
 to 64 px; ImageNet-1K's is torchvision's ResNet-18. Class names are those of each dataset's label file, in the order of
 the labels; for ImageNet and what is made of it torchvision's names of the class folders. ImageNet-21K-P is that of
 winter 2021 (CDA Appendix A: 10,450 classes); its training code does not normalise, so its mean is 0 and its std 1.
+ImageNet-100 has CMC's classes, and so CMC's 126,689 train images.
 Differs: published distillation code writes 0.2023, 0.1994, 0.2010 as CIFAR-10's std, a mean over per-image values;
 here it is the std over all pixels.
 """
@@ -74,7 +75,7 @@ _ROWS = {
     "tiny-imagenet": ("Tiny-ImageNet", "folder", 200, 64, 100000, 10000, 61.98),
     "imagenette": ("ImageNette", "torchvision", 10, 224, 9469, 3925, 90.0),
     "imagewoof": ("ImageWoof", "folder", 10, 224, 9025, 3929, 75.0),
-    "imagenet-100": ("ImageNet-100", "folder", 100, 224, 0, 5000, 83.4),
+    "imagenet-100": ("ImageNet-100", "folder", 100, 224, 126689, 5000, 83.4),
     "imagenet-1k": ("ImageNet-1K", "folder", 1000, 224, 1281167, 50000, 69.76),
     "imagenet-21k": ("ImageNet-21K-P", "folder", 10450, 224, 11060223, 522500, None),
     "svhn": ("SVHN", "torchvision", 10, 32, 73257, 26032, None),

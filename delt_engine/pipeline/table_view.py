@@ -16,7 +16,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from delt_engine.config import Experiment
-from delt_engine.data.catalogue import find_entry
+from delt_engine.data.catalogue import CatalogueEntry, find_entry
 from delt_engine.errors import ConfigError
 from delt_engine.jobs.prices import Known, Price, continual_price, recovery_price, students_price, teacher_price
 from delt_engine.models.card import read_card
@@ -288,18 +288,16 @@ def _parts(view: CellView, looked: _Looked) -> dict[str, Price]:
     """Return what is missing of a cell with its price: what several cells share has the same key."""
     cell = view.cell
     assert cell is not None
-    experiment, known = cell.experiment, looked.known
-    entry = find_entry(experiment.dataset)
-    classes = (entry.num_classes if entry else None) or 10450  # ImageNet-21K-P is in no catalogue of ours
-    size = teacher_of(cell).image_size
-    train, tests = (entry.train_size, entry.test_size) if entry else (11060223, 50000)
+    experiment, known, data = cell.experiment, looked.known, _entry(cell.experiment.dataset)
+    classes, tests, size = data.num_classes or 0, data.test_size, teacher_of(cell).image_size
     found: dict[str, Price] = {}
     networks = [teacher_of(cell), ranker_of(cell), relabeller_of(cell)]
     files = {part: file_of(part) for part in networks if part and cell.measure != "teacher"}
     for part in files or [teacher_of(cell)]:
         if files.get(part) is None:
             squeeze = experiment.squeeze.replace(network=part.network, width=part.width)
-            found[f"squeeze {part}"] = teacher_price(squeeze, train, size, known)
+            train = _entry(part.dataset).train_size
+            found[f"squeeze {part}"] = teacher_price(squeeze, train, part.image_size, known)
     if cell.needs_images and view.recovered is None:
         key = f"recover {_key(experiment)}"
         path = files.get(teacher_of(cell))
@@ -312,6 +310,12 @@ def _parts(view: CellView, looked: _Looked) -> dict[str, Price]:
         key = f"evaluate {_key(experiment)} {experiment.evaluate.model_dump_json()} {cell.relabeller}"
         found[key] = students_price(experiment, classes, size, tests, known)
     return found
+
+
+def _entry(dataset: str) -> CatalogueEntry:
+    entry = find_entry(dataset)
+    assert entry is not None  # the papers' datasets and the built-in ones are all in the catalogue
+    return entry
 
 
 def _key(experiment: Experiment) -> str:

@@ -1,0 +1,54 @@
+"""What the missing work of a cell takes: each network by its own data and size, the images, and the students."""
+
+from __future__ import annotations
+
+import pytest
+from paper_runs import printed
+
+from delt_engine.config import SqueezeConfig
+from delt_engine.jobs.prices import Known, teacher_price
+from delt_engine.papers.cells import paper_cell
+from delt_engine.papers.published import PublishedValue
+from delt_engine.pipeline import table_view
+from delt_engine.pipeline.table_records import CellView
+
+NOTHING = Known((), (), "cuda", None)
+"""A machine with a graphics card on which nothing was measured yet."""
+
+TRAIN_IMAGES = {"imagenet-100": 126_689, "imagenet-1k": 1_281_167, "cifar100": 50_000}
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("DELT_HOME", str(tmp_path / "home"))
+
+
+def view_of(value: PublishedValue, device: str = "cuda") -> CellView:
+    """A number of a table as it stands where there is nothing yet."""
+    looked = table_view._Looked.at((), device)  # noqa: SLF001 (one cell; a table of them takes long)
+    return table_view._cell_view(CellView(value, (), (), paper_cell(value)), looked)  # noqa: SLF001
+
+
+def trainings(view: CellView) -> dict[str, float]:
+    """Hours of the networks that are trained first, by dataset and kind."""
+    parts = {key: price for key, price in view.parts.items() if key.startswith("squeeze ")}
+    words = {key: [word.split("=")[1].strip("',") for word in key.split("(")[1].split()[:3]] for key in parts}
+    return {f"{words[key][0]} {words[key][2]}": price.hours for key, price in parts.items()}
+
+
+def hours(dataset: str, size: int, squeeze: SqueezeConfig) -> float:
+    return teacher_price(squeeze, TRAIN_IMAGES[dataset], size, NOTHING).hours
+
+
+def test_a_ranker_of_other_data_costs_what_its_own_data_takes() -> None:
+    value = printed("DELT Table 10", order="delt")
+    squeeze = paper_cell(value).experiment.squeeze
+    found = trainings(view_of(value))
+    assert found == pytest.approx(
+        {
+            "imagenet-100 resnet18": hours("imagenet-100", 224, squeeze),
+            "imagenet-1k resnet18": hours("imagenet-1k", 224, squeeze),
+        }
+    )
+    assert found["imagenet-1k resnet18"] / found["imagenet-100 resnet18"] == pytest.approx(1_281_167 / 126_689)
+    assert min(found.values()) > 1
