@@ -28,7 +28,8 @@ def recover(into: Gathered, asked: Asked) -> None:
     """Take what is matched, from which start, and for how long.
 
     Differs: DM's accuracies are of images matched under Siamese augmentation with colour, cutout, scale and rotation;
-    here without, see :attr:`delt_engine.config.RecoverConfig.siamese`.
+    here without, see :attr:`delt_engine.config.RecoverConfig.siamese`. Nothing is matched with a teacher, but a run has
+    one here: it says what it thinks of the pictures of each round.
     """
     settings = recover_settings(asked.method, asked.image_size)
     iterations = settings["iterations"]

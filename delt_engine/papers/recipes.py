@@ -204,11 +204,14 @@ def _trained_by_delt(asked: Asked) -> str:
 
 
 def _networks(into: Gathered, asked: Asked) -> None:
-    """Take the teacher by name where it is no ResNet-18, and who ranks where the teacher does not."""
+    """Take the teacher by name where it is no ResNet-18, and who ranks where the teacher does not.
+
+    Random patches need nobody's ranks.
+    """
     if asked.network != "resnet18":
         name = SqueezeConfig(network=asked.network).teacher_name(asked.dataset, asked.image_size)
         into.assume("experiment", "the teacher that `delt squeeze` makes with these settings", teacher=name)
-    starts_from_ranks = "criterion" in into.of("select") and is_optimised(asked.method)
+    starts_from_ranks = into.of("select").get("criterion", "random") != "random" and is_optimised(asked.method)
     data = "imagenet-1k" if asked.dataset == "imagenet-100" else asked.dataset
     if starts_from_ranks and (asked.network, asked.dataset) != ("resnet18", data):
         name = SqueezeConfig().teacher_name(data, asked.image_size)

@@ -232,6 +232,12 @@ def test_a_teacher_that_is_no_resnet18_is_named_as_its_squeeze_names_it() -> Non
     assert found.teacher == found.squeeze.teacher_name("imagenet-1k", 64) == "imagenet-1k-convnet-4-64px"
 
 
+def test_random_patches_ask_for_no_ranker() -> None:
+    found = published_experiment("cda", "cifar100", "dm", student="convnet3")
+    assert (found.experiment.select.criterion, found.experiment.ranker) == ("random", "")
+    assert "experiment.ranker" not in found.origins
+
+
 @pytest.mark.parametrize(
     ("asked", "sentence"),
     [

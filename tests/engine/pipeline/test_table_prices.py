@@ -52,3 +52,8 @@ def test_a_ranker_of_other_data_costs_what_its_own_data_takes() -> None:
     )
     assert found["imagenet-1k resnet18"] / found["imagenet-100 resnet18"] == pytest.approx(1_281_167 / 126_689)
     assert min(found.values()) > 1
+
+
+def test_what_starts_from_random_patches_pays_for_no_ranker() -> None:
+    value = printed("CDA Table 1", ipc=10, method="dm")
+    assert trainings(view_of(value)).keys() == {"cifar100 convnet-3"}
