@@ -10,11 +10,14 @@ from delt_engine.analysis.cost import formula_cost
 from delt_engine.cli.cost import size_words, time_words
 from delt_engine.cli.output import say, say_table
 from delt_engine.config.schedule import EarlyLateSchedule
+from delt_engine.errors import CheckpointError
 from delt_engine.jobs.prices import Price
 from delt_engine.papers.crop_distribution import crop_distributions
 from delt_engine.papers.paper_tables import METRIC_TITLES, axis_label, axis_title
 from delt_engine.papers.published import PublishedValue, printed_with_spread, published_settings
 from delt_engine.papers.table_record import PaperTable
+from delt_engine.pipeline.image_measures import judge_file
+from delt_engine.pipeline.paper_teachers import add_command
 from delt_engine.pipeline.reproduce import cell_title
 from delt_engine.pipeline.table_records import CellView, Measured, TableView
 from delt_engine.pipeline.table_view import differs_beyond
@@ -54,6 +57,8 @@ def say_view(view: TableView, only: str = "") -> None:
     if view.missing:
         scale = "" if view.scale == "paper" else f" --scale {view.scale}"
         say(f"Missing: {len(view.missing)} of {view.reachable} numbers, {price_words(view.price)}.")
+        if words := network_words(view.missing):
+            say(words)
         part = f" --only {only}" if only else ""
         say(f"Make them with `delt reproduce {table.id}{scale}{part}`.")
 
@@ -196,9 +201,35 @@ def _say_formula() -> None:
 def price_words(price: Price) -> str:
     """Return a price in words.
 
-    >>> price_words(Price(7200.0, None, 12_000_000, is_measured=False))
-    'about 2.0 h (a guess: nothing alike was measured here), 12 MB of disk'
+    >>> price_words(Price(7200.0, 512.0, 12_000_000, is_measured=False))
+    'about 2.0 h (a guess: nothing alike was measured here), 537 MB of memory for the recovery, 12 MB of disk'
+    >>> price_words(Price(7200.0, None, 12_000_000))
+    'about 2.0 h, 12 MB of disk; memory not measured here (the first such recovery tells it, or `delt bench recover`)'
     """
     source = "" if price.is_measured else " (a guess: nothing alike was measured here)"
-    memory = f", {size_words(round(price.memory_mb * 2**20))} of memory" if price.memory_mb else ""
-    return f"about {time_words(price.hours)}{source}{memory}, {size_words(price.disk_bytes)} of disk"
+    memory = f", {size_words(round(price.memory_mb * 2**20))} of memory for the recovery" if price.memory_mb else ""
+    unknown = "; memory not measured here (the first such recovery tells it, or `delt bench recover`)"
+    is_unknown = not memory and price.disk_bytes  # only images take disk
+    words = f"about {time_words(price.hours)}{source}{memory}, {size_words(price.disk_bytes)} of disk"
+    return words + (unknown if is_unknown else "")
+
+
+def network_words(cells: Iterable[CellView]) -> str:
+    """Return which networks of missing numbers are fetched rather than trained, in sentences; "" where there are none.
+
+    Those are trainings that published weights save, and outside networks that are not here.
+    """
+    cells = list(cells)
+    saved = {ref: one.parts[key].hours for one in cells for key, ref in one.published.items()}
+    said = []
+    if saved:
+        hours, commands = time_words(sum(saved.values())), ", ".join(f"`{add_command(ref)}`" for ref in saved)
+        said.append(f"{hours} of it are trainings that {commands} {'saves' if len(saved) == 1 else 'save'}.")
+        said.append("`delt reproduce` tries to fetch them first.")
+    lacking = {one.cell.experiment.dataset: one.cell for one in cells if one.cell and one.cell.measure == "judge"}
+    for cell in lacking.values():
+        try:
+            judge_file(cell)
+        except CheckpointError as error:
+            said.append(str(error))
+    return " ".join(said)

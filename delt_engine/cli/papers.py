@@ -14,7 +14,7 @@ import click
 from delt_engine.cli.finished import finished_run
 from delt_engine.cli.options import output_options, path_option
 from delt_engine.cli.output import say, say_json, say_table
-from delt_engine.cli.paper_tables import list_lines, price_words, say_view
+from delt_engine.cli.paper_tables import list_lines, network_words, price_words, say_view
 from delt_engine.data.catalogue import CATALOGUE
 from delt_engine.errors import ConfigError, DataError, RunError
 from delt_engine.files import write_bytes
@@ -327,6 +327,8 @@ def _say_price(view: TableView, chosen: Sequence[CellView], as_json: bool) -> No
         say(view.table.note or "It prints settings and no results.")
     if todo:
         say(f"{price_words(price)}.")
+        if words := network_words(todo):
+            say(words)
 
 
 def _progress(quiet: bool) -> Callable[[str], None]:

@@ -12,6 +12,18 @@ from delt_engine.papers.gathered import Asked, Gathered
 
 _RECOVER = "G-VBSM's published code (recover.sh)"
 _TRAIN = "G-VBSM's published code (train.sh)"
+_COMMITTEE = ("resnet18", "mobilenet_v2", "efficientnet_b0", "shufflenet_v2_x0_5")
+
+
+def committee(image_size: int) -> tuple[str, ...]:
+    """Return the networks that recover in turn.
+
+    Differs: on small images a WRN-16-2 is among them as well, which cannot be built here.
+
+    >>> committee(32)[-1], len(committee(224))
+    ('convnet-3', 4)
+    """
+    return (*_COMMITTEE, "convnet-3") if image_size <= SMALL_IMAGES else _COMMITTEE
 
 
 def recover(into: Gathered, asked: Asked) -> None:

@@ -24,7 +24,7 @@ from delt_engine.papers.cells import Cell
 from delt_engine.pipeline.image_sets import of_run
 from delt_engine.pipeline.inputs import load_inputs, training_images
 from delt_engine.pipeline.measure import measured, stored_result
-from delt_engine.pipeline.paper_teachers import outside_network, teacher_of
+from delt_engine.pipeline.paper_teachers import add_command, judge_of, outside_network, published_ref, teacher_of
 from delt_engine.runs.sources import find_source
 from delt_engine.runs.store import Run
 
@@ -60,14 +60,27 @@ def measure_images(cell: Cell, run: Run | None, device: str = "auto") -> None:
     if cell.measure == "cosine" and run is not None:
         measured(of_run(run), device=device)
     elif cell.measure == "judge":
-        path, teacher = outside_network(teacher_of(cell)), teacher_of(cell)
-        if path is None:
-            raise CheckpointError(
-                f"second: there is no network for {teacher.dataset} at {teacher.image_size} px besides the teacher; "
-                f"train one with `{command(teacher.dataset, teacher.image_size, teacher.network)}`."
-            )
+        path = judge_file(cell)
         batches = _batches(cell.experiment if run is None else run.experiment, run)
         _JUDGED.write(_key(cell, read_card(path), run), _accuracies(path, batches, device))
+
+
+def judge_file(cell: Cell) -> Path:
+    """Return the file of the outside network of a cell.
+
+    Raises:
+        CheckpointError: there is none; the sentence says how to get one.
+    """
+    teacher, judge = teacher_of(cell), judge_of(cell)
+    path = outside_network(teacher)
+    if path is not None:
+        return path
+    ref = published_ref(judge) if judge else ""
+    get = f"train one with `{command(teacher.dataset, teacher.image_size, teacher.network)}`"
+    get = f"fetch one with `{add_command(ref)}`" if ref else get
+    raise CheckpointError(
+        f"second: there is no network for {teacher.dataset} at {teacher.image_size} px besides the teacher; {get}."
+    )
 
 
 def _key(cell: Cell, judge: TeacherCard, run: Run | None) -> tuple[str, ...]:

@@ -1,21 +1,35 @@
 """Which network on this machine takes the part of a printed one, and which networks a finished run had.
 
 A printed network is any teacher of that kind and width for the dataset at the size, however it was trained, the user's
-newest first. At laptop scale it is the shipped one that the cell names. Readable without torch.
+newest first. At laptop scale it is the shipped one that the cell names. Networks of ImageNet-1K that torchvision has
+weights of are those in the papers. Readable without torch.
+
+Source: DELT and CDA recover ImageNet-1K from torchvision's weights, see :mod:`delt_engine.models.published_weights`;
+committees are G-VBSM's, see :mod:`delt_engine.papers.gvbsm_settings`.
 """
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 from delt_engine.config import SqueezeConfig
 from delt_engine.data.catalogue import find_entry
 from delt_engine.errors import RunError
-from delt_engine.models.card import TeacherCard, files_of, read_card, readable_cards, teacher_files
+from delt_engine.models.card import (
+    TeacherCard,
+    files_of,
+    free_teacher_path,
+    read_card,
+    readable_cards,
+    teacher_files,
+)
 from delt_engine.models.held_out import second_dir
+from delt_engine.models.published_weights import PUBLISHED, load_published
+from delt_engine.papers import gvbsm_settings
 from delt_engine.papers.cells import RANKER, Cell
 from delt_engine.papers.fits import Found, Network
 from delt_engine.papers.names import OUTSIDE
@@ -110,6 +124,63 @@ def relabeller_of(cell: Cell) -> Part | None:
         return None
     ref = cell.relabeller if cell.scale == "laptop" else ""
     return Part(cell.experiment.dataset, _size(cell), cell.relabeller, 1.0, ref)
+
+
+def committee_of(cell: Cell) -> tuple[Part, ...]:
+    """Return the networks that take turns after the teacher, at paper scale; at laptop scale the settings name them."""
+    if cell.scale != "paper" or not cell.experiment.recover.committee:
+        return ()
+    teacher = teacher_of(cell)
+    kinds = gvbsm_settings.committee(teacher.image_size)
+    return tuple(replace(teacher, network=kind, width=1.0) for kind in kinds if kind != teacher.network)
+
+
+def missing_networks(cell: Cell, *, has_images: bool = False) -> list[Part]:
+    """Return the networks that a cell needs and of which there is no file here; of a teacher's own number the teacher.
+
+    ``has_images`` says that its images are recovered already: then nothing ranks, and no committee takes turns.
+    """
+    if cell.measure == "teacher":
+        return [teacher_of(cell)]
+    if not cell.needs_images:
+        return []
+    others = [relabeller_of(cell), *(() if has_images else (ranker_of(cell), *committee_of(cell)))]
+    return [part for part in dict.fromkeys([teacher_of(cell), *filter(None, others)]) if file_of(part) is None]
+
+
+def published_ref(part: Part) -> str:
+    """Return the published weights that are a network of the papers, such as "torchvision:resnet18"; "" of others."""
+    ref = f"torchvision:{part.network}"
+    is_theirs = (part.dataset, part.image_size, part.width, part.ref) == ("imagenet-1k", LARGE_SIZE, 1.0, "")
+    return ref if is_theirs and ref in PUBLISHED else ""
+
+
+def add_command(ref: str) -> str:
+    """Return the command that takes in published weights.
+
+    >>> add_command("torchvision:resnet18")
+    'delt teachers add torchvision:resnet18'
+    """
+    return shlex.join(["delt", "teachers", "add", ref])
+
+
+def take_in(ref: str) -> Path:
+    """Fetch published weights and keep them among this user's teachers; return the file.
+
+    Raises:
+        CheckpointError: they could not be fetched; the sentence says which file to put where.
+    """
+    from delt_engine.models.checkpoints import save_teacher
+
+    teacher = load_published(ref)
+    path = free_teacher_path(teacher.card.name, teacher.card.fingerprint)
+    save_teacher(path, teacher.network, replace(teacher.card, name=path.stem))
+    return path
+
+
+def judge_of(cell: Cell) -> Part | None:
+    """Return the network that is asked about the images of a cell, where it has a number of that kind."""
+    return replace(teacher_of(cell), network=OUTSIDE, width=1.0, ref="") if cell.measure == "judge" else None
 
 
 def file_of(part: Part) -> Path | None:

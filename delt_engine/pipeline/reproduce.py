@@ -13,21 +13,38 @@ from typing import Protocol
 
 from delt_engine.config import Experiment
 from delt_engine.data.available import Place, place_of
-from delt_engine.errors import DeltError, RunCancelled, RunError
+from delt_engine.errors import CheckpointError, DataError, DeltError, RunCancelled, RunError
+from delt_engine.jobs import ranks
 from delt_engine.jobs.evaluations import evaluation_experiment
 from delt_engine.papers.cells import Cell
 from delt_engine.papers.paper_tables import axis_label
 from delt_engine.papers.table_record import PaperTable
 from delt_engine.pipeline.continual_cells import learn_cell
-from delt_engine.pipeline.image_measures import measure_images
+from delt_engine.pipeline.image_measures import judge_file, measure_images
 from delt_engine.pipeline.inputs import Inputs, evaluation_inputs, load_inputs
-from delt_engine.pipeline.paper_teachers import Part, file_of, ranker_of, relabeller_of, teacher_of
+from delt_engine.pipeline.paper_teachers import (
+    Part,
+    add_command,
+    committee_of,
+    file_of,
+    judge_of,
+    missing_networks,
+    outside_network,
+    published_ref,
+    ranker_of,
+    relabeller_of,
+    take_in,
+    teacher_of,
+)
 from delt_engine.pipeline.table_records import CellView
 from delt_engine.runs.record import Kind, RunOptions
 from delt_engine.runs.sources import find_source
 from delt_engine.runs.store import Run
 
 Say = Callable[[str], None]
+
+_BLOCKED = ("missing", "unusable")
+"""Places of a dataset that somebody has to fill first."""
 
 
 class Finish(Protocol):
@@ -104,8 +121,12 @@ def reproduce(
     """
     how = _How(finish, say, device, precision)
     todo = _each_once(cells)
-    failures: list[Failure] = []
-    number = 0
+    fetch_networks(todo, say)
+    failures = [Failure(one, error) for one in todo if (error := hindrance(one))]
+    for one, error in ((failure.cell, failure.error) for failure in failures):
+        say(f"{cell_title(table, one)}: {error}")
+    hindered = [failure.cell for failure in failures]
+    todo, number = [one for one in todo if one not in hindered], 0
     for group in grouped(todo):
         made: _Made | None = None
         for position, one in enumerate(group):
@@ -130,19 +151,63 @@ def _each_once(cells: Iterable[CellView]) -> list[CellView]:
     return list({one.cell.key: one for one in reversed(list(cells)) if one.cell and one.is_open}.values())[::-1]
 
 
+def fetch_networks(cells: Iterable[CellView], say: Say) -> None:
+    """Take in the published weights of networks that cells need and that are not here; say which cannot be fetched."""
+    refs: dict[str, str] = {}
+    for one in cells:
+        judge = judge_of(one.cell) if one.cell else None
+        if judge and one.cell and outside_network(teacher_of(one.cell)) is None:
+            refs.setdefault(published_ref(judge), "")
+        refs |= {ref: f" A {ref.partition(':')[2]} is trained here instead." for ref in one.published.values()}
+    for ref in filter(None, refs):
+        say(f"fetch {ref}")
+        try:
+            ranks.first(partial(take_in, ref))
+        except CheckpointError as error:
+            say(f"{error}{refs[ref]}")
+
+
+def hindrance(view: CellView) -> DeltError | None:
+    """Return what a number lacks that no computing here makes up for; None where it can be made.
+
+    That is an outside network, or a network of other data where that data is not here either. A number's own data is
+    looked for by :func:`blocked`.
+    """
+    cell = view.cell
+    if cell is None or not view.is_open:
+        return None
+    try:
+        if judge_of(cell):
+            judge_file(cell)
+    except CheckpointError as error:
+        return error
+    for part in missing_networks(cell, has_images=view.recovered is not None):
+        if part.dataset != cell.experiment.dataset and place_of(part.dataset).state in _BLOCKED:
+            ref, place = published_ref(part), place_of(part.dataset)
+            other = f" Its weights are fetched with `{add_command(ref)}`." if ref else ""
+            return DataError(
+                f"teacher: there is no {part.network} for {place.title} at {part.image_size} px, nor the images to "
+                f"train one on. {place.note}{other}"
+            )
+    return None
+
+
 def needed_datasets(view: CellView) -> set[str]:
-    """Return the datasets that a number's missing work reads: its own, and those of networks to be trained first."""
+    """Return the datasets that a number's missing work reads: its own, and those of networks to be trained first.
+
+    Networks whose weights are published may be fetched; see :func:`hindrance`.
+    """
     cell = view.cell
     if cell is None or not view.is_open or cell.measure == "parameters":
         return set()
-    networks = (part for part in (ranker_of(cell), relabeller_of(cell)) if part)
-    return {cell.experiment.dataset, *(part.dataset for part in networks if file_of(part) is None)}
+    networks = missing_networks(cell, has_images=view.recovered is not None)
+    return {cell.experiment.dataset, *(part.dataset for part in networks if not published_ref(part))}
 
 
 def blocked(cells: Iterable[CellView]) -> dict[str, Place]:
     """Return the datasets that open cells need and that somebody has to put in place first."""
     names = sorted({name for one in cells for name in needed_datasets(one)})
-    return {name: place for name in names if (place := place_of(name)).state in ("missing", "unusable")}
+    return {name: place for name in names if (place := place_of(name)).state in _BLOCKED}
 
 
 def grouped(cells: Iterable[CellView]) -> list[list[CellView]]:
@@ -200,11 +265,13 @@ def _work(view: CellView, made: _Made | None, how: _How) -> _Made | None:
 
 
 def _images(view: CellView, cell: Cell, how: _How) -> _Made:
-    """Return the images of a cell, recovered now unless they are there."""
-    ranker = ranker_of(cell)
-    experiment = how.settings(cell).replace(
-        teacher=_network(cell, teacher_of(cell), how), ranker=_network(cell, ranker, how) if ranker else ""
-    )
+    """Return the images of a cell, recovered now unless they are there: then nothing ranks, and no committee works."""
+    experiment = how.settings(cell).replace(teacher=_network(cell, teacher_of(cell), how), ranker="")
+    if view.recovered is None:
+        ranker, others = ranker_of(cell), committee_of(cell)
+        experiment = experiment.replace(ranker=_network(cell, ranker, how) if ranker else "")
+        if others:
+            experiment = experiment.replace(teachers=tuple(_network(cell, part, how) for part in others))
     inputs = load_inputs(experiment)
     assert inputs.card is not None  # it was found by its card
     experiment, teacher = experiment.replace(teacher=inputs.teacher_ref), inputs.card.fingerprint

@@ -65,6 +65,7 @@ class CellView:
         same_as: of a number whose experiment here is that of one before it, which that is; datasets that one built-in
             set stands for have the same images at laptop scale.
         parts: what is missing with its price; what several cells share has the same key.
+        published: of these the trainings that published weights save, with their reference, as "torchvision:resnet18".
     """
 
     value: PublishedValue
@@ -79,6 +80,7 @@ class CellView:
     recovered: Run | None = None
     same_as: str = ""
     parts: Mapping[str, Price] = field(default_factory=dict)
+    published: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def price(self) -> Price:

@@ -32,13 +32,21 @@ from delt_engine.papers.table_record import PaperTable
 from delt_engine.paths import teachers_dir
 from delt_engine.pipeline.continual_cells import continual_config, measured_step
 from delt_engine.pipeline.image_measures import measure_folders, stored_measure
-from delt_engine.pipeline.paper_teachers import file_of, found_of, known_networks, ranker_of, relabeller_of, teacher_of
+from delt_engine.pipeline.paper_teachers import (
+    file_of,
+    found_of,
+    known_networks,
+    missing_networks,
+    published_ref,
+    teacher_of,
+)
 from delt_engine.pipeline.table_records import CellView, Measured, Near, State, TableView
 from delt_engine.runs.continuals import CONTINUALS
 from delt_engine.runs.record import Kind, RunRecord, relevant_settings
 from delt_engine.runs.store import Run, list_runs
 from delt_engine.runs.titles import example_runs
 
+_ANY_NETWORK: dict[str, Any] = {"teacher": "auto", "teachers": (), "ranker": ""}
 _STOPPED = ("paused", "cancelled", "interrupted", "failed")
 
 
@@ -200,7 +208,7 @@ def _cell_view(view: CellView, looked: _Looked) -> CellView:
     recovered = _recovered(cell, looked) if cell.needs_images else None
     state: State = "finished" if is_done else _state(cell, looked, recovered)
     view = replace(view, measured=measured, runs=tuple(fitting), near=tuple(near), state=state, recovered=recovered)
-    return replace(view, parts=_parts(view, looked)) if view.is_open else view
+    return _with_work(view, looked) if view.is_open else view
 
 
 def _continual_view(view: CellView, cell: Cell, looked: _Looked) -> CellView:
@@ -209,7 +217,7 @@ def _continual_view(view: CellView, cell: Cell, looked: _Looked) -> CellView:
     measured, is_done = measured_step(cell, recovered) if recovered else (None, False)
     state: State = "finished" if is_done else _state(cell, looked, recovered)
     view = replace(view, measured=measured, state=state, recovered=recovered)
-    return replace(view, parts=_parts(view, looked)) if view.is_open else view
+    return _with_work(view, looked) if view.is_open else view
 
 
 def _recovered(cell: Cell, looked: _Looked) -> Run | None:
@@ -278,29 +286,34 @@ def _state(cell: Cell, looked: _Looked, recovered: Run | None) -> State:
 
 def _plain(experiment: Experiment, kind: Kind) -> Experiment:
     """Return the settings that tell runs of a kind apart whatever machine they are on."""
-    plain: Experiment = relevant_settings(experiment, kind).replace(teacher="auto", ranker="", device="auto", seed=0)
+    plain: Experiment = relevant_settings(experiment, kind).replace(**_ANY_NETWORK, device="auto", seed=0)
     recover = plain.recover.replace(precision="auto")
     evaluate = plain.evaluate.replace(precision="auto", relabeller="", validate_every=1)
     return plain.replace(recover=recover, evaluate=evaluate, squeeze=plain.squeeze.replace(precision="auto"))
 
 
-def _parts(view: CellView, looked: _Looked) -> dict[str, Price]:
-    """Return what is missing of a cell with its price: what several cells share has the same key."""
+def _with_work(view: CellView, looked: _Looked) -> CellView:
+    """Return a cell with the networks, images and students that are missing, and what each of them takes."""
     cell = view.cell
     assert cell is not None
-    experiment, known, data = cell.experiment, looked.known, _entry(cell.experiment.dataset)
-    classes, tests, size = data.num_classes or 0, data.test_size, teacher_of(cell).image_size
+    trained, published = dict[str, Price](), dict[str, str]()
+    for part in missing_networks(cell, has_images=view.recovered is not None):
+        squeeze = cell.experiment.squeeze.replace(network=part.network, width=part.width)
+        train, key = _entry(part.dataset).train_size, f"squeeze {part}"
+        trained[key] = teacher_price(squeeze, train, part.image_size, looked.known)
+        if ref := published_ref(part):
+            published[key] = ref
+    return replace(view, parts={**trained, **_parts(view, cell, looked.known)}, published=published)
+
+
+def _parts(view: CellView, cell: Cell, known: Known) -> dict[str, Price]:
+    """Return what is missing of images and students with its price: what several cells share has the same key."""
+    experiment, data, size = cell.experiment, _entry(cell.experiment.dataset), teacher_of(cell).image_size
+    classes, tests = data.num_classes or 0, data.test_size
     found: dict[str, Price] = {}
-    networks = [teacher_of(cell), ranker_of(cell), relabeller_of(cell)]
-    files = {part: file_of(part) for part in networks if part and cell.measure != "teacher"}
-    for part in files or [teacher_of(cell)]:
-        if files.get(part) is None:
-            squeeze = experiment.squeeze.replace(network=part.network, width=part.width)
-            train = _entry(part.dataset).train_size
-            found[f"squeeze {part}"] = teacher_price(squeeze, train, part.image_size, known)
     if cell.needs_images and view.recovered is None:
         key = f"recover {_key(experiment)}"
-        path = files.get(teacher_of(cell))
+        path = file_of(teacher_of(cell))
         found[key] = recovery_price(experiment, classes, size, read_card(path).fingerprint if path else "", known)
     if cell.measure == "continual":
         steps = continual_config(cell).steps

@@ -60,6 +60,19 @@ def test_a_price_is_told_before_anything_is_done(answer, delt) -> None:
     assert 0 < one["hours"] < found["hours"]
     assert "6 numbers, 6 missing" in delt("reproduce", "delt-4c", "--price").stdout
     assert "`delt prune` and the page Applications" in delt("reproduce", "delt-7", "--price").stdout
+    found = answer("reproduce", "delt-4c", "--price")
+    assert found.keys() == {"table", "scale", "cells", "missing", "hours", "memory_mb", "disk_bytes", "is_measured"}
+    assert found["disk_bytes"] > 10**9
+
+
+def test_a_price_says_what_is_fetched_rather_than_trained(delt) -> None:
+    said = " ".join(delt("reproduce", "cda-9", "--price").stdout.split())
+    assert "are trainings that `delt teachers add torchvision:resnet18` saves." in said
+    assert "besides the teacher; fetch one with `delt teachers add torchvision:mobilenet_v2`." in said
+    assert "memory not measured here" in said
+    said = " ".join(delt("reproduce", "delt-6", "--price", "--only", "dataset=imagenet-1k,method=gvbsm").stdout.split())
+    assert "`delt teachers add torchvision:shufflenet_v2_x0_5` save." in said
+    assert "teachers add" not in delt("reproduce", "delt-4c", "--scale", "laptop", "--price").stdout
 
 
 @pytest.mark.parametrize(

@@ -17,12 +17,16 @@ from delt_engine.cli.finished import finished_run
 from delt_engine.config import EvaluateConfig
 from delt_engine.config.continual import ContinualConfig
 from delt_engine.data.catalogue import find_entry
-from delt_engine.errors import RunCancelled
-from delt_engine.papers.cells import Cell
+from delt_engine.errors import CheckpointError, RunCancelled
+from delt_engine.models.card import read_card
+from delt_engine.models.teachers import load_teacher
+from delt_engine.papers import gvbsm_settings
+from delt_engine.papers.cells import Cell, paper_cell
 from delt_engine.papers.paper_tables import find_table, rows_of
-from delt_engine.pipeline import continual_cells, image_measures, table_view
-from delt_engine.pipeline.reproduce import cell_title, grouped, reproduce
-from delt_engine.pipeline.table_records import TableView, total_price
+from delt_engine.pipeline import continual_cells, image_measures, paper_teachers, table_view
+from delt_engine.pipeline import reproduce as module_of_reproduce
+from delt_engine.pipeline.reproduce import cell_title, grouped, hindrance, needed_datasets, reproduce
+from delt_engine.pipeline.table_records import CellView, TableView, total_price
 from delt_engine.runs.continuals import CONTINUALS
 from delt_engine.runs.store import list_runs
 
@@ -179,6 +183,113 @@ def test_a_missing_teacher_is_trained_first_and_found_again(cells, world) -> Non
     assert _kinds() == ["evaluate"] * 3 + ["recover"] * 2 + ["squeeze"]
     (run,) = (run for run in list_runs() if run.record().kind == "squeeze")
     assert run.experiment.squeeze == SQUEEZE
+
+
+def _without_teacher(world, monkeypatch) -> Path:
+    """Take the teacher away, and let torchvision be said to have weights of such a one; return where it lies now."""
+    file = world / "home" / "teachers" / "colours.safetensors"
+    for module in (table_view, module_of_reproduce):
+        monkeypatch.setattr(module, "published_ref", lambda _part: "torchvision:colours")
+    return file.rename(world / "published.safetensors")
+
+
+def test_a_missing_teacher_with_published_weights_is_fetched(cells, world, monkeypatch) -> None:
+    kept, fetched = _without_teacher(world, monkeypatch), []
+
+    def take_in(ref: str) -> None:
+        fetched.append(ref)
+        shutil.copy(kept, world / "home" / "teachers" / "fetched.safetensors")
+
+    monkeypatch.setattr(module_of_reproduce, "take_in", take_in)
+    view = _view()
+    assert [ref for one in view.cells for ref in one.published.values()] == ["torchvision:colours"] * 3
+    said: list[str] = []
+    assert _make(said) == []
+    assert said[0] == "fetch torchvision:colours"
+    assert fetched == ["torchvision:colours"]
+    assert _kinds() == ["evaluate"] * 3 + ["recover"] * 2
+
+
+def test_a_teacher_whose_published_weights_cannot_be_fetched_is_trained(cells, world, monkeypatch) -> None:
+    _without_teacher(world, monkeypatch)
+    cells[:] = cells[:1]
+
+    def take_in(_ref: str) -> None:
+        raise CheckpointError("teacher: no route to host.")
+
+    monkeypatch.setattr(module_of_reproduce, "take_in", take_in)
+    said: list[str] = []
+    assert _make(said) == []
+    assert said[1] == "teacher: no route to host. A colours is trained here instead."
+    assert _kinds() == ["evaluate", "recover", "squeeze"]
+
+
+def test_a_committee_is_trained_first_and_takes_turns(cells, settings, monkeypatch) -> None:
+    monkeypatch.setattr(gvbsm_settings, "committee", lambda _size: ("convnet-3", "resnet18"))
+    value, cell, _ = cells[0]
+    experiment = settings("gvbsm", ipc=2, iterations=2, round_iterations=2, evaluate=cell.experiment.evaluate)
+    cells[:] = [(value, Cell(value, "accuracy", experiment.replace(image_size=8, device="auto")), "")]
+    before = _view().cells[0]
+    assert [key.split("network=")[1].split(",")[0] for key in before.parts if "squeeze" in key] == ["'resnet18'"]
+    with monkeypatch.context() as patched:
+        stop_at(patched, 0)
+        with pytest.raises(RunCancelled):
+            _make()
+    assert _view().cells[0].state == "stopped"
+    assert _make() == []
+    assert _kinds() == ["evaluate", "recover", "squeeze"]
+    (recovered,) = (run for run in list_runs() if run.record().kind == "recover")
+    assert [one.network for one in recovered.record().committee] == ["resnet18"]
+    assert _view().cells[0].state == "finished"
+    for run in list_runs():
+        if run.record().kind != "recover":
+            shutil.rmtree(run.path)
+    (one,) = _view().cells  # the images are there, so of their committee nothing is trained again
+    assert [key.split()[0] for key in one.parts] == ["evaluate"]
+
+
+def test_fetched_weights_are_kept_where_cells_find_them(world, tiny_teacher, monkeypatch) -> None:
+    theirs = load_teacher(str(tiny_teacher))
+    about = {"dataset": "imagenet-1k", "image_size": 224, "network": "resnet18", "width": 1.0, "name": "weights_v1"}
+    monkeypatch.setattr(
+        paper_teachers,
+        "load_published",
+        lambda ref: replace(theirs, card=replace(theirs.card, added_from=ref, **about)),
+    )
+    part = paper_teachers.teacher_of(paper_cell(printed("DELT Table 4c", MI=1000, RI=500)))
+    assert paper_teachers.file_of(part) is None
+    path = paper_teachers.take_in(paper_teachers.published_ref(part))
+    assert paper_teachers.file_of(part) == path == world / "home" / "teachers" / "weights_v1.safetensors"
+    assert read_card(path).added_from == "torchvision:resnet18"
+    small = replace(part, image_size=64)
+    assert paper_teachers.published_ref(small) == paper_teachers.published_ref(replace(part, network="convnet-4")) == ""
+
+
+def test_without_an_outside_network_nothing_is_recovered(cells, monkeypatch) -> None:
+    cell = cells[0][1]
+    rows = [replace(row, dataset="colours") for row in rows_of(find_table("cda-9")) if row.method == "cda"]
+    cells[:] = [*cells[:1], *((row, Cell(row, "judge", cell.experiment), "") for row in rows)]
+    said: list[str] = []
+    failures = _make(said)
+    assert [failure.cell.value for failure in failures] == rows
+    assert "second: there is no network for colours at 8 px besides the teacher; train one with" in said[0]
+    assert _kinds() == ["evaluate", "recover"]  # of the number that needs none
+
+
+def test_an_outside_network_of_imagenet_is_fetched() -> None:
+    cell = paper_cell(rows_of(find_table("cda-9"))[0])
+    with pytest.raises(CheckpointError, match=r"fetch one with `delt teachers add torchvision:mobilenet_v2`\."):
+        image_measures.judge_file(cell)
+
+
+def test_a_ranker_of_data_that_is_not_here_is_known_to_be_missing_beforehand(world, monkeypatch) -> None:
+    monkeypatch.setenv("DELT_DATA", str(world))
+    value = printed("DELT Table 10", order="delt")
+    view = CellView(value, (), (), paper_cell(value))
+    assert needed_datasets(view) == {"imagenet-100"}  # the ranker may be fetched
+    error = str(hindrance(view))
+    assert error.startswith("teacher: there is no resnet18 for ImageNet-1K at 224 px, nor the images to train one on.")
+    assert error.endswith("Its weights are fetched with `delt teachers add torchvision:resnet18`.")
 
 
 def test_runs_with_other_settings_stand_near_with_what_differs(cells) -> None:
