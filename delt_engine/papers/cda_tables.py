@@ -1,6 +1,6 @@
 """Tables and figures of CDA.
 
-Source: CDA Tables 1 to 21 and Figures 1, 2, 5 to 7, captions in our words. Its other figures draw the method or show
+Source: CDA Tables 1 to 21 and Figures 1 to 11, captions in our words. Figures 3 and 4 draw the method, 8 to 11 show
 more images.
 """
 
@@ -174,6 +174,18 @@ CDA_TABLES: tuple[PaperTable, ...] = (
         note="It shows no trained image: 1,000 seeded crops for each pair of bounds of Table 2, from hard to easy.",
     ),
     PaperTable(
+        "cda-fig3",
+        "Curriculum data synthesis",
+        "Images that a frozen teacher sees through ever smaller crops.",
+        note="A drawing. `delt recover --method cda` and the page Recover do it.",
+    ),
+    PaperTable(
+        "cda-fig4",
+        "Schedules of the smallest crop",
+        "Step, linear and cosine curricula over the iterations.",
+        note="A drawing. The page Recover draws the smallest crop of any curriculum and milestone.",
+    ),
+    PaperTable(
         "cda-fig5",
         "Curriculum and milestone as lines",
         "Lines of Table 18.",
@@ -203,6 +215,40 @@ CDA_TABLES: tuple[PaperTable, ...] = (
         ("method",),
         numbers=("Table 14", "Table 15"),
         note="Measured with Tables 14 and 15.",
+    ),
+    *(
+        PaperTable(
+            f"cda-fig{number}",
+            title,
+            caption,
+            note=f"Images of runs, no numbers. The page Gallery shows those of any run; `{command}` makes such.",
+        )
+        for number, title, caption, command in (
+            (
+                8,
+                "More images while they are recovered",
+                "Four classes of ImageNet-21K by SRe²L and CDA after 100 to 2,000 iterations.",
+                "delt reproduce cda-fig6",
+            ),
+            (
+                9,
+                "Images of ImageNet-1K",
+                "CDA's images of ImageNet-1K.",
+                "delt reproduce cda-4 --only dataset=imagenet-1k,method=cda",
+            ),
+            (
+                10,
+                "Images of ImageNet-21K by ResNet-18",
+                "CDA's images of ImageNet-21K, recovered with ResNet-18.",
+                "delt reproduce cda-8 --only teacher=resnet18",
+            ),
+            (
+                11,
+                "Images of ImageNet-21K by ResNet-50",
+                "CDA's images of ImageNet-21K, recovered with ResNet-50.",
+                "delt reproduce cda-8 --only teacher=resnet50",
+            ),
+        )
     ),
 )
 """In the order of the paper, tables before figures."""

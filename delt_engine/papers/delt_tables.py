@@ -1,6 +1,6 @@
 """Tables and figures of DELT.
 
-Source: DELT Tables 1 to 12 and Figures 2, 6 to 12, captions in our words. Its other figures draw the method.
+Source: DELT Tables 1 to 12 and Figures 1 to 12, captions in our words. Figures 1 and 3 to 5 draw the method.
 """
 
 from __future__ import annotations
@@ -158,6 +158,12 @@ DELT_TABLES: tuple[PaperTable, ...] = (
         ("crop",),
     ),
     PaperTable(
+        "delt-fig1",
+        "Iterations of all images and of EarlyLate",
+        "N images of N x T iterations, and the fewer of images that join in rounds.",
+        note="A drawing. `delt cost` and the page Recover count the iterations of any MI, RI and IPC.",
+    ),
+    PaperTable(
         "delt-fig2",
         "Similarity within a class",
         "Mean cosine of the features of a class's images, in a ResNet-18 trained on ImageNet-1K; lower is more varied.",
@@ -165,6 +171,24 @@ DELT_TABLES: tuple[PaperTable, ...] = (
         ("dataset",),
         shows=shown(("method", ("sre2l", "cda", "delt")), metric="cosine", **IN1K),
         note="The figure prints no numbers: the claim is that DELT is lowest. The right half shows images.",
+    ),
+    PaperTable(
+        "delt-fig3",
+        "Batch-to-batch and batch-to-global matching",
+        "What synthetic images are matched with: real batches again and again, or a frozen teacher.",
+        note="A drawing. The page Early vs late has it as a lesson, on images of both kinds.",
+    ),
+    PaperTable(
+        "delt-fig4",
+        "EarlyLate in rounds",
+        "Images that join round by round, from the ranked patches to the last iteration.",
+        note="A drawing. The page Recover draws the rounds of any MI, RI and IPC; Early vs late has them as lessons.",
+    ),
+    PaperTable(
+        "delt-fig5",
+        "Selection with a ranker",
+        "Patches sorted by their probability under a teacher, and those around the median that are taken.",
+        note="A drawing. `delt rank`, `delt select` and the page Patches do it on any images.",
     ),
     PaperTable(
         "delt-fig6",

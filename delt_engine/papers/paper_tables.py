@@ -3,8 +3,9 @@
 Printed numbers are rows of assets/published/results.csv. A figure without printed numbers lists what it shows instead,
 as rows without a value. Axes are what :func:`axis` knows: a column of that file, or a word of its variants.
 
-Source: DELT Tables 1 to 12 and Figures 2, 6 to 12; CDA Tables 1 to 21 and Figures 1, 2, 5 to 7. Drawings of the method
-(DELT Figures 1, 3 to 5; CDA Figures 3 and 4) are no results and stand in the app's lessons.
+Source: DELT Tables 1 to 12 and Figures 1 to 12; CDA Tables 1 to 21 and Figures 1 to 11. Drawings of the method (DELT
+Figures 1 and 3 to 5; CDA Figures 3 and 4) and more images (CDA Figures 8 to 11) hold no numbers and say what shows the
+like here.
 """
 
 from __future__ import annotations

@@ -35,6 +35,8 @@ def test_one_table_is_shown_as_printed(delt, answer) -> None:
 def test_settings_and_figures_are_shown_as_well(delt) -> None:
     assert "training_epoch" in delt("papers", "cda-10").stdout
     assert "`delt continual` and the page Applications" in delt("papers", "delt-fig8").stdout
+    assert "A drawing. `delt cost` and the page Recover" in delt("papers", "delt-fig1").stdout
+    assert "The page Gallery shows those of any run" in " ".join(delt("papers", "cda-fig9").stdout.split())
     said = delt("papers", "delt-6").stdout
     assert "N x T - j(j-1)/2 x RI" in said
     assert "25,500" in said  # IPC 10, RI 500: 2, 2 and six times 1 image join

@@ -40,6 +40,17 @@ def test_what_a_figure_without_numbers_shows() -> None:
     assert len(rows_of(find_table("cda-fig5"))) == 30  # the lines of Table 18
 
 
+def test_every_table_and_figure_of_both_papers_is_found() -> None:
+    of_delt = ("1", "2", "3", "4a", "4b", "4c", "4d", "4e", *map(str, range(5, 13)))
+    tables = {"delt": of_delt, "cda": tuple(map(str, range(1, 22)))}
+    figures = {"delt": range(1, 13), "cda": range(1, 12)}
+    for paper, names in tables.items():
+        wanted = {f"{paper}-{name}" for name in names} | {f"{paper}-fig{number}" for number in figures[paper]}
+        assert {table.id for table in TABLES if table.paper == paper} == wanted
+    for table in TABLES:
+        assert rows_of(table) or table.is_settings or table.note
+
+
 def test_an_unknown_table_is_named_with_the_nearest() -> None:
     with pytest.raises(ConfigError, match=r"table: 'delt-4f' given, but there is no table .*'delt-4"):
         find_table("delt-4f")
