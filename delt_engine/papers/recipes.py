@@ -207,6 +207,10 @@ def _networks(into: Gathered, asked: Asked) -> None:
     """Take the teacher by name where it is no ResNet-18, and who ranks where the teacher does not.
 
     Random patches need nobody's ranks.
+
+    Differs: published code ranks ImageNet and its parts at 224 px whatever recovers (data_selection.py: Resize 256,
+    CenterCrop 224); here a ranker sees patches at the size of the images, for ConvNets 64 or 128 px, and so is one that
+    was trained at that size. :func:`delt_engine.papers.fits.beyond_settings` tells it of every run.
     """
     if asked.network != "resnet18":
         name = SqueezeConfig(network=asked.network).teacher_name(asked.dataset, asked.image_size)

@@ -6,7 +6,7 @@ import pytest
 from paper_runs import printed, run_of
 
 from delt_engine.papers.cells import paper_cell, why_not
-from delt_engine.papers.fits import differences, fits, is_alike, published_like, settings_that_differ
+from delt_engine.papers.fits import beyond_settings, differences, fits, is_alike, published_like, settings_that_differ
 from delt_engine.papers.published import all_published
 from delt_engine.runs.record import relevant_settings
 
@@ -130,6 +130,20 @@ def test_imagenet_100_is_ranked_by_a_teacher_of_imagenet_1k() -> None:
     assert fits(paper_cell(value), ranked)
     file = alone.__class__(**{**vars(alone), "ranker": alone.teacher._replace(name="a.csv", network="")})
     assert _rows(value, file) == {"Ranker": ("a.csv", "resnet18")}
+
+
+@pytest.mark.parametrize(
+    ("dataset", "sizes"), [("imagenet-1k", [("64 px", "224 px")]), ("imagenet-100", [("128 px", "224 px")])]
+)
+def test_convnets_start_from_patches_that_were_ranked_smaller_than_published(dataset, sizes) -> None:
+    value = printed("DELT Table 2", dataset=dataset, ipc=10, method="delt")
+    rows = beyond_settings(paper_cell(value), run_of(value))
+    assert [(row.here, row.published) for row in rows if row.name == "Patches ranked at"] == sizes
+
+
+def test_patches_of_small_datasets_are_ranked_at_their_own_size() -> None:
+    for value in (printed("DELT Table 2", dataset="tiny-imagenet", ipc=10, method="delt"), DELT):
+        assert "Patches ranked at" not in {row.name for row in beyond_settings(paper_cell(value), run_of(value))}
 
 
 def test_round_iterations_of_methods_without_rounds_do_not_count() -> None:
