@@ -172,8 +172,8 @@ def beyond_settings(cell: Cell, found: Found) -> list[Difference]:
         rows.append(Difference("Epochs of the teacher", f"{here:,}", f"{there:,}", source))
     entry = find_entry(cell.experiment.dataset)
     if cell.experiment.ranker and entry and entry.image_size and found.image_size < entry.image_size:
-        sizes = (f"{size} px" for size in (found.image_size, entry.image_size))
-        rows.append(Difference("Patches ranked at", *sizes, "published code (data_selection.py)"))
+        own, published = f"{found.image_size} px", f"{entry.image_size} px"
+        rows.append(Difference("Patches ranked at", own, published, "published code (data_selection.py)"))
     seeds = len(found.result.get("seeds", ()))
     if found.method in _EVALUATED_ALIKE and seeds != _SEEDS:
         rows.append(Difference("Seeds", str(seeds), str(_SEEDS), "published code"))

@@ -123,10 +123,10 @@ def reproduce(
     todo = _each_once(cells)
     fetch_networks(todo, say)
     failures = [Failure(one, error) for one in todo if (error := hindrance(one))]
-    for one, error in ((failure.cell, failure.error) for failure in failures):
-        say(f"{cell_title(table, one)}: {error}")
-    hindered = [failure.cell for failure in failures]
-    todo, number = [one for one in todo if one not in hindered], 0
+    for failure in failures:
+        say(f"{cell_title(table, failure.cell)}: {failure.error}")
+        todo.remove(failure.cell)
+    number = 0
     for group in grouped(todo):
         made: _Made | None = None
         for position, one in enumerate(group):
@@ -151,20 +151,29 @@ def _each_once(cells: Iterable[CellView]) -> list[CellView]:
     return list({one.cell.key: one for one in reversed(list(cells)) if one.cell and one.is_open}.values())[::-1]
 
 
-def fetch_networks(cells: Iterable[CellView], say: Say) -> None:
-    """Take in the published weights of networks that cells need and that are not here; say which cannot be fetched."""
-    refs: dict[str, str] = {}
-    for one in cells:
-        judge = judge_of(one.cell) if one.cell else None
-        if judge and one.cell and outside_network(teacher_of(one.cell)) is None:
-            refs.setdefault(published_ref(judge), "")
-        refs |= {ref: f" A {ref.partition(':')[2]} is trained here instead." for ref in one.published.values()}
-    for ref in filter(None, refs):
+def fetch_networks(cells: Sequence[CellView], say: Say) -> None:
+    """Take in the published weights of networks that cells need and that are not here; say which cannot be fetched.
+
+    What is fetched is decided by the first rank, before anything is there that others could already see.
+    """
+    for ref, instead in ranks.first(partial(_to_fetch, cells)).items():
         say(f"fetch {ref}")
         try:
             ranks.first(partial(take_in, ref))
         except CheckpointError as error:
-            say(f"{error}{refs[ref]}")
+            say(f"{error}{instead}")
+
+
+def _to_fetch(cells: Iterable[CellView]) -> dict[str, str]:
+    """Return published weights that cells need, with what is said where they cannot be fetched."""
+    refs: dict[str, str] = {}
+    for one in cells:
+        judge = judge_of(one.cell) if one.cell else None
+        if judge and one.cell and outside_network(teacher_of(one.cell)) is None:
+            refs[published_ref(judge)] = ""
+        refs |= {ref: f" A {ref.partition(':')[2]} is trained here instead." for ref in one.published.values()}
+    refs.pop("", None)
+    return refs
 
 
 def hindrance(view: CellView) -> DeltError | None:
