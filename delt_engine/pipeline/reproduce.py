@@ -29,7 +29,6 @@ from delt_engine.pipeline.paper_teachers import (
     file_of,
     judge_of,
     missing_networks,
-    outside_network,
     published_ref,
     ranker_of,
     relabeller_of,
@@ -169,8 +168,8 @@ def _to_fetch(cells: Iterable[CellView]) -> dict[str, str]:
     refs: dict[str, str] = {}
     for one in cells:
         judge = judge_of(one.cell) if one.cell else None
-        if judge and one.cell and outside_network(teacher_of(one.cell)) is None:
-            refs[published_ref(judge)] = ""
+        if judge and file_of(judge) is None:
+            refs[published_ref(judge)] = " Another network is asked instead, if there is one."
         refs |= {ref: f" A {ref.partition(':')[2]} is trained here instead." for ref in one.published.values()}
     refs.pop("", None)
     return refs

@@ -193,6 +193,10 @@ def _without_teacher(world, monkeypatch) -> Path:
     return file.rename(world / "published.safetensors")
 
 
+def _refused(_ref: str) -> None:
+    raise CheckpointError("teacher: no route to host.")
+
+
 def test_a_missing_teacher_with_published_weights_is_fetched(cells, world, monkeypatch) -> None:
     kept, fetched = _without_teacher(world, monkeypatch), []
 
@@ -214,10 +218,7 @@ def test_a_teacher_whose_published_weights_cannot_be_fetched_is_trained(cells, w
     _without_teacher(world, monkeypatch)
     cells[:] = cells[:1]
 
-    def take_in(_ref: str) -> None:
-        raise CheckpointError("teacher: no route to host.")
-
-    monkeypatch.setattr(module_of_reproduce, "take_in", take_in)
+    monkeypatch.setattr(module_of_reproduce, "take_in", _refused)
     said: list[str] = []
     assert _make(said) == []
     assert said[1] == "teacher: no route to host. A colours is trained here instead."
@@ -348,8 +349,16 @@ def test_an_outside_network_is_asked_about_whole_images_and_crops(cells, world, 
     named = [replace(row, dataset="colours") for row in rows if row.method in ("cda", "real")]
     cells[:] = [(row, Cell(row, "judge", cell.experiment), "") for row in named]
     monkeypatch.setattr(image_measures, "outside_network", lambda _teacher: other)
+    weights = {"mobilenet_v2": "torchvision:mobilenet_v2"}
+    monkeypatch.setattr(module_of_reproduce, "published_ref", lambda part: weights.get(part.network, ""))
+    monkeypatch.setattr(module_of_reproduce, "take_in", _refused)
     assert [one.state for one in _view().cells] == ["missing"] * 4
-    _make()
+    said: list[str] = []
+    _make(said)
+    assert said[:2] == [
+        "fetch torchvision:mobilenet_v2",
+        "teacher: no route to host. Another network is asked instead, if there is one.",
+    ]
     shown = {(one.value.method, one.value.metric): one.measured.mean for one in _view().cells}
     assert shown["real", "whole"] == 100.0
     assert 80 < shown["real", "crops"] < 100
