@@ -131,7 +131,7 @@ def test_measured_numbers_stand_below_the_printed_ones(open_page, home, address,
 def test_what_it_takes_is_said_before_it_is_started(open_page, asked, monkeypatch) -> None:
     shared, own = Price(5400.0, 2048.0, 12_000_000), Price(600.0, None, 1_000_000, is_measured=False)
 
-    def parts(view: CellView, _looked: object) -> dict[str, Price]:
+    def parts(view: CellView, *_: object) -> dict[str, Price]:
         return {"recover images": shared, f"evaluate {view.row} {view.column}": own}
 
     monkeypatch.setattr(table_view_module, "_parts", parts)
@@ -141,6 +141,18 @@ def test_what_it_takes_is_said_before_it_is_started(open_page, asked, monkeypatc
     assert f"about 2 h 30 min, 2.1 GB of memory, 18 MB of disk, {guess} · 0 of 6 measured" in captions(app)
     assert f"about 1 h 40 min, 2.1 GB of memory, 13 MB of disk, {guess}" in captions(app)
     assert "In turn: recover images, 1 h 30 min; train students, 10 min" in captions(app)
+
+
+def test_networks_that_are_fetched_or_trained_first_are_said(open_page, asked, monkeypatch) -> None:
+    hour, ref = Price(3600.0, None, 0), "torchvision:resnet18"
+
+    def with_work(view: CellView, _looked: object) -> CellView:
+        parts = {"squeeze one": hour, "squeeze other": hour}
+        return replace(view, parts=parts, published={"squeeze one": ref})
+
+    monkeypatch.setattr(table_view_module, "_with_work", with_work)
+    said = captions(open_page(PAGE, **SMALL))
+    assert f"weights of {ref} are fetched; where they cannot be, training takes 1 h 0 min of it; 1 teacher to" in said
 
 
 def test_work_can_be_seen_and_stopped_and_its_error_is_said(open_page, home, asked, monkeypatch) -> None:

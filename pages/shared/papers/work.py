@@ -95,9 +95,11 @@ def price_words(price: Price) -> str:
     """Return a price in words.
 
     >>> price_words(Price(5400.0, None, 12_000_000))
-    'about 1 h 30 min, 12 MB of disk'
+    'about 1 h 30 min, memory not measured here so far, 12 MB of disk'
     """
-    memory = f", {size(price.memory_mb * 2**20)} of memory" if price.memory_mb else ""
+    memory = ", memory not measured here so far" if price.disk_bytes else ""  # only images take disk
+    if price.memory_mb:
+        memory = f", {size(price.memory_mb * 2**20)} of memory"
     guess = "" if price.is_measured else ", a guess: nothing alike was measured here"
     return f"about {time_words(price.seconds)}{memory}, {size(price.disk_bytes)} of disk{guess}"
 
@@ -136,9 +138,14 @@ def _first(missing: Sequence[CellView]) -> None:
             st.markdown(lines)
             nav.link("distill/data_and_teachers", "Data and teachers")
     before = [f"{_title(name)} is fetched" for name, found in places.items() if found.state == "download"]
-    teachers = {
-        key for one in missing if place(one).state not in _BLOCKED for key in one.parts if key.startswith("squeeze ")
-    }
+    ready = [one for one in missing if place(one).state not in _BLOCKED]
+    fetched = {ref: one.parts[key].seconds for one in ready for key, ref in one.published.items()}
+    if fetched:
+        saved = time_words(sum(fetched.values()))
+        before.append(
+            f"weights of {', '.join(fetched)} are fetched; where they cannot be, training takes {saved} of it"
+        )
+    teachers = {key for one in ready for key in one.parts if key.startswith("squeeze ") and key not in one.published}
     before += [f"{plural(len(teachers), 'teacher')} to train, for there is no file of such a one"] if teachers else []
     if before:
         st.caption(plain(f"First: {'; '.join(before)}."))
