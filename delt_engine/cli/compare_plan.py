@@ -64,7 +64,7 @@ def plan_comparison(methods: tuple[str, ...], basis: str, values: Mapping[str, A
     preset = given_preset(values)
     if preset is not None:
         own = preset.experiment
-        overall = {"dataset": own.dataset, "image_size": own.image_size, "resize": own.resize, **overall}
+        overall = {"dataset": own.dataset, "image_size": own.image_size, **overall}
         recover = {"ipc": own.recover.ipc, **recover}
     dataset = overall.get("dataset", DEFAULT_DATASET)
     entry = find_entry(dataset)
@@ -77,8 +77,10 @@ def plan_comparison(methods: tuple[str, ...], basis: str, values: Mapping[str, A
         config = EvaluateConfig.for_recipe(**{"recipe": "delt", **typed.get("evaluate", {})})
     size = size_of(dataset, overall.get("image_size"))
     squares = published_squares([name for name in methods if name != REAL], dataset, size)
-    if basis == "published":
-        overall = {"resize": squares, **overall}
+    of_preset = preset.experiment.resize if preset is not None else "whole"
+    if basis == "equal" or view_side(size, of_preset) == view_side(size, squares):
+        squares = of_preset
+    overall = {"resize": squares, **overall}
     base = Experiment(**overall, **{stage: typed.get(stage, {}) for stage in ("squeeze", "rank", "select")})
 
     def planned(values: Mapping[str, Any], network: str = "") -> dict[str, MethodSettings]:
@@ -126,9 +128,9 @@ def _typed_note(typed: dict[str, dict[str, Any]], recover: dict[str, Any]) -> st
 
 def squares_note(own: Resize, papers: Resize, size: int) -> str:
     """Return how pictures become squares of ``size`` px, in a sentence; "" where they are whole as in the papers."""
-    if own != papers:
+    if view_side(size, own) != view_side(size, papers):
         return f"Squares: {own}, where the papers' code takes {papers}."
-    if own == "whole":
+    if view_side(size, own) == size:
         return ""
     return f"Squares, the same for all: the short side to {view_side(size, own)} px, then the centre, as published."
 

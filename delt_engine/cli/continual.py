@@ -9,7 +9,7 @@ import click
 from delt_engine.cli.evaluate import known_of, read_evaluation
 from delt_engine.cli.options import output_options, setting_options, typed_settings
 from delt_engine.cli.output import progress_option, reporter, say, say_columns, say_json
-from delt_engine.cli.presets import preset_option, preset_told
+from delt_engine.cli.presets import preset_option, presets_told
 from delt_engine.cli.progress import display, tell_both
 from delt_engine.config.continual import CONTINUAL_TRAINING, ContinualConfig
 from delt_engine.runs.command import EVALUATED_DATA
@@ -45,18 +45,21 @@ def continual(
     for source, experiment in asked:
         source.check_ready()
         config.trained(experiment.evaluate)
-    known = known_of(asked[0][0])
-    told = preset_told(values, ("evaluate",), silent=as_json or quiet, only=CONTINUAL_TRAINING, **known)
+    known = [known_of(source) for source, _ in asked]
+    told = presets_told(values, ("evaluate",), known, silent=as_json or quiet, only=CONTINUAL_TRAINING)
     with display(quiet=quiet or progress_json) as shown_here:
         report = tell_both(reporter(progress_json), shown_here)
         from delt_engine.pipeline.continual import learn_continually
 
         found = [learn_continually(source, experiment, config, report) for source, experiment in asked]
         if random_real:
-            budgets = {(one["dataset_fingerprint"], one["ipc"]): pair for one, pair in zip(found, asked, strict=True)}
-            found += [learn_continually(*pair, config, report, random_real=True) for pair in budgets.values()]
+            budgets = {(one["dataset_fingerprint"], one["ipc"]): number for number, one in enumerate(found)}
+            told += [told[number] for number in budgets.values()]
+            found += [
+                learn_continually(*asked[number], config, report, random_real=True) for number in budgets.values()
+            ]
     if as_json:
-        rows = [{**one, **told} for one in found]
+        rows = [{**one, **own} for one, own in zip(found, told, strict=True)]
         say_json(rows[0] if len(rows) == 1 else rows)
         return
     say_columns(COLUMNS, map(table_row, found))

@@ -56,11 +56,16 @@ def say_view(view: TableView, only: str = "") -> None:
         _say_formula()
     if view.missing:
         scale = "" if view.scale == "paper" else f" --scale {view.scale}"
-        say(f"Missing: {len(view.missing)} of {view.reachable} numbers, {price_words(view.price)}.")
+        say(f"Missing: {len(view.missing)} of {view.reachable} {what_of(view)}, {price_words(view.price)}.")
         if words := network_words(view.missing):
             say(words)
         part = f" --only {only}" if only else ""
         say(f"Make them with `delt reproduce {table.id}{scale}{part}`.")
+
+
+def what_of(view: TableView) -> str:
+    """Return what the cells of a table are: numbers, or images."""
+    return "images" if all(one.value.metric == "images" for one in view.cells) else "numbers"
 
 
 def list_lines(large: Sequence[TableView], small: Sequence[TableView]) -> list[str]:
@@ -102,8 +107,11 @@ def _say_matrix(view: TableView) -> None:
         first = next(one for one in view.cells if one.row == row)
         texts = [_cell_text(placed[row, column]) if (row, column) in placed else "" for column in columns]
         rows.append([*(axis_label(first.value, name) for name in table.rows), *texts])
-    metrics = {METRIC_TITLES[one.value.metric] for one in view.cells}
-    say(f"{' and '.join(sorted(metrics))}: printed, and below it measured here at {view.scale} scale.")
+    metrics = " and ".join(sorted({METRIC_TITLES[one.value.metric] for one in view.cells}))
+    if any(one.value.is_printed for one in view.cells):
+        say(f"{metrics}: printed, and below it measured here at {view.scale} scale.")
+    else:
+        say(f"{metrics} at {view.scale} scale; the paper prints no numbers.")
     say_table([*map(axis_title, table.rows), *(labels[column] for column in columns)], rows)
 
 

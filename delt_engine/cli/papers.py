@@ -14,7 +14,7 @@ import click
 from delt_engine.cli.finished import finished_run
 from delt_engine.cli.options import output_options, path_option
 from delt_engine.cli.output import say, say_json, say_table
-from delt_engine.cli.paper_tables import list_lines, network_words, price_words, say_view
+from delt_engine.cli.paper_tables import list_lines, network_words, price_words, say_view, what_of
 from delt_engine.data.catalogue import CATALOGUE
 from delt_engine.errors import ConfigError, DataError, RunError
 from delt_engine.files import write_bytes
@@ -322,7 +322,7 @@ def _say_price(view: TableView, chosen: Sequence[CellView], as_json: bool) -> No
             }
         )
         return
-    say(f"{view.table.where} at {view.scale} scale: {len(chosen)} numbers, {len(todo)} missing.")
+    say(f"{view.table.where} at {view.scale} scale: {len(chosen)} {what_of(view)}, {len(todo)} missing.")
     if not view.reachable:
         say(view.table.note or "It prints settings and no results.")
     if todo:

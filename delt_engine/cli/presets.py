@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import click
@@ -12,7 +12,7 @@ from delt_engine.cli.options import given_preset
 from delt_engine.cli.output import say
 from delt_engine.errors import ConfigError
 from delt_engine.jobs import ranks
-from delt_engine.papers.presets import PRESETS, changes
+from delt_engine.papers.presets import PRESETS, Change, changes
 
 
 def _fast_help() -> str:
@@ -28,6 +28,21 @@ preset_option = click.option(
     help="Start from a paper's settings; what is typed stands on top. The method's published code fills in what no "
     f"table prints. NAME is one of {', '.join(PRESETS)}.{_fast_help()}",
 )
+
+
+def presets_told(
+    values: Mapping[str, Any],
+    stages: Collection[str],
+    known: Iterable[Mapping[str, Any]],
+    *,
+    silent: bool,
+    only: Collection[str] = (),
+) -> list[dict[str, Any]]:
+    """Do what :func:`preset_told` does for several runs, each with its IPC and network; what is alike is said once."""
+    told = [preset_told(values, stages, silent=True, only=only, **one) for one in known]
+    rows = (row for one in told for row in one.get("preset", {}).get("changes", ()))
+    _say(dict.fromkeys(_line(Change(**row)) for row in rows), silent=silent)
+    return told
 
 
 def preset_told(
@@ -55,7 +70,15 @@ def preset_told(
     if found is None:
         return {}
     rows = [row for row in changes(found, stages) if not only or row.setting.partition(".")[2] in only]
-    if not silent and ranks.this_rank().is_first:
-        for row in rows:
-            say(f"preset: {row.setting} {' -> '.join(row.words)} ({row.origin})")
+    _say(map(_line, rows), silent=silent)
     return {"preset": {"name": values["preset"], "changes": [row._asdict() for row in rows]}}
+
+
+def _line(row: Change) -> str:
+    return f"preset: {row.setting} {' -> '.join(row.words)} ({row.origin})"
+
+
+def _say(lines: Iterable[str], *, silent: bool) -> None:
+    if not silent and ranks.this_rank().is_first:
+        for line in lines:
+            say(line)

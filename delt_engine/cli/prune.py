@@ -9,7 +9,7 @@ import click
 from delt_engine.cli.evaluate import known_of, read_evaluation
 from delt_engine.cli.options import output_options, setting_options, typed_settings
 from delt_engine.cli.output import progress_option, reporter, say, say_columns, say_json
-from delt_engine.cli.presets import preset_option, preset_told
+from delt_engine.cli.presets import preset_option, presets_told
 from delt_engine.cli.progress import display, tell_both
 from delt_engine.config.pruning import TRAINING_SETTINGS, PruneConfig
 from delt_engine.runs.command import EVALUATED_DATA
@@ -36,15 +36,15 @@ def prune(sources: tuple[str, ...], progress_json: bool, as_json: bool, quiet: b
     asked = [(source, read_evaluation(source, values)) for source in map(find_source, sources)]
     for source, _ in asked:
         source.check_ready()
-    known = known_of(asked[0][0])
-    told = preset_told(values, ("evaluate",), silent=as_json or quiet, only=TRAINING_SETTINGS, **known)
+    known = [known_of(source) for source, _ in asked]
+    told = presets_told(values, ("evaluate",), known, silent=as_json or quiet, only=TRAINING_SETTINGS)
     with display(quiet=quiet or progress_json) as shown_here:
         report = tell_both(reporter(progress_json), shown_here)
         from delt_engine.pipeline.prune import prune_images
 
         found = [prune_images(source, experiment, config, report) for source, experiment in asked]
     if as_json:
-        rows = [{**one, **told} for one in found]
+        rows = [{**one, **own} for one, own in zip(found, told, strict=True)]
         say_json(rows[0] if len(rows) == 1 else rows)
         return
     say_columns(COLUMNS, map(table_row, found))

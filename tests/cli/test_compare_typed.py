@@ -340,7 +340,10 @@ def test_a_preset_gives_dataset_images_per_class_and_the_training_of_the_student
         ("published", 64, "", "published", "the short side to 72 px, then the centre, as published."),
         ("published", 224, "--resize whole", "whole", "Squares: whole, where the papers' code takes published."),
         ("published", 32, "", "whole", ""),
-        ("published", 32, "--resize published", "published", "Squares: published, where the papers' code takes whole."),
+        ("published", 32, "--resize published", "published", ""),  # at 32 px it is the same
+        ("published", 64, "--preset cda-tiny-imagenet", "published", "72 px, then the centre, as published."),
+        ("equal", 64, "--preset cda-tiny-imagenet", "whole", ""),
+        ("equal", 64, "--preset delt-tiny-imagenet", "published", ""),
         ("equal", 224, "", "whole", ""),
         ("equal", 224, "--resize published", "published", ""),
     ],

@@ -13,6 +13,7 @@ from some_card import write_card
 from delt_engine.cli import run
 from delt_engine.cli.evaluate import read_evaluation
 from delt_engine.cli.options import read_experiment, read_training
+from delt_engine.cli.presets import presets_told
 from delt_engine.data.class_lists import class_titles
 from delt_engine.papers.presets import PRESETS
 from delt_engine.runs.sources import find_source
@@ -179,6 +180,20 @@ def test_a_cost_is_that_of_a_presets_recovery(answer, delt) -> None:
     assert (
         "preset: recover.iterations 4,000 -> 1,000 (CDA Table 10b)" in delt("cost", "--preset", "cda-cifar100").stdout
     )
+
+
+def test_of_several_runs_each_is_told_its_own_changes_and_what_is_alike_is_said_once(capsys) -> None:
+    known = [{"ipc": 10}, {"ipc": 50}, {"ipc": 10}]
+    ten, fifty, again = presets_told({"preset": "delt-cifar10"}, ("evaluate",), known, silent=False)
+    batches = [row["value"] for one in (ten, fifty) for row in one["preset"]["changes"] if "batch" in row["setting"]]
+    assert (batches, again) == ([50, 100], ten)  # DELT Table 8a
+    said = capsys.readouterr().out.splitlines()
+    assert [line.partition(" (")[0] for line in said if "batch" in line] == [
+        "preset: evaluate.batch_size by rule -> 50",
+        "preset: evaluate.batch_size by rule -> 100",
+    ]
+    assert len(said) == len(set(said)) == len(ten["preset"]["changes"]) + 1
+    assert presets_told({}, ("evaluate",), known, silent=False) == [{}, {}, {}]
 
 
 def test_continual_learning_and_pruning_train_as_the_preset_does(answer, refusal, random_run) -> None:

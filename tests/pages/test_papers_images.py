@@ -16,8 +16,10 @@ from delt_engine.papers.laptop import laptop_cell
 from delt_engine.papers.paper_tables import axis, find_table, rows_of
 from delt_engine.paths import assets_dir
 from delt_engine.pipeline.table_view import table_view
-from delt_engine.runs.record import ImportRecord, TeacherRecord
+from delt_engine.runs.record import ImportRecord, RunOptions, TeacherRecord
 from delt_engine.runs.store import Run
+from pages.shared.gallery.grid import Film
+from pages.shared.papers.images import add_over_iterations
 
 PAGE, CLASSES = "study/papers", ("first", "second")
 
@@ -28,15 +30,17 @@ def user(home, monkeypatch) -> Path:
     return home
 
 
-def put_images(home: Path, table_id: str, row: str) -> Run:
+def put_images(home: Path, table_id: str, row: str, ri: int = 0, **options: int) -> Run:
     """Put a finished run with the images of one row of a figure, at laptop scale, among the user's."""
     table = find_table(table_id)
     value = next(one for one in rows_of(table) if axis(one, table.rows[0]) == row)
     experiment = laptop_cell(paper_cell(value), (*table.rows, *table.columns)).experiment
+    recover = experiment.recover.replace(round_iterations=ri or experiment.recover.round_iterations)
+    experiment = experiment.replace(recover=recover)
     card = read_card(assets_dir() / "teachers" / f"{experiment.dataset}.safetensors")
     run = prepare(home / "runs" / f"20260101-000000-{row}", experiment, card.class_names)
     record = dataset_record(experiment.dataset, card.class_names)
-    run.update(dataset=record, teacher=TeacherRecord.of(card, experiment.dataset))
+    run.update(dataset=record, teacher=TeacherRecord.of(card, experiment.dataset), options=RunOptions(**options))
     for class_index in run.classes:
         for number in range(1, experiment.recover.schedule.num_rounds + 1):
             write_fake_round(run, class_index, number)
@@ -83,6 +87,14 @@ def test_a_class_is_a_column_from_long_to_short_optimisation(open_page, user) ->
     assert grid["rows"][9]["cells"][0]["alt"] == "airplane, image 10: joins in round 8 and gets 25 iterations"
 
 
+@pytest.mark.parametrize(("table", "row"), [("delt-fig11", "cifar10"), ("delt-fig7", "delt")])
+def test_runs_without_snapshots_have_no_images_to_show(open_page, user, table, row) -> None:
+    put_images(user, table, row, snapshot_classes=0)
+    app = open_page(PAGE, table=table, scale="laptop")
+    assert "These runs kept no snapshots of their rounds." in captions(app)
+    assert not [one for one in components(app) if "sheets" in one]
+
+
 def test_each_mosaic_has_its_start_beside_its_result(open_page, user) -> None:
     for row in ("3x3", "6x6"):
         put_images(user, "delt-fig6", row)
@@ -113,6 +125,12 @@ def test_images_while_they_are_recovered_stand_over_their_iterations(open_page, 
     places = [name.partition("round-")[2] for name, _ in shown(grid)[0]]
     assert places == ["01.png", "05.png", "10.png", "20.png"]
     assert run.experiment.recover.iterations == 100
+
+
+def test_a_run_of_few_rounds_shows_each_of_them_once(user) -> None:
+    film = Film()
+    add_over_iterations(film, "CDA", put_images(user, "cda-fig6", "cda", ri=50), 0)
+    assert [cell.lines for cell in film.rows[0].cells] == [("50 iterations",), ("100 iterations",)]
 
 
 def test_an_imported_set_fills_the_row_of_its_method(open_page, user) -> None:

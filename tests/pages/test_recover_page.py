@@ -99,6 +99,7 @@ def test_a_row_of_a_paper_has_the_numbers_of_the_teacher_that_was_chosen(open_pa
     app.text_input(key="recover/teacher").set_value("auto").run()
     app.selectbox(key="recover/paper").set_value("delt-imagenet-1k-convnet-4").run()
     assert app.text_input(key="recover/teacher").value == "imagenet-1k-convnet-4-64px"
+    app.pills(key="recover/preset").set_value("Tiny").run()
     app.selectbox(key="recover/paper").set_value("delt-imagenet-1k").run()  # what a row named was not chosen
     assert (app.text_input(key="recover/teacher").value, pair(app)) == ("auto", (4000, 500))
 

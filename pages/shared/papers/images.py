@@ -42,8 +42,11 @@ class Column:
 def draw(view: TableView) -> None:
     """Draw the images of a figure whose cells have any."""
     shown = [one for one in view.cells if one.value.metric == "images"]
-    found = {axis_label(one.value, view.table.rows[0]): one.recovered for one in shown if one.recovered}
+    made = {axis_label(one.value, view.table.rows[0]): one.recovered for one in shown if one.recovered}
+    found = {title: run for title, run in made.items() if _classes(run)}
     if not found:
+        if made:
+            st.caption("These runs kept no snapshots of their rounds. Choose a cell above for a run's images.")
         return
     film, runs = Film(), list(found.values())
     if view.table.id in BY_CLASS:
@@ -94,10 +97,9 @@ def add_row(film: Film, title: str, run: Run, class_index: int) -> None:
 
 
 def add_over_iterations(film: Film, title: str, run: Run, class_index: int) -> None:
-    """Add the first image of a class as it was after each of :data:`PARTS` of its iterations."""
+    """Add the first image of a class as it was after each of :data:`PARTS` of its iterations, as far as rounds tell."""
     recover, cells = run.experiment.recover, []
-    for part in PARTS:
-        number = round(part * recover.schedule.num_rounds)
+    for number in dict.fromkeys(max(1, round(part * recover.schedule.num_rounds)) for part in PARTS):
         words = f"{count(number * recover.round_iterations)} iterations"
         sheet = _sheet(film, run, class_index, number, [0])
         cells.append(_cell(run, class_index, 0, number, sheet, 0, words))

@@ -23,7 +23,7 @@ from pages.shared.teachers import others
 from pages.shared.wording import METHOD_TITLES, count, plain, short_name
 
 PAGE = "recover"
-_SMALL, _PAPER, _PAPER_TEACHER = f"{PAGE}/preset", f"{PAGE}/paper", f"{PAGE}/paper_teacher"
+_SMALL, _PAPER, _PAPER_TEACHER = f"{PAGE}/preset", f"{PAGE}/paper", "of-paper/teacher"
 _BY_TITLE = {preset.title: preset for preset in PRESETS}
 _FAST = "Fast"
 _PUBLISHED_STAGES = ("experiment", "rank", "select", "recover")
