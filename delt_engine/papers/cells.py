@@ -147,6 +147,9 @@ def paper_cell(value: PublishedValue) -> Cell:
     experiment = with_changes(found.experiment, {**changes, "evaluate.seeds": seeds})
     relabeller = relabelling_network(value)
     origins = {**found.origins, **dict.fromkeys(changes, value.where)}
+    if experiment.ranker and experiment.select.criterion == "random":  # the row itself picks without ranks
+        experiment = experiment.replace(ranker="")
+        del origins["experiment.ranker"]
     if "student" in value.assumed:  # the table leaves it open
         del origins["evaluate.student"]
     return Cell(

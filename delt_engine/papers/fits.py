@@ -326,15 +326,16 @@ def _batch(cell: Cell, found: Found, wanted: int) -> int:
 
 
 def _networks(cell: Cell, found: Found) -> Iterator[Row]:
-    """Yield the networks that differ: teacher, ranker, and the one that labels."""
+    """Yield the networks that differ: teacher, the ranker of patches that are not picked at random, who labels."""
     if not cell.needs_images:
         return
     wanted, teacher, is_named = cell.experiment, found.teacher, cell.scale == "laptop"
     usual = (wanted.teacher if is_named else "", wanted.squeeze.network, wanted.squeeze.width)
     uses = [("Teacher", teacher, usual)]
+    needs_ranks = wanted.recover.initialization == "patches" and wanted.select.criterion != "random"
     if wanted.ranker and not is_named and found.ranker is None and teacher is not None:
         yield "Ranker", f"the teacher, {teacher.title}", wanted.ranker, cell.origins.get("experiment.ranker", "")
-    elif wanted.recover.initialization == "patches":
+    elif needs_ranks:
         uses.append(("Ranker", found.ranker or teacher, ("", RANKER, 1.0) if wanted.ranker else usual))
     if cell.needs_students:
         own = (cell.relabeller if is_named else "", cell.relabeller, 1.0)

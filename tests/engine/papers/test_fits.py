@@ -6,7 +6,15 @@ import pytest
 from paper_runs import printed, run_of
 
 from delt_engine.papers.cells import paper_cell, why_not
-from delt_engine.papers.fits import beyond_settings, differences, fits, is_alike, published_like, settings_that_differ
+from delt_engine.papers.fits import (
+    Network,
+    beyond_settings,
+    differences,
+    fits,
+    is_alike,
+    published_like,
+    settings_that_differ,
+)
 from delt_engine.papers.published import all_published
 from delt_engine.runs.record import relevant_settings
 
@@ -130,6 +138,24 @@ def test_imagenet_100_is_ranked_by_a_teacher_of_imagenet_1k() -> None:
     assert fits(paper_cell(value), ranked)
     file = alone.__class__(**{**vars(alone), "ranker": alone.teacher._replace(name="a.csv", network="")})
     assert _rows(value, file) == {"Ranker": ("a.csv", "resnet18")}
+
+
+def test_whoever_ranked_patches_that_are_picked_at_random_changes_nothing() -> None:
+    """Runs of DM from before random patches asked for no ranker fit as well as those without one."""
+    ranker = Network("ranker", "resnet18", 1.0, "r")
+    value = printed("CDA Table 1", method="dm", ipc=10)
+    assert fits(paper_cell(value), run_of(value))
+    assert fits(paper_cell(value), replace(run_of(value), ranker=ranker))
+
+
+def test_a_row_of_random_patches_asks_for_no_ranker() -> None:
+    rows = {words: paper_cell(printed("DELT Table 11", selection=words)) for words in ("random", "delt")}
+    assert {words: cell.experiment.ranker for words, cell in rows.items()} == {
+        "random": "",
+        "delt": "imagenet-1k-resnet18-224px",
+    }
+    assert "experiment.ranker" not in rows["random"].origins
+    assert fits(rows["random"], run_of(rows["random"]))
 
 
 @pytest.mark.parametrize(
