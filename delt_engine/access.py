@@ -33,8 +33,8 @@ def share() -> None:
 
 def roots() -> tuple[Path, ...]:
     """Return the folders that visitors may name, with all that is in them: those of ``DELT_DATA``, and our own."""
-    own = (home() / "datasets", home() / "uploads", cache_dir(), runs_dir(), teachers_dir(), labels_dir(), assets_dir())
-    return (*data_dirs(), *own)
+    here = (home() / name for name in ("datasets", "uploads", "second"))
+    return (*data_dirs(), *here, cache_dir(), runs_dir(), teachers_dir(), labels_dir(), assets_dir())
 
 
 def is_allowed(path: str | Path) -> bool:

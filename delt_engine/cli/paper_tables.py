@@ -10,15 +10,14 @@ from delt_engine.analysis.cost import formula_cost
 from delt_engine.cli.cost import size_words, time_words
 from delt_engine.cli.output import say, say_table
 from delt_engine.config.schedule import EarlyLateSchedule
-from delt_engine.errors import CheckpointError
 from delt_engine.jobs.prices import Price
 from delt_engine.papers.crop_distribution import crop_distributions
 from delt_engine.papers.paper_tables import METRIC_TITLES, axis_label, axis_title
 from delt_engine.papers.published import PublishedValue, printed_with_spread, published_settings
 from delt_engine.papers.table_record import PaperTable
-from delt_engine.pipeline.image_measures import judge_file
 from delt_engine.pipeline.paper_teachers import add_command
 from delt_engine.pipeline.reproduce import cell_title
+from delt_engine.pipeline.table_needs import needs_of
 from delt_engine.pipeline.table_records import CellView, Measured, TableView
 from delt_engine.pipeline.table_view import differs_beyond
 
@@ -227,17 +226,11 @@ def network_words(cells: Iterable[CellView]) -> str:
 
     Those are trainings that published weights save, and outside networks that are not here.
     """
-    cells = list(cells)
-    saved = {ref: one.parts[key].hours for one in cells for key, ref in one.published.items()}
-    said = []
-    if saved:
-        hours, commands = time_words(sum(saved.values())), ", ".join(f"`{add_command(ref)}`" for ref in saved)
-        said.append(f"{hours} of it are trainings that {commands} {'saves' if len(saved) == 1 else 'save'}.")
+    needs, said = needs_of(cells), []
+    if needs.saved:
+        hours = time_words(sum(price.hours for price in needs.saved.values()))
+        commands = ", ".join(f"`{add_command(ref)}`" for ref in needs.saved)
+        said.append(f"{hours} of it are trainings that {commands} {'saves' if len(needs.saved) == 1 else 'save'}.")
         said.append("`delt reproduce` tries to fetch them first.")
-    lacking = {one.cell.experiment.dataset: one.cell for one in cells if one.cell and one.cell.measure == "judge"}
-    for cell in lacking.values():
-        try:
-            judge_file(cell)
-        except CheckpointError as error:
-            said.append(str(error))
-    return " ".join(said)
+    said += [f"The outside network {ref} is fetched{' as well' if needs.saved else ' first'}." for ref in needs.judges]
+    return " ".join([*said, *needs.lacking])

@@ -24,8 +24,9 @@ from delt_engine.papers.paper_tables import TABLES, axis, find_table
 from delt_engine.papers.published import all_published
 from delt_engine.papers.table_record import PaperTable
 from delt_engine.paths import add_data_folder, expanded
-from delt_engine.pipeline.reproduce import blocked, cell_title, needed_datasets
+from delt_engine.pipeline.reproduce import cell_title
 from delt_engine.pipeline.reproduce import reproduce as make
+from delt_engine.pipeline.table_needs import needs_of, ready_part
 from delt_engine.pipeline.table_records import CellView, TableView, total_price
 from delt_engine.pipeline.table_view import views
 
@@ -209,16 +210,15 @@ def check_data(chosen: Sequence[CellView]) -> None:
     Raises:
         DataError: the sentence names the datasets, how many numbers need them, and what to put where.
     """
-    missing = blocked(chosen)
-    if not missing:
+    needs = needs_of(chosen)
+    if not needs.blocked:
         return
-    number = sum(bool(needed_datasets(one) & missing.keys()) for one in chosen if one.is_open)
-    ready = sorted({one.value.dataset for one in chosen if one.is_open and not needed_datasets(one) & missing.keys()})
-    without = f" Leave them out with --only dataset={'+'.join(ready)}." if ready else ""
-    notes = " ".join(f"{place.title}: {place.note}" for place in missing.values())
+    only, _ = ready_part(chosen, needs.blocked)
+    without = f" Leave them out with --only {only}." if only else ""
+    notes = " ".join(f"{place.title}: {place.note}" for place in needs.blocked.values())
     raise DataError(
-        f"dataset: {number} of {len(chosen)} numbers need data that is not on this machine. {notes} A folder elsewhere "
-        f"is named with --dataset {next(iter(missing))}=FOLDER.{without}"
+        f"dataset: {needs.waiting} of {len(chosen)} numbers need data that is not on this machine. {notes} A folder "
+        f"elsewhere is named with --dataset {next(iter(needs.blocked))}=FOLDER.{without}"
     )
 
 

@@ -168,10 +168,13 @@ def teacher_files() -> tuple[tuple[str, Path], ...]:
     return tuple(files.items())
 
 
-def free_teacher_path(name: str, fingerprint: str) -> Path:
-    """Return where a new teacher of the user goes: its name, with a number behind it while other weights are there."""
+def free_teacher_path(name: str, fingerprint: str, folder: Path | None = None) -> Path:
+    """Return where a new teacher of the user goes: its name, with a number behind it while other weights are there.
+
+    ``folder`` is another one than that of the user's teachers.
+    """
     endings = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
-    places = (teachers_dir() / f"{name}{ending}{SUFFIX}" for ending in endings)
+    places = ((folder or teachers_dir()) / f"{name}{ending}{SUFFIX}" for ending in endings)
     return next(
         path
         for path in places

@@ -79,7 +79,8 @@ def judge_file(cell: Cell) -> Path:
     get = f"train one with `{command(teacher.dataset, teacher.image_size, teacher.network)}`"
     get = f"fetch one with `{add_command(ref)}`" if ref else get
     raise CheckpointError(
-        f"second: there is no network for {teacher.dataset} at {teacher.image_size} px besides the teacher; {get}."
+        f"There is no outside network for {teacher.dataset} at {teacher.image_size} px, which is another one than the "
+        f"teacher; {get}."
     )
 
 

@@ -2,7 +2,8 @@
 
 A printed network is any teacher of that kind and width for the dataset at the size, however it was trained, the user's
 newest first. At laptop scale it is the shipped one that the cell names. Networks of ImageNet-1K that torchvision has
-weights of are those in the papers. Readable without torch.
+weights of are those in the papers. What recovers or ranks is kept among the user's teachers; committees, relabellers
+and outside networks are kept beside them, where ``--teacher auto`` does not find them. Readable without torch.
 
 Source: DELT and CDA recover ImageNet-1K from torchvision's weights, see :mod:`delt_engine.models.published_weights`;
 committees are G-VBSM's, see :mod:`delt_engine.papers.gvbsm_settings`.
@@ -19,6 +20,7 @@ from pathlib import Path
 from delt_engine.config import SqueezeConfig
 from delt_engine.data.catalogue import find_entry
 from delt_engine.errors import RunError
+from delt_engine.files import write_bytes
 from delt_engine.models.card import (
     TeacherCard,
     files_of,
@@ -33,7 +35,7 @@ from delt_engine.papers import gvbsm_settings
 from delt_engine.papers.cells import RANKER, Cell
 from delt_engine.papers.fits import Found, Network
 from delt_engine.papers.names import OUTSIDE
-from delt_engine.paths import assets_dir
+from delt_engine.paths import assets_dir, teachers_dir
 from delt_engine.runs.record import RunRecord, TeacherRecord
 from delt_engine.runs.store import Run
 
@@ -135,6 +137,20 @@ def committee_of(cell: Cell) -> tuple[Part, ...]:
     return tuple(replace(teacher, network=kind, width=1.0) for kind in kinds if kind != teacher.network)
 
 
+def role_of(cell: Cell, part: Part) -> str:
+    """Return what a network does for a cell: teacher, ranker, relabeller or committee."""
+    roles = {"teacher": teacher_of(cell), "ranker": ranker_of(cell), "relabeller": relabeller_of(cell)}
+    return next((role for role, own in roles.items() if own == part), "committee")
+
+
+def folder_of(cell: Cell, part: Part) -> Path:
+    """Return where a new network of a cell goes: to this user's teachers, or beside them, where ``auto`` is blind.
+
+    A ranker is a teacher as well: presets find it by its name.
+    """
+    return teachers_dir() if role_of(cell, part) in ("teacher", "ranker") else second_dir()
+
+
 def missing_networks(cell: Cell, *, has_images: bool = False) -> list[Part]:
     """Return the networks that a cell needs and of which there is no file here; of a teacher's own number the teacher.
 
@@ -164,8 +180,8 @@ def add_command(ref: str) -> str:
     return shlex.join(["delt", "teachers", "add", ref])
 
 
-def take_in(ref: str) -> Path:
-    """Fetch published weights and keep them among this user's teachers; return the file.
+def take_in(ref: str, folder: Path | None = None) -> Path:
+    """Fetch published weights and keep them in a folder, among this user's teachers when not given; return the file.
 
     Raises:
         CheckpointError: they could not be fetched; the sentence says which file to put where.
@@ -173,8 +189,16 @@ def take_in(ref: str) -> Path:
     from delt_engine.models.checkpoints import save_teacher
 
     teacher = load_published(ref)
-    path = free_teacher_path(teacher.card.name, teacher.card.fingerprint)
+    path = free_teacher_path(teacher.card.name, teacher.card.fingerprint, folder)
     save_teacher(path, teacher.network, replace(teacher.card, name=path.stem))
+    return path
+
+
+def keep_beside(file: Path) -> Path:
+    """Copy a trained network to where ``auto`` does not find it; return the copy."""
+    card = read_card(file)
+    path = free_teacher_path(card.name, card.fingerprint, second_dir())
+    write_bytes(path, file.read_bytes(), durable=True)
     return path
 
 

@@ -9,41 +9,38 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 from delt_engine.config import Experiment
-from delt_engine.data.available import Place, place_of
-from delt_engine.errors import CheckpointError, DataError, DeltError, RunCancelled, RunError
+from delt_engine.errors import CheckpointError, DeltError, RunCancelled, RunError
 from delt_engine.jobs import ranks
 from delt_engine.jobs.evaluations import evaluation_experiment
 from delt_engine.papers.cells import Cell
 from delt_engine.papers.paper_tables import axis_label
 from delt_engine.papers.table_record import PaperTable
+from delt_engine.paths import teachers_dir
 from delt_engine.pipeline.continual_cells import learn_cell
-from delt_engine.pipeline.image_measures import judge_file, measure_images
+from delt_engine.pipeline.image_measures import measure_images
 from delt_engine.pipeline.inputs import Inputs, evaluation_inputs, load_inputs
 from delt_engine.pipeline.paper_teachers import (
     Part,
-    add_command,
     committee_of,
     file_of,
-    judge_of,
-    missing_networks,
-    published_ref,
+    folder_of,
+    keep_beside,
     ranker_of,
     relabeller_of,
     take_in,
     teacher_of,
 )
+from delt_engine.pipeline.table_needs import hindrance, needs_of
 from delt_engine.pipeline.table_records import CellView
 from delt_engine.runs.record import Kind, RunOptions
 from delt_engine.runs.sources import find_source
 from delt_engine.runs.store import Run
 
 Say = Callable[[str], None]
-
-_BLOCKED = ("missing", "unusable")
-"""Places of a dataset that somebody has to fill first."""
 
 
 class Finish(Protocol):
@@ -155,67 +152,20 @@ def fetch_networks(cells: Sequence[CellView], say: Say) -> None:
 
     What is fetched is decided by the first rank, before anything is there that others could already see.
     """
-    for ref, instead in ranks.first(partial(_to_fetch, cells)).items():
+    for ref, (folder, instead) in ranks.first(partial(_to_fetch, cells)).items():
         say(f"fetch {ref}")
         try:
-            ranks.first(partial(take_in, ref))
+            ranks.first(partial(take_in, ref, folder))
         except CheckpointError as error:
             say(f"{error}{instead}")
 
 
-def _to_fetch(cells: Iterable[CellView]) -> dict[str, str]:
-    """Return published weights that cells need, with what is said where they cannot be fetched."""
-    refs: dict[str, str] = {}
-    for one in cells:
-        judge = judge_of(one.cell) if one.cell else None
-        if judge and file_of(judge) is None:
-            refs[published_ref(judge)] = " Another network is asked instead, if there is one."
-        refs |= {ref: f" A {ref.partition(':')[2]} is trained here instead." for ref in one.published.values()}
-    refs.pop("", None)
-    return refs
-
-
-def hindrance(view: CellView) -> DeltError | None:
-    """Return what a number lacks that no computing here makes up for; None where it can be made.
-
-    That is an outside network, or a network of other data where that data is not here either. A number's own data is
-    looked for by :func:`blocked`.
-    """
-    cell = view.cell
-    if cell is None or not view.is_open:
-        return None
-    try:
-        if judge_of(cell):
-            judge_file(cell)
-    except CheckpointError as error:
-        return error
-    for part in missing_networks(cell, has_images=view.recovered is not None):
-        if part.dataset != cell.experiment.dataset and place_of(part.dataset).state in _BLOCKED:
-            ref, place = published_ref(part), place_of(part.dataset)
-            other = f" Its weights are fetched with `{add_command(ref)}`." if ref else ""
-            return DataError(
-                f"teacher: there is no {part.network} for {place.title} at {part.image_size} px, nor the images to "
-                f"train one on. {place.note}{other}"
-            )
-    return None
-
-
-def needed_datasets(view: CellView) -> set[str]:
-    """Return the datasets that a number's missing work reads: its own, and those of networks to be trained first.
-
-    Networks whose weights are published may be fetched; see :func:`hindrance`.
-    """
-    cell = view.cell
-    if cell is None or not view.is_open or cell.measure == "parameters":
-        return set()
-    networks = missing_networks(cell, has_images=view.recovered is not None)
-    return {cell.experiment.dataset, *(part.dataset for part in networks if not published_ref(part))}
-
-
-def blocked(cells: Iterable[CellView]) -> dict[str, Place]:
-    """Return the datasets that open cells need and that somebody has to put in place first."""
-    names = sorted({name for one in cells for name in needed_datasets(one)})
-    return {name: place for name in names if (place := place_of(name)).state in _BLOCKED}
+def _to_fetch(cells: Sequence[CellView]) -> dict[str, tuple[Path, str]]:
+    """Return published weights that cells need, with where they go and what is said where they cannot be fetched."""
+    needs = needs_of(cells)
+    instead = dict.fromkeys(needs.judges, " Another network is asked instead, if there is one.")
+    instead |= {ref: f" {ref.partition(':')[2]} is trained here instead." for ref in needs.saved}
+    return {ref: (needs.folders[ref], words) for ref, words in instead.items()}
 
 
 def grouped(cells: Iterable[CellView]) -> list[list[CellView]]:
@@ -293,14 +243,17 @@ def _network(cell: Cell, part: Part, how: _How) -> str:
     if path is None:
         experiment = how.settings(cell)
         squeeze = experiment.squeeze.replace(network=part.network, width=part.width)
-        _squeeze(experiment.replace(dataset=part.dataset, squeeze=squeeze), how, keep=True)
+        is_teacher = folder_of(cell, part) == teachers_dir()
+        run = _squeeze(experiment.replace(dataset=part.dataset, squeeze=squeeze), how, keep=is_teacher)
+        if not is_teacher:
+            ranks.first(partial(keep_beside, Path(run.record().result["teacher"])))
         path = file_of(part)
     if path is None:
         raise RunError(f"teacher: the {part.network} that was trained on {part.dataset} is not found.")
     return str(path)
 
 
-def _squeeze(experiment: Experiment, how: _How, *, keep: bool) -> None:
+def _squeeze(experiment: Experiment, how: _How, *, keep: bool) -> Run:
     plain = experiment.replace(teacher="auto", ranker="")
     inputs = load_inputs(plain, needs_teacher=False)
-    how.finish(plain, "squeeze", inputs, None, options=RunOptions(keep_teacher=keep), say=how.say)
+    return how.finish(plain, "squeeze", inputs, None, options=RunOptions(keep_teacher=keep), say=how.say)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from delt_engine.data.available import Place
 from delt_engine.data.catalogue import CATALOGUE, image_folder
 from delt_engine.papers.paper_tables import TABLES
 from delt_engine.paths import data_dirs
+from delt_engine.pipeline import table_needs
 
 
 def test_the_list_counts_what_is_printed_and_what_can_be_measured(answer) -> None:
@@ -70,11 +72,20 @@ def test_a_price_is_told_before_anything_is_done(answer, delt) -> None:
 def test_a_price_says_what_is_fetched_rather_than_trained(delt) -> None:
     said = " ".join(delt("reproduce", "cda-9", "--price").stdout.split())
     assert "are trainings that `delt teachers add torchvision:resnet18` saves." in said
-    assert "besides the teacher; fetch one with `delt teachers add torchvision:mobilenet_v2`." in said
+    assert "teachers add torchvision:mobilenet_v2" not in said  # it is fetched as well
     assert "memory not measured here" in said
     said = " ".join(delt("reproduce", "delt-6", "--price", "--only", "dataset=imagenet-1k,method=gvbsm").stdout.split())
     assert "`delt teachers add torchvision:shufflenet_v2_x0_5` save." in said
     assert "teachers add" not in delt("reproduce", "delt-4c", "--scale", "laptop", "--price").stdout
+
+
+def test_an_outside_network_is_told_among_what_is_fetched(delt, monkeypatch) -> None:
+    said = " ".join(delt("reproduce", "cda-9", "--price").stdout.split())
+    assert "tries to fetch them first. The outside network torchvision:mobilenet_v2 is fetched as well." in said
+    assert "second:" not in said
+    monkeypatch.setattr(table_needs, "published_ref", lambda _part: "")
+    said = " ".join(delt("reproduce", "cda-9", "--price").stdout.split())
+    assert "There is no outside network for imagenet-1k at 224 px, which is another one than the teacher; " in said
 
 
 @pytest.mark.parametrize(
@@ -90,13 +101,18 @@ def test_what_cannot_be_is_refused_in_a_sentence(refusal, words, sentence) -> No
     assert sentence in refusal(*words)
 
 
-def test_what_has_no_data_is_refused_before_anything_is_done(refusal, home) -> None:
+def test_what_has_no_data_is_refused_before_anything_is_done(refusal, home, monkeypatch) -> None:
     before = list((home / "runs").glob("*"))
     said = refusal("reproduce", "delt-4b", "--device", "cpu", "-q")
     assert "3 of 3 numbers need data that is not on this machine. ImageNet-1K: " in said
     assert "--dataset imagenet-1k=FOLDER" in said
     assert "Leave them out" not in said
     assert "with --only dataset=cifar10+" in refusal("reproduce", "delt-1", "--device", "cpu", "-q")
+    states = {"imagenet-100": "ready"}  # but not the data of the network that ranks for DELT
+    monkeypatch.setattr(table_needs, "place_of", lambda name: Place(name, name, states.get(name, "missing")))
+    said = refusal("reproduce", "delt-2", "--only", "dataset=imagenet-100", "--device", "cpu", "-q")
+    assert "3 of 6 numbers need data" in said
+    assert said.endswith("Leave them out with --only dataset=imagenet-100,method=rded.")
     assert list((home / "runs").glob("*")) == before
 
 

@@ -13,6 +13,7 @@ from page_helpers import captions, components, keys, press, put_task, select_row
 from delt_engine.analysis.diversity_store import stored_path
 from delt_engine.config import Experiment
 from delt_engine.config.students import filled_in
+from delt_engine.data.available import Place
 from delt_engine.jobs import tasks
 from delt_engine.jobs.prices import Price
 from delt_engine.models.card import read_card
@@ -22,7 +23,7 @@ from delt_engine.papers.laptop import laptop_cell
 from delt_engine.papers.paper_tables import TABLES, find_table
 from delt_engine.papers.published import all_published, printed_with_spread
 from delt_engine.paths import assets_dir, teachers_dir
-from delt_engine.pipeline import image_measures
+from delt_engine.pipeline import image_measures, table_needs
 from delt_engine.pipeline import table_view as table_view_module
 from delt_engine.pipeline.paper_teachers import outside_network, teacher_of
 from delt_engine.pipeline.table_records import CellView, Measured
@@ -153,7 +154,51 @@ def test_networks_that_are_fetched_or_trained_first_are_said(open_page, asked, m
     monkeypatch.setattr(table_view_module, "_with_work", with_work)
     said = captions(open_page(PAGE, **SMALL))
     shown = ref.replace(":", r"\:")  # or it would be the name of a picture
-    assert f"weights of {shown} are fetched; where they cannot be, training takes 1 h 0 min of it; 1 teacher to" in said
+    assert f"weights of {shown} are fetched; where they cannot be, training takes 1 h 0 min of it; 1 network to" in said
+    said = captions(open_page(PAGE, **SMALL, cell="2000,500"))
+    turn = f"In turn: fetch {shown} (where that fails, training it takes 1 h 0 min); train a network, 1 h 0 min."
+    assert turn in said
+
+
+def test_all_networks_of_a_committee_are_counted(open_page, asked, monkeypatch) -> None:
+    hour, refs = Price(3600.0, None, 0), ("torchvision:resnet18", "torchvision:mobilenet_v2")
+
+    def with_work(view: CellView, _looked: object) -> CellView:
+        parts = {f"squeeze {number}": hour for number in range(5)} | {"recover images": hour}
+        return replace(view, parts=parts, published=dict(zip(("squeeze 0", "squeeze 1"), refs, strict=True)))
+
+    monkeypatch.setattr(table_view_module, "_with_work", with_work)
+    said = captions(open_page(PAGE, **SMALL, cell="2000,500")).replace("\\", "")
+    fetched = f"In turn: fetch {', '.join(refs)} (where that fails, training them takes 2 h 0 min)"
+    assert f"{fetched}; train 3 networks, 3 h 0 min; recover images, 1 h 0 min." in said
+
+
+def test_the_outside_network_is_among_what_is_fetched_first(open_page, asked, monkeypatch) -> None:
+    place = Place("imagenet-1k", "ImageNet-1K", "ready")
+    monkeypatch.setattr(table_needs, "place_of", lambda _name: place)
+    said = captions(open_page(PAGE, table="cda-9", scale="paper", cell="cda,whole")).replace("\\", "")
+    assert "the outside network torchvision:mobilenet_v2 is fetched" in said
+    assert "In turn: fetch torchvision:resnet18 (where that fails, training it takes" in said
+    assert "; fetch the outside network torchvision:mobilenet_v2; recover images" in said
+
+
+def test_cells_whose_ranker_needs_data_that_is_not_here_are_not_started(open_page, asked, monkeypatch) -> None:
+    """ImageNet-100 is here, but DELT's patches are ranked by a network of ImageNet-1K at 128 px."""
+    states = {"imagenet-100": "ready"}
+    monkeypatch.setattr(table_needs, "place_of", lambda name: Place(name, name, states.get(name, "missing")))
+    app = open_page(PAGE, table="delt-2", scale="paper")
+    assert app.button(key="papers/start").label == "Run 3 missing cells"
+    press(app, "papers/start")
+    assert asked == [["reproduce", "delt-2", "--only", "dataset=imagenet-100,method=rded"]]
+    assert app.expander[0].label.startswith("15 cells need data")
+
+
+def test_where_the_last_cells_are_at_work_not_all_count_as_measured(open_page, home, asked, monkeypatch) -> None:
+    measure(home, 1000, 500, (49.0, 50.0, 51.0))
+    monkeypatch.setattr(table_view_module, "_state", lambda *_: "running")
+    app = open_page(PAGE, **SMALL)
+    assert "1 of 6 measured, the others are at work." in texts(app)
+    assert "Measured:" not in texts(app)
 
 
 def test_work_can_be_seen_and_stopped_and_its_error_is_said(open_page, home, asked, monkeypatch) -> None:

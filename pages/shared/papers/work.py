@@ -6,24 +6,20 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from delt_engine.data.available import Place
-from delt_engine.data.available import place_of as dataset_place
+from delt_engine.data.available import place_of
 from delt_engine.data.catalogue import find_entry
 from delt_engine.errors import RunError
 from delt_engine.jobs import tasks
 from delt_engine.jobs.prices import Price
 from delt_engine.papers.cells import Scale
+from delt_engine.pipeline.table_needs import Needs, needs_of, ready_part
 from delt_engine.pipeline.table_records import CellView, TableView, total_price
 from pages.shared import cached, controls, errors, nav
 from pages.shared.controls import button
 from pages.shared.papers.data import task_of
 from pages.shared.wording import duration, plain, plural, size
 
-_BLOCKED = ("missing", "unusable")
-"""Places of a dataset that somebody has to fill first."""
-
 _STAGES = {
-    "squeeze": "train a teacher",
     "recover": "recover images",
     "evaluate": "train students",
     "continual": "learn step by step",
@@ -56,34 +52,64 @@ def draw(view: TableView) -> None:
     missing = view.missing
     if not missing and not view.reachable:
         return
-    ready = [one for one in missing if place(one).state not in _BLOCKED]
+    needs = needs_of(missing)
+    _, ready = _startable(view, needs)
     with st.container(horizontal=True, vertical_alignment="center"):
         if not missing:
-            here = finished(view)
-            words = f"all {here} cells that can be" if here > 1 else "the one cell that can be"
-            st.markdown(f"Measured: {words}.", width="content")
+            st.markdown(_all_begun(view), width="content")
         else:
             label = f"Run {plural(len(ready), 'missing cell')}" if ready else "Nothing can be run yet"
             deed = (errors.attempt, "papers/work", _start, view, None)
             button(label, "play_arrow", "papers/start", *deed, type="primary", disabled=not ready)
             st.caption(_price_line(view, ready), width="content")
     _said(work)
-    _first(missing)
+    _first(needs, ready)
 
 
 def draw_one(view: TableView, one: CellView) -> None:
     """Draw the button that runs one cell alone, with its price."""
     if not one.is_open:
         return
-    off = task_of(view.table.id, view.scale).is_running or place(one).state in _BLOCKED
+    needs = needs_of([one])
+    off = task_of(view.table.id, view.scale).is_running or bool(needs.blocked)
     with st.container(horizontal=True, vertical_alignment="center"):
         deed = (errors.attempt, "papers/work", _start, view, one)
         button("Run this cell", "play_arrow", "papers/start_one", *deed, disabled=off)
         st.caption(price_words(one.price), width="content")
-    parts = {key.split(" ")[0]: price for key, price in one.parts.items()}
-    steps = [f"{what}, {time_words(parts[stage].seconds)}" for stage, what in _STAGES.items() if stage in parts]
-    if steps:
-        st.caption("In turn: " + "; ".join(steps) + ".")
+    if steps := _steps(one, needs):
+        st.caption(plain("In turn: " + "; ".join(steps) + "."))
+
+
+def _steps(one: CellView, needs: Needs) -> list[str]:
+    """Return what is done for a cell in turn, and how long each takes."""
+    fetched = [key for key in one.parts if key in one.published]
+    trained = [key for key in one.parts if key.startswith("squeeze ") and key not in one.published]
+    steps = []
+    if fetched:
+        them = "it" if len(fetched) == 1 else "them"
+        instead = f"where that fails, training {them} takes {_time_of(one, fetched)}"
+        steps.append(f"fetch {', '.join(needs.saved)} ({instead})")
+    steps += [f"fetch the outside network {ref}" for ref in needs.judges]
+    if trained:
+        what = "a network" if len(trained) == 1 else f"{len(trained)} networks"
+        steps.append(f"train {what}, {_time_of(one, trained)}")
+    for stage, what in _STAGES.items():
+        if keys := [key for key in one.parts if key.startswith(f"{stage} ")]:
+            steps.append(f"{what}, {_time_of(one, keys)}")
+    return steps
+
+
+def _time_of(one: CellView, keys: Sequence[str]) -> str:
+    return time_words(sum(one.parts[key].seconds for key in keys))
+
+
+def _all_begun(view: TableView) -> str:
+    """Return what is said where nothing is missing: all cells that can be are measured, or at work."""
+    here = finished(view)
+    if here < view.reachable:
+        others = "the others are" if view.reachable - here > 1 else "the other one is"
+        return f"{here} of {view.reachable} measured, {others} at work."
+    return f"Measured: {f'all {here} cells that can be' if here > 1 else 'the one cell that can be'}."
 
 
 def finished(view: TableView) -> int:
@@ -116,39 +142,40 @@ def time_words(seconds: float) -> str:
     return f"{days:,.0f} days" if days < 730 else f"{days / 365.25:,.1f} years"
 
 
-def place(one: CellView) -> Place:
-    """Return where the dataset of a cell stands."""
-    assert one.cell is not None  # it can be measured
-    return dataset_place(one.cell.experiment.dataset)
-
-
 def _price_line(view: TableView, ready: Sequence[CellView]) -> str:
     parts = [price_words(total_price(ready)) if ready else "", f"{finished(view)} of {view.reachable} measured"]
     return plain(" · ".join(filter(None, parts)))
 
 
-def _first(missing: Sequence[CellView]) -> None:
+def _first(needs: Needs, ready: Sequence[CellView]) -> None:
     """Say what has to be put in place before cells can run, and what is trained or fetched first."""
-    places = {one.cell.experiment.dataset: place(one) for one in missing if one.cell}
-    blocked = {name: found for name, found in places.items() if found.state in _BLOCKED}
-    if blocked:
-        number = sum(one.cell.experiment.dataset in blocked for one in missing if one.cell)
-        lines = "\n".join(f"- **{plain(_title(name))}**: {plain(found.note)}" for name, found in blocked.items())
-        with st.expander(f"{plural(number, 'cell')} need data that is not on this machine", icon=":material/dataset:"):
+    if needs.blocked:
+        lines = "\n".join(f"- **{plain(_title(name))}**: {plain(found.note)}" for name, found in needs.blocked.items())
+        title = f"{plural(needs.waiting, 'cell')} need data that is not on this machine"
+        with st.expander(title, icon=":material/dataset:"):
             st.markdown(lines)
             nav.link("distill/data_and_teachers", "Data and teachers")
-    before = [f"{_title(name)} is fetched" for name, found in places.items() if found.state == "download"]
-    ready = [one for one in missing if place(one).state not in _BLOCKED]
-    fetched = {ref: one.parts[key].seconds for one in ready for key, ref in one.published.items()}
-    if fetched:
-        saved = time_words(sum(fetched.values()))
-        before.append(
-            f"weights of {', '.join(fetched)} are fetched; where they cannot be, training takes {saved} of it"
-        )
-    teachers = {key for one in ready for key in one.parts if key.startswith("squeeze ") and key not in one.published}
-    before += [f"{plural(len(teachers), 'teacher')} to train, for there is no file of such a one"] if teachers else []
-    if before:
+    if before := _before(ready):
         st.caption(plain(f"First: {'; '.join(before)}."))
+    for words in needs.lacking:
+        st.caption(plain(words))
+
+
+def _before(ready: Sequence[CellView]) -> list[str]:
+    """Return what is done before the first cell: data and weights that are fetched, and networks that are trained."""
+    needs = needs_of(ready)
+    datasets = dict.fromkeys(one.cell.experiment.dataset for one in ready if one.cell)
+    before = [f"{_title(name)} is fetched" for name in datasets if place_of(name).state == "download"]
+    if needs.saved:
+        saved = time_words(sum(price.seconds for price in needs.saved.values()))
+        before.append(
+            f"weights of {', '.join(needs.saved)} are fetched; where they cannot be, training takes {saved} of it"
+        )
+    before += [f"the outside network {ref} is fetched" for ref in needs.judges]
+    trained = {key for one in ready for key in one.parts if key.startswith("squeeze ") and key not in one.published}
+    if trained:
+        before.append(f"{plural(len(trained), 'network')} to train, for there is no file of such a one")
+    return before
 
 
 def _title(dataset: str) -> str:
@@ -156,12 +183,15 @@ def _title(dataset: str) -> str:
     return entry.title if entry else dataset
 
 
+def _startable(view: TableView, needs: Needs) -> tuple[str, Sequence[CellView]]:
+    """Return the missing cells that one command can run, with the words of ``--only`` where it is not all of them."""
+    return ready_part(view.missing, needs.blocked) if needs.blocked else ("", view.missing)
+
+
 def _start(view: TableView, one: CellView | None) -> None:
     words = command(view, one)
-    states = {each.cell.experiment.dataset: place(each).state for each in view.missing if each.cell}
-    ready = [name for name, state in states.items() if state not in _BLOCKED]
-    if one is None and len(ready) < len(states):  # the others would be refused
-        words += ["--only", f"dataset={'+'.join(ready)}"]
+    only, _ = _startable(view, needs_of(view.missing)) if one is None else ("", [])
+    words += ["--only", only] if only else []
     tasks.start(task_of(view.table.id, view.scale), words, with_progress=False)
 
 

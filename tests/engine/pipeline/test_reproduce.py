@@ -18,14 +18,16 @@ from delt_engine.config import EvaluateConfig
 from delt_engine.config.continual import ContinualConfig
 from delt_engine.data.catalogue import find_entry
 from delt_engine.errors import CheckpointError, RunCancelled
-from delt_engine.models.card import read_card
+from delt_engine.models.card import find_teacher, read_card
+from delt_engine.models.held_out import second_dir
 from delt_engine.models.teachers import load_teacher
 from delt_engine.papers import gvbsm_settings
 from delt_engine.papers.cells import Cell, paper_cell
 from delt_engine.papers.paper_tables import find_table, rows_of
-from delt_engine.pipeline import continual_cells, image_measures, paper_teachers, table_view
+from delt_engine.pipeline import continual_cells, image_measures, paper_teachers, table_needs, table_view
 from delt_engine.pipeline import reproduce as module_of_reproduce
-from delt_engine.pipeline.reproduce import cell_title, grouped, hindrance, needed_datasets, reproduce
+from delt_engine.pipeline.reproduce import cell_title, fetch_networks, grouped, reproduce
+from delt_engine.pipeline.table_needs import hindrance, needed_datasets, needs_of
 from delt_engine.pipeline.table_records import CellView, TableView, total_price
 from delt_engine.runs.continuals import CONTINUALS
 from delt_engine.runs.store import list_runs
@@ -188,21 +190,21 @@ def test_a_missing_teacher_is_trained_first_and_found_again(cells, world) -> Non
 def _without_teacher(world, monkeypatch) -> Path:
     """Take the teacher away, and let torchvision be said to have weights of such a one; return where it lies now."""
     file = world / "home" / "teachers" / "colours.safetensors"
-    for module in (table_view, module_of_reproduce):
+    for module in (table_view, table_needs):
         monkeypatch.setattr(module, "published_ref", lambda _part: "torchvision:colours")
     return file.rename(world / "published.safetensors")
 
 
-def _refused(_ref: str) -> None:
+def _refused(_ref: str, _folder: Path) -> None:
     raise CheckpointError("teacher: no route to host.")
 
 
 def test_a_missing_teacher_with_published_weights_is_fetched(cells, world, monkeypatch) -> None:
     kept, fetched = _without_teacher(world, monkeypatch), []
 
-    def take_in(ref: str) -> None:
+    def take_in(ref: str, folder: Path) -> None:
         fetched.append(ref)
-        shutil.copy(kept, world / "home" / "teachers" / "fetched.safetensors")
+        shutil.copy(kept, folder / "fetched.safetensors")
 
     monkeypatch.setattr(module_of_reproduce, "take_in", take_in)
     view = _view()
@@ -211,6 +213,7 @@ def test_a_missing_teacher_with_published_weights_is_fetched(cells, world, monke
     assert _make(said) == []
     assert said[0] == "fetch torchvision:colours"
     assert fetched == ["torchvision:colours"]
+    assert find_teacher("auto", "colours", 8).name == "fetched.safetensors"  # a teacher's place is among the teachers
     assert _kinds() == ["evaluate"] * 3 + ["recover"] * 2
 
 
@@ -221,7 +224,7 @@ def test_a_teacher_whose_published_weights_cannot_be_fetched_is_trained(cells, w
     monkeypatch.setattr(module_of_reproduce, "take_in", _refused)
     said: list[str] = []
     assert _make(said) == []
-    assert said[1] == "teacher: no route to host. A colours is trained here instead."
+    assert said[1] == "teacher: no route to host. colours is trained here instead."
     assert _kinds() == ["evaluate", "recover", "squeeze"]
 
 
@@ -241,6 +244,8 @@ def test_a_committee_is_trained_first_and_takes_turns(cells, settings, monkeypat
     assert _kinds() == ["evaluate", "recover", "squeeze"]
     (recovered,) = (run for run in list_runs() if run.record().kind == "recover")
     assert [one.network for one in recovered.record().committee] == ["resnet18"]
+    assert find_teacher("auto", "colours", 8).name == "colours.safetensors"  # no member of the committee
+    assert [read_card(path).network for path in second_dir().iterdir()] == ["resnet18"]
     assert _view().cells[0].state == "finished"
     for run in list_runs():
         if run.record().kind != "recover":
@@ -249,18 +254,55 @@ def test_a_committee_is_trained_first_and_takes_turns(cells, settings, monkeypat
     assert [key.split()[0] for key in one.parts] == ["evaluate"]
 
 
-def test_fetched_weights_are_kept_where_cells_find_them(world, tiny_teacher, monkeypatch) -> None:
+@pytest.fixture
+def publisher(world, tiny_teacher, monkeypatch) -> None:
+    """Weights of ImageNet-1K that are published: the tiny teacher's under their names."""
     theirs = load_teacher(str(tiny_teacher))
-    about = {"dataset": "imagenet-1k", "image_size": 224, "network": "resnet18", "width": 1.0, "name": "weights_v1"}
-    monkeypatch.setattr(
-        paper_teachers,
-        "load_published",
-        lambda ref: replace(theirs, card=replace(theirs.card, added_from=ref, **about)),
-    )
+
+    def load_published(ref: str):
+        network = ref.partition(":")[2]
+        about = {"dataset": "imagenet-1k", "image_size": 224, "width": 1.0, "name": f"{network}_v1"}
+        return replace(theirs, card=replace(theirs.card, added_from=ref, network=network, **about))
+
+    monkeypatch.setattr(paper_teachers, "load_published", load_published)
+
+
+@pytest.mark.usefixtures("publisher")
+def test_networks_that_only_help_are_fetched_to_where_auto_does_not_find_them(world) -> None:
+    teacher = paper_teachers.take_in("torchvision:resnet18")
+    values = [rows_of(find_table("cda-9"))[0]]  # asks an outside network
+    values += [one for one in rows_of(find_table("delt-6")) if (one.dataset, one.method) == ("imagenet-1k", "gvbsm")]
+    views = [CellView(value, (), (), paper_cell(value)) for value in values]
+    views = [table_view._with_work(one, table_view._Looked.at([], "cpu")) for one in views]
+    said: list[str] = []
+    fetch_networks(views, said.append)
+    kinds = {read_card(path).network for path in second_dir().iterdir()}
+    assert kinds == {"mobilenet_v2", "efficientnet_b0", "shufflenet_v2_x0_5"}
+    assert len(said) == 3
+    assert find_teacher("auto", "imagenet-1k", 224) == teacher
+    assert needs_of(views).judges == ()  # it is found there
+    for part in paper_teachers.committee_of(views[-1].cell):
+        assert paper_teachers.file_of(part).parent == second_dir()
+
+
+@pytest.mark.usefixtures("publisher")
+def test_weights_that_also_recover_are_fetched_as_a_teacher(world) -> None:
+    rows = rows_of(find_table("delt-6"))
+    committee = next(one for one in rows if (one.dataset, one.method) == ("imagenet-1k", "gvbsm"))
+    recovering = replace(committee, method="cda", teacher="mobilenet_v2")
+    views = [CellView(value, (), (), paper_cell(value)) for value in (committee, recovering)]
+    views = [table_view._with_work(one, table_view._Looked.at([], "cpu")) for one in views]
+    folders = {ref.partition(":")[2]: path.name for ref, path in needs_of(views).folders.items()}
+    assert folders["mobilenet_v2"] == folders["resnet18"] == "teachers"
+    assert folders["efficientnet_b0"] == "second"
+
+
+@pytest.mark.usefixtures("publisher")
+def test_fetched_weights_are_kept_where_cells_find_them(world) -> None:
     part = paper_teachers.teacher_of(paper_cell(printed("DELT Table 4c", MI=1000, RI=500)))
     assert paper_teachers.file_of(part) is None
     path = paper_teachers.take_in(paper_teachers.published_ref(part))
-    assert paper_teachers.file_of(part) == path == world / "home" / "teachers" / "weights_v1.safetensors"
+    assert paper_teachers.file_of(part) == path == world / "home" / "teachers" / "resnet18_v1.safetensors"
     assert read_card(path).added_from == "torchvision:resnet18"
     small = replace(part, image_size=64)
     assert paper_teachers.published_ref(small) == paper_teachers.published_ref(replace(part, network="convnet-4")) == ""
@@ -273,7 +315,9 @@ def test_without_an_outside_network_nothing_is_recovered(cells, monkeypatch) -> 
     said: list[str] = []
     failures = _make(said)
     assert [failure.cell.value for failure in failures] == rows
-    assert "second: there is no network for colours at 8 px besides the teacher; train one with" in said[0]
+    assert ": There is no outside network for colours at 8 px, which is another one than the teacher; train" in said[0]
+    (lacking,) = needs_of(_view().missing).lacking
+    assert lacking.startswith("There is no outside network for colours at 8 px")
     assert _kinds() == ["evaluate", "recover"]  # of the number that needs none
 
 
@@ -289,7 +333,7 @@ def test_a_ranker_of_data_that_is_not_here_is_known_to_be_missing_beforehand(wor
     view = CellView(value, (), (), paper_cell(value))
     assert needed_datasets(view) == {"imagenet-100"}  # the ranker may be fetched
     error = str(hindrance(view))
-    assert error.startswith("teacher: there is no resnet18 for ImageNet-1K at 224 px, nor the images to train one on.")
+    assert error.startswith("ranker: there is no resnet18 for ImageNet-1K at 224 px, nor the images to train one on.")
     assert error.endswith("Its weights are fetched with `delt teachers add torchvision:resnet18`.")
 
 
@@ -350,7 +394,7 @@ def test_an_outside_network_is_asked_about_whole_images_and_crops(cells, world, 
     cells[:] = [(row, Cell(row, "judge", cell.experiment), "") for row in named]
     monkeypatch.setattr(image_measures, "outside_network", lambda _teacher: other)
     weights = {"mobilenet_v2": "torchvision:mobilenet_v2"}
-    monkeypatch.setattr(module_of_reproduce, "published_ref", lambda part: weights.get(part.network, ""))
+    monkeypatch.setattr(table_needs, "published_ref", lambda part: weights.get(part.network, ""))
     monkeypatch.setattr(module_of_reproduce, "take_in", _refused)
     assert [one.state for one in _view().cells] == ["missing"] * 4
     said: list[str] = []
