@@ -273,15 +273,15 @@ class Run:
     def snapshot_path(self, class_index: int, round_number: int) -> Path:
         """Return where the images of a class after round ``round_number`` are, their strip; 0 is the start images.
 
-        Of a finished run that keeps no strip of its last round, as those that ship, it is the folder of its images.
+        Of a finished run that keeps no strip of its last round, as those that ship, or none of the class at all, it is
+        the folder of its images.
         """
         strip = self.path / "snapshots" / self.class_folder(class_index) / f"round-{round_number:02d}.png"
         record = self.record()
         if record.status != "finished" or round_number != record.experiment.recover.schedule.num_rounds:
             return strip
-        shown = record.classes[: record.options.snapshot_classes]
         images = self.image_path(class_index, 0).parent
-        return images if class_index in shown and not strip.exists() and images.is_dir() else strip
+        return images if not strip.exists() and images.is_dir() else strip
 
     def live_path(self, class_index: int) -> Path:
         """Return the strip of a class as it was a moment ago; there only while its batch is worked on."""

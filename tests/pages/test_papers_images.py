@@ -87,8 +87,8 @@ def test_a_class_is_a_column_from_long_to_short_optimisation(open_page, user) ->
     assert grid["rows"][9]["cells"][0]["alt"] == "airplane, image 10: joins in round 8 and gets 25 iterations"
 
 
-@pytest.mark.parametrize(("table", "row"), [("delt-fig11", "cifar10"), ("delt-fig7", "delt")])
-def test_runs_without_snapshots_have_no_images_to_show(open_page, user, table, row) -> None:
+@pytest.mark.parametrize(("table", "row"), [("delt-fig6", "3x3"), ("cda-fig6", "cda")])
+def test_runs_without_snapshots_have_no_rounds_to_show(open_page, user, table, row) -> None:
     put_images(user, table, row, snapshot_classes=0)
     app = open_page(PAGE, table=table, scale="laptop")
     assert "These runs kept no snapshots of their rounds." in captions(app)

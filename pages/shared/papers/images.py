@@ -43,7 +43,7 @@ def draw(view: TableView) -> None:
     """Draw the images of a figure whose cells have any."""
     shown = [one for one in view.cells if one.value.metric == "images"]
     made = {axis_label(one.value, view.table.rows[0]): one.recovered for one in shown if one.recovered}
-    found = {title: run for title, run in made.items() if _classes(run)}
+    found = {title: run for title, run in made.items() if _classes(run, view.table.id)}
     if not found:
         if made:
             st.caption("These runs kept no snapshots of their rounds. Choose a cell above for a run's images.")
@@ -51,9 +51,11 @@ def draw(view: TableView) -> None:
     film, runs = Film(), list(found.values())
     if view.table.id in BY_CLASS:
         (run,) = runs
-        add_columns(film, [Column(name, run, n, (_last(run),)) for name, n in list(_classes(run).items())[:MOST]])
+        add_columns(
+            film, [Column(name, run, n, (_last(run),)) for name, n in list(_classes(run, view.table.id).items())[:MOST]]
+        )
     else:
-        _add_class(film, view.table.id, found, _choose_class(runs))
+        _add_class(film, view.table.id, found, _choose_class(view.table.id, runs))
     look = Look(tile=tile_side(runs[0]), shown=_SHOWN)
     gallery_grid(film.rows, film.sheets, key=f"papers/images/{view.table.id}", look=look, head=film.head)
     st.caption("Images made here. Choose a cell above for the run that made them and all of its images.")
@@ -61,7 +63,8 @@ def draw(view: TableView) -> None:
 
 def _add_class(film: Film, table_id: str, found: Mapping[str, Run], name: str) -> None:
     """Add images of one class of each run that has it, in the form of the figure."""
-    own = [(title, run, _classes(run)[name]) for title, run in found.items() if name in _classes(run)]
+    classes = {title: _classes(run, table_id) for title, run in found.items()}
+    own = [(title, run, classes[title][name]) for title, run in found.items() if name in classes[title]]
     if table_id == MOSAICS:
         note = "start, result"
         add_columns(film, [Column(title, run, number, (0, _last(run)), note) for title, run, number in own])
@@ -143,12 +146,14 @@ def _last(run: Run) -> int:
     return run.experiment.recover.schedule.num_rounds
 
 
-def _classes(run: Run) -> dict[str, int]:
-    """Return the classes whose images can be shown, by name."""
-    return {run.class_names[number]: number for number in run.classes[: run.record().options.snapshot_classes]}
+def _classes(run: Run, table_id: str) -> dict[str, int]:
+    """Return the classes that a figure can show of a run, by name: all, or those that keep pictures of their rounds."""
+    needs_rounds = table_id in (MOSAICS, OVER_ITERATIONS)
+    kept = run.classes[: run.record().options.snapshot_classes] if needs_rounds else run.classes
+    return {run.class_names[number]: number for number in kept}
 
 
-def _choose_class(runs: Sequence[Run]) -> str:
+def _choose_class(table_id: str, runs: Sequence[Run]) -> str:
     """Draw the choice of a class that any of the runs has, and return its name."""
-    names = {name: plain(name) for run in runs for name in _classes(run)}
+    names = {name: plain(name) for run in runs for name in _classes(run, table_id)}
     return str(controls.choice("Class", names, "papers/class", segmented=False, width=240))

@@ -84,7 +84,8 @@ def test_batches_share_a_file_and_only_shown_classes_have_one(world, settings, o
     assert {path.split("/")[1] for path in said(run)} == {run.class_folder(0), run.class_folder(1)}
     assert sorted(read_round(run, 1, 4)) == [0, 1, 2, 3]
     assert read_round(run, 2, 4) == {}
-    assert [bool(run.rounds_written(class_index)) for class_index in run.classes] == [True, True, False]
+    assert [run.rounds_written(class_index) for class_index in run.classes] == [[0, 1, 2, 3, 4], [0, 1, 2, 3, 4], [4]]
+    assert run.snapshot_images(2, 4).shape == (4, 8, 8, 3)  # the last one is the finished images
     assert len(list(run.path.glob("images/*/*.png"))) == 12
 
 
