@@ -142,6 +142,7 @@ class View extends Player {
     head.forEach(({ span, title, note, colour }) => {
       const group = cells.appendChild(element("div", "group"));
       group.style.gridColumn = `span ${span}`;
+      group.title = title;
       group.style.setProperty("--mark", colour || "var(--st-border-color)");
       group.append(element("b", "", title), element("span", "", note));
     });
