@@ -111,7 +111,7 @@ def papers(table: str | None, scale: Scale, markdown: Path | None, as_json: bool
     type=click.Choice(["auto", "float32", "bfloat16"]),
     default="auto",
     show_default=True,
-    help="Number format of all work; auto is bfloat16 on a GPU.",
+    help="Number format of all work; auto is bfloat16 on a GPU. dm and dc recover in float32 whatever is asked.",
 )
 @click.option(
     "--validate-every",

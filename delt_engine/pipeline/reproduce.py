@@ -78,9 +78,13 @@ class _How:
     precision: str
 
     def settings(self, cell: Cell) -> Experiment:
-        """Return a cell's experiment on the device and with the number format that were asked for."""
+        """Return a cell's experiment on the device and with the number format that were asked for, where it can be had.
+
+        Batches matched with batches are float32 whatever is asked.
+        """
         experiment: Experiment = cell.experiment.replace(device=self.device)
-        stages = {name: getattr(experiment, name) for name in ("squeeze", "recover", "evaluate")}
+        names = ("squeeze", "evaluate") if experiment.recover.is_batch_to_batch else ("squeeze", "recover", "evaluate")
+        stages = {name: getattr(experiment, name) for name in names}
         return experiment.replace(**{name: one.replace(precision=self.precision) for name, one in stages.items()})
 
 
@@ -110,7 +114,7 @@ def reproduce(
         cells: those that are finished are passed over.
         finish: does the work of one run.
         say: takes a line about what is done.
-        device, precision: of all work.
+        device, precision: of all work; dm and dc recover in float32 whatever is asked.
 
     Raises:
         RunCancelled: it was stopped; the same call goes on.

@@ -20,6 +20,8 @@ from delt_engine.jobs import tasks
 from delt_engine.pipeline.image_sets import Subject
 from delt_engine.pipeline.measure import space_network
 from delt_engine.runs.store import Run
+from delt_engine.runs.titles import example_runs
+from pages.shared.diversity import data
 from pages.shared.real_pictures import COLUMNS, real_sheet
 
 PAGE = "explore/diversity"
@@ -191,3 +193,10 @@ def test_real_images_of_a_map_are_one_sheet(home, monkeypatch) -> None:
     assert shown == pytest.approx([5 * index for index in indices], abs=4)
     data.fingerprint = "another"  # the photographs were exchanged since: no picture rather than a wrong one
     assert real_sheet(run, indices) == ""
+
+
+def test_two_ways_to_make_squares_are_one_choice_where_both_show_the_whole_picture() -> None:
+    runs = [run for run in example_runs() if run.experiment.dataset == "cifar10" and run.record().kind == "recover"]
+    assert {run.record().dataset.resize for run in runs} == {"whole", "published"}
+    assert {data._title(run) for run in runs} == {"CIFAR-10, 32 px"}
+    assert len({data._dataset(run) for run in runs}) == 1

@@ -11,6 +11,7 @@ import streamlit as st
 from delt_engine.analysis.diversity_store import RANDOM, REAL, SPACE_TITLES
 from delt_engine.analysis.similarity import halves
 from delt_engine.config.schedule import EarlyLateSchedule
+from delt_engine.data.decode import view_side
 from delt_engine.errors import CheckpointError
 from delt_engine.pipeline.image_sets import Subject, of_run, reference
 from delt_engine.pipeline.measure import not_neutral, space_network, stored_result, why_none
@@ -55,11 +56,12 @@ def choose(runs: Sequence[Run], subject: Run | None = None) -> tuple[list[Run], 
     """
     with st.container(horizontal=True, vertical_alignment="bottom"):
         names = {run.id: _dataset(run) for run in runs}
-        titles = {_dataset(run): f"{run.record().dataset.title}, {run.record().dataset.image_size} px" for run in runs}
+        titles = {names[run.id]: _title(run) for run in runs}
+        prints = {names[run.id]: run.record().dataset.fingerprint[:6] for run in runs}
         wanted = _one(
             "dataset",
             "Dataset",
-            distinct(titles, lambda name: name[-6:]),
+            distinct(titles, prints.__getitem__),
             default=names.get(subject.id) if subject else None,
             width=210,
         )
@@ -83,9 +85,16 @@ def choose(runs: Sequence[Run], subject: Run | None = None) -> tuple[list[Run], 
 
 
 def _dataset(run: Run) -> str:
+    """Return what tells the pictures of runs apart: two ways to make them square are one where both show all of it."""
     record = run.record().dataset
-    resize = "" if record.resize == "whole" else f"-{record.resize}"
+    resize = f"-{record.resize}" if view_side(record.image_size, record.resize) > record.image_size else ""
     return f"{record.name}-{record.image_size}-{record.fingerprint[:6]}{resize}"
+
+
+def _title(run: Run) -> str:
+    record = run.record().dataset
+    is_cut = view_side(record.image_size, record.resize) > record.image_size
+    return f"{record.title}, {record.image_size} px" + (", cut as published" if is_cut else "")
 
 
 def _one(name: str, label: str, options: dict[str, str], **look: object) -> str:

@@ -337,6 +337,15 @@ def test_a_ranker_of_data_that_is_not_here_is_known_to_be_missing_beforehand(wor
     assert error.endswith("Its weights are fetched with `delt teachers add torchvision:resnet18`.")
 
 
+def test_batches_matched_with_batches_are_made_in_float32_whatever_is_asked() -> None:
+    views = (table_view.table_view(name, "laptop").cells for name in ("cda-13", "delt-4c"))
+    dm, delt = (next(one.cell for one in view if one.value.method in ("dm", "delt")) for view in views)
+    how = module_of_reproduce._How(lambda *_: None, print, "cpu", "bfloat16")
+    made = [how.settings(cell) for cell in (dm, delt)]
+    assert [one.recover.precision for one in made] == ["auto", "bfloat16"]
+    assert [one.evaluate.precision for one in made] == ["bfloat16", "bfloat16"]
+
+
 def test_runs_with_other_settings_stand_near_with_what_differs(cells) -> None:
     _make()
     value, cell, _ = cells[0]
