@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from delt_engine.config import Experiment
 from delt_engine.jobs import start as jobs
+from delt_engine.jobs import tasks
 from delt_engine.runs.record import new_run_path
 from delt_engine.runs.store import Run
 
@@ -103,3 +104,12 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Started:
         monkeypatch.setattr(jobs, deed, lambda run, deed=deed: log.asked.append((deed, run.id)))
     monkeypatch.setattr(jobs, "retry", lambda run: log.asked.append(("retry", run.id)) or run)
     return log
+
+
+@pytest.fixture
+def asked(home, monkeypatch) -> list[list[str]]:
+    """A home for tasks, and what they were asked for; nothing is started."""
+    monkeypatch.setenv("DELT_HOME", str(home))
+    words: list[list[str]] = []
+    monkeypatch.setattr(tasks, "start", lambda _work, asked, **_how: words.append(asked))
+    return words

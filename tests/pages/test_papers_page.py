@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from fake_runs import dataset_record, fake_experiment, make_evaluation, prepare
-from page_helpers import captions, components, keys, press, put_task, select_row, table_with, texts, traces
+from page_helpers import captions, components, keys, press, put_task, texts, traces
 
 from delt_engine.analysis.diversity_store import stored_path
 from delt_engine.config import Experiment
@@ -18,34 +18,25 @@ from delt_engine.jobs import tasks
 from delt_engine.jobs.prices import Price
 from delt_engine.models.card import read_card
 from delt_engine.models.held_out import second_dir
-from delt_engine.papers.cells import Scale, paper_cell
+from delt_engine.papers.cells import paper_cell
 from delt_engine.papers.laptop import laptop_cell
-from delt_engine.papers.paper_tables import TABLES, find_table
-from delt_engine.papers.published import all_published, printed_with_spread
+from delt_engine.papers.paper_tables import find_table
+from delt_engine.papers.published import all_published
 from delt_engine.paths import assets_dir, teachers_dir
 from delt_engine.pipeline import image_measures, table_needs
 from delt_engine.pipeline import table_view as table_view_module
 from delt_engine.pipeline.paper_teachers import outside_network, teacher_of
-from delt_engine.pipeline.table_records import CellView, Measured
+from delt_engine.pipeline.table_records import CellView
 from delt_engine.pipeline.table_view import read_besides_runs, table_view
 from delt_engine.runs.continuals import CONTINUALS
 from delt_engine.runs.record import TeacherRecord
 from delt_engine.runs.store import Run
-from pages.shared.papers import cell, cost, data, figures, search, work
+from pages.shared.papers import cell, data, figures, work
 from pages.shared.runs.strips import stamp
 
 PAGE = "study/papers"
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SMALL = {"table": "delt-4c", "scale": "laptop"}
-
-
-@pytest.fixture
-def asked(home, monkeypatch) -> list[list[str]]:
-    """A home for tasks, and what they were asked for; nothing is started."""
-    monkeypatch.setenv("DELT_HOME", str(home))
-    words: list[list[str]] = []
-    monkeypatch.setattr(tasks, "start", lambda _work, asked, **_how: words.append(asked))
-    return words
 
 
 def measure(home: Path, mi: int, ri: int, top1: tuple[float, ...]) -> None:
@@ -326,119 +317,6 @@ def test_settings_are_shown_as_printed(open_page, asked) -> None:
     shown = app.table[0].value
     (row,) = shown[shown["Setting"] == "Recovery iteration"].to_dict("records")
     assert (row["CIFAR-10"], row["ImageNet-1K"]) == ("4000", "4000")
-
-
-def test_hours_are_drawn_by_the_schedule(open_page, asked) -> None:
-    app = open_page(PAGE, table="delt-6", scale="paper")
-    lines = [trace for trace in traces(app, -2) if trace.get("name") == "DELT, RI 500"]
-    at_50 = dict(zip(lines[0]["x"], lines[0]["y"], strict=True))[50]
-    assert at_50 == pytest.approx(17.6)  # DELT Table 6
-    assert {trace["name"] for trace in traces(app, -1)} == {"CDA / SRe²L", "DELT, RI 1,000", "DELT, RI 500"}
-    rows = app.table[-1].value
-    (row,) = rows[(rows["IPC"] == "50") & (rows["RI"] == "500")].to_dict("records")
-    assert row["Formula with its numbers"] == "50 · 4,000 − 6.25 · 8 · 7 / 2 · 500 = 112,500"
-    assert (row["Counted"], row["Integer division"]) == ("115,500", "2 of the 8 rounds hold one image more")
-
-
-def hours_of(table: str, scale: Scale, hours: dict[tuple[str, ...], float]) -> list[CellView]:
-    """The cells of a table of hours, some of them as if measured, by their places on the axes."""
-    cells = table_view(table, scale, runs=()).cells
-    measured = {(*one.row, *one.column): hours.get((*one.row, *one.column)) for one in cells}
-    found = ((one, measured[*one.row, *one.column]) for one in cells)
-    return [replace(one, measured=None if number is None else Measured(number)) for one, number in found]
-
-
-def test_measured_hours_are_points_of_their_own_method_and_rounds() -> None:
-    hours = {("sre2l", "", "imagenet-1k"): 3.0, ("delt", "1000", "imagenet-1k"): 2.0, ("cda", "", "cifar10"): 0.5}
-    cells = hours_of("delt-6", "paper", hours)
-    both = cost.curve(("cda", "sre2l"), None, "imagenet-1k", cells)
-    assert (both.title, both.printed, both.here) == ("CDA / SRe²L", [(50, 29.0)], [(50, 3.0)])
-    assert cost.curve(("delt",), 1000, "imagenet-1k", cells).here == [(50, 2.0)]
-    assert cost.curve(("delt",), 500, "imagenet-1k", cells).here == []
-    assert cost.curve(("cda", "sre2l"), None, "cifar10", cells).here == [(50, 0.5)]
-
-
-def test_hours_at_laptop_scale_lie_on_a_line_through_their_last_point() -> None:
-    cells = hours_of("delt-fig12", "laptop", {("delt", "500", "10"): 0.1, ("delt", "500", "100"): 0.3})
-    own = cost.curve(("delt",), 500, "imagenet-1k", cells, "laptop")
-    assert (own.title, own.printed, own.here) == ("DELT, RI 25", [], [(10, 0.1), (24, 0.3)])
-    line = dict(own.line)
-    assert line[24] == pytest.approx(0.3)
-    # 3 images a round are 3 (200 + 175 + ... + 25); one image has no rounds
-    assert line[1] == pytest.approx(0.3 * 200 / (3 * 900))
-    assert cost.curve(("gvbsm",), None, "imagenet-1k", cells, "laptop").line == []
-
-
-def test_hours_of_the_chosen_scale_are_drawn(open_page, asked, monkeypatch) -> None:
-    app = open_page(PAGE, table="delt-fig12", scale="laptop")
-    assert not app.get("plotly_chart")
-    assert "when something was measured at laptop scale" in captions(app)
-    cells = tuple(hours_of("delt-fig12", "laptop", {("cda", "", "1"): 0.01, ("cda", "", "50"): 0.2}))
-    view = replace(table_view("delt-fig12", "laptop", runs=()), cells=cells)
-    monkeypatch.setattr(cost, "view_of", lambda name, scale: view if scale == "laptop" else None)
-    monkeypatch.setattr(cost, "COST_TABLES", ("delt-fig12",))
-    app = open_page(PAGE, table="delt-fig12", scale="laptop")
-    line, here = (trace for trace in traces(app, 0) if trace["name"] == "CDA / SRe²L")
-    assert (here["x"], here["y"]) == ([1, 16], [0.01, 0.2])
-    assert dict(zip(line["x"], line["y"], strict=True))[16] == pytest.approx(0.2)
-
-
-def test_every_printed_number_is_found_and_leads_to_its_cell() -> None:
-    ids = {table.id: {data.cell_id(one) for one in table_view(table, runs=()).cells} for table in TABLES}
-    for value in all_published():
-        table, cell_id = data.place_of(value)
-        assert cell_id in ids[table.id]
-    (found,) = search.find("cifar10 delt resnet18 64.9")
-    assert (found.where, found.ipc) == ("DELT Table 1", 50)
-    assert {one.where for one in search.find("milestone cosine 0.9")} == {"CDA Table 18"}
-    assert search.find("no such thing") == search.find(" ") == []
-
-
-def test_every_number_is_found_by_what_is_shown_of_it() -> None:
-    for value in all_published():
-        for shown in {value.printed, printed_with_spread(value)}:
-            assert search.find(shown).index(value) < 5, shown  # before those in which it is a part
-    assert [one.printed for one in search.find("44.90")] == ["44.90", "44.90"]
-    assert search.find("24.0 ± 0.8")[0].where == "DELT Table 1"
-
-
-@pytest.mark.parametrize("table", [one for one in TABLES if not one.is_figure], ids=lambda one: one.id)
-def test_a_tables_name_finds_its_numbers_and_no_others(table) -> None:
-    own = [one for one in all_published() if one.where == table.where]
-    assert search.find(table.where) == search.find(table.where.lower()) == own
-    assert set(search.find(table.label)) >= set(own)
-
-
-def test_a_table_of_several_parts_is_found_by_its_number() -> None:
-    assert {one.table for one in search.find("delt table 4")} == {f"Table 4{part}" for part in "abcde"}
-    (found,) = search.find("CDA Table 8 resnet50 densenet121")
-    assert (found.printed, found.teacher, found.student) == ("26.01", "resnet50", "densenet121")
-
-
-def test_a_search_lists_numbers(open_page, asked) -> None:
-    app = open_page(PAGE)
-    app.text_input(key="papers/find").set_value("mobilenet imagenette delt ipc50").run()
-    hits = next(frame.value for frame in app.dataframe if "Printed" in frame.value.columns)
-    assert list(hits["Printed"]) == ["80.0 ± 0.0", "85.7 ± 0.4"]
-    assert "2 numbers." in captions(app)
-
-
-def test_a_hit_opens_its_cell_and_so_does_the_same_row_of_the_next_search(open_page, address, asked) -> None:
-    app = open_page(PAGE, **SMALL)
-    app.text_input(key="papers/find").set_value("cda table 8 resnet50 densenet121").run()
-    select_row(app, "Printed", 0)
-    assert address(app) == SMALL | {"table": "cda-8", "cell": "resnet50,densenet121"}
-    assert app.subheader[-2].value.startswith("CDA Table 8")
-    app.text_input(key="papers/find").set_value("64.9").run()
-    assert address(app)["table"] == "cda-8"
-    select_row(app, "Printed", 0)
-    assert address(app) == SMALL | {"table": "delt-1", "cell": "cifar10,50,resnet18,delt"}
-
-
-def test_all_hits_are_listed(open_page, asked) -> None:
-    app = open_page(PAGE, **SMALL)
-    app.text_input(key="papers/find").set_value("delt").run()
-    assert len(table_with(app, "Printed")) == len(search.find("delt")) > 200
 
 
 @pytest.mark.parametrize(
