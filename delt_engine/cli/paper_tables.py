@@ -12,6 +12,7 @@ from delt_engine.cli.output import say, say_table
 from delt_engine.config.schedule import EarlyLateSchedule
 from delt_engine.jobs.prices import Price
 from delt_engine.papers.crop_distribution import crop_distributions
+from delt_engine.papers.kept import Kept
 from delt_engine.papers.paper_tables import METRIC_TITLES, axis_label, axis_title
 from delt_engine.papers.published import PublishedValue, printed_with_spread, published_settings
 from delt_engine.papers.table_record import PaperTable
@@ -23,6 +24,9 @@ from delt_engine.pipeline.table_view import differs_beyond
 
 NEAR = 5
 """Runs with other settings that are told of a table."""
+
+KEPT = "†"
+"""Mark of numbers that come with the package."""
 
 _SETTINGS_OF = {"cda-10": "cifar100", "cda-12": "tiny-imagenet", "cda-16": "imagenet-1k", "cda-21": "imagenet-21k"}
 """Datasets of CDA's tables of settings; DELT's is of all."""
@@ -46,8 +50,10 @@ def say_view(view: TableView, only: str = "") -> None:
         say_table(("axis", "printed", "here"), view.mapping, "Made small")
     _say_near(view)
     _say_beyond(view)
-    if any(one.measured and one.value.is_printed for one in view.cells):
-        is_best = any(one.measured and one.measured.best is not None for one in view.cells)
+    if machines := sorted({one.kept.on for one in view.cells if one.kept}):
+        say(f"{KEPT} comes with DELT Studio and is not among your runs; measured on {'; '.join(machines)}.")
+    if any(one.known and one.value.is_printed for one in view.cells):
+        is_best = any(one.known and one.value.metric == "top1" for one in view.cells)
         say(view.order.sentence + (" Compared are the best tested epochs." if is_best else ""))
     if repeats := sum(bool(one.same_as) for one in view.cells):
         say(f"{repeats} numbers are the same experiment here as another one (=), which is computed once.")
@@ -87,9 +93,39 @@ def list_lines(large: Sequence[TableView], small: Sequence[TableView]) -> list[s
     return [*lines, ""]
 
 
+def value_lines(small: Iterable[TableView]) -> list[str]:
+    """Return the numbers of tables at laptop scale in Markdown, of those that are measured whole.
+
+    What is another table's number, or the same experiment as one before it, is left out.
+    """
+    lines = ["| Table | Printed | Here |", "| --- | --- | --- |"]
+    for view in small:
+        cells = [one for one in view.cells if one.cell and one.known and not one.same_as]
+        is_whole = all(one.known for one in view.cells if one.cell)
+        if not cells or view.table.numbers or not is_whole:
+            continue
+        names = (*view.table.rows, *view.table.columns)
+        varied = [name for name in names if len({axis_label(one.value, name) for one in cells}) > 1]
+        places = [", ".join(_place_words(one.value, name) for name in varied) for one in cells]
+        pairs = zip(places, (one.value.printed for one in cells), strict=True)
+        asked = "; ".join(f"{place}: {number}" if number else place for place, number in pairs)
+        here = "; ".join(_number(*one.known.shown) for one in cells if one.known)
+        lines.append(f"| {view.table.where} | {asked} | {here} |")
+    return [*lines, ""]
+
+
+_NAMED = ("method", "dataset", "student", "teacher", "metric", "patches", "selection", "order")
+"""Axes whose places say by themselves what they are."""
+
+
+def _place_words(value: PublishedValue, name: str) -> str:
+    label = axis_label(value, name)
+    return label if name in _NAMED else f"{axis_title(name)} {label}"
+
+
 def _progress(view: TableView) -> str:
-    """Return how many numbers of a table were measured, and how far they are from the printed ones."""
-    done = [one for one in view.cells if one.state == "finished"]
+    """Return how many numbers of a table were measured, here or before, and how far they are from the printed ones."""
+    done = [one for one in view.cells if one.is_known]
     gaps = [one.gap for one in done if one.gap is not None and one.cell and one.cell.needs_students]
     words = f"{len(done)} of {view.reachable}" if view.reachable else ""
     return words + (f", mean gap {fmean(gaps):+.1f}" if gaps else "")
@@ -121,22 +157,23 @@ def _labels(value: PublishedValue, names: Iterable[str]) -> str:
 
 def _cell_text(one: CellView) -> str:
     printed = printed_with_spread(one.value) if one.value.is_printed else ""
-    if one.measured is None:
+    if one.known is None:
         words: str = "" if one.state == "missing" else one.state
         words = f"= {one.same_as}" if one.same_as and not words else words
         return "\n".join(filter(None, (printed, words)))
     same = "= " if one.same_as else ""
+    mark = f" {KEPT}" if one.kept else ""
     gap = f" ({one.gap:+.1f})" if one.gap is not None else ""
-    return "\n".join(filter(None, (printed, f"{same}{measured_words(one.measured)}{gap}")))
+    return "\n".join(filter(None, (printed, f"{same}{measured_words(one.known)}{mark}{gap}")))
 
 
-def measured_words(here: Measured) -> str:
+def measured_words(here: Measured | Kept) -> str:
     """Return what was measured: of accuracies the best tested epoch, and the last one.
 
     >>> measured_words(Measured(41.25, 0.5, 3, 42.0, 0.4))
     '42.0 ± 0.4, last 41.2'
     """
-    last = f", last {_number(here.mean)}" if here.best is not None else ""
+    last = f", last {_number(here.last)}" if here.last is not None else ""
     return _number(*here.shown) + last
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import click
 from delt_engine.cli.finished import finished_run
 from delt_engine.cli.options import output_options, path_option
 from delt_engine.cli.output import say, say_json, say_table
-from delt_engine.cli.paper_tables import list_lines, network_words, price_words, say_view, what_of
+from delt_engine.cli.paper_tables import list_lines, network_words, price_words, say_view, value_lines, what_of
 from delt_engine.data.catalogue import CATALOGUE
 from delt_engine.errors import ConfigError, DataError, RunError
 from delt_engine.files import write_bytes
@@ -24,6 +24,7 @@ from delt_engine.papers.paper_tables import TABLES, axis, find_table
 from delt_engine.papers.published import all_published
 from delt_engine.papers.table_record import PaperTable
 from delt_engine.paths import add_data_folder, expanded
+from delt_engine.pipeline.keep_numbers import keep_numbers
 from delt_engine.pipeline.reproduce import cell_title
 from delt_engine.pipeline.reproduce import reproduce as make
 from delt_engine.pipeline.table_needs import needs_of, ready_part
@@ -43,15 +44,22 @@ _device = click.option("--device", default="auto", metavar="TEXT", help="Where i
 @click.command()
 @click.argument("table", required=False)
 @_scale
-@path_option("--markdown", "FILE", "Write the list as Markdown: commands, what full size needs, what was measured.")
+@path_option(
+    "--markdown",
+    "FILE",
+    "Write the list as Markdown, and the numbers of the tables at laptop scale.",
+)
+@path_option("--keep", "FILE", "Write all numbers that were measured here into FILE, beside those it holds.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
-def papers(table: str | None, scale: Scale, markdown: Path | None, as_json: bool) -> None:
+def papers(table: str | None, scale: Scale, markdown: Path | None, keep: Path | None, as_json: bool) -> None:
     """List the tables and figures of DELT and CDA, or show TABLE, such as delt-4c: printed and measured values.
 
     A number counts as measured where a run has every setting of its row; runs with other settings are told with them.
+    Numbers that were measured before come with DELT Studio, marked †; your own runs take their place.
     """
-    if table is not None and markdown is not None:
-        raise ConfigError(f"markdown: {markdown} given together with table {table!r}, but it is of the whole list.")
+    for name, given in (("markdown", markdown), ("keep", keep)):
+        if table is not None and given is not None:
+            raise ConfigError(f"{name}: {given} given together with table {table!r}, but it is of the whole list.")
     if table is not None:
         (view,) = views([find_table(table)], scale)
         if as_json:
@@ -59,9 +67,13 @@ def papers(table: str | None, scale: Scale, markdown: Path | None, as_json: bool
         else:
             say_view(view)
         return
+    if keep is not None:
+        changed = keep_numbers(keep, [view for name in SCALES for view in views(TABLES, name)])
+        say(f"{keep}: {changed} numbers are new or changed.")
+        return
     if markdown is not None:
         large, small = (views(TABLES, name, device="cuda") for name in SCALES)
-        write_bytes(markdown, "\n".join(list_lines(large, small)).encode())
+        write_bytes(markdown, "\n".join([*list_lines(large, small), *value_lines(small)]).encode())
         return
     both = {name: views(TABLES, name) for name in SCALES}
     if as_json:
@@ -74,8 +86,8 @@ def papers(table: str | None, scale: Scale, markdown: Path | None, as_json: bool
             view.table.where,
             _printed(view),
             view.reachable,
-            _finished(view),
-            f"{_finished(small)} of {small.reachable}",
+            _known(view),
+            f"{_known(small)} of {small.reachable}",
             view.table.title,
         ]
         for view, small in zip(both["paper"], both["laptop"], strict=True)
@@ -237,7 +249,13 @@ def overview(both: dict[Scale, list[TableView]]) -> dict[str, Any]:
             "printed": _printed(view),
             "reachable": view.reachable,
             "measured": _finished(view),
-            "laptop": {"reachable": small.reachable, "measured": _finished(small), "order": small.order.answer},
+            "kept": _known(view) - _finished(view),
+            "laptop": {
+                "reachable": small.reachable,
+                "measured": _finished(small),
+                "kept": _known(small) - _finished(small),
+                "order": small.order.answer,
+            },
         }
         for view, small in zip(both["paper"], both["laptop"], strict=True)
     ]
@@ -280,6 +298,7 @@ def _cell_json(table: PaperTable, one: CellView) -> dict[str, Any]:
         "source": value.where,
         "assumed": list(value.assumed),
         "measured": None if here is None else vars(here),
+        "kept": None if one.kept is None else asdict(one.kept),
         "gap": one.gap,
         "state": one.state,
         "reason": one.reason,
@@ -303,6 +322,10 @@ def _printed(view: TableView) -> int:
 
 def _finished(view: TableView) -> int:
     return sum(one.state == "finished" for one in view.cells)
+
+
+def _known(view: TableView) -> int:
+    return sum(one.is_known for one in view.cells)
 
 
 def _say_price(view: TableView, chosen: Sequence[CellView], as_json: bool) -> None:

@@ -11,6 +11,7 @@ from delt_engine.jobs.prices import Price
 from delt_engine.papers.cells import Cell, Scale
 from delt_engine.papers.continual_values import step_number
 from delt_engine.papers.fits import Difference
+from delt_engine.papers.kept import Kept
 from delt_engine.papers.order import Order, Point, order_of
 from delt_engine.papers.paper_tables import axis
 from delt_engine.papers.published import PublishedValue
@@ -39,6 +40,11 @@ class Measured:
         """What stands beside the printed number, and its spread: of accuracies the best tested epoch."""
         return (self.mean, self.std) if self.best is None else (self.best, self.best_std)
 
+    @property
+    def last(self) -> float | None:
+        """The mean of the last epoch, where another one is shown."""
+        return None if self.best is None else self.mean
+
 
 @dataclass(frozen=True)
 class Near:
@@ -59,6 +65,7 @@ class CellView:
         cell: the experiment that measures it here; None where ``reason`` says why there is none, and of images that
             were imported.
         measured: by ``runs``, which fit it; None while there are none, and for images, which have no number.
+        kept: what comes with the package where nothing was measured here.
         near: runs that ask the same question with other settings; at paper scale only.
         state: of its work.
         recovered: a finished run with its images.
@@ -74,6 +81,7 @@ class CellView:
     cell: Cell | None = None
     reason: str = ""
     measured: Measured | None = None
+    kept: Kept | None = None
     runs: tuple[Run, ...] = ()
     near: tuple[Near, ...] = ()
     state: State = "missing"
@@ -83,6 +91,11 @@ class CellView:
     published: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def known(self) -> Measured | Kept | None:
+        """What stands beside the printed number: measured here, else what comes with the package."""
+        return self.measured or self.kept
+
+    @property
     def price(self) -> Price:
         """What the missing work of this cell alone takes."""
         return sum(self.parts.values(), Price())
@@ -90,9 +103,14 @@ class CellView:
     @property
     def gap(self) -> float | None:
         """Measured less printed, of the best tested epoch where it is an accuracy; only at paper scale."""
-        if self.measured is None or self.cell is None or self.cell.scale != "paper" or not self.value.is_printed:
+        if self.known is None or self.cell is None or self.cell.scale != "paper" or not self.value.is_printed:
             return None
-        return self.measured.shown[0] - self.value.value
+        return self.known.shown[0] - self.value.value
+
+    @property
+    def is_known(self) -> bool:
+        """Whether its number stands in the table, or its images are made."""
+        return self.state == "finished" or self.kept is not None
 
     @property
     def is_open(self) -> bool:
@@ -132,7 +150,7 @@ class TableView:
 
     @cached_property
     def order(self) -> Order:
-        """Whether the printed order holds among what was measured, the numbers that stand in the cells."""
+        """Whether the printed order holds among the numbers that stand in the cells."""
         return order_of(_points(self))
 
 
@@ -148,11 +166,11 @@ def _points(view: TableView) -> list[Point]:
         Point(
             tuple(axis(one.value, name) for name in groups),
             one.value.value,
-            one.measured.shown[0],
-            one.measured.shown[1] or 0.0,
-            one.measured.n,
+            one.known.shown[0],
+            one.known.shown[1] or 0.0,
+            one.known.n,
             f"{one.cell.key} {step_number(one.value)}",
         )
         for one in view.cells
-        if one.measured is not None and one.value.is_printed and one.cell and one.cell.measure != "parameters"
+        if one.known is not None and one.value.is_printed and one.cell and one.cell.measure != "parameters"
     ]

@@ -2,7 +2,8 @@
 
 Free of torch: it reads run folders and stored measurements. A number is measured by the runs whose every setting is
 that of its cell (:mod:`delt_engine.papers.fits`); runs that ask the same question with other settings stand beside it
-as near, with the settings that differ.
+as near, with the settings that differ. Where nothing was measured here stands the number that comes with the package,
+if there is one (:mod:`delt_engine.papers.kept`); its cell is still missing, for its runs are not here.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from delt_engine.models.held_out import second_dir
 from delt_engine.papers.cells import Cell, Scale, paper_cell, why_not
 from delt_engine.papers.continual_values import step_number
 from delt_engine.papers.fits import Difference, Found, beyond_settings, differences, is_alike
+from delt_engine.papers.kept import kept_number
 from delt_engine.papers.laptop import DATASETS, laptop_cell
 from delt_engine.papers.names import MILLION_PARAMETERS, our_network
 from delt_engine.papers.paper_tables import axis, axis_label, find_table, place, rows_of
@@ -147,11 +149,13 @@ class _Looked:
 def _view(table: PaperTable, scale: Scale, looked: _Looked, validate_every: int | None) -> TableView:
     cells = []
     for value, cell, reason in cells_of(table, scale):
+        kept = kept_number(cell) if cell else None
         if cell and validate_every:
             evaluate = cell.experiment.evaluate.replace(validate_every=validate_every)
             cell = replace(cell, experiment=cell.experiment.replace(evaluate=evaluate))
         view = CellView(value, place(value, table.rows), place(value, table.columns), cell, reason)
-        cells.append(_cell_view(view, looked) if cell else _taken_in(view, scale, looked))
+        made = _cell_view(view, looked) if cell else _taken_in(view, scale, looked)
+        cells.append(made if made.measured else replace(made, kept=kept))
     return TableView(table, scale, tuple(_with_repeats(table, cells) if scale == "laptop" else cells))
 
 

@@ -31,7 +31,7 @@ def draw_table(table: PaperTable, scale: Scale) -> None:
 
 def draw_filter(view: TableView) -> bool:
     """Draw the switch that hides rows without a measured number, where there are both kinds."""
-    rows, measured = ({one.row for one in view.cells if one.measured or is_any} for is_any in (True, False))
+    rows, measured = ({one.row for one in view.cells if one.known or is_any} for is_any in (True, False))
     if len(rows) < choice.MANY_ROWS or not measured or measured == rows:
         return False
     is_usual = (view.table.id, view.scale) == choice.REAL_ROW
@@ -53,7 +53,9 @@ def draw_legend(view: TableView) -> None:
             f"Accuracies are of the best tested epoch, as papers report; a click on a cell shows the last epoch{more}."
         )
     st.caption(f"{printed}{here}{best}")
-    if is_printed and any(one.measured for one in view.cells):
+    if machines := sorted({one.kept.on for one in view.cells if one.kept}):
+        st.caption(plain(f"{data.KEPT} {data.KEPT_WORDS} on {'; '.join(machines)}."))
+    if is_printed and any(one.known for one in view.cells):
         st.markdown(f"**{plain(view.order.sentence)}**", help="Held against each other: the numbers in the cells.")
 
 

@@ -6,8 +6,9 @@ import pytest
 
 from delt_engine.data.available import Place
 from delt_engine.data.catalogue import CATALOGUE, image_folder
+from delt_engine.papers.kept import read_kept
 from delt_engine.papers.paper_tables import TABLES
-from delt_engine.paths import data_dirs
+from delt_engine.paths import assets_dir, data_dirs
 from delt_engine.pipeline import table_needs
 
 
@@ -47,12 +48,48 @@ def test_settings_and_figures_are_shown_as_well(delt) -> None:
 def test_the_list_is_written_for_documents(delt, tmp_path, refusal) -> None:
     file = tmp_path / "papers.md"
     assert delt("papers", "--markdown", file).exit_code == 0
-    rows = {line.split(" | ")[0].strip("| "): line for line in file.read_text().splitlines()[2:]}
+    tables = [block.splitlines()[2:] for block in file.read_text().split("\n\n")]
+    rows, numbers = ({line.split(" | ")[0].strip("| "): line for line in table} for table in tables)
     assert "`delt reproduce delt-4c`" in rows["DELT Table 4c"]
     assert "on an RTX 4090" in rows["DELT Table 4c"]
     assert "`delt reproduce cda-14`" in rows["CDA Table 14"]
     assert "DELT Table 8" not in rows  # settings
+    assert "| MI 1,000, RI 500: 44.87; MI 1,000, RI 1,000: 43.71; " in numbers["DELT Table 4c"]
+    assert numbers["DELT Table 4b"].endswith("| 25.6 ± 2.3; 31.8 ± 0.6; 29.8 ± 2.1 |")
+    assert numbers["DELT Figure 2"] == "| DELT Figure 2 | SRe²L; CDA; DELT | 0.956; 0.958; 0.927 |"
+    assert "DELT Table 1" not in numbers  # not whole
+    assert "CDA Figure 7" not in numbers  # those of Tables 14 and 15
     assert refusal("papers", "delt-1", "--markdown", file).startswith("Error: markdown: ")
+
+
+def test_numbers_that_come_with_the_package_are_marked(delt, answer) -> None:
+    said = delt("papers", "delt-4c", "--scale", "laptop").stdout
+    assert "27.7 ± 0.9 †" in said
+    assert "† comes with DELT Studio and is not among your runs; measured on AMD EPYC" in " ".join(said.split())
+    assert "The paper's order holds here: within noise (15 pairs" in " ".join(said.split())
+    assert "Missing: 6 of 6 numbers" in said
+    first = answer("papers", "delt-4c", "--scale", "laptop")["cells"][0]
+    assert (first["kept"]["value"], first["kept"]["n"], first["measured"], first["state"]) == (27.7, 3, None, "missing")
+    own = {row["id"]: row for row in answer("papers")["tables"]}
+    assert own["delt-4c"]["laptop"].items() >= {"measured": 0, "kept": 6, "order": "within noise"}.items()
+
+
+def test_the_documents_tell_what_comes_with_the_package(delt, tmp_path) -> None:
+    file = tmp_path / "papers.md"
+    delt("papers", "--markdown", file)
+    document = (assets_dir() / "docs" / "papers.md").read_text(encoding="utf-8").splitlines()
+    written = [line for line in file.read_text(encoding="utf-8").splitlines() if line]
+    assert len(written) > 60
+    assert [line for line in written if line not in document] == []
+
+
+def test_measured_numbers_are_kept_in_a_file(delt, refusal, tmp_path) -> None:
+    file = tmp_path / "numbers.json"
+    assert "0 numbers are new or changed." in " ".join(delt("papers", "--keep", file).stdout.split())
+    assert read_kept(file) == []
+    assert refusal("papers", "delt-1", "--keep", file).startswith("Error: keep: ")
+    file.write_text("{}")
+    assert "holds no kept numbers" in refusal("papers", "--keep", file)
 
 
 def test_a_price_is_told_before_anything_is_done(answer, delt) -> None:

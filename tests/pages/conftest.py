@@ -27,6 +27,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("DELT_RUNS", str(tmp_path / "runs"))
     for module in (
         "delt_engine.analysis.mi_curves",
+        "delt_engine.papers.kept",
         "delt_engine.runs.store",
         "delt_engine.runs.titles",
         "pages.shared.cached",

@@ -10,6 +10,7 @@ from delt_engine.config import field_specs
 from delt_engine.config.command_line import STAGE_RECORDS
 from delt_engine.papers.cells import Cell
 from delt_engine.papers.fits import Difference
+from delt_engine.papers.kept import Kept
 from delt_engine.papers.paper_tables import METRIC_TITLES, axis_label, axis_title
 from delt_engine.papers.published import printed_with_spread
 from delt_engine.pipeline.reproduce import cell_title
@@ -40,7 +41,7 @@ def draw(view: TableView, one: CellView) -> None:
             return
         if one.same_as:
             st.caption(plain(f"At laptop scale this is the same experiment as {one.same_as}; it is computed once."))
-        if one.state in _STATES:
+        if one.state in _STATES and not (one.kept and one.state == "missing"):
             st.markdown(_STATES[one.state])
         work.draw_one(view, one)
         _runs("Measured by", one.runs, one)
@@ -54,14 +55,18 @@ def draw(view: TableView, one: CellView) -> None:
 
 
 def _numbers(one: CellView) -> None:
-    value, here = one.value, one.measured
+    value, here, kept = one.value, one.measured, one.kept
     what = METRIC_TITLES[value.metric]
     with st.container(horizontal=True):
         if value.is_printed:
             st.metric(f"Printed, {value.where}", printed_with_spread(value), help=what, width="content")
-        if here is None:
+        if kept is not None:
+            st.metric("Comes with DELT Studio", _spread(*kept.shown), width="content", help=what)
+            if kept.last is not None:
+                st.metric("Its last epoch", _spread(kept.last, kept.last_std), width="content", help=what)
+        elif here is None:
             return
-        if here.best is not None:
+        elif here.best is not None:
             st.metric("Here, best tested epoch", _spread(here.best, here.best_std), width="content", help=what)
             st.metric("Here, last epoch", _spread(here.mean, here.std), width="content", help=what)
         else:
@@ -70,7 +75,12 @@ def _numbers(one: CellView) -> None:
             st.metric(
                 "Gap to the printed number", gap_words(one.gap, value), width="content", help="Measured less printed."
             )
-    st.caption(plain(" · ".join(filter(None, [_of(here), _assumed(one)]))))
+    source = _of_kept(kept) if kept else _of(here) if here else ""
+    st.caption(plain(" · ".join(filter(None, [source, _assumed(one)]))))
+
+
+def _of_kept(kept: Kept) -> str:
+    return f"n = {kept.n} · {kept.on} · {kept.day} · its runs are not here"
 
 
 def _of(here: Measured) -> str:

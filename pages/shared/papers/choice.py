@@ -49,7 +49,7 @@ def choose() -> tuple[PaperTable, Scale]:
 
 def _first() -> tuple[str, Scale]:
     """Return what the page opens with: the real row where there is one, else a small table at laptop scale."""
-    return REAL_ROW if any(one.measured for one in data.view_of(*REAL_ROW).cells) else SMALL
+    return REAL_ROW if any(one.known for one in data.view_of(*REAL_ROW).cells) else SMALL
 
 
 def _counted(counts: Counts) -> str:

@@ -28,8 +28,13 @@ COST_TABLES = ("delt-6", "delt-fig12")
 """Tables of hours."""
 
 
+KEPT = "†"
+"""Mark of numbers that come with the package."""
+KEPT_WORDS = "Comes with DELT Studio, without its runs; your own take its place. Measured"
+
+
 class Counts(NamedTuple):
-    """Numbers of a table: printed, those that can be measured here, those that were."""
+    """Numbers of a table: printed, those that can be measured here, those that were, here or before."""
 
     printed: int
     reachable: int
@@ -70,7 +75,7 @@ def _counts(scale: Scale) -> dict[str, Counts]:
 
 def _count(view: TableView) -> Counts:
     printed = sum(one.value.is_printed for one in view.cells)
-    return Counts(printed, view.reachable, sum(one.state == "finished" for one in view.cells))
+    return Counts(printed, view.reachable, sum(one.is_known for one in view.cells))
 
 
 def _runs() -> list[Run]:

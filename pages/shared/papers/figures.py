@@ -24,8 +24,8 @@ _HEAT = ("delt-4c",)
 
 def draw(view: TableView, *, only_measured: bool = False) -> None:
     """Draw the figure of a table, if it has numbers."""
-    rows = {one.row for one in view.cells if one.measured or not only_measured}
-    cells = [one for one in view.cells if one.row in rows and (one.value.is_printed or one.measured)]
+    rows = {one.row for one in view.cells if one.known or not only_measured}
+    cells = [one for one in view.cells if one.row in rows and (one.value.is_printed or one.known)]
     if len(cells) < 2:
         return
     form, x, series, panel = layout(view.table)
@@ -35,7 +35,7 @@ def draw(view: TableView, *, only_measured: bool = False) -> None:
     y = metrics[0] if len(metrics) == 1 else ""
     axes = Axes(_title(x), y, _title(series), is_one_scale)
     figure.draw(papers.table_figure(form, marks, axes), f"papers/figure/{view.table.id}")
-    if any(one.measured for one in cells):
+    if any(one.known for one in cells):
         st.caption(
             "Pale or dotted: printed. Solid, with whiskers: measured here."
             if is_one_scale
@@ -74,7 +74,7 @@ def _first_of_two(table: PaperTable) -> tuple[str, ...]:
 
 def _mark(one: CellView, x: Sequence[str], series: Sequence[str], panel: Sequence[str]) -> Mark:
     value = one.value
-    here, spread = one.measured.shown if one.measured else (None, None)
+    here, spread = one.known.shown if one.known else (None, None)
     return Mark(
         x=tuple(_label(one, name, alone=len(x) == 1) for name in x),
         series=_words(one, series),

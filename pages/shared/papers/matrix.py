@@ -13,7 +13,7 @@ from delt_engine.pipeline.table_records import CellView, TableView
 from delt_engine.plots.style import METHOD_COLOURS
 from pages.shared import address
 from pages.shared.component import component, versioned
-from pages.shared.papers.data import cell_id, gap_words, here_words, place_words, spread_words
+from pages.shared.papers.data import KEPT, cell_id, gap_words, here_words, place_words, spread_words
 from pages.shared.wording import plural
 
 KEY, CHOSEN = "papers/table", "papers/cell"
@@ -28,7 +28,7 @@ _component = component("papers_table")
 
 def draw(view: TableView, *, only_measured: bool = False) -> CellView | None:
     """Draw the table and return the chosen cell, if one is chosen; the address keeps it."""
-    rows = _grouped(one.row for one in view.cells if not only_measured or one.measured)
+    rows = _grouped(one.row for one in view.cells if not only_measured or one.known)
     columns = _grouped(one.column for one in view.cells if one.row in rows)
     placed = {(one.row, one.column): one for one in view.cells}
     first = {one.row: one.value for one in reversed(view.cells)}
@@ -92,16 +92,18 @@ def _cell(one: CellView | None) -> dict[str, Any] | None:
         "state": _LOOKS.get(one.state, ""),
         "hint": hint(one),
     }
-    if one.measured is None or one.state == "running":
+    if one.known is None or one.state == "running":
         words = "images made" if one.state == "finished" else _STATES.get(one.state, "")
         words = words or (f"{len(one.near)} near" if one.near else "" if value.is_printed else "not yet")
         look = made["state"] or ("waiting" if words else "")
         return made | {"here": words, "state": look, "hereSpread": "", "gap": "", "side": ""}
-    number, spread = one.measured.shown
+    number, spread = one.known.shown
     gap = one.gap
     side = "" if gap is None else "near" if abs(gap) <= _NOISE else "above" if gap > 0 else "below"
     return made | {
         "here": here_words(number),
+        "state": "kept" if one.kept else made["state"],
+        "mark": KEPT if one.kept else "",
         "hereSpread": spread_words(spread, number) if spread is not None else "",
         "gap": gap_words(gap, value) if gap is not None else "",
         "side": side if value.metric.startswith("top") else "near" if gap is not None else "",
@@ -113,18 +115,18 @@ def hint(one: CellView) -> str:
     value, lines = one.value, [place_words(one.value)]
     if value.is_printed:
         lines.append(f"Printed: {printed_with_spread(value)} ({value.where})")
-    if one.measured:
-        number, spread = one.measured.shown
+    if one.known:
+        number, spread = one.known.shown
         words = f" ± {spread_words(spread, number)}" if spread is not None else ""
-        what = "best tested epoch, " if one.measured.best is not None else ""
-        count = f"{what}n = {one.measured.n}"
-        lines.append(f"Measured here: {here_words(number)}{words} ({count})")
+        what = "best tested epoch, " if value.metric == "top1" else ""
+        source = "Comes with DELT Studio" if one.kept else "Measured here"
+        lines.append(f"{source}: {here_words(number)}{words} ({what}n = {one.known.n})")
     elif one.reason:
         lines.append(one.reason)
     else:
         lines.append(f"Measured here: {_STATES.get(one.state) or 'not yet'}")
     if one.same_as:
         lines.append(f"The same experiment here as {one.same_as}, computed once")
-    if one.near and not one.measured:
+    if one.near and not one.known:
         lines.append(f"{plural(len(one.near), 'run')} with other settings")
     return "\n".join(lines)

@@ -101,8 +101,15 @@ def price_words(price: Price) -> str:
 
 
 def _price_line(view: TableView, ready: Sequence[CellView]) -> str:
-    parts = [price_words(total_price(ready)) if ready else "", f"{finished(view)} of {view.reachable} measured"]
+    parts = [price_words(total_price(ready)) if ready else "", _measured_words(view)]
     return plain(" · ".join(filter(None, parts)))
+
+
+def _measured_words(view: TableView) -> str:
+    """Return how many numbers of a table were measured by runs that are here, and how many come with the package."""
+    kept = sum(one.kept is not None for one in view.cells)
+    here = f"{finished(view)} of {view.reachable} measured"
+    return f"{here} by your runs, {kept} come with DELT Studio" if kept else here
 
 
 def _startable(view: TableView, needs: Needs) -> tuple[str, Sequence[CellView]]:
