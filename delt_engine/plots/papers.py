@@ -237,13 +237,14 @@ def _heat(marks: Sequence[Mark], axes: Axes) -> go.Figure:
         values = [[None if one is None else one.here if what == HERE else one.printed for one in row] for row in rows]
         known = [value for row in values for value in row if value is not None]
         low, high = honest_range(known, 2.0)
+        digits = 1 if what == HERE else 2
         figure.add_heatmap(
             x=x,
             y=y,
             z=values,
             zmin=low,
             zmax=high,
-            text=[["" if value is None else f"{value:.2f}" for value in row] for row in values],
+            text=[["" if value is None else f"{value:.{digits}f}" for value in row] for row in values],
             texttemplate="%{text}",
             textfont={"size": 15},
             hovertext=[["" if one is None else one.words for one in row] for row in rows],

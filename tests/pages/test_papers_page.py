@@ -115,6 +115,7 @@ def test_measured_numbers_stand_below_the_printed_ones(open_page, home, address,
     assert any(key.startswith("papers/finished/open/20260102") for key in keys(app))
     assert [trace["type"] for trace in traces(app)] == ["heatmap", "heatmap"]
     assert traces(app)[1]["z"] == [[51.0, None], [None, None], [57.0, None]]
+    assert [trace["text"][0][0] for trace in traces(app)] == ["44.87", "51.0"]  # with the digits that mean something
     app = open_page(PAGE, **SMALL, cell="2000,500")
     press(app, "papers/start_one")
     assert asked == [["reproduce", "delt-4c", "--scale", "laptop", "--only", "MI=2000,RI=500"]]
