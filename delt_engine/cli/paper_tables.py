@@ -12,7 +12,7 @@ from delt_engine.cli.output import say, say_table
 from delt_engine.config.schedule import EarlyLateSchedule
 from delt_engine.jobs.prices import Price
 from delt_engine.papers.crop_distribution import crop_distributions
-from delt_engine.papers.kept import Kept
+from delt_engine.papers.kept import MARK, Kept
 from delt_engine.papers.paper_tables import METRIC_TITLES, axis_label, axis_title
 from delt_engine.papers.published import PublishedValue, printed_with_spread, published_settings
 from delt_engine.papers.table_record import PaperTable
@@ -24,9 +24,6 @@ from delt_engine.pipeline.table_view import differs_beyond
 
 NEAR = 5
 """Runs with other settings that are told of a table."""
-
-KEPT = "†"
-"""Mark of numbers that come with the package."""
 
 _SETTINGS_OF = {"cda-10": "cifar100", "cda-12": "tiny-imagenet", "cda-16": "imagenet-1k", "cda-21": "imagenet-21k"}
 """Datasets of CDA's tables of settings; DELT's is of all."""
@@ -51,9 +48,9 @@ def say_view(view: TableView, only: str = "") -> None:
     _say_near(view)
     _say_beyond(view)
     if machines := sorted({one.kept.on for one in view.cells if one.kept}):
-        say(f"{KEPT} comes with DELT Studio and is not among your runs; measured on {'; '.join(machines)}.")
+        say(f"{MARK} comes with DELT Studio and is not among your runs; measured on {'; '.join(machines)}.")
     if any(one.known and one.value.is_printed for one in view.cells):
-        is_best = any(one.known and one.value.metric == "top1" for one in view.cells)
+        is_best = any(one.known and one.cell and one.cell.measure == "accuracy" for one in view.cells)
         say(view.order.sentence + (" Compared are the best tested epochs." if is_best else ""))
     if repeats := sum(bool(one.same_as) for one in view.cells):
         say(f"{repeats} numbers are the same experiment here as another one (=), which is computed once.")
@@ -162,7 +159,7 @@ def _cell_text(one: CellView) -> str:
         words = f"= {one.same_as}" if one.same_as and not words else words
         return "\n".join(filter(None, (printed, words)))
     same = "= " if one.same_as else ""
-    mark = f" {KEPT}" if one.kept else ""
+    mark = f" {MARK}" + (f" {one.state}" if one.state != "missing" else "") if one.kept else ""
     gap = f" ({one.gap:+.1f})" if one.gap is not None else ""
     return "\n".join(filter(None, (printed, f"{same}{measured_words(one.known)}{mark}{gap}")))
 

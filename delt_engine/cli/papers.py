@@ -20,6 +20,7 @@ from delt_engine.errors import ConfigError, DataError, RunError
 from delt_engine.files import write_bytes
 from delt_engine.jobs import ranks
 from delt_engine.papers.cells import SCALES, Scale, why_not
+from delt_engine.papers.kept import MARK
 from delt_engine.papers.paper_tables import TABLES, axis, find_table
 from delt_engine.papers.published import all_published
 from delt_engine.papers.table_record import PaperTable
@@ -57,9 +58,12 @@ def papers(table: str | None, scale: Scale, markdown: Path | None, keep: Path | 
     A number counts as measured where a run has every setting of its row; runs with other settings are told with them.
     Numbers that were measured before come with DELT Studio, marked †; your own runs take their place.
     """
-    for name, given in (("markdown", markdown), ("keep", keep)):
-        if table is not None and given is not None:
+    files = {name: given for name, given in (("markdown", markdown), ("keep", keep)) if given is not None}
+    for name, given in files.items():
+        if table is not None:
             raise ConfigError(f"{name}: {given} given together with table {table!r}, but it is of the whole list.")
+    if len(files) > 1:
+        raise ConfigError(f"keep: {keep} given together with markdown, but one file is written at a time.")
     if table is not None:
         (view,) = views([find_table(table)], scale)
         if as_json:
@@ -69,7 +73,10 @@ def papers(table: str | None, scale: Scale, markdown: Path | None, keep: Path | 
         return
     if keep is not None:
         changed = keep_numbers(keep, [view for name in SCALES for view in views(TABLES, name)])
-        say(f"{keep}: {changed} numbers are new or changed.")
+        if as_json:
+            say_json({"file": str(keep), "changed": changed})
+        else:
+            say(f"{keep}: {changed} numbers are new or changed.")
         return
     if markdown is not None:
         large, small = (views(TABLES, name, device="cuda") for name in SCALES)
@@ -97,6 +104,7 @@ def papers(table: str | None, scale: Scale, markdown: Path | None, keep: Path | 
     say(f"{count['reachable']} of {count['printed']} printed numbers can be measured here; the others:")
     for reason, number in count["not_here"].items():
         say(f"  {number:>3}  {reason}")
+    say(f"Counted as measured are also numbers that come with DELT Studio, marked {MARK} in their tables.")
     say("Show one with `delt papers ID`, make its missing numbers with `delt reproduce ID`.")
 
 

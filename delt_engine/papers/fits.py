@@ -35,7 +35,7 @@ TRAIN_THE_SAME = frozenset(
 )
 """Settings of students that change nothing they learn: how it is computed, how many there are, when they are tested."""
 
-_NOT_COUNTED: dict[str, set[str]] = {
+NOT_COUNTED: dict[str, set[str]] = {
     "squeeze": {"precision", "graphs", "stem"},
     "rank": {"batch_size"},
     "select": {"picked_from"},
@@ -278,7 +278,7 @@ def _counted(stage: str, cell: Cell, found: Found, *, own: bool) -> dict[str, An
     if stage == "evaluate":
         return _training(cell, found, own=own)
     record: Settings = getattr(experiment, stage)
-    values, recover = record.model_dump(exclude=_NOT_COUNTED[stage]), cell.experiment.recover
+    values, recover = record.model_dump(exclude=NOT_COUNTED[stage]), cell.experiment.recover
     if stage == "squeeze":
         return values
     if stage != "recover":
@@ -307,7 +307,7 @@ def _training(cell: Cell, found: Found, *, own: bool) -> dict[str, Any]:
         image_size=found.image_size,
         dataset=found.dataset,
     )
-    values = filled.model_dump(exclude=_NOT_COUNTED["evaluate"])
+    values = filled.model_dump(exclude=NOT_COUNTED["evaluate"])
     values["student_width"] = values["student_width"] or 1.0
     values["student_stem"] = resolve_stem(values["student_stem"], found.image_size)
     if not own and "evaluate.batch_size" not in cell.varied:

@@ -65,6 +65,12 @@ def measure_images(cell: Cell, run: Run | None, device: str = "auto") -> None:
         _JUDGED.write(_key(cell, read_card(path), run), _accuracies(path, batches, device))
 
 
+def judge_fingerprint(cell: Cell) -> str:
+    """Return the fingerprint of the outside network that says a cell's number; "" where none does or is there."""
+    path = outside_network(teacher_of(cell)) if cell.measure == "judge" else None
+    return read_card(path).fingerprint if path else ""
+
+
 def judge_file(cell: Cell) -> Path:
     """Return the file of the outside network of a cell.
 

@@ -1,4 +1,4 @@
-"""Checksums of the teachers and datasets that ship with the project: kept in one list, and compared with what is there.
+"""Checksums of the teachers, datasets and numbers that ship with the project, in one list, and compared with the files.
 
 After a shipped file was changed on purpose: ``python -m delt_engine.pipeline.shipped_files``.
 """
@@ -14,7 +14,7 @@ from delt_engine.files import file_digest
 from delt_engine.paths import assets_dir
 
 LIST = "checksums.json"
-_PATTERNS = ("teachers/*.safetensors", "datasets/*.zip", "datasets/*.txt")
+_PATTERNS = ("teachers/*.safetensors", "datasets/*.zip", "datasets/*.txt", "measured/*.json")
 
 
 def shipped_digests(folder: Path | None = None) -> dict[str, str]:

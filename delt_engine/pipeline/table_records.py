@@ -65,7 +65,7 @@ class CellView:
         cell: the experiment that measures it here; None where ``reason`` says why there is none, and of images that
             were imported.
         measured: by ``runs``, which fit it; None while there are none, and for images, which have no number.
-        kept: what comes with the package where nothing was measured here.
+        kept: what comes with the package, until the cell is finished.
         near: runs that ask the same question with other settings; at paper scale only.
         state: of its work.
         recovered: a finished run with its images.
@@ -92,8 +92,8 @@ class CellView:
 
     @property
     def known(self) -> Measured | Kept | None:
-        """What stands beside the printed number: measured here, else what comes with the package."""
-        return self.measured or self.kept
+        """What stands beside the printed number: what comes with the package until the cell is finished here."""
+        return self.kept or self.measured
 
     @property
     def price(self) -> Price:

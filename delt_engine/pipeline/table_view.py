@@ -2,7 +2,7 @@
 
 Free of torch: it reads run folders and stored measurements. A number is measured by the runs whose every setting is
 that of its cell (:mod:`delt_engine.papers.fits`); runs that ask the same question with other settings stand beside it
-as near, with the settings that differ. Where nothing was measured here stands the number that comes with the package,
+as near, with the settings that differ. Where nothing is finished here stands the number that comes with the package,
 if there is one (:mod:`delt_engine.papers.kept`); its cell is still missing, for its runs are not here.
 """
 
@@ -25,7 +25,7 @@ from delt_engine.models.held_out import second_dir
 from delt_engine.papers.cells import Cell, Scale, paper_cell, why_not
 from delt_engine.papers.continual_values import step_number
 from delt_engine.papers.fits import Difference, Found, beyond_settings, differences, is_alike
-from delt_engine.papers.kept import kept_number
+from delt_engine.papers.kept import kept_file, kept_number
 from delt_engine.papers.laptop import DATASETS, laptop_cell
 from delt_engine.papers.names import MILLION_PARAMETERS, our_network
 from delt_engine.papers.paper_tables import axis, axis_label, find_table, place, rows_of
@@ -33,7 +33,7 @@ from delt_engine.papers.published import PublishedValue
 from delt_engine.papers.table_record import PaperTable
 from delt_engine.paths import teachers_dir
 from delt_engine.pipeline.continual_cells import continual_config, measured_step
-from delt_engine.pipeline.image_measures import measure_folders, stored_measure
+from delt_engine.pipeline.image_measures import judge_fingerprint, measure_folders, stored_measure
 from delt_engine.pipeline.paper_teachers import (
     file_of,
     found_of,
@@ -99,7 +99,7 @@ def differs_beyond(one: CellView) -> list[Difference]:
 
 def read_besides_runs() -> tuple[Path, ...]:
     """Return the files and folders from which a table is read besides the runs: when one is written, it may change."""
-    return (*measure_folders(), teachers_dir(), second_dir(), *CONTINUALS.all())
+    return (*measure_folders(), teachers_dir(), second_dir(), kept_file(), *CONTINUALS.all())
 
 
 @lru_cache(maxsize=128)
@@ -149,13 +149,13 @@ class _Looked:
 def _view(table: PaperTable, scale: Scale, looked: _Looked, validate_every: int | None) -> TableView:
     cells = []
     for value, cell, reason in cells_of(table, scale):
-        kept = kept_number(cell) if cell else None
         if cell and validate_every:
             evaluate = cell.experiment.evaluate.replace(validate_every=validate_every)
             cell = replace(cell, experiment=cell.experiment.replace(evaluate=evaluate))
         view = CellView(value, place(value, table.rows), place(value, table.columns), cell, reason)
         made = _cell_view(view, looked) if cell else _taken_in(view, scale, looked)
-        cells.append(made if made.measured else replace(made, kept=kept))
+        is_open = cell is not None and made.state != "finished"
+        cells.append(replace(made, kept=kept_number(cell, judge_fingerprint(cell))) if cell and is_open else made)
     return TableView(table, scale, tuple(_with_repeats(table, cells) if scale == "laptop" else cells))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from delt_engine.papers.cells import Scale
+from delt_engine.papers.kept import MARK
 from delt_engine.papers.table_record import PaperTable
 from delt_engine.pipeline.table_records import TableView
 from pages.shared import cached, controls, errors, live, nav
@@ -47,14 +48,15 @@ def draw_legend(view: TableView) -> None:
     here = "Below, bold: measured here by runs with the same settings"
     here += ", then the gap. " if view.scale == "paper" else " at laptop scale. "
     best = ""
-    if any(one.value.metric == "top1" for one in view.cells):
-        more = " and in what they still differ from the published code" if view.scale == "paper" else ""
-        best = (
-            f"Accuracies are of the best tested epoch, as papers report; a click on a cell shows the last epoch{more}."
-        )
+    if any(one.cell and one.cell.measure == "accuracy" for one in view.cells):
+        best = "Accuracies are of the best tested epoch, as papers report"
+        if any(one.known and one.known.last is not None for one in view.cells):
+            more = " and in what they still differ from the published code" if view.scale == "paper" else ""
+            best += f"; a click on a cell shows the last epoch{more}"
+        best += "."
     st.caption(f"{printed}{here}{best}")
     if machines := sorted({one.kept.on for one in view.cells if one.kept}):
-        st.caption(plain(f"{data.KEPT} {data.KEPT_WORDS} on {'; '.join(machines)}."))
+        st.caption(plain(f"{MARK} {data.KEPT_WORDS} on {'; '.join(machines)}."))
     if is_printed and any(one.known for one in view.cells):
         st.markdown(f"**{plain(view.order.sentence)}**", help="Held against each other: the numbers in the cells.")
 

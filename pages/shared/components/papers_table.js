@@ -93,8 +93,8 @@ class View {
     const printed = press.appendChild(element("span", "paper", cell.printed));
     if (cell.spread) printed.appendChild(element("small", "", ` ± ${cell.spread}`));
     const here = press.appendChild(element("span", "here", cell.here));
-    if (cell.mark) here.appendChild(element("small", "", ` ${cell.mark}`));
     if (cell.hereSpread) here.appendChild(element("small", "", ` ± ${cell.hereSpread}`));
+    if (cell.mark) here.appendChild(element("small", "", ` ${cell.mark}`));
     if (cell.gap) here.appendChild(element("b", cell.side, cell.gap));
     made.appendChild(press);
     return made;

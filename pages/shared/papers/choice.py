@@ -56,7 +56,7 @@ def _counted(counts: Counts) -> str:
     if not counts.printed and not counts.reachable:
         return "settings or drawings"
     printed = f"{counts.printed} printed" if counts.printed else "no numbers printed"
-    here = f"{counts.measured} of {counts.reachable} measured" if counts.reachable else "none can be measured here"
+    here = f"{counts.measured} of {counts.reachable} here" if counts.reachable else "none can be measured here"
     return f"{printed}, {here}"
 
 

@@ -35,7 +35,7 @@ def draw(scale: Scale) -> None:
     """Draw hours over IPC by method and RI, in the two panels of Fig. 12, and the formula with its numbers."""
     cells = [one for name in COST_TABLES for one in view_of(name, scale).cells]
     st.subheader("Hours over images per class")
-    if scale == "paper" or any(one.known for one in cells):
+    if scale == "paper" or any(one.measured for one in cells):
         _panels(scale, cells)
     else:
         st.caption("Lines stand here when something was measured at laptop scale.")
@@ -87,9 +87,9 @@ def curve(
         if scale == "paper" and value.ipc and _is_of(value, methods, ri, dataset)
     }
     here = {
-        (one.cell.experiment.recover.ipc, one.known.shown[0])  # at the images a class that were really made
+        (one.cell.experiment.recover.ipc, one.measured.mean)  # at the images a class that were really made
         for one in cells
-        if one.cell and one.known and _is_of(one.value, methods, ri, dataset)
+        if one.cell and one.measured and _is_of(one.value, methods, ri, dataset)
     }
     share, line = 1 if scale == "paper" else ITERATIONS, []
     if known := printed or here:

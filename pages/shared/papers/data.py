@@ -28,8 +28,6 @@ COST_TABLES = ("delt-6", "delt-fig12")
 """Tables of hours."""
 
 
-KEPT = "†"
-"""Mark of numbers that come with the package."""
 KEPT_WORDS = "Comes with DELT Studio, without its runs; your own take its place. Measured"
 
 

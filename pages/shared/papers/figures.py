@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from delt_engine.papers.crop_distribution import crop_distributions
+from delt_engine.papers.kept import MARK
 from delt_engine.papers.paper_tables import METRIC_TITLES, axis, axis_label, axis_title
 from delt_engine.papers.table_record import PaperTable
 from delt_engine.pipeline.table_records import CellView, TableView
@@ -36,11 +37,13 @@ def draw(view: TableView, *, only_measured: bool = False) -> None:
     axes = Axes(_title(x), y, _title(series), is_one_scale)
     figure.draw(papers.table_figure(form, marks, axes), f"papers/figure/{view.table.id}")
     if any(one.known for one in cells):
-        st.caption(
+        words = (
             "Pale or dotted: printed. Solid, with whiskers: measured here."
             if is_one_scale
             else "Panels of two kinds: as printed, and measured here at laptop scale; only the order may be compared."
         )
+        kept = f" Among them are those marked {MARK} in the table, which come with DELT Studio."
+        st.caption(words + (kept if any(one.kept for one in cells) else ""))
 
 
 def draw_crops() -> None:

@@ -7,13 +7,14 @@ from typing import Any
 
 import streamlit as st
 
+from delt_engine.papers.kept import MARK
 from delt_engine.papers.paper_tables import axis_label, axis_title
 from delt_engine.papers.published import PublishedValue, printed_with_spread
 from delt_engine.pipeline.table_records import CellView, TableView
 from delt_engine.plots.style import METHOD_COLOURS
 from pages.shared import address
 from pages.shared.component import component, versioned
-from pages.shared.papers.data import KEPT, cell_id, gap_words, here_words, place_words, spread_words
+from pages.shared.papers.data import cell_id, gap_words, here_words, place_words, spread_words
 from pages.shared.wording import plural
 
 KEY, CHOSEN = "papers/table", "papers/cell"
@@ -102,8 +103,8 @@ def _cell(one: CellView | None) -> dict[str, Any] | None:
     side = "" if gap is None else "near" if abs(gap) <= _NOISE else "above" if gap > 0 else "below"
     return made | {
         "here": here_words(number),
-        "state": "kept" if one.kept else made["state"],
-        "mark": KEPT if one.kept else "",
+        "state": made["state"] or ("kept" if one.kept else ""),
+        "mark": MARK if one.kept else "",
         "hereSpread": spread_words(spread, number) if spread is not None else "",
         "gap": gap_words(gap, value) if gap is not None else "",
         "side": side if value.metric.startswith("top") else "near" if gap is not None else "",
@@ -118,13 +119,15 @@ def hint(one: CellView) -> str:
     if one.known:
         number, spread = one.known.shown
         words = f" ± {spread_words(spread, number)}" if spread is not None else ""
-        what = "best tested epoch, " if value.metric == "top1" else ""
+        what = "best tested epoch, " if one.cell and one.cell.measure == "accuracy" else ""
         source = "Comes with DELT Studio" if one.kept else "Measured here"
         lines.append(f"{source}: {here_words(number)}{words} ({what}n = {one.known.n})")
     elif one.reason:
         lines.append(one.reason)
     else:
         lines.append(f"Measured here: {_STATES.get(one.state) or 'not yet'}")
+    if one.kept and _STATES.get(one.state):
+        lines.append(f"Here: {_STATES[one.state]}")
     if one.same_as:
         lines.append(f"The same experiment here as {one.same_as}, computed once")
     if one.near and not one.known:

@@ -106,10 +106,10 @@ def _price_line(view: TableView, ready: Sequence[CellView]) -> str:
 
 
 def _measured_words(view: TableView) -> str:
-    """Return how many numbers of a table were measured by runs that are here, and how many come with the package."""
+    """Return how many numbers of a table were measured here, and how many more come with the package."""
     kept = sum(one.kept is not None for one in view.cells)
     here = f"{finished(view)} of {view.reachable} measured"
-    return f"{here} by your runs, {kept} come with DELT Studio" if kept else here
+    return f"{here}, {kept} more {'come' if kept > 1 else 'comes'} with DELT Studio" if kept else here
 
 
 def _startable(view: TableView, needs: Needs) -> tuple[str, Sequence[CellView]]:
