@@ -44,7 +44,7 @@ class Kept:
         what: which printed number it was measured for, for people.
         value, std: of students' accuracies, in percent, the best tested epoch.
         n: students, or runs.
-        on: device or processor with its instruction set, torch, and number format where it is not float32.
+        on: device, or processor with its instruction set and threads; torch; number format where it is not float32.
         day: when the last of its runs was finished.
         last, last_std: of accuracies the last epoch, where it was kept.
     """

@@ -83,12 +83,14 @@ def _day(runs: Sequence[Run]) -> str:
 
 
 def machine_words(record: RunRecord | None) -> str:
-    """Return on what a run was computed, as "AMD EPYC, AVX2, torch 2.14.1"; of what no run measures, this machine."""
+    """Return on what a run was computed, as "AMD EPYC, AVX2, torch 2.14.1, 2 threads"; of what no run measures, this machine."""
     machine = record.machine if record and record.machine else this_machine()
     is_cpu = record is None or record.device in (None, "cpu")
     device = machine.get("processor") if is_cpu else record and record.device_name or "GPU"
     instructions = machine.get("instructions") if is_cpu else ""
-    words = (device, instructions, f"torch {machine.get('torch')}", _number_format(record, is_cpu=is_cpu))
+    threads = machine.get("threads") if is_cpu else None
+    counted = f"{threads} thread{'s' * (threads > 1)}" if threads else ""
+    words = (device, instructions, f"torch {machine.get('torch')}", _number_format(record, is_cpu=is_cpu), counted)
     return ", ".join(word for word in words if word)
 
 

@@ -180,11 +180,11 @@ def test_what_needs_no_run_and_what_comes_as_a_run_is_not_kept(tmp_path) -> None
 @pytest.mark.parametrize(
     ("kind", "precision", "device", "words"),
     [
-        ("recover", "bfloat16", "cpu", "AMD EPYC, AVX2, torch 2.14.1, bfloat16"),
-        ("recover", "auto", "cpu", "AMD EPYC, AVX2, torch 2.14.1"),
+        ("recover", "bfloat16", "cpu", "AMD EPYC, AVX2, torch 2.14.1, bfloat16, 2 threads"),
+        ("recover", "auto", "cpu", "AMD EPYC, AVX2, torch 2.14.1, 2 threads"),
         ("recover", "auto", "cuda", "H200, torch 2.14.1, bfloat16"),
         ("evaluate", "float32", "cuda", "H200, torch 2.14.1"),
-        ("squeeze", "bfloat16", "cpu", "AMD EPYC, AVX2, torch 2.14.1, bfloat16"),
+        ("squeeze", "bfloat16", "cpu", "AMD EPYC, AVX2, torch 2.14.1, bfloat16, 2 threads"),
     ],
 )
 def test_the_machine_is_told_with_its_number_format(kind, precision, device, words) -> None:
