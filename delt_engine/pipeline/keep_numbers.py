@@ -83,7 +83,10 @@ def _day(runs: Sequence[Run]) -> str:
 
 
 def machine_words(record: RunRecord | None) -> str:
-    """Return on what a run was computed, as "AMD EPYC, AVX2, torch 2.14.1, 2 threads"; of what no run measures, this machine."""
+    """Return on what a run was computed, as "AMD EPYC, AVX2, torch 2.14.1, 2 threads".
+
+    Of what no run measures it is this machine.
+    """
     machine = record.machine if record and record.machine else this_machine()
     is_cpu = record is None or record.device in (None, "cpu")
     device = machine.get("processor") if is_cpu else record and record.device_name or "GPU"
