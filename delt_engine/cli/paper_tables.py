@@ -103,7 +103,7 @@ def value_lines(small: Iterable[TableView]) -> list[str]:
             continue
         names = (*view.table.rows, *view.table.columns)
         varied = [name for name in names if len({axis_label(one.value, name) for one in cells}) > 1]
-        places = [", ".join(_place_words(one.value, name) for name in varied) for one in cells]
+        places = [", ".join(filter(None, (_place_words(one.value, name) for name in varied))) for one in cells]
         pairs = zip(places, (one.value.printed for one in cells), strict=True)
         asked = "; ".join(f"{place}: {number}" if number else place for place, number in pairs)
         here = "; ".join(_number(*one.known.shown) for one in cells if one.known)
@@ -117,7 +117,7 @@ _NAMED = ("method", "dataset", "student", "teacher", "metric", "patches", "selec
 
 def _place_words(value: PublishedValue, name: str) -> str:
     label = axis_label(value, name)
-    return label if name in _NAMED else f"{axis_title(name)} {label}"
+    return label if name in _NAMED or not label else f"{axis_title(name)} {label}"
 
 
 def _progress(view: TableView) -> str:

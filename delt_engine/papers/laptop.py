@@ -35,7 +35,7 @@ DATASETS = MappingProxyType(
 """Which built-in dataset stands for a published one; its shipped teacher stands for ResNet-18.
 
 ImageNet's parts, which most tables are of, have the one that tells methods apart: three students of a cell spread by
-0.3 to 3.8 points on ``cifar10-mini`` and by up to 10 on ``photos``, whose test images are of ten photographs.
+up to 3.8 points on ``cifar10-mini`` and by up to 10 on ``photos``, whose test images are of ten photographs.
 """
 
 IMAGES_PER_CLASS = MappingProxyType({1: 1, 10: 10, 20: 12, 50: 16, 100: 24, 200: 40})
