@@ -154,8 +154,9 @@ def _view(table: PaperTable, scale: Scale, looked: _Looked, validate_every: int 
             cell = replace(cell, experiment=cell.experiment.replace(evaluate=evaluate))
         view = CellView(value, place(value, table.rows), place(value, table.columns), cell, reason)
         made = _cell_view(view, looked) if cell else _taken_in(view, scale, looked)
-        is_open = cell is not None and made.state != "finished"
-        cells.append(replace(made, kept=kept_number(cell, judge_fingerprint(cell))) if cell and is_open else made)
+        if cell and made.state != "finished":
+            made = replace(made, kept=kept_number(cell, judge_fingerprint(cell)))
+        cells.append(made)
     return TableView(table, scale, tuple(_with_repeats(table, cells) if scale == "laptop" else cells))
 
 
