@@ -37,7 +37,7 @@ from delt_engine.recovery.curriculum import learning_rate_at
 from delt_engine.recovery.folding import PreparedTeacher, Targets
 from delt_engine.recovery.matching import in_turn
 from delt_engine.recovery.speed import FastPath, choose
-from delt_engine.recovery.static_step import ADAM_EPS, Buffers, StaticSteps, Tables, rates, tuned
+from delt_engine.recovery.static_step import ADAM_EPS, Buffers, StaticSteps, Tables, rates, same_bits
 from delt_engine.seeding import generator
 
 _AVERAGE, _WEIGHT = "average.", "weight."
@@ -203,7 +203,7 @@ def recover(
     static: StaticSteps | None = None
 
     groups = len(plan.class_groups) if targets else len(rows)
-    with tuned(fast), in_turn(teacher, config, fast, groups, dropped, targets) as losses_of:
+    with same_bits(), in_turn(teacher, config, fast, groups, dropped, targets) as losses_of:
         if fast.static:
             firsts = torch.tensor(first_iterations, device=device).view(-1, 1, 1, 1)
             firsts = firsts[0, 0, 0] if config.adam_counters == "shared" else firsts

@@ -19,7 +19,7 @@ PACK_PIXELS = 2**20
 Ours, from arithmetic: at 224 px one batch of 100 has five times as many, and a GPU is busy with it.
 """
 
-_STATIC = ("static", "graph", "channels_last", "fused_adam", "tune_convolutions")
+_STATIC = ("static", "graph", "channels_last", "fused_adam")
 
 MOST_PACKED = 16
 """Most full batches in a step."""
@@ -42,7 +42,6 @@ class FastPath:
     graph: bool = False  # a step is captured once a round and replayed; needs ``static``
     channels_last: bool = False  # crops in that order of memory; with ``static``, for a CPU has it from the images
     fused_adam: bool = False  # one kernel for Adam; with ``static``
-    tune_convolutions: bool = False  # cudnn.benchmark
 
     def to_record(self) -> dict[str, Any]:
         """Return it as plain values."""
@@ -107,5 +106,4 @@ def choose(config: RecoverConfig, device_type: str, image_size: int, num_classes
         graph=on_card and not config.committee and config.compile != "on",
         channels_last=on_card,
         fused_adam=is_static,
-        tune_convolutions=on_card,
     )

@@ -136,14 +136,19 @@ def rates(config: RecoverConfig) -> Tensor:
 
 
 @contextlib.contextmanager
-def tuned(fast: FastPath) -> Iterator[None]:
-    """Let cuDNN try its convolutions and keep the quickest, while the context is open and where that is asked for."""
-    before = torch.backends.cudnn.benchmark
-    torch.backends.cudnn.benchmark = before or fast.tune_convolutions
+def same_bits() -> Iterator[None]:
+    """Hold cuDNN to convolutions that give the same bits each time, while the context is open.
+
+    Nor may it try which is quickest and take another one each time: at 32 px that cost an H200 two seconds a round and
+    gained nothing.
+    """
+    cudnn = torch.backends.cudnn
+    before = cudnn.benchmark, cudnn.deterministic
+    cudnn.benchmark, cudnn.deterministic = False, True
     try:
         yield
     finally:
-        torch.backends.cudnn.benchmark = before
+        cudnn.benchmark, cudnn.deterministic = before
 
 
 class StaticSteps:
@@ -168,7 +173,7 @@ class StaticSteps:
         """Take other buffers, with as many images as have joined, and capture a step on them."""
         first = self._tables.first if self._tables.first.dim() == 1 else self._tables.first[: len(labels)]
         self._round = replace(self._tables, labels=labels, places=places, first=first)
-        self._buffers, self._graph = buffers, None
+        self._buffers = buffers
         if not self._is_captured:
             return
         try:
@@ -202,4 +207,5 @@ class StaticSteps:
         if device.type == "cuda":
             beside(warm_up, device)
             self._pool = self._pool or torch.cuda.graph_pool_handle()
+        # the graph of the round before stays until here: with its last graph a pool of memory ends
         self._graph, self._losses = capture(lambda: self._step(self._buffers), device, self._pool)

@@ -32,7 +32,7 @@ from torch.nn import functional
 from delt_engine.config.students import EvaluateConfig
 from delt_engine.data.dataset import ImageSet
 from delt_engine.errors import ShapeError
-from delt_engine.training.draws import BatchDraws
+from delt_engine.training.draws import BatchDraws, ImageDraws
 from delt_engine.training.image_table import ImageTable
 from delt_engine.training.rand_augment import rand_augmented, read_policy
 
@@ -127,10 +127,21 @@ def augmented(
 ) -> Tensor:
     """Return what a student is shown of a batch: float32 (B, 3, S, S), normalised and mixed.
 
+    ``config`` says the kind of mix; for the others, and what is raised, see :func:`unmixed`.
+    """
+    images = unmixed(image_u8, draws, config, mean, std)
+    return mixed(images, config.mix, draws.share, draws.box, draws.partner.to(images.device, non_blocking=True))
+
+
+def unmixed(
+    image_u8: Tensor, draws: ImageDraws, config: EvaluateConfig, mean: Sequence[float], std: Sequence[float]
+) -> Tensor:
+    """Return images before they are mixed: float32 (B, 3, S, S), each by itself, normalised.
+
     Args:
         image_u8: uint8 (B, 3, S, S) or (B, S, S, 3), in the order of ``draws``.
         draws: what happens to each image; on the CPU.
-        config: RandAugment and the kind of mix.
+        config: RandAugment.
         mean: per channel of pixels in [0, 1].
         std: likewise.
 
@@ -147,8 +158,7 @@ def augmented(
     pixels = cropped(images.float(), draws.crop, draws.flip)
     scale = torch.tensor([1 / (255 * value) for value in std]).to(device, non_blocking=True)
     shift = torch.tensor([-m / s for m, s in zip(mean, std, strict=True)]).to(device, non_blocking=True)
-    normalised = pixels * scale[:, None, None] + shift[:, None, None]
-    return mixed(normalised, config.mix, draws.share, draws.box, draws.partner.to(device, non_blocking=True))
+    return pixels * scale[:, None, None] + shift[:, None, None]
 
 
 def fill_of(mean: Sequence[float]) -> list[int]:

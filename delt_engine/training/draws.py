@@ -30,12 +30,9 @@ from delt_engine.seeding import generator
 from delt_engine.training.rand_augment import draw_operations, read_policy
 
 
-@dataclass(frozen=True, eq=False)
-class BatchDraws:
-    """What happens to the images of one batch; see :class:`EpochDraws`.
-
-    ``share`` is a float and ``box`` has four integers, for a batch has one mix.
-    """
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ImageDraws:
+    """What happens to each of some images by itself; see :class:`EpochDraws`."""
 
     order: Tensor
     crop: Tensor
@@ -43,10 +40,31 @@ class BatchDraws:
     tiles: Tensor | None
     ops: Tensor
     magnitudes: Tensor
+    cutout: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    @staticmethod
+    def joined(parts: Sequence[ImageDraws]) -> ImageDraws:
+        """Return the draws of several batches of one training as those of one."""
+        columns: dict[str, Any] = {}
+        for name in ImageDraws.__dataclass_fields__:
+            values = [getattr(part, name) for part in parts]
+            columns[name] = None if values[0] is None else torch.cat(values)
+        return ImageDraws(**columns)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class BatchDraws(ImageDraws):
+    """What happens to the images of one batch; see :class:`EpochDraws`.
+
+    ``share`` is a float and ``box`` has four integers, for a batch has one mix.
+    """
+
     share: float
     box: tuple[int, int, int, int]
     partner: Tensor
-    cutout: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)

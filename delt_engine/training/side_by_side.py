@@ -28,6 +28,7 @@ from delt_engine.seeding import seeded
 from delt_engine.training.augmentation import DeviceImages
 from delt_engine.training.image_table import ImageTable
 from delt_engine.training.replayed import can_replay
+from delt_engine.training.shown_batches import images_ahead
 from delt_engine.training.students import initial_student
 from delt_engine.training.trainer import uses_bfloat16
 
@@ -91,7 +92,8 @@ def student_bytes(config: EvaluateConfig, train: ImageTable, device: torch.devic
         step *= 2
     weights = sum(weight.numel() for weight in network.parameters())
     copies = 2 + _MEMORIES[config.optimizer] + bool(config.ema_decay)  # weights, gradients, and so on
-    batch = 3 * train.image_size**2 * config.batch_size
+    ahead = images_ahead(device, train.image_size)
+    batch = 3 * train.image_size**2 * (config.batch_size if ahead == 1 else config.batch_size + ahead)
     return step + _FLOAT * (copies * weights + _COPIES * batch)
 
 

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import torch
@@ -37,12 +38,13 @@ from delt_engine.errors import CheckpointError, ConfigError, DataError
 from delt_engine.models.device import pick_device
 from delt_engine.seeding import generator
 from delt_engine.training.accuracy import Accuracy, accuracy_of
-from delt_engine.training.augmentation import DeviceImages, augmented
+from delt_engine.training.augmentation import DeviceImages
 from delt_engine.training.distributed import ALONE, Team
-from delt_engine.training.draws import batch_bounds, draw_epoch
+from delt_engine.training.draws import batch_bounds
 from delt_engine.training.image_table import ImageTable, check_same_classes
 from delt_engine.training.records import StudentEpoch, StudentResult, StudentStep
 from delt_engine.training.relabel import LabelSource, StoredLabels, TeacherLabels
+from delt_engine.training.shown_batches import ShownBatches
 from delt_engine.training.state import TrainingState, WithState
 from delt_engine.training.trainer import Batch, Training, initial_network, learning_rate_at, student_optimizer
 
@@ -192,29 +194,19 @@ class _Student(Training[EvaluateConfig]):
             self.averaged = AveragedModel(self.network, multi_avg_fn=average, use_buffers=True)
         self.steps = len(batch_bounds(len(train), self.batch_size))
         self.images, self.test = images
+        self._shown = ShownBatches(train, images[0], config, seed, labels, team, self.layout)
+        self._coming: Iterator[Batch] | None = None
         self.place = {"student": number, "students": max(config.seeds, number + 1), "epochs": config.epochs}
         self.curve: list[tuple[int, float]] = []
         self.ema_curve: list[tuple[int, float]] = []
         self.last: Accuracy | None = None
 
     def batches(self, epoch: int) -> Iterator[Batch]:
-        config, train, labels = self.config, self.table, self.labels
-        draws = labels.draws(epoch) if labels else None
-        if draws is None:
-            draws = draw_epoch(config, len(train), train.image_size, mosaic=train.mosaic, seed=self.seed, epoch=epoch)
-        dropout = generator(self.seed, "student-dropout", epoch)
-        seeds = torch.randint(2**62, (self.steps,), generator=dropout).tolist()
-        self.rate = learning_rate_at(config, epoch - 1, config.learning_rate or math.nan)
+        self.rate = learning_rate_at(self.config, epoch - 1, self.config.learning_rate or math.nan)
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate
-        for number, batch in enumerate(draws.batches(self.batch_size)):
-            image_u8, classes = self.images.batch(batch.order)
-            partners, count = classes[batch.partner.to(self.device, non_blocking=True)], len(classes)
-            rows = self.team.rows(count)
-            mixed = augmented(image_u8, batch, config, train.mean, train.std)
-            mixed = mixed.contiguous(memory_format=self.layout)[rows]
-            soft = labels.soft_logits(epoch, number, mixed, rows) if labels else None
-            yield Batch(mixed, (soft, classes[rows], partners[rows], batch.share), count, seeds[number])
+        self._coming = self._coming or self._shown.from_epoch(epoch)
+        yield from islice(self._coming, self.steps)
 
     def measured(self, logits: Tensor, target: tuple[Tensor | None, Tensor, Tensor, float]) -> tuple[Tensor]:
         loss = student_loss(self.config, logits, *target)

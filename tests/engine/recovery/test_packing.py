@@ -14,7 +14,7 @@ from delt_engine.seeding import generator
 
 CONFIG = RecoverConfig(ipc=4, iterations=10, round_iterations=5, batch_size=4, jitter=1)
 CLASSES = 3
-CARD = dict.fromkeys(("static", "graph", "channels_last", "fused_adam", "tune_convolutions"), True)
+CARD = dict.fromkeys(("static", "graph", "channels_last", "fused_adam"), True)
 
 
 def start(plan):

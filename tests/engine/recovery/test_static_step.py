@@ -1,5 +1,7 @@
 """Steps with static shapes end in the images of the plain loop, and are one graph to the compiler."""
 
+import weakref
+
 import pytest
 import torch
 from tiny_networks import SIZE, ResidualNet, conv_net, prepared, teacher
@@ -101,9 +103,44 @@ def test_a_round_is_captured_once_and_replayed(monkeypatch):
     assert {reason for *_, reason in found} == {""}
 
 
+def test_a_pool_of_memory_has_a_graph_until_the_next_round_is_captured(monkeypatch):
+    """CUDA ends a pool with its last graph, and refuses to capture into it again."""
+    graphs = []
+
+    class Graph:
+        def replay(self):
+            """Move nothing."""
+
+    def capture(_work, _device, _pool):
+        assert not graphs or graphs[-1]() is not None
+        graph = Graph()
+        graphs.append(weakref.ref(graph))
+        return graph, Losses(*torch.zeros(4, dtype=torch.float64))
+
+    monkeypatch.setattr(static, "capture", capture)
+    run(FastPath(fold=True, static=True, graph=True))
+    assert len(graphs) == 2
+    assert [graph() for graph in graphs] == [None, None]
+
+
+def test_convolutions_are_held_to_the_same_bits_and_other_work_is_not(monkeypatch):
+    cudnn = torch.backends.cudnn
+    monkeypatch.setattr(cudnn, "benchmark", True)
+    monkeypatch.setattr(cudnn, "deterministic", False)
+    plan = plan_batches(3, CONFIG)[0]
+    rows = crop_plan(CONFIG, SIZE, generator(0, "crops", 0))
+    images = torch.randn(len(plan.slots), 3, SIZE, SIZE)
+    labels = torch.tensor([slot.class_index for slot in plan.slots])
+    steps = recover(images, labels, prepared(teacher(conv_net())), plan, CONFIG, rows, fast=FastPath())
+    next(steps)
+    assert (cudnn.benchmark, cudnn.deterministic) == (False, True)
+    steps.close()
+    assert (cudnn.benchmark, cudnn.deterministic) == (True, False)
+
+
 def test_the_whole_step_is_one_graph_to_the_compiler():
-    if not torch._dynamo.is_dynamo_supported():
-        pytest.skip("torch.compile is not there for this Python, so nothing says whether the step is one graph")
+    if not torch._dynamo.is_dynamo_supported() or torch.torch_version.TorchVersion(torch.__version__) < (2, 14):
+        pytest.skip("torch.compile is not there or, as that of 2.11, stops at requires_grad_")
     torch.manual_seed(0)
     draw, fast = generator(0, "start"), STATIC
     rows = torch.stack([crop_plan(CONFIG, SIZE, generator(0, "crops", member)) for member in (0, 1)], 1)
@@ -128,7 +165,7 @@ def test_the_whole_step_is_one_graph_to_the_compiler():
 
 def test_auto_takes_it_on_cards_alone():
     card = choose(RecoverConfig(), "cuda", 32)
-    assert (card.static, card.graph, card.channels_last, card.fused_adam, card.tune_convolutions) == (True,) * 5
+    assert (card.static, card.graph, card.channels_last, card.fused_adam) == (True,) * 4
     assert choose(RecoverConfig(), "cpu", 32) == FastPath(fold=True)
     asked = choose(RecoverConfig(static_shapes="on"), "cpu", 32)
     assert (asked.static, asked.fused_adam, asked.graph) == (True, True, False)

@@ -92,13 +92,11 @@ def test_only_the_first_step_and_the_end_of_an_epoch_are_read_where_others_use_t
         students._Student, "read", lambda self, sums, step: reads.append(step) or setattr(self, "loss", 1.0)
     )
     settings = config(batch_size=2, epochs=2)
-    trained = [
-        students._Student(TRAIN, shared_images(TRAIN, TEST, CPU), settings, 0, CPU, None, 0, students.ALONE, None)
-    ]
-    trained[0].labels = students.TeacherLabels(ColourTeacher())
-    trained[0].reads_at_end = True
-    assert trained[0].steps == 12
-    list(trained[0].records(None))
+    images, labels = shared_images(TRAIN, TEST, CPU), students.TeacherLabels(ColourTeacher())
+    trained = students._Student(TRAIN, images, settings, 0, CPU, labels, 0, students.ALONE, None)
+    trained.reads_at_end = True
+    assert trained.steps == 12
+    list(trained.records(None))
     assert reads == [1, 12, 12]
 
 
