@@ -3,7 +3,7 @@
 What is captured must have been done before, on a stream that is not the default one (:func:`beside`), so that the
 libraries have prepared themselves. It may not wait for the device, and reads and writes the same memory each time.
 
-Neither has run yet: no card was at hand.
+A pool of memory ends with the last graph in it, and cannot be captured into after that.
 
 Source: torch.cuda.graphs' documentation.
 """

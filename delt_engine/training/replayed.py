@@ -6,7 +6,8 @@ further batches are copied into, and the learning rates with them. Batches of an
 are taken as they are. A network that draws at random in its layers is not captured, since every step is seeded by
 itself; what cannot be captured goes on without a graph, and :attr:`ReplayedSteps.reason` says why.
 
-The buffers are held to the plain steps on a CPU. The capture itself has not run yet: no card was at hand.
+The buffers are held to the plain steps on a CPU. On an H200 two epochs with and without graphs gave the same losses and
+accuracies, in float32 and in bfloat16.
 
 Source: ours; :mod:`delt_engine.models.cuda_graphs` captures.
 """
