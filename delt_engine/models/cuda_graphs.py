@@ -3,7 +3,7 @@
 What is captured must have been done before, on a stream that is not the default one (:func:`beside`), so that the
 libraries have prepared themselves. It may not wait for the device, and reads and writes the same memory each time.
 
-A pool of memory ends with the last graph in it, and cannot be captured into after that.
+A graph has memory of its own, which is free again with it.
 
 Source: torch.cuda.graphs' documentation.
 """
@@ -11,7 +11,7 @@ Source: torch.cuda.graphs' documentation.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 
@@ -28,11 +28,8 @@ def beside(work: Callable[[], _Found], device: torch.device) -> _Found:
     return found
 
 
-def capture(work: Callable[[], _Found], device: torch.device, pool: Any = None) -> tuple[torch.cuda.CUDAGraph, _Found]:
+def capture(work: Callable[[], _Found], device: torch.device) -> tuple[torch.cuda.CUDAGraph, _Found]:
     """Capture some work, which is not done by that.
-
-    Args:
-        pool: of torch.cuda.graph_pool_handle: memory that graphs of which one is used at a time may share.
 
     Returns:
         The graph, and what the work returned: tensors in the graph's memory, which each replay writes anew.
@@ -45,7 +42,7 @@ def capture(work: Callable[[], _Found], device: torch.device, pool: Any = None) 
     with torch.cuda.device(device):
         graph, current = torch.cuda.CUDAGraph(), torch.cuda.current_stream(device)
         # other threads of a run may use the device meanwhile
-        captured = torch.cuda.graph(graph, pool, torch.cuda.Stream(device), capture_error_mode="thread_local")
+        captured = torch.cuda.graph(graph, stream=torch.cuda.Stream(device), capture_error_mode="thread_local")
         try:
             with captured:
                 found = work()

@@ -84,6 +84,22 @@ def eval_mode(network: nn.Module) -> Iterator[None]:
         network.train(was_training)
 
 
+@contextlib.contextmanager
+def same_bits() -> Iterator[None]:
+    """Hold cuDNN to convolutions that give the same bits each time, while the context is open.
+
+    It is for a step and not for a loop, which others may interrupt: the flags are the process's. Nor may cuDNN try
+    which is quickest, and take another one each time: at 32 px that cost an H200 two seconds a round and gained nothing.
+    """
+    cudnn = torch.backends.cudnn
+    before = cudnn.benchmark, cudnn.deterministic
+    cudnn.benchmark, cudnn.deterministic = False, True
+    try:
+        yield
+    finally:
+        cudnn.benchmark, cudnn.deterministic = before
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error is about memory.
 

@@ -24,6 +24,7 @@ from torch.nn import functional as F
 from delt_engine.config import RecoverConfig
 from delt_engine.data.pixels import value_bounds
 from delt_engine.models.convnet import ConvNet, instance_norm
+from delt_engine.models.device import same_bits
 from delt_engine.recovery.augment import apply_crop, crop_bounds
 from delt_engine.recovery.batch_objectives import feature_distance, gradient_distance
 from delt_engine.recovery.batches import BatchPlan
@@ -112,6 +113,7 @@ def match_batches(
         )
 
 
+@same_bits()
 def _of_class(
     config: RecoverConfig, network: ConvNet, real: Tensor, synthetic: Tensor, label: int, row: Tensor
 ) -> tuple[Tensor, Tensor]:
@@ -132,6 +134,7 @@ def random_network(config: RecoverConfig, image_size: int, num_classes: int, *, 
         return ConvNet(config.matching_depth, num_classes, image_size, config.matching_width, instance_norm)
 
 
+@same_bits()
 def _network(
     config: RecoverConfig, state: BatchState, labels: Tensor, num_classes: int, iteration: int, seed: int
 ) -> tuple[ConvNet, dict[str, Tensor]]:

@@ -30,14 +30,14 @@ from torch.nn import functional as F
 from delt_engine.config import RecoverConfig
 from delt_engine.data.pixels import value_bounds
 from delt_engine.errors import ShapeError
-from delt_engine.models.device import memory_format
+from delt_engine.models.device import memory_format, same_bits
 from delt_engine.recovery.augment import COLUMNS, apply_crop, crop_bounds
 from delt_engine.recovery.batches import BatchPlan, clock
 from delt_engine.recovery.curriculum import learning_rate_at
 from delt_engine.recovery.folding import PreparedTeacher, Targets
 from delt_engine.recovery.matching import in_turn
 from delt_engine.recovery.speed import FastPath, choose
-from delt_engine.recovery.static_step import ADAM_EPS, Buffers, StaticSteps, Tables, rates, same_bits
+from delt_engine.recovery.static_step import ADAM_EPS, Buffers, StaticSteps, Tables, rates
 from delt_engine.seeding import generator
 
 _AVERAGE, _WEIGHT = "average.", "weight."
@@ -203,7 +203,7 @@ def recover(
     static: StaticSteps | None = None
 
     groups = len(plan.class_groups) if targets else len(rows)
-    with same_bits(), in_turn(teacher, config, fast, groups, dropped, targets) as losses_of:
+    with in_turn(teacher, config, fast, groups, dropped, targets) as losses_of:
         if fast.static:
             firsts = torch.tensor(first_iterations, device=device).view(-1, 1, 1, 1)
             firsts = firsts[0, 0, 0] if config.adam_counters == "shared" else firsts
@@ -241,9 +241,10 @@ def recover(
                 else:  # each group with its own crop, group after group
                     parts = zip(leaf.index_select(0, places).chunk(len(rows)), rows, strict=True)
                     crops = torch.cat([apply_crop(part, row[iteration]) for part, row in parts])
-                losses, averages = losses_of(iteration, state.averages, crops, goals)
-                # each group's images see its loss alone
-                (gradient,) = torch.autograd.grad(len(rows) * losses.total, leaf)
+                with same_bits():
+                    losses, averages = losses_of(iteration, state.averages, crops, goals)
+                    # each group's images see its loss alone
+                    (gradient,) = torch.autograd.grad(len(rows) * losses.total, leaf)
 
                 if is_remixed:
                     state.images[:joined] = leaf.detach()

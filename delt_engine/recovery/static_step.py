@@ -17,10 +17,8 @@ Source: ours; :mod:`delt_engine.models.cuda_graphs` captures.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,7 +26,7 @@ from torch.optim.adam import adam
 
 from delt_engine.config import RecoverConfig
 from delt_engine.models.cuda_graphs import beside, capture
-from delt_engine.models.device import is_out_of_memory
+from delt_engine.models.device import is_out_of_memory, same_bits
 from delt_engine.recovery.batches import clock
 from delt_engine.recovery.curriculum import learning_rate_at
 from delt_engine.recovery.matrix_crop import apply_matrices
@@ -135,22 +133,6 @@ def rates(config: RecoverConfig) -> Tensor:
     return torch.tensor(found, dtype=torch.float64)
 
 
-@contextlib.contextmanager
-def same_bits() -> Iterator[None]:
-    """Hold cuDNN to convolutions that give the same bits each time, while the context is open.
-
-    Nor may it try which is quickest and take another one each time: at 32 px that cost an H200 two seconds a round and
-    gained nothing.
-    """
-    cudnn = torch.backends.cudnn
-    before = cudnn.benchmark, cudnn.deterministic
-    cudnn.benchmark, cudnn.deterministic = False, True
-    try:
-        yield
-    finally:
-        cudnn.benchmark, cudnn.deterministic = before
-
-
 class StaticSteps:
     """The iterations of a batch, a round at a time.
 
@@ -163,7 +145,6 @@ class StaticSteps:
     def __init__(self, tables: Tables, losses_of: LossesOf, config: RecoverConfig, fast: FastPath) -> None:
         self._tables, self._losses_of, self._fast = tables, losses_of, fast
         self._betas, self._is_captured = (config.beta1, config.beta2), fast.graph and not fast.low_memory
-        self._pool: Any = None
         self._graph: torch.cuda.CUDAGraph | None = None
         self._losses: Losses | None = None
         self.reason = ""
@@ -192,10 +173,12 @@ class StaticSteps:
         assert self._losses is not None
         return self._losses
 
+    @same_bits()
     def _step(self, buffers: Buffers) -> Losses:
         return static_step(buffers, self._round, self._losses_of, self._betas, self._fast)
 
     def _capture(self) -> None:
+        self._graph = self._losses = None  # the memory of the round before is free for this one
         device = self._buffers.images.device
 
         def warm_up() -> None:
@@ -206,6 +189,4 @@ class StaticSteps:
 
         if device.type == "cuda":
             beside(warm_up, device)
-            self._pool = self._pool or torch.cuda.graph_pool_handle()
-        # the graph of the round before stays until here: with its last graph a pool of memory ends
-        self._graph, self._losses = capture(lambda: self._step(self._buffers), device, self._pool)
+        self._graph, self._losses = capture(lambda: self._step(self._buffers), device)

@@ -3,7 +3,7 @@
 A batch of small images is too little for a GPU, where starting each operation of the augmentation takes longer than the
 training step. So there the images of several batches are augmented together, which may be of several epochs; each batch
 is then mixed and labelled by itself. What is random is drawn an epoch at a time, so an image is the same however many
-stand beside it.
+stand beside it, but by rounding where a batch by itself happens to be of whole images alone and is not resampled.
 
 Shapes: N images in the table, B in a batch, S side in pixels.
 
@@ -80,17 +80,18 @@ class ShownBatches:
 
     def from_epoch(self, epoch: int) -> Iterator[Batch]:
         """Yield the batches from an epoch (from 1) on, to those of the last."""
-        waiting: list[_Drawn] = []
+        waiting, images = list[_Drawn](), 0
         for each in range(epoch, self._config.epochs + 1):
             stored = self._labels.draws(each) if self._labels else None
             for drawn in self._drawn(each, stored):
                 waiting.append(drawn)
-                if sum(len(one.draws) for one in waiting) >= self._ahead:
+                images += len(drawn.draws)
+                if images >= self._ahead:
                     yield from self._shown(waiting)
-                    waiting = []
+                    waiting, images = [], 0
             if waiting and (stored is not None or each == self._config.epochs):  # a store is read an epoch at a time
                 yield from self._shown(waiting)
-                waiting = []
+                waiting, images = [], 0
 
     def _drawn(self, epoch: int, draws: EpochDraws | None) -> Iterator[_Drawn]:
         config, train = self._config, self._train

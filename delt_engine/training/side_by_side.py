@@ -93,7 +93,7 @@ def student_bytes(config: EvaluateConfig, train: ImageTable, device: torch.devic
     weights = sum(weight.numel() for weight in network.parameters())
     copies = 2 + _MEMORIES[config.optimizer] + bool(config.ema_decay)  # weights, gradients, and so on
     ahead = images_ahead(device, train.image_size)
-    batch = 3 * train.image_size**2 * (config.batch_size if ahead == 1 else config.batch_size + ahead)
+    batch = 3 * train.image_size**2 * (config.batch_size + (ahead if ahead > config.batch_size else 0))
     return step + _FLOAT * (copies * weights + _COPIES * batch)
 
 

@@ -187,13 +187,11 @@ class _Student(Training[EvaluateConfig]):
         super().__init__(config, network or initial_student(config, train, seed), seed, device, team)
         self.penalty: Callable[[nn.Module], Tensor] | None = None
         assert config.batch_size is not None  # settings are resolved
-        self.table, self.labels, self.batch_size = train, labels, config.batch_size
         self.optimizer = student_optimizer(self.network, config)
         if config.ema_decay:
             average = get_ema_multi_avg_fn(config.ema_decay)
             self.averaged = AveragedModel(self.network, multi_avg_fn=average, use_buffers=True)
-        self.steps = len(batch_bounds(len(train), self.batch_size))
-        self.images, self.test = images
+        self.steps, self.test = len(batch_bounds(len(train), config.batch_size)), images[1]
         self._shown = ShownBatches(train, images[0], config, seed, labels, team, self.layout)
         self._coming: Iterator[Batch] | None = None
         self.place = {"student": number, "students": max(config.seeds, number + 1), "epochs": config.epochs}
@@ -207,6 +205,8 @@ class _Student(Training[EvaluateConfig]):
             group["lr"] = self.rate
         self._coming = self._coming or self._shown.from_epoch(epoch)
         yield from islice(self._coming, self.steps)
+        if epoch == self.config.epochs:
+            self._coming = None
 
     def measured(self, logits: Tensor, target: tuple[Tensor | None, Tensor, Tensor, float]) -> tuple[Tensor]:
         loss = student_loss(self.config, logits, *target)

@@ -91,7 +91,7 @@ def test_a_round_is_captured_once_and_replayed(monkeypatch):
             for into, value in zip(self.losses, self.work(), strict=True):
                 into.set_(value)
 
-    def capture(work, _device, _pool):
+    def capture(work, _device):
         captured.append(Graph(work))
         return captured[-1], captured[-1].losses
 
@@ -103,16 +103,16 @@ def test_a_round_is_captured_once_and_replayed(monkeypatch):
     assert {reason for *_, reason in found} == {""}
 
 
-def test_a_pool_of_memory_has_a_graph_until_the_next_round_is_captured(monkeypatch):
-    """CUDA ends a pool with its last graph, and refuses to capture into it again."""
+def test_the_graph_of_a_round_is_gone_before_the_next_is_captured(monkeypatch):
+    """So that its memory is free for the next one, which begins with memory of its own."""
     graphs = []
 
     class Graph:
         def replay(self):
             """Move nothing."""
 
-    def capture(_work, _device, _pool):
-        assert not graphs or graphs[-1]() is not None
+    def capture(_work, _device):
+        assert not graphs or graphs[-1]() is None
         graph = Graph()
         graphs.append(weakref.ref(graph))
         return graph, Losses(*torch.zeros(4, dtype=torch.float64))
@@ -120,22 +120,35 @@ def test_a_pool_of_memory_has_a_graph_until_the_next_round_is_captured(monkeypat
     monkeypatch.setattr(static, "capture", capture)
     run(FastPath(fold=True, static=True, graph=True))
     assert len(graphs) == 2
-    assert [graph() for graph in graphs] == [None, None]
 
 
-def test_convolutions_are_held_to_the_same_bits_and_other_work_is_not(monkeypatch):
-    cudnn = torch.backends.cudnn
+@pytest.mark.parametrize("fast", [FastPath(), FastPath(static=True)])
+def test_a_steps_convolutions_are_held_to_the_same_bits_and_other_work_is_not(monkeypatch, fast):
+    cudnn, seen = torch.backends.cudnn, []
     monkeypatch.setattr(cudnn, "benchmark", True)
     monkeypatch.setattr(cudnn, "deterministic", False)
     plan = plan_batches(3, CONFIG)[0]
     rows = crop_plan(CONFIG, SIZE, generator(0, "crops", 0))
     images = torch.randn(len(plan.slots), 3, SIZE, SIZE)
     labels = torch.tensor([slot.class_index for slot in plan.slots])
-    steps = recover(images, labels, prepared(teacher(conv_net())), plan, CONFIG, rows, fast=FastPath())
-    next(steps)
-    assert (cudnn.benchmark, cudnn.deterministic) == (False, True)
-    steps.close()
+    network = teacher(conv_net())
+
+    def note(*_):
+        seen.append((cudnn.benchmark, cudnn.deterministic))
+
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.Conv2d):
+            layer.register_forward_hook(note)
+            layer.register_full_backward_hook(note)
+    loops = [recover(images, labels, prepared(network), plan, CONFIG, rows, fast=fast) for _ in range(2)]
+    for loop in loops:
+        next(loop)
+        assert (cudnn.benchmark, cudnn.deterministic) == (True, False)
+    for loop in loops:  # in another order than they would have to be closed in
+        loop.close()
     assert (cudnn.benchmark, cudnn.deterministic) == (True, False)
+    assert len(seen) >= 4
+    assert set(seen) == {(False, True)}
 
 
 def test_the_whole_step_is_one_graph_to_the_compiler():

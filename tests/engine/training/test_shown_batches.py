@@ -34,17 +34,52 @@ class NotedLabels(TeacherLabels):
         return super().soft_logits(epoch, batch_number, images, rows)
 
 
-def shown(monkeypatch, ahead, labels=None, team=ALONE, epoch=1):
+LABELS = NotedLabels(stored=False)
+
+
+def shown(monkeypatch, ahead, labels=LABELS, team=ALONE, epoch=1, settings=SETTINGS):
     monkeypatch.setattr(shown_batches, "images_ahead", lambda *_: ahead)
-    labels = labels or NotedLabels(stored=False)
-    batches = ShownBatches(TRAIN, DeviceImages(TRAIN, CPU), SETTINGS, 7, labels, team, torch.channels_last)
+    batches = ShownBatches(TRAIN, DeviceImages(TRAIN, CPU), settings, 7, labels, team, torch.channels_last)
     return list(batches.from_epoch(epoch))
 
 
 def equal(first, second) -> bool:
-    parts = zip((first.images, *first.target[:3]), (second.images, *second.target[:3]), strict=True)
+    parts = [
+        (one, other)
+        for one, other in zip((first.images, *first.target[:3]), (second.images, *second.target[:3]), strict=True)
+        if one is not None or other is not None
+    ]
     rest = [(one.target[3], one.count, one.dropout_seed) for one in (first, second)]
     return all(torch.equal(one, other) for one, other in parts) and rest[0] == rest[1]
+
+
+@pytest.mark.parametrize(
+    ("ahead", "sizes"),
+    [
+        (1, [10, 10, 4] * 3),
+        (24, [24] * 3),
+        (30, [34, 34, 4]),  # into the next epoch, and the rest
+        (1000, [72]),
+    ],
+)
+def test_as_many_images_are_augmented_together_as_are_asked_for(monkeypatch, ahead, sizes) -> None:
+    found = []
+
+    def noted(image_u8, *rest):
+        found.append(len(image_u8))
+        return unmixed(image_u8, *rest)
+
+    monkeypatch.setattr(shown_batches, "unmixed", noted)
+    shown(monkeypatch, ahead)
+    assert found == sizes
+
+
+@pytest.mark.parametrize("changes", [{"mix": "mixup"}, {"labels": "hard", "loss": "ce"}, {"batch_size": 23}])
+def test_so_are_batches_of_other_mixes_and_labels(monkeypatch, changes) -> None:
+    settings = SETTINGS.replace(**changes)
+    labels = None if "labels" in changes else LABELS
+    alone, together = (shown(monkeypatch, ahead, labels, settings=settings) for ahead in (1, 1000))
+    assert all(equal(one, other) for one, other in zip(alone, together, strict=True))
 
 
 @pytest.mark.parametrize("ahead", [11, 24, 1000])

@@ -138,3 +138,11 @@ def test_a_students_memory_grows_with_its_batch_and_its_optimisers() -> None:
     assert steps[0] > 0
     averaged = student_bytes(config("edc", ema_decay=0.9, batch_size=8), TRAIN, CPU)
     assert averaged > student_bytes(config("edc", ema_decay=0.0, batch_size=8), TRAIN, CPU)
+
+
+@pytest.mark.parametrize(("ahead", "more"), [(100, 100), (8, 0)])
+def test_images_that_are_augmented_together_take_memory_too(monkeypatch, ahead, more) -> None:
+    settings = SETTINGS.replace(batch_size=8)
+    alone = student_bytes(settings, TRAIN, CPU)
+    monkeypatch.setattr(side_by_side, "images_ahead", lambda *_: ahead)
+    assert student_bytes(settings, TRAIN, CPU) - alone == 4 * 6 * 3 * 8**2 * more
