@@ -89,7 +89,7 @@ def same_bits() -> Iterator[None]:
     """Hold cuDNN to convolutions that give the same bits each time, while the context is open.
 
     It is for a step and not for a loop, which others may interrupt: the flags are the process's. Nor may cuDNN try
-    which is quickest, and take another one each time: at 32 px that cost an H200 two seconds a round and gained nothing.
+    which is quickest, and take another one each time: at 32 px that took an H200 two seconds a round, for nothing.
     """
     cudnn = torch.backends.cudnn
     before = cudnn.benchmark, cudnn.deterministic
