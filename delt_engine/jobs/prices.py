@@ -31,6 +31,7 @@ from delt_engine.jobs.teacher_time import network_work, training_seconds
 from delt_engine.jobs.worker import device_lock_name
 from delt_engine.papers.names import GIGA_OPERATIONS
 from delt_engine.patches.coresets import needs_scores
+from delt_engine.paths import assets_dir
 from delt_engine.runs.record import RunRecord
 from delt_engine.runs.store import Run
 
@@ -82,9 +83,10 @@ class Known:
 
     @classmethod
     def of(cls, runs: Iterable[Run], device: str = "auto") -> Known:
-        """Gather what runs tell of a device setting."""
-        runs = [run for run in runs if not run.unreadable]
+        """Gather what runs tell of a device setting; on a GPU not those that come with the package, of another card."""
         kind = device_lock_name(device).partition("-")[0]
+        all_count = kind == "cpu"
+        runs = [run for run in runs if not run.unreadable and (all_count or not run.path.is_relative_to(assets_dir()))]
         rates = [rate for rate in known_rates(runs) if rate.key.device == kind]
         trained = [run for run in runs if _is_finished(run.record(), "squeeze", kind)]
         return cls(rates, trained, kind, _student_factor(runs, kind))

@@ -77,6 +77,18 @@ def test_a_teacher_trained_on_another_device_tells_nothing_of_this_one(tmp_path)
     assert Known.of([run], "cuda").runs == []
 
 
+def test_runs_of_another_card_that_come_along_are_not_counted_on_a_card(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("delt_engine.jobs.prices.assets_dir", lambda: tmp_path / "assets")
+    runs = []
+    for folder in ("assets", "own"):
+        run = Run.create(tmp_path / folder / "teacher", Experiment(dataset="photos", device="cuda"), "squeeze")
+        run.update(device="cuda:0")
+        run.set_status("running", started=now(), process=this_process())
+        run.set_status("finished", finished=now(), seconds=9.0, process=None)
+        runs.append(run)
+    assert Known.of(runs, "cuda").runs == runs[1:]
+
+
 def test_prices_add_up() -> None:
     both = Price(10.0, 500.0, 7) + Price(5.0, None, 3, is_measured=False)
     assert both == Price(15.0, 500.0, 10, is_measured=False)
