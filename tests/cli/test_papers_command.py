@@ -58,7 +58,7 @@ def test_the_list_is_written_for_documents(delt, tmp_path, refusal) -> None:
     assert numbers["DELT Table 4b"].endswith("| 25.6 ± 2.3; 31.8 ± 0.6; 29.8 ± 2.1 |")
     assert numbers["DELT Figure 2"] == "| DELT Figure 2 | SRe²L; CDA; DELT | 0.956; 0.958; 0.927 |"
     assert "| IPC 1, DM: 3.9; IPC 1, CDA, Epochs 200: 2.38; " in numbers["CDA Table 13"]  # DM's has no epochs
-    assert "DELT Table 1" not in numbers  # not whole
+    assert "DELT Figure 6" not in numbers  # not whole: images are not kept
     assert "CDA Figure 7" not in numbers  # those of Tables 14 and 15
     assert refusal("papers", "delt-1", "--markdown", file).startswith("Error: markdown: ")
 
