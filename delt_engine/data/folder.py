@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +43,8 @@ MAX_STORED_BYTES = 2**30
 
 TEST_SHARE = 0.2
 _SPLIT_SEED = 0
+
+_OTHER_WAY: Mapping[Resize, Resize] = {"whole": "published", "published": "whole"}
 
 _READ = KeyedStore("folders")
 """What was found in each folder when it was read last."""
@@ -197,13 +199,7 @@ def load_folder(
         )
     size = image_size or known.image_size or usual_size(root, listing)
     fingerprint = shown_fingerprint(listing.fingerprint(size), resize)
-    is_small = len(listing.names) * size * size * 3 <= MAX_STORED_BYTES
-    arrays = open_arrays(fingerprint, ("pixels",)) if is_small else None
-    if is_small and arrays is None:
-        scan, pixels = scan_pixels(root, listing, size, report, resize)
-        arrays = store_arrays(fingerprint, {"pixels": pixels})
-    else:
-        scan = scan_files(root, listing, report)
+    scan, arrays = _scanned(root, listing, size, resize, report)
     is_test = _split(root, listing, scan)
     sets = []
     for wanted in (~is_test, is_test):
@@ -238,6 +234,26 @@ def load_folder(
     odd = {str(trait.name).lower(): int(((scan.traits & trait) != 0)[used].sum()) for trait in Trait}
     counts = {"used": int(used.sum()), "skipped": len(skipped), "ignored": listing.ignored, **odd}
     return Dataset(spec, train, test, fingerprint, tuple(skipped), counts, str(root))
+
+
+def _scanned(
+    root: Path, listing: Listing, size: int, resize: Resize, report: Report | None
+) -> tuple[Scan, Mapping[str, np.ndarray] | None]:
+    """Return the scan of a folder, and its stored pixels at S where it is small enough for that.
+
+    Pictures of S px are the same squares either way, so those of one way serve the other too.
+    """
+    if len(listing.names) * size * size * 3 > MAX_STORED_BYTES:
+        return scan_files(root, listing, report), None
+    key, other = (shown_fingerprint(listing.fingerprint(size), way) for way in (resize, _OTHER_WAY[resize]))
+    if (arrays := open_arrays(key, ("pixels",))) is not None:
+        return scan_files(root, listing, report), arrays
+    if view_side(size, "published") == size and (arrays := open_arrays(other, ("pixels",))) is not None:
+        scan = scan_files(root, listing, report)
+        if (np.stack([scan.heights, scan.widths])[:, scan.is_usable] == size).all():
+            return scan, arrays
+    scan, pixels = scan_pixels(root, listing, size, report, resize)
+    return scan, store_arrays(key, {"pixels": pixels})
 
 
 def titles_in(root: Path) -> tuple[tuple[str, str], ...]:

@@ -96,3 +96,20 @@ def test_pictures_of_the_very_size_are_tested_on_alike_whatever_way_they_are_mad
     assert not np.array_equal(whole.train.crops([0], box), cut.train.crops([0], box))  # so rankings stay apart
     smaller, shown = (load_folder(tmp_path / "x", 8, resize=way) for way in ("whole", "published"))
     assert smaller.test_fingerprint != shown.test_fingerprint == shown.fingerprint
+
+
+@pytest.mark.parametrize("first", ["whole", "published"])
+def test_images_of_32_px_are_decoded_once_for_both_ways(own_cache: Path, tmp_path: Path, monkeypatch, first) -> None:  # noqa: ARG001
+    for name in ("a", "b"):
+        for number in range(3):
+            noisy(tmp_path / "x" / name / f"{number}.png", seed=number, height=32, width=32)
+    one = load_folder(tmp_path / "x", 32, resize=first)
+    monkeypatch.setattr("delt_engine.data.folder.scan_pixels", None)
+    second = "published" if first == "whole" else "whole"
+    other = load_folder(tmp_path / "x", 32, resize=second)
+    assert other.train.is_ready
+    assert other.train.resize == second
+    short, long = sorted([one.fingerprint, other.fingerprint], key=len)
+    assert long == f"{short}-published"
+    np.testing.assert_array_equal(other.train.pixels([0, 1]), one.train.pixels([0, 1]))
+    np.testing.assert_array_equal(other.train.pixels([1])[0], other.train.original(1))
