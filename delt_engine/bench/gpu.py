@@ -1,4 +1,4 @@
-"""Everything that a card is asked for, in a few minutes: is it right, how fast is each stage, what does a row cost.
+"""Everything that a card is asked for: is it right, how fast is each stage, what does a row cost.
 
 First the same recovery on the CPU, plainly, and on the card as ``auto`` computes it there, in float32 without TF32 and
 in bfloat16: a card whose results are wrong fails there, and its rates mean nothing. Then recovery at 224 px and, in

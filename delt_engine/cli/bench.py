@@ -143,7 +143,7 @@ def evaluate(names: tuple[str, ...], device: str, as_json: bool, **typed: Any) -
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list on stdout.")
 @progress_option
 def gpu(dry: bool, device: str, as_json: bool, progress_json: bool) -> None:
-    """Measure a card in a few minutes: correctness against the CPU first, then each stage.
+    """Measure a card: correctness against the CPU first, then each stage.
 
     ResNet-18 and -50 at 224 px, packed batches at 32 px, students alone and side by side, a squeeze, and what the
     CIFAR-10 row takes at these rates, with shares of the measured peak, and memory. Without a card it is a dry run.

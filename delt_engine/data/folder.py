@@ -198,8 +198,9 @@ def load_folder(
             f"folders; give the folder's path instead of the name to use it as it is."
         )
     size = image_size or known.image_size or usual_size(root, listing)
-    fingerprint = shown_fingerprint(listing.fingerprint(size), resize)
-    scan, arrays = _scanned(root, listing, size, resize, report)
+    whole = listing.fingerprint(size)
+    fingerprint = shown_fingerprint(whole, resize)
+    scan, arrays = _scanned(root, listing, size, whole, resize, report)
     is_test = _split(root, listing, scan)
     sets = []
     for wanted in (~is_test, is_test):
@@ -210,8 +211,8 @@ def load_folder(
     train, test = sets
     mean, std = known.mean, known.std
     if mean is None or std is None:
-        key, name, whole = f"{listing.fingerprint(size)}-statistics", "statistics", train.shown("whole")
-        mean, std = cached_arrays(key, (name,), lambda: {name: np.array(statistics_of(whole))})[name].tolist()
+        key, name, images = f"{whole}-statistics", "statistics", train.shown("whole")
+        mean, std = cached_arrays(key, (name,), lambda: {name: np.array(statistics_of(images))})[name].tolist()
     titles = dict(known.class_titles)
     spec = DatasetSpec(
         name=known.name,
@@ -237,15 +238,16 @@ def load_folder(
 
 
 def _scanned(
-    root: Path, listing: Listing, size: int, resize: Resize, report: Report | None
+    root: Path, listing: Listing, size: int, whole: str, resize: Resize, report: Report | None
 ) -> tuple[Scan, Mapping[str, np.ndarray] | None]:
     """Return the scan of a folder, and its stored pixels at S where it is small enough for that.
 
-    Pictures of S px are the same squares either way, so those of one way serve the other too.
+    Pictures of S px are the same squares either way, so those of one way serve the other too. ``whole`` is the
+    fingerprint of whole squares.
     """
     if len(listing.names) * size * size * 3 > MAX_STORED_BYTES:
         return scan_files(root, listing, report), None
-    key, other = (shown_fingerprint(listing.fingerprint(size), way) for way in (resize, _OTHER_WAY[resize]))
+    key, other = (shown_fingerprint(whole, way) for way in (resize, _OTHER_WAY[resize]))
     if (arrays := open_arrays(key, ("pixels",))) is not None:
         return scan_files(root, listing, report), arrays
     if view_side(size, "published") == size and (arrays := open_arrays(other, ("pixels",))) is not None:

@@ -1,9 +1,9 @@
 """The batches that a student is shown, in order: drawn, augmented, mixed and labelled.
 
-A batch of small images is too little for a GPU, where starting each operation of the augmentation takes longer than the
-training step. So there the images of several batches are augmented together, which may be of several epochs; each batch
-is then mixed and labelled by itself. What is random is drawn an epoch at a time, so an image is the same however many
-stand beside it, but by rounding where a batch by itself happens to be of whole images alone and is not resampled.
+A batch of small images is too little for a GPU, which is asked for dozens of operations to augment it. So there the
+images of several batches are augmented together, which may be of several epochs; each batch is then mixed and labelled
+by itself. What is random is drawn an epoch at a time, so an image is the same however many stand beside it, but by
+rounding where a batch by itself happens to be of whole images alone and is not resampled.
 
 Shapes: N images in the table, B in a batch, S side in pixels.
 
@@ -21,7 +21,7 @@ from delt_engine.config.students import EvaluateConfig
 from delt_engine.seeding import generator
 from delt_engine.training.augmentation import DeviceImages, mixed, unmixed
 from delt_engine.training.distributed import Team
-from delt_engine.training.draws import BatchDraws, EpochDraws, ImageDraws, batch_bounds, draw_epoch
+from delt_engine.training.draws import BatchDraws, EpochDraws, ImageDraws, draw_epoch
 from delt_engine.training.image_table import ImageTable
 from delt_engine.training.relabel import LabelSource
 from delt_engine.training.trainer import Batch
@@ -97,11 +97,8 @@ class ShownBatches:
         config, train = self._config, self._train
         if draws is None:
             draws = draw_epoch(config, len(train), train.image_size, mosaic=train.mosaic, seed=self._seed, epoch=epoch)
-        steps, dropout = (
-            len(batch_bounds(len(train), self._batch_size)),
-            generator(self._seed, "student-dropout", epoch),
-        )
-        seeds = torch.randint(2**62, (steps,), generator=dropout).tolist()
+        dropout = generator(self._seed, "student-dropout", epoch)
+        seeds = torch.randint(2**62, (len(draws.share),), generator=dropout).tolist()
         for number, batch in enumerate(draws.batches(self._batch_size)):
             yield _Drawn(epoch, number, batch, seeds[number])
 

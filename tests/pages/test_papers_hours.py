@@ -8,8 +8,10 @@ import pytest
 from page_helpers import captions, traces
 
 from delt_engine.papers.cells import Scale
+from delt_engine.papers.kept import Kept, kept_key, write_kept
+from delt_engine.papers.paper_tables import find_table
 from delt_engine.pipeline.table_records import CellView, Measured
-from delt_engine.pipeline.table_view import table_view
+from delt_engine.pipeline.table_view import cells_of, table_view
 from pages.shared.papers import cost
 
 PAGE = "study/papers"
@@ -28,11 +30,11 @@ def test_hours_are_drawn_by_the_schedule(open_page, asked) -> None:
 
 
 def hours_of(table: str, scale: Scale, hours: dict[tuple[str, ...], float]) -> list[CellView]:
-    """The cells of a table of hours, some of them as if measured, by their places on the axes."""
+    """The cells of a table of hours, some as if measured and no other known, by their places."""
     cells = table_view(table, scale, runs=()).cells
     measured = {(*one.row, *one.column): hours.get((*one.row, *one.column)) for one in cells}
     found = ((one, measured[*one.row, *one.column]) for one in cells)
-    return [replace(one, measured=None if number is None else Measured(number)) for one, number in found]
+    return [replace(one, measured=None if number is None else Measured(number), kept=None) for one, number in found]
 
 
 def test_measured_hours_are_points_of_their_own_method_and_rounds() -> None:
@@ -68,3 +70,17 @@ def test_hours_of_the_chosen_scale_are_drawn(open_page, asked, monkeypatch) -> N
     line, here = (trace for trace in traces(app, 0) if trace["name"] == "CDA / SRe²L")
     assert (here["x"], here["y"]) == ([1, 16], [0.01, 0.2])
     assert dict(zip(line["x"], line["y"], strict=True))[16] == pytest.approx(0.2)
+
+
+def test_hours_that_come_with_the_package_are_points_as_well(home, open_page, asked) -> None:
+    asked_for = [cell for _, cell, _ in cells_of(find_table("delt-fig12"), "laptop") if cell][:2]
+    kept = [
+        Kept(kept_key(cell), "G-VBSM", hours, None, 1, "some processor", "2026-01-02")
+        for cell, hours in zip(asked_for, (0.1, 0.4), strict=True)
+    ]
+    write_kept(home / "assets" / "measured" / "numbers.json", kept)
+    app = open_page(PAGE, table="delt-fig12", scale="laptop")
+    line, points = (trace for trace in traces(app, 0) if trace["name"] == "G-VBSM")
+    assert (points["x"], points["y"]) == ([1, 10], [0.1, 0.4])
+    assert dict(zip(line["x"], line["y"], strict=True))[1] == pytest.approx(0.04)
+    assert "those that the table marks † come with DELT Studio" in captions(app)

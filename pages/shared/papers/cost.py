@@ -10,6 +10,7 @@ from delt_engine.analysis.cost import formula_cost
 from delt_engine.config.methods import METHOD_TITLES
 from delt_engine.config.schedule import EarlyLateSchedule
 from delt_engine.papers.cells import Scale
+from delt_engine.papers.kept import MARK
 from delt_engine.papers.laptop import ITERATIONS
 from delt_engine.papers.paper_tables import axis_label
 from delt_engine.papers.published import PublishedValue, all_published
@@ -35,7 +36,7 @@ def draw(scale: Scale) -> None:
     """Draw hours over IPC by method and RI, in the two panels of Fig. 12, and the formula with its numbers."""
     cells = [one for name in COST_TABLES for one in view_of(name, scale).cells]
     st.subheader("Hours over images per class")
-    if scale == "paper" or any(one.measured for one in cells):
+    if scale == "paper" or any(one.known for one in cells):
         _panels(scale, cells)
     else:
         st.caption("Lines stand here when something was measured at laptop scale.")
@@ -60,8 +61,9 @@ def _panels(scale: Scale, cells: Sequence[CellView]) -> None:
         )
     else:
         st.caption(
-            f"Filled: measured here, MI {count(MI // ITERATIONS)}, on the device that each run names. Lines: the hours "
-            "at the most images per class times the image-iterations of the schedule."
+            f"Filled: measured here, MI {count(MI // ITERATIONS)}, on the device that each run names; those that the "
+            f"table marks {MARK} come with DELT Studio. Lines: the hours at the most images per class times the "
+            "image-iterations of the schedule."
         )
 
 
@@ -87,9 +89,9 @@ def curve(
         if scale == "paper" and value.ipc and _is_of(value, methods, ri, dataset)
     }
     here = {
-        (one.cell.experiment.recover.ipc, one.measured.mean)  # at the images a class that were really made
+        (one.cell.experiment.recover.ipc, one.known.shown[0])  # at the images a class that were really made
         for one in cells
-        if one.cell and one.measured and _is_of(one.value, methods, ri, dataset)
+        if one.cell and one.known and _is_of(one.value, methods, ri, dataset)
     }
     share, line = 1 if scale == "paper" else ITERATIONS, []
     if known := printed or here:
